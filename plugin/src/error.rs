@@ -1,0 +1,61 @@
+//! Why the registry refuses a change. After any of these nothing has changed.
+
+use thiserror::Error;
+
+use crate::capacity::CapacityError;
+use crate::entry::NodeId;
+use crate::publish::LabelError;
+
+/// Why a change of one node was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EdgeCacheError {
+    /// The labels could not be published; the text says why.
+    #[error("gossip label push failed: {0}")]
+    Gossip(String),
+    /// The node is not registered.
+    #[error("node {0} is not registered as edge-cache eligible")]
+    NodeNotFound(NodeId),
+    /// The capacity breaks a bound; the text names the field and the bound.
+    #[error("invalid capacity: {0}")]
+    InvalidCapacity(String),
+}
+
+impl From<CapacityError> for EdgeCacheError {
+    fn from(error: CapacityError) -> Self {
+        Self::InvalidCapacity(error.to_string())
+    }
+}
+
+impl From<LabelError> for EdgeCacheError {
+    fn from(error: LabelError) -> Self {
+        Self::Gossip(error.to_string())
+    }
+}
+
+/// Why a set of entries or changes was refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The entry of this node can't be served.
+    #[error("node {node_id}: {reason}")]
+    Node {
+        /// The first such node that was met.
+        node_id: NodeId,
+        /// What is wrong with its entry, or with publishing its labels.
+        reason: EdgeCacheError,
+    },
+    /// The time of this node's entry is not one that the registry could have given.
+    #[error("node {0}: enabled-at must be in whole milliseconds before the year 10000")]
+    EnabledAt(NodeId),
+    /// The node has more than one entry.
+    #[error("node {0} is named more than once")]
+    NamedTwice(NodeId),
+}
+
+impl Refusal {
+    pub(crate) fn node(node_id: NodeId, reason: impl Into<EdgeCacheError>) -> Self {
+        Self::Node {
+            node_id,
+            reason: reason.into(),
+        }
+    }
+}

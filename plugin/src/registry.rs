@@ -1,0 +1,202 @@
+//! The state machine: which nodes are eligible, and with what capacity.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::capacity::NodeCapacity;
+use crate::entry::{Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeId};
+use crate::error::{EdgeCacheError, Refusal};
+use crate::labels::capacity_labels;
+use crate::publish::{LabelError, PublishLabels};
+use crate::time::Timestamp;
+
+/// Every node that is registered as an edge cache.
+///
+/// Each change first publishes the labels that follow from it and then commits, so a change that
+/// errs has changed nothing. How many nodes there may be is the host's limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    entries: BTreeMap<NodeId, Entry>,
+}
+
+impl Registry {
+    /// A registry without nodes.
+    pub const fn new() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+        }
+    }
+
+    /// Marks a node as eligible from `now` on and answers its entry. A node that is registered
+    /// already is overwritten, with counters back at zero.
+    ///
+    /// # Errors
+    ///
+    /// The capacity breaks a bound, or the labels were not taken.
+    pub fn enable(
+        &mut self,
+        node_id: NodeId,
+        capacity: NodeCapacity,
+        now: Timestamp,
+        publisher: &mut dyn PublishLabels,
+    ) -> Result<EdgeCacheNode, EdgeCacheError> {
+        capacity.check()?;
+        publisher.publish(node_id, &capacity_labels(&capacity))?;
+        let node = EdgeCacheNode {
+            node_id,
+            capacity,
+            enabled_at: now,
+        };
+        let entry = Entry {
+            node: node.clone(),
+            stats: EdgeCacheStats::default(),
+        };
+        self.entries.insert(node_id, entry);
+        Ok(node)
+    }
+
+    /// Forgets a node and withdraws its labels.
+    ///
+    /// # Errors
+    ///
+    /// The node is not registered, or the withdrawal was not taken.
+    pub fn disable(
+        &mut self,
+        node_id: NodeId,
+        publisher: &mut dyn PublishLabels,
+    ) -> Result<(), EdgeCacheError> {
+        if !self.is_enabled(node_id) {
+            return Err(EdgeCacheError::NodeNotFound(node_id));
+        }
+        publisher.publish(node_id, &[])?;
+        self.entries.remove(&node_id);
+        Ok(())
+    }
+
+    /// Whether a node is registered.
+    pub fn is_enabled(&self, node_id: NodeId) -> bool {
+        self.entries.contains_key(&node_id)
+    }
+
+    /// Every registered node, in ascending order of node id.
+    pub fn list_eligible(&self) -> impl ExactSizeIterator<Item = &EdgeCacheNode> {
+        self.entries.values().map(|entry| &entry.node)
+    }
+
+    /// The counters of a node; zeros where it is not registered.
+    pub fn stats(&self, node_id: NodeId) -> EdgeCacheStats {
+        self.entries
+            .get(&node_id)
+            .map(|entry| entry.stats)
+            .unwrap_or_default()
+    }
+
+    /// Adds to the counters of a node and answers the totals.
+    ///
+    /// # Errors
+    ///
+    /// The node is not registered.
+    pub fn add_stats(
+        &mut self,
+        node_id: NodeId,
+        delta: EdgeCacheStats,
+    ) -> Result<EdgeCacheStats, EdgeCacheError> {
+        let entry = self
+            .entries
+            .get_mut(&node_id)
+            .ok_or(EdgeCacheError::NodeNotFound(node_id))?;
+        entry.stats.hits = entry.stats.hits.saturating_add(delta.hits);
+        entry.stats.misses = entry.stats.misses.saturating_add(delta.misses);
+        Ok(entry.stats)
+    }
+
+    /// Takes these entries exactly as they are, over those that are there. Entries of other nodes
+    /// stay.
+    ///
+    /// # Errors
+    ///
+    /// A node is named twice, a capacity breaks a bound, or labels were not taken. Names and
+    /// capacities are judged before anything is published.
+    pub fn load(
+        &mut self,
+        entries: Vec<Entry>,
+        publisher: &mut dyn PublishLabels,
+    ) -> Result<(), Refusal> {
+        let mut named = BTreeSet::new();
+        for entry in &entries {
+            let node_id = entry.node.node_id;
+            if !named.insert(node_id) {
+                return Err(Refusal::NamedTwice(node_id));
+            }
+        }
+        self.apply(entries.into_iter().map(Change::Put).collect(), publisher)
+    }
+
+    /// Applies the changes in their order, all of them or none. Of several changes of one node the
+    /// last one holds, and only its labels are published.
+    ///
+    /// # Errors
+    ///
+    /// A capacity breaks a bound, be it overtaken by a later change or not, or labels were not
+    /// taken. The capacities are judged before anything is published.
+    pub fn apply(
+        &mut self,
+        mut changes: Vec<Change>,
+        publisher: &mut dyn PublishLabels,
+    ) -> Result<(), Refusal> {
+        changes.iter().try_for_each(check)?;
+        keep_last_of_each_node(&mut changes);
+        for change in &changes {
+            self.publish(change, publisher)
+                .map_err(|error| Refusal::node(change.node_id(), error))?;
+        }
+        for change in changes {
+            match change {
+                Change::Put(entry) => self.entries.insert(entry.node.node_id, entry),
+                Change::Remove(node_id) => self.entries.remove(&node_id),
+            };
+        }
+        Ok(())
+    }
+
+    /// Publishes what follows from a change that is not committed yet.
+    fn publish(
+        &self,
+        change: &Change,
+        publisher: &mut dyn PublishLabels,
+    ) -> Result<(), LabelError> {
+        match change {
+            Change::Put(entry) => {
+                publisher.publish(entry.node.node_id, &capacity_labels(&entry.node.capacity))
+            }
+            Change::Remove(node_id) if self.is_enabled(*node_id) => {
+                publisher.publish(*node_id, &[])
+            }
+            // A node that is not registered has no labels to withdraw.
+            Change::Remove(_) => Ok(()),
+        }
+    }
+}
+
+fn check(change: &Change) -> Result<(), Refusal> {
+    match change {
+        Change::Put(entry) => {
+            let EdgeCacheNode {
+                node_id, capacity, ..
+            } = &entry.node;
+            capacity
+                .check()
+                .map_err(|error| Refusal::node(*node_id, error))
+        }
+        Change::Remove(_) => Ok(()),
+    }
+}
+
+fn keep_last_of_each_node(changes: &mut Vec<Change>) {
+    let mut later = BTreeSet::new();
+    changes.reverse();
+    changes.retain(|change| later.insert(change.node_id()));
+    changes.reverse();
+}
