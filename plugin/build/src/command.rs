@@ -1,0 +1,51 @@
+//! What was typed. Four forms need no parser library.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+/// Shown for `--help` and after a mistake.
+pub(crate) const USAGE: &str = "\
+Turns a guest crate into a WebAssembly component.
+
+  edge-cache-build                        build this workspace's reference component
+  edge-cache-build MANIFEST -o FILE       build the guest of a Cargo.toml, or of its folder
+  edge-cache-build run -- ARGUMENT...     build the reference component, then run cargo with the arguments
+
+EDGE_CACHE_COMPONENT  where the reference component goes; cargo sets it inside the workspace
+EDGE_CACHE_INSTALL    1: where no compiler can build guests, install Debian's (as root)
+EDGE_CACHE_NO_INSTALL 1: never install anything, no target by rustup either
+";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Reference,
+    Guest { manifest: PathBuf, output: PathBuf },
+    Run { arguments: Vec<OsString> },
+}
+
+impl Command {
+    pub(crate) fn parse(words: Vec<OsString>) -> anyhow::Result<Self> {
+        let texts: Vec<_> = words
+            .iter()
+            .map(|word| word.to_str().unwrap_or_default())
+            .collect();
+        Ok(match (texts.as_slice(), words.as_slice()) {
+            ([], _) => Self::Reference,
+            (["-h" | "--help"], _) => Self::Help,
+            (["run", "--", _, ..], [_, _, arguments @ ..]) => Self::Run {
+                arguments: arguments.to_vec(),
+            },
+            ([_, "-o", _], [manifest, _, output]) => Self::Guest {
+                manifest: manifest.into(),
+                output: output.into(),
+            },
+            _ => bail!("these arguments are none of the forms that are known\n\n{USAGE}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

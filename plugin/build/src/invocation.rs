@@ -1,0 +1,93 @@
+//! How cargo is told to compile a guest, so that its bytes follow from its sources and the compiler
+//! alone.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::compiler::{Compiler, Library};
+use crate::{Guest, TARGET, environment};
+
+/// The profile of all guests. It is given on the command line because a guest may belong to any
+/// workspace, or none.
+pub(crate) const PROFILE: &str = "component";
+const SETTINGS: [(&str, &str); 9] = [
+    ("inherits", "\"release\""),
+    ("opt-level", "3"),
+    ("lto", "true"),
+    ("codegen-units", "1"),
+    ("panic", "\"abort\""),
+    ("strip", "true"),
+    ("debug", "false"),
+    ("debug-assertions", "false"),
+    ("overflow-checks", "false"),
+];
+
+/// The cargo that compiles `guest` below `target_dir` and names the files it made on its stdout.
+pub(crate) fn of(guest: &Guest, compiler: &Compiler, target_dir: &Path) -> Command {
+    let mut command = environment::cargo_for_guests();
+    command
+        .current_dir(guest.folder())
+        .args([
+            "rustc",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--target",
+            TARGET,
+            "--profile",
+            PROFILE,
+        ])
+        .args([
+            "--message-format",
+            "json-render-diagnostics",
+            "--manifest-path",
+        ])
+        .arg(guest.manifest())
+        .arg("--target-dir")
+        .arg(target_dir)
+        .env("RUSTC", &compiler.rustc.program)
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(compiler));
+    for (key, value) in SETTINGS {
+        command
+            .arg("--config")
+            .arg(format!("profile.{PROFILE}.{key}={value}"));
+    }
+    for feature in guest.features() {
+        command.arg("--features").arg(feature);
+    }
+    if compiler.library == Library::Source {
+        command
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC_BOOTSTRAP", "1");
+    }
+    if let Some(linker) = &compiler.linker {
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+    }
+    // Cargo tells two crates of one name apart by where they are within their workspaces, so it
+    // would take one guest for another that is the root of its own workspace, and call it
+    // fresh. An argument that differs makes them differ.
+    command.arg("--").arg(remap(guest.folder(), "."));
+    command
+}
+
+/// The flags that replace all others, those of cargo's configuration included: they are meant for
+/// native code. Panic messages carry paths of sources; the component should not tell where its
+/// builder keeps them, nor differ by that.
+fn rust_flags(compiler: &Compiler) -> String {
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let crates = home.map(|home| (home.join("registry/src"), "/crates"));
+    let library = (compiler.rustc.sysroot.join("lib/rustlib/src/rust"), "/rust");
+    let flags: Vec<_> = crates
+        .into_iter()
+        .chain([library])
+        .map(|(from, to)| remap(&from, to))
+        .collect();
+    flags.join("\u{1f}")
+}
+
+fn remap(from: &Path, to: &str) -> String {
+    format!("--remap-path-prefix={}={to}", from.display())
+}

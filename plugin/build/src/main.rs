@@ -1,0 +1,32 @@
+//! The command behind `cargo component`, `cargo demo` and `cargo agent`.
+
+mod command;
+
+use std::env;
+use std::process::ExitCode;
+
+use edge_cache_build::{Guest, build, hand_over_to_cargo, reference_component};
+
+use command::{Command, USAGE};
+
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        // With its causes and without a backtrace: an error here is about the guest or the machine,
+        // not this program.
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    match Command::parse(env::args_os().skip(1).collect())? {
+        Command::Help => print!("{USAGE}"),
+        Command::Reference => drop(reference_component()?),
+        Command::Guest { manifest, output } => drop(build(&Guest::new(manifest)?, &output)?),
+        Command::Run { arguments } => {
+            reference_component()?;
+            return Ok(hand_over_to_cargo(&arguments)?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
