@@ -1,0 +1,186 @@
+//! This node's own record: what it is to say, and what it says.
+//!
+//! The record has two writers that know nothing of each other: other software sets the base, which
+//! is everything but the component's labels, and the component sets its labels. Each replaces its
+//! own part, and the record is merged anew, so neither can lose the other's. A wish is accepted or
+//! refused at once and never waits for the network; one task writes what was accepted into gossip.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use chitchat::Chitchat;
+use tokio::sync::{Mutex, watch};
+use tracing::debug;
+
+use super::{GossipError, InfoError, PeerInfo};
+
+#[cfg(test)]
+mod tests;
+
+/// Labels by key.
+type Labels = BTreeMap<String, String>;
+
+/// The side of the callers: takes wishes and shows what became of them.
+#[derive(Debug)]
+pub(super) struct OwnRecord {
+    wanted: watch::Sender<Wanted>,
+    foreign: ArcSwap<Labels>,
+    announced: Arc<ArcSwap<PeerInfo>>,
+    written: watch::Receiver<u64>,
+}
+
+/// The side of the task: writes into gossip what is wanted.
+#[derive(Debug)]
+pub(super) struct Announcer {
+    wanted: watch::Receiver<Wanted>,
+    announced: Arc<ArcSwap<PeerInfo>>,
+    written: watch::Sender<u64>,
+}
+
+/// The newest accepted wish.
+#[derive(Debug, Clone)]
+struct Wanted {
+    /// Counts the wishes, so that a caller can tell when its own, or a later one, was written.
+    revision: u64,
+    base: PeerInfo,
+    component: Labels,
+    merged: Arc<PeerInfo>,
+    encoded: String,
+}
+
+impl OwnRecord {
+    /// Starts with a base and without labels of the component. The first record is revision 0; the
+    /// member writes it as it starts.
+    pub(super) fn new(base: PeerInfo) -> Result<(Self, Announcer), InfoError> {
+        let foreign = ArcSwap::from_pointee(base.labels.clone());
+        let first = Wanted::merge(0, base, Labels::new())?;
+        let announced = Arc::new(ArcSwap::new(Arc::clone(&first.merged)));
+        let (wanted_sender, wanted) = watch::channel(first);
+        let (written, written_receiver) = watch::channel(0);
+        let own = Self {
+            wanted: wanted_sender,
+            foreign,
+            announced: Arc::clone(&announced),
+            written: written_receiver,
+        };
+        let announcer = Announcer {
+            wanted,
+            announced,
+            written,
+        };
+        Ok((own, announcer))
+    }
+
+    /// Replaces the base.
+    pub(super) fn set_base(&self, base: PeerInfo) -> Result<Revision, GossipError> {
+        self.change(|wanted| Wanted::merge(wanted.revision + 1, base, wanted.component.clone()))
+    }
+
+    /// Replaces the component's labels.
+    pub(super) fn set_labels(&self, labels: Labels) -> Result<Revision, GossipError> {
+        self.change(|wanted| Wanted::merge(wanted.revision + 1, wanted.base.clone(), labels))
+    }
+
+    /// The newest accepted wish.
+    pub(super) fn newest(&self) -> Revision {
+        Revision(self.wanted.borrow().revision)
+    }
+
+    /// Waits until a wish, or a later one, is in gossip.
+    pub(super) async fn written(&self, Revision(revision): Revision) -> Result<(), GossipError> {
+        let mut written = self.written.clone();
+        match written.wait_for(|newest| *newest >= revision).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(GossipError::Stopped),
+        }
+    }
+
+    pub(super) fn foreign(&self) -> Arc<Labels> {
+        self.foreign.load_full()
+    }
+
+    pub(super) fn announced(&self) -> Arc<PeerInfo> {
+        self.announced.load_full()
+    }
+
+    /// Decides on a wish while no other can be decided on. Refused, it leaves everything as it was.
+    fn change(
+        &self,
+        next: impl FnOnce(&Wanted) -> Result<Wanted, InfoError>,
+    ) -> Result<Revision, GossipError> {
+        if self.wanted.is_closed() {
+            return Err(GossipError::Stopped);
+        }
+        let mut outcome = Err(GossipError::Stopped);
+        self.wanted.send_if_modified(|wanted| match next(wanted) {
+            Ok(accepted) => {
+                if accepted.base.labels != wanted.base.labels {
+                    self.foreign.store(Arc::new(accepted.base.labels.clone()));
+                }
+                outcome = Ok(Revision(accepted.revision));
+                *wanted = accepted;
+                true
+            }
+            Err(error) => {
+                outcome = Err(error.into());
+                false
+            }
+        });
+        outcome
+    }
+}
+
+/// The place of a wish among all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Revision(u64);
+
+impl Announcer {
+    /// The record to start the member with.
+    pub(super) fn first(&self) -> (String, String) {
+        let wanted = self.wanted.borrow();
+        (PeerInfo::key(wanted.base.node_id), wanted.encoded.clone())
+    }
+
+    /// Writes every wish, or only the newest of several. Ends when there can be no more of them.
+    pub(super) async fn run(&mut self, chitchat: &Mutex<Chitchat>) {
+        while self.wanted.changed().await.is_ok() {
+            let Wanted {
+                revision,
+                merged,
+                encoded,
+                ..
+            } = self.wanted.borrow_and_update().clone();
+            let key = PeerInfo::key(merged.node_id);
+            chitchat.lock().await.self_node_state().set(key, encoded);
+            debug!(
+                revision,
+                labels = merged.labels.len(),
+                "announced node info"
+            );
+            self.announced.store(merged);
+            self.written.send_replace(revision);
+        }
+    }
+}
+
+impl Wanted {
+    /// Other software's labels win: it does not ask whether the component uses the same key.
+    fn merge(revision: u64, base: PeerInfo, component: Labels) -> Result<Self, InfoError> {
+        let mut merged = base.clone();
+        for (key, value) in &component {
+            merged
+                .labels
+                .entry(key.clone())
+                .or_insert_with(|| value.clone());
+        }
+        let encoded = merged.encode()?;
+        Ok(Self {
+            revision,
+            base,
+            component,
+            merged: Arc::new(merged),
+            encoded,
+        })
+    }
+}

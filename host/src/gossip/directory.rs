@@ -1,0 +1,190 @@
+//! Which members count as peers: the rules, on plain values and without a clock or lock of its own.
+//!
+//! Gossip shows several members of one node (a restarted node is live under two generations for a
+//! while), members whose record has not arrived, and members that say what they must not. The
+//! directory reads a record once per version and keeps the verdict as long as its member is live.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chitchat::{ChitchatId, NodeState, Version};
+
+use super::bad_records::{BadRecord, BadRecords, excerpt};
+use super::info::{KEY_PREFIX, check_size, node_id_of};
+use super::{InfoError, PeerInfo, Peers};
+
+#[cfg(test)]
+mod tests;
+
+/// How far a generation may be ahead of the local clock. A node whose clock once ran far ahead
+/// would otherwise stay the highest of its generations for as long.
+pub(super) const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// How many keys of other members are looked at, a member and a pass.
+const OTHERS_KEYS_MAX: usize = 8;
+
+/// What was read of one live member while chitchat's state was locked.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) id: ChitchatId,
+    pub(super) record: Reads,
+    /// Keys of other members that this one has written to, as excerpts.
+    pub(super) others_keys: Vec<(String, Version)>,
+}
+
+/// What was read of a member's own record.
+#[derive(Debug)]
+pub(super) enum Reads {
+    /// There is none yet, or not any more.
+    Absent,
+    /// The version that the directory knows already.
+    Known,
+    /// A version that the directory has not seen. A value over the limit is not copied.
+    New(Version, Result<String, InfoError>),
+}
+
+/// What the directory made of all readings.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) peers: Peers,
+    /// When to look again even if nothing happens: a generation was too far ahead until then.
+    pub(super) again_in: Option<Duration>,
+}
+
+/// The verdicts on all live members.
+#[derive(Debug)]
+pub(super) struct Directory {
+    own_node_id: u64,
+    members: HashMap<ChitchatId, Member>,
+    bad: BadRecords,
+}
+
+#[derive(Debug, Default)]
+struct Member {
+    /// Version of the record and what it holds if it can be trusted; `None` without a record.
+    record: Option<(Version, Option<Arc<PeerInfo>>)>,
+    /// The highest version of another member's key that was reported.
+    others_version: Version,
+}
+
+impl Directory {
+    pub(super) fn new(own_node_id: u64, bad: BadRecords) -> Self {
+        Self {
+            own_node_id,
+            members: HashMap::new(),
+            bad,
+        }
+    }
+
+    /// Copies what is new about a live member. Called under chitchat's lock, so nothing is decoded.
+    pub(super) fn read(&self, state: &NodeState) -> Reading {
+        let id = state.chitchat_id();
+        let name = &*id.node_id;
+        let is_node = node_id_of(name).is_some();
+        let known = self.members.get(id);
+        let known_version = known.and_then(|member| member.record.as_ref().map(|(at, _)| *at));
+        let record = match state.get_versioned(name) {
+            Some(value) if is_node && !value.is_deleted() => {
+                if known_version == Some(value.version) {
+                    Reads::Known
+                } else {
+                    let copy = check_size(value.value.len()).map(|()| value.value.clone());
+                    Reads::New(value.version, copy)
+                }
+            }
+            _ => Reads::Absent,
+        };
+        let reported = known.map_or(0, |member| member.others_version);
+        let others_keys = state
+            .iter_prefix(KEY_PREFIX)
+            .filter(|(key, value)| !(is_node && *key == name) && value.version > reported)
+            .take(OTHERS_KEYS_MAX)
+            .map(|(key, value)| (excerpt(key), value.version))
+            .collect();
+        Reading {
+            id: id.clone(),
+            record,
+            others_keys,
+        }
+    }
+
+    /// Judges the readings of all live members; a member that is not among them is forgotten.
+    /// `now` is in nanoseconds since the Unix epoch.
+    pub(super) fn update(&mut self, readings: Vec<Reading>, now: u64) -> View {
+        let mut members = HashMap::with_capacity(readings.len());
+        for reading in readings {
+            let mut member = self.members.remove(&reading.id).unwrap_or_default();
+            self.judge(&mut member, &reading);
+            members.insert(reading.id, member);
+        }
+        self.members = members;
+        self.select(now)
+    }
+
+    fn judge(&mut self, member: &mut Member, reading: &Reading) {
+        match &reading.record {
+            Reads::Absent => member.record = None,
+            Reads::Known => {}
+            Reads::New(version, value) => {
+                let verdict = trusted(&reading.id, value.as_deref());
+                if let Err(bad) = &verdict {
+                    self.bad.report(&reading.id, *version, bad);
+                }
+                member.record = Some((*version, verdict.ok().map(Arc::new)));
+            }
+        }
+        for (key, version) in &reading.others_keys {
+            let bad = BadRecord::OthersKey { key: key.clone() };
+            self.bad.report(&reading.id, *version, &bad);
+            member.others_version = member.others_version.max(*version);
+        }
+    }
+
+    /// Of each node the highest generation that has a record, whatever is in it: an older one must
+    /// not come back because the newer one cannot be read.
+    fn select(&self, now: u64) -> View {
+        let ahead_max = u64::try_from(AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
+        let horizon = now.saturating_add(ahead_max);
+        let mut again_in: Option<Duration> = None;
+        let mut chosen: BTreeMap<u64, (&ChitchatId, Option<&Arc<PeerInfo>>)> = BTreeMap::new();
+        for (id, member) in &self.members {
+            let (Some(node_id), Some((_, info))) = (node_id_of(&id.node_id), &member.record) else {
+                continue;
+            };
+            if node_id == self.own_node_id {
+                continue;
+            }
+            if id.generation_id > horizon {
+                let wait = Duration::from_nanos(id.generation_id - horizon);
+                again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
+                continue;
+            }
+            let candidate = (id, info.as_ref());
+            chosen
+                .entry(node_id)
+                .and_modify(|best| {
+                    if best.0 < id {
+                        *best = candidate;
+                    }
+                })
+                .or_insert(candidate);
+        }
+        let records = chosen.into_values().filter_map(|(_, info)| info.cloned());
+        View {
+            peers: Peers::from_ascending(records),
+            again_in,
+        }
+    }
+}
+
+/// The record in a value, if it says what its member may say.
+fn trusted(id: &ChitchatId, value: Result<&str, &InfoError>) -> Result<PeerInfo, BadRecord> {
+    let info = PeerInfo::decode(value.map_err(InfoError::clone)?)?;
+    if node_id_of(&id.node_id) != Some(info.node_id) {
+        return Err(BadRecord::OtherNode {
+            claimed: info.node_id,
+        });
+    }
+    Ok(info)
+}

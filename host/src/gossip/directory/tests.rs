@@ -1,0 +1,171 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+
+const OWN: u64 = 1;
+const NOW: u64 = 1_000_000_000_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+struct Fixture {
+    directory: Directory,
+    bad: Arc<AtomicU64>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let bad = Arc::new(AtomicU64::new(0));
+        let directory = Directory::new(OWN, BadRecords::new(Arc::clone(&bad)));
+        Self { directory, bad }
+    }
+
+    fn update(&mut self, readings: Vec<Reading>) -> View {
+        self.directory.update(readings, NOW)
+    }
+
+    /// What is listed, as node ids and labels.
+    fn listed(&mut self, readings: Vec<Reading>) -> Vec<(u64, String)> {
+        let view = self.update(readings);
+        view.peers
+            .iter()
+            .map(|info| (info.node_id, info.overlay_ip.clone()))
+            .collect()
+    }
+
+    fn bad(&self) -> u64 {
+        self.bad.load(Ordering::Relaxed)
+    }
+}
+
+fn id(name: &str, generation: u64) -> ChitchatId {
+    ChitchatId::new(name, generation, ([127, 0, 0, 1], 7946).into())
+}
+
+/// A member whose record has just arrived at version 1, `text` telling it from others.
+fn fresh(node_id: u64, generation: u64, text: &str) -> Reading {
+    let mut info = PeerInfo::placeholder(node_id);
+    info.overlay_ip = text.into();
+    raw(node_id, generation, 1, info.encode())
+}
+
+fn raw(
+    node_id: u64,
+    generation: u64,
+    version: Version,
+    value: Result<String, InfoError>,
+) -> Reading {
+    Reading {
+        id: id(&PeerInfo::key(node_id), generation),
+        record: Reads::New(version, value),
+        others_keys: Vec::new(),
+    }
+}
+
+fn with(mut reading: Reading, record: Reads) -> Reading {
+    reading.record = record;
+    reading
+}
+
+fn one(node_id: u64, text: &str) -> Vec<(u64, String)> {
+    vec![(node_id, text.into())]
+}
+
+#[test]
+fn peers_are_listed_in_ascending_order_without_oneself() {
+    let mut fixture = Fixture::new();
+    let listed = fixture.listed(vec![
+        fresh(10, 5, "ten"),
+        fresh(OWN, 4, "former self"),
+        fresh(9, 5, "nine"),
+    ]);
+    assert_eq!(listed, [one(9, "nine"), one(10, "ten")].concat());
+}
+
+#[test]
+fn the_highest_live_generation_counts_once_it_has_a_record() {
+    let mut fixture = Fixture::new();
+    let old = || fresh(7, 5, "old");
+    let new = || fresh(7, 6, "new");
+    let listed = fixture.listed(vec![with(new(), Reads::Absent), old()]);
+    assert_eq!(listed, one(7, "old"));
+    assert_eq!(fixture.listed(vec![old(), new()]), one(7, "new"));
+    let known = || Reads::Known;
+    let listed = fixture.listed(vec![with(new(), known()), with(old(), known())]);
+    assert_eq!(listed, one(7, "new"));
+    let listed = fixture.listed(vec![with(old(), known())]);
+    assert_eq!(listed, one(7, "old"), "the newer one is dead");
+}
+
+#[test]
+fn a_bad_record_hides_its_node_even_if_an_older_generation_is_good() {
+    let mut fixture = Fixture::new();
+    let listed = fixture.listed(vec![
+        fresh(7, 5, "old"),
+        raw(7, 6, 1, Ok("not base64!".into())),
+    ]);
+    assert_eq!(listed, []);
+    assert_eq!(fixture.bad(), 1);
+}
+
+#[test]
+fn a_bad_record_is_counted_once_and_can_be_mended() {
+    let mut fixture = Fixture::new();
+    let bad = |version| raw(7, 5, version, PeerInfo::placeholder(8).encode());
+    assert_eq!(fixture.listed(vec![bad(1)]), []);
+    assert_eq!(fixture.listed(vec![with(bad(1), Reads::Known)]), []);
+    assert_eq!(fixture.listed(vec![]), [], "dead for a while");
+    assert_eq!(fixture.listed(vec![bad(1)]), []);
+    assert_eq!(fixture.bad(), 1);
+    assert_eq!(fixture.listed(vec![bad(2)]), []);
+    assert_eq!(fixture.bad(), 2, "another record");
+    let mended = raw(7, 5, 3, PeerInfo::placeholder(7).encode());
+    assert_eq!(fixture.listed(vec![mended]), one(7, ""));
+    assert_eq!(fixture.bad(), 2);
+}
+
+#[test]
+fn a_record_that_is_gone_is_not_listed() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.listed(vec![fresh(7, 5, "here")]), one(7, "here"));
+    let gone = with(fresh(7, 5, "here"), Reads::Absent);
+    assert_eq!(fixture.listed(vec![gone]), []);
+    assert_eq!(fixture.bad(), 0);
+}
+
+#[test]
+fn others_keys_are_counted_once_a_version() {
+    let mut fixture = Fixture::new();
+    let reading = |versions: &[Version]| {
+        let mut reading = fresh(7, 5, "good");
+        reading.others_keys = versions
+            .iter()
+            .map(|version| ("worker:8".into(), *version))
+            .collect();
+        reading
+    };
+    let listed = fixture.listed(vec![reading(&[2, 3])]);
+    assert_eq!(listed, one(7, "good"), "its own record is still good");
+    fixture.listed(vec![reading(&[3])]);
+    assert_eq!(fixture.bad(), 2);
+}
+
+#[test]
+fn a_generation_ahead_of_the_clock_waits_until_it_is_due() {
+    let mut fixture = Fixture::new();
+    let limit = NOW + 300 * SECOND;
+    let view = fixture.update(vec![
+        fresh(7, 5, "old"),
+        fresh(7, limit + 2 * SECOND, "ahead"),
+        fresh(8, limit, "just within"),
+        fresh(9, u64::MAX, "centuries"),
+    ]);
+    let listed: Vec<_> = view.peers.iter().map(|info| &info.overlay_ip).collect();
+    assert_eq!(listed, ["old", "just within"]);
+    assert_eq!(view.again_in, Some(Duration::from_secs(2)));
+    assert_eq!(fixture.bad(), 0);
+
+    let known = |node_id, generation| with(fresh(node_id, generation, ""), Reads::Known);
+    let readings = vec![known(7, 5), known(7, limit + 2 * SECOND)];
+    let later = fixture.directory.update(readings, NOW + 2 * SECOND);
+    assert_eq!(later.peers.get(7).unwrap().overlay_ip, "ahead");
+    assert_eq!(later.again_in, None);
+}

@@ -1,0 +1,134 @@
+use std::collections::HashMap;
+
+use super::*;
+
+/// What ZLayer's node 42 writes, as its JSON.
+const ZLAYER_JSON: &str = concat!(
+    r#"{"node_id":42,"wg_pubkey":"test-key","wg_endpoint":"127.0.0.1:51820","#,
+    r#""overlay_ip":"10.0.0.1","labels":{"edge_cache":"true"}}"#
+);
+
+fn node_42() -> PeerInfo {
+    PeerInfo {
+        node_id: 42,
+        wg_pubkey: "test-key".into(),
+        wg_endpoint: "127.0.0.1:51820".parse().unwrap(),
+        overlay_ip: "10.0.0.1".into(),
+        labels: BTreeMap::from([("edge_cache".into(), "true".into())]),
+    }
+}
+
+#[test]
+fn zlayers_value_is_read() {
+    let value = URL_SAFE_NO_PAD.encode(ZLAYER_JSON);
+    assert_eq!(PeerInfo::decode(&value), Ok(node_42()));
+}
+
+#[test]
+fn our_value_is_zlayers_byte_for_byte() {
+    /// The shape of ZLayer's struct, whose derived serialisation is its wire format.
+    #[derive(Serialize)]
+    struct Native {
+        node_id: u64,
+        wg_pubkey: String,
+        wg_endpoint: SocketAddr,
+        overlay_ip: String,
+        labels: HashMap<String, String>,
+    }
+    let ours = node_42();
+    let native = Native {
+        node_id: ours.node_id,
+        wg_pubkey: ours.wg_pubkey.clone(),
+        wg_endpoint: ours.wg_endpoint,
+        overlay_ip: ours.overlay_ip.clone(),
+        labels: ours.labels.clone().into_iter().collect(),
+    };
+    let native = serde_json::to_vec(&native).unwrap();
+    assert_eq!(native, ZLAYER_JSON.as_bytes());
+    assert_eq!(ours.encode(), Ok(URL_SAFE_NO_PAD.encode(native)));
+}
+
+#[test]
+fn the_placeholder_is_zlayers() {
+    let value = PeerInfo::placeholder(7).encode().unwrap();
+    let json = URL_SAFE_NO_PAD.decode(value).unwrap();
+    assert_eq!(
+        String::from_utf8(json).unwrap(),
+        r#"{"node_id":7,"wg_pubkey":"","wg_endpoint":"0.0.0.0:0","overlay_ip":"","labels":{}}"#
+    );
+}
+
+#[test]
+fn labels_may_be_absent_and_other_fields_are_ignored() {
+    let json = r#"{"leaving":true,"node_id":7,"wg_pubkey":"","wg_endpoint":"[::1]:1","overlay_ip":"","x":[]}"#;
+    let info = PeerInfo::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap();
+    assert_eq!(info.wg_endpoint, "[::1]:1".parse().unwrap());
+    assert!(info.labels.is_empty());
+}
+
+#[test]
+fn padding_and_other_alphabets_are_refused() {
+    let json = r#"{"node_id":7,"wg_pubkey":"??>>","wg_endpoint":"0.0.0.0:0","overlay_ip":""}"#;
+    let value = URL_SAFE_NO_PAD.encode(json);
+    assert!(PeerInfo::decode(&value).is_ok());
+    let standard = base64::engine::general_purpose::STANDARD_NO_PAD.encode(json);
+    assert_ne!(value, standard);
+    assert_eq!(PeerInfo::decode(&standard), Err(InfoError::Base64));
+    assert_eq!(
+        PeerInfo::decode(&format!("{value}=")),
+        Err(InfoError::Base64)
+    );
+}
+
+#[test]
+fn a_json_error_quotes_little_of_the_record() {
+    let json = format!(r#"{{"node_id":"{}"}}"#, "\u{1b}x".repeat(1000));
+    let error = PeerInfo::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap_err();
+    let text = error.to_string();
+    assert!(text.len() < 200, "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn the_limit_holds_on_both_sides() {
+    let limit = PeerInfo::ENCODED_BYTES_MAX;
+    let mut info = node_42();
+    let room = limit / 4 * 3 - ZLAYER_JSON.len() - r#","x":"""#.len();
+    info.labels.insert("x".into(), "y".repeat(room));
+    let largest = info.encode().unwrap();
+    assert_eq!(largest.len(), limit);
+    assert_eq!(PeerInfo::decode(&largest), Ok(info.clone()));
+
+    info.labels.insert("x".into(), "y".repeat(room + 1));
+    let too_large = InfoError::TooLarge {
+        bytes: limit + 2,
+        limit,
+    };
+    assert_eq!(info.encode(), Err(too_large.clone()));
+    assert!(too_large.to_string().contains("16384"));
+    assert_eq!(PeerInfo::decode(&"A".repeat(limit + 2)), Err(too_large));
+}
+
+#[test]
+fn a_node_has_one_name() {
+    assert_eq!(PeerInfo::key(7), "worker:7");
+    assert_eq!(node_id_of("worker:7"), Some(7));
+    assert_eq!(
+        node_id_of("worker:18446744073709551615"),
+        Some(u64::MAX),
+        "the largest id"
+    );
+    for other in [
+        "worker:",
+        "worker:07",
+        "worker:+7",
+        "worker: 7",
+        "worker:7 ",
+        "worker:7:1",
+        "worker:18446744073709551616",
+        "Worker:7",
+        "7",
+    ] {
+        assert_eq!(node_id_of(other), None, "{other:?}");
+    }
+}
