@@ -1,0 +1,181 @@
+//! What outlives the process: the entries, the labels last wanted, and the generation last used.
+//!
+//! One file, `registry.redb`, in a directory that one agent holds at a time. A batch of changes is one
+//! transaction with one sync. Opening looks at a copy in memory first and checks every value of it, so a
+//! file that is damaged, of a newer format or somebody else's is left exactly as it is.
+//!
+//! This module decides nothing and knows no component. `database` is the only file that knows redb.
+
+mod database;
+mod directory;
+mod error;
+mod format;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::database::{Database, Write};
+use self::directory::Directory;
+use self::format::Meta;
+use crate::labels::Labels;
+use crate::sandbox::{CodeCache, Digests};
+use crate::types::{Entry, NodeId};
+
+pub use self::error::StoreError;
+
+/// Whose state it is. A directory belongs to one node of one cluster for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The agent's own node, if it has one.
+    pub node_id: Option<NodeId>,
+    /// The cluster.
+    pub cluster_id: String,
+}
+
+/// What a store held when it was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// In ascending order of node id.
+    pub(crate) entries: Vec<Entry>,
+    /// The set of labels that the component wanted last for the own node.
+    pub(crate) own_labels: Labels,
+}
+
+/// What one batch changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) put: Vec<Entry>,
+    pub(crate) remove: Vec<NodeId>,
+    pub(crate) own_labels: Option<Labels>,
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.remove.is_empty() && self.own_labels.is_none()
+    }
+}
+
+/// The durable state of one agent. Cheap to clone; the directory is free again when the last clone is
+/// dropped.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    directory: Directory,
+    identity: Identity,
+    /// None after a failure, until it is opened again: redb answers nothing but errors from then on.
+    database: Mutex<Option<Database>>,
+    /// What the file held at the start, until the registry takes it.
+    remembered: Mutex<Remembered>,
+}
+
+impl Store {
+    /// Opens the store of `identity` in `directory`, making both where they are not there.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`]. A file that can't be used is left as it is.
+    pub fn open(directory: &Path, identity: Identity) -> Result<Self, StoreError> {
+        let directory = Directory::hold(directory)?;
+        let file = directory.file();
+        if !file.exists() {
+            directory.create(|fresh| database::create(fresh, &Meta::new(&identity)))?;
+        }
+        let (database, remembered) = database::open(&file, &identity)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                directory,
+                identity,
+                database: Mutex::new(Some(database)),
+                remembered: Mutex::new(remembered),
+            }),
+        })
+    }
+
+    /// The next generation for gossip: `now`, or one more than the last where that is higher. It is
+    /// durable when it is answered.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`]; no generation was used then.
+    pub fn next_generation(&self, now: u64) -> Result<u64, StoreError> {
+        let mut slot = lock(&self.inner.database);
+        let database = slot.as_ref().ok_or(StoreError::Closed)?;
+        let next = now.max(database.generation()?.saturating_add(1));
+        write(&mut slot, &Write::Generation(next))?;
+        Ok(next)
+    }
+
+    /// The set of labels that the component wanted last for the own node, until the registry has started.
+    pub fn own_labels(&self) -> Labels {
+        lock(&self.inner.remembered).own_labels.clone()
+    }
+
+    /// A cache for compiled code, in a directory of its own beside the store; the digests are in the store.
+    pub fn code_cache(&self) -> CodeCache {
+        CodeCache::new(self.inner.directory.code(), Arc::new(self.clone()))
+    }
+
+    /// Whose state it is.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// What the file held when it was opened; it is handed out once.
+    pub(crate) fn take_remembered(&self) -> Remembered {
+        std::mem::take(&mut lock(&self.inner.remembered))
+    }
+
+    /// Makes the changes of a batch durable, all or none.
+    ///
+    /// After an error the store takes nothing until [`Store::reopen`] has succeeded.
+    pub(crate) fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
+        write(&mut lock(&self.inner.database), &Write::Changes(changes))
+    }
+
+    /// Opens the file again after a failure and answers what it holds: with a commit that failed, that
+    /// may be either side of it.
+    pub(crate) fn reopen(&self) -> Result<Remembered, StoreError> {
+        let mut slot = lock(&self.inner.database);
+        // Redb lets a file be opened once; the broken handle goes first.
+        *slot = None;
+        let (database, remembered) =
+            database::open(&self.inner.directory.file(), &self.inner.identity)?;
+        *slot = Some(database);
+        Ok(remembered)
+    }
+}
+
+impl Digests for Store {
+    fn get(&self, name: &str) -> Option<[u8; 32]> {
+        let slot = lock(&self.inner.database);
+        slot.as_ref()?.code_digest(name).ok()?
+    }
+
+    fn put(&self, name: &str, digest: [u8; 32]) -> Result<(), String> {
+        write(
+            &mut lock(&self.inner.database),
+            &Write::CodeDigest(name, digest),
+        )
+        .map_err(|error| error.to_string())
+    }
+}
+
+fn write(slot: &mut Option<Database>, write: &Write<'_>) -> Result<(), StoreError> {
+    let result = slot.as_ref().ok_or(StoreError::Closed)?.write(write);
+    if result.is_err() {
+        *slot = None;
+    }
+    result
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic inside redb is caught before it could leave anything half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

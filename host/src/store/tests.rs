@@ -1,0 +1,215 @@
+//! The store on real files.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::types::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
+
+fn identity() -> Identity {
+    Identity {
+        node_id: Some(1),
+        cluster_id: "test".to_string(),
+    }
+}
+
+fn entry(node_id: NodeId) -> Entry {
+    Entry {
+        node: EdgeCacheNode {
+            node_id,
+            capacity: NodeCapacity {
+                cpu_cores: 4,
+                ram_mib: 8_192,
+                disk_mib: 102_400,
+                geo: Some("eu-central-1".to_string()),
+            },
+            enabled_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        },
+        stats: EdgeCacheStats {
+            hits: u64::MAX,
+            misses: 7,
+        },
+    }
+}
+
+fn put(ids: impl IntoIterator<Item = NodeId>) -> Changes {
+    Changes {
+        put: ids.into_iter().map(entry).collect(),
+        ..Changes::default()
+    }
+}
+
+/// A closed store with 200 entries, and its file.
+fn filled() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    store.commit(&put(0..200)).unwrap();
+    drop(store);
+    let file = directory.path().join("registry.redb");
+    (directory, file)
+}
+
+#[test]
+fn everything_committed_is_there_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let remembered = store.take_remembered();
+    assert_eq!(remembered, Remembered::default());
+    store.commit(&put([9, u64::MAX, 3])).unwrap();
+    let labels = Labels::from([("edge_cache".to_string(), "true".to_string())]);
+    store
+        .commit(&Changes {
+            remove: vec![9, 1_000],
+            own_labels: Some(labels.clone()),
+            ..Changes::default()
+        })
+        .unwrap();
+    drop(store);
+
+    let remembered = Store::open(directory.path(), identity())
+        .unwrap()
+        .take_remembered();
+    assert_eq!(remembered.entries, [entry(3), entry(u64::MAX)]);
+    assert_eq!(remembered.own_labels, labels);
+}
+
+#[test]
+fn generations_grow_although_the_clock_stands_or_steps_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    assert_eq!(store.next_generation(100).unwrap(), 100);
+    assert_eq!(store.next_generation(100).unwrap(), 101);
+    drop(store);
+    let store = Store::open(directory.path(), identity()).unwrap();
+    assert_eq!(store.next_generation(5).unwrap(), 102);
+}
+
+#[test]
+fn a_directory_has_one_user_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let _store = Store::open(directory.path(), identity()).unwrap();
+    let error = Store::open(directory.path(), identity()).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+}
+
+#[test]
+fn another_nodes_or_clusters_file_is_refused_and_left_alone() {
+    let (directory, file) = filled();
+    let before = fs::read(&file).unwrap();
+    for other in [
+        Identity {
+            node_id: Some(2),
+            ..identity()
+        },
+        Identity {
+            cluster_id: "other".to_string(),
+            ..identity()
+        },
+    ] {
+        let error = Store::open(directory.path(), other).unwrap_err();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let newer = Meta {
+        format: format::FORMAT + 1,
+        ..Meta::new(&identity())
+    };
+    let file = directory.path().join("registry.redb");
+    database::create(&file, &newer).unwrap();
+    let before = fs::read(&file).unwrap();
+    let error = Store::open(directory.path(), identity()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::Newer {
+                found: 2,
+                supported: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_truncated_file_is_refused_and_left_alone() {
+    let (directory, file) = filled();
+    let whole = fs::read(&file).unwrap();
+    for keep in [0, 1, 100, 4_096, whole.len() / 2, whole.len() - 4_096] {
+        fs::write(&file, &whole[..keep]).unwrap();
+        let error = Store::open(directory.path(), identity()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Damaged { .. }),
+            "{keep}: {error}"
+        );
+        assert_eq!(fs::read(&file).unwrap(), whole[..keep]);
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_never_taken_for_data() {
+    let (directory, file) = filled();
+    let whole = fs::read(&file).unwrap();
+    let remembered = Store::open(directory.path(), identity())
+        .unwrap()
+        .take_remembered();
+    // Every page is hit, at places that differ from page to page.
+    for at in (0..whole.len()).step_by(4_099) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&file, &bytes).unwrap();
+        match Store::open(directory.path(), identity()) {
+            Ok(store) => assert_eq!(store.take_remembered(), remembered, "byte {at}"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Damaged { .. }), "{at}: {error}");
+                assert_eq!(fs::read(&file).unwrap(), bytes, "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zeroed_pages_are_an_error_and_no_panic() {
+    let (directory, file) = filled();
+    let whole = fs::read(&file).unwrap();
+    let remembered = Store::open(directory.path(), identity())
+        .unwrap()
+        .take_remembered();
+    for page in (0..whole.len()).step_by(4_096) {
+        let mut bytes = whole.clone();
+        bytes[page..page + 4_096].fill(0);
+        fs::write(&file, &bytes).unwrap();
+        if let Ok(store) = Store::open(directory.path(), identity()) {
+            assert_eq!(store.take_remembered(), remembered, "page at {page}");
+        }
+    }
+}
+
+#[test]
+fn a_creation_that_was_cut_off_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("registry.redb.new"), b"half").unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let remembered = store.take_remembered();
+    assert_eq!(remembered, Remembered::default());
+    store.commit(&put([1])).unwrap();
+}
+
+#[test]
+fn a_reopened_store_answers_what_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    store.commit(&put([1, 2])).unwrap();
+    assert_eq!(store.reopen().unwrap().entries, [entry(1), entry(2)]);
+    store.commit(&put([3])).unwrap();
+    assert_eq!(store.reopen().unwrap().entries.len(), 3);
+}
