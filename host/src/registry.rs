@@ -1,0 +1,211 @@
+//! The registry as an embedder holds it.
+//!
+//! A handle reads the view directly and asks the writer for every change. It never calls the component
+//! itself, and no function of it blocks an async thread.
+
+mod activity;
+mod batch;
+mod builder;
+mod durable;
+mod quarantine;
+mod queue;
+mod status;
+mod supervisor;
+mod view;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use self::activity::Counters;
+use self::queue::{Operation, Outcome, Queue};
+use self::view::ViewCell;
+use crate::advertise::Advertiser;
+use crate::error::EdgeCacheError;
+use crate::sandbox::{GuestLog, Plugin};
+use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+
+pub use self::activity::Activity;
+pub use self::builder::{Builder, StartError};
+pub use self::status::{PluginState, Status};
+pub use self::view::EligibleNodes;
+
+/// Which nodes are eligible as edge caches, held and decided by a sandboxed component.
+///
+/// Cheap to clone. The component's thread ends when the last handle is dropped, or after
+/// [`EdgeCacheRegistry::shutdown`].
+///
+/// Reads are plain functions on the remembered state; they wait for nothing and go on while the component
+/// hangs, fails or is replaced. Changes are async, are made one after the other, and are remembered when
+/// they are answered. A change whose future is dropped is made all the same.
+#[derive(Clone)]
+pub struct EdgeCacheRegistry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    view: Arc<ViewCell>,
+    queue: Queue,
+    site: Arc<dyn Advertiser>,
+    plugin: Plugin,
+    log: Arc<GuestLog>,
+    counters: Arc<Counters>,
+    stopping: Arc<AtomicBool>,
+    /// Closed when the writer's thread has ended.
+    ended: watch::Receiver<()>,
+}
+
+impl EdgeCacheRegistry {
+    /// A registry that runs `plugin`: on its own and in memory, unless the builder is told otherwise.
+    pub fn builder(plugin: Plugin) -> Builder {
+        Builder::new(plugin)
+    }
+
+    /// Marks a node as eligible and answers its entry. A node that is registered already is overwritten,
+    /// its counters go back to zero.
+    ///
+    /// # Errors
+    ///
+    /// Any [`EdgeCacheError`] but `NodeNotFound`; nothing has changed then.
+    pub async fn enable(
+        &self,
+        node_id: NodeId,
+        capacity: NodeCapacity,
+    ) -> Result<EdgeCacheNode, EdgeCacheError> {
+        capacity.check().map_err(EdgeCacheError::InvalidCapacity)?;
+        match self.ask(Operation::Enable { node_id, capacity }).await? {
+            Outcome::Enabled(node) => Ok(node),
+            other => Err(mixed_up(&other)),
+        }
+    }
+
+    /// Forgets a node.
+    ///
+    /// # Errors
+    ///
+    /// `NodeNotFound` where it is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
+    pub async fn disable(&self, node_id: NodeId) -> Result<(), EdgeCacheError> {
+        self.ask(Operation::Disable { node_id }).await.map(drop)
+    }
+
+    /// Adds to the counters of a node and answers the totals. A counter stays at its largest value.
+    ///
+    /// # Errors
+    ///
+    /// `NodeNotFound` where it is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
+    pub async fn add_stats(
+        &self,
+        node_id: NodeId,
+        delta: EdgeCacheStats,
+    ) -> Result<EdgeCacheStats, EdgeCacheError> {
+        match self.ask(Operation::AddStats { node_id, delta }).await? {
+            Outcome::Counted(totals) => Ok(totals),
+            other => Err(mixed_up(&other)),
+        }
+    }
+
+    /// The nodes that are eligible now, in ascending order of node id.
+    pub fn list_eligible(&self) -> EligibleNodes {
+        EligibleNodes::new(self.shared.view.load().records.clone())
+    }
+
+    /// Whether a node is registered.
+    pub fn is_enabled(&self, node_id: NodeId) -> bool {
+        self.shared.view.load().records.contains_key(&node_id)
+    }
+
+    /// The counters of a node; both zero where it is not registered.
+    pub fn stats(&self, node_id: NodeId) -> EdgeCacheStats {
+        self.shared
+            .view
+            .load()
+            .records
+            .get(&node_id)
+            .map_or_else(EdgeCacheStats::default, |record| record.entry.stats)
+    }
+
+    /// All that is known of a node.
+    pub fn entry(&self, node_id: NodeId) -> Option<Entry> {
+        self.shared
+            .view
+            .load()
+            .records
+            .get(&node_id)
+            .map(|record| record.entry.clone())
+    }
+
+    /// Whether the node is seen to advertise exactly the labels that follow from its entry.
+    ///
+    /// Advertising comes after deciding, at its own pace; for another node it also takes that node's agent.
+    pub fn is_advertised(&self, node_id: NodeId) -> bool {
+        let view = self.shared.view.load();
+        let Some(record) = view.records.get(&node_id) else {
+            return false;
+        };
+        let grants = &self.shared.plugin.config().labels;
+        self.shared
+            .site
+            .shown(node_id)
+            .is_some_and(|shown| grants.select(&shown) == record.labels)
+    }
+
+    /// How many changes wait for the writer.
+    pub fn queue_depth(&self) -> usize {
+        self.shared.queue.depth()
+    }
+
+    /// Whether the writer's thread runs. It ends by [`EdgeCacheRegistry::shutdown`] only.
+    pub fn is_running(&self) -> bool {
+        self.shared.ended.has_changed().is_ok()
+    }
+
+    /// How the component is doing.
+    pub fn status(&self) -> Status {
+        self.shared.view.load().status.clone()
+    }
+
+    /// What the writer has done so far.
+    pub fn activity(&self) -> Activity {
+        self.shared.counters.read()
+    }
+
+    /// The component that decides.
+    pub fn plugin(&self) -> &Plugin {
+        &self.shared.plugin
+    }
+
+    /// The component's log.
+    pub fn log(&self) -> &GuestLog {
+        &self.shared.log
+    }
+
+    /// Stops after the changes that wait already. Later ones are refused with `ShuttingDown`; reads go on.
+    pub async fn shutdown(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.queue.stop();
+        let mut ended = self.shared.ended.clone();
+        // An error says that the sender is gone, which is the end that is waited for.
+        while ended.changed().await.is_ok() {}
+    }
+
+    async fn ask(&self, operation: Operation) -> Result<Outcome, EdgeCacheError> {
+        self.shared.queue.ask(operation).await
+    }
+}
+
+/// The writer answers each operation with its own outcome; another one is a defect of this crate.
+fn mixed_up(outcome: &Outcome) -> EdgeCacheError {
+    EdgeCacheError::PluginFailed(format!("the writer answered {outcome:?} to another change"))
+}
+
+impl fmt::Debug for EdgeCacheRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EdgeCacheRegistry")
+            .field("nodes", &self.shared.view.load().records.len())
+            .field("site", &self.shared.site)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! Changes that are committed together.
+//!
+//! A batch is a working copy: nothing of it is seen by anyone until the writer commits it. It also holds
+//! the component to its word: what the component answers must fit what is remembered.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::queue::{Answer, Outcome};
+use super::view::{Record, Records};
+use crate::error::EdgeCacheError;
+use crate::labels::Labels;
+use crate::sandbox::{Failure, PublishedLabels};
+use crate::store::Changes;
+use crate::types::{EdgeCacheStats, Entry, NodeId};
+
+pub(crate) struct Batch {
+    pub(crate) records: Records,
+    /// The own node's labels, if a change published them.
+    pub(crate) own_labels: Option<Labels>,
+    own: Option<NodeId>,
+    touched: BTreeSet<NodeId>,
+    held: Vec<(Answer, Result<Outcome, EdgeCacheError>)>,
+}
+
+impl Batch {
+    pub(crate) fn new(records: Records, own: Option<NodeId>) -> Self {
+        Self {
+            records,
+            own_labels: None,
+            own,
+            touched: BTreeSet::new(),
+            held: Vec::new(),
+        }
+    }
+
+    /// How many changes wait for the commit.
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(crate) fn put(&mut self, entry: Entry, mut published: PublishedLabels) {
+        let node_id = entry.node.node_id;
+        self.keep_own(&published);
+        let labels = published.remove(&node_id).unwrap_or_default();
+        self.records
+            .insert(node_id, Arc::new(Record { entry, labels }));
+        self.touched.insert(node_id);
+    }
+
+    pub(crate) fn remove(&mut self, node_id: NodeId, published: &PublishedLabels) {
+        self.keep_own(published);
+        self.records.remove(&node_id);
+        self.touched.insert(node_id);
+    }
+
+    /// Takes new counters, which must be those before with `delta` added.
+    pub(crate) fn count(
+        &mut self,
+        node_id: NodeId,
+        delta: EdgeCacheStats,
+        totals: EdgeCacheStats,
+    ) -> Result<(), Failure> {
+        let broken = |reason: String| Failure::Contract {
+            call: "add-stats",
+            reason,
+        };
+        let Some(record) = self.records.get_mut(&node_id) else {
+            return Err(broken(format!(
+                "it counted for node {node_id}, which is not registered"
+            )));
+        };
+        let before = record.entry.stats;
+        let expected = EdgeCacheStats {
+            hits: before.hits.saturating_add(delta.hits),
+            misses: before.misses.saturating_add(delta.misses),
+        };
+        if totals != expected {
+            return Err(broken(format!(
+                "the totals of node {node_id} must be {} hits and {} misses, it answered {} and {}",
+                expected.hits, expected.misses, totals.hits, totals.misses
+            )));
+        }
+        Arc::make_mut(record).entry.stats = totals;
+        self.touched.insert(node_id);
+        Ok(())
+    }
+
+    /// A component that says whether a node is registered must say what is remembered.
+    pub(crate) fn check_known<T>(
+        &self,
+        call: &'static str,
+        node_id: NodeId,
+        answer: &Result<T, EdgeCacheError>,
+    ) -> Result<(), Failure> {
+        let known = self.records.contains_key(&node_id);
+        let reason = match answer {
+            Ok(_) if !known => format!("it accepted node {node_id}, which is not registered"),
+            Err(EdgeCacheError::NodeNotFound(id)) if *id != node_id => {
+                format!("asked for node {node_id}, it did not find node {id}")
+            }
+            Err(EdgeCacheError::NodeNotFound(_)) if known => {
+                format!("it did not find node {node_id}, which is registered")
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::Contract { call, reason })
+    }
+
+    /// Keeps an answer until the commit.
+    pub(crate) fn hold(&mut self, answer: Answer, result: Result<Outcome, EdgeCacheError>) {
+        self.held.push((answer, result));
+    }
+
+    /// What the batch changes, for the store.
+    pub(crate) fn changes(&self) -> Changes {
+        let mut changes = Changes {
+            own_labels: self.own_labels.clone(),
+            ..Changes::default()
+        };
+        for &node_id in &self.touched {
+            match self.records.get(&node_id) {
+                Some(record) => changes.put.push(record.entry.clone()),
+                None => changes.remove.push(node_id),
+            }
+        }
+        changes
+    }
+
+    /// Answers every change: as it came out, or with what kept all of them from being made.
+    pub(crate) fn answer(self, failed: Option<&EdgeCacheError>) {
+        for (answer, result) in self.held {
+            let result = failed.map_or(result, |error| Err(error.clone()));
+            // The caller may have gone away; the change stays.
+            let _ = answer.send(result);
+        }
+    }
+
+    fn keep_own(&mut self, published: &PublishedLabels) {
+        if let Some(labels) = self.own.and_then(|own| published.get(&own)) {
+            self.own_labels = Some(labels.clone());
+        }
+    }
+}

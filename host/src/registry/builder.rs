@@ -1,0 +1,178 @@
+//! How a registry is put together.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+use super::activity::Counters;
+use super::durable::Durable;
+use super::queue::Queue;
+use super::status::{PluginState, Status};
+use super::view::{Record, View};
+use super::writer::{Parts, Writer};
+use super::{EdgeCacheRegistry, Shared};
+use crate::advertise::{Advertiser, Standalone};
+use crate::gossip::{GossipPool, PeerInfo};
+use crate::labels::{self, LabelError, Labels};
+use crate::sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
+use crate::store::Store;
+use crate::types::{Entry, NodeId};
+
+/// Puts a registry together; see [`EdgeCacheRegistry::builder`].
+#[derive(Debug)]
+pub struct Builder {
+    plugin: Plugin,
+    place: Place,
+    store: Option<Store>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Nowhere,
+    Standalone(PeerInfo),
+    Gossip(GossipPool),
+}
+
+/// Why a registry did not start. Nothing runs.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Labels that other software sets on the node break a bound.
+    #[error("the node's own labels are refused")]
+    Labels(#[source] LabelError),
+    /// The system gave no thread.
+    #[error("cannot start the registry's thread")]
+    Thread(#[source] std::io::Error),
+    /// The thread ended before it served anything.
+    #[error("the registry's thread ended while starting")]
+    Ended,
+}
+
+impl Builder {
+    pub(super) fn new(plugin: Plugin) -> Self {
+        Self {
+            plugin,
+            place: Place::Nowhere,
+            store: None,
+        }
+    }
+
+    /// Makes `info` the node's own record: the component's labels join those in it, and travel nowhere.
+    #[must_use]
+    pub fn standalone(mut self, info: PeerInfo) -> Self {
+        self.place = Place::Standalone(info);
+        self
+    }
+
+    /// Shows the component's labels to the cluster, as a part of the pool's own info.
+    #[must_use]
+    pub fn gossip(mut self, pool: GossipPool) -> Self {
+        self.place = Place::Gossip(pool);
+        self
+    }
+
+    /// Makes every change durable before it is answered, and begins with what the store holds.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Starts the component. A component that fails at once is tried again as after any other failure, so
+    /// the registry is there all the same and its status says why it takes no changes.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StartError`].
+    pub async fn start(self) -> Result<EdgeCacheRegistry, StartError> {
+        let Self {
+            plugin,
+            place,
+            store,
+        } = self;
+        let limits = &plugin.config().limits;
+        let site: Arc<dyn Advertiser> = match place {
+            Place::Nowhere => Arc::new(Standalone::new(None)),
+            Place::Standalone(info) => Arc::new(Standalone::new(Some(info))),
+            Place::Gossip(pool) => Arc::new(pool),
+        };
+        labels::check_foreign(&site.foreign_labels(), limits.labels).map_err(StartError::Labels)?;
+
+        let stopping = Arc::new(AtomicBool::new(false));
+        let log = Arc::new(GuestLog::new(limits));
+        let remembered = store
+            .as_ref()
+            .map(Store::take_remembered)
+            .unwrap_or_default();
+        // Peers see the labels of before until the component has said what holds now.
+        site.announce(remembered.own_labels.clone());
+        let view = Arc::new(ArcSwap::from_pointee(View {
+            records: remembered.entries.into_iter().map(record).collect(),
+            status: Status {
+                state: PluginState::Starting,
+                restarts: 0,
+                last_failure: None,
+            },
+        }));
+        let (queue, requests) = Queue::new(limits.queue, limits.queue_wait);
+        let (ending, ended) = watch::channel(());
+        let (started, start) = oneshot::channel();
+
+        let config = InstanceConfig {
+            policy: LabelPolicy {
+                node: site.node_id(),
+                grants: plugin.config().labels.clone(),
+                foreign: {
+                    let site = site.clone();
+                    Arc::new(move || site.foreign_labels())
+                },
+                stopping: stopping.clone(),
+            },
+            log: log.clone(),
+            clock: WallClock::default(),
+        };
+        let counters = Arc::new(Counters::default());
+        let parts = Parts {
+            plugin: plugin.clone(),
+            config,
+            site: site.clone(),
+            view: view.clone(),
+            counters: counters.clone(),
+            durable: Durable::new(store),
+            own_labels: remembered.own_labels,
+        };
+        thread::Builder::new()
+            .name("edge-cache-writer".into())
+            .spawn(move || {
+                let _ending = ending;
+                let writer = Writer::start(parts);
+                // Nobody waits any more where the caller gave up; the queue's end stops the writer then.
+                let _ = started.send(());
+                writer.run(&requests);
+            })
+            .map_err(StartError::Thread)?;
+        start.await.map_err(|_| StartError::Ended)?;
+
+        Ok(EdgeCacheRegistry {
+            shared: Arc::new(Shared {
+                view,
+                queue,
+                site,
+                plugin,
+                log,
+                counters,
+                stopping,
+                ended,
+            }),
+        })
+    }
+}
+
+fn record(entry: Entry) -> (NodeId, Arc<Record>) {
+    let labels = Labels::new();
+    (entry.node.node_id, Arc::new(Record { entry, labels }))
+}

@@ -1,0 +1,66 @@
+//! When a failed component is started again.
+//!
+//! A pure state machine: it is told what happened and when, and answers when the next attempt is due.
+
+use std::time::{Duration, Instant};
+
+/// How many failures are forgiven before the registry is degraded.
+pub(crate) const RESTART_BUDGET: u32 = 5;
+/// How long an instance must run for the budget to be whole again.
+pub(crate) const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// The wait before the n-th attempt in a row is this long, n - 1 times.
+const BACKOFF_STEP: Duration = Duration::from_millis(200);
+/// The longest wait between attempts while budget is left.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// How often a degraded registry tries a fresh instance.
+const DEGRADED_RETRY: Duration = Duration::from_secs(30);
+
+/// What to do after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Start a fresh instance at this time; changes wait for it.
+    Retry(Instant),
+    /// Refuse changes, and try a fresh instance at this time.
+    Degraded(Instant),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Supervisor {
+    /// Failures since the budget was whole.
+    failures: u32,
+    running_since: Option<Instant>,
+}
+
+impl Supervisor {
+    /// A fresh instance runs.
+    pub(crate) fn started(&mut self, now: Instant) {
+        self.running_since = Some(now);
+    }
+
+    /// An instance failed, or could not be started.
+    pub(crate) fn failed(&mut self, now: Instant) -> Next {
+        let ran = self
+            .running_since
+            .take()
+            .map(|since| now.saturating_duration_since(since));
+        if ran.is_some_and(|ran| ran >= HEALTHY_AFTER) {
+            self.failures = 0;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > RESTART_BUDGET {
+            return Next::Degraded(after(now, DEGRADED_RETRY));
+        }
+        let backoff = BACKOFF_STEP
+            .saturating_mul(self.failures.saturating_sub(1))
+            .min(BACKOFF_MAX);
+        Next::Retry(after(now, backoff))
+    }
+}
+
+fn after(now: Instant, wait: Duration) -> Instant {
+    // An instant that the clock can't hold would be centuries away.
+    now.checked_add(wait).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests;

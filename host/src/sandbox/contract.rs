@@ -1,0 +1,380 @@
+//! Whether a component is of the world, told before it runs.
+//!
+//! Wasmtime refuses a component that does not fit, but names neither the function that differs nor what
+//! would be right. This file compares names and signatures first.
+
+use std::fmt;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
+
+use crate::text;
+
+macro_rules! capacity {
+    () => {
+        "record{cpu-cores: u32, ram-mib: u64, disk-mib: u64, geo: option<string>}"
+    };
+}
+macro_rules! node {
+    () => {
+        concat!(
+            "record{node-id: u64, capacity: ",
+            capacity!(),
+            ", enabled-at: record{seconds: u64, nanoseconds: u32}}"
+        )
+    };
+}
+macro_rules! stats {
+    () => {
+        "record{hits: u64, misses: u64}"
+    };
+}
+macro_rules! error {
+    () => {
+        "variant{gossip(string), node-not-found(u64), invalid-capacity(string)}"
+    };
+}
+macro_rules! entry {
+    () => {
+        concat!("record{node: ", node!(), ", stats: ", stats!(), "}")
+    };
+}
+macro_rules! labels {
+    () => {
+        "list<record{key: string, value: string}>"
+    };
+}
+
+/// Every function of the world that a component exports: interface, name, signature with all types
+/// written out. A test compares it with the reference component.
+const EXPORTS: &[(&str, &str, &str)] = &[
+    (
+        "registry",
+        "enable",
+        concat!(
+            "func(node-id: u64, capacity: ",
+            capacity!(),
+            ") -> result<",
+            node!(),
+            ", ",
+            error!(),
+            ">"
+        ),
+    ),
+    (
+        "registry",
+        "disable",
+        concat!("func(node-id: u64) -> result<_, ", error!(), ">"),
+    ),
+    ("registry", "is-enabled", "func(node-id: u64) -> bool"),
+    (
+        "registry",
+        "list-eligible",
+        concat!("func() -> list<", node!(), ">"),
+    ),
+    (
+        "registry",
+        "stats",
+        concat!("func(node-id: u64) -> ", stats!()),
+    ),
+    (
+        "registry",
+        "add-stats",
+        concat!(
+            "func(node-id: u64, delta: ",
+            stats!(),
+            ") -> result<",
+            stats!(),
+            ", ",
+            error!(),
+            ">"
+        ),
+    ),
+    (
+        "state",
+        "load",
+        concat!("func(entries: list<", entry!(), ">) -> result<_, string>"),
+    ),
+    (
+        "state",
+        "apply",
+        concat!(
+            "func(changes: list<variant{put(",
+            entry!(),
+            "), remove(u64)}>) -> result<_, string>"
+        ),
+    ),
+    (
+        "placement",
+        "assess",
+        concat!(
+            "func(peer: record{node-id: u64, labels: ",
+            labels!(),
+            "}) -> option<record{weight: u32, geo: option<string>}>"
+        ),
+    ),
+];
+
+const PACKAGE: &str = "zlayer:edge-cache";
+/// Interfaces are matched by this track: within 0.1.x a component of another patch version fits.
+const TRACK: (u64, u64) = (0, 1);
+const VERSION: &str = "0.1.0";
+
+/// The interfaces that the host has for a component, without their versions. WASI's are of 0.2.
+pub(super) const PROVIDED: &[&str] = &[
+    "zlayer:edge-cache/gossip-labels",
+    "wasi:config/store",
+    "wasi:logging/logging",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// One way in which a component is not of the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// It does not export this function.
+    MissingExport {
+        /// The interface with its version, and the function.
+        function: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// It exports the function with another signature.
+    ExportDiffers {
+        /// The interface with its version, and the function.
+        function: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// It imports something that this host does not have.
+    UnknownImport(String),
+    /// It imports something that the host has and the operator did not grant.
+    NotGranted(String),
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingExport { function, expected } => {
+                write!(
+                    f,
+                    "it does not export `{function}`, which must be `{expected}`"
+                )
+            }
+            Self::ExportDiffers {
+                function,
+                expected,
+                found,
+            } => write!(
+                f,
+                "its export `{function}` must be `{expected}`, but is `{found}`"
+            ),
+            Self::UnknownImport(name) => write!(
+                f,
+                "it imports `{name}`, which this host does not have; no setting can grant it"
+            ),
+            Self::NotGranted(name) => write!(
+                f,
+                "it imports `{name}`, which is not granted; add \"{}\" to `plugin.imports` to grant it",
+                without_version(name)
+            ),
+        }
+    }
+}
+
+/// Every mismatch of a component, imports first.
+pub(super) fn compare(
+    component: &Component,
+    engine: &Engine,
+    granted: &dyn Fn(&str) -> bool,
+) -> Vec<Mismatch> {
+    let ty = component.component_type();
+    let imports = ty.imports(engine).filter_map(|(name, item)| {
+        if is_types_only(&item.ty, engine) {
+            return None;
+        }
+        let bare = without_version(name);
+        if !PROVIDED.contains(&bare) || !is_served(name) {
+            Some(Mismatch::UnknownImport(name.to_string()))
+        } else if !granted(bare) {
+            Some(Mismatch::NotGranted(name.to_string()))
+        } else {
+            None
+        }
+    });
+    let exports = EXPORTS.iter().filter_map(|&(interface, name, expected)| {
+        let function = format!("{PACKAGE}/{interface}@{VERSION}#{name}");
+        let Some(found) = export(component, engine, interface, name) else {
+            return Some(Mismatch::MissingExport { function, expected });
+        };
+        (found != expected).then(|| Mismatch::ExportDiffers {
+            function,
+            expected,
+            found: text::clean(&found, text::ERROR_BYTES_MAX),
+        })
+    });
+    imports.chain(exports).collect()
+}
+
+/// The signature of an exported function.
+fn export(component: &Component, engine: &Engine, interface: &str, name: &str) -> Option<String> {
+    let ty = component.component_type();
+    let instance = ty
+        .exports(engine)
+        .find_map(|(export, item)| match item.ty {
+            ComponentItem::ComponentInstance(instance) if is_ours(export, interface) => {
+                Some(instance)
+            }
+            _ => None,
+        })?;
+    match instance.get_export(engine, name)?.ty {
+        ComponentItem::ComponentFunc(func) => Some(signature(&func)),
+        _ => None,
+    }
+}
+
+/// An instance of types only holds nothing to call, so nothing to grant.
+fn is_types_only(item: &ComponentItem, engine: &Engine) -> bool {
+    match item {
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine)
+            .all(|(_, item)| matches!(item.ty, ComponentItem::Type(_))),
+        ComponentItem::Type(_) => true,
+        _ => false,
+    }
+}
+
+fn is_ours(name: &str, interface: &str) -> bool {
+    without_version(name).strip_prefix(PACKAGE) == Some(&format!("/{interface}"))
+        && track(name) == Some(TRACK)
+}
+
+/// Whether the version of an import that the host has by name is one that it has.
+fn is_served(name: &str) -> bool {
+    let bare = without_version(name);
+    match bare.split_once(':') {
+        Some(("zlayer", _)) => track(name) == Some(TRACK),
+        _ if bare == "wasi:config/store" => name.ends_with("@0.2.0-rc.1"),
+        _ if bare == "wasi:logging/logging" => name == bare,
+        // A pre-release has a dash in its version and matches only itself.
+        _ => {
+            track(name) == Some((0, 2))
+                && name
+                    .split_once('@')
+                    .is_some_and(|(_, version)| !version.contains('-'))
+        }
+    }
+}
+
+fn without_version(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(bare, _)| bare)
+}
+
+fn track(name: &str) -> Option<(u64, u64)> {
+    let (_, version) = name.split_once('@')?;
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn signature(func: &ComponentFunc) -> String {
+    let params = func
+        .params()
+        .map(|(name, ty)| format!("{name}: {}", describe(&ty)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let result = func
+        .results()
+        .next()
+        .map(|ty| format!(" -> {}", describe(&ty)))
+        .unwrap_or_default();
+    let kind = if func.async_() { "async func" } else { "func" };
+    format!("{kind}({params}){result}")
+}
+
+fn describe(ty: &Type) -> String {
+    match ty {
+        Type::Bool => "bool".into(),
+        Type::S8 => "s8".into(),
+        Type::U8 => "u8".into(),
+        Type::S16 => "s16".into(),
+        Type::U16 => "u16".into(),
+        Type::S32 => "s32".into(),
+        Type::U32 => "u32".into(),
+        Type::S64 => "s64".into(),
+        Type::U64 => "u64".into(),
+        Type::Float32 => "f32".into(),
+        Type::Float64 => "f64".into(),
+        Type::Char => "char".into(),
+        Type::String => "string".into(),
+        Type::List(list) => format!("list<{}>", describe(&list.ty())),
+        Type::Option(option) => format!("option<{}>", describe(&option.ty())),
+        Type::Result(result) => match (result.ok(), result.err()) {
+            (None, None) => "result".into(),
+            (Some(ok), None) => format!("result<{}>", describe(&ok)),
+            (ok, Some(err)) => format!(
+                "result<{}, {}>",
+                ok.map_or_else(|| "_".into(), |ok| describe(&ok)),
+                describe(&err)
+            ),
+        },
+        Type::Record(record) => {
+            let fields = record
+                .fields()
+                .map(|field| format!("{}: {}", field.name, describe(&field.ty)));
+            braced("record", fields)
+        }
+        Type::Variant(variant) => {
+            let cases = variant.cases().map(|case| match case.ty {
+                Some(ty) => format!("{}({})", case.name, describe(&ty)),
+                None => case.name.to_string(),
+            });
+            braced("variant", cases)
+        }
+        Type::Enum(names) => braced("enum", names.names().map(str::to_string)),
+        Type::Flags(names) => braced("flags", names.names().map(str::to_string)),
+        Type::Tuple(tuple) => {
+            let types = tuple.types().map(|ty| describe(&ty)).collect::<Vec<_>>();
+            format!("tuple<{}>", types.join(", "))
+        }
+        Type::Own(_) => "own<resource>".into(),
+        Type::Borrow(_) => "borrow<resource>".into(),
+        Type::Map(_) => "map".into(),
+        Type::Future(_) => "future".into(),
+        Type::Stream(_) => "stream".into(),
+        Type::ErrorContext => "error-context".into(),
+        Type::FixedLengthList(_) => "fixed-length list".into(),
+    }
+}
+
+fn braced(kind: &str, items: impl Iterator<Item = String>) -> String {
+    format!("{kind}{{{}}}", items.collect::<Vec<_>>().join(", "))
+}

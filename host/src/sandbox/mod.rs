@@ -1,0 +1,32 @@
+//! The sandbox: a registry component in wasmtime, with every limit on.
+//!
+//! - [`Plugin`] is a component that was checked and compiled; many instances may run from it.
+//! - [`Instance`] is one running component. It is owned by one thread, calls are synchronous, and after
+//!   any [`Failure`] it must be dropped.
+//! - `bindings` is the only file that knows `bindgen!`; `convert` is the only way from a component's
+//!   value to the host's.
+//!
+//! Nothing here decides what to do about a failure, keeps state beyond an instance, or runs on the
+//! threads of an async runtime.
+
+mod bindings;
+mod cache;
+mod contract;
+mod convert;
+mod engine;
+mod failure;
+mod gossip_labels;
+mod instance;
+mod limiter;
+mod log;
+mod plugin;
+mod wasi;
+
+pub use cache::{CodeCache, Digests};
+pub use contract::Mismatch;
+pub use failure::Failure;
+pub use gossip_labels::{ForeignLabels, LabelPolicy, PublishedLabels};
+pub use instance::{Called, Instance, InstanceConfig};
+pub use log::{GuestLog, LINES_KEPT, LogLevel, LogLine};
+pub use plugin::{ImportGrants, Plugin, PluginConfig, PluginError};
+pub use wasi::WallClock;

@@ -1,0 +1,254 @@
+//! A component that was checked and compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use super::bindings::{EdgeCachePluginPre, gossip_labels, logging, types};
+use super::cache::CodeCache;
+use super::contract::{self, Mismatch, PROVIDED};
+use super::engine;
+use super::gossip_labels::HasLabels;
+use super::instance::{HasLog, HostState};
+use super::wasi;
+use crate::labels::LabelGrants;
+use crate::limits::Limits;
+use crate::text;
+
+/// The first bytes of a component, and of a core module. Both begin with wasm's magic number.
+const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+const MODULE_HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
+
+/// What a component is given.
+#[derive(Debug, Clone, Default)]
+pub struct PluginConfig {
+    /// What it may use.
+    pub limits: Limits,
+    /// The interfaces that it may import.
+    pub imports: ImportGrants,
+    /// The label keys that it may set.
+    pub labels: LabelGrants,
+    /// Its settings, which it reads through `wasi:config/store`.
+    pub settings: BTreeMap<String, String>,
+    /// Where its compiled code is kept, if anywhere.
+    pub cache: Option<CodeCache>,
+}
+
+/// The interfaces that a component may import, by name without version. By default all that the host has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportGrants(BTreeSet<String>);
+
+impl Default for ImportGrants {
+    fn default() -> Self {
+        PROVIDED.iter().copied().collect()
+    }
+}
+
+impl<S: Into<String>> FromIterator<S> for ImportGrants {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}
+
+/// Why a file did not become a plugin. Nothing was run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PluginError {
+    /// The file could not be read.
+    #[error("cannot read the plugin {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is larger than a component may be.
+    #[error("the plugin is larger than {limit} bytes, the limit `component_bytes`")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The file is something else.
+    #[error("the plugin is not a WebAssembly file: it does not begin with `\\0asm`")]
+    NotWasm,
+    /// The file is a core module.
+    #[error(
+        "the plugin is a WebAssembly core module, not a component; turn it into one with \
+         `wasm-tools component new` or the builder"
+    )]
+    CoreModule,
+    /// The file is WebAssembly of a version that this host does not know.
+    #[error(
+        "the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed"
+    )]
+    UnknownVersion,
+    /// Wasmtime does not take it.
+    #[error("the plugin is not a valid component: {0}")]
+    Invalid(String),
+    /// It is a component of another world.
+    #[error("the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: {}", list(.0))]
+    Mismatch(Vec<Mismatch>),
+    /// The host itself could not set up its sandbox.
+    #[error("cannot set up the sandbox: {0}")]
+    Sandbox(String),
+}
+
+/// A component that was checked against the world and compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    pre: EdgeCachePluginPre<HostState>,
+    sha256: [u8; 32],
+    imports: Vec<String>,
+    config: PluginConfig,
+}
+
+impl Plugin {
+    /// Reads, checks and compiles a component file. Takes up to seconds: not for an async thread.
+    pub fn from_file(path: &Path, config: PluginConfig) -> Result<Self, PluginError> {
+        let read_error = |source| PluginError::Read {
+            path: path.to_path_buf(),
+            source,
+        };
+        let limit = config.limits.component_bytes;
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file that is too large from one that just fits.
+        File::open(path)
+            .map_err(read_error)?
+            .take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(read_error)?;
+        Self::from_bytes(&bytes, config)
+    }
+
+    /// Checks and compiles a component. Takes up to seconds: not for an async thread.
+    ///
+    /// Components are compiled one at a time in a process, whatever the number of callers.
+    pub fn from_bytes(bytes: &[u8], config: PluginConfig) -> Result<Self, PluginError> {
+        check_header(bytes, config.limits.component_bytes)?;
+        let engine = engine::new(&config.limits).map_err(sandbox_error)?;
+        let sha256 = Sha256::digest(bytes).into();
+        let component = {
+            static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+            let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+            let compile = || Component::from_binary(&engine, bytes);
+            match &config.cache {
+                Some(cache) => cache.component(&engine, &sha256, compile),
+                None => compile(),
+            }
+            .map_err(invalid)?
+        };
+        let granted = |name: &str| config.imports.0.contains(name);
+        let mismatches = contract::compare(&component, &engine, &granted);
+        if !mismatches.is_empty() {
+            return Err(PluginError::Mismatch(mismatches));
+        }
+        let linker = linker(&engine).map_err(sandbox_error)?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .and_then(EdgeCachePluginPre::new)
+            .map_err(invalid)?;
+        let imports = component
+            .component_type()
+            .imports(&engine)
+            .map(|(name, _)| name.to_string())
+            .collect();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                pre,
+                sha256,
+                imports,
+                config,
+            }),
+        })
+    }
+
+    /// The SHA-256 of the component file.
+    pub fn sha256(&self) -> &[u8; 32] {
+        &self.inner.sha256
+    }
+
+    /// The names of what the component imports.
+    pub fn imports(&self) -> &[String] {
+        &self.inner.imports
+    }
+
+    /// What the component is given.
+    pub fn config(&self) -> &PluginConfig {
+        &self.inner.config
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(super) fn pre(&self) -> &EdgeCachePluginPre<HostState> {
+        &self.inner.pre
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin")
+            .field("imports", &self.inner.imports)
+            .finish_non_exhaustive()
+    }
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    wasi::add_to_linker(&mut linker)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| {
+        (&state.settings).into()
+    })?;
+    types::add_to_linker::<_, HasLabels>(&mut linker, |state: &mut HostState| &mut state.labels)?;
+    gossip_labels::add_to_linker::<_, HasLabels>(&mut linker, |state| &mut state.labels)?;
+    logging::add_to_linker::<_, HasLog>(&mut linker, |state| &state.log)?;
+    Ok(linker)
+}
+
+fn check_header(bytes: &[u8], limit: usize) -> Result<(), PluginError> {
+    if bytes.len() > limit {
+        return Err(PluginError::TooLarge { limit });
+    }
+    if bytes.starts_with(&COMPONENT_HEADER) {
+        return Ok(());
+    }
+    if bytes.starts_with(&MODULE_HEADER) {
+        return Err(PluginError::CoreModule);
+    }
+    if bytes.starts_with(b"\0asm") {
+        return Err(PluginError::UnknownVersion);
+    }
+    Err(PluginError::NotWasm)
+}
+
+fn invalid(error: wasmtime::Error) -> PluginError {
+    PluginError::Invalid(text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
+}
+
+fn sandbox_error(error: wasmtime::Error) -> PluginError {
+    PluginError::Sandbox(text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
+}
+
+fn list(mismatches: &[Mismatch]) -> String {
+    mismatches
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
