@@ -1,0 +1,68 @@
+//! Changes through the component: what a caller waits, and how much of it the writer worked.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use edge_cache_host::{EdgeCacheRegistry, NodeId};
+use edge_cache_tests::bench::capacity;
+
+const NODES: NodeId = 1_000;
+const WARM_UP: NodeId = 2_000;
+const ROUNDS: NodeId = 20_000;
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    runtime.block_on(enable())
+}
+
+/// One caller at a time, so each change is a batch of its own and its busy time is the counter's growth.
+async fn enable() -> Result<()> {
+    let registry = EdgeCacheRegistry::builder(edge_cache_tests::reference_plugin()?)
+        .start()
+        .await?;
+    let mut waited = Vec::new();
+    let mut worked = Vec::new();
+    for round in 0..WARM_UP + ROUNDS {
+        let node_id = round % NODES;
+        let before = registry.activity().busy;
+        let start = Instant::now();
+        registry.enable(node_id, capacity(node_id)).await?;
+        let caller = start.elapsed();
+        if round >= WARM_UP {
+            waited.push(caller);
+            worked.push(settled_busy(&registry, round + 1) - before);
+        }
+    }
+    let (waited, worked) = (p50(waited), p50(worked));
+    println!(
+        "enable through the component, {NODES} nodes, no store: caller p50 {:.1} us, writer busy p50 {:.1} us, \
+         between them {:.1} us",
+        micros(waited),
+        micros(worked),
+        micros(waited) - micros(worked)
+    );
+    Ok(())
+}
+
+/// The busy time after `changes` changes; the counter is written just after the answer.
+fn settled_busy(registry: &EdgeCacheRegistry, changes: u64) -> Duration {
+    loop {
+        let activity = registry.activity();
+        if activity.changes >= changes {
+            return activity.busy;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+fn p50(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
