@@ -1,5 +1,7 @@
 //! Changes through the component: what a caller waits, and how much of it the writer worked.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -36,15 +38,35 @@ async fn enable() -> Result<()> {
             worked.push(settled_busy(&registry, round + 1) - before);
         }
     }
-    let (waited, worked) = (p50(waited), p50(worked));
+    let (waited, worked, floor) = (p50(waited), p50(worked), exchange()?);
     println!(
         "enable through the component, {NODES} nodes, no store: caller p50 {:.1} us, writer busy p50 {:.1} us, \
-         between them {:.1} us",
+         between them {:.1} us; a bare exchange between two sleeping threads {:.1} us",
         micros(waited),
         micros(worked),
-        micros(waited) - micros(worked)
+        micros(waited) - micros(worked),
+        micros(floor)
     );
     Ok(())
+}
+
+/// What this machine takes to wake one thread and to be woken by it.
+fn exchange() -> Result<Duration> {
+    let (ask, asked) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    let other = thread::spawn(move || asked.iter().try_for_each(|()| answer.send(())));
+    let mut times = Vec::new();
+    for _ in 0..WARM_UP {
+        let start = Instant::now();
+        ask.send(())?;
+        answered.recv()?;
+        times.push(start.elapsed());
+    }
+    drop(ask);
+    other
+        .join()
+        .map_err(|_| anyhow::anyhow!("the other thread failed"))??;
+    Ok(p50(times))
 }
 
 /// The busy time after `changes` changes; the counter is written just after the answer.

@@ -35,8 +35,20 @@ fn main() -> Result<()> {
 }
 
 fn alone(criterion: &mut Criterion, pair: &Pair) -> Result<()> {
-    measure(criterion, pair, &format!("is_enabled {}", pair.size), is_enabled_ours, is_enabled_locked)?;
-    measure(criterion, pair, &format!("list_eligible {}", pair.size), list_ours, list_locked)
+    measure(
+        criterion,
+        pair,
+        &format!("is_enabled {}", pair.size),
+        is_enabled_ours,
+        is_enabled_locked,
+    )?;
+    measure(
+        criterion,
+        pair,
+        &format!("list_eligible {}", pair.size),
+        list_ours,
+        list_locked,
+    )
 }
 
 fn under_load(criterion: &mut Criterion, pair: &Pair) -> Result<()> {
@@ -60,14 +72,22 @@ fn under_load(criterion: &mut Criterion, pair: &Pair) -> Result<()> {
     });
     stop.store(true, Ordering::Release);
     for thread in load {
-        thread.join().map_err(|_| anyhow::anyhow!("the load failed"))?;
+        thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("the load failed"))?;
     }
     result
 }
 
 type Timed = fn(&Pair, u64) -> Duration;
 
-fn measure(criterion: &mut Criterion, pair: &Pair, name: &str, ours: Timed, locked: Timed) -> Result<()> {
+fn measure(
+    criterion: &mut Criterion,
+    pair: &Pair,
+    name: &str,
+    ours: Timed,
+    locked: Timed,
+) -> Result<()> {
     let mut group = criterion.benchmark_group(name);
     group.bench_function(BenchmarkId::from_parameter("ours"), |bencher| {
         bencher.iter_custom(|rounds| ours(pair, rounds));
@@ -83,7 +103,10 @@ fn is_enabled_ours(pair: &Pair, rounds: u64) -> Duration {
     pair.runtime.block_on(async {
         let start = Instant::now();
         for round in 0..rounds {
-            black_box(pair.ours.is_enabled(black_box(round.wrapping_mul(7) % pair.size)));
+            black_box(
+                pair.ours
+                    .is_enabled(black_box(round.wrapping_mul(7) % pair.size)),
+            );
         }
         start.elapsed()
     })
@@ -93,7 +116,11 @@ fn is_enabled_locked(pair: &Pair, rounds: u64) -> Duration {
     pair.runtime.block_on(async {
         let start = Instant::now();
         for round in 0..rounds {
-            black_box(pair.locked.is_enabled(black_box(round.wrapping_mul(7) % pair.size)).await);
+            black_box(
+                pair.locked
+                    .is_enabled(black_box(round.wrapping_mul(7) % pair.size))
+                    .await,
+            );
         }
         start.elapsed()
     })
@@ -114,7 +141,14 @@ fn list_locked(pair: &Pair, rounds: u64) -> Duration {
     pair.runtime.block_on(async {
         let start = Instant::now();
         for _ in 0..rounds {
-            black_box(pair.locked.list_eligible().await.iter().map(look_at).sum::<u64>());
+            black_box(
+                pair.locked
+                    .list_eligible()
+                    .await
+                    .iter()
+                    .map(look_at)
+                    .sum::<u64>(),
+            );
         }
         start.elapsed()
     })
@@ -126,7 +160,10 @@ fn look_at(node: &EdgeCacheNode) -> u64 {
 
 impl Pair {
     fn new(size: u64) -> Result<Self> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         let locked = Arc::new(LockedRegistry::default());
         let ours = runtime.block_on(async {
             let plugin = edge_cache_tests::reference_plugin()?;
@@ -137,14 +174,24 @@ impl Pair {
             }
             anyhow::Ok(ours)
         })?;
-        Ok(Self { runtime, ours, locked, size })
+        Ok(Self {
+            runtime,
+            ours,
+            locked,
+            size,
+        })
     }
 
     /// One writer and two readers on both registries: each change and each read is made on one after the
     /// other, so that both sides of a ratio run under the same load.
     fn load(&self, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>> {
         let writer = {
-            let (ours, locked, size, stop) = (self.ours.clone(), self.locked.clone(), self.size, stop.clone());
+            let (ours, locked, size, stop) = (
+                self.ours.clone(),
+                self.locked.clone(),
+                self.size,
+                stop.clone(),
+            );
             let handle = self.runtime.handle().clone();
             std::thread::spawn(move || {
                 let mut node_id = 0;
@@ -157,7 +204,12 @@ impl Pair {
             })
         };
         let reader = || {
-            let (ours, locked, size, stop) = (self.ours.clone(), self.locked.clone(), self.size, stop.clone());
+            let (ours, locked, size, stop) = (
+                self.ours.clone(),
+                self.locked.clone(),
+                self.size,
+                stop.clone(),
+            );
             let handle = self.runtime.handle().clone();
             std::thread::spawn(move || {
                 let mut node_id = 0;

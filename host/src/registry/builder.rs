@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -10,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::activity::Counters;
 use super::durable::Durable;
-use super::queue::Queue;
+use super::queue::{LOOK_FOR, queue};
 use super::status::{PluginState, Status};
 use super::view::{Record, View};
 use super::writer::{Parts, Writer};
@@ -118,7 +119,12 @@ impl Builder {
                 last_failure: None,
             },
         }));
-        let (queue, requests) = Queue::new(limits.queue, limits.queue_wait);
+        let look_for = if store.is_some() {
+            Duration::ZERO
+        } else {
+            LOOK_FOR
+        };
+        let (queue, requests) = queue(limits.queue, limits.queue_wait, look_for);
         let (ending, ended) = watch::channel(());
         let (started, start) = oneshot::channel();
 

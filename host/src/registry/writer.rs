@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::activity::Counters;
 use super::batch::Batch;
 use super::durable::Durable;
 use super::quarantine::Quarantine;
-use super::queue::{Operation, Outcome, Request};
+use super::queue::{Operation, Outcome, Request, Requests};
 use super::status::{PluginState, Status};
 use super::supervisor::{Next, Supervisor};
 use super::view::{Record, Records, View, ViewCell};
@@ -73,12 +73,12 @@ impl Writer {
     }
 
     /// Serves the queue until it is told to stop or nobody is left who could ask.
-    pub(crate) fn run(mut self, queue: &Receiver<Request>) {
+    pub(crate) fn run(mut self, queue: &Requests) {
         loop {
             let first = match &self.running {
-                Running::Instance(_) => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Running::Instance(_) => queue.next().map_err(|_| RecvTimeoutError::Disconnected),
                 Running::Down(Next::Degraded(at)) => {
-                    queue.recv_timeout(at.saturating_duration_since(Instant::now()))
+                    queue.next_within(at.saturating_duration_since(Instant::now()))
                 }
                 Running::Down(Next::Retry(at)) => {
                     thread::sleep(at.saturating_duration_since(Instant::now()));
@@ -98,7 +98,7 @@ impl Writer {
     }
 
     /// Makes one batch of what waits.
-    fn serve(&mut self, first: Request, queue: &Receiver<Request>) -> ControlFlow<()> {
+    fn serve(&mut self, first: Request, queue: &Requests) -> ControlFlow<()> {
         let start = Instant::now();
         let mut taken = 0_usize;
         let mut batch = self.new_batch();
@@ -119,7 +119,7 @@ impl Writer {
             batch.hold(answer, result);
             taken = taken.saturating_add(1);
             if batch.len() < self.parts.plugin.config().limits.batch {
-                next = queue.try_recv().ok();
+                next = queue.waiting();
             }
         }
         self.commit(batch);
