@@ -1,6 +1,48 @@
-//! Hosts an edge-cache registry component.
+//! Hosts an edge-cache registry: a WebAssembly component that decides which nodes of a cluster may serve
+//! as edge caches, and which labels its node shows for it.
+//!
+//! The component decides, the host remembers: in a durable store, and in a view that serves every read by
+//! one atomic load. So a component that hangs, fails or is replaced never loses an entry and never stops a
+//! read.
+//!
+//! # Layout
+//!
+//! - [`EdgeCacheRegistry`] is what an embedder holds: reads on the view, changes through one writer.
+//! - [`sandbox`] runs a component in wasmtime, with every limit of [`Limits`] on.
+//! - [`Store`] keeps the state durable; it alone knows redb.
+//! - [`gossip`] carries labels between nodes; it alone knows chitchat.
+//! - [`labels`] says which labels a component may set.
+//! - `agent`, behind the feature of that name, is the node agent; its `http` alone knows axum.
+//!
+//! # Example
+//!
+//! A registry on its own and in memory:
+//!
+//! ```no_run
+//! use edge_cache_host::sandbox::{Plugin, PluginConfig};
+//! use edge_cache_host::{EdgeCacheRegistry, NodeCapacity};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let plugin = Plugin::from_file("registry.wasm".as_ref(), PluginConfig::default())?;
+//! let registry = EdgeCacheRegistry::builder(plugin).start().await?;
+//! let capacity = NodeCapacity {
+//!     cpu_cores: 8,
+//!     ram_mib: 16_384,
+//!     disk_mib: 512_000,
+//!     geo: Some("eu-central-1".to_string()),
+//! };
+//! registry.enable(7, capacity).await?;
+//! assert!(registry.is_enabled(7));
+//! for node in registry.list_eligible().iter() {
+//!     println!("node {} gives {} MiB", node.node_id, node.capacity.disk_mib);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod advertise;
+#[cfg(feature = "agent")]
+pub mod agent;
 mod error;
 pub mod gossip;
 pub mod labels;

@@ -50,11 +50,11 @@ struct Wanted {
 }
 
 impl OwnRecord {
-    /// Starts with a base and without labels of the component. The first record is revision 0; the
-    /// member writes it as it starts.
-    pub(super) fn new(base: PeerInfo) -> Result<(Self, Announcer), InfoError> {
+    /// Starts with a base and the labels of the component. The first record is revision 0; the member
+    /// writes it as it starts.
+    pub(super) fn new(base: PeerInfo, component: Labels) -> Result<(Self, Announcer), InfoError> {
         let foreign = ArcSwap::from_pointee(base.labels.clone());
-        let first = Wanted::merge(0, base, Labels::new())?;
+        let first = Wanted::merge(0, base, component)?;
         let announced = Arc::new(ArcSwap::new(Arc::clone(&first.merged)));
         let (wanted_sender, wanted) = watch::channel(first);
         let (written, written_receiver) = watch::channel(0);

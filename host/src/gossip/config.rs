@@ -3,6 +3,7 @@
 //! Everything is checked before a socket is opened: a node that starts with a wrong address or an
 //! unreachable seed looks healthy to itself and is missed by everybody else.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -52,10 +53,14 @@ pub struct GossipConfig {
     /// Time between two rounds of gossip. A label reaches 100 nodes within about one and a half
     /// intervals. 10 ms to 5 s, default 1 s as ZLayer's; all members should use the same.
     pub interval: Duration,
-    /// The last generation that this node has used, 0 if none. The new one is higher in any case,
+    /// The component's labels to begin with: those of before a restart, so that peers do not see
+    /// them go and come again. Default: none.
+    pub labels: BTreeMap<String, String>,
+    /// The generation of this membership. It must be higher than any that the node has used before,
     /// even if the clock went back: a generation used twice makes a restarted node take over the
-    /// state of its former life.
-    pub last_generation: u64,
+    /// state of its former life. A store hands out such numbers. Default: the clock, in nanoseconds
+    /// since the Unix epoch.
+    pub generation: Option<u64>,
     /// How long a dead member is remembered, for half of which it is still part of every message.
     /// 10 s to 24 h, default 4 minutes: at a restart of a large cluster the dead members must not
     /// fill the messages. Longer survives longer partitions.
@@ -73,7 +78,8 @@ impl GossipConfig {
             advertise: None,
             seeds: Vec::new(),
             interval: Duration::from_secs(1),
-            last_generation: 0,
+            labels: BTreeMap::new(),
+            generation: None,
             dead_node_grace_period: Duration::from_secs(4 * 60),
         }
     }
@@ -102,11 +108,6 @@ impl GossipConfig {
             address.set_port(bound.port());
         }
         address
-    }
-
-    /// The generation of a member that starts at `now`, in nanoseconds since the Unix epoch.
-    pub(super) fn generation(&self, now: u64) -> u64 {
-        now.max(self.last_generation.saturating_add(1))
     }
 
     /// The same settings in chitchat's words.

@@ -74,7 +74,7 @@ impl GossipPool {
         let node_id = config.self_info.node_id;
         let advertise = config.advertised(listen);
         let generation = choose_generation(&config);
-        let (own, announcer) = OwnRecord::new(config.self_info.clone())?;
+        let (own, announcer) = OwnRecord::new(config.self_info.clone(), config.labels.clone())?;
 
         let bad_records = Arc::new(AtomicU64::new(0));
         let directory = Directory::new(node_id, BadRecords::new(Arc::clone(&bad_records)));
@@ -275,7 +275,7 @@ impl fmt::Debug for GossipPool {
 
 fn choose_generation(config: &GossipConfig) -> u64 {
     let now = now_ns();
-    let generation = config.generation(now);
+    let generation = config.generation.unwrap_or(now);
     let ahead = u128::from(generation.saturating_sub(now));
     if ahead > AHEAD_MAX.as_nanos() {
         warn!(

@@ -46,7 +46,7 @@ pub(crate) struct Writer {
 }
 
 enum Running {
-    Instance(Instance),
+    Instance(Box<Instance>),
     /// There is none; this says when the next is due.
     Down(Next),
 }
@@ -236,7 +236,7 @@ impl Writer {
         match self.fresh(&remembered) {
             Ok((instance, labels)) => {
                 self.supervisor.started(Instant::now());
-                self.running = Running::Instance(instance);
+                self.running = Running::Instance(Box::new(instance));
                 self.take_over(remembered, labels);
             }
             Err(failure) => self.down(&failure),

@@ -43,7 +43,7 @@ async fn in_gossip(chitchat: &Mutex<Chitchat>) -> PeerInfo {
 
 #[tokio::test]
 async fn what_is_shown_as_announced_is_what_was_written() {
-    let (own, mut announcer) = OwnRecord::new(base(&[("zone", "a")])).unwrap();
+    let (own, mut announcer) = OwnRecord::new(base(&[("zone", "a")]), BTreeMap::new()).unwrap();
     let chitchat = chitchat(announcer.first());
     assert_eq!(*own.announced(), in_gossip(&chitchat).await);
     own.written(own.newest()).await.unwrap();
@@ -68,7 +68,7 @@ async fn what_is_shown_as_announced_is_what_was_written() {
 #[test]
 fn the_two_parts_do_not_lose_one_another() {
     const TURNS: usize = 500;
-    let (own, announcer) = OwnRecord::new(base(&[])).unwrap();
+    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new()).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
             for turn in 0..=TURNS {
@@ -93,7 +93,8 @@ fn the_two_parts_do_not_lose_one_another() {
 
 #[test]
 fn a_key_of_other_software_wins_until_it_is_given_up() {
-    let (own, announcer) = OwnRecord::new(base(&[("edge_cache", "mine")])).unwrap();
+    let (own, announcer) =
+        OwnRecord::new(base(&[("edge_cache", "mine")]), BTreeMap::new()).unwrap();
     let merged = || announcer.wanted.borrow().merged.labels.clone();
     own.set_labels(labels(&[("edge_cache", "true"), ("edge_cache_cpu", "4")]))
         .unwrap();
@@ -111,7 +112,7 @@ fn a_key_of_other_software_wins_until_it_is_given_up() {
 #[test]
 fn a_record_over_the_limit_changes_nothing() {
     let half = "x".repeat(PeerInfo::ENCODED_BYTES_MAX / 2);
-    let (own, announcer) = OwnRecord::new(base(&[("base", &half)])).unwrap();
+    let (own, announcer) = OwnRecord::new(base(&[("base", &half)]), BTreeMap::new()).unwrap();
     let before = announcer.wanted.borrow().clone();
     let refused = [
         own.set_labels(labels(&[("component", &half)])),
@@ -132,7 +133,7 @@ fn a_record_over_the_limit_changes_nothing() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_task_that_is_gone() {
-    let (own, announcer) = OwnRecord::new(base(&[])).unwrap();
+    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new()).unwrap();
     let revision = own.set_labels(labels(&[("a", "b")])).unwrap();
     drop(announcer);
     assert!(matches!(

@@ -99,13 +99,3 @@ fn settings_outside_their_range_are_named() {
     );
     assert_eq!(refused(|config| config.cluster_id.push('\n')), cluster_id);
 }
-
-#[test]
-fn generations_grow_even_if_the_clock_goes_back() {
-    let mut config = config();
-    assert_eq!(config.generation(1_000), 1_000);
-    config.last_generation = 1_000;
-    assert_eq!(config.generation(1_000), 1_001);
-    assert_eq!(config.generation(900), 1_001);
-    assert_eq!(config.generation(2_000), 2_000);
-}

@@ -109,7 +109,7 @@ async fn a_restarted_member_replaces_its_former_generation() {
     let mut again = config(2, &[&a]);
     again.self_info = info(2, &[("life", "2")]);
     // A clock that has not moved on must not give the same generation again.
-    again.last_generation = first.generation() + 60_000_000_000;
+    again.generation = Some(first.generation() + 60_000_000_001);
     let second = GossipPool::start(again).await.unwrap();
     assert_eq!(second.generation(), first.generation() + 60_000_000_001);
     assert_eq!(

@@ -1,0 +1,5 @@
+//! stub
+/// stub
+pub async fn run() -> Result<(), std::io::Error> {
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The HTTP API: JSON over the registry and the gossip pool.
+//!
+//! It decides nothing. Reads are answered from the registry's view, changes are handed to the registry,
+//! and every error becomes a problem document in one place, `problem`.
+//!
+//! The only directory that knows axum.
+
+mod cluster;
+mod extract;
+mod guard;
+mod health;
+mod nodes;
+mod plugin;
+mod problem;
+mod serve;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::get;
+
+use crate::EdgeCacheRegistry;
+use crate::gossip::GossipPool;
+
+pub use serve::serve;
+
+/// The largest body of a request, in bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What the routes work with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The registry.
+    pub registry: EdgeCacheRegistry,
+    /// The node's membership, if gossip is on.
+    pub gossip: Option<GossipPool>,
+    /// True once the agent has begun to stop.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// The whole API.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route(
+            "/api/v1/nodes/{id}/edge-cache",
+            get(nodes::entry).post(nodes::enable).delete(nodes::disable),
+        )
+        .route(
+            "/api/v1/nodes/{id}/edge-cache/stats",
+            get(nodes::stats).post(nodes::add_stats),
+        )
+        .route("/api/v1/edge-cache/nodes", get(nodes::list))
+        .route("/api/v1/cluster/gossip/peers", get(cluster::peers))
+        .route("/api/v1/plugin", get(plugin::show))
+        .route("/health/livez", get(health::livez))
+        .route("/health/readyz", get(health::readyz))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn(guard::refuse_browsers))
+        .with_state(state)
+}

@@ -1,0 +1,56 @@
+//! Requests that a browser was tricked into making.
+//!
+//! The API listens on loopback without tokens, so any page in a browser on the machine could reach it. A
+//! page's request carries an `Origin`, or, where the page's own name was pointed at loopback, a `Host` that
+//! is not local.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{StatusCode, uri::Authority};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+
+pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(ORIGIN) {
+        return refused(
+            "requests with an `Origin` header are refused: the API is not for browsers",
+        );
+    }
+    let host = request
+        .headers()
+        .get(HOST)
+        .map(|host| host.to_str().is_ok_and(is_local));
+    if host == Some(false) {
+        return refused(
+            "the header `Host` must name this machine: localhost, or a loopback address",
+        );
+    }
+    next.run(request).await
+}
+
+fn refused(detail: &'static str) -> Response {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "/problems/not-local",
+        "The request may come from a browser",
+        detail,
+    )
+    .into_response()
+}
+
+fn is_local(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,62 @@
+//! Whether the agent lives, and whether it takes changes.
+
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::AppState;
+use crate::PluginState;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    ok: bool,
+    /// What is wrong; empty where all is well.
+    reasons: Vec<String>,
+}
+
+type Answer = (StatusCode, Json<Health>);
+
+/// 503 where only a restart of the process would help.
+pub(super) async fn livez(State(state): State<AppState>) -> Answer {
+    answer(dead(&state))
+}
+
+/// 503 where changes are not taken now.
+pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
+    let mut reasons = dead(&state);
+    let status = state.registry.status();
+    if status.state != PluginState::Running {
+        let failure = status
+            .last_failure
+            .unwrap_or_else(|| "it is being started".to_string());
+        reasons.push(format!("the component is not running: {failure}"));
+    }
+    if state.stopping.load(Ordering::Acquire) {
+        reasons.push("the agent is stopping".to_string());
+    }
+    answer(reasons)
+}
+
+fn dead(state: &AppState) -> Vec<String> {
+    let gossip = state
+        .gossip
+        .as_ref()
+        .is_some_and(|pool| !pool.is_running())
+        .then(|| "gossip has ended".to_string());
+    let writer =
+        (!state.registry.is_running()).then(|| "the registry's writer has ended".to_string());
+    gossip.into_iter().chain(writer).collect()
+}
+
+fn answer(reasons: Vec<String>) -> Answer {
+    let ok = reasons.is_empty();
+    let status = if ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(Health { ok, reasons }))
+}

@@ -1,0 +1,242 @@
+//! The life of an agent: put together, serve, take apart.
+//!
+//! The order matters. The store is opened first, because the generation and the labels of before come from
+//! it; gossip is joined before the registry starts, so that its labels have somewhere to go; HTTP comes
+//! last, so that nobody is answered by half an agent. It ends the other way round.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use super::cli::RunArgs;
+use super::embedded;
+use super::http::{self, AppState};
+use super::signals::Stop;
+use crate::gossip::{GossipConfig, GossipError, GossipPool, PeerInfo};
+use crate::labels::{self, LabelError};
+use crate::sandbox::{Plugin, PluginConfig, PluginError};
+use crate::{EdgeCacheRegistry, Identity, LabelLimits, StartError, Store, StoreError};
+
+/// Why an agent did not start, or did not end in order.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The settings can't be right together.
+    #[error("{0}")]
+    Usage(String),
+    /// A label of other software breaks a bound.
+    #[error("a label of `--label` is refused")]
+    Label(#[source] LabelError),
+    /// The binary carries no component and none was given.
+    #[error(
+        "this binary was built without a component: give one with `--plugin FILE`, or run \
+         `cargo component` and build it again"
+    )]
+    NoPlugin,
+    /// The component is refused.
+    #[error("the plugin does not load")]
+    Plugin(#[source] PluginError),
+    /// The data directory can't be used.
+    #[error("the state cannot be opened")]
+    Store(#[source] StoreError),
+    /// Gossip did not start.
+    #[error("gossip does not start")]
+    Gossip(#[source] GossipError),
+    /// The registry did not start.
+    #[error("the registry does not start")]
+    Registry(#[source] StartError),
+    /// The HTTP address can't be used.
+    #[error("cannot listen for HTTP on {address}")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The system refused something that every process needs.
+    #[error("cannot {action}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs an agent until a signal stops it.
+///
+/// When it is ready, it prints a line for each bound address on standard output: `gossip=ADDR` where
+/// gossip is on, and `http=ADDR`.
+///
+/// # Errors
+///
+/// Any [`RunError`]; nothing is left running.
+pub async fn run(args: RunArgs) -> Result<(), RunError> {
+    check(&args)?;
+    let stop = Stop::listen().map_err(system("listen for signals"))?;
+    let store = open_store(&args)?;
+    let plugin = load_plugin(args.plugin.clone(), store.as_ref()).await?;
+    let http = TcpListener::bind(args.http_listen)
+        .await
+        .map_err(|source| RunError::Http {
+            address: args.http_listen,
+            source,
+        })?;
+    let gossip = join(&args, store.as_ref()).await?;
+    let registry = start_registry(&args, plugin, store, gossip.as_ref()).await?;
+
+    announce(&http, gossip.as_ref())?;
+    let stopping = Arc::new(AtomicBool::new(false));
+    let state = AppState {
+        registry: registry.clone(),
+        gossip: gossip.clone(),
+        stopping: stopping.clone(),
+    };
+    let served = http::serve(http, state, async move {
+        stop.wait().await;
+        stopping.store(true, Ordering::Release);
+    })
+    .await;
+
+    registry.shutdown().await;
+    if let Some(gossip) = gossip {
+        gossip.shutdown().await;
+    }
+    tracing::info!("stopped");
+    served.map_err(system("serve HTTP"))
+}
+
+fn check(args: &RunArgs) -> Result<(), RunError> {
+    let usage = |text: &str| Err(RunError::Usage(text.to_string()));
+    if !args.http_listen.ip().is_loopback() {
+        return usage(
+            "`--http-listen` must be a loopback address: there is no access control yet that would make \
+             another one safe",
+        );
+    }
+    match args.gossip_listen {
+        Some(listen) if !listen.ip().is_loopback() && !args.insecure_gossip => usage(
+            "`--gossip-listen` must be a loopback address, since gossip is not encrypted; \
+             `--insecure-gossip` allows others, for networks that are encrypted below",
+        ),
+        None if !args.seeds.is_empty() => usage("`--seed` needs `--gossip-listen`"),
+        None if args.gossip_advertise.is_some() => {
+            usage("`--gossip-advertise` needs `--gossip-listen`")
+        }
+        _ => labels::check_foreign(&args.label_map(), LabelLimits::default())
+            .map_err(RunError::Label),
+    }
+}
+
+fn open_store(args: &RunArgs) -> Result<Option<Store>, RunError> {
+    let identity = Identity {
+        node_id: Some(args.node_id),
+        cluster_id: args.cluster_id.clone(),
+    };
+    args.data_dir
+        .as_deref()
+        .map(|directory| Store::open(directory, identity))
+        .transpose()
+        .map_err(RunError::Store)
+}
+
+/// Compiling takes up to seconds, which is not for a thread of the runtime.
+async fn load_plugin(file: Option<PathBuf>, store: Option<&Store>) -> Result<Plugin, RunError> {
+    let config = PluginConfig {
+        cache: store.map(Store::code_cache),
+        ..PluginConfig::default()
+    };
+    let load = move || match file {
+        Some(file) => Plugin::from_file(&file, config).map_err(RunError::Plugin),
+        None => {
+            let bytes = embedded::COMPONENT.ok_or(RunError::NoPlugin)?;
+            Plugin::from_bytes(bytes, config).map_err(RunError::Plugin)
+        }
+    };
+    tokio::task::spawn_blocking(load)
+        .await
+        .map_err(|error| RunError::System {
+            action: "load the plugin",
+            source: io::Error::other(error),
+        })?
+}
+
+fn self_info(args: &RunArgs) -> PeerInfo {
+    PeerInfo {
+        node_id: args.node_id,
+        wg_pubkey: args.wg_pubkey.clone(),
+        wg_endpoint: args.wg_endpoint,
+        overlay_ip: args.overlay_ip.clone(),
+        labels: args.label_map(),
+    }
+}
+
+async fn join(args: &RunArgs, store: Option<&Store>) -> Result<Option<GossipPool>, RunError> {
+    let Some(listen) = args.gossip_listen else {
+        return Ok(None);
+    };
+    let mut config = GossipConfig::new(self_info(args), args.cluster_id.clone(), listen);
+    config.advertise = args.gossip_advertise;
+    config.seeds.clone_from(&args.seeds);
+    config.interval = args.gossip_interval;
+    if let Some(store) = store {
+        config.labels = store.own_labels();
+        config.generation = Some(
+            store
+                .next_generation(unix_nanos())
+                .map_err(RunError::Store)?,
+        );
+    }
+    GossipPool::start(config)
+        .await
+        .map(Some)
+        .map_err(RunError::Gossip)
+}
+
+async fn start_registry(
+    args: &RunArgs,
+    plugin: Plugin,
+    store: Option<Store>,
+    gossip: Option<&GossipPool>,
+) -> Result<EdgeCacheRegistry, RunError> {
+    let mut builder = EdgeCacheRegistry::builder(plugin);
+    builder = match gossip {
+        Some(pool) => builder.gossip(pool.clone()),
+        None => builder.standalone(self_info(args)),
+    };
+    if let Some(store) = store {
+        builder = builder.store(store);
+    }
+    builder.start().await.map_err(RunError::Registry)
+}
+
+fn announce(http: &TcpListener, gossip: Option<&GossipPool>) -> Result<(), RunError> {
+    let address = http.local_addr().map_err(system("read the HTTP address"))?;
+    let mut out = io::stdout().lock();
+    if let Some(pool) = gossip {
+        writeln!(out, "gossip={}", pool.listen_addr()).map_err(system("print"))?;
+    }
+    writeln!(out, "http={address}").map_err(system("print"))?;
+    out.flush().map_err(system("print"))?;
+    tracing::info!(%address, "serving HTTP");
+    Ok(())
+}
+
+fn system(action: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::System { action, source }
+}
+
+fn unix_nanos() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
