@@ -34,7 +34,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// The number of this node, the same for good
-    #[arg(long, env = "EDGE_CACHE_NODE_ID")]
+    #[arg(long, env = "EDGE_CACHE_NODE_ID", value_name = "NUMBER", value_parser = parse_node_id)]
     pub node_id: u64,
     /// The cluster; agents of different clusters do not meet
     #[arg(long, env = "EDGE_CACHE_CLUSTER_ID", default_value = "default-cluster")]
@@ -152,6 +152,11 @@ fn one_line(error: &str) -> String {
         .collect();
     let said = said.join(" ");
     said.strip_prefix("error: ").unwrap_or(&said).to_string()
+}
+
+fn parse_node_id(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("a node id is a number from 0 to {}", u64::MAX))
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {

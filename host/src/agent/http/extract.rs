@@ -72,9 +72,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "the header `content-type` must be `application/json`",
             ));
         }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| wrong_body(&error))
+        let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| wrong_body(&error.path().to_string(), error.inner()))?;
+        // Something may stand behind the value.
+        deserializer
+            .end()
+            .map_err(|error| wrong_body(".", &error))?;
+        Ok(Self(value))
     }
 }
 
@@ -134,8 +139,13 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn wrong_body(error: &serde_json::Error) -> Problem {
-    let detail = text::clean(&error.to_string(), DETAIL_BYTES_MAX);
+/// `path` is the field that was read, `.` for the body as a whole.
+fn wrong_body(path: &str, error: &serde_json::Error) -> Problem {
+    let detail = match path {
+        "." | "?" => error.to_string(),
+        field => format!("`{field}`: {error}"),
+    };
+    let detail = text::clean(&detail, DETAIL_BYTES_MAX);
     if error.is_data() {
         return Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
