@@ -11,6 +11,7 @@
 //! - [`sandbox`] runs a component in wasmtime, with every limit of [`Limits`] on.
 //! - [`Store`] keeps the state durable; it alone knows redb.
 //! - [`gossip`] carries labels between nodes; it alone knows chitchat.
+//! - [`conformance`] says whether a registry keeps the contract.
 //! - [`labels`] says which labels a component may set.
 //! - `agent`, behind the feature of that name, is the node agent; its `http` alone knows axum.
 //!
@@ -43,6 +44,7 @@
 mod advertise;
 #[cfg(feature = "agent")]
 pub mod agent;
+pub mod conformance;
 mod error;
 pub mod gossip;
 pub mod labels;

@@ -1,0 +1,159 @@
+//! What every component must do, whatever its policy.
+
+mod changes;
+mod state;
+mod undo;
+
+use std::time::{Duration, SystemTime};
+
+use super::subject::{Broken, Subject};
+use super::{Check, Factory, Settings};
+use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+
+/// The checks for every component.
+pub const CONTRACT: &[Check] = &[
+    Check {
+        name: "round-trip",
+        what: "an enabled node is registered with all its fields, and a disabled one is not any more",
+        run: changes::round_trip,
+    },
+    Check {
+        name: "disable-unknown",
+        what: "disabling a node that is not registered is node-not-found with its id, so also the second time",
+        run: changes::disable_unknown,
+    },
+    Check {
+        name: "stats-zero",
+        what: "the counters of a fresh node and of an unknown one are zero",
+        run: changes::stats_zero,
+    },
+    Check {
+        name: "enable-again",
+        what: "enabling again overwrites capacity and enabled-at, and the counters go back to zero",
+        run: changes::enable_again,
+    },
+    Check {
+        name: "ascending",
+        what: "the list is in ascending order of node id, each node once",
+        run: changes::ascending,
+    },
+    Check {
+        name: "enabled-at",
+        what: "enabled-at is the wall clock's time of the call, cut to milliseconds",
+        run: changes::enabled_at,
+    },
+    Check {
+        name: "add-stats",
+        what: "counters add up, stay at their largest value, and are refused for an unknown node",
+        run: changes::add_stats,
+    },
+    Check {
+        name: "invalid-capacity",
+        what: "a capacity of nothing is invalid-capacity and changes nothing",
+        run: undo::invalid_capacity,
+    },
+    Check {
+        name: "undo-enable",
+        what: "an enable whose labels are refused is a gossip error and changes nothing",
+        run: undo::enable,
+    },
+    Check {
+        name: "undo-disable",
+        what: "a disable whose labels are refused is a gossip error and changes nothing",
+        run: undo::disable,
+    },
+    Check {
+        name: "undo-load",
+        what: "a load or apply whose labels are refused is refused and changes nothing",
+        run: undo::load_and_apply,
+    },
+    Check {
+        name: "labels-go",
+        what: "a disabled node publishes no labels any more",
+        run: changes::labels_go,
+    },
+    Check {
+        name: "load",
+        what: "load takes entries exactly as they are, over those of the same nodes, and keeps the others",
+        run: state::load,
+    },
+    Check {
+        name: "load-labels",
+        what: "a loaded node publishes what an enabled one does",
+        run: state::load_labels,
+    },
+    Check {
+        name: "apply",
+        what: "apply puts and removes in order; removing an unknown node is fine",
+        run: state::apply,
+    },
+    Check {
+        name: "assess-pure",
+        what: "assess answers the same before and after changes, again, and on another instance",
+        run: state::assess_pure,
+    },
+];
+
+pub(super) fn fresh(factory: &Factory<'_>) -> Result<Box<dyn Subject>, Broken> {
+    let mut subject = factory(&Settings::new())?;
+    subject.set_time(at(1_000));
+    subject
+        .load(&[])?
+        .map_err(|reason| format!("it refused to load nothing: {reason}"))?;
+    Ok(subject)
+}
+
+/// So many milliseconds after 2026 began.
+pub(super) fn at(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600) + Duration::from_millis(millis)
+}
+
+pub(super) fn capacity(disk_mib: u64) -> NodeCapacity {
+    NodeCapacity {
+        cpu_cores: 8,
+        ram_mib: 16_384,
+        disk_mib,
+        geo: Some("eu-central-1".to_string()),
+    }
+}
+
+pub(super) fn entry(node_id: NodeId, disk_mib: u64, stats: EdgeCacheStats) -> Entry {
+    Entry {
+        node: EdgeCacheNode {
+            node_id,
+            capacity: capacity(disk_mib),
+            enabled_at: at(node_id),
+        },
+        stats,
+    }
+}
+
+pub(super) const fn counters(hits: u64, misses: u64) -> EdgeCacheStats {
+    EdgeCacheStats { hits, misses }
+}
+
+/// Compares what was found with what must be.
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    found: &T,
+    expected: &T,
+) -> Result<(), Broken> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("{what} must be {expected:?}, found {found:?}"))
+}
+
+/// All that a registry shows of some nodes, for comparing before and after.
+pub(super) fn picture(subject: &mut dyn Subject, nodes: &[NodeId]) -> Result<String, Broken> {
+    let mut picture = format!("{:?}", subject.list_eligible()?);
+    for &node_id in nodes {
+        picture.push_str(&format!(
+            "; node {node_id}: {} {:?} {:?}",
+            subject.is_enabled(node_id)?,
+            subject.stats(node_id)?,
+            subject.labels(node_id)
+        ));
+    }
+    Ok(picture)
+}

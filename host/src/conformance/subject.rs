@@ -1,0 +1,63 @@
+//! What the suite asks of a registry, however it is made.
+
+use std::time::SystemTime;
+
+use crate::labels::Labels;
+use crate::types::{Candidate, Change, EdgeCacheStats, NodeId};
+use crate::{EdgeCacheError, EdgeCacheNode, Entry, NodeCapacity};
+
+/// In words, why a check does not hold.
+pub type Broken = String;
+
+/// A registry under test.
+///
+/// The outer error of a call says that it failed altogether, for instance by a trap. The inner result is
+/// the contract's.
+pub trait Subject {
+    /// `registry.enable`.
+    fn enable(
+        &mut self,
+        node_id: NodeId,
+        capacity: &NodeCapacity,
+    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Broken>;
+
+    /// `registry.disable`.
+    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Broken>;
+
+    /// `registry.is-enabled`.
+    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Broken>;
+
+    /// `registry.list-eligible`.
+    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Broken>;
+
+    /// `registry.stats`.
+    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Broken>;
+
+    /// `registry.add-stats`.
+    fn add_stats(
+        &mut self,
+        node_id: NodeId,
+        delta: EdgeCacheStats,
+    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken>;
+
+    /// `state.load`.
+    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken>;
+
+    /// `state.apply`.
+    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken>;
+
+    /// `placement.assess`.
+    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken>;
+
+    /// What was published last for a node by a call that succeeded.
+    fn labels(&self, node_id: NodeId) -> Labels;
+
+    /// Sets the wall clock.
+    fn set_time(&mut self, now: SystemTime);
+
+    /// From now on, `gossip-labels.publish` refuses every call.
+    fn refuse_labels(&mut self);
+
+    /// From now on, `gossip-labels.publish` takes labels again.
+    fn accept_labels(&mut self);
+}
