@@ -1,1 +1,20 @@
-//! stub
+//! All tests that need a built component, a socket or a process, in one binary.
+
+// The contract, against the component and against its native core.
+mod conformance;
+// Random operations, compared with a simple model.
+mod model;
+// Files that are no component of our world.
+mod plugin_files;
+// Labels that are refused, and labels of other software.
+mod labels;
+// The handle that an embedder holds.
+mod registry;
+// The registry with a store.
+mod durable;
+// Components that fail.
+mod failures;
+// Agents as processes: flags, HTTP, gossip.
+mod agents;
+// Bad requests.
+mod http;

@@ -14,17 +14,17 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
     if request.headers().contains_key(ORIGIN) {
         return refused(
             "requests with an `Origin` header are refused: the API is not for browsers",
         );
     }
-    let host = request
-        .headers()
-        .get(HOST)
-        .map(|host| host.to_str().is_ok_and(is_local));
-    if host == Some(false) {
+    let hosts = request.headers().get_all(HOST);
+    if !hosts.iter().all(|host| host.to_str().is_ok_and(is_local)) {
         return refused(
             "the header `Host` must name this machine: localhost, or a loopback address",
         );

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::AppState;
-use super::extract::{Json, Node};
+use super::extract::{Json, Node, object};
 use super::problem::Problem;
 use crate::types::NodeId;
 use crate::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, NodeCapacity};
@@ -15,6 +15,7 @@ use crate::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, NodeCapacity};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Registration {
+    #[serde(deserialize_with = "object")]
     capacity: NodeCapacity,
 }
 

@@ -9,6 +9,9 @@ use serde::Serialize;
 use crate::EdgeCacheError;
 use crate::text;
 
+#[cfg(test)]
+mod tests;
+
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// When a client that met a full queue should come again, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
