@@ -1,1 +1,332 @@
-//! stub
+//! Agents as processes on real sockets: flags, labels that travel, and a clean end.
+
+use std::time::Duration;
+
+use edge_cache_tests::agent::{Agent, run_to_end};
+use edge_cache_tests::wait::until;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// How long labels may take to be seen, as the issue asks.
+const SEEN_WITHIN: Duration = Duration::from_secs(3);
+/// How long agents may take to find each other.
+const MET_WITHIN: Duration = Duration::from_secs(15);
+
+async fn member(node_id: &str, seed: Option<&Agent>, more: &[&str]) -> Agent {
+    let seed = seed
+        .and_then(|agent| agent.gossip)
+        .map(|address| address.to_string());
+    let mut args = vec!["--node-id", node_id, "--gossip-listen", "127.0.0.1:0"];
+    if let Some(seed) = &seed {
+        args.extend(["--seed", seed]);
+    }
+    args.extend(more);
+    Agent::start(&args).await.unwrap()
+}
+
+async fn expect_labels(by: &Agent, of: u64, within: Duration, expected: &Value) {
+    until(&format!("{expected} of node {of}"), within, || async {
+        match by.labels_of(of).await.unwrap() {
+            Some(labels) if labels == *expected => Ok(()),
+            seen => Err(seen),
+        }
+    })
+    .await;
+}
+
+async fn enable(at: &Agent, node_id: u64, capacity: Value) {
+    let path = format!("/api/v1/nodes/{node_id}/edge-cache");
+    let answer = at
+        .ask(Method::POST, &path, Some(&json!({ "capacity": capacity })))
+        .await
+        .unwrap();
+    assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+}
+
+#[tokio::test]
+async fn labels_reach_the_peers_and_go_again() {
+    let one = member("1", None, &[]).await;
+    let two = member("2", Some(&one), &["--label", "zone=b", "--label", "rack=7"]).await;
+    let three = member("3", Some(&one), &[]).await;
+    let foreign = json!({ "zone": "b", "rack": "7" });
+    for agent in [&one, &three] {
+        expect_labels(agent, 2, MET_WITHIN, &foreign).await;
+    }
+
+    enable(
+        &two,
+        2,
+        json!({"cpu_cores": 4, "ram_mib": 8192, "disk_mib": 102400, "geo": "eu-1"}),
+    )
+    .await;
+    let five = json!({
+        "zone": "b",
+        "rack": "7",
+        "edge_cache": "true",
+        "edge_cache_cpu": "4",
+        "edge_cache_ram_mib": "8192",
+        "edge_cache_disk_mib": "102400",
+        "edge_cache_geo": "eu-1",
+    });
+    for agent in [&one, &three] {
+        expect_labels(agent, 2, SEEN_WITHIN, &five).await;
+    }
+    let entry = two.get("/api/v1/nodes/2/edge-cache").await.unwrap();
+    assert_eq!(entry["advertised"], true, "{entry}");
+
+    enable(
+        &two,
+        2,
+        json!({"cpu_cores": 4, "ram_mib": 8192, "disk_mib": 102400}),
+    )
+    .await;
+    let mut four = five;
+    four.as_object_mut().unwrap().remove("edge_cache_geo");
+    for agent in [&one, &three] {
+        expect_labels(agent, 2, SEEN_WITHIN, &four).await;
+    }
+
+    let answer = two
+        .ask(Method::DELETE, "/api/v1/nodes/2/edge-cache", None)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    for agent in [&one, &three] {
+        expect_labels(agent, 2, SEEN_WITHIN, &foreign).await;
+    }
+    for agent in [one, two, three] {
+        assert_eq!(agent.terminate().await.unwrap(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn enabling_another_node_changes_nothing_in_the_own_labels() {
+    let one = member("1", None, &["--label", "zone=a"]).await;
+    let two = member("2", Some(&one), &[]).await;
+    enable(
+        &one,
+        1,
+        json!({"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}),
+    )
+    .await;
+    let own = json!({
+        "zone": "a",
+        "edge_cache": "true",
+        "edge_cache_cpu": "1",
+        "edge_cache_ram_mib": "2",
+        "edge_cache_disk_mib": "3",
+    });
+    expect_labels(&two, 1, MET_WITHIN, &own).await;
+
+    enable(
+        &one,
+        7,
+        json!({"cpu_cores": 70, "ram_mib": 70, "disk_mib": 70, "geo": "far"}),
+    )
+    .await;
+    let nodes = one.get("/api/v1/edge-cache/nodes").await.unwrap();
+    let ids: Vec<&Value> = nodes["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| &n["node_id"])
+        .collect();
+    assert_eq!(ids, [&json!(1), &json!(7)]);
+    assert_eq!(
+        nodes["nodes"][1]["advertised"], false,
+        "nobody speaks for node 7"
+    );
+    // A change of the own node comes after the one of node 7 in the same order; when it is seen, the
+    // other would have been.
+    enable(
+        &one,
+        1,
+        json!({"cpu_cores": 9, "ram_mib": 2, "disk_mib": 3}),
+    )
+    .await;
+    let mut changed = own;
+    changed["edge_cache_cpu"] = json!("9");
+    expect_labels(&two, 1, SEEN_WITHIN, &changed).await;
+    assert_eq!(two.labels_of(7).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_agent_on_its_own_is_ready_and_ends_cleanly() {
+    let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
+    assert_eq!(agent.gossip, None);
+    assert_eq!(
+        agent.get("/health/livez").await.unwrap(),
+        json!({"ok": true, "reasons": []})
+    );
+    assert_eq!(
+        agent.get("/health/readyz").await.unwrap(),
+        json!({"ok": true, "reasons": []})
+    );
+    assert_eq!(
+        agent.get("/api/v1/cluster/gossip/peers").await.unwrap(),
+        json!([])
+    );
+    enable(
+        &agent,
+        1,
+        json!({"cpu_cores": 1, "ram_mib": 0, "disk_mib": 0}),
+    )
+    .await;
+    let entry = agent.get("/api/v1/nodes/1/edge-cache").await.unwrap();
+    assert_eq!(entry["advertised"], true, "{entry}");
+    assert_eq!(agent.terminate().await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn counters_add_up_over_http() {
+    let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
+    let path = "/api/v1/nodes/5/edge-cache/stats";
+    assert_eq!(
+        agent.get(path).await.unwrap(),
+        json!({"hits": 0, "misses": 0})
+    );
+    let more = json!({"hits": 2, "misses": 3});
+    let answer = agent.ask(Method::POST, path, Some(&more)).await.unwrap();
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    enable(
+        &agent,
+        5,
+        json!({"cpu_cores": 1, "ram_mib": 1, "disk_mib": 1}),
+    )
+    .await;
+    for total in [
+        json!({"hits": 2, "misses": 3}),
+        json!({"hits": 4, "misses": 6}),
+    ] {
+        let answer = agent.ask(Method::POST, path, Some(&more)).await.unwrap();
+        assert_eq!((answer.status, &answer.body), (StatusCode::OK, &total));
+        assert_eq!(agent.get(path).await.unwrap(), total);
+    }
+}
+
+#[tokio::test]
+async fn state_and_labels_outlive_a_power_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let agent = member("2", None, &["--data-dir", data]).await;
+    enable(
+        &agent,
+        2,
+        json!({"cpu_cores": 4, "ram_mib": 1, "disk_mib": 1}),
+    )
+    .await;
+    enable(
+        &agent,
+        9,
+        json!({"cpu_cores": 5, "ram_mib": 1, "disk_mib": 1, "geo": "x"}),
+    )
+    .await;
+    let before = agent.get("/api/v1/edge-cache/nodes").await.unwrap();
+    agent.kill().await.unwrap();
+
+    let agent = member("2", None, &["--data-dir", data]).await;
+    assert_eq!(agent.get("/api/v1/edge-cache/nodes").await.unwrap(), before);
+    let other = member("1", Some(&agent), &[]).await;
+    let labels = json!({
+        "edge_cache": "true",
+        "edge_cache_cpu": "4",
+        "edge_cache_ram_mib": "1",
+        "edge_cache_disk_mib": "1",
+    });
+    expect_labels(&other, 2, MET_WITHIN, &labels).await;
+
+    let second = run_to_end(&["--node-id", "2", "--data-dir", data])
+        .await
+        .unwrap();
+    assert_eq!(second.code, Some(1));
+    assert!(
+        second.stderr.contains("in use by another agent"),
+        "{}",
+        second.stderr
+    );
+    drop(agent);
+    let other_node = run_to_end(&["--node-id", "3", "--data-dir", data])
+        .await
+        .unwrap();
+    assert_eq!(other_node.code, Some(1));
+    assert!(
+        other_node
+            .stderr
+            .contains("belongs to node 2 of cluster \"default-cluster\""),
+        "{}",
+        other_node.stderr
+    );
+}
+
+#[tokio::test]
+async fn wrong_flags_are_status_2_and_one_line() {
+    for (line, said) in [
+        ("run", "--node-id"),
+        (
+            "--node-id abc",
+            "a node id is a number from 0 to 18446744073709551615",
+        ),
+        ("--node-id 18446744073709551616", "a node id is a number"),
+        (
+            "--node-id 1 --http-listen 0.0.0.0:0",
+            "`--http-listen` must be a loopback address",
+        ),
+        ("--node-id 1 --gossip-listen 0.0.0.0:0", "--insecure-gossip"),
+        (
+            "--node-id 1 --seed 127.0.0.1:1",
+            "`--seed` needs `--gossip-listen`",
+        ),
+        ("--node-id 1 --label =x", "a key must be of the characters"),
+        ("--node-id 1 --label zone", "a label is KEY=VALUE"),
+        ("--node-id 1 --gossip-interval 1", "200ms"),
+        ("--node-id 1 --nonsense", "--nonsense"),
+    ] {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let ended = run_to_end(&args).await.unwrap();
+        assert_eq!(ended.code, Some(2), "{line}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{line}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr.trim_end().lines().count(),
+            1,
+            "{line}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_status_1_and_says_why() {
+    let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
+    let taken = agent.http.to_string();
+    for (args, said) in [
+        (
+            vec!["--node-id", "1", "--http-listen", &taken],
+            "cannot listen for HTTP on",
+        ),
+        (
+            vec!["--node-id", "1", "--plugin", "Cargo.toml"],
+            "not a WebAssembly file",
+        ),
+        (
+            vec!["--node-id", "1", "--plugin", "no-such-file"],
+            "cannot read the plugin no-such-file",
+        ),
+        (
+            vec![
+                "--node-id",
+                "1",
+                "--gossip-listen",
+                "127.0.0.1:0",
+                "--seed",
+                "nobody",
+                "--http-listen",
+                "127.0.0.1:0",
+            ],
+            "nobody",
+        ),
+    ] {
+        let ended = run_to_end(&args).await.unwrap();
+        assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}

@@ -1,1 +1,179 @@
-//! stub
+//! What the host says of a file that is no component of our world. Nothing of such a file runs.
+//!
+//! The texts are for an operator who has given the wrong file: each is pinned as it is shown, causes
+//! included.
+
+use std::path::Path;
+
+use anyhow::Result;
+use edge_cache_host::sandbox::{ImportGrants, Plugin, PluginConfig, PluginError};
+use edge_cache_host::{EdgeCacheRegistry, Limits};
+use edge_cache_tests::dummy::{dummy, dummy_beside, dummy_of, dummy_with};
+use insta::assert_snapshot;
+
+/// A world that has nothing to do with ours.
+const OTHER_WORLD: &str = "
+    package example:greeter@1.0.0;
+    world greeter { export greet: func(name: string) -> string; }
+";
+
+/// The interface that a component would need in order to call out over HTTP.
+const HTTP: &str = "
+    package wasi:http@0.2.0;
+    interface outgoing-handler { handle: func(request: u32) -> u32; }
+";
+
+#[test]
+fn a_text_file_is_refused() -> Result<()> {
+    assert_snapshot!(refusal_of_file(b"#!/bin/sh\necho hello\n")?, @"");
+    Ok(())
+}
+
+#[test]
+fn an_empty_file_is_refused() -> Result<()> {
+    assert_snapshot!(refusal_of_file(b"")?, @"");
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let result = Plugin::from_file(Path::new("not/there.wasm"), PluginConfig::default());
+    assert_snapshot!(refusal(result), @"");
+}
+
+#[test]
+fn a_core_module_is_refused_with_the_way_to_a_component() -> Result<()> {
+    assert_snapshot!(refusal_of_file(b"\0asm\x01\0\0\0")?, @"");
+    Ok(())
+}
+
+#[test]
+fn webassembly_of_an_unknown_version_is_refused() -> Result<()> {
+    assert_snapshot!(refusal_of_file(b"\0asm\x0e\0\x01\0")?, @"");
+    Ok(())
+}
+
+#[test]
+fn a_truncated_component_is_refused() -> Result<()> {
+    let component = dummy_of(OTHER_WORLD)?;
+    let part = component.get(..64).unwrap_or_default();
+    assert_snapshot!(refusal_of_file(part)?, @"");
+    Ok(())
+}
+
+#[test]
+fn a_file_over_the_limit_is_refused_before_it_is_read_whole() -> Result<()> {
+    let config = || PluginConfig {
+        limits: Limits {
+            component_bytes: 1_000,
+            ..Limits::default()
+        },
+        ..PluginConfig::default()
+    };
+    let file = tempfile::NamedTempFile::new()?;
+    // Read whole, this file would take all memory.
+    file.as_file().set_len(1 << 40)?;
+    assert_snapshot!(refusal(Plugin::from_file(file.path(), config())), @"");
+    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config())), @"");
+    Ok(())
+}
+
+#[test]
+fn a_component_of_another_world_is_refused_with_all_that_it_lacks() -> Result<()> {
+    assert_snapshot!(refusal_of(&dummy_of(OTHER_WORLD)?), @"");
+    Ok(())
+}
+
+#[test]
+fn a_component_that_lacks_one_interface_is_refused_with_its_functions() -> Result<()> {
+    let component = dummy_with(|text| {
+        text.replace("  @since(version = 0.1.0)\n  export placement;\n", "")
+    })?;
+    assert_snapshot!(refusal_of(&component), @"");
+    Ok(())
+}
+
+#[test]
+fn an_export_of_another_signature_is_refused_with_both_signatures() -> Result<()> {
+    let component = dummy_with(|text| {
+        text.replace(
+            "is-enabled: func(node-id: node-id) -> bool;",
+            "is-enabled: func(node-id: node-id) -> option<bool>;",
+        )
+    })?;
+    assert_snapshot!(refusal_of(&component), @"");
+    Ok(())
+}
+
+#[test]
+fn an_import_that_the_host_does_not_have_is_refused() -> Result<()> {
+    let component = dummy_beside(
+        |text| {
+            text.replace(
+                "  export registry;",
+                "  import wasi:http/outgoing-handler@0.2.0;\n  @since(version = 0.1.0)\n  export registry;",
+            )
+        },
+        Some(HTTP),
+    )?;
+    assert_snapshot!(refusal_of(&component), @"");
+    Ok(())
+}
+
+#[test]
+fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() -> Result<()> {
+    let config = PluginConfig {
+        imports: ImportGrants::from_iter(["zlayer:edge-cache/gossip-labels", "wasi:clocks/wall-clock"]),
+        ..PluginConfig::default()
+    };
+    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config)), @"");
+    Ok(())
+}
+
+#[test]
+fn a_component_of_a_later_patch_version_is_accepted() -> Result<()> {
+    let component = dummy_with(|text| text.replace("edge-cache@0.1.0", "edge-cache@0.1.5"))?;
+    let plugin = Plugin::from_bytes(&component, PluginConfig::default())?;
+    assert!(
+        plugin
+            .imports()
+            .contains(&"zlayer:edge-cache/gossip-labels@0.1.5".to_string())
+    );
+    Ok(())
+}
+
+#[test]
+fn a_component_of_the_next_minor_version_is_refused() -> Result<()> {
+    let component = dummy_with(|text| text.replace("edge-cache@0.1.0", "edge-cache@0.2.0"))?;
+    assert_snapshot!(refusal_of(&component), @"");
+    Ok(())
+}
+
+/// What a component does can't be seen in its file.
+#[tokio::test]
+async fn a_component_that_only_traps_is_accepted_as_a_file_and_fails_when_started() -> Result<()> {
+    let plugin = Plugin::from_bytes(&dummy()?, PluginConfig::default())?;
+    let registry = EdgeCacheRegistry::builder(plugin).start().await?;
+    let failure = registry.status().last_failure.unwrap_or_default();
+    assert_snapshot!(failure, @"");
+    Ok(())
+}
+
+fn refusal_of_file(bytes: &[u8]) -> Result<String> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), bytes)?;
+    let result = Plugin::from_file(file.path(), PluginConfig::default());
+    Ok(refusal(result))
+}
+
+fn refusal_of(bytes: &[u8]) -> String {
+    refusal(Plugin::from_bytes(bytes, PluginConfig::default()))
+}
+
+/// The error with its causes, as the agent shows it.
+fn refusal(result: Result<Plugin, PluginError>) -> String {
+    match result {
+        Ok(plugin) => format!("it was accepted: {plugin:?}"),
+        Err(error) => format!("{:#}", anyhow::Error::from(error)),
+    }
+}

@@ -5,6 +5,7 @@
 //!
 //! The only directory that knows axum.
 
+mod body;
 mod cluster;
 mod extract;
 mod guard;
@@ -13,6 +14,7 @@ mod nodes;
 mod plugin;
 mod problem;
 mod serve;
+mod wording;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,10 +26,8 @@ use axum::routing::get;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
-pub use serve::serve;
-
-/// The largest body of a request, in bytes.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
+pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX};
+pub use serve::{CONNECTIONS_MAX, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, serve};
 
 /// What the routes work with. Cheap to clone.
 #[derive(Debug, Clone)]

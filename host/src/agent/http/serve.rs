@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -19,6 +20,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::{AppState, router};
+
+#[cfg(test)]
+mod tests;
 
 /// How long requests that are under way may take to end.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -42,7 +46,12 @@ pub async fn serve(
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let service = TowerToHyperService::new(router(state));
+    serve_routes(listener, router(state), shutdown).await;
+    Ok(())
+}
+
+async fn serve_routes(listener: TcpListener, routes: Router, shutdown: impl Future<Output = ()>) {
+    let service = TowerToHyperService::new(routes);
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let draining = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -72,7 +81,6 @@ pub async fn serve(
     if timeout(DRAIN, draining.shutdown()).await.is_err() {
         tracing::warn!(limit = ?DRAIN, "requests under way were cut off");
     }
-    Ok(())
 }
 
 async fn accept(

@@ -1,0 +1,250 @@
+//! Agents as processes, and their API as a client sees it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Cargo, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// How long an agent may take to be ready, compiling its component included.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long an agent may take to end.
+const ENDED_WITHIN: Duration = Duration::from_secs(20);
+
+/// The agent's binary, with the reference component built in.
+///
+/// # Errors
+///
+/// Whatever kept it from being built.
+pub fn binary() -> Result<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BINARY
+        .get_or_init(|| build().map_err(|error| format!("{error:#}")))
+        .as_deref()
+        .map_err(|error| anyhow!("the agent is not there: {error}"))
+}
+
+/// Builds from the root of the workspace, as the aliases do: elsewhere cargo would choose other features
+/// and compile everything again.
+fn build() -> Result<PathBuf> {
+    edge_cache_build::reference_component()?;
+    let built = Cargo::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .args(["build", "--quiet", "--bin", "edge-cache-agent"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !built.status.success() {
+        bail!("cargo build ended with {}", built.status);
+    }
+    String::from_utf8(built.stdout)?
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
+        .context("cargo named no executable")
+}
+
+/// A running agent. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    /// Where it serves HTTP.
+    pub http: SocketAddr,
+    /// Where it gossips, if it does.
+    pub gossip: Option<SocketAddr>,
+    child: Child,
+    client: Client,
+}
+
+/// What an agent answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The content type.
+    pub content_type: String,
+    /// The body; null where it is empty, a string where it is not JSON.
+    pub body: Value,
+}
+
+/// How a process ended that was not to run on.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub code: Option<i32>,
+    /// What it said on standard error.
+    pub stderr: String,
+}
+
+/// Runs the binary to its end.
+///
+/// # Errors
+///
+/// Where it can't be started or runs on.
+pub async fn run_to_end(args: &[&str]) -> Result<Ended> {
+    let output = Command::new(binary()?)
+        .args(args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(ENDED_WITHIN, output)
+        .await
+        .context("it runs on")??;
+    Ok(Ended {
+        code: output.status.code(),
+        stderr: String::from_utf8(output.stderr)?,
+    })
+}
+
+impl Agent {
+    /// Starts `run` with these flags and a free HTTP port, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// With what it said, where it does not become ready.
+    pub async fn start(args: &[&str]) -> Result<Self> {
+        let mut child = Command::new(binary()?)
+            .args(["run", "--http-listen", "127.0.0.1:0"])
+            .args(args)
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let (gossip, http) = timeout(READY_WITHIN, addresses(stdout))
+            .await
+            .context("it did not become ready")??;
+        Ok(Self {
+            http,
+            gossip,
+            child,
+            client: Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// Sends a request with a JSON body, or without any.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no answer.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        answer(request).await
+    }
+
+    /// A request to be completed; see [`answer`].
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client
+            .request(method, format!("http://{}{path}", self.http))
+    }
+
+    /// The body of a `GET` that succeeds.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let answer = self.ask(Method::GET, path, None).await?;
+        if answer.status != StatusCode::OK {
+            bail!("GET {path}: {answer:?}");
+        }
+        Ok(answer.body)
+    }
+
+    /// The labels of a peer as this agent sees it.
+    ///
+    /// # Errors
+    ///
+    /// Where the agent does not answer.
+    pub async fn labels_of(&self, node_id: u64) -> Result<Option<Value>> {
+        let peers = self.get("/api/v1/cluster/gossip/peers").await?;
+        let peers = peers.as_array().context("no array")?;
+        Ok(peers
+            .iter()
+            .find(|peer| peer.get("node_id") == Some(&node_id.into()))
+            .and_then(|peer| peer.get("labels").cloned()))
+    }
+
+    /// Ends it as an operator would, and answers its exit status.
+    ///
+    /// # Errors
+    ///
+    /// Where it runs on.
+    pub async fn terminate(mut self) -> Result<Option<i32>> {
+        let id = self.child.id().context("it has ended already")?;
+        let pid = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let status = timeout(ENDED_WITHIN, self.child.wait())
+            .await
+            .context("it runs on")??;
+        Ok(status.code())
+    }
+
+    /// Ends it without any warning, as a power cut would.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+}
+
+/// Sends a request and reads the whole answer.
+///
+/// # Errors
+///
+/// Where there is none.
+pub async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
+    let response = request.send().await?;
+    let status = response.status();
+    let content_type = response
+        .headers()
+        .get(reqwest::header::CONTENT_TYPE)
+        .map(|value| value.to_str().map(str::to_string))
+        .transpose()?
+        .unwrap_or_default();
+    let text = response.text().await?;
+    let body = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    };
+    Ok(Answer {
+        status,
+        content_type,
+        body,
+    })
+}
+
+/// Reads the lines that an agent prints when it is ready; the one about HTTP is the last.
+async fn addresses(
+    stdout: tokio::process::ChildStdout,
+) -> Result<(Option<SocketAddr>, SocketAddr)> {
+    let mut lines = BufReader::new(stdout).lines();
+    let mut gossip = None;
+    while let Some(line) = lines.next_line().await? {
+        match line.split_once('=') {
+            Some(("gossip", address)) => gossip = Some(address.parse()?),
+            Some(("http", address)) => {
+                let http = address.parse()?;
+                // The pipe must be read on, or the agent could not write to it.
+                tokio::spawn(async move { lines.into_inner().read_to_end(&mut Vec::new()).await });
+                return Ok((gossip, http));
+            }
+            _ => {}
+        }
+    }
+    bail!("it ended before it was ready")
+}

@@ -1,0 +1,85 @@
+//! Components that are made here and now of a WIT text: all imports are there, every export traps.
+//!
+//! They show what the host makes of a file before anything of it runs, and of a component that always
+//! fails. A component that is to do something is a guest crate instead.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, PackageId, Resolve};
+
+/// The WIT package of the project.
+const OUR_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
+
+/// A component of our own world.
+///
+/// # Errors
+///
+/// Whatever kept it from being made.
+pub fn dummy() -> Result<Vec<u8>> {
+    dummy_with(str::to_string)
+}
+
+/// A component of our own world after `edit` has gone over each of its files.
+///
+/// # Errors
+///
+/// Whatever kept it from being made, for instance an edit after which the package is not valid.
+pub fn dummy_with(edit: impl Fn(&str) -> String) -> Result<Vec<u8>> {
+    dummy_beside(edit, None)
+}
+
+/// The same, with one more package for the world to import from.
+///
+/// # Errors
+///
+/// Whatever kept it from being made.
+pub fn dummy_beside(edit: impl Fn(&str) -> String, package: Option<&str>) -> Result<Vec<u8>> {
+    let copy = tempfile::tempdir()?;
+    copy_edited(Path::new(OUR_WIT), copy.path(), &edit)?;
+    if let Some(package) = package {
+        fs::write(copy.path().join("deps/added.wit"), package)?;
+    }
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(copy.path())?;
+    encode(&resolve, package)
+}
+
+/// A component of the only world in `wit`.
+///
+/// # Errors
+///
+/// Whatever kept it from being made.
+pub fn dummy_of(wit: &str) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("dummy.wit", wit)?;
+    encode(&resolve, package)
+}
+
+fn encode(resolve: &Resolve, package: PackageId) -> Result<Vec<u8>> {
+    let world = resolve.select_world(&[package], None)?;
+    let abi = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
+    let mut module = dummy_module(resolve, world, abi);
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8)?;
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&module)?
+        .encode()
+}
+
+/// Edits outside `deps` only: what is there belongs to others.
+fn copy_edited(from: &Path, to: &Path, edit: &impl Fn(&str) -> String) -> Result<()> {
+    for item in fs::read_dir(from)? {
+        let path = item?.path();
+        let target = to.join(path.file_name().context("a file has a name")?);
+        if path.is_dir() {
+            fs::create_dir(&target)?;
+            copy_edited(&path, &target, &|text: &str| text.to_string())?;
+        } else {
+            fs::write(&target, edit(&fs::read_to_string(&path)?))?;
+        }
+    }
+    Ok(())
+}
