@@ -16,5 +16,7 @@ mod durable;
 mod failures;
 // Agents as processes: flags, HTTP, gossip.
 mod agents;
+// Agents killed under load.
+mod power_cut;
 // Bad requests.
 mod http;

@@ -86,9 +86,8 @@ fn a_component_of_another_world_is_refused_with_all_that_it_lacks() -> Result<()
 
 #[test]
 fn a_component_that_lacks_one_interface_is_refused_with_its_functions() -> Result<()> {
-    let component = dummy_with(|text| {
-        text.replace("  @since(version = 0.1.0)\n  export placement;\n", "")
-    })?;
+    let component =
+        dummy_with(|text| text.replace("  @since(version = 0.1.0)\n  export placement;\n", ""))?;
     assert_snapshot!(refusal_of(&component), @"");
     Ok(())
 }
@@ -123,7 +122,10 @@ fn an_import_that_the_host_does_not_have_is_refused() -> Result<()> {
 #[test]
 fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() -> Result<()> {
     let config = PluginConfig {
-        imports: ImportGrants::from_iter(["zlayer:edge-cache/gossip-labels", "wasi:clocks/wall-clock"]),
+        imports: ImportGrants::from_iter([
+            "zlayer:edge-cache/gossip-labels",
+            "wasi:clocks/wall-clock",
+        ]),
         ..PluginConfig::default()
     };
     assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config)), @"");

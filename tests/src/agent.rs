@@ -182,13 +182,20 @@ impl Agent {
     ///
     /// Where it runs on.
     pub async fn terminate(mut self) -> Result<Option<i32>> {
-        let id = self.child.id().context("it has ended already")?;
-        let pid = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.signal(rustix::process::Signal::TERM)?;
         let status = timeout(ENDED_WITHIN, self.child.wait())
             .await
             .context("it runs on")??;
         Ok(status.code())
+    }
+
+    /// Ends it without any warning while others still talk to it.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses.
+    pub fn cut_power(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::KILL)
     }
 
     /// Ends it without any warning, as a power cut would.
@@ -198,6 +205,12 @@ impl Agent {
     /// Where the system refuses.
     pub async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        let id = self.child.id().context("it has ended already")?;
+        let pid = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
+        Ok(rustix::process::kill_process(pid, signal)?)
     }
 }
 

@@ -70,13 +70,13 @@ fn encode(resolve: &Resolve, package: PackageId) -> Result<Vec<u8>> {
 }
 
 /// Edits outside `deps` only: what is there belongs to others.
-fn copy_edited(from: &Path, to: &Path, edit: &impl Fn(&str) -> String) -> Result<()> {
+fn copy_edited(from: &Path, to: &Path, edit: &dyn Fn(&str) -> String) -> Result<()> {
     for item in fs::read_dir(from)? {
         let path = item?.path();
         let target = to.join(path.file_name().context("a file has a name")?);
         if path.is_dir() {
             fs::create_dir(&target)?;
-            copy_edited(&path, &target, &|text: &str| text.to_string())?;
+            copy_edited(&path, &target, &str::to_string)?;
         } else {
             fs::write(&target, edit(&fs::read_to_string(&path)?))?;
         }

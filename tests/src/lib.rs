@@ -8,3 +8,8 @@ pub mod native;
 pub mod wait;
 
 pub use component::reference_plugin;
+
+/// Whether the tests that take long are asked for, by `EDGE_CACHE_LONG_TESTS=1`.
+pub fn long_tests() -> bool {
+    std::env::var_os("EDGE_CACHE_LONG_TESTS").is_some_and(|value| value == "1")
+}
