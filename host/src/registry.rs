@@ -9,6 +9,7 @@ mod builder;
 mod durable;
 mod quarantine;
 mod queue;
+mod records;
 mod status;
 mod supervisor;
 mod view;
@@ -114,7 +115,7 @@ impl EdgeCacheRegistry {
 
     /// Whether a node is registered.
     pub fn is_enabled(&self, node_id: NodeId) -> bool {
-        self.shared.view.load().records.contains_key(&node_id)
+        self.shared.view.load().records.contains(node_id)
     }
 
     /// The counters of a node; both zero where it is not registered.
@@ -123,7 +124,7 @@ impl EdgeCacheRegistry {
             .view
             .load()
             .records
-            .get(&node_id)
+            .get(node_id)
             .map_or_else(EdgeCacheStats::default, |record| record.entry.stats)
     }
 
@@ -133,7 +134,7 @@ impl EdgeCacheRegistry {
             .view
             .load()
             .records
-            .get(&node_id)
+            .get(node_id)
             .map(|record| record.entry.clone())
     }
 
@@ -142,7 +143,7 @@ impl EdgeCacheRegistry {
     /// Advertising comes after deciding, at its own pace; for another node it also takes that node's agent.
     pub fn is_advertised(&self, node_id: NodeId) -> bool {
         let view = self.shared.view.load();
-        let Some(record) = view.records.get(&node_id) else {
+        let Some(record) = view.records.get(node_id) else {
             return false;
         };
         let grants = &self.shared.plugin.config().labels;

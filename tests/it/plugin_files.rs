@@ -25,39 +25,39 @@ const HTTP: &str = "
 
 #[test]
 fn a_text_file_is_refused() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"#!/bin/sh\necho hello\n")?, @"");
+    assert_snapshot!(refusal_of_file(b"#!/bin/sh\necho hello\n")?, @r"the plugin is not a WebAssembly file: it does not begin with `\0asm`");
     Ok(())
 }
 
 #[test]
 fn an_empty_file_is_refused() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"")?, @"");
+    assert_snapshot!(refusal_of_file(b"")?, @r"the plugin is not a WebAssembly file: it does not begin with `\0asm`");
     Ok(())
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let result = Plugin::from_file(Path::new("not/there.wasm"), PluginConfig::default());
-    assert_snapshot!(refusal(result), @"");
+    assert_snapshot!(refusal(result), @"cannot read the plugin not/there.wasm: No such file or directory (os error 2)");
 }
 
 #[test]
 fn a_core_module_is_refused_with_the_way_to_a_component() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"\0asm\x01\0\0\0")?, @"");
+    assert_snapshot!(refusal_of_file(b"\0asm\x01\0\0\0")?, @"the plugin is a WebAssembly core module, not a component; turn it into one with `wasm-tools component new` or the builder");
     Ok(())
 }
 
 #[test]
 fn webassembly_of_an_unknown_version_is_refused() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"\0asm\x0e\0\x01\0")?, @"");
+    assert_snapshot!(refusal_of_file(b"\0asm\x0e\0\x01\0")?, @"the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed");
     Ok(())
 }
 
 #[test]
 fn a_truncated_component_is_refused() -> Result<()> {
-    let component = dummy_of(OTHER_WORLD)?;
-    let part = component.get(..64).unwrap_or_default();
-    assert_snapshot!(refusal_of_file(part)?, @"");
+    // The beginning of a section that announces 100 bytes.
+    let part = b"\0asm\x0d\0\x01\0\x01\x64\0asm\x01\0\0\0";
+    assert_snapshot!(refusal_of_file(part)?, @"the plugin is not a valid component: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 10..110 is out of bounds (bound = 18)");
     Ok(())
 }
 
@@ -73,22 +73,34 @@ fn a_file_over_the_limit_is_refused_before_it_is_read_whole() -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     // Read whole, this file would take all memory.
     file.as_file().set_len(1 << 40)?;
-    assert_snapshot!(refusal(Plugin::from_file(file.path(), config())), @"");
-    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config())), @"");
+    assert_snapshot!(refusal(Plugin::from_file(file.path(), config())), @"the plugin is larger than 1000 bytes, the limit `component_bytes`");
+    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config())), @"the plugin is larger than 1000 bytes, the limit `component_bytes`");
     Ok(())
 }
 
 #[test]
 fn a_component_of_another_world_is_refused_with_all_that_it_lacks() -> Result<()> {
-    assert_snapshot!(refusal_of(&dummy_of(OTHER_WORLD)?), @"");
+    assert_snapshot!(refusal_of(&dummy_of(OTHER_WORLD)?), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it does not export the interface `zlayer:edge-cache/registry@0.1.0`; it does not export the interface `zlayer:edge-cache/state@0.1.0`; it does not export the interface `zlayer:edge-cache/placement@0.1.0`");
     Ok(())
 }
 
 #[test]
-fn a_component_that_lacks_one_interface_is_refused_with_its_functions() -> Result<()> {
+fn a_component_that_lacks_one_interface_is_refused_with_its_name() -> Result<()> {
     let component =
         dummy_with(|text| text.replace("  @since(version = 0.1.0)\n  export placement;\n", ""))?;
-    assert_snapshot!(refusal_of(&component), @"");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it does not export the interface `zlayer:edge-cache/placement@0.1.0`");
+    Ok(())
+}
+
+#[test]
+fn a_component_that_lacks_one_function_is_refused_with_its_signature() -> Result<()> {
+    let component = dummy_with(|text| {
+        text.replace(
+            "is-enabled: func(node-id: node-id) -> bool;",
+            "other: func();",
+        )
+    })?;
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it does not export `zlayer:edge-cache/registry@0.1.0#is-enabled`, which must be `func(node-id: u64) -> bool`");
     Ok(())
 }
 
@@ -100,7 +112,7 @@ fn an_export_of_another_signature_is_refused_with_both_signatures() -> Result<()
             "is-enabled: func(node-id: node-id) -> option<bool>;",
         )
     })?;
-    assert_snapshot!(refusal_of(&component), @"");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: its export `zlayer:edge-cache/registry@0.1.0#is-enabled` must be `func(node-id: u64) -> bool`, but is `func(node-id: u64) -> option<bool>`");
     Ok(())
 }
 
@@ -115,7 +127,22 @@ fn an_import_that_the_host_does_not_have_is_refused() -> Result<()> {
         },
         Some(HTTP),
     )?;
-    assert_snapshot!(refusal_of(&component), @"");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:http/outgoing-handler@0.2.0`, which this host does not have; no setting can grant it");
+    Ok(())
+}
+
+#[test]
+fn an_import_that_the_host_has_in_another_version_is_refused_with_that_version() -> Result<()> {
+    let component = dummy_beside(
+        |text| {
+            text.replace(
+                "  export registry;",
+                "  import wasi:random/random@0.3.0;\n  @since(version = 0.1.0)\n  export registry;",
+            )
+        },
+        Some("package wasi:random@0.3.0; interface random { get: func() -> u64; }"),
+    )?;
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:random/random@0.3.0`, which this host has only in version 0.2");
     Ok(())
 }
 
@@ -128,7 +155,7 @@ fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() -> Re
         ]),
         ..PluginConfig::default()
     };
-    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config)), @"");
+    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config)), @r#"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:config/store@0.2.0-rc.1`, which is not granted; add "wasi:config/store" to `plugin.imports` to grant it; it imports `wasi:logging/logging`, which is not granted; add "wasi:logging/logging" to `plugin.imports` to grant it"#);
     Ok(())
 }
 
@@ -145,9 +172,9 @@ fn a_component_of_a_later_patch_version_is_accepted() -> Result<()> {
 }
 
 #[test]
-fn a_component_of_the_next_minor_version_is_refused() -> Result<()> {
+fn a_component_of_the_next_minor_version_is_refused_with_both_versions() -> Result<()> {
     let component = dummy_with(|text| text.replace("edge-cache@0.1.0", "edge-cache@0.2.0"))?;
-    assert_snapshot!(refusal_of(&component), @"");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `zlayer:edge-cache/gossip-labels@0.2.0`, which this host has only in version 0.1; it does not export the interface `zlayer:edge-cache/registry@0.1.0`, but `zlayer:edge-cache/registry@0.2.0`; it does not export the interface `zlayer:edge-cache/state@0.1.0`, but `zlayer:edge-cache/state@0.2.0`; it does not export the interface `zlayer:edge-cache/placement@0.1.0`, but `zlayer:edge-cache/placement@0.2.0`");
     Ok(())
 }
 
@@ -157,7 +184,7 @@ async fn a_component_that_only_traps_is_accepted_as_a_file_and_fails_when_starte
     let plugin = Plugin::from_bytes(&dummy()?, PluginConfig::default())?;
     let registry = EdgeCacheRegistry::builder(plugin).start().await?;
     let failure = registry.status().last_failure.unwrap_or_default();
-    assert_snapshot!(failure, @"");
+    assert_snapshot!(failure, @"load trapped: wasm trap: wasm `unreachable` instruction executed");
     Ok(())
 }
 

@@ -2,9 +2,11 @@
 
 pub mod agent;
 pub mod bench;
+pub mod cluster_of_one;
 pub mod component;
 pub mod dummy;
 pub mod native;
+pub mod small_disk;
 pub mod wait;
 
 pub use component::reference_plugin;

@@ -4,10 +4,9 @@
 //! the component to its word: what the component answers must fit what is remembered.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::queue::{Answer, Outcome};
-use super::view::{Record, Records};
+use super::records::{Record, Records};
 use crate::error::EdgeCacheError;
 use crate::labels::Labels;
 use crate::sandbox::{Failure, PublishedLabels};
@@ -43,14 +42,13 @@ impl Batch {
         let node_id = entry.node.node_id;
         self.keep_own(&published);
         let labels = published.remove(&node_id).unwrap_or_default();
-        self.records
-            .insert(node_id, Arc::new(Record { entry, labels }));
+        self.records.put(Record { entry, labels });
         self.touched.insert(node_id);
     }
 
     pub(crate) fn remove(&mut self, node_id: NodeId, published: &PublishedLabels) {
         self.keep_own(published);
-        self.records.remove(&node_id);
+        self.records.remove(node_id);
         self.touched.insert(node_id);
     }
 
@@ -65,7 +63,7 @@ impl Batch {
             call: "add-stats",
             reason,
         };
-        let Some(record) = self.records.get_mut(&node_id) else {
+        let Some(mut record) = self.records.get(node_id).cloned() else {
             return Err(broken(format!(
                 "it counted for node {node_id}, which is not registered"
             )));
@@ -81,7 +79,8 @@ impl Batch {
                 expected.hits, expected.misses, totals.hits, totals.misses
             )));
         }
-        Arc::make_mut(record).entry.stats = totals;
+        record.entry.stats = totals;
+        self.records.put(record);
         self.touched.insert(node_id);
         Ok(())
     }
@@ -93,7 +92,7 @@ impl Batch {
         node_id: NodeId,
         answer: &Result<T, EdgeCacheError>,
     ) -> Result<(), Failure> {
-        let known = self.records.contains_key(&node_id);
+        let known = self.records.contains(node_id);
         let reason = match answer {
             Ok(_) if !known => format!("it accepted node {node_id}, which is not registered"),
             Err(EdgeCacheError::NodeNotFound(id)) if *id != node_id => {
@@ -119,7 +118,7 @@ impl Batch {
             ..Changes::default()
         };
         for &node_id in &self.touched {
-            match self.records.get(&node_id) {
+            match self.records.get(node_id) {
                 Some(record) => changes.put.push(record.entry.clone()),
                 None => changes.remove.push(node_id),
             }

@@ -12,8 +12,9 @@ use tokio::sync::{oneshot, watch};
 use super::activity::Counters;
 use super::durable::Durable;
 use super::queue::{LOOK_FOR, queue};
+use super::records::{Record, Records};
 use super::status::{PluginState, Status};
-use super::view::{Record, View};
+use super::view::View;
 use super::writer::{Parts, Writer};
 use super::{EdgeCacheRegistry, Shared};
 use crate::advertise::{Advertiser, Standalone};
@@ -112,7 +113,7 @@ impl Builder {
         // Peers see the labels of before until the component has said what holds now.
         site.announce(remembered.own_labels.clone());
         let view = Arc::new(ArcSwap::from_pointee(View {
-            records: remembered.entries.into_iter().map(record).collect(),
+            records: records(remembered.entries, site.node_id(), &remembered.own_labels),
             status: Status {
                 state: PluginState::Starting,
                 restarts: 0,
@@ -178,7 +179,16 @@ impl Builder {
     }
 }
 
-fn record(entry: Entry) -> (NodeId, Arc<Record>) {
-    let labels = Labels::new();
-    (entry.node.node_id, Arc::new(Record { entry, labels }))
+/// The remembered entries, with the labels that are shown before the component has been asked.
+fn records(entries: Vec<Entry>, own: Option<NodeId>, own_labels: &Labels) -> Records {
+    let record = |entry: Entry| {
+        let node_id = entry.node.node_id;
+        let labels = if own == Some(node_id) {
+            own_labels.clone()
+        } else {
+            Labels::new()
+        };
+        Record { entry, labels }
+    };
+    entries.into_iter().map(record).collect()
 }

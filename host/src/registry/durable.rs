@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::view::Records;
+use super::records::Records;
 use crate::labels::Labels;
 use crate::store::{Changes, Remembered, Store, StoreError};
 use crate::types::NodeId;
@@ -103,7 +103,7 @@ fn difference(found: &Remembered, records: &Records, own_labels: &Labels) -> Cha
     };
     Changes {
         put: records
-            .values()
+            .iter()
             .map(|record| &record.entry)
             .filter(|entry| stored(entry.node.node_id) != Some(entry))
             .cloned()
@@ -112,7 +112,7 @@ fn difference(found: &Remembered, records: &Records, own_labels: &Labels) -> Cha
             .entries
             .iter()
             .map(|entry| entry.node.node_id)
-            .filter(|node_id| !records.contains_key(node_id))
+            .filter(|node_id| !records.contains(*node_id))
             .collect(),
         own_labels: (found.own_labels != *own_labels).then(|| own_labels.clone()),
     }

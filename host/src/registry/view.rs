@@ -4,24 +4,11 @@
 //! its structure with the one before, and a reader gets it by one atomic load: reads wait for nobody, and
 //! go on whatever happens to the component.
 
-use std::sync::Arc;
-
 use arc_swap::ArcSwap;
-use imbl::OrdMap;
 
+use super::records::Records;
 use super::status::Status;
-use crate::labels::Labels;
-use crate::types::{EdgeCacheNode, Entry, NodeId};
-
-/// What the host remembers of one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) entry: Entry,
-    /// What the component wants the node to advertise.
-    pub(crate) labels: Labels,
-}
-
-pub(crate) type Records = OrdMap<NodeId, Arc<Record>>;
+use crate::types::{EdgeCacheNode, NodeId};
 
 #[derive(Debug, Clone)]
 pub(crate) struct View {
@@ -52,17 +39,17 @@ impl EligibleNodes {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.len() == 0
     }
 
     /// One of them.
     pub fn get(&self, node_id: NodeId) -> Option<&EdgeCacheNode> {
-        self.records.get(&node_id).map(|record| &record.entry.node)
+        self.records.get(node_id).map(|record| &record.entry.node)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &EdgeCacheNode> {
-        self.records.values().map(|record| &record.entry.node)
+        self.records.iter().map(|record| &record.entry.node)
     }
 
     /// A copy of all of them.

@@ -16,9 +16,10 @@ use super::batch::Batch;
 use super::durable::Durable;
 use super::quarantine::Quarantine;
 use super::queue::{Operation, Outcome, Request, Requests};
+use super::records::{Record, Records};
 use super::status::{PluginState, Status};
 use super::supervisor::{Next, Supervisor};
-use super::view::{Record, Records, View, ViewCell};
+use super::view::{View, ViewCell};
 use crate::advertise::Advertiser;
 use crate::error::EdgeCacheError;
 use crate::labels::Labels;
@@ -172,7 +173,7 @@ impl Writer {
         let limit = self.parts.plugin.config().limits.nodes_max;
         if let Operation::Enable { node_id, .. } = operation
             && batch.records.len() >= limit
-            && !batch.records.contains_key(node_id)
+            && !batch.records.contains(*node_id)
         {
             return Err(EdgeCacheError::Full { limit });
         }
@@ -237,7 +238,7 @@ impl Writer {
             Ok((instance, labels)) => {
                 self.supervisor.started(Instant::now());
                 self.running = Running::Instance(Box::new(instance));
-                self.take_over(remembered, labels);
+                self.take_over(&remembered, labels);
             }
             Err(failure) => self.down(&failure),
         }
@@ -245,7 +246,7 @@ impl Writer {
 
     fn fresh(&self, remembered: &Records) -> Result<(Instance, PublishedLabels), Failure> {
         let entries: Vec<Entry> = remembered
-            .values()
+            .iter()
             .map(|record| record.entry.clone())
             .collect();
         let mut instance = Instance::start(&self.parts.plugin, self.parts.config.clone())?;
@@ -261,7 +262,7 @@ impl Writer {
     }
 
     /// What a fresh instance has published replaces everything that the one before it had.
-    fn take_over(&mut self, remembered: Records, mut labels: PublishedLabels) {
+    fn take_over(&mut self, remembered: &Records, mut labels: PublishedLabels) {
         let own = self
             .parts
             .site
@@ -269,11 +270,12 @@ impl Writer {
             .and_then(|node_id| labels.get(&node_id).cloned())
             .unwrap_or_default();
         let records = remembered
-            .into_iter()
-            .map(|(node_id, record)| {
-                let labels = labels.remove(&node_id).unwrap_or_default();
-                let entry = record.entry.clone();
-                (node_id, Arc::new(Record { entry, labels }))
+            .iter()
+            .map(|record| Record {
+                entry: record.entry.clone(),
+                labels: labels
+                    .remove(&record.entry.node.node_id)
+                    .unwrap_or_default(),
             })
             .collect();
         let mut status = self.parts.view.load().status.clone();

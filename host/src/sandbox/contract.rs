@@ -7,7 +7,7 @@ use std::fmt;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
+use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
 
 use crate::text;
 
@@ -159,6 +159,13 @@ pub(super) const PROVIDED: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mismatch {
+    /// It does not export this interface.
+    MissingInterface {
+        /// The interface with its version.
+        interface: String,
+        /// The name under which it exports another version of it, if it does.
+        other: Option<String>,
+    },
     /// It does not export this function.
     MissingExport {
         /// The interface with its version, and the function.
@@ -177,6 +184,13 @@ pub enum Mismatch {
     },
     /// It imports something that this host does not have.
     UnknownImport(String),
+    /// It imports something that this host has in another version only.
+    ImportVersion {
+        /// What it imports, with the version.
+        name: String,
+        /// The version that the host has, in words.
+        served: &'static str,
+    },
     /// It imports something that the host has and the operator did not grant.
     NotGranted(String),
 }
@@ -184,6 +198,13 @@ pub enum Mismatch {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::MissingInterface { interface, other } => {
+                write!(f, "it does not export the interface `{interface}`")?;
+                match other {
+                    Some(other) => write!(f, ", but `{other}`"),
+                    None => Ok(()),
+                }
+            }
             Self::MissingExport { function, expected } => {
                 write!(
                     f,
@@ -202,6 +223,9 @@ impl fmt::Display for Mismatch {
                 f,
                 "it imports `{name}`, which this host does not have; no setting can grant it"
             ),
+            Self::ImportVersion { name, served } => {
+                write!(f, "it imports `{name}`, which this host has only {served}")
+            }
             Self::NotGranted(name) => write!(
                 f,
                 "it imports `{name}`, which is not granted; add \"{}\" to `plugin.imports` to grant it",
@@ -219,47 +243,76 @@ pub(super) fn compare(
 ) -> Vec<Mismatch> {
     let ty = component.component_type();
     let imports = ty.imports(engine).filter_map(|(name, item)| {
-        if is_types_only(&item.ty, engine) {
-            return None;
-        }
         let bare = without_version(name);
-        if !PROVIDED.contains(&bare) || !is_served(name) {
-            Some(Mismatch::UnknownImport(name.to_string()))
+        let full_name = || text::clean(name, text::ERROR_BYTES_MAX);
+        if is_types_only(&item.ty, engine) {
+            None
+        } else if !PROVIDED.contains(&bare) {
+            Some(Mismatch::UnknownImport(full_name()))
+        } else if !is_served(name) {
+            Some(Mismatch::ImportVersion {
+                name: full_name(),
+                served: served_version(bare),
+            })
         } else if !granted(bare) {
-            Some(Mismatch::NotGranted(name.to_string()))
+            Some(Mismatch::NotGranted(full_name()))
         } else {
             None
         }
     });
-    let exports = EXPORTS.iter().filter_map(|&(interface, name, expected)| {
-        let function = format!("{PACKAGE}/{interface}@{VERSION}#{name}");
-        let Some(found) = export(component, engine, interface, name) else {
-            return Some(Mismatch::MissingExport { function, expected });
-        };
-        (found != expected).then(|| Mismatch::ExportDiffers {
-            function,
-            expected,
-            found: text::clean(&found, text::ERROR_BYTES_MAX),
-        })
-    });
-    imports.chain(exports).collect()
+    let exports = EXPORTS
+        .iter()
+        .filter_map(|&export| compare_export(component, engine, export));
+    let mut mismatches: Vec<_> = imports.chain(exports).collect();
+    // A missing interface is found once for each of its functions.
+    mismatches.dedup();
+    mismatches
 }
 
-/// The signature of an exported function.
-fn export(component: &Component, engine: &Engine, interface: &str, name: &str) -> Option<String> {
+fn compare_export(
+    component: &Component,
+    engine: &Engine,
+    (interface, name, expected): (&str, &str, &'static str),
+) -> Option<Mismatch> {
+    let full_name = format!("{PACKAGE}/{interface}@{VERSION}");
+    let Some(instance) = exported_interface(component, engine, interface) else {
+        return Some(Mismatch::MissingInterface {
+            interface: full_name,
+            other: other_version(component, engine, interface),
+        });
+    };
+    let function = format!("{full_name}#{name}");
+    let found = match instance.get_export(engine, name).map(|item| item.ty) {
+        Some(ComponentItem::ComponentFunc(func)) => signature(&func),
+        _ => return Some(Mismatch::MissingExport { function, expected }),
+    };
+    (found != expected).then(|| Mismatch::ExportDiffers {
+        function,
+        expected,
+        found: text::clean(&found, text::ERROR_BYTES_MAX),
+    })
+}
+
+/// An exported interface of ours, in a version that fits.
+fn exported_interface(
+    component: &Component,
+    engine: &Engine,
+    interface: &str,
+) -> Option<ComponentInstance> {
     let ty = component.component_type();
-    let instance = ty
-        .exports(engine)
-        .find_map(|(export, item)| match item.ty {
-            ComponentItem::ComponentInstance(instance) if is_ours(export, interface) => {
-                Some(instance)
-            }
-            _ => None,
-        })?;
-    match instance.get_export(engine, name)?.ty {
-        ComponentItem::ComponentFunc(func) => Some(signature(&func)),
+    ty.exports(engine).find_map(|(name, item)| match item.ty {
+        ComponentItem::ComponentInstance(instance) if is_ours(name, interface) => Some(instance),
         _ => None,
-    }
+    })
+}
+
+/// The full name of an exported interface of ours whose version does not fit.
+fn other_version(component: &Component, engine: &Engine, interface: &str) -> Option<String> {
+    let ty = component.component_type();
+    ty.exports(engine)
+        .map(|(name, _)| name)
+        .find(|name| without_version(name) == format!("{PACKAGE}/{interface}"))
+        .map(|name| text::clean(name, text::ERROR_BYTES_MAX))
 }
 
 /// An instance of types only holds nothing to call, so nothing to grant.
@@ -292,6 +345,16 @@ fn is_served(name: &str) -> bool {
                     .split_once('@')
                     .is_some_and(|(_, version)| !version.contains('-'))
         }
+    }
+}
+
+/// The versions that [`is_served`] takes, in words.
+fn served_version(bare: &str) -> &'static str {
+    match bare.split_once(':') {
+        Some(("zlayer", _)) => "in version 0.1",
+        _ if bare == "wasi:config/store" => "in version 0.2.0-rc.1",
+        _ if bare == "wasi:logging/logging" => "without a version",
+        _ => "in version 0.2",
     }
 }
 

@@ -27,6 +27,9 @@ use crate::text;
 const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 const MODULE_HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
 
+/// How many mismatches an error names: a file may have thousands of imports.
+const MISMATCHES_SHOWN: usize = 16;
+
 /// What a component is given.
 #[derive(Debug, Clone, Default)]
 pub struct PluginConfig {
@@ -246,9 +249,14 @@ fn sandbox_error(error: wasmtime::Error) -> PluginError {
 }
 
 fn list(mismatches: &[Mismatch]) -> String {
-    mismatches
+    let mut list = mismatches
         .iter()
+        .take(MISMATCHES_SHOWN)
         .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+        .collect::<Vec<_>>();
+    let more = mismatches.len().saturating_sub(list.len());
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    list.join("; ")
 }

@@ -64,7 +64,7 @@ pub enum StoreError {
         expected: String,
     },
     /// A transaction failed.
-    #[error("the store failed: {0}")]
+    #[error("a transaction failed: {0}")]
     Failed(String),
     /// The store has failed before and is not open again yet.
     #[error("the store has failed and is not open again yet")]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::agent::Sight;
-use crate::NodeCapacity;
+use super::watch::Sight;
+use crate::labels::Labels;
+use crate::{NodeCapacity, text};
 
 /// The widest that a table gets, in columns.
 const WIDTH: u16 = 96;
@@ -15,7 +16,12 @@ const SPIN_EVERY: Duration = Duration::from_millis(80);
 
 /// A step of the story.
 pub(super) fn heading(text: &str) {
-    print(&format!("\n{text}\n"));
+    let (on, off) = if colour() {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    print(&format!("\n{on}{text}{off}\n"));
 }
 
 /// Something that happened in a step.
@@ -32,15 +38,10 @@ pub(super) fn table(sights: &[Sight]) {
         .set_width(WIDTH)
         .set_header(["agent", "sees", "labels", "after"]);
     for sight in sights {
-        let labels: Vec<String> = sight
-            .labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
         table.add_row([
             sight.by.to_string(),
             format!("node {}", sight.of),
-            labels.join(" "),
+            pairs(&sight.labels),
             time(sight.took),
         ]);
     }
@@ -50,12 +51,37 @@ pub(super) fn table(sights: &[Sight]) {
 /// A capacity in one line.
 pub(super) fn capacity(capacity: &NodeCapacity) -> String {
     format!(
-        "{} cores, {} MiB RAM, {} MiB disk, {}",
+        "{:>2} cores {:>6} MiB RAM {:>7} MiB disk   {}",
         capacity.cpu_cores,
         capacity.ram_mib,
         capacity.disk_mib,
         capacity.geo.as_deref().unwrap_or("no geo")
     )
+}
+
+/// What an agent sees of a node, in words; nothing at all where it does not know the node.
+pub(super) fn seen(node_id: u64, labels: Option<&Labels>) -> String {
+    match labels {
+        None => format!("no node {node_id}"),
+        Some(labels) if labels.is_empty() => format!("node {node_id} without labels"),
+        Some(labels) => {
+            let labels = text::clean(&pairs(labels), text::ERROR_BYTES_MAX);
+            format!("node {node_id} with {labels}")
+        }
+    }
+}
+
+/// The last lines of an agent's log, on standard error.
+pub(super) fn log(node_id: u64, lines: &[String]) {
+    if lines.is_empty() {
+        complain(&format!("\nThe log of agent {node_id} is empty.\n"));
+        return;
+    }
+    complain(&format!("\nThe log of agent {node_id} ends so:\n"));
+    for line in lines {
+        complain(&format!("  {line}"));
+    }
+    complain("");
 }
 
 /// A time as a person reads it.
@@ -83,12 +109,11 @@ impl Progress {
         Self { bar }
     }
 
-    pub(super) fn step(&self, done: &str) {
+    pub(super) fn step(&self, done: &str, took: Duration) {
         self.bar.inc(1);
         self.bar.set_message(done.to_string());
         if self.bar.is_hidden() {
-            // A reader that went away has seen enough.
-            let _ = writeln!(std::io::stderr(), "  {done}");
+            complain(&format!("  {}  {done}", time(took)));
         }
     }
 }
@@ -99,15 +124,27 @@ impl Drop for Progress {
     }
 }
 
+fn pairs(labels: &Labels) -> String {
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.join(" ")
+}
+
+/// Colour is for terminals, and for people who did not ask for none (<https://no-color.org>).
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let bold =
-        text.starts_with('\n') && out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // A reader that went away has seen enough.
-    let _ = if bold {
-        write!(out, "\x1b[1m{text}\x1b[0m")
-    } else {
-        out.write_all(text.as_bytes())
-    };
+    let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
+}
+
+fn complain(line: &str) {
+    // As above.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,0 +1,34 @@
+//! What of WASI is tried. All of it is there, and holds nothing.
+
+use crate::bindings::wasi::cli::{environment, stdin};
+use crate::bindings::wasi::filesystem::preopens;
+use crate::bindings::wasi::sockets::instance_network::instance_network;
+use crate::bindings::wasi::sockets::ip_name_lookup::resolve_addresses;
+use crate::bindings::wasi::sockets::network::IpAddressFamily;
+use crate::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
+use crate::bindings::wasi::sockets::udp_create_socket::create_udp_socket;
+
+/// What the process shows of itself.
+pub(crate) fn surroundings() -> String {
+    let folders: Vec<String> = preopens::get_directories()
+        .into_iter()
+        .map(|(_, path)| path)
+        .collect();
+    format!(
+        "environment {:?}, arguments {:?}, working directory {:?}, folders {folders:?}, input {:?}",
+        environment::get_environment(),
+        environment::get_arguments(),
+        environment::initial_cwd(),
+        stdin::get_stdin().blocking_read(10),
+    )
+}
+
+/// What the network answers.
+pub(crate) fn network() -> String {
+    format!(
+        "tcp {:?}, udp {:?}, names {:?}",
+        create_tcp_socket(IpAddressFamily::Ipv4).err(),
+        create_udp_socket(IpAddressFamily::Ipv6).err(),
+        resolve_addresses(&instance_network(), "localhost").err(),
+    )
+}
