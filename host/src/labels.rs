@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::limits::LabelLimits;
-use crate::types::is_unprintable;
+use crate::text::is_unprintable;
 
 /// The labels of one node, by key.
 pub type Labels = BTreeMap<String, String>;

@@ -17,7 +17,6 @@ mod writer;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -41,7 +40,8 @@ pub use self::view::EligibleNodes;
 ///
 /// Reads are plain functions on the remembered state; they wait for nothing and go on while the component
 /// hangs, fails or is replaced. Changes are async, are made one after the other, and are remembered when
-/// they are answered. A change whose future is dropped is made all the same.
+/// they are answered. A change in the queue is made, whether or not
+/// its caller still waits for it.
 #[derive(Clone)]
 pub struct EdgeCacheRegistry {
     shared: Arc<Shared>,
@@ -54,7 +54,6 @@ struct Shared {
     plugin: Plugin,
     log: Arc<GuestLog>,
     counters: Arc<Counters>,
-    stopping: Arc<AtomicBool>,
     /// Closed when the writer's thread has ended.
     ended: watch::Receiver<()>,
 }
@@ -146,11 +145,16 @@ impl EdgeCacheRegistry {
         let Some(record) = view.records.get(node_id) else {
             return false;
         };
-        let grants = &self.shared.plugin.config().labels;
-        self.shared
-            .site
-            .shown(node_id)
-            .is_some_and(|shown| grants.select(&shown) == record.labels)
+        let Some(shown) = self.shared.site.shown(node_id) else {
+            return false;
+        };
+        let mut shown = self.shared.plugin.config().labels.select(&shown);
+        if self.shared.site.node_id() == Some(node_id) {
+            // What other software set here is known, and not the component's.
+            let foreign = self.shared.site.foreign_labels();
+            shown.retain(|key, _| !foreign.contains_key(key));
+        }
+        shown == record.labels
     }
 
     /// How many changes wait for the writer.
@@ -158,7 +162,7 @@ impl EdgeCacheRegistry {
         self.shared.queue.depth()
     }
 
-    /// Whether the writer's thread runs. It ends by [`EdgeCacheRegistry::shutdown`] only.
+    /// Whether the writer's thread runs. Without [`EdgeCacheRegistry::shutdown`], its end is a defect.
     pub fn is_running(&self) -> bool {
         self.shared.ended.has_changed().is_ok()
     }
@@ -185,7 +189,6 @@ impl EdgeCacheRegistry {
 
     /// Stops after the changes that wait already. Later ones are refused with `ShuttingDown`; reads go on.
     pub async fn shutdown(&self) {
-        self.shared.stopping.store(true, Ordering::Release);
         self.shared.queue.stop();
         let mut ended = self.shared.ended.clone();
         // An error says that the sender is gone, which is the end that is waited for.

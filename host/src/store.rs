@@ -69,7 +69,7 @@ struct Inner {
     /// None after a failure, until it is opened again: redb answers nothing but errors from then on.
     database: Mutex<Option<Database>>,
     /// What the file held at the start, until the registry takes it.
-    remembered: Mutex<Remembered>,
+    remembered: Mutex<Option<Remembered>>,
 }
 
 impl Store {
@@ -81,7 +81,8 @@ impl Store {
     pub fn open(directory: &Path, identity: Identity) -> Result<Self, StoreError> {
         let directory = Directory::hold(directory)?;
         let file = directory.file();
-        if !file.exists() {
+        // A link that leads nowhere is a volume that is not there, not a store to be made.
+        if file.symlink_metadata().is_err() {
             directory.create(|fresh| database::create(fresh, &Meta::new(&identity)))?;
         }
         let (database, remembered) = database::open(&file, &identity)?;
@@ -90,7 +91,7 @@ impl Store {
                 directory,
                 identity,
                 database: Mutex::new(Some(database)),
-                remembered: Mutex::new(remembered),
+                remembered: Mutex::new(Some(remembered)),
             }),
         })
     }
@@ -103,6 +104,10 @@ impl Store {
     /// Any [`StoreError`]; no generation was used then.
     pub fn next_generation(&self, now: u64) -> Result<u64, StoreError> {
         let mut slot = lock(&self.inner.database);
+        if slot.is_none() {
+            let (database, _) = database::open(&self.inner.directory.file(), &self.inner.identity)?;
+            *slot = Some(database);
+        }
         let database = slot.as_ref().ok_or(StoreError::Closed)?;
         let next = now.max(database.generation()?.saturating_add(1));
         write(&mut slot, &Write::Generation(next))?;
@@ -111,7 +116,10 @@ impl Store {
 
     /// The set of labels that the component wanted last for the own node, until the registry has started.
     pub fn own_labels(&self) -> Labels {
-        lock(&self.inner.remembered).own_labels.clone()
+        lock(&self.inner.remembered)
+            .as_ref()
+            .map(|remembered| remembered.own_labels.clone())
+            .unwrap_or_default()
     }
 
     /// A cache for compiled code, in a directory of its own beside the store; the digests are in the store.
@@ -124,9 +132,9 @@ impl Store {
         &self.inner.identity
     }
 
-    /// What the file held when it was opened; it is handed out once.
-    pub(crate) fn take_remembered(&self) -> Remembered {
-        std::mem::take(&mut lock(&self.inner.remembered))
+    /// What the file held when it was opened. It is handed out once: later it is not true any more.
+    pub(crate) fn take_remembered(&self) -> Option<Remembered> {
+        lock(&self.inner.remembered).take()
     }
 
     /// Makes the changes of a batch durable, all or none.

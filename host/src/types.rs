@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::is_unprintable;
+
 /// The cluster-wide number of a node.
 pub type NodeId = u64;
 
@@ -55,15 +57,6 @@ pub(crate) fn check_geo(geo: &str) -> Result<(), String> {
         );
     }
     Ok(())
-}
-
-/// Whether a character could forge a line or reorder text on an operator's screen.
-pub(crate) fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        )
 }
 
 /// One node that is eligible as an edge cache.

@@ -69,7 +69,7 @@ pub struct RunArgs {
     #[arg(long, env = "EDGE_CACHE_PLUGIN", value_name = "FILE")]
     pub plugin: Option<PathBuf>,
     /// A label of other software on this node; may be given several times
-    #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_parser = parse_label, value_delimiter = ',', action = ArgAction::Append)]
+    #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_parser = parse_label, action = ArgAction::Append)]
     pub labels: Vec<(String, String)>,
     /// The node's `WireGuard` public key, shown to peers
     #[arg(

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Activity {
     /// Changes that were answered, with success or an error.
     pub changes: u64,
-    /// Batches that they were committed in.
+    /// Batches that they were made in; each is at most one commit, and one more for each failure.
     pub batches: u64,
     /// The time from taking up a batch to its last answer, summed.
     pub busy: Duration,

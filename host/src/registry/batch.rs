@@ -41,7 +41,13 @@ impl Batch {
     pub(crate) fn put(&mut self, entry: Entry, mut published: PublishedLabels) {
         let node_id = entry.node.node_id;
         self.keep_own(&published);
-        let labels = published.remove(&node_id).unwrap_or_default();
+        // A call changes only what it published: without a word about the node, its labels stay.
+        let labels = published.remove(&node_id).unwrap_or_else(|| {
+            let former = self.records.get(node_id);
+            former
+                .map(|record| record.labels.clone())
+                .unwrap_or_default()
+        });
         self.records.put(Record { entry, labels });
         self.touched.insert(node_id);
     }

@@ -1,7 +1,6 @@
 //! How a registry is put together.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::advertise::{Advertiser, Standalone};
 use crate::gossip::{GossipPool, PeerInfo};
 use crate::labels::{self, LabelError, Labels};
 use crate::sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
-use crate::store::Store;
+use crate::store::{Remembered, Store};
 use crate::types::{Entry, NodeId};
 
 /// Puts a registry together; see [`EdgeCacheRegistry::builder`].
@@ -46,6 +45,17 @@ pub enum StartError {
     /// Labels that other software sets on the node break a bound.
     #[error("the node's own labels are refused")]
     Labels(#[source] LabelError),
+    /// The store is another node's. It was not touched.
+    #[error("the store is of {store:?}, the registry of {registry:?}")]
+    OtherNode {
+        /// The store's node.
+        store: Option<NodeId>,
+        /// The registry's own node.
+        registry: Option<NodeId>,
+    },
+    /// A registry has been started with the store before, and what it remembers has gone on since.
+    #[error("the store serves a registry already, or has served one; open it again")]
+    StoreUsed,
     /// The system gave no thread.
     #[error("cannot start the registry's thread")]
     Thread(#[source] std::io::Error),
@@ -104,12 +114,11 @@ impl Builder {
         };
         labels::check_foreign(&site.foreign_labels(), limits.labels).map_err(StartError::Labels)?;
 
-        let stopping = Arc::new(AtomicBool::new(false));
         let log = Arc::new(GuestLog::new(limits));
-        let remembered = store
-            .as_ref()
-            .map(Store::take_remembered)
-            .unwrap_or_default();
+        let remembered = match &store {
+            Some(store) => remember(store, site.node_id())?,
+            None => Remembered::default(),
+        };
         // Peers see the labels of before until the component has said what holds now.
         site.announce(remembered.own_labels.clone());
         let view = Arc::new(ArcSwap::from_pointee(View {
@@ -118,6 +127,7 @@ impl Builder {
                 state: PluginState::Starting,
                 restarts: 0,
                 last_failure: None,
+                store_failure: None,
             },
         }));
         let look_for = if store.is_some() {
@@ -137,7 +147,7 @@ impl Builder {
                     let site = site.clone();
                     Arc::new(move || site.foreign_labels())
                 },
-                stopping: stopping.clone(),
+                closed: Arc::default(),
             },
             log: log.clone(),
             clock: WallClock::default(),
@@ -153,7 +163,7 @@ impl Builder {
             own_labels: remembered.own_labels,
         };
         thread::Builder::new()
-            .name("edge-cache-writer".into())
+            .name("edge-writer".into())
             .spawn(move || {
                 let _ending = ending;
                 let writer = Writer::start(parts);
@@ -172,11 +182,20 @@ impl Builder {
                 plugin,
                 log,
                 counters,
-                stopping,
                 ended,
             }),
         })
     }
+}
+
+fn remember(store: &Store, own: Option<NodeId>) -> Result<Remembered, StartError> {
+    if store.identity().node_id != own {
+        return Err(StartError::OtherNode {
+            store: store.identity().node_id,
+            registry: own,
+        });
+    }
+    store.take_remembered().ok_or(StartError::StoreUsed)
 }
 
 /// The remembered entries, with the labels that are shown before the component has been asked.

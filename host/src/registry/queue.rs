@@ -4,6 +4,7 @@
 //! semaphore on the callers' side and the queue itself a channel of the standard library.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvError, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,7 @@ pub(crate) struct Queue {
     capacity: usize,
     wait: Duration,
     look_for: Duration,
+    stopping: Arc<AtomicBool>,
 }
 
 /// The writer's end of the queue.
@@ -72,19 +74,27 @@ pub(crate) struct Queue {
 pub(crate) struct Requests {
     receiver: mpsc::Receiver<Request>,
     look_for: Duration,
+    stopping: Arc<AtomicBool>,
 }
 
 /// A queue of `capacity` changes, in which a caller waits for room as long as `wait`.
 pub(crate) fn queue(capacity: usize, wait: Duration, look_for: Duration) -> (Queue, Requests) {
     let (sender, receiver) = mpsc::channel();
+    let stopping = Arc::new(AtomicBool::new(false));
     let queue = Queue {
         sender,
         room: Arc::new(Semaphore::new(capacity)),
         capacity,
         wait,
         look_for,
+        stopping: stopping.clone(),
     };
-    (queue, Requests { receiver, look_for })
+    let requests = Requests {
+        receiver,
+        look_for,
+        stopping,
+    };
+    (queue, requests)
 }
 
 impl Requests {
@@ -104,6 +114,11 @@ impl Requests {
     /// The next request, if it comes in time.
     pub(crate) fn next_within(&self, wait: Duration) -> Result<Request, mpsc::RecvTimeoutError> {
         self.receiver.recv_timeout(wait)
+    }
+
+    /// Whether the end was asked for; what waits before it is still to be answered.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// The next request, if it is there already.
@@ -149,6 +164,7 @@ impl Queue {
     /// Asks the writer to end after what is in the queue already, and lets nothing more in.
     pub(crate) fn stop(&self) {
         self.room.close();
+        self.stopping.store(true, Ordering::Release);
         // A writer that has ended already is what is asked for.
         let _ = self.sender.send(Request::Stop);
     }

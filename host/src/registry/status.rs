@@ -1,6 +1,6 @@
 //! How the component is doing.
 
-/// The state of the component behind a registry.
+/// How a registry is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// What it is doing now.
@@ -9,6 +9,8 @@ pub struct Status {
     pub restarts: u64,
     /// The last failure, in words, if there was one.
     pub last_failure: Option<String>,
+    /// Why nothing can be made durable at present, if so. Changes are refused meanwhile.
+    pub store_failure: Option<String>,
 }
 
 /// What the component of a registry is doing.

@@ -17,7 +17,7 @@ use super::durable::Durable;
 use super::quarantine::Quarantine;
 use super::queue::{Operation, Outcome, Request, Requests};
 use super::records::{Record, Records};
-use super::status::{PluginState, Status};
+use super::status::PluginState;
 use super::supervisor::{Next, Supervisor};
 use super::view::{View, ViewCell};
 use crate::advertise::Advertiser;
@@ -76,26 +76,63 @@ impl Writer {
     /// Serves the queue until it is told to stop or nobody is left who could ask.
     pub(crate) fn run(mut self, queue: &Requests) {
         loop {
-            let first = match &self.running {
-                Running::Instance(_) => queue.next().map_err(|_| RecvTimeoutError::Disconnected),
-                Running::Down(Next::Degraded(at)) => {
-                    queue.next_within(at.saturating_duration_since(Instant::now()))
-                }
-                Running::Down(Next::Retry(at)) => {
+            self.catch_up(Instant::now());
+            if let Running::Down(Next::Retry(at)) = self.running {
+                // Changes wait for the attempt, but nobody waits with a stop for several of them.
+                if queue.is_stopping() {
+                    self.running = Running::Down(Next::Degraded(at));
+                } else {
                     thread::sleep(at.saturating_duration_since(Instant::now()));
-                    Err(RecvTimeoutError::Timeout)
                 }
+                continue;
+            }
+            let first = match self.due() {
+                None => queue.next().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => queue.next_within(at.saturating_duration_since(Instant::now())),
             };
-            match first {
-                Ok(first) => {
-                    if self.serve(first, queue).is_break() {
-                        return;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => self.revive(),
-                Err(RecvTimeoutError::Disconnected) => return,
+            let flow = match first {
+                Ok(first) => self.serve(first, queue),
+                Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(()),
+                Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(()),
+            };
+            if flow.is_break() {
+                // A commit that failed may have come through: the store must not keep what was refused.
+                self.reopen_store(Instant::now());
+                return;
             }
         }
+    }
+
+    /// When something is to be tried again, if anything has failed.
+    fn due(&self) -> Option<Instant> {
+        let instance = match self.running {
+            Running::Instance(_) => None,
+            Running::Down(Next::Retry(at) | Next::Degraded(at)) => Some(at),
+        };
+        instance
+            .into_iter()
+            .chain(self.parts.durable.retry_at())
+            .min()
+    }
+
+    /// Tries again what is due.
+    fn catch_up(&mut self, now: Instant) {
+        if self.parts.durable.retry_at().is_some_and(|at| at <= now) {
+            self.reopen_store(now);
+        }
+        if let Running::Down(Next::Retry(at) | Next::Degraded(at)) = self.running
+            && at <= now
+        {
+            self.revive();
+        }
+    }
+
+    fn reopen_store(&mut self, now: Instant) {
+        let records = self.parts.view.load().records.clone();
+        self.parts
+            .durable
+            .reopen(&records, &self.parts.own_labels, now);
+        self.show_store();
     }
 
     /// Makes one batch of what waits.
@@ -119,7 +156,9 @@ impl Writer {
             let result = self.decide(&mut batch, operation);
             batch.hold(answer, result);
             taken = taken.saturating_add(1);
-            if batch.len() < self.parts.plugin.config().limits.batch {
+            // While a fresh instance is due, changes wait for it.
+            let waits = matches!(self.running, Running::Down(Next::Retry(_)));
+            if !waits && batch.len() < self.parts.plugin.config().limits.batch {
                 next = queue.waiting();
             }
         }
@@ -143,11 +182,7 @@ impl Writer {
                 self.commit(std::mem::replace(batch, fresh));
                 self.quarantine.add(operation, Instant::now());
                 self.down(&failure);
-                if let Running::Down(Next::Retry(at)) = self.running
-                    && at <= Instant::now()
-                {
-                    self.revive();
-                }
+                self.catch_up(Instant::now());
                 *batch = self.new_batch();
                 Err(EdgeCacheError::PluginFailed(failure.to_string()))
             }
@@ -177,11 +212,9 @@ impl Writer {
         {
             return Err(EdgeCacheError::Full { limit });
         }
-        let view = self.parts.view.load();
-        self.parts
-            .durable
-            .ready(&view.records, &self.parts.own_labels, now)
-            .map_err(EdgeCacheError::StoreFailed)?;
+        if let Some(reason) = self.parts.durable.failure() {
+            return Err(EdgeCacheError::StoreFailed(reason.to_string()));
+        }
         if self.quarantine.holds(operation, now) {
             return Err(EdgeCacheError::PluginFailed(
                 "this very change made it fail a short while ago; it is tried again after a minute"
@@ -191,7 +224,10 @@ impl Writer {
         match &mut self.running {
             Running::Instance(instance) => Ok(instance),
             Running::Down(_) => Err(EdgeCacheError::PluginFailed(
-                view.status
+                self.parts
+                    .view
+                    .load()
+                    .status
                     .last_failure
                     .clone()
                     .unwrap_or_else(|| "it is not running".to_string()),
@@ -213,9 +249,12 @@ impl Writer {
             return;
         }
         if let Err(reason) = self.parts.durable.commit(&changes, Instant::now()) {
-            batch.answer(Some(&EdgeCacheError::StoreFailed(reason)));
-            // The component has made the changes already: only a fresh one has not.
+            self.show_store();
+            // The component has made the changes already: only a fresh one has not. The old one goes first,
+            // so that there is never the memory of two.
+            self.running = Running::Down(Next::Retry(Instant::now()));
             self.revive();
+            batch.answer(Some(&EdgeCacheError::StoreFailed(reason)));
             return;
         }
         self.publish(batch.records.clone());
@@ -229,6 +268,17 @@ impl Writer {
     fn publish(&self, records: Records) {
         let status = self.parts.view.load().status.clone();
         self.parts.view.store(Arc::new(View { records, status }));
+    }
+
+    /// Brings the status to what the store is doing.
+    fn show_store(&self) {
+        let view = self.parts.view.load_full();
+        let failure = self.parts.durable.failure();
+        if view.status.store_failure.as_deref() != failure {
+            let mut next = View::clone(&view);
+            next.status.store_failure = failure.map(str::to_string);
+            self.parts.view.store(Arc::new(next));
+        }
     }
 
     /// Starts a fresh instance, loaded with what is remembered and compared with it.
@@ -296,6 +346,7 @@ impl Writer {
             };
             // A failure is logged there, and made up for when the store is open again.
             let _ = self.parts.durable.commit(&changes, Instant::now());
+            self.show_store();
         }
         self.parts.site.announce(own);
     }
@@ -307,15 +358,10 @@ impl Writer {
             Next::Degraded(_) => PluginState::Degraded,
         };
         tracing::error!(%failure, ?state, "the component failed");
-        let view = self.parts.view.load_full();
-        self.parts.view.store(Arc::new(View {
-            records: view.records.clone(),
-            status: Status {
-                state,
-                restarts: view.status.restarts,
-                last_failure: Some(failure.to_string()),
-            },
-        }));
+        let mut view = View::clone(&self.parts.view.load());
+        view.status.state = state;
+        view.status.last_failure = Some(failure.to_string());
+        self.parts.view.store(Arc::new(view));
         self.running = Running::Down(next);
     }
 }
@@ -332,6 +378,12 @@ fn call(
             ref capacity,
         } => {
             let answer = instance.enable(node_id, capacity)?;
+            if let Err(EdgeCacheError::NodeNotFound(id)) = answer {
+                return Err(Failure::Contract {
+                    call: "enable",
+                    reason: format!("asked to enable node {node_id}, it did not find node {id}"),
+                });
+            }
             Ok(answer.map(|Called { value, labels }| {
                 let entry = Entry {
                     node: value.clone(),

@@ -56,7 +56,7 @@ fn filled() -> (TempDir, PathBuf) {
 fn everything_committed_is_there_again() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
-    let remembered = store.take_remembered();
+    let remembered = store.take_remembered().unwrap();
     assert_eq!(remembered, Remembered::default());
     store.commit(&put([9, u64::MAX, 3])).unwrap();
     let labels = Labels::from([("edge_cache".to_string(), "true".to_string())]);
@@ -71,7 +71,8 @@ fn everything_committed_is_there_again() {
 
     let remembered = Store::open(directory.path(), identity())
         .unwrap()
-        .take_remembered();
+        .take_remembered()
+        .unwrap();
     assert_eq!(remembered.entries, [entry(3), entry(u64::MAX)]);
     assert_eq!(remembered.own_labels, labels);
 }
@@ -161,14 +162,15 @@ fn a_flipped_bit_is_never_taken_for_data() {
     let whole = fs::read(&file).unwrap();
     let remembered = Store::open(directory.path(), identity())
         .unwrap()
-        .take_remembered();
+        .take_remembered()
+        .unwrap();
     // Every page is hit, at places that differ from page to page.
     for at in (0..whole.len()).step_by(4_099) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         fs::write(&file, &bytes).unwrap();
         match Store::open(directory.path(), identity()) {
-            Ok(store) => assert_eq!(store.take_remembered(), remembered, "byte {at}"),
+            Ok(store) => assert_eq!(store.take_remembered().unwrap(), remembered, "byte {at}"),
             Err(error) => {
                 assert!(matches!(error, StoreError::Damaged { .. }), "{at}: {error}");
                 assert_eq!(fs::read(&file).unwrap(), bytes, "byte {at}");
@@ -183,13 +185,18 @@ fn zeroed_pages_are_an_error_and_no_panic() {
     let whole = fs::read(&file).unwrap();
     let remembered = Store::open(directory.path(), identity())
         .unwrap()
-        .take_remembered();
+        .take_remembered()
+        .unwrap();
     for page in (0..whole.len()).step_by(4_096) {
         let mut bytes = whole.clone();
         bytes[page..page + 4_096].fill(0);
         fs::write(&file, &bytes).unwrap();
         if let Ok(store) = Store::open(directory.path(), identity()) {
-            assert_eq!(store.take_remembered(), remembered, "page at {page}");
+            assert_eq!(
+                store.take_remembered().unwrap(),
+                remembered,
+                "page at {page}"
+            );
         }
     }
 }
@@ -199,7 +206,7 @@ fn a_creation_that_was_cut_off_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("registry.redb.new"), b"half").unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
-    let remembered = store.take_remembered();
+    let remembered = store.take_remembered().unwrap();
     assert_eq!(remembered, Remembered::default());
     store.commit(&put([1])).unwrap();
 }

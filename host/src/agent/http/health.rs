@@ -34,6 +34,9 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
             .unwrap_or_else(|| "it is being started".to_string());
         reasons.push(format!("the component is not running: {failure}"));
     }
+    if let Some(failure) = status.store_failure {
+        reasons.push(format!("the store failed: {failure}"));
+    }
     if state.stopping.load(Ordering::Acquire) {
         reasons.push("the agent is stopping".to_string());
     }

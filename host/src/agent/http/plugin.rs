@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::AppState;
 use crate::PluginState;
+use crate::text;
 
 #[derive(Debug, Serialize)]
 pub(super) struct PluginView {
@@ -21,7 +22,7 @@ pub(super) async fn show(State(state): State<AppState>) -> Json<PluginView> {
     let plugin = state.registry.plugin();
     let status = state.registry.status();
     Json(PluginView {
-        sha256: plugin.sha256().iter().map(|b| format!("{b:02x}")).collect(),
+        sha256: text::hex(plugin.sha256()),
         imports: plugin.imports().to_vec(),
         state: match status.state {
             PluginState::Starting => "starting",
