@@ -17,7 +17,7 @@ pub struct Limits {
     /// All linear memories of an instance together. Memory never shrinks while an instance lives.
     /// Default: 64 MiB.
     pub memory_bytes: usize,
-    /// The elements of each table of an instance. Default: 100,000.
+    /// The elements of all tables of an instance together. Default: 100,000.
     pub table_elements: usize,
     /// Core instances, tables and memories in one instance, each. Default: 10,000.
     pub objects: usize,
@@ -30,10 +30,10 @@ pub struct Limits {
     pub epoch_tick: Duration,
     /// The stack of the component. Default: 512 KiB.
     pub stack_bytes: usize,
-    /// What one call may hand from the component to the host, 72 bytes and its text an entry.
-    /// Default: 1 MiB.
+    /// What a component may hand to the host at once, as the result of a call or as the arguments of one
+    /// import: 72 bytes and its text an entry. Default: 1 MiB.
     pub call_data_bytes: usize,
-    /// The same for `load`, `apply` and `list-eligible`. Default: 16 MiB.
+    /// The same within `load`, `apply` and `list-eligible`. Default: 16 MiB.
     pub list_data_bytes: usize,
     /// Handles and resources that an instance may hold. Default: 1,000.
     pub handles: usize,

@@ -17,6 +17,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::text;
+
 /// How many compiled files are kept; the oldest goes first.
 const FILES_MAX: usize = 8;
 /// The largest compiled file that is read: several times what the largest component compiles to.
@@ -80,6 +82,10 @@ impl CodeCache {
         let Some(digest) = self.digests.get(name) else {
             return Ok(None);
         };
+        // Who can write to the folder above could put another one, or another store, in its place.
+        if let Some(parent) = self.directory.parent() {
+            check_owner(parent)?;
+        }
         check_owner(&self.directory)?;
         let path = self.directory.join(name);
         check_owner(&path)?;
@@ -109,15 +115,13 @@ impl CodeCache {
             .create(&self.directory)?;
         self.make_room()?;
         let fresh = self.directory.join(format!("{name}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(FILE_MODE)
-            .open(&fresh)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(fresh, self.directory.join(name))
+        let written =
+            write_file(&fresh, bytes).and_then(|()| fs::rename(&fresh, self.directory.join(name)));
+        if written.is_err() {
+            // Half a file would only take up the room that was lacking.
+            let _ = fs::remove_file(&fresh);
+        }
+        written
     }
 
     fn make_room(&self) -> io::Result<()> {
@@ -132,6 +136,17 @@ impl CodeCache {
             .take(surplus)
             .try_for_each(|(_, path)| fs::remove_file(path))
     }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Loads compiled code.
@@ -151,11 +166,7 @@ fn file_name(engine: &Engine, sha256: &[u8; 32]) -> String {
     let mut hasher = DigestHasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let engine: [u8; 32] = hasher.0.finalize().into();
-    format!("{}-{}.cwasm", hex(sha256), hex(&engine))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{}-{}.cwasm", text::hex(sha256), text::hex(&engine))
 }
 
 /// The agent's user must be the owner, and nobody else a writer.

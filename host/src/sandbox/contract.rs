@@ -7,8 +7,9 @@ use std::fmt;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
+use super::signature;
 use crate::text;
 
 macro_rules! capacity {
@@ -116,6 +117,17 @@ const EXPORTS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// The one interface of ours that a component imports, and its one function.
+const LABELS: &str = "zlayer:edge-cache/gossip-labels";
+const PUBLISH: (&str, &str) = (
+    "publish",
+    concat!(
+        "func(node: u64, labels: ",
+        labels!(),
+        ") -> result<_, variant{denied(string), too-large(u32), unavailable(string)}>"
+    ),
+);
+
 const PACKAGE: &str = "zlayer:edge-cache";
 /// Interfaces are matched by this track: within 0.1.x a component of another patch version fits.
 const TRACK: (u64, u64) = (0, 1);
@@ -182,6 +194,15 @@ pub enum Mismatch {
         /// What it is.
         found: String,
     },
+    /// It imports the function with another signature.
+    ImportDiffers {
+        /// The interface with its version, and the function.
+        function: String,
+        /// What the host has.
+        expected: &'static str,
+        /// What it asks for.
+        found: String,
+    },
     /// It imports something that this host does not have.
     UnknownImport(String),
     /// It imports something that this host has in another version only.
@@ -218,6 +239,14 @@ impl fmt::Display for Mismatch {
             } => write!(
                 f,
                 "its export `{function}` must be `{expected}`, but is `{found}`"
+            ),
+            Self::ImportDiffers {
+                function,
+                expected,
+                found,
+            } => write!(
+                f,
+                "its import `{function}` must be `{expected}`, but is `{found}`"
             ),
             Self::UnknownImport(name) => write!(
                 f,
@@ -256,7 +285,10 @@ pub(super) fn compare(
             })
         } else if !granted(bare) {
             Some(Mismatch::NotGranted(full_name()))
+        } else if bare == LABELS {
+            compare_labels(&item.ty, engine, full_name())
         } else {
+            // Wasmtime compares WASI's own, which toolchains write and nobody by hand.
             None
         }
     });
@@ -267,6 +299,29 @@ pub(super) fn compare(
     // A missing interface is found once for each of its functions.
     mismatches.dedup();
     mismatches
+}
+
+/// The first function of `gossip-labels` that is not as the host has it.
+fn compare_labels(item: &ComponentItem, engine: &Engine, interface: String) -> Option<Mismatch> {
+    let ComponentItem::ComponentInstance(instance) = item else {
+        return Some(Mismatch::UnknownImport(interface));
+    };
+    instance.exports(engine).find_map(|(name, item)| {
+        let ComponentItem::ComponentFunc(func) = item.ty else {
+            return None;
+        };
+        let name = text::clean(name, text::ERROR_BYTES_MAX);
+        let function = format!("{interface}#{name}");
+        if name != PUBLISH.0 {
+            return Some(Mismatch::UnknownImport(function));
+        }
+        let found = signature::of(&func);
+        (found != PUBLISH.1).then(|| Mismatch::ImportDiffers {
+            function,
+            expected: PUBLISH.1,
+            found: text::clean(&found, text::ERROR_BYTES_MAX),
+        })
+    })
 }
 
 fn compare_export(
@@ -283,7 +338,7 @@ fn compare_export(
     };
     let function = format!("{full_name}#{name}");
     let found = match instance.get_export(engine, name).map(|item| item.ty) {
-        Some(ComponentItem::ComponentFunc(func)) => signature(&func),
+        Some(ComponentItem::ComponentFunc(func)) => signature::of(&func),
         _ => return Some(Mismatch::MissingExport { function, expected }),
     };
     (found != expected).then(|| Mismatch::ExportDiffers {
@@ -338,13 +393,7 @@ fn is_served(name: &str) -> bool {
         Some(("zlayer", _)) => track(name) == Some(TRACK),
         _ if bare == "wasi:config/store" => name.ends_with("@0.2.0-rc.1"),
         _ if bare == "wasi:logging/logging" => name == bare,
-        // A pre-release has a dash in its version and matches only itself.
-        _ => {
-            track(name) == Some((0, 2))
-                && name
-                    .split_once('@')
-                    .is_some_and(|(_, version)| !version.contains('-'))
-        }
+        _ => track(name) == Some((0, 2)),
     }
 }
 
@@ -362,82 +411,12 @@ fn without_version(name: &str) -> &str {
     name.split_once('@').map_or(name, |(bare, _)| bare)
 }
 
+/// The major and minor number of a version; none for a pre-release, which matches nothing but itself.
 fn track(name: &str) -> Option<(u64, u64)> {
     let (_, version) = name.split_once('@')?;
+    if version.contains('-') {
+        return None;
+    }
     let mut parts = version.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-fn signature(func: &ComponentFunc) -> String {
-    let params = func
-        .params()
-        .map(|(name, ty)| format!("{name}: {}", describe(&ty)))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let result = func
-        .results()
-        .next()
-        .map(|ty| format!(" -> {}", describe(&ty)))
-        .unwrap_or_default();
-    let kind = if func.async_() { "async func" } else { "func" };
-    format!("{kind}({params}){result}")
-}
-
-fn describe(ty: &Type) -> String {
-    match ty {
-        Type::Bool => "bool".into(),
-        Type::S8 => "s8".into(),
-        Type::U8 => "u8".into(),
-        Type::S16 => "s16".into(),
-        Type::U16 => "u16".into(),
-        Type::S32 => "s32".into(),
-        Type::U32 => "u32".into(),
-        Type::S64 => "s64".into(),
-        Type::U64 => "u64".into(),
-        Type::Float32 => "f32".into(),
-        Type::Float64 => "f64".into(),
-        Type::Char => "char".into(),
-        Type::String => "string".into(),
-        Type::List(list) => format!("list<{}>", describe(&list.ty())),
-        Type::Option(option) => format!("option<{}>", describe(&option.ty())),
-        Type::Result(result) => match (result.ok(), result.err()) {
-            (None, None) => "result".into(),
-            (Some(ok), None) => format!("result<{}>", describe(&ok)),
-            (ok, Some(err)) => format!(
-                "result<{}, {}>",
-                ok.map_or_else(|| "_".into(), |ok| describe(&ok)),
-                describe(&err)
-            ),
-        },
-        Type::Record(record) => {
-            let fields = record
-                .fields()
-                .map(|field| format!("{}: {}", field.name, describe(&field.ty)));
-            braced("record", fields)
-        }
-        Type::Variant(variant) => {
-            let cases = variant.cases().map(|case| match case.ty {
-                Some(ty) => format!("{}({})", case.name, describe(&ty)),
-                None => case.name.to_string(),
-            });
-            braced("variant", cases)
-        }
-        Type::Enum(names) => braced("enum", names.names().map(str::to_string)),
-        Type::Flags(names) => braced("flags", names.names().map(str::to_string)),
-        Type::Tuple(tuple) => {
-            let types = tuple.types().map(|ty| describe(&ty)).collect::<Vec<_>>();
-            format!("tuple<{}>", types.join(", "))
-        }
-        Type::Own(_) => "own<resource>".into(),
-        Type::Borrow(_) => "borrow<resource>".into(),
-        Type::Map(_) => "map".into(),
-        Type::Future(_) => "future".into(),
-        Type::Stream(_) => "stream".into(),
-        Type::ErrorContext => "error-context".into(),
-        Type::FixedLengthList(_) => "fixed-length list".into(),
-    }
-}
-
-fn braced(kind: &str, items: impl Iterator<Item = String>) -> String {
-    format!("{kind}{{{}}}", items.collect::<Vec<_>>().join(", "))
 }

@@ -32,7 +32,7 @@ pub(super) fn ticks(deadline: Duration, tick: Duration) -> u64 {
 fn start_clock(engine: &Engine, tick: Duration) -> wasmtime::Result<()> {
     let engine = engine.weak();
     thread::Builder::new()
-        .name("edge-cache-epoch".into())
+        .name("edge-epoch".into())
         .spawn(move || {
             loop {
                 thread::sleep(tick);

@@ -67,6 +67,24 @@ pub enum Failure {
         /// The limit.
         limit: usize,
     },
+    /// The component is made of more core instances, tables or memories than it may have.
+    #[error(
+        "{call} made more than {limit} core instances, tables or memories, the limit `objects`"
+    )]
+    Objects {
+        /// The export that was called.
+        call: &'static str,
+        /// The limit, of each.
+        limit: usize,
+    },
+    /// The component asked for more random bytes at once than it may.
+    #[error("{call} asked for more than {limit} random bytes at once, the limit `random_bytes`")]
+    Random {
+        /// The export that was called.
+        call: &'static str,
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// The component trapped, exited, or a host call that it made was refused by a trap.
     #[error("{call} trapped: {reason}")]
     Trap {
@@ -88,6 +106,9 @@ pub enum Failure {
     Refused(String),
 }
 
+/// What instantiation is called where an export's name stands otherwise.
+pub(super) const INSTANTIATION: &str = "instantiation";
+
 /// What a call ran under, for naming its failure.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallLimits {
@@ -98,6 +119,8 @@ pub(super) struct CallLimits {
     pub(super) data_setting: &'static str,
     pub(super) stack_bytes: usize,
     pub(super) handles: usize,
+    pub(super) objects: usize,
+    pub(super) random_bytes: u64,
 }
 
 impl CallLimits {
@@ -120,13 +143,8 @@ impl CallLimits {
             }
             _ => {}
         }
-        match refused {
-            Some(Refused::Memory { limit }) => return Failure::Memory { call, limit },
-            Some(Refused::Table { limit }) => return Failure::Table { call, limit },
-            None => {}
-        }
         let reason = reason(error);
-        // Wasmtime keeps these two error types to itself; a test holds their texts in place.
+        // Wasmtime keeps these error types to itself; tests hold their texts in place.
         if reason.contains("too much data is being copied") {
             return Failure::Data {
                 call,
@@ -142,11 +160,32 @@ impl CallLimits {
                 limit: self.handles,
             };
         }
+        if reason.starts_with("resource limit exceeded: ") && reason.contains(" count too high ") {
+            return Failure::Objects {
+                call,
+                limit: self.objects,
+            };
+        }
+        if reason.starts_with("requested len ") && reason.contains(" exceeds limit ") {
+            return Failure::Random {
+                call,
+                limit: self.random_bytes,
+            };
+        }
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
             return Failure::Trap {
                 call,
                 reason: format!("it exited with status {}", exit.0),
             };
+        }
+        // A component that is refused memory may cope and end for another reason: only a trap of its own, or
+        // a start that fails, is what a refusal leads to.
+        if error.is::<Trap>() || call == INSTANTIATION {
+            match refused {
+                Some(Refused::Memory { limit }) => return Failure::Memory { call, limit },
+                Some(Refused::Table { limit }) => return Failure::Table { call, limit },
+                None => {}
+            }
         }
         Failure::Trap { call, reason }
     }

@@ -11,8 +11,9 @@ use wasmtime::component::HasData;
 
 use super::bindings::gossip_labels::{Host, LabelError as WitError};
 use super::bindings::types;
+use super::log::{GuestLog, LogLevel};
 use crate::labels::{LabelError, LabelGrants, LabelRules, Labels};
-use crate::limits::LabelLimits;
+use crate::limits::{LabelLimits, Limits};
 use crate::types::NodeId;
 
 /// What a successful call published: for each node that it named, the complete set.
@@ -30,8 +31,8 @@ pub struct LabelPolicy {
     pub grants: LabelGrants,
     /// The labels that other software has set on the agent's own node.
     pub foreign: ForeignLabels,
-    /// True once the agent is stopping.
-    pub stopping: Arc<AtomicBool>,
+    /// While true, no labels are taken.
+    pub closed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for LabelPolicy {
@@ -48,15 +49,20 @@ impl std::fmt::Debug for LabelPolicy {
 pub(super) struct LabelStage {
     policy: LabelPolicy,
     limits: LabelLimits,
+    /// The nodes that one call may publish for: what is staged takes the host's memory.
+    nodes_max: usize,
+    log: Arc<GuestLog>,
     /// None outside the exports that may publish.
     staged: Option<PublishedLabels>,
 }
 
 impl LabelStage {
-    pub(super) fn new(policy: LabelPolicy, limits: LabelLimits) -> Self {
+    pub(super) fn new(policy: LabelPolicy, limits: &Limits, log: Arc<GuestLog>) -> Self {
         Self {
             policy,
-            limits,
+            limits: limits.labels,
+            nodes_max: limits.nodes_max,
+            log,
             staged: None,
         }
     }
@@ -77,8 +83,16 @@ impl LabelStage {
                 "labels are published from enable, disable, load and apply only".into(),
             ));
         };
-        if self.policy.stopping.load(Ordering::Acquire) {
-            return Err(WitError::Unavailable("the agent is stopping".into()));
+        if self.policy.closed.load(Ordering::Acquire) {
+            return Err(WitError::Unavailable(
+                "labels are not taken any more".into(),
+            ));
+        }
+        if staged.len() >= self.nodes_max && !staged.contains_key(&node) {
+            return Err(WitError::Denied(format!(
+                "labels for more than {} nodes in one call, the limit `nodes_max`",
+                self.nodes_max
+            )));
         }
         let foreign = if self.policy.node == Some(node) {
             (self.policy.foreign)()
@@ -90,7 +104,13 @@ impl LabelStage {
             limits: self.limits,
             foreign: &foreign,
         };
-        let labels = rules.check(labels.into_iter().map(|label| (label.key, label.value)))?;
+        let labels = rules
+            .check(labels.into_iter().map(|label| (label.key, label.value)))
+            .inspect_err(|error| {
+                // The component learns less than this, and need not pass on even that.
+                let message = format!("labels of node {node} refused: {error}");
+                self.log.write(LogLevel::Warn, "gossip-labels", &message);
+            })?;
         staged.insert(node, labels);
         Ok(())
     }
@@ -109,11 +129,7 @@ impl From<LabelError> for WitError {
 
 impl Host for LabelStage {
     fn publish(&mut self, node: NodeId, labels: Vec<types::Label>) -> Result<(), WitError> {
-        let result = self.stage(node, labels);
-        if let Err(error) = &result {
-            tracing::debug!(node, ?error, "labels of the component refused");
-        }
-        result
+        self.stage(node, labels)
     }
 }
 

@@ -12,7 +12,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use super::bindings::{EdgeCachePlugin, logging};
 use super::convert;
 use super::engine::ticks;
-use super::failure::{CallLimits, Failure};
+use super::failure::{CallLimits, Failure, INSTANTIATION};
 use super::gossip_labels::{LabelPolicy, LabelStage, PublishedLabels};
 use super::limiter::Limiter;
 use super::log::{GuestLog, LogLevel};
@@ -89,7 +89,7 @@ impl Instance {
                 .iter()
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
-            labels: LabelStage::new(config.policy, limits.labels),
+            labels: LabelStage::new(config.policy, limits, config.log.clone()),
             wasi: wasi::context(&config.log, config.clock, limits.random_bytes),
             log: config.log,
             limiter: Limiter::new(limits),
@@ -98,7 +98,7 @@ impl Instance {
         // The memory that a component begins with counts too, so the limiter comes first.
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(limits.handles);
-        let call = call_limits(plugin, "instantiation", Weight::Registry);
+        let call = call_limits(plugin, INSTANTIATION, Weight::Registry);
         arm(&mut store, &call, limits.epoch_tick);
         let exports = plugin
             .pre()
@@ -276,7 +276,7 @@ impl Instance {
     }
 }
 
-/// Sets the deadline and the data budget anew: both are used up from call to call.
+/// Sets the deadline, which runs from the call on, and the data limit, which holds for each transfer.
 fn arm(store: &mut Store<HostState>, limits: &CallLimits, tick: Duration) {
     store.set_epoch_deadline(ticks(limits.deadline, tick));
     store.set_hostcall_fuel(limits.data_bytes);
@@ -307,6 +307,8 @@ fn call_limits(plugin: &Plugin, call: &'static str, weight: Weight) -> CallLimit
         data_setting,
         stack_bytes: limits.stack_bytes,
         handles: limits.handles,
+        objects: limits.objects,
+        random_bytes: limits.random_bytes,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The memory that an instance may have.
 //!
 //! Wasmtime's own `StoreLimits` bounds each memory by itself; here all memories of an instance share one
-//! budget. A refusal is what the component sees as "out of memory"; it is remembered, so that the failure
+//! budget, and so do all tables. A refusal is what the component sees as "out of memory"; it is remembered, so that the failure
 //! that usually follows can be named.
 
 use wasmtime::ResourceLimiter;
@@ -12,6 +12,7 @@ use crate::limits::Limits;
 pub(super) struct Limiter {
     memory_bytes: usize,
     memory_bytes_max: usize,
+    table_elements: usize,
     table_elements_max: usize,
     objects_max: usize,
     refused: Option<Refused>,
@@ -29,6 +30,7 @@ impl Limiter {
         Self {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes,
+            table_elements: 0,
             table_elements_max: limits.table_elements,
             objects_max: limits.objects,
             refused: None,
@@ -71,16 +73,20 @@ impl ResourceLimiter for Limiter {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > self.table_elements_max {
+        let total = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
+        if total > self.table_elements_max {
             self.refused = Some(Refused::Table {
                 limit: self.table_elements_max,
             });
             return Ok(false);
         }
+        self.table_elements = total;
         Ok(true)
     }
 

@@ -20,6 +20,7 @@ mod instance;
 mod limiter;
 mod log;
 mod plugin;
+mod signature;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};

@@ -140,7 +140,7 @@ impl Plugin {
     /// Checks and compiles a component. Takes up to seconds: not for an async thread.
     ///
     /// Components are compiled one at a time in a process, whatever the number of callers.
-    pub fn from_bytes(bytes: &[u8], config: PluginConfig) -> Result<Self, PluginError> {
+    pub fn from_bytes(bytes: &[u8], mut config: PluginConfig) -> Result<Self, PluginError> {
         check_header(bytes, config.limits.component_bytes)?;
         let engine = engine::new(&config.limits).map_err(sandbox_error)?;
         let sha256 = Sha256::digest(bytes).into();
@@ -148,7 +148,8 @@ impl Plugin {
             static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
             let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
             let compile = || Component::from_binary(&engine, bytes);
-            match &config.cache {
+            // The cache is let go of with the store behind it: a plugin outlives many stores.
+            match config.cache.take() {
                 Some(cache) => cache.component(&engine, &sha256, compile),
                 None => compile(),
             }

@@ -1,0 +1,157 @@
+//! The signature of a component's function with all types written out.
+//!
+//! A type is the component author's to choose and can be written out to many gigabytes, so writing stops a
+//! little beyond the longest signature that any comparison needs.
+
+use wasmtime::component::types::{ComponentFunc, Type};
+
+/// Beyond the longest signature of the world.
+const BYTES_MAX: usize = 4 * 1024;
+
+/// A signature such as `func(node-id: u64) -> bool`. One that is too long is cut.
+pub(super) fn of(func: &ComponentFunc) -> String {
+    let mut out = Writer(String::new());
+    out.push(if func.async_() {
+        "async func("
+    } else {
+        "func("
+    });
+    out.list(func.params(), |out, (name, ty)| out.field(name, &ty));
+    out.push(")");
+    if let Some(result) = func.results().next() {
+        out.push(" -> ");
+        out.ty(&result);
+    }
+    out.0
+}
+
+struct Writer(String);
+
+impl Writer {
+    fn is_full(&self) -> bool {
+        self.0.len() >= BYTES_MAX
+    }
+
+    fn push(&mut self, text: &str) {
+        let room = BYTES_MAX.saturating_sub(self.0.len());
+        // A name may be long by itself.
+        let end = text.floor_char_boundary(room);
+        self.0.push_str(text.get(..end).unwrap_or_default());
+        if end < text.len() {
+            // Less room than a character needs is none.
+            self.0
+                .extend(std::iter::repeat_n('.', room.saturating_sub(end)));
+        }
+    }
+
+    fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
+        for (index, item) in items.into_iter().enumerate() {
+            if self.is_full() {
+                return;
+            }
+            if index > 0 {
+                self.push(", ");
+            }
+            write(self, item);
+        }
+    }
+
+    fn field(&mut self, name: &str, ty: &Type) {
+        self.push(name);
+        self.push(": ");
+        self.ty(ty);
+    }
+
+    fn wrapped(&mut self, kind: &str, ty: &Type) {
+        self.push(kind);
+        self.push("<");
+        self.ty(ty);
+        self.push(">");
+    }
+
+    fn names<'a>(&mut self, kind: &str, names: impl Iterator<Item = &'a str>) {
+        self.push(kind);
+        self.push("{");
+        self.list(names, Self::push);
+        self.push("}");
+    }
+
+    fn ty(&mut self, ty: &Type) {
+        if self.is_full() {
+            return;
+        }
+        match ty {
+            Type::Bool => self.push("bool"),
+            Type::S8 => self.push("s8"),
+            Type::U8 => self.push("u8"),
+            Type::S16 => self.push("s16"),
+            Type::U16 => self.push("u16"),
+            Type::S32 => self.push("s32"),
+            Type::U32 => self.push("u32"),
+            Type::S64 => self.push("s64"),
+            Type::U64 => self.push("u64"),
+            Type::Float32 => self.push("f32"),
+            Type::Float64 => self.push("f64"),
+            Type::Char => self.push("char"),
+            Type::String => self.push("string"),
+            Type::List(list) => self.wrapped("list", &list.ty()),
+            Type::Option(option) => self.wrapped("option", &option.ty()),
+            Type::Result(result) => self.result(result.ok(), result.err()),
+            Type::Record(record) => {
+                self.push("record{");
+                self.list(record.fields(), |out, field| {
+                    out.field(field.name, &field.ty);
+                });
+                self.push("}");
+            }
+            Type::Variant(variant) => {
+                self.push("variant{");
+                self.list(variant.cases(), |out, case| {
+                    out.push(case.name);
+                    if let Some(ty) = case.ty {
+                        out.push("(");
+                        out.ty(&ty);
+                        out.push(")");
+                    }
+                });
+                self.push("}");
+            }
+            Type::Enum(names) => self.names("enum", names.names()),
+            Type::Flags(names) => self.names("flags", names.names()),
+            Type::Tuple(tuple) => {
+                self.push("tuple<");
+                self.list(tuple.types(), |out, ty| out.ty(&ty));
+                self.push(">");
+            }
+            Type::Own(_) => self.push("own<resource>"),
+            Type::Borrow(_) => self.push("borrow<resource>"),
+            Type::Map(_) => self.push("map"),
+            Type::Future(_) => self.push("future"),
+            Type::Stream(_) => self.push("stream"),
+            Type::ErrorContext => self.push("error-context"),
+            Type::FixedLengthList(_) => self.push("fixed-length list"),
+        }
+    }
+
+    fn result(&mut self, ok: Option<Type>, err: Option<Type>) {
+        self.push("result");
+        match (ok, err) {
+            (None, None) => {}
+            (Some(ok), None) => {
+                self.push("<");
+                self.ty(&ok);
+                self.push(">");
+            }
+            (ok, Some(err)) => {
+                self.push("<");
+                match ok {
+                    Some(ok) => self.ty(&ok),
+                    None => self.push("_"),
+                }
+                self.push(", ");
+                self.ty(&err);
+                self.push(">");
+            }
+        }
+    }
+}
