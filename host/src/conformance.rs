@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub use component::ComponentSubject;
 pub use contract::CONTRACT;
 pub use reference::REFERENCE;
-pub use subject::{Broken, Subject};
+pub use subject::{Broken, OWN_NODE, Subject};
 
 /// The settings of a subject, as `wasi:config` would give them.
 pub type Settings = BTreeMap<String, String>;

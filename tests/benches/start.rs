@@ -122,7 +122,7 @@ fn instance(plugin: &Plugin, entries: &[Entry]) -> Result<()> {
             node: None,
             grants: plugin.config().labels.clone(),
             foreign: Arc::new(Arc::default),
-            stopping: Arc::default(),
+            closed: Arc::default(),
         },
         log: Arc::new(GuestLog::new(&plugin.config().limits)),
         clock: WallClock::default(),

@@ -1,42 +1,20 @@
-//! One suite, two subjects: the component in the sandbox, and its core as a plain value.
+//! One suite, two subjects: the component in the sandbox, and its core as a plain value. And the suite
+//! itself: what it catches, and what it lets pass.
+
+mod defects;
+mod policies;
+
+use std::collections::BTreeSet;
 
 use edge_cache_host::conformance::{
-    CONTRACT, Check, ComponentSubject, Factory, REFERENCE, Settings, Subject, run,
+    CONTRACT, Check, ComponentSubject, Factory, REFERENCE, Report, Settings, Subject, run,
 };
 use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::component::{reference_plugin, reference_plugin_with};
 use edge_cache_tests::native::NativeSubject;
 
-fn expect_all(checks: &[Check], factory: &Factory<'_>) {
-    let broken: Vec<String> = run(checks, factory)
-        .into_iter()
-        .filter_map(|report| {
-            let reason = report.broken?;
-            Some(format!(
-                "{}: {}\n    but {reason}",
-                report.name, report.what
-            ))
-        })
-        .collect();
-    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
-}
-
-fn native(settings: &Settings) -> Result<Box<dyn Subject>, String> {
-    Ok(Box::new(NativeSubject::new(settings)))
-}
-
-fn component(settings: &Settings) -> Result<Box<dyn Subject>, String> {
-    let plugin = if settings.is_empty() {
-        reference_plugin()
-    } else {
-        reference_plugin_with(PluginConfig {
-            settings: settings.clone(),
-            ..PluginConfig::default()
-        })
-    };
-    let plugin = plugin.map_err(|error| format!("{error:#}"))?;
-    Ok(Box::new(ComponentSubject::start(&plugin)?))
-}
+use defects::{CAUGHT_BY, Defective};
+use policies::{Governed, Policy};
 
 #[test]
 fn the_native_core_keeps_the_contract() {
@@ -56,4 +34,85 @@ fn the_component_keeps_the_contract() {
 #[test]
 fn the_component_decides_as_the_reference() {
     expect_all(REFERENCE, &component);
+}
+
+#[test]
+fn a_registry_of_another_policy_keeps_the_contract_too() {
+    for policy in [
+        Policy::Frugal { disk_mib_max: 20 },
+        Policy::Terse,
+        Policy::Silent,
+        Policy::Trusting,
+    ] {
+        let governed = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+            Ok(Box::new(Governed::new(settings, policy)))
+        };
+        expect_all(CONTRACT, &governed);
+        let other = run(REFERENCE, &governed);
+        assert!(other.iter().any(is_broken), "{policy:?} is the reference's");
+    }
+}
+
+#[test]
+fn every_defect_is_caught_by_the_check_that_is_there_for_it() {
+    for &(defect, check) in CAUGHT_BY {
+        let defective = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+            Ok(Box::new(Defective::new(settings, defect)))
+        };
+        let broken: Vec<Report> = all_checks()
+            .flat_map(|check| run(&[check], &defective))
+            .filter(is_broken)
+            .collect();
+        assert!(
+            broken.iter().any(|report| report.name == check),
+            "{defect:?} must break {check}, broken are {broken:#?}"
+        );
+    }
+}
+
+#[test]
+fn every_check_has_a_name_of_its_own_and_a_defect_that_it_is_there_for() {
+    let names: Vec<&str> = all_checks().map(|check| check.name).collect();
+    let caught_by: BTreeSet<&str> = CAUGHT_BY.iter().map(|&(_, check)| check).collect();
+    assert_eq!(names.len(), caught_by.len());
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), caught_by);
+}
+
+fn native(settings: &Settings) -> Result<Box<dyn Subject>, String> {
+    Ok(Box::new(NativeSubject::new(settings)))
+}
+
+fn component(settings: &Settings) -> Result<Box<dyn Subject>, String> {
+    let plugin = if settings.is_empty() {
+        reference_plugin()
+    } else {
+        reference_plugin_with(PluginConfig {
+            settings: settings.clone(),
+            ..PluginConfig::default()
+        })
+    };
+    let plugin = plugin.map_err(|error| format!("{error:#}"))?;
+    Ok(Box::new(ComponentSubject::start(&plugin)?))
+}
+
+fn all_checks() -> impl Iterator<Item = Check> {
+    CONTRACT.iter().chain(REFERENCE).copied()
+}
+
+fn is_broken(report: &Report) -> bool {
+    report.broken.is_some()
+}
+
+fn expect_all(checks: &[Check], factory: &Factory<'_>) {
+    let broken: Vec<String> = run(checks, factory)
+        .into_iter()
+        .filter_map(|report| {
+            let reason = report.broken?;
+            Some(format!(
+                "{}: {}\n    but {reason}",
+                report.name, report.what
+            ))
+        })
+        .collect();
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }

@@ -28,6 +28,7 @@ async fn a_component_that_always_traps_leaves_a_degraded_registry_that_answers()
             last_failure: Some(
                 "load trapped: wasm trap: wasm `unreachable` instruction executed",
             ),
+            store_failure: None,
         }
     "#);
     let enabled = registry.enable(OWN, capacity()).await.unwrap_err();

@@ -1,5 +1,13 @@
 //! All tests that need a built component, a socket or a process, in one binary.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helper functions too"
+)]
+
 // The contract, against the component and against its native core.
 mod conformance;
 // Random operations, compared with a simple model.

@@ -13,6 +13,9 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, PackageId, Resolve};
 /// The WIT package of the project.
 const OUR_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
 
+/// The one of the hostile guest.
+const HOSTILE_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/hostile/wit");
+
 /// A component of our own world.
 ///
 /// # Errors
@@ -58,10 +61,32 @@ pub fn dummy_of(wit: &str) -> Result<Vec<u8>> {
     encode(&resolve, package)
 }
 
+/// A component of the hostile guest's world, which imports much of WASI, after `edit` has gone over the
+/// text of its core module.
+///
+/// # Errors
+///
+/// Whatever kept it from being made, for instance an edit after which the module is not valid.
+pub fn dummy_with_core(edit: impl Fn(&str) -> String) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(OUR_WIT)?;
+    let (package, _) = resolve.push_path(HOSTILE_WIT)?;
+    encode_edited(&resolve, package, edit)
+}
+
 fn encode(resolve: &Resolve, package: PackageId) -> Result<Vec<u8>> {
+    encode_edited(resolve, package, str::to_string)
+}
+
+fn encode_edited(
+    resolve: &Resolve,
+    package: PackageId,
+    edit: impl Fn(&str) -> String,
+) -> Result<Vec<u8>> {
     let world = resolve.select_world(&[package], None)?;
     let abi = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
-    let mut module = dummy_module(resolve, world, abi);
+    let module = dummy_module(resolve, world, abi);
+    let mut module = wat::parse_str(edit(&wasmprinter::print_bytes(module)?))?;
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default()
         .validate(true)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use edge_cache_host::conformance::{Broken, Settings, Subject};
+use edge_cache_host::conformance::{Broken, OWN_NODE, Settings, Subject};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{
     Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
@@ -24,6 +24,7 @@ pub struct NativeSubject {
 struct Published {
     labels: BTreeMap<NodeId, Labels>,
     refusing: bool,
+    refusing_own: bool,
 }
 
 impl NativeSubject {
@@ -56,6 +57,9 @@ impl core::PublishLabels for Published {
     fn publish(&mut self, node: NodeId, labels: &[core::Label]) -> Result<(), core::LabelError> {
         if self.refusing {
             return Err(core::LabelError::Unavailable("refused by the test".into()));
+        }
+        if self.refusing_own && node == OWN_NODE && !labels.is_empty() {
+            return Err(core::LabelError::TooLarge(0));
         }
         let labels = labels
             .iter()
@@ -182,8 +186,13 @@ impl Subject for NativeSubject {
         self.published.refusing = true;
     }
 
+    fn refuse_own_labels(&mut self) {
+        self.published.refusing_own = true;
+    }
+
     fn accept_labels(&mut self) {
         self.published.refusing = false;
+        self.published.refusing_own = false;
     }
 }
 

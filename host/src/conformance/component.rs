@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::subject::{Broken, Subject};
+use super::subject::{Broken, OWN_NODE, Subject};
 use crate::labels::Labels;
 use crate::sandbox::{
     Called, Failure, GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels,
@@ -20,6 +20,9 @@ pub struct ComponentSubject {
     instance: Instance,
     now: Arc<Mutex<SystemTime>>,
     refusing: Arc<AtomicBool>,
+    /// The labels of other software on [`OWN_NODE`].
+    foreign: Arc<Mutex<Arc<Labels>>>,
+    node_bytes: usize,
     labels: BTreeMap<NodeId, Labels>,
 }
 
@@ -32,22 +35,24 @@ impl ComponentSubject {
     pub fn start(plugin: &Plugin) -> Result<Self, Broken> {
         let now = Arc::new(Mutex::new(SystemTime::UNIX_EPOCH));
         let refusing = Arc::new(AtomicBool::new(false));
-        let clock = now.clone();
+        let foreign = Arc::new(Mutex::new(Arc::<Labels>::default()));
+        let (clock, others) = (now.clone(), foreign.clone());
         let config = InstanceConfig {
             policy: LabelPolicy {
-                node: None,
+                node: Some(OWN_NODE),
                 grants: plugin.config().labels.clone(),
-                foreign: Arc::new(Arc::default),
-                // An agent that stops is what makes publishing fail for every node.
-                stopping: refusing.clone(),
+                foreign: Arc::new(move || lock(&others).clone()),
+                closed: refusing.clone(),
             },
             log: Arc::new(GuestLog::new(&plugin.config().limits)),
-            clock: WallClock::new(move || *clock.lock().unwrap_or_else(PoisonError::into_inner)),
+            clock: WallClock::new(move || *lock(&clock)),
         };
         Ok(Self {
             instance: Instance::start(plugin, config).map_err(words)?,
             now,
             refusing,
+            foreign,
+            node_bytes: plugin.config().limits.labels.node_bytes,
             labels: BTreeMap::new(),
         })
     }
@@ -122,15 +127,22 @@ impl Subject for ComponentSubject {
     }
 
     fn set_time(&mut self, now: SystemTime) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *lock(&self.now) = now;
     }
 
     fn refuse_labels(&mut self) {
         self.refusing.store(true, Ordering::Release);
     }
 
+    fn refuse_own_labels(&mut self) {
+        // Where other software has used up a node's room, no label has any.
+        let all = Labels::from([("other".to_string(), "x".repeat(self.node_bytes))]);
+        *lock(&self.foreign) = Arc::new(all);
+    }
+
     fn accept_labels(&mut self) {
         self.refusing.store(false, Ordering::Release);
+        *lock(&self.foreign) = Arc::default();
     }
 }
 
@@ -148,6 +160,11 @@ impl ComponentSubject {
             Err(failure) => Err(words(failure)),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in there is replaced whole, so it is right after any panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn words(failure: Failure) -> Broken {

@@ -1,4 +1,7 @@
 //! What every component must do, whatever its policy.
+//!
+//! A policy may give a node another capacity than the one asked for, and chooses the labels. So what these
+//! checks compare with is what the component itself has answered.
 
 mod changes;
 mod state;
@@ -38,6 +41,11 @@ pub const CONTRACT: &[Check] = &[
         run: changes::ascending,
     },
     Check {
+        name: "one-entry",
+        what: "a call changes only the entry that it names",
+        run: changes::one_entry,
+    },
+    Check {
         name: "enabled-at",
         what: "enabled-at is the wall clock's time of the call, cut to milliseconds",
         run: changes::enabled_at,
@@ -68,6 +76,11 @@ pub const CONTRACT: &[Check] = &[
         run: undo::load_and_apply,
     },
     Check {
+        name: "undo-half",
+        what: "a load or apply of which one node's labels are refused changes nothing of the others either",
+        run: undo::half,
+    },
+    Check {
         name: "labels-go",
         what: "a disabled node publishes no labels any more",
         run: changes::labels_go,
@@ -79,7 +92,7 @@ pub const CONTRACT: &[Check] = &[
     },
     Check {
         name: "load-labels",
-        what: "a loaded node publishes what an enabled one does",
+        what: "a loaded node publishes what it did when it was enabled",
         run: state::load_labels,
     },
     Check {
@@ -115,6 +128,17 @@ pub(super) fn capacity(disk_mib: u64) -> NodeCapacity {
         disk_mib,
         geo: Some("eu-central-1".to_string()),
     }
+}
+
+/// Enables a node that every policy should take, and answers what the component made of it.
+pub(super) fn enabled(
+    subject: &mut dyn Subject,
+    node_id: NodeId,
+    disk_mib: u64,
+) -> Result<EdgeCacheNode, Broken> {
+    subject
+        .enable(node_id, &capacity(disk_mib))?
+        .map_err(|error| format!("enable of node {node_id} must succeed, found {error:?}"))
 }
 
 pub(super) fn entry(node_id: NodeId, disk_mib: u64, stats: EdgeCacheStats) -> Entry {

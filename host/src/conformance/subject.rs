@@ -9,6 +9,9 @@ use crate::{EdgeCacheError, EdgeCacheNode, Entry, NodeCapacity};
 /// In words, why a check does not hold.
 pub type Broken = String;
 
+/// The node that a subject takes for its agent's own: the only one whose labels can be refused alone.
+pub const OWN_NODE: NodeId = 2;
+
 /// A registry under test.
 ///
 /// The outer error of a call says that it failed altogether, for instance by a trap. The inner result is
@@ -57,6 +60,9 @@ pub trait Subject {
 
     /// From now on, `gossip-labels.publish` refuses every call.
     fn refuse_labels(&mut self);
+
+    /// From now on, `gossip-labels.publish` refuses all labels of [`OWN_NODE`], and only those.
+    fn refuse_own_labels(&mut self);
 
     /// From now on, `gossip-labels.publish` takes labels again.
     fn accept_labels(&mut self);

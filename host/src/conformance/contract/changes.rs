@@ -1,23 +1,20 @@
 //! `enable`, `disable`, `add-stats` and the reads.
 
+use std::time::Duration;
+
 use super::super::Factory;
 use super::super::subject::Broken;
-use super::{at, capacity, counters, fresh, same};
+use super::{at, counters, enabled, fresh, picture, same};
 use crate::EdgeCacheError;
 use crate::labels::Labels;
-use crate::types::EdgeCacheNode;
 
 pub(super) fn round_trip(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    let expected = EdgeCacheNode {
-        node_id: 7,
-        capacity: capacity(102_400),
-        enabled_at: at(1_000),
-    };
-    let answered = subject.enable(7, &capacity(102_400))?;
-    same("the answer of enable", &answered, &Ok(expected.clone()))?;
+    let node = enabled(subject, 7, 102_400)?;
+    same("the node id", &node.node_id, &7)?;
+    same("enabled-at", &node.enabled_at, &at(1_000))?;
     same("is-enabled", &subject.is_enabled(7)?, &true)?;
-    same("the list", &subject.list_eligible()?, &vec![expected])?;
+    same("the list", &subject.list_eligible()?, &vec![node])?;
     same("the answer of disable", &subject.disable(7)?, &Ok(()))?;
     same("is-enabled after disable", &subject.is_enabled(7)?, &false)?;
     same(
@@ -31,22 +28,14 @@ pub(super) fn disable_unknown(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     let not_found = Err(EdgeCacheError::NodeNotFound(u64::MAX));
     same("disable", &subject.disable(u64::MAX)?, &not_found)?;
-    same(
-        "enable",
-        &subject.enable(u64::MAX, &capacity(1))?.map(drop),
-        &Ok(()),
-    )?;
+    enabled(subject, u64::MAX, 1)?;
     same("disable", &subject.disable(u64::MAX)?, &Ok(()))?;
     same("a second disable", &subject.disable(u64::MAX)?, &not_found)
 }
 
 pub(super) fn stats_zero(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    same(
-        "enable",
-        &subject.enable(1, &capacity(1))?.map(drop),
-        &Ok(()),
-    )?;
+    enabled(subject, 1, 1)?;
     same("stats of a fresh node", &subject.stats(1)?, &counters(0, 0))?;
     same(
         "stats of an unknown node",
@@ -57,52 +46,82 @@ pub(super) fn stats_zero(factory: &Factory<'_>) -> Result<(), Broken> {
 
 pub(super) fn enable_again(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    same(
-        "enable",
-        &subject.enable(1, &capacity(1))?.map(drop),
-        &Ok(()),
-    )?;
+    enabled(subject, 1, 10_240)?;
     same(
         "add-stats",
         &subject.add_stats(1, counters(3, 4))?,
         &Ok(counters(3, 4)),
     )?;
-    subject.set_time(at(2_000));
-    let expected = EdgeCacheNode {
-        node_id: 1,
-        capacity: capacity(2),
-        enabled_at: at(2_000),
-    };
-    let answered = subject.enable(1, &capacity(2))?;
-    same("the second enable", &answered, &Ok(expected.clone()))?;
-    same("the list", &subject.list_eligible()?, &vec![expected])?;
-    same("stats", &subject.stats(1)?, &counters(0, 0))
+    // The clock may go backwards in between; the second time holds all the same.
+    subject.set_time(at(500));
+    let node = enabled(subject, 1, 20_480)?;
+    same("enabled-at", &node.enabled_at, &at(500))?;
+    same("the list", &subject.list_eligible()?, &vec![node])?;
+    same("stats", &subject.stats(1)?, &counters(0, 0))?;
+    let other = &mut *fresh(factory)?;
+    other.set_time(at(500));
+    let alone = enabled(other, 1, 20_480)?;
+    same(
+        "the list, as if enabled once",
+        &subject.list_eligible()?,
+        &vec![alone],
+    )
 }
 
 pub(super) fn ascending(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    for node_id in [300, 2, u64::MAX, 0, 2, 17] {
-        same(
-            "enable",
-            &subject.enable(node_id, &capacity(1))?.map(drop),
-            &Ok(()),
-        )?;
+    for node_id in [300, 2, u64::MAX, 0, 2, 1 << 63, 17] {
+        enabled(subject, node_id, 1)?;
     }
     let ids: Vec<u64> = subject
         .list_eligible()?
         .into_iter()
         .map(|node| node.node_id)
         .collect();
-    same("the listed ids", &ids, &vec![0, 2, 17, 300, u64::MAX])
+    same(
+        "the listed ids",
+        &ids,
+        &vec![0, 2, 17, 300, 1 << 63, u64::MAX],
+    )
+}
+
+pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    enabled(subject, 4, 40)?;
+    same(
+        "add-stats",
+        &subject.add_stats(4, counters(3, 4))?,
+        &Ok(counters(3, 4)),
+    )?;
+    let before = picture(subject, &[4])?;
+    subject.set_time(at(2_000));
+    for (neighbour, disk_mib) in [(3, 1), (5, 1), (3, 10_240)] {
+        enabled(subject, neighbour, disk_mib)?;
+        let totals = subject.add_stats(neighbour, counters(9, 0))?;
+        same("add-stats", &totals, &Ok(counters(9, 0)))?;
+        let found = subject
+            .list_eligible()?
+            .into_iter()
+            .find(|node| node.node_id == 4);
+        same(
+            "enabled-at of a neighbour",
+            &found.map(|node| node.enabled_at),
+            &Some(at(1_000)),
+        )?;
+        same("stats of a neighbour", &subject.stats(4)?, &counters(3, 4))?;
+    }
+    for neighbour in [3, 5] {
+        same("disable", &subject.disable(neighbour)?, &Ok(()))?;
+    }
+    same("the registry", &picture(subject, &[4])?, &before)
 }
 
 pub(super) fn enabled_at(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    subject.set_time(at(5) + std::time::Duration::from_nanos(999_999));
-    let node = subject
-        .enable(1, &capacity(1))?
-        .map_err(|error| error.to_string())?;
-    same("enabled-at", &node.enabled_at, &at(5))
+    subject.set_time(at(5) + Duration::from_nanos(999_999));
+    let node = enabled(subject, 1, 1)?;
+    same("enabled-at", &node.enabled_at, &at(5))?;
+    same("the list", &subject.list_eligible()?, &vec![node])
 }
 
 pub(super) fn add_stats(factory: &Factory<'_>) -> Result<(), Broken> {
@@ -112,11 +131,8 @@ pub(super) fn add_stats(factory: &Factory<'_>) -> Result<(), Broken> {
         &subject.add_stats(1, counters(1, 1))?,
         &Err(EdgeCacheError::NodeNotFound(1)),
     )?;
-    same(
-        "enable",
-        &subject.enable(1, &capacity(1))?.map(drop),
-        &Ok(()),
-    )?;
+    same("is-enabled after it", &subject.is_enabled(1)?, &false)?;
+    enabled(subject, 1, 1)?;
     let steps = [
         (counters(2, 3), counters(2, 3)),
         (counters(10, 0), counters(12, 3)),
@@ -132,11 +148,7 @@ pub(super) fn add_stats(factory: &Factory<'_>) -> Result<(), Broken> {
 
 pub(super) fn labels_go(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    same(
-        "enable",
-        &subject.enable(1, &capacity(1))?.map(drop),
-        &Ok(()),
-    )?;
+    enabled(subject, 1, 1)?;
     same("disable", &subject.disable(1)?, &Ok(()))?;
     same("the labels", &subject.labels(1), &Labels::new())
 }

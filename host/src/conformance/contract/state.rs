@@ -1,20 +1,32 @@
 //! `load`, `apply` and the purity of `assess`.
 
+use std::time::{Duration, SystemTime};
+
 use super::super::Factory;
 use super::super::subject::Broken;
-use super::{at, capacity, counters, entry, fresh, same};
+use super::{at, counters, enabled, entry, fresh, picture, same};
 use crate::labels::Labels;
-use crate::types::Change;
+use crate::types::{Change, Entry};
+
+/// 9999-12-31T23:59:59.999Z, the last time that an entry may have.
+const LAST: Duration = Duration::from_millis(253_402_300_799_999);
 
 pub(super) fn load(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    let first = [entry(1, 10, counters(1, 2)), entry(5, 50, counters(3, 4))];
-    same("load", &subject.load(&first)?, &Ok(()))?;
-    let second = [entry(3, 30, counters(5, 6)), entry(5, 51, counters(0, 9))];
+    let mut oldest = entry(0, 10, counters(u64::MAX, 2));
+    oldest.node.enabled_at = SystemTime::UNIX_EPOCH;
+    let five = entry(5, 50, counters(3, 4));
+    same("load", &subject.load(&[five, oldest.clone()])?, &Ok(()))?;
+    let before = picture(subject, &[0, 5])?;
+    same("load of nothing", &subject.load(&[])?, &Ok(()))?;
+    same("the registry", &picture(subject, &[0, 5])?, &before)?;
+
+    let three = entry(3, 30, counters(5, 6));
+    let mut five = entry(5, 51, counters(0, 9));
+    five.node.enabled_at = SystemTime::UNIX_EPOCH + LAST;
+    let second = [five.clone(), three.clone()];
     same("a second load", &subject.load(&second)?, &Ok(()))?;
-    let [one, _] = first;
-    let [three, five] = second;
-    let expected = [one, three, five];
+    let expected = [oldest, three, five];
     let nodes: Vec<_> = expected.iter().map(|entry| entry.node.clone()).collect();
     same("the list", &subject.list_eligible()?, &nodes)?;
     for entry in expected {
@@ -25,66 +37,70 @@ pub(super) fn load(factory: &Factory<'_>) -> Result<(), Broken> {
 }
 
 pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Broken> {
-    let enabled = &mut *fresh(factory)?;
-    same(
-        "enable",
-        &enabled.enable(4, &capacity(40))?.map(drop),
-        &Ok(()),
-    )?;
-    let loaded = &mut *fresh(factory)?;
-    same(
-        "load",
-        &loaded.load(&[entry(4, 40, counters(0, 0))])?,
-        &Ok(()),
-    )?;
-    same("the labels", &loaded.labels(4), &enabled.labels(4))
+    let first = &mut *fresh(factory)?;
+    let node = enabled(first, 4, 40)?;
+    let second = &mut *fresh(factory)?;
+    let stats = counters(1, 1);
+    same("load", &second.load(&[Entry { node, stats }])?, &Ok(()))?;
+    same("the labels", &second.labels(4), &first.labels(4))
 }
 
 pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    same(
-        "enable",
-        &subject.enable(1, &capacity(10))?.map(drop),
-        &Ok(()),
-    )?;
+    enabled(subject, 1, 10)?;
+    let kept = enabled(subject, 8, 80)?;
     let two = entry(2, 20, counters(2, 2));
+    let five = entry(5, 51, counters(5, 1));
     let changes = [
         Change::Remove(9),
         Change::Put(entry(3, 30, counters(0, 0))),
+        Change::Put(entry(5, 50, counters(5, 0))),
         Change::Put(two.clone()),
         Change::Remove(1),
         Change::Remove(3),
+        Change::Put(five.clone()),
     ];
     same("apply", &subject.apply(&changes)?, &Ok(()))?;
     same(
         "the list",
         &subject.list_eligible()?,
-        &vec![two.node.clone()],
+        &vec![two.node, five.node, kept],
     )?;
-    same("the counters", &subject.stats(2)?, &two.stats)?;
+    same("the counters of node 2", &subject.stats(2)?, &two.stats)?;
+    same("the counters of node 5", &subject.stats(5)?, &five.stats)?;
     same("the labels of node 1", &subject.labels(1), &Labels::new())?;
     same("the labels of node 3", &subject.labels(3), &Labels::new())
 }
 
-/// The labels are the component's own, so that it has something to judge.
+/// The labels are the component's own, so that it has something to judge, and such as no component makes.
 pub(super) fn assess_pure(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    same(
-        "enable",
-        &subject.enable(1, &capacity(500_000))?.map(drop),
-        &Ok(()),
-    )?;
-    let labels = subject.labels(1);
-    let first = subject.assess(1, &labels)?;
-    same("assess again", &subject.assess(1, &labels)?, &first)?;
-    subject.set_time(at(9_999));
-    same("disable", &subject.disable(1)?, &Ok(()))?;
-    same("assess after disable", &subject.assess(1, &labels)?, &first)?;
-    same(
-        "assess of no labels",
-        &subject.assess(1, &Labels::new())?,
-        &None,
-    )?;
-    let other = &mut *fresh(factory)?;
-    same("assess elsewhere", &other.assess(1, &labels)?, &first)
+    enabled(subject, 1, 500_000)?;
+    let one = subject.labels(1);
+    let other = Labels::from([("zone".to_string(), "north".to_string())]);
+    for labels in [one, other, Labels::new()] {
+        let subject = &mut *fresh(factory)?;
+        let first = subject.assess(1, &labels)?;
+        same("assess again", &subject.assess(1, &labels)?, &first)?;
+        subject.set_time(at(9_999));
+        enabled(subject, 1, 1)?;
+        same("assess after enable", &subject.assess(1, &labels)?, &first)?;
+        let totals = subject.add_stats(1, counters(7, 7))?;
+        same("add-stats", &totals, &Ok(counters(7, 7)))?;
+        same(
+            "assess after add-stats",
+            &subject.assess(1, &labels)?,
+            &first,
+        )?;
+        same("disable", &subject.disable(1)?, &Ok(()))?;
+        same("assess after disable", &subject.assess(1, &labels)?, &first)?;
+        let before = picture(subject, &[1])?;
+        subject.assess(1, &labels)?;
+        same("the registry", &picture(subject, &[1])?, &before)?;
+        let elsewhere = &mut *fresh(factory)?;
+        // Nor does it matter what the other instance holds.
+        enabled(elsewhere, 6, 6)?;
+        same("assess elsewhere", &elsewhere.assess(1, &labels)?, &first)?;
+    }
+    Ok(())
 }

@@ -5,7 +5,9 @@ use crate::bindings::zlayer::edge_cache::gossip_labels::{LabelError, publish};
 use crate::bindings::zlayer::edge_cache::types::{Label, NodeId};
 
 /// The node that the tests take for the agent's own.
-const OWN: NodeId = 1;
+pub(crate) const OWN: NodeId = 1;
+/// Another node that is registered.
+pub(crate) const OTHER: NodeId = 7;
 
 /// Publishes what `deed` asks for; none where it asks for nothing of this kind.
 pub(crate) fn publish_for(deed: &str) -> Option<Result<(), LabelError>> {
@@ -31,6 +33,21 @@ pub(crate) fn publish_for(deed: &str) -> Option<Result<(), LabelError>> {
         _ => return None,
     };
     Some(publish(TRIGGER, &labels))
+}
+
+/// The host's answer in words.
+pub(crate) fn told(answer: Result<(), LabelError>) -> String {
+    match answer {
+        Ok(()) => "taken".to_string(),
+        Err(LabelError::Denied(reason)) => format!("denied: {reason}"),
+        Err(LabelError::TooLarge(limit)) => format!("too large: {limit}"),
+        Err(LabelError::Unavailable(reason)) => format!("unavailable: {reason}"),
+    }
+}
+
+/// Publishes for a node that the call does not name, and goes on as if nothing were.
+pub(crate) fn publish_aside(node: NodeId) {
+    let _ = publish(node, &[label("edge_cache", "mine")]);
 }
 
 /// As much as is allowed for one node, for ten million others.

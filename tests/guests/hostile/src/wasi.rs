@@ -4,7 +4,7 @@ use crate::bindings::wasi::cli::{environment, stdin};
 use crate::bindings::wasi::filesystem::preopens;
 use crate::bindings::wasi::sockets::instance_network::instance_network;
 use crate::bindings::wasi::sockets::ip_name_lookup::resolve_addresses;
-use crate::bindings::wasi::sockets::network::IpAddressFamily;
+use crate::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
 use crate::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
 use crate::bindings::wasi::sockets::udp_create_socket::create_udp_socket;
 
@@ -26,9 +26,13 @@ pub(crate) fn surroundings() -> String {
 /// What the network answers.
 pub(crate) fn network() -> String {
     format!(
-        "tcp {:?}, udp {:?}, names {:?}",
-        create_tcp_socket(IpAddressFamily::Ipv4).err(),
-        create_udp_socket(IpAddressFamily::Ipv6).err(),
-        resolve_addresses(&instance_network(), "localhost").err(),
+        "tcp {}, udp {}, names {}",
+        answer(create_tcp_socket(IpAddressFamily::Ipv4)),
+        answer(create_udp_socket(IpAddressFamily::Ipv6)),
+        answer(resolve_addresses(&instance_network(), "localhost")),
     )
+}
+
+fn answer<T>(given: Result<T, ErrorCode>) -> &'static str {
+    given.err().map_or("given", |code| code.name())
 }

@@ -1,0 +1,227 @@
+//! Where each defect shows.
+
+use std::time::SystemTime;
+
+use edge_cache_host::conformance::{Broken, Subject};
+use edge_cache_host::labels::Labels;
+use edge_cache_host::{
+    Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
+};
+
+use super::{Defect, Defective};
+
+impl Subject for Defective {
+    fn enable(
+        &mut self,
+        node_id: NodeId,
+        capacity: &NodeCapacity,
+    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Broken> {
+        let zero = capacity.cpu_cores == 0 || capacity.ram_mib == 0 || capacity.disk_mib == 0;
+        if self.has(Defect::RefusesEveryZero) && zero {
+            return Ok(Err(EdgeCacheError::InvalidCapacity("a zero".into())));
+        }
+        let stats = self.inner.stats(node_id)?;
+        let mut answer = self.inner.enable(node_id, &self.mended(capacity))?;
+        self.remember_labels(node_id);
+        self.loaded.remove(&node_id);
+        if self.has(Defect::CountersSurviveEnable) && answer.is_ok() {
+            self.inner.add_stats(node_id, stats)?.map_err(words)?;
+        }
+        if self.has(Defect::EnableResetsOthers) && answer.is_ok() {
+            self.reset_others(node_id)?;
+        }
+        if self.has(Defect::EnablesWithoutLabels)
+            && matches!(answer, Err(EdgeCacheError::Gossip(_)))
+        {
+            self.inner.accept_labels();
+            self.inner.enable(node_id, capacity)?.map_err(words)?;
+            self.inner.refuse_labels();
+        }
+        if self.has(Defect::TimeIsNotCut) {
+            let now = self.now;
+            answer = answer.map(|node| EdgeCacheNode {
+                enabled_at: now,
+                ..node
+            });
+        }
+        Ok(answer)
+    }
+
+    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Broken> {
+        if self.has(Defect::DisableKeepsTheNode) && self.inner.is_enabled(node_id)? {
+            return Ok(Ok(()));
+        }
+        let answer = self.inner.disable(node_id)?;
+        match (&answer, self.defect) {
+            (Err(EdgeCacheError::NodeNotFound(_)), Defect::DisablesTheUnknown) => Ok(Ok(())),
+            (Err(EdgeCacheError::NodeNotFound(_)), Defect::NotFoundIsAGossipError) => {
+                Ok(Err(EdgeCacheError::Gossip("not found".into())))
+            }
+            (Err(EdgeCacheError::Gossip(_)), Defect::DisablesWithoutLabels) => {
+                self.inner.accept_labels();
+                self.inner.disable(node_id)?.map_err(words)?;
+                self.inner.refuse_labels();
+                Ok(answer)
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Broken> {
+        self.inner.is_enabled(node_id)
+    }
+
+    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Broken> {
+        let mut list = self.inner.list_eligible()?;
+        if self.has(Defect::ListsDescending) {
+            list.reverse();
+        }
+        Ok(list)
+    }
+
+    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Broken> {
+        if self.has(Defect::CountsForTheUnknown) && !self.inner.is_enabled(node_id)? {
+            return Ok(EdgeCacheStats { hits: 1, misses: 0 });
+        }
+        self.inner.stats(node_id)
+    }
+
+    fn add_stats(
+        &mut self,
+        node_id: NodeId,
+        delta: EdgeCacheStats,
+    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken> {
+        let before = self.inner.stats(node_id)?;
+        let answer = self.inner.add_stats(node_id, delta)?;
+        if self.has(Defect::CountersWrap) {
+            return Ok(answer.map(|_| EdgeCacheStats {
+                hits: before.hits.wrapping_add(delta.hits),
+                misses: before.misses.wrapping_add(delta.misses),
+            }));
+        }
+        Ok(answer)
+    }
+
+    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken> {
+        let mut entries = entries.to_vec();
+        for entry in &mut entries {
+            self.loaded.insert(entry.node.node_id);
+            match self.defect {
+                Defect::LoadStampsTheTime => entry.node.enabled_at = self.now,
+                Defect::LoadForgetsCounters => entry.stats = EdgeCacheStats::default(),
+                _ => {}
+            }
+        }
+        if self.has(Defect::LoadReplacesAll) {
+            for node in self.inner.list_eligible()? {
+                self.inner.disable(node.node_id)?.map_err(words)?;
+            }
+        }
+        if self.has(Defect::TakesInvalidEntries) {
+            entries.retain(|entry| entry.node.capacity.check().is_ok());
+        }
+        if self.has(Defect::LoadsUpToTheRefusal) && !entries.is_empty() {
+            for entry in &entries {
+                if let Err(reason) = self.inner.load(std::slice::from_ref(entry))? {
+                    return Ok(Err(reason));
+                }
+            }
+            return Ok(Ok(()));
+        }
+        let answer = self.inner.load(&entries)?;
+        if self.has(Defect::LoadsWithoutLabels) && answer.is_err() {
+            self.inner.accept_labels();
+            self.inner.load(&entries)??;
+            self.inner.refuse_labels();
+        }
+        Ok(answer)
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken> {
+        let mut changes = changes.to_vec();
+        if self.has(Defect::AppliesRemovalsFirst) {
+            changes.sort_by_key(|change| matches!(change, Change::Put(_)));
+        }
+        if self.has(Defect::RemovesOnlyTheKnown) {
+            for change in &changes {
+                if let Change::Remove(node_id) = change
+                    && !self.inner.is_enabled(*node_id)?
+                {
+                    return Ok(Err(format!("node {node_id} is not there")));
+                }
+            }
+        }
+        if self.has(Defect::AppliesUpToTheRefusal) {
+            for change in &changes {
+                if let Err(reason) = self.inner.apply(std::slice::from_ref(change))? {
+                    return Ok(Err(reason));
+                }
+            }
+            return Ok(Ok(()));
+        }
+        self.inner.apply(&changes)
+    }
+
+    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
+        let long = labels.values().map(String::len).sum::<usize>() > 20;
+        if self.has(Defect::DoesNotKnowItsOwnLabels) && long {
+            return Ok(None);
+        }
+        if self.has(Defect::AssessLooksAtTheState) && !self.inner.is_enabled(node_id)? {
+            return Ok(None);
+        }
+        let mut labels = labels.clone();
+        if self.has(Defect::ReadsAPlusSign) {
+            for value in labels.values_mut() {
+                *value = value.trim_start_matches('+').to_string();
+            }
+        }
+        let candidate = self.inner.assess(node_id, &labels)?;
+        if self.has(Defect::WeighsInMebibytes) {
+            return Ok(candidate.map(|candidate| Candidate {
+                weight: candidate.weight.saturating_mul(1_024).min(65_535),
+                ..candidate
+            }));
+        }
+        Ok(candidate)
+    }
+
+    fn labels(&self, node_id: NodeId) -> Labels {
+        let mut labels = self.inner.labels(node_id);
+        match self.defect {
+            Defect::LabelsStay if labels.is_empty() => {
+                return self.last_labels.get(&node_id).cloned().unwrap_or_default();
+            }
+            Defect::LoadPublishesNothing if self.loaded.contains(&node_id) => labels.clear(),
+            Defect::ASixthLabel if !labels.is_empty() => {
+                labels.insert("edge_cache_since".into(), "1".into());
+            }
+            Defect::AnEmptyGeoLabel if !labels.is_empty() => {
+                labels.entry("edge_cache_geo".into()).or_default();
+            }
+            _ => {}
+        }
+        labels
+    }
+
+    fn set_time(&mut self, now: SystemTime) {
+        self.now = now;
+        self.inner.set_time(now);
+    }
+
+    fn refuse_labels(&mut self) {
+        self.inner.refuse_labels();
+    }
+
+    fn refuse_own_labels(&mut self) {
+        self.inner.refuse_own_labels();
+    }
+
+    fn accept_labels(&mut self) {
+        self.inner.accept_labels();
+    }
+}
+
+fn words(error: EdgeCacheError) -> Broken {
+    error.to_string()
+}

@@ -1,0 +1,127 @@
+//! Registries that keep the contract and decide otherwise than the reference.
+
+use std::time::SystemTime;
+
+use edge_cache_host::conformance::{Broken, Settings, Subject};
+use edge_cache_host::labels::Labels;
+use edge_cache_host::{
+    Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
+};
+use edge_cache_tests::native::NativeSubject;
+
+/// What is decided otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// No node gives more than so much disk, and where it is stays unsaid.
+    Frugal { disk_mib_max: u64 },
+    /// A node has one label of another name, and every node that has it counts the same.
+    Terse,
+    /// Nothing is published, so nobody is eligible.
+    Silent,
+    /// Every node is eligible, whatever it says of itself.
+    Trusting,
+}
+
+/// The native core under a policy.
+pub(super) struct Governed {
+    inner: NativeSubject,
+    policy: Policy,
+}
+
+impl Governed {
+    pub(super) fn new(settings: &Settings, policy: Policy) -> Self {
+        Self {
+            inner: NativeSubject::new(settings),
+            policy,
+        }
+    }
+}
+
+impl Subject for Governed {
+    fn enable(
+        &mut self,
+        node_id: NodeId,
+        capacity: &NodeCapacity,
+    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Broken> {
+        let mut capacity = capacity.clone();
+        if let Policy::Frugal { disk_mib_max } = self.policy {
+            capacity.disk_mib = capacity.disk_mib.min(disk_mib_max);
+            capacity.geo = None;
+        }
+        self.inner.enable(node_id, &capacity)
+    }
+
+    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Broken> {
+        self.inner.disable(node_id)
+    }
+
+    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Broken> {
+        self.inner.is_enabled(node_id)
+    }
+
+    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Broken> {
+        self.inner.list_eligible()
+    }
+
+    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Broken> {
+        self.inner.stats(node_id)
+    }
+
+    fn add_stats(
+        &mut self,
+        node_id: NodeId,
+        delta: EdgeCacheStats,
+    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken> {
+        self.inner.add_stats(node_id, delta)
+    }
+
+    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken> {
+        self.inner.load(entries)
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken> {
+        self.inner.apply(changes)
+    }
+
+    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
+        let equal = Candidate {
+            weight: 1,
+            geo: None,
+        };
+        match self.policy {
+            Policy::Frugal { .. } => self.inner.assess(node_id, labels),
+            Policy::Terse => Ok(labels.contains_key("cdn").then_some(equal)),
+            Policy::Silent => Ok(None),
+            Policy::Trusting => Ok(Some(equal)),
+        }
+    }
+
+    fn labels(&self, node_id: NodeId) -> Labels {
+        let labels = self.inner.labels(node_id);
+        match self.policy {
+            Policy::Silent => Labels::new(),
+            Policy::Terse if !labels.is_empty() => Labels::from([("cdn".into(), "yes".into())]),
+            _ => labels,
+        }
+    }
+
+    fn set_time(&mut self, now: SystemTime) {
+        self.inner.set_time(now);
+    }
+
+    fn refuse_labels(&mut self) {
+        if self.policy != Policy::Silent {
+            self.inner.refuse_labels();
+        }
+    }
+
+    fn refuse_own_labels(&mut self) {
+        if self.policy != Policy::Silent {
+            self.inner.refuse_own_labels();
+        }
+    }
+
+    fn accept_labels(&mut self) {
+        self.inner.accept_labels();
+    }
+}
