@@ -45,7 +45,7 @@ pub struct Limits {
     pub log_lines_per_second: u32,
     /// The labels of a component on one node.
     pub labels: LabelLimits,
-    /// Nodes in the registry. Default: 20,000.
+    /// Nodes in the registry, and nodes that one call may publish labels for. Default: 20,000.
     pub nodes_max: usize,
     /// Changes that wait for the writer. Default: 1,024.
     pub queue: usize,

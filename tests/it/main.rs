@@ -16,6 +16,8 @@ mod model;
 mod plugin_files;
 // Labels that are refused, and labels of other software.
 mod labels;
+// Labels of peers that make no sense.
+mod peer_labels;
 // The handle that an embedder holds.
 mod registry;
 // The registry with a store.
@@ -28,3 +30,5 @@ mod agents;
 mod power_cut;
 // Bad requests.
 mod http;
+// Components that hang, trap, lie and spam.
+mod hostile;

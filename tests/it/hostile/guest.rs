@@ -1,0 +1,92 @@
+//! The hostile guest: built and compiled once, told what to do, and run under limits that suit a case.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use edge_cache_host::Limits;
+use edge_cache_host::sandbox::{
+    CodeCache, Digests, GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PluginConfig,
+    WallClock,
+};
+
+use super::{OWN, check_memory};
+
+/// The hostile guest, told to do this.
+pub(super) fn plugin(behaviour: &str, limits: Limits) -> Result<Plugin> {
+    check_memory()?;
+    static BYTES: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    let bytes = BYTES
+        .get_or_init(|| {
+            let path =
+                edge_cache_build::guest_component("hostile").map_err(|e| format!("{e:#}"))?;
+            std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
+        })
+        .as_deref()
+        .map_err(|error| anyhow!("the hostile guest is not there: {error}"))?;
+    let settings = BTreeMap::from([("behaviour".to_string(), behaviour.to_string())]);
+    let config = PluginConfig {
+        limits,
+        settings,
+        cache: Some(code_cache()),
+        ..PluginConfig::default()
+    };
+    Ok(Plugin::from_bytes(bytes, config)?)
+}
+
+/// So that the guest is compiled once for all cases.
+fn code_cache() -> CodeCache {
+    #[derive(Debug, Default)]
+    struct Known(Mutex<BTreeMap<String, [u8; 32]>>);
+    impl Digests for Known {
+        fn get(&self, name: &str) -> Option<[u8; 32]> {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(name).copied()
+        }
+        fn put(&self, name: &str, digest: [u8; 32]) -> Result<(), String> {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(name.to_string(), digest);
+            Ok(())
+        }
+    }
+    static KNOWN: OnceLock<Arc<Known>> = OnceLock::new();
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hostile");
+    CodeCache::new(directory, KNOWN.get_or_init(Arc::default).clone())
+}
+
+/// The default limits, with the shorter deadline of calls in proportion to the registry that lets a hanging
+/// one be over soon.
+pub(super) fn hasty() -> Limits {
+    Limits {
+        load_deadline: Duration::from_millis(250),
+        ..Limits::default()
+    }
+}
+
+/// Limits under which a guest has the time and the memory to make what is too large to hand over.
+pub(super) fn roomy() -> Limits {
+    Limits {
+        memory_bytes: 256 * 1024 * 1024,
+        call_deadline: Duration::from_secs(20),
+        load_deadline: Duration::from_secs(20),
+        ..Limits::default()
+    }
+}
+
+/// A fresh instance outside any registry, on node [`OWN`], with its log.
+pub(super) fn instance(plugin: &Plugin) -> Result<(Instance, Arc<GuestLog>)> {
+    let log = Arc::new(GuestLog::new(&plugin.config().limits));
+    let config = InstanceConfig {
+        policy: LabelPolicy {
+            node: Some(OWN),
+            grants: plugin.config().labels.clone(),
+            foreign: Arc::new(Arc::default),
+            closed: Arc::default(),
+        },
+        log: log.clone(),
+        clock: WallClock::default(),
+    };
+    Ok((Instance::start(plugin, config)?, log))
+}

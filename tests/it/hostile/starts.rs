@@ -1,0 +1,128 @@
+//! Core modules that misbehave before any export is called. No compiler makes them: they are texts.
+
+use anyhow::{Context, Result};
+use edge_cache_host::sandbox::{Plugin, PluginConfig};
+use edge_cache_host::{EdgeCacheRegistry, Limits};
+use edge_cache_tests::cluster_of_one::capacity;
+use edge_cache_tests::dummy::dummy_with_core;
+use insta::assert_snapshot;
+
+use super::{check_memory, hasty, instance};
+
+#[test]
+fn a_start_function_that_loops() -> Result<()> {
+    let start = "(func $start (loop $again br $again)) (start $start)";
+    assert_snapshot!(failure(&append(start)?, hasty())?, @"instantiation ran for longer than 250 ms, the limit `load_deadline`");
+    Ok(())
+}
+
+#[test]
+fn a_start_function_that_sleeps() -> Result<()> {
+    let component = dummy_with_core(|core| {
+        let subscribe = import(core, "subscribe-duration");
+        let block = import(core, "[method]pollable.block");
+        let start = format!(
+            "(func $start (call {block} (call {subscribe} (i64.const 600000000000)))) (start $start)"
+        );
+        with(core, &start)
+    })?;
+    assert_snapshot!(failure(&component, hasty())?, @"instantiation trapped: wasi:io/poll would wait, and a component may not wait");
+    Ok(())
+}
+
+#[test]
+fn a_start_function_that_traps() -> Result<()> {
+    let start = "(func $start unreachable) (start $start)";
+    assert_snapshot!(failure(&append(start)?, hasty())?, @"instantiation trapped: wasm trap: wasm `unreachable` instruction executed");
+    Ok(())
+}
+
+/// Each of them is within the limit, all together are not.
+#[test]
+fn memories_that_are_too_large_together() -> Result<()> {
+    let component = append("(memory 600) (memory 600)")?;
+    assert_snapshot!(failure(&component, hasty())?, @"instantiation ran out of memory at 67108864 bytes, the limit `memory_bytes`");
+    Ok(())
+}
+
+#[test]
+fn memories_that_grow_in_turns() -> Result<()> {
+    let component = append(
+        "(memory $a 1) (memory $b 1)
+        (func $start
+            (loop $more
+                (br_if $more (i32.and
+                    (i32.ne (memory.grow $a (i32.const 16)) (i32.const -1))
+                    (i32.ne (memory.grow $b (i32.const 16)) (i32.const -1)))))
+            unreachable)
+        (start $start)",
+    )?;
+    assert_snapshot!(failure(&component, Limits::default())?, @"instantiation ran out of memory at 67108864 bytes, the limit `memory_bytes`");
+    Ok(())
+}
+
+#[test]
+fn a_table_that_is_too_large() -> Result<()> {
+    let component = append("(table 100001 funcref)")?;
+    assert_snapshot!(failure(&component, hasty())?, @"instantiation asked for a table of more than 100000 elements, the limit `table_elements`");
+    Ok(())
+}
+
+#[test]
+fn more_memories_or_tables_than_allowed() -> Result<()> {
+    let limits = Limits {
+        objects: 4,
+        ..hasty()
+    };
+    let memories = append(&"(memory 1)".repeat(4))?;
+    assert_snapshot!(failure(&memories, limits.clone())?, @"instantiation made more than 4 core instances, tables or memories, the limit `objects`");
+    let tables = append(&"(table 1 funcref)".repeat(5))?;
+    assert_snapshot!(failure(&tables, limits)?, @"instantiation made more than 4 core instances, tables or memories, the limit `objects`");
+    Ok(())
+}
+
+/// A registry with such a component stands all the same, and says why it takes no changes.
+#[tokio::test]
+async fn a_registry_whose_component_hangs_in_its_start_function() -> Result<()> {
+    let start = "(func $start (loop $again br $again)) (start $start)";
+    let plugin = Plugin::from_bytes(&append(start)?, config(hasty()))?;
+    let registry = EdgeCacheRegistry::builder(plugin).start().await?;
+    assert!(registry.list_eligible().is_empty());
+    assert_snapshot!(registry.enable(1, capacity()).await.unwrap_err(), @"the plugin failed: instantiation ran for longer than 250 ms, the limit `load_deadline`");
+    Ok(())
+}
+
+/// How the component fails to start.
+fn failure(component: &[u8], limits: Limits) -> Result<String> {
+    let plugin = Plugin::from_bytes(component, config(limits))?;
+    let failure = instance(&plugin).err().context("it started")?;
+    check_memory()?;
+    Ok(format!("{failure:#}"))
+}
+
+fn config(limits: Limits) -> PluginConfig {
+    PluginConfig {
+        limits,
+        ..PluginConfig::default()
+    }
+}
+
+fn append(text: &str) -> Result<Vec<u8>> {
+    dummy_with_core(|core| with(core, text))
+}
+
+/// The module with more at its end, where it moves no index.
+fn with(core: &str, more: &str) -> String {
+    let body = core.trim_end().strip_suffix(')').unwrap_or(core);
+    format!("{body}{more})")
+}
+
+/// The index of an imported function.
+fn import<'a>(core: &'a str, name: &str) -> &'a str {
+    let line = core
+        .lines()
+        .find(|line| line.contains(&format!("\"{name}\"")))
+        .unwrap_or_default();
+    let index = line.split_once("(func (;").unwrap_or_default().1;
+    index.split(';').next().unwrap_or_default()
+}
