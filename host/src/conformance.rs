@@ -7,6 +7,11 @@
 //! [`CONTRACT`] holds for every component. [`REFERENCE`] is about what the reference component decides by
 //! itself: the names of labels, the weights and the settings.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "it counts with constants of its own"
+)]
+
 mod component;
 mod contract;
 mod reference;

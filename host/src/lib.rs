@@ -41,6 +41,9 @@
 //! # }
 //! ```
 
+// Guest data reaches most of this crate: what could overflow says what then.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod advertise;
 #[cfg(feature = "agent")]
 pub mod agent;

@@ -69,7 +69,7 @@ impl Default for Limits {
             call_data_bytes: MIB,
             list_data_bytes: 16 * MIB,
             handles: 1_000,
-            random_bytes: 64 * KIB as u64,
+            random_bytes: 65_536,
             log_line_bytes: KIB,
             log_lines_per_second: 100,
             labels: LabelLimits::default(),

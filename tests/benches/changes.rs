@@ -5,19 +5,80 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use edge_cache_host::{EdgeCacheRegistry, NodeId};
+use edge_cache_host::{EdgeCacheRegistry, Identity, NodeId, Store};
 use edge_cache_tests::bench::capacity;
 
 const NODES: NodeId = 1_000;
 const WARM_UP: NodeId = 2_000;
 const ROUNDS: NodeId = 20_000;
+const DURABLE_ROUNDS: NodeId = 300;
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    runtime.block_on(enable())
+    runtime.block_on(enable())?;
+    for callers in [1, 64] {
+        runtime.block_on(durable(callers))?;
+    }
+    raw_commit()
+}
+
+/// Changes a second with a store on disk, and how many of them share a commit.
+async fn durable(callers: u64) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let identity = Identity {
+        node_id: None,
+        cluster_id: "bench".to_string(),
+    };
+    let registry = EdgeCacheRegistry::builder(edge_cache_tests::reference_plugin()?)
+        .store(Store::open(directory.path(), identity)?)
+        .start()
+        .await?;
+    let start = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..callers {
+        let registry = registry.clone();
+        tasks.spawn(async move {
+            for round in 0..DURABLE_ROUNDS {
+                let node_id = caller * DURABLE_ROUNDS + round;
+                registry.enable(node_id, capacity(node_id)).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    let took = start.elapsed();
+    let activity = registry.activity();
+    println!(
+        "durable enable, {callers} callers: {:.0} changes a second, {:.1} changes a commit, {:.1} us a commit",
+        activity.changes as f64 / took.as_secs_f64(),
+        activity.changes as f64 / activity.batches as f64,
+        micros(took) / activity.batches as f64
+    );
+    Ok(())
+}
+
+/// What redb by itself takes to make one small value durable on the same disk.
+fn raw_commit() -> Result<()> {
+    const TABLE: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("raw");
+    let directory = tempfile::tempdir()?;
+    let database = redb::Database::create(directory.path().join("raw.redb"))?;
+    let mut times = Vec::new();
+    for key in 0..DURABLE_ROUNDS {
+        let start = Instant::now();
+        let transaction = database.begin_write()?;
+        transaction
+            .open_table(TABLE)?
+            .insert(key, [0_u8; 160].as_slice())?;
+        transaction.commit()?;
+        times.push(start.elapsed());
+    }
+    println!("one raw redb commit: p50 {:.1} us", micros(p50(times)));
+    Ok(())
 }
 
 /// One caller at a time, so each change is a batch of its own and its busy time is the counter's growth.

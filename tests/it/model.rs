@@ -9,8 +9,27 @@ use std::time::{Duration, SystemTime};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 const NODES: std::ops::Range<NodeId> = 0..5;
+/// Where `PROPTEST_RNG_SEED` asks for no other: whoever runs the tests runs the same ones.
+const SEED: u64 = 20_260_101;
+
+/// A run of so many cases that can be repeated.
+fn runs(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(SEED);
+    }
+    // Shown only where the test fails.
+    println!("PROPTEST_RNG_SEED={} repeats this run", config.rng_seed);
+    config
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Enable(NodeId, NodeCapacity),

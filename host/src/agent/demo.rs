@@ -3,6 +3,11 @@
 //! Each agent is a process of this very binary. The demo talks to them as anybody would: over HTTP, and
 //! with signals. It ends by itself, and with an error if anything did not happen in time.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "it counts with constants of its own"
+)]
+
 mod agent;
 mod client;
 mod error;

@@ -27,7 +27,7 @@ pub const CONTRACT: &[Check] = &[
     },
     Check {
         name: "stats-zero",
-        what: "the counters of a fresh node and of an unknown one are zero",
+        what: "the counters of a fresh node, of an unknown one and of a disabled one are zero",
         run: changes::stats_zero,
     },
     Check {
@@ -72,7 +72,7 @@ pub const CONTRACT: &[Check] = &[
     },
     Check {
         name: "undo-load",
-        what: "a load or apply whose labels are refused is refused and changes nothing",
+        what: "a load or apply whose labels are refused, or their withdrawal, is refused and changes nothing",
         run: undo::load_and_apply,
     },
     Check {
@@ -92,7 +92,7 @@ pub const CONTRACT: &[Check] = &[
     },
     Check {
         name: "load-labels",
-        what: "a loaded node publishes what it did when it was enabled",
+        what: "a node that is loaded or put publishes what it did when it was enabled, and nothing else",
         run: state::load_labels,
     },
     Check {

@@ -34,7 +34,7 @@ pub const REFERENCE: &[Check] = &[
     },
     Check {
         name: "single-zero",
-        what: "a capacity with some zeros is taken",
+        what: "a capacity with some zeros is taken; one of nothing is invalid and the text names all three fields",
         run: bounds::single_zero,
     },
     Check {

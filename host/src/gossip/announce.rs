@@ -74,12 +74,24 @@ impl OwnRecord {
 
     /// Replaces the base.
     pub(super) fn set_base(&self, base: PeerInfo) -> Result<Revision, GossipError> {
-        self.change(|wanted| Wanted::merge(wanted.revision + 1, base, wanted.component.clone()))
+        self.change(|wanted| {
+            Wanted::merge(
+                wanted.revision.saturating_add(1),
+                base,
+                wanted.component.clone(),
+            )
+        })
     }
 
     /// Replaces the component's labels.
     pub(super) fn set_labels(&self, labels: Labels) -> Result<Revision, GossipError> {
-        self.change(|wanted| Wanted::merge(wanted.revision + 1, wanted.base.clone(), labels))
+        self.change(|wanted| {
+            Wanted::merge(
+                wanted.revision.saturating_add(1),
+                wanted.base.clone(),
+                labels,
+            )
+        })
     }
 
     /// The newest accepted wish.

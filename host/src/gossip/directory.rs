@@ -156,7 +156,7 @@ impl Directory {
                 continue;
             }
             if id.generation_id > horizon {
-                let wait = Duration::from_nanos(id.generation_id - horizon);
+                let wait = Duration::from_nanos(id.generation_id.saturating_sub(horizon));
                 again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
                 continue;
             }

@@ -25,8 +25,11 @@ pub(super) fn new(limits: &Limits) -> wasmtime::Result<Engine> {
 /// The number of ticks after which a call has surely run for `deadline`: one more than fit, since the
 /// first may come at once.
 pub(super) fn ticks(deadline: Duration, tick: Duration) -> u64 {
-    let ticks = deadline.as_nanos() / tick.as_nanos().max(1);
-    u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1)
+    let ticks = deadline.as_nanos().checked_div(tick.as_nanos());
+    ticks
+        .and_then(|ticks| u64::try_from(ticks).ok())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }
 
 fn start_clock(engine: &Engine, tick: Duration) -> wasmtime::Result<()> {

@@ -19,6 +19,7 @@ pub(super) enum Defect {
     NotFoundIsAGossipError,
     CountsForTheUnknown,
     CountersSurviveEnable,
+    CountersSurviveDisable,
     CountersWrap,
     TimeIsNotCut,
     EnableResetsOthers,
@@ -27,12 +28,15 @@ pub(super) enum Defect {
     DisablesWithoutLabels,
     LoadsWithoutLabels,
     LoadsUpToTheRefusal,
+    RemovesWithoutLabels,
     AppliesUpToTheRefusal,
     LabelsStay,
     LoadReplacesAll,
     LoadStampsTheTime,
     LoadForgetsCounters,
     LoadPublishesNothing,
+    ApplyPublishesNothing,
+    ApplyKeepsCounters,
     AppliesRemovalsFirst,
     RemovesOnlyTheKnown,
     AssessLooksAtTheState,
@@ -57,6 +61,7 @@ pub(super) const CAUGHT_BY: &[(Defect, &str)] = &[
     (Defect::NotFoundIsAGossipError, "native-texts"),
     (Defect::CountsForTheUnknown, "stats-zero"),
     (Defect::CountersSurviveEnable, "enable-again"),
+    (Defect::CountersSurviveDisable, "stats-zero"),
     (Defect::CountersWrap, "add-stats"),
     (Defect::TimeIsNotCut, "enabled-at"),
     (Defect::EnableResetsOthers, "one-entry"),
@@ -65,12 +70,15 @@ pub(super) const CAUGHT_BY: &[(Defect, &str)] = &[
     (Defect::DisablesWithoutLabels, "undo-disable"),
     (Defect::LoadsWithoutLabels, "undo-load"),
     (Defect::LoadsUpToTheRefusal, "undo-half"),
+    (Defect::RemovesWithoutLabels, "undo-load"),
     (Defect::AppliesUpToTheRefusal, "undo-half"),
     (Defect::LabelsStay, "labels-go"),
     (Defect::LoadReplacesAll, "load"),
     (Defect::LoadStampsTheTime, "load"),
     (Defect::LoadForgetsCounters, "load"),
     (Defect::LoadPublishesNothing, "load-labels"),
+    (Defect::ApplyPublishesNothing, "load-labels"),
+    (Defect::ApplyKeepsCounters, "apply"),
     (Defect::AppliesRemovalsFirst, "apply"),
     (Defect::RemovesOnlyTheKnown, "apply"),
     (Defect::AssessLooksAtTheState, "assess-pure"),
@@ -94,6 +102,10 @@ pub(super) struct Defective {
     now: SystemTime,
     /// The nodes that came by `load`.
     loaded: BTreeSet<NodeId>,
+    /// The nodes that came by `apply`.
+    applied: BTreeSet<NodeId>,
+    /// The last counters of each node that was counted for.
+    last_counters: BTreeMap<NodeId, EdgeCacheStats>,
     /// The last labels of each node that were some.
     last_labels: BTreeMap<NodeId, Labels>,
 }
@@ -111,6 +123,8 @@ impl Defective {
             defect,
             now: SystemTime::UNIX_EPOCH,
             loaded: BTreeSet::new(),
+            applied: BTreeSet::new(),
+            last_counters: BTreeMap::new(),
             last_labels: BTreeMap::new(),
         }
     }

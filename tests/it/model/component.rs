@@ -8,7 +8,7 @@ use edge_cache_host::{Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Ent
 use edge_cache_tests::reference_plugin;
 use proptest::prelude::*;
 
-use super::{Model, NODES, Step, after, is_valid, steps};
+use super::{Model, NODES, Step, after, is_valid, runs, steps};
 
 /// Whose labels are refused during a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Refused {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(runs(200))]
 
     #[test]
     fn the_component_does_what_the_model_does(

@@ -12,7 +12,7 @@ use edge_cache_host::{
 use edge_cache_tests::component::reference_plugin_with;
 use proptest::prelude::*;
 
-use super::{Model, NODES, Step, is_valid, steps};
+use super::{Model, NODES, Step, is_valid, runs, steps};
 
 /// The longest label that the registry's host takes; a number is no longer than this.
 const VALUE_BYTES_MAX: usize = 20;
@@ -28,7 +28,7 @@ enum Answer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(runs(50))]
 
     #[test]
     fn the_registry_does_what_the_model_does(

@@ -35,13 +35,17 @@ pub(super) fn disable_unknown(factory: &Factory<'_>) -> Result<(), Broken> {
 
 pub(super) fn stats_zero(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
+    let zero = counters(0, 0);
     enabled(subject, 1, 1)?;
-    same("stats of a fresh node", &subject.stats(1)?, &counters(0, 0))?;
-    same(
-        "stats of an unknown node",
-        &subject.stats(2)?,
-        &counters(0, 0),
-    )
+    same("stats of a fresh node", &subject.stats(1)?, &zero)?;
+    same("stats of an unknown node", &subject.stats(2)?, &zero)?;
+    same("is-enabled after it", &subject.is_enabled(2)?, &false)?;
+    let totals = subject.add_stats(1, counters(3, 4))?;
+    same("add-stats", &totals, &Ok(counters(3, 4)))?;
+    same("disable", &subject.disable(1)?, &Ok(()))?;
+    same("stats of a disabled node", &subject.stats(1)?, &zero)?;
+    enabled(subject, 1, 1)?;
+    same("stats of a node that is back", &subject.stats(1)?, &zero)
 }
 
 pub(super) fn enable_again(factory: &Factory<'_>) -> Result<(), Broken> {

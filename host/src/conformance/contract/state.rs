@@ -39,16 +39,36 @@ pub(super) fn load(factory: &Factory<'_>) -> Result<(), Broken> {
 pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Broken> {
     let first = &mut *fresh(factory)?;
     let node = enabled(first, 4, 40)?;
-    let second = &mut *fresh(factory)?;
+    let expected = first.labels(4);
     let stats = counters(1, 1);
-    same("load", &second.load(&[Entry { node, stats }])?, &Ok(()))?;
-    same("the labels", &second.labels(4), &first.labels(4))
+    let entry = Entry { node, stats };
+    for was_enabled in [false, true] {
+        let loaded = &mut *fresh(factory)?;
+        let put = &mut *fresh(factory)?;
+        if was_enabled {
+            enabled(loaded, 4, 10)?;
+            enabled(put, 4, 10)?;
+        }
+        let answer = loaded.load(std::slice::from_ref(&entry))?;
+        same("load", &answer, &Ok(()))?;
+        same("the labels after load", &loaded.labels(4), &expected)?;
+        let answer = put.apply(&[Change::Put(entry.clone())])?;
+        same("apply", &answer, &Ok(()))?;
+        same("the labels after apply", &put.labels(4), &expected)?;
+    }
+    Ok(())
 }
 
 pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
+    // Entries are put as they are: what was counted before for their nodes is gone.
     enabled(subject, 1, 10)?;
+    enabled(subject, 5, 10)?;
     let kept = enabled(subject, 8, 80)?;
+    for node_id in [1, 5, 8] {
+        let totals = subject.add_stats(node_id, counters(9, 9))?;
+        same("add-stats", &totals, &Ok(counters(9, 9)))?;
+    }
     let two = entry(2, 20, counters(2, 2));
     let five = entry(5, 51, counters(5, 1));
     let changes = [
@@ -61,10 +81,17 @@ pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Broken> {
         Change::Put(five.clone()),
     ];
     same("apply", &subject.apply(&changes)?, &Ok(()))?;
+    let expected = vec![two.node, five.node, kept];
+    same("the list", &subject.list_eligible()?, &expected)?;
     same(
-        "the list",
-        &subject.list_eligible()?,
-        &vec![two.node, five.node, kept],
+        "the counters of node 1",
+        &subject.stats(1)?,
+        &counters(0, 0),
+    )?;
+    same(
+        "the counters of node 8",
+        &subject.stats(8)?,
+        &counters(9, 9),
     )?;
     same("the counters of node 2", &subject.stats(2)?, &two.stats)?;
     same("the counters of node 5", &subject.stats(5)?, &five.stats)?;

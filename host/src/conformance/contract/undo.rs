@@ -62,7 +62,15 @@ pub(super) fn load_and_apply(factory: &Factory<'_>) -> Result<(), Broken> {
         return Ok(());
     }
     subject.refuse_labels();
-    refuses_both(subject, &[1, 3])
+    refuses_both(subject, &[1, 3])?;
+    let before = picture(subject, NODES)?;
+    let removal = [Change::Remove(1)];
+    if subject.apply(&removal)?.is_ok() {
+        return Err("apply of a removal must be refused".to_string());
+    }
+    same("the registry", &picture(subject, NODES)?, &before)?;
+    subject.accept_labels();
+    same("apply after it", &subject.apply(&removal)?, &Ok(()))
 }
 
 /// Whatever the order in which a component goes about it, some node comes before the refused one.

@@ -24,6 +24,7 @@ impl Subject for Defective {
         let mut answer = self.inner.enable(node_id, &self.mended(capacity))?;
         self.remember_labels(node_id);
         self.loaded.remove(&node_id);
+        self.applied.remove(&node_id);
         if self.has(Defect::CountersSurviveEnable) && answer.is_ok() {
             self.inner.add_stats(node_id, stats)?.map_err(words)?;
         }
@@ -83,6 +84,10 @@ impl Subject for Defective {
         if self.has(Defect::CountsForTheUnknown) && !self.inner.is_enabled(node_id)? {
             return Ok(EdgeCacheStats { hits: 1, misses: 0 });
         }
+        if self.has(Defect::CountersSurviveDisable) && !self.inner.is_enabled(node_id)? {
+            let counters = self.last_counters.get(&node_id).copied();
+            return Ok(counters.unwrap_or_default());
+        }
         self.inner.stats(node_id)
     }
 
@@ -93,6 +98,9 @@ impl Subject for Defective {
     ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken> {
         let before = self.inner.stats(node_id)?;
         let answer = self.inner.add_stats(node_id, delta)?;
+        if let Ok(totals) = answer {
+            self.last_counters.insert(node_id, totals);
+        }
         if self.has(Defect::CountersWrap) {
             return Ok(answer.map(|_| EdgeCacheStats {
                 hits: before.hits.wrapping_add(delta.hits),
@@ -139,6 +147,15 @@ impl Subject for Defective {
 
     fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken> {
         let mut changes = changes.to_vec();
+        for change in &mut changes {
+            if let Change::Put(entry) = change {
+                let node_id = entry.node.node_id;
+                self.applied.insert(node_id);
+                if self.has(Defect::ApplyKeepsCounters) && self.inner.is_enabled(node_id)? {
+                    entry.stats = self.inner.stats(node_id)?;
+                }
+            }
+        }
         if self.has(Defect::AppliesRemovalsFirst) {
             changes.sort_by_key(|change| matches!(change, Change::Put(_)));
         }
@@ -159,7 +176,17 @@ impl Subject for Defective {
             }
             return Ok(Ok(()));
         }
-        self.inner.apply(&changes)
+        let answer = self.inner.apply(&changes)?;
+        let removals = changes
+            .iter()
+            .all(|change| matches!(change, Change::Remove(_)));
+        if self.has(Defect::RemovesWithoutLabels) && removals && answer.is_err() {
+            self.inner.accept_labels();
+            self.inner.apply(&changes)??;
+            self.inner.refuse_labels();
+            return Ok(Ok(()));
+        }
+        Ok(answer)
     }
 
     fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
@@ -193,6 +220,7 @@ impl Subject for Defective {
                 return self.last_labels.get(&node_id).cloned().unwrap_or_default();
             }
             Defect::LoadPublishesNothing if self.loaded.contains(&node_id) => labels.clear(),
+            Defect::ApplyPublishesNothing if self.applied.contains(&node_id) => labels.clear(),
             Defect::ASixthLabel if !labels.is_empty() => {
                 labels.insert("edge_cache_since".into(), "1".into());
             }
