@@ -141,9 +141,19 @@ impl Batch {
         }
     }
 
+    /// A change of any node may publish for the own one, whose record then follows.
     fn keep_own(&mut self, published: &PublishedLabels) {
-        if let Some(labels) = self.own.and_then(|own| published.get(&own)) {
-            self.own_labels = Some(labels.clone());
+        let Some(own) = self.own else { return };
+        let Some(labels) = published.get(&own) else {
+            return;
+        };
+        self.own_labels = Some(labels.clone());
+        if let Some(record) = self.records.get(own) {
+            let record = Record {
+                entry: record.entry.clone(),
+                labels: labels.clone(),
+            };
+            self.records.put(record);
         }
     }
 }
