@@ -330,3 +330,64 @@ async fn a_start_that_fails_is_status_1_and_says_why() {
         assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
     }
 }
+
+#[tokio::test]
+async fn an_agent_whose_component_fails_stays_up_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let data = data.to_str().unwrap();
+    let agent = Agent::start(&["--node-id", "1", "--data-dir", data])
+        .await
+        .unwrap();
+    enable(
+        &agent,
+        1,
+        json!({"cpu_cores": 1, "ram_mib": 1, "disk_mib": 1}),
+    )
+    .await;
+    let before = agent.get("/api/v1/edge-cache/nodes").await.unwrap();
+    assert_eq!(agent.terminate().await.unwrap(), Some(0));
+
+    let file = directory.path().join("trapping.wasm");
+    std::fs::write(&file, edge_cache_tests::dummy::dummy().unwrap()).unwrap();
+    let plugin = file.to_str().unwrap();
+    let agent = Agent::start(&["--node-id", "1", "--data-dir", data, "--plugin", plugin])
+        .await
+        .unwrap();
+    let degraded = until("a degraded component", MET_WITHIN, || async {
+        let plugin = agent.get("/api/v1/plugin").await.unwrap();
+        if plugin["state"] == "degraded" {
+            Ok(plugin)
+        } else {
+            Err(plugin)
+        }
+    })
+    .await;
+    let reason = "load trapped: wasm trap: wasm `unreachable` instruction executed";
+    assert_eq!(degraded["last_failure"], reason);
+    let ready = agent
+        .ask(Method::GET, "/health/readyz", None)
+        .await
+        .unwrap();
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        ready.body["reasons"],
+        json!([format!("the component is not running: {reason}")])
+    );
+    let alive = agent.ask(Method::GET, "/health/livez", None).await.unwrap();
+    assert_eq!(alive.status, StatusCode::OK);
+    let path = "/api/v1/nodes/1/edge-cache";
+    let change = agent.ask(Method::DELETE, path, None).await.unwrap();
+    assert_eq!(change.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(change.body["type"], "/problems/plugin-failed");
+    assert_eq!(
+        agent.get("/api/v1/edge-cache/nodes").await.unwrap()["nodes"][0]["node_id"],
+        1
+    );
+    assert_eq!(agent.terminate().await.unwrap(), Some(0));
+
+    let agent = Agent::start(&["--node-id", "1", "--data-dir", data])
+        .await
+        .unwrap();
+    assert_eq!(agent.get("/api/v1/edge-cache/nodes").await.unwrap(), before);
+}

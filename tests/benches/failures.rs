@@ -1,4 +1,4 @@
-//! Reads while a call into the component hangs, beside reads while it does not.
+//! What a failure costs others: reads while a call hangs, and changes after a trap.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -14,12 +14,19 @@ const TRIGGER: u64 = 666;
 /// How many reads are timed together.
 const BLOCK: u64 = 1_000;
 const BLOCKS: usize = 200;
+const ENTRIES: u64 = 10_000;
+const RESTARTS: usize = 5;
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
+    reads(&runtime)?;
+    runtime.block_on(changes_after_a_trap())
+}
+
+fn hostile(behaviour: &str) -> Result<Plugin> {
     let bytes = std::fs::read(edge_cache_build::guest_component("hostile")?)?;
     let config = PluginConfig {
         limits: Limits {
@@ -27,10 +34,48 @@ fn main() -> Result<()> {
             call_deadline: Duration::from_secs(5),
             ..Limits::default()
         },
-        settings: [("behaviour".to_string(), "loop@enable".to_string())].into(),
+        settings: [("behaviour".to_string(), behaviour.to_string())].into(),
         ..PluginConfig::default()
     };
-    let plugin = Plugin::from_bytes(&bytes, config)?;
+    Ok(Plugin::from_bytes(&bytes, config)?)
+}
+
+/// From the change that kills the component to the next one that is accepted, restart included.
+async fn changes_after_a_trap() -> Result<()> {
+    let plugin = hostile("trap@enable")?;
+    let mut times = Vec::new();
+    for _ in 0..RESTARTS {
+        let registry = EdgeCacheRegistry::builder(plugin.clone()).start().await?;
+        let mut changes = tokio::task::JoinSet::new();
+        for node_id in (0..ENTRIES).filter(|node_id| *node_id != TRIGGER) {
+            let registry = registry.clone();
+            changes.spawn(async move { registry.enable(node_id, capacity(node_id)).await });
+            while changes.len() >= 256 {
+                changes.join_next().await.transpose()?.transpose()?;
+            }
+        }
+        while let Some(change) = changes.join_next().await {
+            change??;
+        }
+        let start = Instant::now();
+        let killed = registry.enable(TRIGGER, capacity(TRIGGER)).await;
+        anyhow::ensure!(killed.is_err(), "the component did not trap");
+        registry.enable(1, capacity(1)).await?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    println!(
+        "{ENTRIES} entries, from a trap to the next accepted change: p50 {:.1} ms, worst {:.1} ms",
+        times
+            .get(RESTARTS / 2)
+            .map_or(0.0, |time| time.as_secs_f64() * 1e3),
+        times.last().map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    );
+    Ok(())
+}
+
+fn reads(runtime: &tokio::runtime::Runtime) -> Result<()> {
+    let plugin = hostile("loop@enable")?;
     let registry = runtime.block_on(async {
         let registry = EdgeCacheRegistry::builder(plugin).start().await?;
         for node_id in (0..NODES).filter(|node_id| *node_id != TRIGGER) {
