@@ -31,8 +31,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("{error:#}"));
-            match error.downcast_ref() {
-                Some(RunError::Usage(_) | RunError::Label(_)) => ExitCode::from(USAGE),
+            match error.downcast_ref::<RunError>() {
+                Some(error) if error.is_usage() => ExitCode::from(USAGE),
                 _ => ExitCode::from(FAILED),
             }
         }
@@ -62,6 +62,9 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // It would say so on standard error, and panic where that is what has gone: whoever reads the log
+        // would take the agent down by leaving.
+        .log_internal_errors(false)
         .init();
 }
 

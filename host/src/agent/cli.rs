@@ -6,9 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::text;
+
+/// The longest text about a wrong command line, in bytes: it repeats what was given.
+const WRONG_BYTES_MAX: usize = 512;
 /// Serf's own port.
 const GOSSIP_PORT_HELP: &str = "for instance 127.0.0.1:7946; gossip is off without it";
 
@@ -52,7 +57,7 @@ pub struct RunArgs {
     #[arg(long, env = "EDGE_CACHE_GOSSIP_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     pub gossip_interval: Duration,
     /// Let gossip, which is not encrypted, listen beyond loopback
-    #[arg(long, env = "EDGE_CACHE_INSECURE_GOSSIP")]
+    #[arg(long, env = "EDGE_CACHE_INSECURE_GOSSIP", value_parser = BoolishValueParser::new())]
     pub insecure_gossip: bool,
     /// Where the HTTP API listens (TCP)
     #[arg(
@@ -68,8 +73,9 @@ pub struct RunArgs {
     /// The component to run instead of the one built in
     #[arg(long, env = "EDGE_CACHE_PLUGIN", value_name = "FILE")]
     pub plugin: Option<PathBuf>,
-    /// A label of other software on this node; may be given several times
-    #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_parser = parse_label, action = ArgAction::Append)]
+    // No label holds a line's end, while a comma may be part of a value.
+    /// A label of other software on this node; may be given several times, in the environment one a line
+    #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_label, action = ArgAction::Append)]
     pub labels: Vec<(String, String)>,
     /// The node's `WireGuard` public key, shown to peers
     #[arg(
@@ -95,6 +101,9 @@ pub struct RunArgs {
         default_value = ""
     )]
     pub overlay_ip: String,
+    /// End at once when standard input ends, for an agent that must not outlive whoever started it
+    #[arg(long, hide = true)]
+    pub end_with_stdin: bool,
 }
 
 impl RunArgs {
@@ -151,7 +160,10 @@ fn one_line(error: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect();
     let said = said.join(" ");
-    said.strip_prefix("error: ").unwrap_or(&said).to_string()
+    text::clean(
+        said.strip_prefix("error: ").unwrap_or(&said),
+        WRONG_BYTES_MAX,
+    )
 }
 
 fn parse_node_id(text: &str) -> Result<u64, String> {

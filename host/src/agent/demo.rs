@@ -67,14 +67,14 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
         agents.push(agent);
     }
 
-    heading("Each node is enabled at its own agent");
+    heading("Each node is enabled at its own agent: POST /api/v1/nodes/{id}/edge-cache");
     let mut expected = Vec::new();
     for agent in agents.iter() {
         let capacity = capacity(agent.node_id);
         agent.client.enable(&capacity).await?;
         expected.extend(by_others(agents, agent.node_id, &labels(&capacity)));
         line(&format!(
-            "POST /api/v1/nodes/{}/edge-cache   {}",
+            "node {}   {}",
             agent.node_id,
             show::capacity(&capacity)
         ));
@@ -114,7 +114,7 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
         show::time(longest.unwrap_or(Duration::ZERO))
     };
     heading(&format!(
-        "All as it should be: labels seen within {}, gone within {}; {} in all",
+        "All is well: labels came within {}, went within {}; {} in all",
         longest(&arrived),
         longest(&gone),
         show::time(start.elapsed())
@@ -145,7 +145,7 @@ fn capacity(node_id: u64) -> NodeCapacity {
         ram_mib: 4_096 * size,
         disk_mib: 51_200 * size,
         geo: match node_id {
-            1 => Some("eu-central-1".to_string()),
+            1 => Some("eu-west-1".to_string()),
             2 => Some("us-east-1".to_string()),
             _ => None,
         },

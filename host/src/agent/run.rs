@@ -17,11 +17,14 @@ use tokio::net::TcpListener;
 use super::cli::RunArgs;
 use super::embedded;
 use super::http::{self, AppState};
-use super::signals::Stop;
+use super::signals::{self, Stop};
 use crate::gossip::{GossipConfig, GossipError, GossipPool, PeerInfo};
 use crate::labels::{self, LabelError};
 use crate::sandbox::{Plugin, PluginConfig, PluginError};
 use crate::{EdgeCacheRegistry, Identity, LabelLimits, StartError, Store, StoreError};
+
+#[cfg(test)]
+mod tests;
 
 /// Why an agent did not start, or did not end in order.
 #[derive(Debug, Error)]
@@ -71,6 +74,23 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether other flags would help: nothing outside of the command line and the environment is wrong.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Usage(_) | Self::Label(_) => true,
+            Self::Gossip(error) => matches!(
+                error,
+                GossipError::Setting { .. }
+                    | GossipError::NotAdvertisable { .. }
+                    | GossipError::Info(_)
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// Runs an agent until a signal stops it.
 ///
 /// When it is ready, it prints a line for each bound address on standard output: `gossip=ADDR` where
@@ -81,6 +101,9 @@ pub enum RunError {
 /// Any [`RunError`]; nothing is left running.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
     check(&args)?;
+    if args.end_with_stdin {
+        signals::end_with_stdin().map_err(system("watch standard input"))?;
+    }
     let stop = Stop::listen().map_err(system("listen for signals"))?;
     let store = open_store(&args)?;
     let plugin = load_plugin(args.plugin.clone(), store.as_ref()).await?;

@@ -1,12 +1,34 @@
-//! SIGINT and SIGTERM: the first stops the agent in order, the second at once.
+//! What ends an agent from outside.
+//!
+//! SIGINT and SIGTERM: the first stops it in order, the second at once. An agent that was started for the
+//! sake of another process also ends with that process.
 
 use std::io;
+use std::thread;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// What a shell reports for a process that a signal ended: 128 and the signal's number.
 const STATUS_BASE: i32 = 128;
+/// The status of an agent whose owner has gone; nobody is left to read it.
+const STATUS_ORPHANED: i32 = 1;
+
+/// Ends the process at once when its standard input does. The other side is held by the process that it
+/// belongs to, and the system lets go of it however that one ends: killed, too.
+///
+/// A thread of its own waits: one of the runtime's would hold up an end in order.
+pub(super) fn end_with_stdin() -> io::Result<()> {
+    let wait = || {
+        // An error ends it as well: who can't be watched can't be outlived.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(STATUS_ORPHANED);
+    };
+    thread::Builder::new()
+        .name("edge-stdin".into())
+        .spawn(wait)
+        .map(drop)
+}
 
 /// Resolves at the first signal.
 #[derive(Debug, Clone)]

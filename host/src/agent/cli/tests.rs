@@ -1,9 +1,13 @@
 use super::*;
 
 fn parsed(line: &str) -> Parsed {
+    parsed_words(line.split_whitespace())
+}
+
+fn parsed_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Parsed {
     parse(
         std::iter::once("edge-cache-agent")
-            .chain(line.split_whitespace())
+            .chain(words)
             .map(Into::into),
     )
 }
@@ -58,6 +62,37 @@ fn a_wrong_flag_is_one_line_that_names_it() {
         let text = wrong(line);
         assert!(text.contains(said), "{line}: {text}");
         assert!(!text.contains('\n') && !text.contains("Usage"), "{text}");
+    }
+}
+
+#[test]
+fn labels_may_come_one_a_line() {
+    let words = ["--node-id", "1", "--label", "zones=a,b\nrack=7"];
+    let Parsed::Cli(cli) = parsed_words(words) else {
+        panic!("refused");
+    };
+    let Command::Run(args) = cli.command else {
+        panic!("not run");
+    };
+    assert_eq!(
+        args.label_map(),
+        [("rack", "7"), ("zones", "a,b")]
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .into()
+    );
+}
+
+#[test]
+fn what_was_given_is_repeated_within_bounds() {
+    let long = "9".repeat(100_000);
+    for given in [long.as_str(), "a\nb", "\u{7}\u{1b}[31m\u{202e}"] {
+        match parsed_words(["--node-id", given]) {
+            Parsed::Wrong(text) => {
+                assert!(text.len() <= WRONG_BYTES_MAX + '…'.len_utf8());
+                assert!(!text.contains(text::is_unprintable), "{text:?}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 

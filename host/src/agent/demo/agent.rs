@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::client::Client;
@@ -23,7 +23,7 @@ const SETTINGS: &str = "EDGE_CACHE_";
 /// The one setting that also holds for the demo: which component it shows.
 const PLUGIN: &str = "EDGE_CACHE_PLUGIN";
 
-/// A running agent. It is killed when this is dropped.
+/// A running agent. It is killed when this is dropped, and ends by itself when the demo is killed.
 #[derive(Debug)]
 pub(super) struct Agent {
     pub(super) node_id: u64,
@@ -32,6 +32,8 @@ pub(super) struct Agent {
     pub(super) client: Client,
     pub(super) log: Log,
     child: Child,
+    /// The agent ends when this does. It is kept out of `child`, which would close it before it waits.
+    _lifeline: ChildStdin,
 }
 
 impl Agent {
@@ -41,8 +43,9 @@ impl Agent {
         let mut child = command(node_id, seed)
             .and_then(|mut command| command.spawn())
             .map_err(|error| failed(error.to_string()))?;
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(failed("it has no output".to_string()));
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(failed("it has no pipes".to_string()));
         };
         let mut log = Log::follow(stderr);
         let ready = timeout(READY_WITHIN, addresses(stdout)).await;
@@ -66,6 +69,7 @@ impl Agent {
             client: Client::new(node_id, http)?,
             log,
             child,
+            _lifeline: stdin,
         })
     }
 
@@ -107,7 +111,8 @@ fn command(node_id: u64, seed: Option<SocketAddr>) -> std::io::Result<Command> {
         .args(["--cluster-id", &format!("demo-{}", std::process::id())])
         .args(["--gossip-listen", "127.0.0.1:0"])
         .args(["--http-listen", "127.0.0.1:0"])
-        .stdin(Stdio::null())
+        .arg("--end-with-stdin")
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);

@@ -10,8 +10,8 @@ use super::watch::Sight;
 use crate::labels::Labels;
 use crate::{NodeCapacity, text};
 
-/// The widest that a table gets, in columns.
-const WIDTH: u16 = 96;
+/// The widest that a table gets, in columns: those of a plain terminal.
+const WIDTH: u16 = 80;
 const SPIN_EVERY: Duration = Duration::from_millis(80);
 
 /// A step of the story.
@@ -36,11 +36,11 @@ pub(super) fn table(sights: &[Sight]) {
         .load_preset(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH)
-        .set_header(["agent", "sees", "labels", "after"]);
+        .set_header(["agent", "peer", "labels that it sees", "after"]);
     for sight in sights {
         table.add_row([
             sight.by.to_string(),
-            format!("node {}", sight.of),
+            sight.of.to_string(),
             pairs(&sight.labels),
             time(sight.took),
         ]);

@@ -23,8 +23,10 @@ pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
             "requests with an `Origin` header are refused: the API is not for browsers",
         );
     }
-    let hosts = request.headers().get_all(HOST);
-    if !hosts.iter().all(|host| host.to_str().is_ok_and(is_local)) {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    // A target in absolute form names the host once more, and is the one that counts (RFC 9112, 3.2.2).
+    let target = request.uri().authority().map(Authority::as_str);
+    if !hosts.all(|host| host.to_str().is_ok_and(is_local)) || !target.is_none_or(is_local) {
         return refused(
             "the header `Host` must name this machine: localhost, or a loopback address",
         );

@@ -1,4 +1,44 @@
-use super::is_local;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::middleware;
+use axum::routing::get;
+use tower::ServiceExt;
+
+use super::{is_local, refuse_browsers};
+
+#[tokio::test]
+async fn every_name_that_a_request_gives_must_be_local() {
+    for (target, headers, status) in [
+        ("/", &[][..], 200),
+        ("/", &[("host", "localhost:7947")][..], 200),
+        ("/", &[("host", "cache.example")][..], 403),
+        (
+            "/",
+            &[("host", "localhost"), ("host", "cache.example")][..],
+            403,
+        ),
+        ("/", &[("origin", "null"), ("host", "localhost")][..], 403),
+        ("http://[::1]:7947/", &[("host", "localhost")][..], 200),
+        ("http://cache.example/", &[("host", "localhost")][..], 403),
+        ("http://cache.example/", &[][..], 403),
+    ] {
+        let routes = Router::new()
+            .route("/", get(async || "in"))
+            .layer(middleware::from_fn(refuse_browsers));
+        let mut request = Request::get(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let answer = routes.oneshot(request).await.unwrap();
+        assert_eq!(
+            answer.status(),
+            StatusCode::from_u16(status).unwrap(),
+            "{target} {headers:?}"
+        );
+    }
+}
 
 #[test]
 fn only_names_of_this_machine_are_local() {

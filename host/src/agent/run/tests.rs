@@ -1,0 +1,63 @@
+use super::*;
+use crate::agent::cli::{self, Command, Parsed};
+
+fn args(line: &str) -> RunArgs {
+    let words = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
+    match cli::parse(words.map(Into::into)) {
+        Parsed::Cli(cli) => match cli.command {
+            Command::Run(args) => *args,
+            Command::Demo => panic!("{line} is the demo"),
+        },
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn flags_that_do_not_go_together_are_a_wrong_usage() {
+    for (line, said) in [
+        ("--node-id 1 --http-listen 0.0.0.0:0", "loopback"),
+        ("--node-id 1 --http-listen [::]:0", "loopback"),
+        ("--node-id 1 --gossip-listen 0.0.0.0:0", "--insecure-gossip"),
+        ("--node-id 1 --seed a:1", "--gossip-listen"),
+        (
+            "--node-id 1 --gossip-advertise 10.0.0.1:1",
+            "--gossip-listen",
+        ),
+        ("--node-id 1 --label =x", "--label"),
+    ] {
+        let error = check(&args(line)).unwrap_err();
+        assert!(error.is_usage(), "{line}: {error:?}");
+        assert!(error.to_string().contains(said), "{line}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_gossip_refuses_are_a_wrong_usage() {
+    let long = "k".repeat(PeerInfo::ENCODED_BYTES_MAX);
+    for line in [
+        "--gossip-listen 127.0.0.1:0 --gossip-interval 10m",
+        "--gossip-listen 127.0.0.1:0 --gossip-interval 0ms",
+        "--gossip-listen 127.0.0.1:0 --cluster-id=",
+        "--gossip-listen 127.0.0.1:0 --gossip-advertise 0.0.0.0:1",
+        "--gossip-listen 0.0.0.0:0 --insecure-gossip",
+        &format!("--gossip-listen 127.0.0.1:0 --wg-pubkey {long}"),
+    ] {
+        let error = join(&args(&format!("--node-id 1 {line}")), None)
+            .await
+            .unwrap_err();
+        assert!(error.is_usage(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_no_wrong_usage() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap();
+    let error = join(
+        &args(&format!("--node-id 1 --gossip-listen {listen}")),
+        None,
+    )
+    .await
+    .unwrap_err();
+    assert!(!error.is_usage(), "{error:?}");
+}
