@@ -50,6 +50,7 @@ async fn nothing_acknowledged_is_lost_by_a_power_cut() {
                 tokio::spawn(load(agent.clone(), own, random))
             })
             .collect();
+        // Nothing is waited for: the moment of the cut is what the test is about.
         tokio::time::sleep(Duration::from_millis(random.u64(1..CUT_WITHIN_MS))).await;
         agent.cut_power().unwrap();
         for client in clients {
