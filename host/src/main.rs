@@ -6,9 +6,10 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use edge_cache_host::agent::cli::{self, Cli, Command, Parsed};
+use edge_cache_host::agent::cli::{self, Cli, Command, GossipCommand, Parsed};
 use edge_cache_host::agent::demo;
 use edge_cache_host::agent::run::{self, RunError};
+use edge_cache_host::gossip::Keyring;
 use tracing_subscriber::EnvFilter;
 
 const FAILED: u8 = 1;
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<()> {
+    if let Command::Gossip(GossipCommand::Keygen) = cli.command {
+        let key = Keyring::generate().context("cannot make a key")?;
+        return writeln!(std::io::stdout(), "{key}").context("cannot print the key");
+    }
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -49,6 +54,7 @@ fn start(cli: Cli) -> Result<()> {
         match cli.command {
             Command::Run(args) => run::run(*args).await?,
             Command::Demo => demo::run().await?,
+            Command::Gossip(_) => {}
         }
         Ok(())
     })

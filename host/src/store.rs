@@ -1,4 +1,5 @@
-//! What outlives the process: the entries, the labels last wanted, and the generation last used.
+//! What outlives the process: the entries, the decisions that stand, the labels last wanted, and the
+//! generation last used.
 //!
 //! One file, `registry.redb`, in a directory that one agent holds at a time. A batch of changes is one
 //! transaction with one sync. Opening looks at a copy in memory first and checks every value of it, so a
@@ -16,8 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::database::{Database, Write};
 use self::directory::Directory;
-use self::format::Meta;
+use self::format::{Meta, StoredPeer};
+use crate::gossip::{GossipMemory, KnownAddress, MemoryError};
 use crate::labels::Labels;
+use crate::registry::Standing;
 use crate::sandbox::{CodeCache, Digests};
 use crate::types::{Entry, NodeId};
 
@@ -39,6 +42,8 @@ pub(crate) struct Remembered {
     pub(crate) entries: Vec<Entry>,
     /// The set of labels that the component wanted last for the own node.
     pub(crate) own_labels: Labels,
+    /// In ascending order of node id.
+    pub(crate) standings: Vec<Standing>,
 }
 
 /// What one batch changes.
@@ -47,11 +52,15 @@ pub(crate) struct Changes {
     pub(crate) put: Vec<Entry>,
     pub(crate) remove: Vec<NodeId>,
     pub(crate) own_labels: Option<Labels>,
+    pub(crate) standings: Vec<Arc<Standing>>,
 }
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.put.is_empty() && self.remove.is_empty() && self.own_labels.is_none()
+        self.put.is_empty()
+            && self.remove.is_empty()
+            && self.own_labels.is_none()
+            && self.standings.is_empty()
     }
 }
 
@@ -96,24 +105,6 @@ impl Store {
         })
     }
 
-    /// The next generation for gossip: `now`, or one more than the last where that is higher. It is
-    /// durable when it is answered.
-    ///
-    /// # Errors
-    ///
-    /// Any [`StoreError`]; no generation was used then.
-    pub fn next_generation(&self, now: u64) -> Result<u64, StoreError> {
-        let mut slot = lock(&self.inner.database);
-        if slot.is_none() {
-            let (database, _) = database::open(&self.inner.directory.file(), &self.inner.identity)?;
-            *slot = Some(database);
-        }
-        let database = slot.as_ref().ok_or(StoreError::Closed)?;
-        let next = now.max(database.generation()?.saturating_add(1));
-        write(&mut slot, &Write::Generation(next))?;
-        Ok(next)
-    }
-
     /// The set of labels that the component wanted last for the own node, until the registry has started.
     pub fn own_labels(&self) -> Labels {
         lock(&self.inner.remembered)
@@ -154,6 +145,39 @@ impl Store {
             database::open(&self.inner.directory.file(), &self.inner.identity)?;
         *slot = Some(database);
         Ok(remembered)
+    }
+}
+
+/// While a failure has closed the file, all of these fail too: the registry opens it again.
+impl GossipMemory for Store {
+    fn next_generation(&self, now: u64) -> Result<u64, MemoryError> {
+        let mut slot = lock(&self.inner.database);
+        let database = slot.as_ref().ok_or(StoreError::Closed)?;
+        let next = now.max(database.generation()?.saturating_add(1));
+        write(&mut slot, &Write::Generation(next))?;
+        Ok(next)
+    }
+
+    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
+        let slot = lock(&self.inner.database);
+        let peers = slot.as_ref().ok_or(StoreError::Closed)?.peers()?;
+        let known = |peer: StoredPeer| KnownAddress {
+            node_id: peer.node_id,
+            address: peer.address,
+            seen_ms: peer.seen_ms,
+        };
+        Ok(peers.into_iter().map(known).collect())
+    }
+
+    fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError> {
+        let stored = |known: &KnownAddress| StoredPeer {
+            node_id: known.node_id,
+            address: known.address,
+            seen_ms: known.seen_ms,
+        };
+        let peers: Vec<_> = addresses.iter().map(stored).collect();
+        write(&mut lock(&self.inner.database), &Write::Peers(&peers))?;
+        Ok(())
     }
 }
 

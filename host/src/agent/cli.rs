@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::text;
 
@@ -33,6 +33,25 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Run three agents and watch labels travel between them
     Demo,
+    /// What sealed gossip needs
+    #[command(subcommand)]
+    Gossip(GossipCommand),
+}
+
+/// What there is to do about gossip without an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum GossipCommand {
+    /// Print a new key, as a line for a key file
+    Keygen,
+}
+
+/// The format of digests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolArg {
+    /// Plain, which `ZLayer` nodes read too
+    V0,
+    /// Compressed, for larger clusters of agents only
+    V1,
 }
 
 /// The settings of an agent.
@@ -56,7 +75,24 @@ pub struct RunArgs {
     /// The time between two rounds of gossip, for instance 1s or 200ms
     #[arg(long, env = "EDGE_CACHE_GOSSIP_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     pub gossip_interval: Duration,
-    /// Let gossip, which is not encrypted, listen beyond loopback
+    /// The format of digests; all agents of a cluster should use the same
+    #[arg(
+        long,
+        env = "EDGE_CACHE_GOSSIP_PROTOCOL",
+        value_name = "VERSION",
+        default_value = "v0"
+    )]
+    pub gossip_protocol: ProtocolArg,
+    /// How long an agent that is gone is remembered, for half of which it takes room in every message
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_DEAD_GRACE", value_name = "TIME", default_value = "4m", value_parser = parse_time)]
+    pub gossip_dead_grace: Duration,
+    /// Seal gossip with the keys in this file, one a line: the first seals, all open. Read again on SIGHUP
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_KEY_FILE", value_name = "FILE")]
+    pub gossip_key_file: Option<PathBuf>,
+    /// Tell peers on SIGTERM and SIGINT that this agent leaves, instead of letting them find out
+    #[arg(long, env = "EDGE_CACHE_LEAVE_ON_TERMINATE", value_name = "BOOL", default_value = "true", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    pub leave_on_terminate: bool,
+    /// Let gossip listen beyond loopback without keys, over a network that is encrypted below
     #[arg(long, env = "EDGE_CACHE_INSECURE_GOSSIP", value_parser = BoolishValueParser::new())]
     pub insecure_gossip: bool,
     /// Where the HTTP API listens (TCP)
@@ -178,7 +214,7 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 }
 
 /// A number with the unit ms, s or m.
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
     let wrong = || "a time is a whole number with a unit: 200ms, 1s or 2m".to_string();
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(split);

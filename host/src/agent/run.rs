@@ -9,16 +9,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use super::cli::RunArgs;
+use super::cli::{ProtocolArg, RunArgs};
 use super::embedded;
 use super::http::{self, AppState};
 use super::signals::{self, Stop};
-use crate::gossip::{GossipConfig, GossipError, GossipPool, PeerInfo};
+use crate::gossip::{
+    GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol,
+};
 use crate::labels::{self, LabelError};
 use crate::sandbox::{Plugin, PluginConfig, PluginError};
 use crate::{EdgeCacheRegistry, Identity, LabelLimits, StartError, Store, StoreError};
@@ -48,6 +49,9 @@ pub enum RunError {
     /// The data directory can't be used.
     #[error("the state cannot be opened")]
     Store(#[source] StoreError),
+    /// The key file of gossip can't be used.
+    #[error("gossip cannot be sealed")]
+    Keyring(#[source] KeyringError),
     /// Gossip did not start.
     #[error("gossip does not start")]
     Gossip(#[source] GossipError),
@@ -83,6 +87,7 @@ impl RunError {
             Self::Gossip(error) => matches!(
                 error,
                 GossipError::Setting { .. }
+                    | GossipError::Seed { .. }
                     | GossipError::NotAdvertisable { .. }
                     | GossipError::Info(_)
             ),
@@ -105,6 +110,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         signals::end_with_stdin().map_err(system("watch standard input"))?;
     }
     let stop = Stop::listen().map_err(system("listen for signals"))?;
+    let keyring = read_keyring(&args)?;
     let store = open_store(&args)?;
     let plugin = load_plugin(args.plugin.clone(), store.as_ref()).await?;
     let http = TcpListener::bind(args.http_listen)
@@ -113,7 +119,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             address: args.http_listen,
             source,
         })?;
-    let gossip = join(&args, store.as_ref()).await?;
+    let gossip = join(&args, plugin.policy(), keyring, store.as_ref()).await?;
+    reread_keys(&args, gossip.as_ref())?;
     let registry = start_registry(&args, plugin, store, gossip.as_ref()).await?;
 
     announce(&http, gossip.as_ref())?;
@@ -131,7 +138,11 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
 
     registry.shutdown().await;
     if let Some(gossip) = gossip {
-        gossip.shutdown().await;
+        if args.leave_on_terminate {
+            gossip.leave().await;
+        } else {
+            gossip.shutdown().await;
+        }
     }
     tracing::info!("stopped");
     served.map_err(system("serve HTTP"))
@@ -146,13 +157,22 @@ fn check(args: &RunArgs) -> Result<(), RunError> {
         );
     }
     match args.gossip_listen {
-        Some(listen) if !listen.ip().is_loopback() && !args.insecure_gossip => usage(
-            "`--gossip-listen` must be a loopback address, since gossip is not encrypted; \
-             `--insecure-gossip` allows others, for networks that are encrypted below",
-        ),
+        Some(listen)
+            if !listen.ip().is_loopback()
+                && args.gossip_key_file.is_none()
+                && !args.insecure_gossip =>
+        {
+            usage(
+                "`--gossip-listen` beyond loopback needs `--gossip-key-file`, whose keys encrypt gossip; \
+                 `--insecure-gossip` does without, for networks that are encrypted below",
+            )
+        }
         None if !args.seeds.is_empty() => usage("`--seed` needs `--gossip-listen`"),
         None if args.gossip_advertise.is_some() => {
             usage("`--gossip-advertise` needs `--gossip-listen`")
+        }
+        None if args.gossip_key_file.is_some() => {
+            usage("`--gossip-key-file` needs `--gossip-listen`")
         }
         _ => labels::check_foreign(&args.label_map(), LabelLimits::default())
             .map_err(RunError::Label),
@@ -202,7 +222,43 @@ fn self_info(args: &RunArgs) -> PeerInfo {
     }
 }
 
-async fn join(args: &RunArgs, store: Option<&Store>) -> Result<Option<GossipPool>, RunError> {
+fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> {
+    args.gossip_key_file
+        .as_deref()
+        .map(Keyring::read)
+        .transpose()
+        .map_err(RunError::Keyring)
+}
+
+/// Reads the keys again at every SIGHUP. A file that can't be used changes nothing.
+fn reread_keys(args: &RunArgs, gossip: Option<&GossipPool>) -> Result<(), RunError> {
+    let (file, pool) = (args.gossip_key_file.clone(), gossip.cloned());
+    signals::on_hangup(move || {
+        let (Some(file), Some(pool)) = (&file, &pool) else {
+            tracing::info!("SIGHUP: there is nothing to read again");
+            return;
+        };
+        let keyring = match Keyring::read(file) {
+            Ok(keyring) => keyring,
+            Err(error) => {
+                let error = crate::text::error_chain(&error);
+                tracing::error!(error, "the gossip keys stay as they are");
+                return;
+            }
+        };
+        if let Err(error) = pool.rotate(keyring) {
+            tracing::error!(%error, "the gossip keys stay as they are");
+        }
+    })
+    .map_err(system("listen for SIGHUP"))
+}
+
+async fn join(
+    args: &RunArgs,
+    policy: String,
+    keyring: Option<Keyring>,
+    store: Option<&Store>,
+) -> Result<Option<GossipPool>, RunError> {
     let Some(listen) = args.gossip_listen else {
         return Ok(None);
     };
@@ -210,13 +266,16 @@ async fn join(args: &RunArgs, store: Option<&Store>) -> Result<Option<GossipPool
     config.advertise = args.gossip_advertise;
     config.seeds.clone_from(&args.seeds);
     config.interval = args.gossip_interval;
+    config.dead_node_grace_period = args.gossip_dead_grace;
+    config.policy = Some(policy);
+    config.keyring = keyring;
+    config.protocol = match args.gossip_protocol {
+        ProtocolArg::V0 => Protocol::V0,
+        ProtocolArg::V1 => Protocol::V1,
+    };
     if let Some(store) = store {
         config.labels = store.own_labels();
-        config.generation = Some(
-            store
-                .next_generation(unix_nanos())
-                .map_err(RunError::Store)?,
-        );
+        config.memory = Arc::new(store.clone());
     }
     GossipPool::start(config)
         .await
@@ -255,11 +314,4 @@ fn announce(http: &TcpListener, gossip: Option<&GossipPool>) -> Result<(), RunEr
 
 fn system(action: &'static str) -> impl FnOnce(io::Error) -> RunError {
     move |source| RunError::System { action, source }
-}
-
-fn unix_nanos() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

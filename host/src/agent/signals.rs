@@ -1,6 +1,7 @@
-//! What ends an agent from outside.
+//! What an agent is told from outside.
 //!
-//! SIGINT and SIGTERM: the first stops it in order, the second at once. An agent that was started for the
+//! SIGINT and SIGTERM: the first stops it in order, the second at once. SIGHUP: it reads its files
+//! again. An agent that was started for the
 //! sake of another process also ends with that process.
 
 use std::io;
@@ -59,4 +60,15 @@ impl Stop {
         // The sender lives as long as the process.
         let _ = self.0.wait_for(|stopped| *stopped).await;
     }
+}
+
+/// Calls `reload` at every SIGHUP from now on.
+pub(super) fn on_hangup(reload: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reload();
+        }
+    });
+    Ok(())
 }

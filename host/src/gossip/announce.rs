@@ -13,6 +13,7 @@ use chitchat::Chitchat;
 use tokio::sync::{Mutex, watch};
 use tracing::debug;
 
+use super::info::Record;
 use super::{GossipError, InfoError, PeerInfo};
 
 #[cfg(test)]
@@ -45,16 +46,36 @@ struct Wanted {
     revision: u64,
     base: PeerInfo,
     component: Labels,
+    rest: Rest,
     merged: Arc<PeerInfo>,
     encoded: String,
 }
 
+/// What the record says beside the node info.
+#[derive(Debug, Clone)]
+struct Rest {
+    leaving: bool,
+    policy: Option<String>,
+}
+
 impl OwnRecord {
-    /// Starts with a base and the labels of the component. The first record is revision 0; the member
+    /// Starts with a base, the labels of the component and what is to be said of it. The first record is revision 0; the member
     /// writes it as it starts.
-    pub(super) fn new(base: PeerInfo, component: Labels) -> Result<(Self, Announcer), InfoError> {
+    pub(super) fn new(
+        base: PeerInfo,
+        component: Labels,
+        policy: Option<String>,
+    ) -> Result<(Self, Announcer), InfoError> {
         let foreign = ArcSwap::from_pointee(base.labels.clone());
-        let first = Wanted::merge(0, base, component)?;
+        let first = Wanted::merge(
+            0,
+            base,
+            component,
+            Rest {
+                leaving: false,
+                policy,
+            },
+        )?;
         let announced = Arc::new(ArcSwap::new(Arc::clone(&first.merged)));
         let (wanted_sender, wanted) = watch::channel(first);
         let (written, written_receiver) = watch::channel(0);
@@ -79,6 +100,7 @@ impl OwnRecord {
                 wanted.revision.saturating_add(1),
                 base,
                 wanted.component.clone(),
+                wanted.rest.clone(),
             )
         })
     }
@@ -90,6 +112,22 @@ impl OwnRecord {
                 wanted.revision.saturating_add(1),
                 wanted.base.clone(),
                 labels,
+                wanted.rest.clone(),
+            )
+        })
+    }
+
+    /// Says that this node is about to stop: the record has no labels from now on.
+    pub(super) fn set_leaving(&self) -> Result<Revision, GossipError> {
+        self.change(|wanted| {
+            Wanted::merge(
+                wanted.revision.saturating_add(1),
+                wanted.base.clone(),
+                wanted.component.clone(),
+                Rest {
+                    leaving: true,
+                    ..wanted.rest.clone()
+                },
             )
         })
     }
@@ -154,9 +192,10 @@ impl Announcer {
         (PeerInfo::key(wanted.base.node_id), wanted.encoded.clone())
     }
 
-    /// Writes every wish, or only the newest of several. Ends when there can be no more of them.
+    /// Writes the newest wish, and then every other, or only the newest of several. Ends when there
+    /// can be no more of them.
     pub(super) async fn run(&mut self, chitchat: &Mutex<Chitchat>) {
-        while self.wanted.changed().await.is_ok() {
+        loop {
             let Wanted {
                 revision,
                 merged,
@@ -172,13 +211,21 @@ impl Announcer {
             );
             self.announced.store(merged);
             self.written.send_replace(revision);
+            if self.wanted.changed().await.is_err() {
+                return;
+            }
         }
     }
 }
 
 impl Wanted {
     /// Other software's labels win: it does not ask whether the component uses the same key.
-    fn merge(revision: u64, base: PeerInfo, component: Labels) -> Result<Self, InfoError> {
+    fn merge(
+        revision: u64,
+        base: PeerInfo,
+        component: Labels,
+        rest: Rest,
+    ) -> Result<Self, InfoError> {
         let mut merged = base.clone();
         for (key, value) in &component {
             merged
@@ -186,12 +233,21 @@ impl Wanted {
                 .entry(key.clone())
                 .or_insert_with(|| value.clone());
         }
-        let encoded = merged.encode()?;
+        if rest.leaving {
+            merged.labels.clear();
+        }
+        let record = Record {
+            info: merged,
+            leaving: rest.leaving,
+            policy: rest.policy.clone(),
+        };
+        let encoded = record.encode()?;
         Ok(Self {
             revision,
             base,
             component,
-            merged: Arc::new(merged),
+            rest,
+            merged: Arc::new(record.info),
             encoded,
         })
     }

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chitchat::{ChitchatConfig, ChitchatId, FailureDetectorConfig, ProtocolVersion};
 
-use super::{GossipError, PeerInfo};
+use super::{
+    GossipError, GossipMemory, Keyring, PeerInfo, ProcessMemory, PushBudget, SimulatedNetwork,
+};
 
 #[cfg(test)]
 mod tests;
@@ -56,15 +59,54 @@ pub struct GossipConfig {
     /// The component's labels to begin with: those of before a restart, so that peers do not see
     /// them go and come again. Default: none.
     pub labels: BTreeMap<String, String>,
-    /// The generation of this membership. It must be higher than any that the node has used before,
-    /// even if the clock went back: a generation used twice makes a restarted node take over the
-    /// state of its former life. A store hands out such numbers. Default: the clock, in nanoseconds
-    /// since the Unix epoch.
-    pub generation: Option<u64>,
+    /// What decides about labels on this node, as a short digest: members whose digests differ may
+    /// judge labels differently. Having one marks an agent, which carries decisions for others.
+    /// Default: none.
+    pub policy: Option<String>,
+    /// Seals all datagrams with the first of these keys, and takes none that is sealed with none of
+    /// them. Default: none, datagrams are plain.
+    pub keyring: Option<Keyring>,
+    /// The format of digests. Default: [`Protocol::V0`].
+    pub protocol: Protocol,
+    /// What may be spent on telling others of changes at once.
+    pub push: PushBudget,
+    /// Where the generations and the addresses of peers are remembered. Default: in the process; an
+    /// agent that comes back as the same node needs its store here.
+    pub memory: Arc<dyn GossipMemory>,
+    /// What datagrams travel over. Default: UDP.
+    pub network: Network,
     /// How long a dead member is remembered, for half of which it is still part of every message.
     /// 10 s to 24 h, default 4 minutes: at a restart of a large cluster the dead members must not
     /// fill the messages. Longer survives longer partitions.
     pub dead_node_grace_period: Duration,
+}
+
+/// The format of the digest of all members that begins every round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// As it is. The only one that ZLayer's nodes read; room for about 600 members.
+    #[default]
+    V0,
+    /// Compressed, for clusters of agents only; room for about 2,000 members.
+    V1,
+}
+
+impl From<Protocol> for ProtocolVersion {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::V0 => Self::V0,
+            Protocol::V1 => Self::V1,
+        }
+    }
+}
+
+/// What datagrams travel over.
+#[derive(Debug, Clone)]
+pub enum Network {
+    /// UDP sockets of the system.
+    Udp,
+    /// A network in memory, for tests. Its datagrams are never sealed.
+    Simulated(SimulatedNetwork),
 }
 
 impl GossipConfig {
@@ -79,7 +121,12 @@ impl GossipConfig {
             seeds: Vec::new(),
             interval: Duration::from_secs(1),
             labels: BTreeMap::new(),
-            generation: None,
+            policy: None,
+            keyring: None,
+            protocol: Protocol::V0,
+            push: PushBudget::default(),
+            memory: Arc::new(ProcessMemory::default()),
+            network: Network::Udp,
             dead_node_grace_period: Duration::from_secs(4 * 60),
         }
     }
@@ -128,18 +175,25 @@ impl GossipConfig {
             extra_liveness_predicate: Some(Box::new(|state| {
                 state.contains_key(&state.chitchat_id().node_id)
             })),
-            // The only format that ZLayer's chitchat 0.10 reads.
-            protocol_version: ProtocolVersion::V0,
+            protocol_version: self.protocol.into(),
         }
     }
 }
 
 /// The time as generations count it: nanoseconds since the Unix epoch.
 pub(super) fn now_ns() -> u64 {
-    let since_epoch = SystemTime::now()
+    u64::try_from(since_epoch().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds since the Unix epoch.
+pub(super) fn now_ms() -> u64 {
+    u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+        .unwrap_or_default()
 }
 
 fn check_cluster_id(cluster_id: &str) -> Result<(), GossipError> {

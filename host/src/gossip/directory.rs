@@ -5,13 +5,15 @@
 //! directory reads a record once per version and keeps the verdict as long as its member is live.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chitchat::{ChitchatId, NodeState, Version};
 
 use super::bad_records::{BadRecord, BadRecords, excerpt};
-use super::info::{KEY_PREFIX, check_size, node_id_of};
+use super::info::{KEY_PREFIX, Record, check_size, node_id_of};
+use super::topology::Neighbour;
 use super::{InfoError, PeerInfo, Peers};
 
 #[cfg(test)]
@@ -48,6 +50,12 @@ pub(super) enum Reads {
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) peers: Peers,
+    /// Where the peers are, in the same order.
+    pub(super) neighbours: Vec<Neighbour>,
+    /// Nodes that said that they are about to stop, ascending.
+    pub(super) leaving: Vec<u64>,
+    /// Another live member that has this node's id and a higher generation.
+    pub(super) rival: Option<SocketAddr>,
     /// When to look again even if nothing happens: a generation was too far ahead until then.
     pub(super) again_in: Option<Duration>,
 }
@@ -56,6 +64,8 @@ pub(super) struct View {
 #[derive(Debug)]
 pub(super) struct Directory {
     own_node_id: u64,
+    /// This member, once it has started.
+    own: Option<ChitchatId>,
     members: HashMap<ChitchatId, Member>,
     bad: BadRecords,
 }
@@ -63,18 +73,32 @@ pub(super) struct Directory {
 #[derive(Debug, Default)]
 struct Member {
     /// Version of the record and what it holds if it can be trusted; `None` without a record.
-    record: Option<(Version, Option<Arc<PeerInfo>>)>,
+    record: Option<(Version, Option<Announced>)>,
     /// The highest version of another member's key that was reported.
     others_version: Version,
+}
+
+/// What a member says of its node.
+#[derive(Debug, Clone)]
+struct Announced {
+    info: Arc<PeerInfo>,
+    leaving: bool,
+    policy: Option<Arc<str>>,
 }
 
 impl Directory {
     pub(super) fn new(own_node_id: u64, bad: BadRecords) -> Self {
         Self {
             own_node_id,
+            own: None,
             members: HashMap::new(),
             bad,
         }
+    }
+
+    /// Begins a new membership of this node.
+    pub(super) fn begin(&mut self, own: ChitchatId) {
+        self.own = Some(own);
     }
 
     /// Copies what is new about a live member. Called under chitchat's lock, so nothing is decoded.
@@ -131,7 +155,7 @@ impl Directory {
                 if let Err(bad) = &verdict {
                     self.bad.report(&reading.id, *version, bad);
                 }
-                member.record = Some((*version, verdict.ok().map(Arc::new)));
+                member.record = Some((*version, verdict.ok()));
             }
         }
         for (key, version) in &reading.others_keys {
@@ -147,20 +171,23 @@ impl Directory {
         let ahead_max = u64::try_from(AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
         let horizon = now.saturating_add(ahead_max);
         let mut again_in: Option<Duration> = None;
-        let mut chosen: BTreeMap<u64, (&ChitchatId, Option<&Arc<PeerInfo>>)> = BTreeMap::new();
+        let mut rival = None;
+        let mut chosen: BTreeMap<u64, (&ChitchatId, Option<&Announced>)> = BTreeMap::new();
         for (id, member) in &self.members {
-            let (Some(node_id), Some((_, info))) = (node_id_of(&id.node_id), &member.record) else {
+            let (Some(node_id), Some((_, announced))) = (node_id_of(&id.node_id), &member.record)
+            else {
                 continue;
             };
-            if node_id == self.own_node_id {
-                continue;
-            }
             if id.generation_id > horizon {
                 let wait = Duration::from_nanos(id.generation_id.saturating_sub(horizon));
                 again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
                 continue;
             }
-            let candidate = (id, info.as_ref());
+            if node_id == self.own_node_id {
+                rival = rival.or_else(|| self.rival(id));
+                continue;
+            }
+            let candidate = (id, announced.as_ref());
             chosen
                 .entry(node_id)
                 .and_modify(|best| {
@@ -170,21 +197,51 @@ impl Directory {
                 })
                 .or_insert(candidate);
         }
-        let records = chosen.into_values().filter_map(|(_, info)| info.cloned());
+        let known = chosen
+            .into_iter()
+            .filter_map(|(node_id, (id, announced))| Some((node_id, id, announced?)));
+        let (leaving, staying): (Vec<_>, Vec<_>) =
+            known.partition(|(_, _, announced)| announced.leaving);
         View {
-            peers: Peers::from_ascending(records),
+            peers: Peers::from_ascending(staying.iter().map(|(_, _, a)| Arc::clone(&a.info))),
+            neighbours: staying
+                .iter()
+                .map(|(node_id, id, announced)| Neighbour {
+                    node_id: *node_id,
+                    address: id.gossip_advertise_addr,
+                    is_agent: announced.policy.is_some(),
+                })
+                .collect(),
+            leaving: leaving.iter().map(|(node_id, _, _)| *node_id).collect(),
+            rival,
             again_in,
         }
+    }
+
+    /// The address of a member with this node's id, if it was started later and elsewhere.
+    fn rival(&self, id: &ChitchatId) -> Option<SocketAddr> {
+        let own = self.own.as_ref()?;
+        let is_rival = id.generation_id > own.generation_id
+            && id.gossip_advertise_addr != own.gossip_advertise_addr;
+        is_rival.then_some(id.gossip_advertise_addr)
     }
 }
 
 /// The record in a value, if it says what its member may say.
-fn trusted(id: &ChitchatId, value: Result<&str, &InfoError>) -> Result<PeerInfo, BadRecord> {
-    let info = PeerInfo::decode(value.map_err(InfoError::clone)?)?;
+fn trusted(id: &ChitchatId, value: Result<&str, &InfoError>) -> Result<Announced, BadRecord> {
+    let Record {
+        info,
+        leaving,
+        policy,
+    } = Record::decode(value.map_err(InfoError::clone)?)?;
     if node_id_of(&id.node_id) != Some(info.node_id) {
         return Err(BadRecord::OtherNode {
             claimed: info.node_id,
         });
     }
-    Ok(info)
+    Ok(Announced {
+        info: Arc::new(info),
+        leaving,
+        policy: policy.map(Arc::from),
+    })
 }

@@ -46,6 +46,15 @@ pub enum GossipError {
         /// What the gossip library said.
         source: Source,
     },
+    /// No generation could be had that was never used. Nothing was started.
+    #[error("gossip cannot remember its next generation")]
+    Memory {
+        /// What the memory said.
+        source: Source,
+    },
+    /// Keys were given to a pool that was started without any. It gossips on in plain.
+    #[error("gossip is not sealed: a key file must be given at the start")]
+    NotSealed,
     /// Somebody asked this node to announce another one. What was announced before stands.
     #[error("node {own} cannot announce node {given}: a node speaks for itself alone")]
     OtherNode {
@@ -58,8 +67,7 @@ pub enum GossipError {
     /// announced before stands.
     #[error(transparent)]
     Info(#[from] InfoError),
-    /// The pool was shut down or its gossip task has died. What was announced last may still be
-    /// seen by peers until they notice.
+    /// The pool was shut down. What was announced last may still be seen by peers until they notice.
     #[error("gossip has stopped")]
     Stopped,
 }

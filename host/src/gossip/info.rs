@@ -1,7 +1,7 @@
 //! The record that a node announces about itself, in the wire format of ZLayer's overlay.
 //!
 //! A record is one key-value pair of its member: `worker:<node id>` and the base64url of a JSON
-//! object. Everything about a node is in this one value because readers then never see half of a
+//! object, which a ZLayer node reads as its own: it ignores the fields that only agents know. Everything about a node is in this one value because readers then never see half of a
 //! change. The size is limited on both sides: chitchat goes on without a word when a value is too
 //! large to travel, and so does everything that its node writes later.
 
@@ -38,6 +38,20 @@ pub struct PeerInfo {
     /// Free labels, among them those of the registry. May be absent on the wire.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+/// A node info as it travels: what ZLayer's nodes write, and what only agents say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    #[serde(flatten)]
+    pub(super) info: PeerInfo,
+    /// Whether the node is about to stop. It is no peer any more then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) leaving: bool,
+    /// What decides about labels on the node: a digest of the component and its settings. Only agents
+    /// have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) policy: Option<String>,
 }
 
 /// Why a record could not be written or read. Nothing was announced or taken over.
@@ -84,13 +98,25 @@ impl PeerInfo {
     pub fn key(node_id: u64) -> String {
         format!("{KEY_PREFIX}{node_id}")
     }
+}
 
+impl From<PeerInfo> for Record {
+    fn from(info: PeerInfo) -> Self {
+        Self {
+            info,
+            leaving: false,
+            policy: None,
+        }
+    }
+}
+
+impl Record {
     /// The record as it travels.
     ///
     /// # Errors
     ///
-    /// [`InfoError::TooLarge`] if it would be longer than [`Self::ENCODED_BYTES_MAX`].
-    pub fn encode(&self) -> Result<String, InfoError> {
+    /// [`InfoError::TooLarge`] if it would be longer than [`PeerInfo::ENCODED_BYTES_MAX`].
+    pub(super) fn encode(&self) -> Result<String, InfoError> {
         let json = serde_json::to_vec(self).map_err(|error| InfoError::json(&error))?;
         let encoded = URL_SAFE_NO_PAD.encode(json);
         check_size(encoded.len())?;
@@ -102,7 +128,7 @@ impl PeerInfo {
     /// # Errors
     ///
     /// Any [`InfoError`]; a record over the limit is not even looked at.
-    pub fn decode(encoded: &str) -> Result<Self, InfoError> {
+    pub(super) fn decode(encoded: &str) -> Result<Self, InfoError> {
         check_size(encoded.len())?;
         let json = URL_SAFE_NO_PAD
             .decode(encoded)

@@ -14,32 +14,52 @@
 //! - `info`: the record that a node announces and its wire format.
 //! - `config`, `error`: what a pool is started with and how it can fail.
 //! - `pool`: the handle that everybody else holds.
-//! - `member`: the task that owns the chitchat member, from its start to its end.
-//! - `transport`: the socket, bound before chitchat starts and counted.
+//! - `member`: the task that owns the chitchat member, and starts it again when it dies.
+//! - `push`: telling others of a change at once; `reconnect`: calling those that are missing.
+//! - `memory`: what must not be forgotten over a restart.
+//! - `transport`, `traffic`: the socket under chitchat, bound before it starts and counted.
+//! - `udp`: UDP, where every datagram is looked at; `plaintext`, `seal`, `keyring`: what is looked
+//!   at, and how datagrams are sealed. `simulated`: a network in memory instead.
 //! - `announce`: this node's own record, from the wish to the write.
+//! - `carried`, `inbox`: decisions about nodes, on their way out and in.
 //! - `topology`, `directory`, `bad_records`: from chitchat's state to the peers that count.
 //! - `peers`, `events`: the snapshot, and the changes between two of them.
 
 mod announce;
 mod bad_records;
+mod carried;
 mod config;
 mod directory;
 mod error;
 mod events;
+mod inbox;
 mod info;
+mod keyring;
 mod member;
+mod memory;
 mod peers;
+mod plaintext;
 mod pool;
+mod push;
+mod reconnect;
+mod seal;
+mod simulated;
 mod topology;
+mod traffic;
 mod transport;
+mod udp;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::GossipConfig;
+pub use config::{GossipConfig, Network, Protocol};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
 pub use info::{InfoError, PeerInfo};
+pub use keyring::{Keyring, KeyringError};
+pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use peers::Peers;
 pub use pool::GossipPool;
-pub use transport::Traffic;
+pub use push::PushBudget;
+pub use simulated::SimulatedNetwork;
+pub use traffic::Traffic;

@@ -49,6 +49,16 @@ impl Peers {
         }
     }
 
+    /// These records, and those of `others` about nodes that are neither here nor in `except`.
+    pub(super) fn with(&self, others: &Self, except: &[u64]) -> Self {
+        let missing = others
+            .iter()
+            .filter(|other| self.get(other.node_id).is_none() && !except.contains(&other.node_id));
+        let mut ascending: Vec<_> = self.iter().chain(missing).cloned().collect();
+        ascending.sort_by_key(|info| info.node_id);
+        Self { ascending }
+    }
+
     /// The events that lead from this snapshot to a newer one: first who left, then who joined or
     /// changed, in ascending order.
     pub(super) fn events_to(&self, newer: &Self) -> VecDeque<TopologyEvent> {

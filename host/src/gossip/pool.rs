@@ -8,22 +8,28 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use chitchat::ChitchatId;
-use chitchat::transport::Socket;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::announce::OwnRecord;
 use super::bad_records::BadRecords;
-use super::config::now_ns;
-use super::directory::{AHEAD_MAX, Directory};
-use super::member::{Member, Running, Signals};
-use super::topology::Topology;
-use super::transport::{self, OpenTransport, TrafficCounters};
-use super::{GossipConfig, GossipError, PeerInfo, Peers, TopologyEvents, Traffic};
+use super::carried::Carried;
+use super::directory::Directory;
+use super::inbox::Inbox;
+use super::member::{Condition, Member, Wish};
+use super::push::Pusher;
+use super::reconnect::Reconnect;
+use super::seal::SharedKeyring;
+use super::topology::{Shown, Topology};
+use super::traffic::TrafficCounters;
+use super::transport::Medium;
+use super::udp::Udp;
+use super::{
+    GossipConfig, GossipError, Keyring, Network, PeerInfo, Peers, TopologyEvents, Traffic,
+};
 
 /// This node's membership in a cluster. Clones share it; it ends with
 /// [`shutdown`](Self::shutdown) or with the last clone.
@@ -35,16 +41,18 @@ pub struct GossipPool {
 struct Shared {
     cluster_id: String,
     node_id: u64,
-    generation: u64,
     listen: SocketAddr,
     advertise: SocketAddr,
     own: OwnRecord,
-    peers: Arc<ArcSwap<Peers>>,
+    carried: Arc<Carried>,
+    inbox: Arc<Inbox>,
+    shown: Arc<Shown>,
     followed: watch::Receiver<Arc<Peers>>,
     traffic: Arc<TrafficCounters>,
     bad_records: Arc<AtomicU64>,
-    running: Arc<AtomicBool>,
-    stop: watch::Sender<()>,
+    keyring: Option<SharedKeyring>,
+    condition: Arc<Condition>,
+    wish: watch::Sender<Wish>,
     ended: watch::Receiver<()>,
 }
 
@@ -52,74 +60,117 @@ impl GossipPool {
     /// Binds the socket and joins the cluster. Does not wait for peers, but for the names among
     /// the seeds to be looked up once.
     ///
+    /// A gossip server that dies later is started again, with pauses from one second to one minute.
+    ///
     /// # Errors
     ///
     /// [`GossipError::Setting`], [`GossipError::Seed`], [`GossipError::NotAdvertisable`] and
     /// [`GossipError::Info`] for settings that cannot work, [`GossipError::Listen`] if the address
-    /// cannot be bound, [`GossipError::Start`] if chitchat refuses to start.
+    /// cannot be bound, [`GossipError::Memory`] if there is no new generation to be had,
+    /// [`GossipError::Start`] if chitchat refuses to start.
     pub async fn start(config: GossipConfig) -> Result<Self, GossipError> {
         config.validate()?;
-        let socket = transport::listen(config.listen).await?;
-        Self::start_on(config, socket).await
+        let keyring = config
+            .keyring
+            .clone()
+            .map(|keyring| Arc::new(ArcSwap::from_pointee(keyring)));
+        let medium: Box<dyn Medium> = match &config.network {
+            Network::Udp => Box::new(Udp::new(
+                config.cluster_id.clone(),
+                config.protocol.into(),
+                keyring.clone(),
+            )),
+            Network::Simulated(network) => Box::new(network.clone()),
+        };
+        Self::start_on(config, medium, keyring).await
     }
 
-    /// Joins the cluster through a socket that is already open.
+    /// Joins the cluster over a medium.
     pub(super) async fn start_on(
         config: GossipConfig,
-        socket: Box<dyn Socket>,
+        medium: Box<dyn Medium>,
+        keyring: Option<SharedKeyring>,
     ) -> Result<Self, GossipError> {
-        let listen = socket.local_addr().map_err(|error| GossipError::Start {
-            source: error.into(),
-        })?;
-        let node_id = config.self_info.node_id;
+        let bound = medium
+            .bind(config.listen)
+            .await
+            .map_err(|error| GossipError::Listen {
+                listen: config.listen,
+                source: error.into(),
+            })?;
+        let listen = bound.local_addr();
         let advertise = config.advertised(listen);
-        let generation = choose_generation(&config);
-        let (own, announcer) = OwnRecord::new(config.self_info.clone(), config.labels.clone())?;
+        let node_id = config.self_info.node_id;
+        let cluster_id = config.cluster_id.clone();
+        let (own, announcer) = OwnRecord::new(
+            config.self_info.clone(),
+            config.labels.clone(),
+            config.policy.clone(),
+        )?;
 
         let bad_records = Arc::new(AtomicU64::new(0));
         let directory = Directory::new(node_id, BadRecords::new(Arc::clone(&bad_records)));
-        let peers = Arc::new(ArcSwap::default());
-        let (followed_sender, followed) = watch::channel(peers.load_full());
-        let topology = Topology::new(directory, Arc::clone(&peers), followed_sender);
-
+        let shown = Arc::new(Shown::default());
+        let (followed_sender, followed) = watch::channel(shown.peers.load_full());
         let traffic = Arc::new(TrafficCounters::default());
-        let transport = OpenTransport::new(socket, Arc::clone(&traffic));
-        let running = Arc::new(AtomicBool::new(true));
-        let (stop, stop_receiver) = watch::channel(());
-        let (ended_sender, ended) = watch::channel(());
-        let signals = Signals {
-            stop: stop_receiver,
-            running: Running(Arc::clone(&running)),
-            ended: ended_sender,
+        let neighbours = Arc::clone(&shown.neighbours);
+        let condition = Arc::new(Condition::default());
+        let (carried, inbox) = (Arc::<Carried>::default(), Arc::<Inbox>::default());
+        let member = Member {
+            carried: Arc::clone(&carried),
+            inbox: Arc::clone(&inbox),
+            medium,
+            listen,
+            advertise,
+            condition: Arc::clone(&condition),
+            traffic: Arc::clone(&traffic),
+            announcer,
+            topology: Topology::new(
+                directory,
+                config.interval,
+                Arc::clone(&shown),
+                followed_sender,
+            ),
+            pusher: Pusher::new(
+                node_id,
+                config.push,
+                Arc::clone(&neighbours),
+                Arc::clone(&traffic),
+            ),
+            reconnect: Reconnect::new(Arc::clone(&config.memory), neighbours),
+            shown: Arc::clone(&shown),
+            config,
         };
-
-        let id = ChitchatId::new(PeerInfo::key(node_id), generation, advertise);
-        let chitchat = config.chitchat(id);
-        let member = Member::start(chitchat, transport, announcer, topology, signals).await?;
-        tokio::spawn(member.run());
+        let server = member.begin(bound).await?;
         info!(
-            cluster_id = config.cluster_id,
+            cluster_id,
             node_id,
-            generation,
+            generation = condition.generation.load(Ordering::Acquire),
             %listen,
             %advertise,
-            seeds = ?config.seeds,
+            seeds = ?member.config.seeds,
+            sealed = keyring.is_some(),
             "gossip started"
         );
+        let (wish, wish_receiver) = watch::channel(Wish::Run);
+        let (ended_sender, ended) = watch::channel(());
+        tokio::spawn(member.run(server, wish_receiver, ended_sender));
         Ok(Self {
             shared: Arc::new(Shared {
-                cluster_id: config.cluster_id,
+                cluster_id,
                 node_id,
-                generation,
                 listen,
                 advertise,
                 own,
-                peers,
+                carried,
+                inbox,
+                shown,
                 followed,
                 traffic,
                 bad_records,
-                running,
-                stop,
+                keyring,
+                condition,
+                wish,
                 ended,
             }),
         })
@@ -136,7 +187,7 @@ impl GossipPool {
     /// The same as [`peers`](Self::peers), without copies.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Peers> {
-        self.shared.peers.load_full()
+        self.shared.shown.peers.load_full()
     }
 
     /// The changes from now on, with the snapshot that they begin at: nothing is lost between the
@@ -174,7 +225,8 @@ impl GossipPool {
     /// # Errors
     ///
     /// [`GossipError::Info`] if the record would be too large, [`GossipError::Stopped`] if the pool
-    /// has stopped. Nothing changed then.
+    /// was shut down. Nothing changed then. While gossip is being started again, labels are
+    /// accepted, and announced once it runs.
     pub fn publish_labels(&self, labels: BTreeMap<String, String>) -> Result<(), GossipError> {
         self.shared.own.set_labels(labels).map(|_| ())
     }
@@ -201,17 +253,87 @@ impl GossipPool {
         self.shared.own.announced()
     }
 
-    /// Whether this node takes part in gossip. False after a shutdown, and when the gossip server
-    /// has died: what the pool shows then is old.
+    /// Whether this node takes part in gossip. False after a shutdown, and from the death of the
+    /// gossip server until it has been started again: what the pool shows then is old.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.shared.running.load(Ordering::Acquire)
+        self.shared.condition.running.load(Ordering::Acquire)
+    }
+
+    /// The address of another agent that has this node's id and was started later. Peers listen to
+    /// that one: this node is not seen as long as there is one.
+    #[must_use]
+    pub fn rival(&self) -> Option<SocketAddr> {
+        **self.shared.shown.rival.load()
+    }
+
+    /// Nodes that have said that they are about to stop and are not gone yet, ascending. They are
+    /// no peers.
+    #[must_use]
+    pub fn leaving(&self) -> Arc<Vec<u64>> {
+        self.shared.shown.leaving.load_full()
+    }
+
+    /// Replaces the keys, for datagrams sent and received from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`GossipError::NotSealed`] if the pool was started without keys: it stays as it is.
+    pub fn rotate(&self, keyring: Keyring) -> Result<(), GossipError> {
+        let slot = self.shared.keyring.as_ref().ok_or(GossipError::NotSealed)?;
+        info!(keys = ?keyring, "gossip keys replaced");
+        slot.store(Arc::new(keyring));
+        Ok(())
+    }
+
+    /// Tells peers that this node is about to stop, which takes less than half a second, and stops.
+    /// They drop it at once instead of finding out after many intervals.
+    pub async fn leave(&self) {
+        // Refused by a pool that has stopped: peers have been told, or never will be.
+        let _ = self.shared.own.set_leaving();
+        self.end(Wish::Leave).await;
+    }
+
+    /// Carries these decisions from now on, by the node that they are about, and no longer those that
+    /// are `None`.
+    pub(crate) fn carry(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
+        self.shared.carried.change(changes);
+    }
+
+    /// Waits for decisions of others: the node that each is about, and its value as it came.
+    pub(crate) async fn decisions(&self) -> Vec<(u64, String)> {
+        self.shared.inbox.take().await
+    }
+
+    /// Has all decisions that members carry come again.
+    pub(crate) fn reread_decisions(&self) {
+        self.shared.inbox.reread.notify_one();
+    }
+
+    /// Counts a decision that cannot be taken.
+    pub(crate) fn bad_decision(&self) {
+        self.shared.bad_records.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The live peers that carry decisions, in ascending order: agents, not ZLayer's nodes.
+    pub(crate) fn agents(&self) -> Vec<u64> {
+        let neighbours = self.shared.shown.neighbours.load();
+        let agents = neighbours.iter().filter(|neighbour| neighbour.is_agent);
+        agents.map(|neighbour| neighbour.node_id).collect()
     }
 
     /// Stops the member and returns when its port is free. Peers notice by themselves. Does not
     /// wait for labels: [`published`](Self::published) does. May be called again.
     pub async fn shutdown(&self) {
-        self.shared.stop.send_replace(());
+        self.end(Wish::Stop).await;
+    }
+
+    async fn end(&self, wish: Wish) {
+        self.shared.wish.send_if_modified(|current| {
+            let further = wish > *current;
+            *current = (*current).max(wish);
+            further
+        });
         let mut ended = self.shared.ended.clone();
         // No value is ever sent: the wait is over when the task has dropped its side.
         while ended.changed().await.is_ok() {}
@@ -241,10 +363,22 @@ impl GossipPool {
         self.shared.node_id
     }
 
-    /// The generation of this membership, to be remembered as the last one used.
+    /// The generation of the present membership.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.shared.generation
+        self.shared.condition.generation.load(Ordering::Acquire)
+    }
+
+    /// How often gossip was started again since the pool was started.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.shared.condition.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Whether datagrams are sealed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.shared.keyring.is_some()
     }
 
     /// What was sent and received so far.
@@ -265,23 +399,10 @@ impl fmt::Debug for GossipPool {
         f.debug_struct("GossipPool")
             .field("cluster_id", &self.shared.cluster_id)
             .field("node_id", &self.shared.node_id)
-            .field("generation", &self.shared.generation)
+            .field("generation", &self.generation())
             .field("advertise", &self.shared.advertise)
             .field("running", &self.is_running())
             .field("peers", &self.snapshot().len())
             .finish_non_exhaustive()
     }
-}
-
-fn choose_generation(config: &GossipConfig) -> u64 {
-    let now = now_ns();
-    let generation = config.generation.unwrap_or(now);
-    let ahead = u128::from(generation.saturating_sub(now));
-    if ahead > AHEAD_MAX.as_nanos() {
-        warn!(
-            generation,
-            now, "the clock went back: peers ignore this node until it has caught up"
-        );
-    }
-    generation
 }

@@ -1,71 +1,103 @@
-//! The task that keeps the snapshot of peers true.
+//! Keeps the snapshot of peers true.
 //!
 //! It sleeps until chitchat says that something changed: a key event, as soon as a value arrives,
 //! or the set of live members, at the end of a round. Then it reads the whole state anew, because
 //! neither signal carries enough: key events tell nothing of deaths, and the live set is told late.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chitchat::Chitchat;
 use tokio::sync::{Mutex, Notify, watch};
-use tokio::time;
-use tracing::debug;
+use tokio::time::{self, Instant};
+use tracing::{debug, error, info};
 
 use super::Peers;
 use super::config::now_ns;
-use super::directory::{Directory, Reading};
-use super::info::KEY_PREFIX;
+use super::directory::{Directory, Reading, View};
 
 /// The longest sleep before another look at a generation that is too far ahead: such a generation
 /// may be centuries ahead, and timers do not reach that far.
 const AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
+/// How many intervals the peers of before a restart of gossip stay listed. A member is live to
+/// another after three heartbeats, which takes about five.
+const HELD_INTERVALS: u32 = 10;
 
-/// Keeps the snapshot of peers.
+/// A live peer and where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Neighbour {
+    pub(super) node_id: u64,
+    pub(super) address: SocketAddr,
+    /// Whether it is an agent, and not another kind of member.
+    pub(super) is_agent: bool,
+}
+
+/// What is known of the other members, for those who read.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) peers: ArcSwap<Peers>,
+    /// Ascending by node id.
+    pub(super) neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
+    pub(super) leaving: ArcSwap<Vec<u64>>,
+    pub(super) rival: ArcSwap<Option<SocketAddr>>,
+}
+
+/// Keeps what is shown.
 #[derive(Debug)]
 pub(super) struct Topology {
     directory: Directory,
-    newest: Arc<ArcSwap<Peers>>,
+    shown: Arc<Shown>,
     followed: watch::Sender<Arc<Peers>>,
+    hold_for: Duration,
+    held: Option<Held>,
+}
+
+/// The peers of before a restart of gossip, which are all still there as far as anybody knows.
+#[derive(Debug)]
+struct Held {
+    peers: Arc<Peers>,
+    until: Instant,
 }
 
 impl Topology {
-    /// Publishes to `newest` for those who read, then to `followed` for those who wait: whoever got
+    /// Publishes to `shown` for those who read, then to `followed` for those who wait: whoever got
     /// an event finds its state in the snapshot.
     pub(super) fn new(
         directory: Directory,
-        newest: Arc<ArcSwap<Peers>>,
+        interval: Duration,
+        shown: Arc<Shown>,
         followed: watch::Sender<Arc<Peers>>,
     ) -> Self {
         Self {
             directory,
-            newest,
+            shown,
             followed,
+            hold_for: interval.saturating_mul(HELD_INTERVALS),
+            held: None,
         }
     }
 
-    /// Follows chitchat until it is gone.
-    pub(super) async fn run(&mut self, chitchat: &Mutex<Chitchat>) {
-        let wake = Arc::new(Notify::new());
+    /// Follows chitchat until it is gone. `changed` is notified of every key event.
+    pub(super) async fn run(&mut self, chitchat: &Mutex<Chitchat>, changed: &Notify) {
         let mut live = {
             let chitchat = chitchat.lock().await;
-            let notify = Arc::clone(&wake);
-            // Runs under chitchat's lock, in its task, which a panic would end: it only notifies.
-            // It owns nothing of chitchat's, so it may live as long as chitchat does.
-            chitchat
-                .subscribe_event(KEY_PREFIX, move |_| notify.notify_one())
-                .forever();
+            self.directory.begin(chitchat.self_chitchat_id().clone());
             chitchat.live_nodes_watcher()
         };
+        self.hold();
         loop {
             let readings = self.read(&*chitchat.lock().await);
-            let view = self.directory.update(readings, now_ns());
-            self.publish(view.peers);
+            let mut view = self.directory.update(readings, now_ns());
+            let release = self.keep_held(&mut view);
+            let again_in = view.again_in;
+            self.publish(view);
             tokio::select! {
-                () = wake.notified() => {}
+                () = changed.notified() => {}
                 changed = live.changed() => if changed.is_err() { return },
-                () = after(view.again_in) => {}
+                () = after(again_in) => {}
+                () = until(release) => self.held = None,
             }
         }
     }
@@ -80,21 +112,71 @@ impl Topology {
             .collect()
     }
 
-    fn publish(&self, peers: Peers) {
-        if **self.newest.load() == peers {
-            return;
-        }
-        debug!(peers = peers.len(), "gossip topology changed");
-        let peers = Arc::new(peers);
-        self.newest.store(Arc::clone(&peers));
-        self.followed.send_replace(peers);
+    /// Keeps the peers that were known before: a member that has just started again knows nobody,
+    /// and its labels would otherwise route nowhere until it has met all of them.
+    fn hold(&mut self) {
+        let peers = self.shown.peers.load_full();
+        let until = Instant::now().checked_add(self.hold_for);
+        self.held = until
+            .filter(|_| !peers.is_empty())
+            .map(|until| Held { peers, until });
     }
+
+    /// Adds the peers that are held and have not been met yet. Answers when they are let go.
+    fn keep_held(&self, view: &mut View) -> Option<Instant> {
+        let held = self.held.as_ref()?;
+        view.peers = view.peers.with(&held.peers, &view.leaving);
+        Some(held.until)
+    }
+
+    fn publish(&self, view: View) {
+        let View {
+            peers,
+            neighbours,
+            leaving,
+            rival,
+            ..
+        } = view;
+        store_if_new(&self.shown.neighbours, neighbours);
+        store_if_new(&self.shown.leaving, leaving);
+        if store_if_new(&self.shown.rival, rival) {
+            match rival {
+                Some(address) => error!(
+                    %address,
+                    "another agent has this node's id and was started later: one of them must go"
+                ),
+                None => info!("no other agent has this node's id any more"),
+            }
+        }
+        let peers = Arc::new(peers);
+        if **self.shown.peers.load() != *peers {
+            debug!(peers = peers.len(), "gossip topology changed");
+            self.shown.peers.store(Arc::clone(&peers));
+            self.followed.send_replace(peers);
+        }
+    }
+}
+
+fn store_if_new<T: PartialEq>(slot: &ArcSwap<T>, value: T) -> bool {
+    let is_new = **slot.load() != value;
+    if is_new {
+        slot.store(Arc::new(value));
+    }
+    is_new
 }
 
 /// Ends after a time, or never.
 async fn after(duration: Option<Duration>) {
     match duration {
         Some(duration) => time::sleep(duration.min(AGAIN_MAX)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends at a time, or never.
+pub(super) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => time::sleep_until(time).await,
         None => std::future::pending().await,
     }
 }

@@ -1,40 +1,41 @@
 //! The socket under chitchat: bound before chitchat starts, and counted.
 //!
 //! chitchat wants to know the address to advertise before it opens its socket. Binding first turns
-//! the order around, so a free port can be chosen by the system and still be advertised. Everything
-//! that chitchat sends and receives passes here; nothing is changed or held back.
+//! the order around, so a free port can be chosen by the system and still be advertised.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use chitchat::ChitchatEnvelope;
-use chitchat::transport::{RecvOutcome, SendOutcome, Socket, Transport, UdpSocket};
+use chitchat::transport::{RecvOutcome, SendOutcome, Socket, Transport};
+use chitchat::{ChitchatEnvelope, ChitchatId};
+use tokio::sync::Notify;
 
-use super::GossipError;
+use super::traffic::TrafficCounters;
 
-/// What a pool has sent and received since it started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Datagrams that were given to the system.
-    pub datagrams_sent: u64,
-    /// Bytes in them, without headers of UDP and below.
-    pub bytes_sent: u64,
-    /// Datagrams that arrived and could be read as gossip.
-    pub datagrams_received: u64,
-    /// Bytes in them, without headers of UDP and below.
-    pub bytes_received: u64,
+/// Something that members can gossip over.
+#[async_trait]
+pub(super) trait Medium: Send + Sync {
+    /// Binds an address. A port 0 is replaced by a free one.
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>>;
 }
 
-/// The counters behind [`Traffic`]. Each counts on its own: a reader may see a datagram before its
-/// bytes.
-#[derive(Debug, Default)]
-pub(super) struct TrafficCounters {
-    datagrams_sent: AtomicU64,
-    bytes_sent: AtomicU64,
-    datagrams_received: AtomicU64,
-    bytes_received: AtomicU64,
+/// A place in a medium that no member uses yet.
+pub(super) trait Bound: Send {
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Gives the place to a member.
+    fn into_socket(self: Box<Self>, member: MemberSide) -> Box<dyn Socket>;
+}
+
+/// What a socket knows of the member that it serves, and tells it.
+#[derive(Debug, Clone)]
+pub(super) struct MemberSide {
+    pub(super) id: ChitchatId,
+    pub(super) traffic: Arc<TrafficCounters>,
+    /// Notified when somebody claims to know this member better than it knows itself. From then on
+    /// that claim is in the state of the peers, and only a new generation gets rid of it.
+    pub(super) impersonated: Arc<Notify>,
 }
 
 /// Hands a socket that is already open to chitchat, once.
@@ -44,35 +45,14 @@ pub(super) struct OpenTransport {
 
 struct CountedSocket {
     inner: Box<dyn Socket>,
-    counters: Arc<TrafficCounters>,
-}
-
-/// Binds the UDP socket. The system chooses the port if it is 0.
-pub(super) async fn listen(listen: SocketAddr) -> Result<Box<dyn Socket>, GossipError> {
-    match UdpSocket::open(listen).await {
-        Ok(socket) => Ok(Box::new(socket)),
-        Err(error) => Err(GossipError::Listen {
-            listen,
-            source: error.into(),
-        }),
-    }
-}
-
-impl TrafficCounters {
-    pub(super) fn read(&self) -> Traffic {
-        Traffic {
-            datagrams_sent: self.datagrams_sent.load(Ordering::Relaxed),
-            bytes_sent: self.bytes_sent.load(Ordering::Relaxed),
-            datagrams_received: self.datagrams_received.load(Ordering::Relaxed),
-            bytes_received: self.bytes_received.load(Ordering::Relaxed),
-        }
-    }
+    traffic: Arc<TrafficCounters>,
 }
 
 impl OpenTransport {
-    pub(super) fn new(inner: Box<dyn Socket>, counters: Arc<TrafficCounters>) -> Self {
+    pub(super) fn new(inner: Box<dyn Socket>, traffic: Arc<TrafficCounters>) -> Self {
+        let socket = CountedSocket { inner, traffic };
         Self {
-            socket: Mutex::new(Some(CountedSocket { inner, counters })),
+            socket: Mutex::new(Some(socket)),
         }
     }
 }
@@ -104,9 +84,7 @@ impl Socket for CountedSocket {
         envelope: ChitchatEnvelope,
     ) -> anyhow::Result<SendOutcome> {
         let outcome = self.inner.send(to, envelope).await?;
-        let counters = &self.counters;
-        counters.datagrams_sent.fetch_add(1, Ordering::Relaxed);
-        add(&counters.bytes_sent, outcome.num_bytes_sent);
+        self.traffic.sent(outcome.num_bytes_sent);
         Ok(outcome)
     }
 
@@ -114,13 +92,7 @@ impl Socket for CountedSocket {
     // the inner socket's answer and ours there is no await.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         let outcome = self.inner.recv().await?;
-        let counters = &self.counters;
-        counters.datagrams_received.fetch_add(1, Ordering::Relaxed);
-        add(&counters.bytes_received, outcome.num_bytes_received);
+        self.traffic.received(outcome.num_bytes_received);
         Ok(outcome)
     }
-}
-
-fn add(counter: &AtomicU64, bytes: usize) {
-    counter.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
 }

@@ -17,16 +17,18 @@ use serde::de::DeserializeOwned;
 
 use super::directory::io_error;
 use super::error::StoreError;
-use super::format::{self, FORMAT, Meta};
+use super::format::{self, FORMAT, Meta, StoredPeer};
 use super::{Changes, Identity, Remembered};
 use crate::text;
-use crate::types::Entry;
+use crate::types::NodeId;
 
 /// Node id to entry.
 const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
+/// Node id to the decision that stands.
+const RECORDS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
 /// `own` to the labels last wanted for the own node.
 const LABELS: Named = TableDefinition::new("labels");
-/// `file` to [`Meta`], `generation` to the generation last used.
+/// `file` to [`Meta`], `generation` to the generation last used, `peers` to their last addresses.
 const META: Named = TableDefinition::new("meta");
 
 /// The name of a file of compiled code to its digest.
@@ -35,6 +37,7 @@ const CODE: Named = TableDefinition::new("code");
 const OWN: &str = "own";
 const FILE: &str = "file";
 const GENERATION: &str = "generation";
+const PEERS: &str = "peers";
 
 /// Pages that redb keeps in memory. The registry is read once, at the start.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -52,6 +55,7 @@ pub(super) enum Write<'a> {
     Meta(&'a Meta),
     Changes(&'a Changes),
     Generation(u64),
+    Peers(&'a [StoredPeer]),
     CodeDigest(&'a str, [u8; 32]),
 }
 
@@ -89,6 +93,12 @@ impl Database {
         })
     }
 
+    pub(super) fn peers(&self) -> Result<Vec<StoredPeer>, StoreError> {
+        guarded(&self.path, || {
+            read(&self.path, &self.inner, META, PEERS).map(Option::unwrap_or_default)
+        })
+    }
+
     pub(super) fn write(&self, write: &Write<'_>) -> Result<(), StoreError> {
         guarded(&self.path, || {
             self.transact(write)
@@ -106,6 +116,7 @@ impl Database {
         match write {
             Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
             Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
+            Write::Peers(peers) => put(&transaction, META, PEERS, peers)?,
             Write::CodeDigest(name, digest) => put(&transaction, CODE, name, digest)?,
             Write::Changes(changes) => {
                 let mut table = transaction.open_table(ENTRIES).map_err(|e| e.to_string())?;
@@ -119,6 +130,15 @@ impl Database {
                     table.remove(node_id).map_err(|e| e.to_string())?;
                 }
                 drop(table);
+                if !changes.standings.is_empty() {
+                    let mut table = transaction.open_table(RECORDS).map_err(|e| e.to_string())?;
+                    for standing in &changes.standings {
+                        let value = format::seal_standing(RECORDS.name(), standing)?;
+                        table
+                            .insert(standing.decision.node_id, value.as_slice())
+                            .map_err(|e| e.to_string())?;
+                    }
+                }
                 if let Some(labels) = &changes.own_labels {
                     put(&transaction, LABELS, OWN, labels)?;
                 }
@@ -179,15 +199,25 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
         });
     }
     read::<u64>(path, &database, META, GENERATION)?;
+    read::<Vec<StoredPeer>>(path, &database, META, PEERS)?;
     Ok(Remembered {
-        entries: entries(&database).map_err(|reason| damaged(path, &reason))?,
+        entries: by_node(&database, ENTRIES, format::open_entry)
+            .map_err(|reason| damaged(path, &reason))?,
+        standings: by_node(&database, RECORDS, format::open_standing)
+            .map_err(|reason| damaged(path, &reason))?,
         own_labels: read(path, &database, LABELS, OWN)?.unwrap_or_default(),
     })
 }
 
-fn entries(database: &redb::Database) -> Result<Vec<Entry>, String> {
+/// All values of a table, each read by `open`.
+fn by_node<T>(
+    database: &redb::Database,
+    table: TableDefinition<'static, u64, &[u8]>,
+    open: fn(&str, NodeId, &[u8]) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let name = table.name();
     let transaction = database.begin_read().map_err(|e| e.to_string())?;
-    let table = match transaction.open_table(ENTRIES) {
+    let table = match transaction.open_table(table) {
         Ok(table) => table,
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         Err(error) => return Err(error.to_string()),
@@ -197,8 +227,8 @@ fn entries(database: &redb::Database) -> Result<Vec<Entry>, String> {
         .map_err(|e| e.to_string())?
         .map(|item| {
             let (key, value) = item.map_err(|e| e.to_string())?;
-            format::open_entry(ENTRIES.name(), key.value(), value.value())
-                .map_err(|reason| format!("node {} has {reason}", key.value()))
+            open(name, key.value(), value.value())
+                .map_err(|reason| format!("node {} of `{name}` has {reason}", key.value()))
         })
         .collect()
 }

@@ -4,11 +4,15 @@
 //! JSON payload. Redb checks the pages that it reads against nothing, so a bit that flips on the disk shows
 //! here.
 
+use std::net::SocketAddr;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Identity;
+use crate::decision::Decision;
+use crate::registry::Standing;
 use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 /// The format of the whole file. It is raised when an older version could not read the file rightly.
@@ -48,6 +52,39 @@ struct StoredEntry {
     capacity: NodeCapacity,
     enabled_at_ms: u64,
     stats: EdgeCacheStats,
+}
+
+/// A decision that stands, as it travels; its node id is the key.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredStanding {
+    decision: String,
+    refused: Option<String>,
+}
+
+pub(super) fn seal_standing(table: &str, standing: &Standing) -> Result<Vec<u8>, String> {
+    let stored = StoredStanding {
+        decision: standing.decision.encode(),
+        refused: standing.refused.clone(),
+    };
+    seal(table, &standing.decision.node_id.to_le_bytes(), &stored)
+}
+
+pub(super) fn open_standing(
+    table: &str,
+    node_id: NodeId,
+    value: &[u8],
+) -> Result<Standing, String> {
+    let StoredStanding { decision, refused } = open(table, &node_id.to_le_bytes(), value)?;
+    let decision = Decision::decode(node_id, &decision).map_err(|error| error.to_string())?;
+    Ok(Standing { decision, refused })
+}
+
+/// Where a peer was seen last.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredPeer {
+    pub(super) node_id: NodeId,
+    pub(super) address: SocketAddr,
+    pub(super) seen_ms: u64,
 }
 
 pub(super) fn seal_entry(table: &str, entry: &Entry) -> Result<Vec<u8>, String> {

@@ -13,6 +13,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor}
 use super::body;
 use super::problem::{Problem, quoted};
 use super::wording::wrong_body;
+use crate::text;
 use crate::types::NodeId;
 
 #[cfg(test)]
@@ -46,6 +47,28 @@ fn wrong_id(reason: &str) -> Problem {
         "The node id is invalid",
         format!("a node id is a number from 0 to {}; {reason}", NodeId::MAX),
     )
+}
+
+/// The query of the URL.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|error| {
+                let error = text::error_chain(&error);
+                Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "/problems/invalid-query",
+                    "The query is invalid",
+                    text::clean(&error, text::ERROR_BYTES_MAX),
+                )
+            })
+    }
 }
 
 /// A JSON object as the body.

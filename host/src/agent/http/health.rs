@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::AppState;
 use crate::PluginState;
+use crate::gossip::GossipPool;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Health {
@@ -19,7 +20,8 @@ pub(super) struct Health {
 
 type Answer = (StatusCode, Json<Health>);
 
-/// 503 where only a restart of the process would help.
+/// 503 where the agent is cut off from others: while gossip is being started again, and after a failure that
+/// only a restart of the process mends.
 pub(super) async fn livez(State(state): State<AppState>) -> Answer {
     answer(dead(&state))
 }
@@ -27,6 +29,11 @@ pub(super) async fn livez(State(state): State<AppState>) -> Answer {
 /// 503 where changes are not taken now.
 pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
     let mut reasons = dead(&state);
+    if let Some(address) = state.gossip.as_ref().and_then(GossipPool::rival) {
+        reasons.push(format!(
+            "the agent at {address} has this node's id and was started later: one of them must go"
+        ));
+    }
     let status = state.registry.status();
     if status.state != PluginState::Running {
         let failure = status
@@ -48,7 +55,7 @@ fn dead(state: &AppState) -> Vec<String> {
         .gossip
         .as_ref()
         .is_some_and(|pool| !pool.is_running())
-        .then(|| "gossip has ended".to_string());
+        .then(|| "gossip has ended and is being started again".to_string());
     let writer =
         (!state.registry.is_running()).then(|| "the registry's writer has ended".to_string());
     gossip.into_iter().chain(writer).collect()

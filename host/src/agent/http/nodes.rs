@@ -1,15 +1,24 @@
 //! The registry: one node, its counters, and all nodes.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tokio::time;
 
 use super::AppState;
-use super::extract::{Json, Node, object};
-use super::problem::Problem;
+use super::extract::{Json, Node, Query, object};
+use super::problem::{Problem, quoted};
+use crate::agent::cli;
 use crate::types::NodeId;
 use crate::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, NodeCapacity};
+
+/// The longest wait for labels that a client may ask for.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often a wait looks for the labels.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The body of a registration, as ZLayer's.
 #[derive(Debug, Deserialize)]
@@ -33,6 +42,42 @@ struct EntryView {
     #[serde(flatten)]
     node: NodeView,
     stats: EdgeCacheStats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionView>,
+}
+
+/// What all agents go by; where the component refused it, the entry is still the one of before.
+#[derive(Debug, Serialize)]
+struct DecisionView {
+    op: String,
+    /// RFC 3339, UTC, milliseconds.
+    at: String,
+    /// The node whose agent decided.
+    by: NodeId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<NodeCapacity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+/// What has become of a change whose labels were waited for in vain.
+#[derive(Debug, Serialize)]
+struct PendingView {
+    node_id: NodeId,
+    /// Whether the node is registered now.
+    registered: bool,
+    /// Whether it is seen to advertise what follows from its entry.
+    advertised: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionView>,
+}
+
+/// The query of a change.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Waiting {
+    /// How long to wait for the labels to follow, for instance `5s`.
+    wait: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,21 +88,75 @@ struct ListView {
 pub(super) async fn enable(
     State(state): State<AppState>,
     Node(node_id): Node,
+    Query(waiting): Query<Waiting>,
     Json(registration): Json<Registration>,
-) -> Result<StatusCode, Problem> {
-    state
-        .registry
-        .enable(node_id, registration.capacity)
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let wait = waiting.time()?;
+    let registry = &state.registry;
+    registry.enable(node_id, registration.capacity).await?;
+    Ok(followed(&state, node_id, wait, || registry.is_advertised(node_id)).await)
 }
 
 pub(super) async fn disable(
     State(state): State<AppState>,
     Node(node_id): Node,
-) -> Result<StatusCode, Problem> {
-    state.registry.disable(node_id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Query(waiting): Query<Waiting>,
+) -> Result<Response, Problem> {
+    let wait = waiting.time()?;
+    let registry = &state.registry;
+    registry.disable(node_id).await?;
+    Ok(followed(&state, node_id, wait, || !registry.shows_labels(node_id)).await)
+}
+
+impl Waiting {
+    fn time(&self) -> Result<Duration, Problem> {
+        let Some(text) = &self.wait else {
+            return Ok(Duration::ZERO);
+        };
+        let time = cli::parse_time(text).ok().filter(|time| *time <= WAIT_MAX);
+        time.ok_or_else(|| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "/problems/invalid-query",
+                "The query is invalid",
+                format!(
+                    "`wait` is a time of at most {} s with a unit, such as 200ms or 5s; {} is not",
+                    WAIT_MAX.as_secs(),
+                    quoted(text)
+                ),
+            )
+        })
+    }
+}
+
+/// The answer to a change that was made: 204, or 202 with the state where the labels were to be waited for
+/// and did not follow in time.
+async fn followed(
+    state: &AppState,
+    node_id: NodeId,
+    wait: Duration,
+    is_shown: impl Fn() -> bool,
+) -> Response {
+    if wait.is_zero() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    // The labels of a node come from several places: it is cheaper to look than to follow all of them.
+    let mut looks = time::interval(LOOK_PAUSE);
+    let shown = time::timeout(wait, async {
+        while !is_shown() {
+            looks.tick().await;
+        }
+    });
+    if shown.await.is_ok() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let pending = PendingView {
+        node_id,
+        registered: state.registry.is_enabled(node_id),
+        advertised: state.registry.is_advertised(node_id),
+        decision: decision(state, node_id),
+    };
+    (StatusCode::ACCEPTED, axum::Json(pending)).into_response()
 }
 
 pub(super) async fn entry(
@@ -71,6 +170,7 @@ pub(super) async fn entry(
     let view = EntryView {
         node: view(&state, &entry.node),
         stats: entry.stats,
+        decision: decision(&state, node_id),
     };
     Ok(axum::Json(view).into_response())
 }
@@ -107,6 +207,18 @@ fn view(state: &AppState, node: &EdgeCacheNode) -> NodeView {
         enabled_at: rfc3339(node.enabled_at),
         advertised: state.registry.is_advertised(node.node_id),
     }
+}
+
+fn decision(state: &AppState, node_id: NodeId) -> Option<DecisionView> {
+    let standing = state.registry.standing(node_id)?;
+    let decision = &standing.decision;
+    Some(DecisionView {
+        op: decision.op.to_string(),
+        at: rfc3339(decision.at.time()),
+        by: decision.by,
+        capacity: decision.enabled().map(|node| node.capacity),
+        refused: standing.refused.clone(),
+    })
 }
 
 fn rfc3339(time: std::time::SystemTime) -> String {

@@ -6,7 +6,7 @@ fn args(line: &str) -> RunArgs {
     match cli::parse(words.map(Into::into)) {
         Parsed::Cli(cli) => match cli.command {
             Command::Run(args) => *args,
-            Command::Demo => panic!("{line} is the demo"),
+            Command::Demo | Command::Gossip(_) => panic!("{line} is the demo"),
         },
         other => panic!("{line}: {other:?}"),
     }
@@ -42,9 +42,14 @@ async fn settings_that_gossip_refuses_are_a_wrong_usage() {
         "--gossip-listen 0.0.0.0:0 --insecure-gossip",
         &format!("--gossip-listen 127.0.0.1:0 --wg-pubkey {long}"),
     ] {
-        let error = join(&args(&format!("--node-id 1 {line}")), None)
-            .await
-            .unwrap_err();
+        let error = join(
+            &args(&format!("--node-id 1 {line}")),
+            String::new(),
+            None,
+            None,
+        )
+        .await
+        .unwrap_err();
         assert!(error.is_usage(), "{error:?}");
     }
 }
@@ -55,6 +60,8 @@ async fn a_port_that_is_taken_is_no_wrong_usage() {
     let listen = taken.local_addr().unwrap();
     let error = join(
         &args(&format!("--node-id 1 --gossip-listen {listen}")),
+        String::new(),
+        None,
         None,
     )
     .await

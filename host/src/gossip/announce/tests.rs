@@ -38,12 +38,13 @@ fn chitchat(first: (String, String)) -> Mutex<Chitchat> {
 async fn in_gossip(chitchat: &Mutex<Chitchat>) -> PeerInfo {
     let mut chitchat = chitchat.lock().await;
     let value = chitchat.self_node_state().get("worker:7").unwrap();
-    PeerInfo::decode(value).unwrap()
+    Record::decode(value).unwrap().info
 }
 
 #[tokio::test]
 async fn what_is_shown_as_announced_is_what_was_written() {
-    let (own, mut announcer) = OwnRecord::new(base(&[("zone", "a")]), BTreeMap::new()).unwrap();
+    let (own, mut announcer) =
+        OwnRecord::new(base(&[("zone", "a")]), BTreeMap::new(), None).unwrap();
     let chitchat = chitchat(announcer.first());
     assert_eq!(*own.announced(), in_gossip(&chitchat).await);
     own.written(own.newest()).await.unwrap();
@@ -68,7 +69,7 @@ async fn what_is_shown_as_announced_is_what_was_written() {
 #[test]
 fn the_two_parts_do_not_lose_one_another() {
     const TURNS: usize = 500;
-    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new()).unwrap();
+    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
             for turn in 0..=TURNS {
@@ -94,7 +95,7 @@ fn the_two_parts_do_not_lose_one_another() {
 #[test]
 fn a_key_of_other_software_wins_until_it_is_given_up() {
     let (own, announcer) =
-        OwnRecord::new(base(&[("edge_cache", "mine")]), BTreeMap::new()).unwrap();
+        OwnRecord::new(base(&[("edge_cache", "mine")]), BTreeMap::new(), None).unwrap();
     let merged = || announcer.wanted.borrow().merged.labels.clone();
     own.set_labels(labels(&[("edge_cache", "true"), ("edge_cache_cpu", "4")]))
         .unwrap();
@@ -112,7 +113,7 @@ fn a_key_of_other_software_wins_until_it_is_given_up() {
 #[test]
 fn a_record_over_the_limit_changes_nothing() {
     let half = "x".repeat(PeerInfo::ENCODED_BYTES_MAX / 2);
-    let (own, announcer) = OwnRecord::new(base(&[("base", &half)]), BTreeMap::new()).unwrap();
+    let (own, announcer) = OwnRecord::new(base(&[("base", &half)]), BTreeMap::new(), None).unwrap();
     let before = announcer.wanted.borrow().clone();
     let refused = [
         own.set_labels(labels(&[("component", &half)])),
@@ -133,7 +134,7 @@ fn a_record_over_the_limit_changes_nothing() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_task_that_is_gone() {
-    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new()).unwrap();
+    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
     let revision = own.set_labels(labels(&[("a", "b")])).unwrap();
     drop(announcer);
     assert!(matches!(

@@ -44,7 +44,7 @@ fn id(name: &str, generation: u64) -> ChitchatId {
 fn fresh(node_id: u64, generation: u64, text: &str) -> Reading {
     let mut info = PeerInfo::placeholder(node_id);
     info.overlay_ip = text.into();
-    raw(node_id, generation, 1, info.encode())
+    raw(node_id, generation, 1, Record::from(info).encode())
 }
 
 fn raw(
@@ -109,7 +109,14 @@ fn a_bad_record_hides_its_node_even_if_an_older_generation_is_good() {
 #[test]
 fn a_bad_record_is_counted_once_and_can_be_mended() {
     let mut fixture = Fixture::new();
-    let bad = |version| raw(7, 5, version, PeerInfo::placeholder(8).encode());
+    let bad = |version| {
+        raw(
+            7,
+            5,
+            version,
+            Record::from(PeerInfo::placeholder(8)).encode(),
+        )
+    };
     assert_eq!(fixture.listed(vec![bad(1)]), []);
     assert_eq!(fixture.listed(vec![with(bad(1), Reads::Known)]), []);
     assert_eq!(fixture.listed(vec![]), [], "dead for a while");
@@ -117,7 +124,7 @@ fn a_bad_record_is_counted_once_and_can_be_mended() {
     assert_eq!(fixture.bad(), 1);
     assert_eq!(fixture.listed(vec![bad(2)]), []);
     assert_eq!(fixture.bad(), 2, "another record");
-    let mended = raw(7, 5, 3, PeerInfo::placeholder(7).encode());
+    let mended = raw(7, 5, 3, Record::from(PeerInfo::placeholder(7)).encode());
     assert_eq!(fixture.listed(vec![mended]), one(7, ""));
     assert_eq!(fixture.bad(), 2);
 }
@@ -168,4 +175,43 @@ fn a_generation_ahead_of_the_clock_waits_until_it_is_due() {
     let later = fixture.directory.update(readings, NOW + 2 * SECOND);
     assert_eq!(later.peers.get(7).unwrap().overlay_ip, "ahead");
     assert_eq!(later.again_in, None);
+}
+
+#[test]
+fn who_leaves_is_no_peer_and_known_to_leave() {
+    let mut fixture = Fixture::new();
+    let mut record = Record::from(PeerInfo::placeholder(7));
+    record.leaving = true;
+    let view = fixture.update(vec![fresh(8, 5, "stays"), raw(7, 5, 1, record.encode())]);
+    let node_ids: Vec<_> = view.peers.iter().map(|info| info.node_id).collect();
+    assert_eq!((node_ids, view.leaving), (vec![8], vec![7]));
+    assert_eq!(view.neighbours.len(), 1);
+
+    // It is back under a higher generation while the former one still seems to live.
+    let gone = with(raw(7, 5, 1, record.encode()), Reads::Known);
+    let view = fixture.update(vec![gone, fresh(7, 6, "back")]);
+    assert_eq!(view.peers.len(), 1);
+    assert!(view.leaving.is_empty());
+    assert_eq!(fixture.bad(), 0);
+}
+
+#[test]
+fn a_later_member_with_the_own_id_elsewhere_is_a_rival() {
+    let elsewhere = |generation| {
+        let mut reading = fresh(OWN, generation, "");
+        reading.id.gossip_advertise_addr = ([127, 0, 0, 2], 7946).into();
+        reading
+    };
+    let mut fixture = Fixture::new();
+    let rival = |fixture: &mut Fixture, reading| fixture.update(vec![reading]).rival;
+    assert_eq!(rival(&mut fixture, elsewhere(9)), None, "not a member yet");
+    fixture.directory.begin(id("worker:1", 5));
+    assert_eq!(rival(&mut fixture, fresh(OWN, 9, "")), None, "same address");
+    assert_eq!(rival(&mut fixture, elsewhere(4)), None, "an earlier one");
+    assert_eq!(
+        rival(&mut fixture, elsewhere(6)),
+        Some(([127, 0, 0, 2], 7946).into())
+    );
+    let far_ahead = elsewhere(u64::MAX);
+    assert_eq!(rival(&mut fixture, far_ahead), None, "a broken clock");
 }

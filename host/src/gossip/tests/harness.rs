@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chitchat::transport::{Socket, UdpSocket};
 use chitchat::{ChitchatHandle, ChitchatId, spawn_chitchat};
 use tokio::time::{interval, timeout};
 
-use crate::gossip::transport::{self, OpenTransport};
+use crate::gossip::transport::OpenTransport;
 use crate::gossip::{GossipConfig, GossipPool, PeerInfo, Peers, TopologyEvent, TopologyEvents};
 
 /// Ends a test that waits for what does not come. Far above what any wait takes.
@@ -43,13 +44,13 @@ pub(super) async fn stranger(
     key_values: &[(&str, &str)],
     seed: &GossipPool,
 ) -> ChitchatHandle {
-    let socket = transport::listen(loopback()).await.unwrap();
+    let socket = UdpSocket::open(loopback()).await.unwrap();
     let id = ChitchatId::new(name, generation, socket.local_addr().unwrap());
     let key_values = key_values
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    let transport = OpenTransport::new(socket, Arc::default());
+    let transport = OpenTransport::new(Box::new(socket), Arc::default());
     spawn_chitchat(config(0, &[seed]).chitchat(id), key_values, &transport)
         .await
         .unwrap()

@@ -1,9 +1,10 @@
 //! Who sees whom, and how changes arrive.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::harness::{config, eventually, info, labels, next, node_ids, peers_when, start};
-use crate::gossip::{GossipConfig, GossipPool, TopologyEvent};
+use crate::gossip::{GossipConfig, GossipMemory, GossipPool, ProcessMemory, TopologyEvent};
 
 #[tokio::test]
 async fn three_members_see_each_other_and_each_others_labels() {
@@ -109,9 +110,12 @@ async fn a_restarted_member_replaces_its_former_generation() {
     let mut again = config(2, &[&a]);
     again.self_info = info(2, &[("life", "2")]);
     // A clock that has not moved on must not give the same generation again.
-    again.generation = Some(first.generation() + 60_000_000_001);
+    let memory = ProcessMemory::default();
+    let ahead = first.generation() + 60_000_000_000;
+    memory.next_generation(ahead).unwrap();
+    again.memory = Arc::new(memory);
     let second = GossipPool::start(again).await.unwrap();
-    assert_eq!(second.generation(), first.generation() + 60_000_000_001);
+    assert_eq!(second.generation(), ahead + 1);
     assert_eq!(
         next(&mut events).await,
         TopologyEvent::Updated(info(2, &[("life", "2")])),

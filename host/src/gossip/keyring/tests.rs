@@ -1,0 +1,161 @@
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use super::*;
+
+fn line(byte: u8) -> String {
+    STANDARD.encode([byte; KEY_BYTES])
+}
+
+fn parse(text: &str) -> Result<Keyring, KeyringError> {
+    Keyring::parse(text)
+}
+
+fn file(content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys");
+    fs::write(&path, content).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn a_generated_key_is_a_ring_of_its_own() {
+    let one = Keyring::generate().unwrap();
+    let other = Keyring::generate().unwrap();
+    assert_eq!(one.len(), KEY_TEXT_BYTES);
+    assert_ne!(one, other);
+    assert_eq!(parse(&one).unwrap().key_ids().len(), 1);
+    assert_ne!(
+        parse(&one).unwrap().key_ids().next(),
+        parse(&other).unwrap().key_ids().next()
+    );
+}
+
+/// Operators compare ids between machines and over the years.
+#[test]
+fn the_id_of_a_key_never_changes() {
+    let ring = parse(&line(7)).unwrap();
+    let id = ring.key_ids().next().unwrap();
+    let hash = Sha256::digest([b"edge-cache gossip key id".as_slice(), &[7; 32]].concat());
+    assert_eq!(id.to_bytes(), hash[..4]);
+    assert_eq!(id.to_string(), "9f99a2fd");
+    assert_eq!(KeyId::from_bytes(id.to_bytes()), id);
+}
+
+#[test]
+fn the_first_key_seals_and_all_open() {
+    let text = format!("# new\n{}\n\n  # old\r\n  {}  \r\n", line(1), line(2));
+    let ring = parse(&text).unwrap();
+    let ids: Vec<_> = ring.key_ids().collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ring.sealing().unwrap().id(), ids[0]);
+    for id in ids {
+        assert_eq!(ring.opening(id).unwrap().id(), id);
+    }
+    let unknown = parse(&line(3)).unwrap().key_ids().next().unwrap();
+    assert!(ring.opening(unknown).is_none());
+}
+
+#[test]
+fn no_output_ever_shows_a_key() {
+    let ring = parse(&[line(1), line(2)].join("\n")).unwrap();
+    let ids: Vec<_> = ring.key_ids().map(|id| id.to_string()).collect();
+    assert_eq!(
+        format!("{ring:?}"),
+        format!("Keyring(2 keys: [{}, {}])", ids[0], ids[1])
+    );
+    let broken = format!("{}x", line(9));
+    let error = parse(&broken).unwrap_err();
+    let said = format!("{error} {error:?}");
+    assert!(!said.contains(&broken[..8]), "{said}");
+}
+
+#[test]
+fn a_line_that_is_no_key_is_named() {
+    let long = STANDARD.encode([1; KEY_BYTES + 1]);
+    let short = STANDARD.encode([1; KEY_BYTES - 1]);
+    let unpadded = line(1).trim_end_matches('=').to_owned();
+    let url_safe = line(0xff).replace('/', "_");
+    // The last character holds four bits that no byte takes: two texts for one key.
+    let loose = line(0).replace("A=", "B=");
+    let hex = "ab".repeat(22);
+    for bad in [&long, &short, &unpadded, &url_safe, &loose, "x", &hex[..43]] {
+        let error = parse(&format!("#\n{}\n{bad}\n", line(2))).unwrap_err();
+        assert!(
+            matches!(error, KeyringError::NotAKey { line: 3 }),
+            "{bad}: {error:?}"
+        );
+        assert_eq!(
+            error.to_string(),
+            "line 3 of the gossip keys must be the base64 of 32 bytes: \
+             44 characters with the padding"
+        );
+    }
+}
+
+#[test]
+fn a_key_stands_once() {
+    let error = parse(&format!("\n{}\n{}\n{}", line(1), line(2), line(1))).unwrap_err();
+    assert!(
+        matches!(error, KeyringError::Repeated { line: 4, first: 2 }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_ring_has_one_to_eight_keys() {
+    for empty in ["", "\n\n", "# only\n"] {
+        assert!(matches!(parse(empty), Err(KeyringError::Empty)));
+    }
+    let mut lines: Vec<_> = (0..8).map(line).collect();
+    assert_eq!(parse(&lines.join("\n")).unwrap().key_ids().len(), KEYS_MAX);
+    lines.push(line(8));
+    let error = parse(&lines.join("\n")).unwrap_err();
+    assert!(
+        matches!(error, KeyringError::TooMany { line: 9 }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn the_length_is_limited() {
+    let limit = usize::try_from(FILE_BYTES_MAX).unwrap();
+    let mut text = line(1) + "\n#";
+    text += &"x".repeat(limit - text.len());
+    assert_eq!(parse(&text).unwrap().key_ids().len(), 1);
+    let (_dir, path) = file(&text);
+    assert_eq!(Keyring::read(&path).unwrap().key_ids().len(), 1);
+
+    text.push('x');
+    assert!(matches!(parse(&text), Err(KeyringError::TooLong { .. })));
+    let (_dir, path) = file(&text);
+    let error = Keyring::read(&path).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a list of gossip keys takes at most 16384 bytes"
+    );
+}
+
+#[test]
+fn only_a_regular_file_is_read() {
+    let (dir, path) = file(line(1));
+    let link = dir.path().join("link");
+    symlink(&path, &link).unwrap();
+    assert_eq!(Keyring::read(&link).unwrap().key_ids().len(), 1);
+
+    let socket = dir.path().join("socket");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    for other in [dir.path(), &socket, Path::new("/dev/zero")] {
+        let error = Keyring::read(other).unwrap_err();
+        assert!(matches!(error, KeyringError::NotAFile { .. }), "{error:?}");
+    }
+    let missing = Keyring::read(&dir.path().join("none")).unwrap_err();
+    assert!(matches!(missing, KeyringError::Read { .. }), "{missing:?}");
+}
+
+#[test]
+fn a_file_must_be_text() {
+    let (_dir, path) = file([line(1).as_bytes(), b"\n\xff"].concat());
+    let error = Keyring::read(&path).unwrap_err();
+    assert!(matches!(error, KeyringError::NotText), "{error:?}");
+}

@@ -1,0 +1,156 @@
+//! Deltas: what a member tells another of the states of members, one operation after the other.
+
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
+
+use super::digest::{self, MemberSet};
+use super::reader::{self, Reader};
+use super::{COUNT_MAX, KEY_VALUE_BYTES_MAX, MEMBERS_MAX, OPS_MAX, Refused};
+
+/// Set, deleted, deleted later.
+const STATUS_MAX: u8 = 2;
+
+/// Reads the operations of a delta, which make sense only in their order.
+pub(super) struct DeltaReader<'a> {
+    own_id: &'a [u8],
+    hashes: &'a RandomState,
+    members: &'a mut MemberSet,
+    ops: usize,
+    /// The highest version so far of the member at hand; none before the first member.
+    version: Option<u64>,
+    is_own: bool,
+    about_self: Option<SelfClaim>,
+}
+
+/// What a delta says about the state of this very member.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SelfClaim {
+    last_gc_version: u64,
+    max_version: u64,
+}
+
+impl<'a> DeltaReader<'a> {
+    pub(super) fn new(
+        own_id: &'a [u8],
+        hashes: &'a RandomState,
+        members: &'a mut MemberSet,
+    ) -> Self {
+        Self {
+            own_id,
+            hashes,
+            members,
+            ops: 0,
+            version: None,
+            is_own: false,
+            about_self: None,
+        }
+    }
+
+    pub(super) fn read_op(&mut self, reader: &mut impl Reader) -> Result<(), Refused> {
+        self.ops = self.ops.saturating_add(1);
+        if self.ops > OPS_MAX {
+            return Err(Refused::TooManyOps);
+        }
+        match reader::read_u8(reader)? {
+            0 => self.read_member(reader),
+            1 => {
+                // chitchat makes nothing of a delta in which a version stands twice.
+                let least = self.member_version()?.saturating_add(1);
+                let version = read_key_value(reader)?;
+                self.rise(least, version)
+            }
+            2 => {
+                // chitchat asserts that this is not below what it has just taken over.
+                let least = self.member_version()?;
+                let version = reader::read_u64(reader)?;
+                self.rise(least, version)
+            }
+            _ => Err(Refused::Malformed),
+        }
+    }
+
+    pub(super) fn about_self(&self) -> Option<SelfClaim> {
+        self.about_self
+    }
+
+    fn read_member(&mut self, reader: &mut impl Reader) -> Result<(), Refused> {
+        let id = digest::peek_id(reader)?;
+        let id_bytes = id.len();
+        let is_new = self.members.insert(self.hashes.hash_one(id));
+        self.is_own = id == self.own_id;
+        reader.skip(id_bytes);
+        if !is_new {
+            return Err(Refused::BadMember);
+        }
+        if self.members.len() > MEMBERS_MAX {
+            return Err(Refused::TooManyMembers);
+        }
+        let last_gc_version = reader::read_u64(reader)?;
+        let from_version = reader::read_u64(reader)?;
+        if last_gc_version > COUNT_MAX || from_version > COUNT_MAX {
+            return Err(Refused::BadVersion);
+        }
+        self.version = Some(0);
+        if self.is_own {
+            self.about_self = Some(SelfClaim {
+                last_gc_version,
+                max_version: 0,
+            });
+        }
+        Ok(())
+    }
+
+    /// The highest version so far of the member that the operations are about.
+    fn member_version(&self) -> Result<u64, Refused> {
+        self.version.ok_or(Refused::BadMember)
+    }
+
+    fn rise(&mut self, least: u64, version: u64) -> Result<(), Refused> {
+        if !(least..=COUNT_MAX).contains(&version) {
+            return Err(Refused::BadVersion);
+        }
+        self.version = Some(version);
+        if let (true, Some(claim)) = (self.is_own, &mut self.about_self) {
+            claim.max_version = version;
+        }
+        Ok(())
+    }
+}
+
+impl SelfClaim {
+    pub(super) fn max_version(self) -> u64 {
+        self.max_version
+    }
+
+    /// Whether a member that has told this version of its own state knows all of it already. The
+    /// second half is what makes chitchat begin a state anew.
+    pub(super) fn is_within(self, told_version: u64) -> bool {
+        self.max_version <= told_version && self.last_gc_version <= told_version
+    }
+}
+
+/// Reads a key and its value, and gives the version.
+fn read_key_value(reader: &mut impl Reader) -> Result<u64, Refused> {
+    let key_bytes = usize::from(reader::read_u16(reader)?);
+    if key_bytes > KEY_VALUE_BYTES_MAX {
+        return Err(Refused::LargeValue);
+    }
+    let key = reader::check_text(reader.peek(key_bytes)?)?;
+    // chitchat looks for listeners to `key[..1]`.
+    if !key.is_empty() && !key.is_char_boundary(1) {
+        return Err(Refused::BadKey);
+    }
+    reader.skip(key_bytes);
+    let value_bytes = usize::from(reader::read_u16(reader)?);
+    if key_bytes.saturating_add(value_bytes) > KEY_VALUE_BYTES_MAX {
+        return Err(Refused::LargeValue);
+    }
+    reader::check_text(reader.peek(value_bytes)?)?;
+    reader.skip(value_bytes);
+    let version = reader::read_u64(reader)?;
+    if reader::read_u8(reader)? > STATUS_MAX {
+        return Err(Refused::Malformed);
+    }
+    Ok(version)
+}

@@ -1,0 +1,154 @@
+//! Digests: which members a member knows, and how well.
+
+use std::collections::HashSet;
+use std::hash::BuildHasher;
+
+use chitchat::ProtocolVersion;
+use foldhash::quality::RandomState;
+
+use super::reader::{self, Reader};
+use super::{COUNT_MAX, MEMBERS_MAX, NAME_BYTES_MAX, Refused};
+
+/// Length of the name, before it.
+const LENGTH_BYTES: usize = 2;
+/// Generation and kind of address, behind the name.
+const BEHIND_NAME_BYTES: usize = 8 + 1;
+const IPV4_BYTES: usize = 4;
+const IPV6_BYTES: usize = 16;
+const PORT_BYTES: usize = 2;
+/// Heartbeat and two versions, behind a member.
+const STATE_BYTES: usize = 3 * 8;
+
+/// Members by their hashes. The hash is keyed with a secret of this process, so nobody can choose
+/// names that meet.
+pub(super) type MemberSet = HashSet<u64, foldhash::fast::RandomState>;
+
+/// The digest of a message. Kept from message to message for its memory.
+#[derive(Debug)]
+pub(super) struct Digest {
+    version: ProtocolVersion,
+    members: Vec<Member>,
+    /// What the members take uncompressed.
+    members_bytes: usize,
+    /// What the digest takes in the message.
+    wire_bytes: usize,
+    /// The version of the own member's state, as far as the digest knows it.
+    own_version: u64,
+}
+
+/// A member of a digest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) hash: u64,
+    /// What it takes uncompressed.
+    pub(super) bytes: usize,
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self {
+            version: ProtocolVersion::V0,
+            members: Vec::new(),
+            members_bytes: 0,
+            wire_bytes: 0,
+            own_version: 0,
+        }
+    }
+}
+
+impl Digest {
+    pub(super) fn begin(&mut self, version: ProtocolVersion) {
+        self.version = version;
+        self.members.clear();
+        self.members_bytes = 0;
+        self.own_version = 0;
+    }
+
+    pub(super) fn read_member(
+        &mut self,
+        reader: &mut impl Reader,
+        own_id: &[u8],
+        hashes: &RandomState,
+    ) -> Result<(), Refused> {
+        if self.members.len() >= MEMBERS_MAX {
+            return Err(Refused::TooManyMembers);
+        }
+        let id = peek_id(reader)?;
+        let member = Member::new(id, hashes);
+        let is_own = id == own_id;
+        let id_bytes = id.len();
+        reader.skip(id_bytes);
+        let heartbeat = reader::read_u64(reader)?;
+        let _last_gc_version = reader::read_u64(reader)?;
+        let max_version = reader::read_u64(reader)?;
+        // The heartbeat is taken over, and no later one would ever be higher. The versions are only
+        // compared.
+        if heartbeat > COUNT_MAX {
+            return Err(Refused::BadVersion);
+        }
+        if is_own {
+            self.own_version = max_version;
+        }
+        self.members.push(member);
+        self.members_bytes = self.members_bytes.saturating_add(member.bytes);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, wire_bytes: usize) {
+        self.wire_bytes = wire_bytes;
+    }
+
+    pub(super) fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub(super) fn members_bytes(&self) -> usize {
+        self.members_bytes
+    }
+
+    pub(super) fn wire_bytes(&self) -> usize {
+        self.wire_bytes
+    }
+
+    pub(super) fn own_version(&self) -> u64 {
+        self.own_version
+    }
+}
+
+impl Member {
+    pub(super) fn new(id: &[u8], hashes: &RandomState) -> Self {
+        Self {
+            hash: hashes.hash_one(id),
+            bytes: id.len().saturating_add(STATE_BYTES),
+        }
+    }
+}
+
+/// Looks at the whole id of a member: name, generation and address. Equal ids are equal bytes.
+pub(super) fn peek_id(reader: &mut impl Reader) -> Result<&[u8], Refused> {
+    let [low, high] = *reader
+        .peek(LENGTH_BYTES)?
+        .first_chunk()
+        .ok_or(Refused::Malformed)?;
+    let name_bytes = usize::from(u16::from_le_bytes([low, high]));
+    if name_bytes > NAME_BYTES_MAX {
+        return Err(Refused::LongName);
+    }
+    let name_end = LENGTH_BYTES.saturating_add(name_bytes);
+    let address = name_end.saturating_add(BEHIND_NAME_BYTES);
+    let head = reader.peek(address)?;
+    reader::check_text(head.get(LENGTH_BYTES..name_end).ok_or(Refused::Malformed)?)?;
+    let address_bytes = match head.last() {
+        Some(4) => IPV4_BYTES,
+        Some(6) => IPV6_BYTES,
+        _ => return Err(Refused::Malformed),
+    };
+    let end = address
+        .saturating_add(address_bytes)
+        .saturating_add(PORT_BYTES);
+    reader.peek(end)
+}

@@ -1,0 +1,184 @@
+//! Reading chitchat's encoding from plain bytes and from its compressed streams.
+//!
+//! A stream is a row of blocks, each plain or compressed on its own, and what they hold goes on
+//! from one into the next. It is inflated one block at a time into a buffer that is kept.
+
+use zstd::bulk::Decompressor;
+
+use super::{INFLATED_BYTES_MAX, NAME_BYTES_MAX, Refused};
+
+/// What chitchat lets a block inflate to.
+const BLOCK_BYTES_MAX: usize = u16::MAX as usize;
+/// One block, after the beginning of something of which the block holds the rest. Nothing that is
+/// read in one piece is larger than a block.
+const BUFFER_BYTES: usize = 2 * BLOCK_BYTES_MAX;
+
+/// Where encoded values are read from.
+pub(super) trait Reader {
+    /// The next bytes, all of them, which stay unread.
+    fn peek(&mut self, bytes: usize) -> Result<&[u8], Refused>;
+
+    /// Goes on behind bytes that have been looked at.
+    fn skip(&mut self, bytes: usize);
+}
+
+/// Plain bytes that are still to be read.
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+/// Inflates streams. Kept from message to message for its buffer.
+pub(super) struct Inflater {
+    decompressor: Decompressor<'static>,
+    buffer: Box<[u8]>,
+    /// How much the streams of the message at hand may still inflate to.
+    bytes_left: usize,
+}
+
+/// A stream that is being read. It ends where its bytes go on with something else.
+pub(super) struct Inflated<'a, 'b> {
+    inflater: &'a mut Inflater,
+    bytes: &'a mut Bytes<'b>,
+    /// What is inflated and unread, as a range of the buffer.
+    start: usize,
+    end: usize,
+    last_block_seen: bool,
+}
+
+impl Reader for Bytes<'_> {
+    fn peek(&mut self, bytes: usize) -> Result<&[u8], Refused> {
+        self.0.get(..bytes).ok_or(Refused::Malformed)
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.0 = self.0.get(bytes..).unwrap_or_default();
+    }
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self {
+            decompressor: Decompressor::default(),
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            bytes_left: 0,
+        }
+    }
+}
+
+impl Inflater {
+    /// The limit counts anew.
+    pub(super) fn begin_message(&mut self) {
+        self.bytes_left = INFLATED_BYTES_MAX;
+    }
+
+    /// Reads the stream that begins here.
+    pub(super) fn open<'a, 'b>(&'a mut self, bytes: &'a mut Bytes<'b>) -> Inflated<'a, 'b> {
+        Inflated {
+            inflater: self,
+            bytes,
+            start: 0,
+            end: 0,
+            last_block_seen: false,
+        }
+    }
+}
+
+impl Inflated<'_, '_> {
+    /// Whether everything has been read. Then the bytes go on behind the stream.
+    pub(super) fn is_at_end(&mut self) -> Result<bool, Refused> {
+        while self.start == self.end && !self.last_block_seen {
+            self.inflate_block()?;
+        }
+        Ok(self.start == self.end)
+    }
+
+    /// Inflates the next block behind what is still unread.
+    fn inflate_block(&mut self) -> Result<(), Refused> {
+        let block_type = read_u8(self.bytes)?;
+        if block_type == 0 {
+            self.last_block_seen = true;
+            return Ok(());
+        }
+        let bytes = usize::from(read_u16(self.bytes)?);
+        let block = self.bytes.0.get(..bytes).ok_or(Refused::Malformed)?;
+        self.bytes.skip(bytes);
+
+        let Inflater {
+            decompressor,
+            buffer,
+            bytes_left,
+        } = &mut *self.inflater;
+        buffer.copy_within(self.start..self.end, 0);
+        self.end = self.end.saturating_sub(self.start);
+        self.start = 0;
+        let (_, room) = buffer
+            .split_at_mut_checked(self.end)
+            .ok_or(Refused::Malformed)?;
+        let room = room.get_mut(..BLOCK_BYTES_MAX).ok_or(Refused::Malformed)?;
+        let inflated = match block_type {
+            1 => decompressor
+                .decompress_to_buffer(block, room)
+                .map_err(|_| Refused::Malformed)?,
+            2 => {
+                room.iter_mut()
+                    .zip(block)
+                    .for_each(|(to, from)| *to = *from);
+                bytes
+            }
+            _ => return Err(Refused::Malformed),
+        };
+        self.end = self.end.saturating_add(inflated);
+        *bytes_left = bytes_left.checked_sub(inflated).ok_or(Refused::Inflated)?;
+        Ok(())
+    }
+}
+
+impl Reader for Inflated<'_, '_> {
+    fn peek(&mut self, bytes: usize) -> Result<&[u8], Refused> {
+        while self.end.saturating_sub(self.start) < bytes {
+            if self.last_block_seen {
+                return Err(Refused::Malformed);
+            }
+            self.inflate_block()?;
+        }
+        let unread = self.inflater.buffer.get(self.start..self.end);
+        unread
+            .and_then(|unread| unread.get(..bytes))
+            .ok_or(Refused::Malformed)
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.start = self.start.saturating_add(bytes).min(self.end);
+    }
+}
+
+pub(super) fn read_u8(reader: &mut impl Reader) -> Result<u8, Refused> {
+    read_array(reader).map(u8::from_le_bytes)
+}
+
+pub(super) fn read_u16(reader: &mut impl Reader) -> Result<u16, Refused> {
+    read_array(reader).map(u16::from_le_bytes)
+}
+
+pub(super) fn read_u64(reader: &mut impl Reader) -> Result<u64, Refused> {
+    read_array(reader).map(u64::from_le_bytes)
+}
+
+/// Reads a name.
+pub(super) fn read_name<'a>(bytes: &mut Bytes<'a>) -> Result<&'a str, Refused> {
+    let length = usize::from(read_u16(bytes)?);
+    if length > NAME_BYTES_MAX {
+        return Err(Refused::LongName);
+    }
+    let (text, rest) = bytes.0.split_at_checked(length).ok_or(Refused::Malformed)?;
+    bytes.0 = rest;
+    check_text(text)
+}
+
+pub(super) fn check_text(bytes: &[u8]) -> Result<&str, Refused> {
+    std::str::from_utf8(bytes).map_err(|_| Refused::Malformed)
+}
+
+fn read_array<const BYTES: usize>(reader: &mut impl Reader) -> Result<[u8; BYTES], Refused> {
+    let array = reader.peek(BYTES)?.first_chunk().copied();
+    reader.skip(BYTES);
+    array.ok_or(Refused::Malformed)
+}

@@ -1,0 +1,451 @@
+//! Every limit, at its edge and beyond.
+
+use super::super::*;
+use super::wire::{self, Op};
+use super::{CLUSTER, own, plaintext};
+
+fn check(message: &[u8]) -> Result<Kind, Refused> {
+    plaintext().check(message)
+}
+
+fn named(name: &str) -> ChitchatId {
+    ChitchatId::new(name, 1, ([10, 0, 0, 1], 1).into())
+}
+
+/// A text that zstd makes nothing of.
+fn noise(bytes: usize) -> String {
+    let mut rng = fastrand::Rng::with_seed(1);
+    std::iter::repeat_with(|| rng.alphanumeric())
+        .take(bytes)
+        .collect()
+}
+
+#[test]
+fn all_four_kinds_pass_in_both_versions() {
+    let other = wire::member(2);
+    let ops = [Op::Member(&other, 0, 0), Op::Set("key", "value", 1, 0)];
+    for version in [0, 1] {
+        for entries in [0..0, 1..2, 1..50] {
+            let entries = wire::entries(entries);
+            let syn = wire::syn(version, &entries, CLUSTER);
+            assert_eq!(check(&syn), Ok(Kind::Syn));
+            let syn_ack = wire::syn_ack(version, &entries, &ops);
+            assert_eq!(check(&syn_ack), Ok(Kind::SynAck));
+        }
+    }
+    assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
+    assert_eq!(check(&wire::ack(&[])), Ok(Kind::Ack));
+    assert_eq!(check(&wire::bad_cluster()), Ok(Kind::BadCluster));
+}
+
+#[test]
+fn other_beginnings_are_not_chitchats() {
+    let message = wire::bad_cluster();
+    assert_eq!(message, [0x53, 0xb0, 0, 3]);
+    for (place, value) in [(0, 0x52), (1, 0xb1), (2, 2), (3, 4), (3, 255)] {
+        let mut other = message.clone();
+        other[place] = value;
+        assert_eq!(check(&other), Err(Refused::NotChitchat));
+    }
+    for bytes in 0..4 {
+        assert_eq!(check(&message[..bytes]), Err(Refused::NotChitchat));
+    }
+}
+
+#[test]
+fn a_message_is_read_to_its_last_byte_and_no_further() {
+    let other = wire::member(2);
+    let ops = [
+        Op::Member(&other, 3, 0),
+        Op::Set("key", "value", 4, 1),
+        Op::MaxVersion(9),
+    ];
+    for version in [0, 1] {
+        for message in [
+            wire::syn(version, &wire::entries(0..9), CLUSTER),
+            wire::syn_ack(version, &wire::entries(0..9), &ops),
+            wire::ack(&ops),
+            wire::bad_cluster(),
+        ] {
+            assert!(check(&message).is_ok());
+            for bytes in 4..message.len() {
+                let shorter = &message[..bytes];
+                assert_eq!(check(shorter), Err(Refused::Malformed), "{bytes} bytes");
+            }
+            let longer = [message.as_slice(), &[0]].concat();
+            assert_eq!(check(&longer), Err(Refused::Malformed));
+        }
+    }
+}
+
+#[test]
+fn ipv6_members_pass_and_other_families_do_not() {
+    let v6 = ChitchatId::new("worker:6", 1, "[2001:db8::1]:7946".parse().unwrap());
+    let mut message = wire::ack(&[Op::Member(&v6, 0, 0)]);
+    assert_eq!(check(&message), Ok(Kind::Ack));
+    let mut ops = wire::ops_bytes(&[Op::Member(&v6, 0, 0)]);
+    let family = 1 + 2 + "worker:6".len() + 8;
+    assert_eq!(ops[family], 6);
+    for other in [0, 4, 5, 7] {
+        ops[family] = other;
+        message = wire::ack_of(&ops);
+        assert!(check(&message).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn text_must_be_utf_8() {
+    let other = wire::member(2);
+    let ops = wire::ops_bytes(&[
+        Op::Member(&other, 0, 0),
+        Op::Set("k\u{e9}y", "v\u{e9}", 1, 0),
+    ]);
+    assert_eq!(check(&wire::ack_of(&ops)), Ok(Kind::Ack));
+    let broken: Vec<_> = (0..ops.len())
+        .filter(|place| ops[*place] == 0xa9 || ops[*place] == b'w')
+        .collect();
+    assert_eq!(broken.len(), 3);
+    for place in broken {
+        let mut ops = ops.clone();
+        ops[place] = 0xff;
+        assert_eq!(check(&wire::ack_of(&ops)), Err(Refused::Malformed));
+    }
+}
+
+#[test]
+fn names_have_at_most_256_bytes() {
+    let [fits, long] = [256, 257].map(|bytes| named(&"n".repeat(bytes)));
+    let digest = |id: &ChitchatId| {
+        let mut entry = wire::entry(1);
+        entry.id = id.clone();
+        entry
+    };
+    for version in [0, 1] {
+        let syn = |id| check(&wire::syn(version, &[digest(id)], CLUSTER));
+        assert_eq!(syn(&fits), Ok(Kind::Syn));
+        assert_eq!(syn(&long), Err(Refused::LongName));
+    }
+    let about = |id| check(&wire::ack(&[Op::Member(id, 0, 0)]));
+    assert_eq!(about(&fits), Ok(Kind::Ack));
+    assert_eq!(about(&long), Err(Refused::LongName));
+
+    let of = |cluster_id: &str| check(&wire::syn(0, &[], cluster_id));
+    assert_eq!(of(&"c".repeat(256)), Ok(Kind::Syn));
+    assert_eq!(of(&"c".repeat(257)), Err(Refused::LongName));
+}
+
+#[test]
+fn a_digest_names_at_most_4096_members() {
+    let own = own();
+    let v1 = || Plaintext::new(&own, CLUSTER, ProtocolVersion::V1);
+    let most = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX), &[]);
+    assert_eq!(v1().check(&most), Ok(Kind::SynAck));
+    let more = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX + 1), &[]);
+    assert_eq!(v1().check(&more), Err(Refused::TooManyMembers));
+}
+
+#[test]
+fn a_delta_names_at_most_4096_members() {
+    let ids: Vec<_> = (0..=MEMBERS_MAX).map(wire::member).collect();
+    let about = |count: usize| {
+        let ops: Vec<_> = ids[..count].iter().map(|id| Op::Member(id, 0, 0)).collect();
+        check(&wire::ack(&ops))
+    };
+    assert_eq!(about(MEMBERS_MAX), Ok(Kind::Ack));
+    assert_eq!(about(MEMBERS_MAX + 1), Err(Refused::TooManyMembers));
+}
+
+#[test]
+fn a_delta_has_at_most_100000_operations() {
+    let other = wire::member(2);
+    let mut ops = vec![Op::Member(&other, 0, 0)];
+    ops.extend((1..OPS_MAX).map(|_| Op::MaxVersion(1)));
+    assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
+    ops.push(Op::MaxVersion(1));
+    assert_eq!(check(&wire::ack(&ops)), Err(Refused::TooManyOps));
+}
+
+#[test]
+fn a_message_inflates_to_at_most_8_mib() {
+    let other = wire::member(2);
+    let value = "v".repeat(16_000);
+    let ops = |count: u64| {
+        let mut ops = vec![Op::Member(&other, 0, 0)];
+        ops.extend((1..=count).map(|version| Op::Set("k", &value, version, 0)));
+        wire::ops_bytes(&ops)
+    };
+    let op_bytes = ops(2).len() - ops(1).len();
+    let fits = u64::try_from(INFLATED_BYTES_MAX / op_bytes).unwrap();
+    assert!(ops(fits).len() <= INFLATED_BYTES_MAX);
+    assert_eq!(check(&wire::ack_of(&ops(fits))), Ok(Kind::Ack));
+    assert_eq!(check(&wire::ack_of(&ops(fits + 1))), Err(Refused::Inflated));
+}
+
+/// Both streams of a message share the limit.
+#[test]
+fn digest_and_delta_inflate_to_at_most_8_mib_together() {
+    let own = own();
+    let mut plaintext = Plaintext::new(&own, CLUSTER, ProtocolVersion::V1);
+    let other = wire::member(2);
+    let value = "v".repeat(16_000);
+    let mut ops = vec![Op::Member(&other, 0, 0)];
+    ops.extend((1..=520).map(|version| Op::Set("k", &value, version, 0)));
+    let inflated = wire::ops_bytes(&ops).len();
+    assert!(inflated < INFLATED_BYTES_MAX);
+    let alone = wire::syn_ack(1, &[], &ops);
+    assert_eq!(plaintext.check(&alone), Ok(Kind::SynAck));
+    let entries = wire::entries(0..2_000);
+    let together = wire::syn_ack(1, &entries, &ops);
+    assert!(inflated + 2_000 * 40 > INFLATED_BYTES_MAX);
+    assert_eq!(plaintext.check(&together), Err(Refused::Inflated));
+}
+
+#[test]
+fn key_and_value_have_at_most_60000_bytes() {
+    let other = wire::member(2);
+    for (key_bytes, value_bytes, expected) in [
+        (1, KEY_VALUE_BYTES_MAX - 1, Ok(Kind::Ack)),
+        (1, KEY_VALUE_BYTES_MAX, Err(Refused::LargeValue)),
+        (KEY_VALUE_BYTES_MAX, 0, Ok(Kind::Ack)),
+        (KEY_VALUE_BYTES_MAX, 1, Err(Refused::LargeValue)),
+        (KEY_VALUE_BYTES_MAX + 1, 0, Err(Refused::LargeValue)),
+        (65_535, 65_535, Err(Refused::LargeValue)),
+        (0, 0, Ok(Kind::Ack)),
+    ] {
+        let (key, value) = (noise(key_bytes), noise(value_bytes));
+        let ops = [Op::Member(&other, 0, 0), Op::Set(&key, &value, 1, 0)];
+        assert_eq!(check(&wire::ack(&ops)), expected);
+    }
+}
+
+/// Operations begin and end wherever blocks do: also one byte at a time.
+#[test]
+fn operations_may_lie_across_blocks() {
+    let other = wire::member(2);
+    let value = noise(3_000);
+    let ops = wire::ops_bytes(&[
+        Op::Member(&other, 0, 0),
+        Op::Set("key", &value, 1, 0),
+        Op::Set("other", "", 2, 2),
+    ]);
+    for bytes in [1, 2, 3, 7, 64, 1_000] {
+        let blocks: Vec<_> = ops
+            .chunks(bytes)
+            .map(|part| wire::raw_block(2, part))
+            .collect();
+        assert_eq!(check(&wire::ack_with_blocks(&blocks)), Ok(Kind::Ack));
+    }
+    let largest: String = noise(KEY_VALUE_BYTES_MAX - 1);
+    let ops = wire::ops_bytes(&[
+        Op::Member(&other, 0, 0),
+        Op::Set("k", &largest, 1, 0),
+        Op::Set("k", &"v".repeat(KEY_VALUE_BYTES_MAX - 1), 2, 0),
+    ]);
+    let (head, tail) = ops.split_at(60_050);
+    let blocks = [wire::raw_block(2, head), wire::block(tail)];
+    assert_eq!(check(&wire::ack_with_blocks(&blocks)), Ok(Kind::Ack));
+}
+
+#[test]
+fn blocks_may_be_empty_but_must_be_blocks() {
+    let other = wire::member(2);
+    let ops = wire::ops_bytes(&[Op::Member(&other, 0, 0)]);
+    let empty = [wire::raw_block(2, &[]), wire::block(&ops), wire::block(&[])];
+    assert_eq!(check(&wire::ack_with_blocks(&empty)), Ok(Kind::Ack));
+    for bad in [
+        wire::raw_block(3, &ops),
+        wire::raw_block(1, &ops),
+        wire::raw_block(1, &[]),
+    ] {
+        let result = check(&wire::ack_with_blocks(std::slice::from_ref(&bad)));
+        if bad == wire::raw_block(1, &[]) {
+            assert_eq!(result, Ok(Kind::Ack), "zstd makes nothing of nothing");
+        } else {
+            assert_eq!(result, Err(Refused::Malformed));
+        }
+    }
+    // One byte more than chitchat's buffer holds.
+    let bomb = zstd::bulk::compress(&[0; 65_536], 0).unwrap();
+    let bomb = wire::ack_with_blocks(&[wire::raw_block(1, &bomb)]);
+    assert_eq!(check(&bomb), Err(Refused::Malformed));
+}
+
+#[test]
+fn versions_rise() {
+    let (other, third) = (wire::member(2), wire::member(3));
+    let set = |version| Op::Set("key", "value", version, 0);
+    let run = |ops: Vec<Op<'_>>| {
+        let first = wire::ops_bytes(&[Op::Member(&other, 0, 0)]);
+        check(&wire::ack_of(&[first, wire::ops_bytes(&ops)].concat()))
+    };
+    assert_eq!(run(vec![set(1), set(2), set(9)]), Ok(Kind::Ack));
+    assert_eq!(run(vec![set(0)]), Err(Refused::BadVersion));
+    assert_eq!(run(vec![set(1), set(1)]), Err(Refused::BadVersion));
+    assert_eq!(run(vec![set(2), set(1)]), Err(Refused::BadVersion));
+    assert_eq!(run(vec![set(5), Op::MaxVersion(5)]), Ok(Kind::Ack));
+    assert_eq!(
+        run(vec![set(5), Op::MaxVersion(4)]),
+        Err(Refused::BadVersion)
+    );
+    assert_eq!(
+        run(vec![Op::MaxVersion(5), set(5)]),
+        Err(Refused::BadVersion)
+    );
+    assert_eq!(
+        run(vec![set(9), Op::Member(&third, 0, 0), set(1)]),
+        Ok(Kind::Ack),
+        "each member counts for itself"
+    );
+}
+
+#[test]
+fn versions_and_heartbeats_stay_far_below_their_end() {
+    let other = wire::member(2);
+    let over = COUNT_MAX + 1;
+    for (version, expected) in [(COUNT_MAX, Ok(Kind::Ack)), (over, Err(Refused::BadVersion))] {
+        let set = Op::Set("key", "value", version, 0);
+        for ops in [
+            vec![Op::Member(&other, 0, 0), set],
+            vec![Op::Member(&other, 0, 0), Op::MaxVersion(version)],
+            vec![Op::Member(&other, version, 0)],
+            vec![Op::Member(&other, 0, version)],
+        ] {
+            assert_eq!(check(&wire::ack(&ops)), expected);
+        }
+    }
+    let mut entry = wire::entry(2);
+    entry.max_version = u64::MAX;
+    entry.heartbeat = COUNT_MAX;
+    assert_eq!(
+        check(&wire::syn(0, &[entry.clone()], CLUSTER)),
+        Ok(Kind::Syn)
+    );
+    entry.heartbeat = over;
+    let refused = Err(Refused::BadVersion);
+    assert_eq!(check(&wire::syn(0, &[entry], CLUSTER)), refused);
+}
+
+#[test]
+fn operations_need_a_member_which_stands_once() {
+    let (other, third) = (wire::member(2), wire::member(3));
+    for ops in [
+        vec![Op::Set("key", "value", 1, 0)],
+        vec![Op::MaxVersion(1)],
+        vec![Op::Member(&other, 0, 0), Op::Member(&other, 0, 0)],
+        vec![
+            Op::Member(&other, 0, 0),
+            Op::Member(&third, 0, 0),
+            Op::Member(&other, 0, 0),
+        ],
+    ] {
+        assert_eq!(check(&wire::ack(&ops)), Err(Refused::BadMember));
+    }
+    let mut later = other.clone();
+    later.generation_id += 1;
+    let ops = [Op::Member(&other, 0, 0), Op::Member(&later, 0, 0)];
+    assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
+}
+
+#[test]
+fn codes_that_chitchat_does_not_know_are_refused() {
+    let other = wire::member(2);
+    for status in 0..=255 {
+        let ops = [Op::Member(&other, 0, 0), Op::Set("key", "", 1, status)];
+        assert_eq!(check(&wire::ack(&ops)).is_ok(), status <= 2, "{status}");
+    }
+    for op in 3..=255 {
+        let mut ops = wire::ops_bytes(&[Op::Member(&other, 0, 0), Op::MaxVersion(1)]);
+        let place = ops.len() - 9;
+        ops[place] = op;
+        assert_eq!(check(&wire::ack_of(&ops)), Err(Refused::Malformed));
+    }
+}
+
+#[test]
+fn keys_can_be_cut_behind_their_first_byte() {
+    let other = wire::member(2);
+    for status in 0..=2 {
+        let set = |key: &str| {
+            let ops = [Op::Member(&other, 0, 0), Op::Set(key, "value", 1, status)];
+            check(&wire::ack(&ops))
+        };
+        for key in ["", "k", "worker:1", "k\u{e9}", "\u{7f}"] {
+            assert_eq!(set(key), Ok(Kind::Ack), "{key:?}");
+        }
+        for key in ["\u{80}", "\u{e9}", "\u{20ac}uro", "\u{1f980}"] {
+            assert_eq!(set(key), Err(Refused::BadKey), "{key:?}");
+        }
+    }
+}
+
+#[test]
+fn nobody_else_speaks_for_this_member() {
+    let own = own();
+    let ops = [Op::Member(&own, 0, 0), Op::Set("worker:1", "lie", 1, 0)];
+    assert_eq!(check(&wire::ack(&ops)), Err(Refused::AboutSelf));
+    let among = [
+        Op::Member(&wire::member(2), 0, 0),
+        Op::Member(&own, 0, 0),
+        Op::MaxVersion(COUNT_MAX),
+        Op::Member(&wire::member(3), 0, 0),
+    ];
+    assert_eq!(
+        check(&wire::syn_ack(0, &wire::entries(0..3), &among)),
+        Err(Refused::AboutSelf)
+    );
+    let mut former = own.clone();
+    former.generation_id -= 1;
+    let mut moved = own.clone();
+    moved.gossip_advertise_addr.set_port(1);
+    for other in [former, moved] {
+        let ops = [Op::Member(&other, 0, 0), Op::Set("worker:1", "old", 1, 0)];
+        assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
+    }
+    let mut known = wire::entry(1);
+    known.id = own;
+    known.max_version = u64::MAX;
+    assert_eq!(
+        check(&wire::syn(0, &[known], CLUSTER)),
+        Ok(Kind::Syn),
+        "a digest says what a peer knows of us"
+    );
+}
+
+/// A message of ours that is late, or sent again by somebody, is answered with what we have told
+/// others in the meantime.
+#[test]
+fn an_echo_is_no_impersonation() {
+    let own = own();
+    let about = |last_gc_version, version| {
+        let ops = [
+            Op::Member(&own, last_gc_version, 0),
+            Op::Set("worker:1", "ours", version, 0),
+        ];
+        wire::ack(&ops)
+    };
+    let mut entry = wire::entry(1);
+    entry.id = own.clone();
+    entry.max_version = 3;
+    for (told, version) in [
+        (wire::syn(0, &[entry.clone()], CLUSTER), 3),
+        (wire::syn_ack(1, &[entry], &[]), 3),
+        (about(0, 4), 4),
+    ] {
+        let mut plaintext = plaintext();
+        assert_eq!(plaintext.check(&about(0, 1)), Err(Refused::AboutSelf));
+        plaintext.sent(&told).unwrap();
+        assert_eq!(
+            plaintext.check(&about(0, version)),
+            Err(Refused::EchoesSelf)
+        );
+        assert_eq!(
+            plaintext.check(&about(0, version + 1)),
+            Err(Refused::AboutSelf)
+        );
+        assert_eq!(
+            plaintext.check(&about(version + 1, version)),
+            Err(Refused::AboutSelf),
+            "this would make chitchat begin its own state anew"
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! Messages that end chitchat, and that they do.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chitchat::{ChitchatHandle, KeyChangeEvent, spawn_chitchat};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use super::super::*;
+use super::cluster::{self, AnyPort, LOOPBACK, config};
+use super::wire::{self, Entry, Op};
+use super::{CLUSTER, own, plaintext};
+
+/// How long a test waits for what must happen.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Where `PROPTEST_RNG_SEED` asks for no other: whoever runs the tests runs the same ones.
+const SEED: u64 = 20_260_101;
+
+/// A chitchat without anything before it, and somebody who can reach it.
+struct Victim {
+    handle: ChitchatHandle,
+    id: ChitchatId,
+    attacker: UdpSocket,
+}
+
+impl Victim {
+    async fn new(version: ProtocolVersion) -> Self {
+        let id = own();
+        let mut config = config(&id, version);
+        config.gossip_interval = Duration::from_secs(3600);
+        let transport = AnyPort::default();
+        let first = vec![("key".into(), "ours".into())];
+        let handle = spawn_chitchat(config, first, &transport).await.unwrap();
+        let attacker = UdpSocket::bind(LOOPBACK).await.unwrap();
+        attacker.connect(transport.bound()).await.unwrap();
+        Self {
+            handle,
+            id,
+            attacker,
+        }
+    }
+
+    async fn send(&self, message: &[u8]) {
+        self.attacker.send(message).await.unwrap();
+    }
+
+    /// Makes another member known, and waits until it is.
+    async fn introduce(&self, entry: &Entry) {
+        self.send(&wire::syn(0, std::slice::from_ref(entry), CLUSTER))
+            .await;
+        let mut answer = vec![0; 65_507];
+        let answered = timeout(DEADLINE, self.attacker.recv(&mut answer)).await;
+        assert!(answered.unwrap().unwrap() > 4);
+    }
+
+    async fn dies(&self) {
+        let end = timeout(DEADLINE, self.handle.termination_watcher()).await;
+        assert!(end.expect("chitchat survived").is_err());
+    }
+
+    fn checks(&self, version: ProtocolVersion) -> Plaintext {
+        Plaintext::new(&self.id, CLUSTER, version)
+    }
+}
+
+#[tokio::test]
+async fn a_falling_version_ends_chitchat_and_is_refused() {
+    let victim = Victim::new(ProtocolVersion::V0).await;
+    let other = wire::entry(2);
+    victim.introduce(&other).await;
+    let message = wire::ack(&[
+        Op::Member(&other.id, 0, 0),
+        Op::Set("key", "value", 10, 0),
+        Op::MaxVersion(5),
+    ]);
+    assert!(message.len() < 100, "{}", message.len());
+    let mut checks = victim.checks(ProtocolVersion::V0);
+    assert_eq!(checks.check(&message), Err(Refused::BadVersion));
+    victim.send(&message).await;
+    victim.dies().await;
+}
+
+#[tokio::test]
+async fn a_key_of_multi_byte_characters_ends_chitchat_and_is_refused() {
+    let victim = Victim::new(ProtocolVersion::V0).await;
+    let other = wire::entry(2);
+    victim.introduce(&other).await;
+    let message = wire::ack(&[Op::Member(&other.id, 0, 0), Op::Set("\u{e9}", "", 1, 0)]);
+    let mut checks = victim.checks(ProtocolVersion::V0);
+    assert_eq!(checks.check(&message), Err(Refused::BadKey));
+    victim.send(&message).await;
+    victim.dies().await;
+}
+
+#[tokio::test]
+async fn a_claim_about_this_member_overwrites_it_and_is_refused() {
+    let victim = Victim::new(ProtocolVersion::V0).await;
+    let message = wire::ack(&[
+        Op::Member(&victim.id, 0, 0),
+        Op::Set("key", "theirs", u64::MAX, 0),
+    ]);
+    let mut checks = victim.checks(ProtocolVersion::V0);
+    assert_eq!(checks.check(&message), Err(Refused::BadVersion));
+    let moderate = wire::ack(&[
+        Op::Member(&victim.id, 0, 0),
+        Op::Set("key", "theirs", 1_000, 0),
+    ]);
+    assert_eq!(checks.check(&moderate), Err(Refused::AboutSelf));
+
+    let chitchat = victim.handle.chitchat();
+    let (seen, mut sees) = tokio::sync::mpsc::unbounded_channel();
+    chitchat
+        .lock()
+        .await
+        .subscribe_event("key", move |event: KeyChangeEvent<'_>| {
+            let _ = seen.send(event.value.to_owned());
+        })
+        .forever();
+    victim.send(&message).await;
+    let value = timeout(DEADLINE, sees.recv()).await.unwrap().unwrap();
+    assert_eq!(value, "theirs");
+    let sets = tokio::spawn(async move {
+        chitchat.lock().await.self_node_state().set("key", "ours");
+    });
+    assert!(sets.await.unwrap_err().is_panic());
+}
+
+#[tokio::test]
+async fn invented_members_end_chitchat_and_are_refused() {
+    let members = wire::entries(100_000..101_500);
+    let messages: Vec<_> = members
+        .chunks(750)
+        .map(|part| wire::syn(0, part, CLUSTER))
+        .collect();
+    let unchecked = Victim::new(ProtocolVersion::V0).await;
+    for message in &messages {
+        unchecked.send(message).await;
+    }
+    unchecked.dies().await;
+
+    let checked = Victim::new(ProtocolVersion::V0).await;
+    let mut checks = checked.checks(ProtocolVersion::V0);
+    let mut passed = 0;
+    for message in &messages {
+        if checks.check(message).is_ok() {
+            checked.send(message).await;
+            passed += 1;
+        }
+    }
+    assert_eq!(passed, 1);
+    checked.introduce(&members[0]).await;
+}
+
+/// The names alone: no digest would be too large.
+#[tokio::test]
+async fn a_long_name_ends_chitchat_with_compressed_digests_and_is_refused() {
+    let victim = Victim::new(ProtocolVersion::V1).await;
+    let mut entry = wire::entry(2);
+    entry.id.node_id = "n".repeat(65_530).into();
+    let message = wire::syn(1, &[entry], CLUSTER);
+    assert!(message.len() < 200, "{}", message.len());
+    let mut checks = victim.checks(ProtocolVersion::V1);
+    assert_eq!(checks.check(&message), Err(Refused::LongName));
+    victim.send(&message).await;
+    victim.dies().await;
+}
+
+/// The worst of 60 KB: 130 MB, of which chitchat makes a GB.
+#[test]
+fn bombs_are_refused_before_they_have_gone_off() {
+    let zeros = zstd::bulk::compress(&[0; 65_535], 0).unwrap();
+    let blocks = vec![wire::raw_block(1, &zeros); 65_000 / (zeros.len() + 3)];
+    let message = wire::ack_with_blocks(&blocks);
+    assert!(message.len() <= 65_507, "{}", message.len());
+    assert!(plaintext().check(&message).is_err());
+
+    // The same from values, which are all in order.
+    let other = wire::member(2);
+    let value = "v".repeat(59_000);
+    let mut ops = vec![Op::Member(&other, 0, 0)];
+    ops.extend((1..1_000).map(|version| Op::Set("key", &value, version, 0)));
+    let message = wire::ack(&ops);
+    assert!(message.len() <= 500_000, "{}", message.len());
+    assert_eq!(plaintext().check(&message), Err(Refused::Inflated));
+
+    let mut digest = vec![0x53, 0xb0, 1, 0];
+    let name = [&256_u16.to_le_bytes()[..], &[b'n'; 256]].concat();
+    let member = [name, vec![0; 8], vec![4, 10, 0, 0, 1, 0, 1], vec![0; 24]].concat();
+    digest.extend(wire::stream(&member.repeat(20_000)));
+    digest.extend([0, 0]);
+    assert!(digest.len() < 65_507, "{}", digest.len());
+    assert_eq!(plaintext().check(&digest), Err(Refused::TooManyMembers));
+}
+
+/// Whatever passes, chitchat can read: it would otherwise be waited for in vain.
+#[tokio::test]
+async fn what_passes_can_be_read_by_chitchat() {
+    use chitchat::transport::{Socket, UdpSocket as ChitchatSocket};
+
+    let mut reader = ChitchatSocket::open(LOOPBACK).await.unwrap();
+    let writer = UdpSocket::bind(LOOPBACK).await.unwrap();
+    writer.connect(reader.local_addr().unwrap()).await.unwrap();
+    let messages = cluster::samples();
+    let seed = SEED;
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut passed = 0;
+    let mut reasons = BTreeSet::new();
+    for _ in 0..20_000 {
+        let message = mutated(&messages, &mut rng);
+        match plaintext().check(&message) {
+            Ok(_) => {
+                writer.send(&message).await.unwrap();
+                let read = timeout(DEADLINE, reader.recv()).await;
+                let size = read.expect("chitchat cannot read it").unwrap();
+                assert_eq!(size.num_bytes_received, message.len());
+                passed += 1;
+            }
+            Err(reason) => {
+                reasons.insert(reason.as_str());
+            }
+        }
+    }
+    println!("{passed} passed, refused as {reasons:?}");
+    assert!(passed > 500, "{passed}");
+    assert!(reasons.len() > 6, "{reasons:?}");
+}
+
+/// A sample with some changes, so that most of it is still in order. Streams are changed before
+/// they are compressed: nearly every change behind that is noticed by zstd.
+fn mutated(messages: &[cluster::Sample], rng: &mut fastrand::Rng) -> Vec<u8> {
+    let sample = rng.choice(messages).unwrap();
+    let mut plain = sample.plain.clone();
+    for _ in 0..rng.usize(0..4) {
+        if plain.is_empty() {
+            break;
+        }
+        let place = rng.usize(0..plain.len());
+        match rng.u8(0..4) {
+            0 => plain[place] ^= 1 << rng.u8(0..8),
+            1 => plain[place] = rng.u8(..),
+            2 => drop(plain.drain(place..(place + rng.usize(0..9)).min(plain.len()))),
+            _ => plain.truncate(place),
+        }
+    }
+    let mut message = (sample.pack)(&plain);
+    if rng.u8(0..4) == 0 && !message.is_empty() {
+        let place = rng.usize(0..message.len());
+        message[place] = rng.u8(..);
+    }
+    message
+}
+
+fn runs(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(SEED);
+    }
+    println!("PROPTEST_RNG_SEED={} repeats this run", config.rng_seed);
+    config
+}
+
+proptest! {
+    #![proptest_config(runs(300))]
+
+    #[test]
+    fn random_bytes_never_panic(
+        version in 0_u8..3,
+        kind in 0_u8..5,
+        body in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let mut plaintext = plaintext();
+        let _ = plaintext.check(&body);
+        let message = [&[0x53, 0xb0, version, kind], body.as_slice()].concat();
+        let _ = plaintext.check(&message);
+        let _ = plaintext.sent(&message);
+        // The same as operations, and as members of a digest.
+        let _ = plaintext.check(&wire::ack_of(&body));
+        let digest = [&[0x53, 0xb0, 1, 0], wire::stream(&body).as_slice(), &[0, 0]].concat();
+        let _ = plaintext.check(&digest);
+    }
+
+    #[test]
+    fn any_order_of_messages_keeps_the_room(
+        steps in prop::collection::vec((any::<bool>(), 0_usize..3_000, 0_usize..900), 1..12)
+    ) {
+        let own = own();
+        for version in [ProtocolVersion::V0, ProtocolVersion::V1] {
+            let mut plaintext = Plaintext::new(&own, CLUSTER, version);
+            // What chitchat would know by now, if it never forgot.
+            let mut known = BTreeSet::new();
+            for (answers, from, count) in &steps {
+                let entries = wire::entries(*from..from + count);
+                let message = if *answers {
+                    wire::syn_ack(0, &entries, &[])
+                } else {
+                    wire::syn(0, &entries, CLUSTER)
+                };
+                let Ok(kind) = plaintext.check(&message) else { continue };
+                known.extend(entries.iter().map(|entry| entry.id.clone()));
+                let digest: Vec<_> = known
+                    .iter()
+                    .map(|id| Entry { id: id.clone(), heartbeat: 7, max_version: 1 })
+                    .chain([Entry { id: own.clone(), heartbeat: 1, max_version: 1 }])
+                    .collect();
+                let bytes = wire::digest(version.to_code(), &digest).len();
+                let limit = match kind {
+                    Kind::Syn => 65_403,
+                    _ => 65_373,
+                };
+                prop_assert!(bytes <= limit, "{bytes} bytes after {kind:?}");
+                if bytes.is_multiple_of(2) {
+                    let syn = wire::syn(version.to_code(), &digest, CLUSTER);
+                    prop_assert!(plaintext.sent(&syn).is_ok());
+                }
+            }
+        }
+    }
+}

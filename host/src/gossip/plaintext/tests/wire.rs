@@ -1,0 +1,142 @@
+//! Writes messages as chitchat does, and some that it never would.
+
+use chitchat::{ChitchatId, Serializable};
+
+/// What chitchat cuts its streams into.
+pub(super) const BLOCK_BYTES: usize = 16_384;
+
+/// One member of a digest.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) id: ChitchatId,
+    pub(super) heartbeat: u64,
+    pub(super) max_version: u64,
+}
+
+/// One operation of a delta.
+pub(super) enum Op<'a> {
+    /// Member, last version that was collected, version from which on.
+    Member(&'a ChitchatId, u64, u64),
+    /// Key, value, version, status.
+    Set(&'a str, &'a str, u64, u8),
+    MaxVersion(u64),
+}
+
+pub(super) fn member(number: usize) -> ChitchatId {
+    ChitchatId::new(
+        format!("worker:{number}"),
+        1_800_000_000_000_000_000,
+        ([10, 0, 0, 1], 7946).into(),
+    )
+}
+
+pub(super) fn entry(number: usize) -> Entry {
+    Entry {
+        id: member(number),
+        heartbeat: 7,
+        max_version: 1,
+    }
+}
+
+pub(super) fn entries(numbers: std::ops::Range<usize>) -> Vec<Entry> {
+    numbers.map(entry).collect()
+}
+
+fn head(version: u8, kind: u8) -> Vec<u8> {
+    [&45_139_u16.to_le_bytes()[..], &[version, kind]].concat()
+}
+
+pub(super) fn syn(version: u8, entries: &[Entry], cluster_id: &str) -> Vec<u8> {
+    let mut message = head(version, 0);
+    message.extend(digest(version, entries));
+    cluster_id.serialize(&mut message);
+    message
+}
+
+pub(super) fn syn_ack(version: u8, entries: &[Entry], ops: &[Op<'_>]) -> Vec<u8> {
+    let mut message = head(version, 1);
+    message.extend(digest(version, entries));
+    message.extend(stream(&ops_bytes(ops)));
+    message
+}
+
+pub(super) fn ack(ops: &[Op<'_>]) -> Vec<u8> {
+    ack_of(&ops_bytes(ops))
+}
+
+/// An ACK with any operations at all.
+pub(super) fn ack_of(ops: &[u8]) -> Vec<u8> {
+    [head(0, 2), stream(ops)].concat()
+}
+
+/// An ACK with any blocks at all.
+pub(super) fn ack_with_blocks(blocks: &[Vec<u8>]) -> Vec<u8> {
+    [head(0, 2), blocks.concat(), vec![0]].concat()
+}
+
+pub(super) fn bad_cluster() -> Vec<u8> {
+    head(0, 3)
+}
+
+/// A digest as it stands in a message.
+pub(super) fn digest(version: u8, entries: &[Entry]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if version == 0 {
+        u16::try_from(entries.len()).unwrap().serialize(&mut bytes);
+    }
+    for entry in entries {
+        entry.id.serialize(&mut bytes);
+        entry.heartbeat.serialize(&mut bytes);
+        0_u64.serialize(&mut bytes);
+        entry.max_version.serialize(&mut bytes);
+    }
+    if version == 0 { bytes } else { stream(&bytes) }
+}
+
+pub(super) fn ops_bytes(ops: &[Op<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for op in ops {
+        match op {
+            Op::Member(id, last_gc_version, from_version) => {
+                bytes.push(0);
+                id.serialize(&mut bytes);
+                last_gc_version.serialize(&mut bytes);
+                from_version.serialize(&mut bytes);
+            }
+            Op::Set(key, value, version, status) => {
+                bytes.push(1);
+                key.serialize(&mut bytes);
+                value.serialize(&mut bytes);
+                version.serialize(&mut bytes);
+                bytes.push(*status);
+            }
+            Op::MaxVersion(version) => {
+                bytes.push(2);
+                version.serialize(&mut bytes);
+            }
+        }
+    }
+    bytes
+}
+
+/// A stream of blocks, with its end.
+pub(super) fn stream(content: &[u8]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = content.chunks(BLOCK_BYTES).flat_map(block).collect();
+    bytes.push(0);
+    bytes
+}
+
+/// A block, compressed where that makes it smaller.
+pub(super) fn block(content: &[u8]) -> Vec<u8> {
+    let compressed = zstd::bulk::compress(content, 0).unwrap();
+    if compressed.len() <= content.len() {
+        raw_block(1, &compressed)
+    } else {
+        raw_block(2, content)
+    }
+}
+
+pub(super) fn raw_block(kind: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap();
+    [&[kind], &length.to_le_bytes()[..], content].concat()
+}

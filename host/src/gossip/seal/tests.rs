@@ -1,0 +1,522 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::parts::{PARTS_MAX, PARTS_PER_SOURCE_MAX, WAIT_MAX};
+use super::*;
+
+const CLUSTER: &str = "zlayer";
+const NOW_MS: u64 = 1_800_000_000_000;
+/// The places at which a datagram changes its meaning.
+const VERSION_AT: usize = 2;
+const NONCE_AT: usize = HEAD_BYTES;
+
+/// Two members with rings of their own, and a clock that only a test moves.
+struct Pair {
+    sealer: Sealer,
+    opener: Opener,
+    sealing: SharedKeyring,
+    opening: SharedKeyring,
+    now: Instant,
+}
+
+type Outcome = Result<Option<Vec<u8>>, Dropped>;
+
+impl Pair {
+    fn new(sealing: &[u8], opening: &[u8]) -> Self {
+        let sealing = Arc::new(ArcSwap::from_pointee(ring(sealing)));
+        let opening = Arc::new(ArcSwap::from_pointee(ring(opening)));
+        Self {
+            sealer: Sealer::new(sealing.clone(), CLUSTER),
+            opener: Opener::new(opening.clone(), CLUSTER),
+            sealing,
+            opening,
+            now: Instant::now(),
+        }
+    }
+
+    fn seal(&self, payload: &[u8]) -> Vec<Vec<u8>> {
+        let sealed = self.sealer.seal(payload, NOW_MS).unwrap();
+        let datagrams: Vec<_> = sealed.datagrams().map(<[u8]>::to_vec).collect();
+        assert!(datagrams.iter().all(|one| one.len() <= DATAGRAM_BYTES_MAX));
+        datagrams
+    }
+
+    /// The two parts of a payload that needs two.
+    fn seal_parts(&self, payload: &[u8]) -> [Vec<u8>; 2] {
+        self.seal(payload).try_into().unwrap()
+    }
+
+    fn open(&mut self, datagram: &[u8]) -> Outcome {
+        self.open_from(datagram, 1)
+    }
+
+    fn open_from(&mut self, datagram: &[u8], port: u16) -> Outcome {
+        self.opener
+            .open(datagram, from(port), NOW_MS, self.now)
+            .map(|payload| payload.map(<[u8]>::to_vec))
+    }
+
+    /// Seals what a holder of the key could, but [`Sealer`] never would.
+    fn forge(&self, place: [u8; 2], id: u64, part: &[u8]) -> Vec<u8> {
+        let keyring = self.sealing.load();
+        let message = Message {
+            sent_ms: NOW_MS,
+            id,
+        };
+        self.sealer
+            .seal_part(keyring.sealing().unwrap(), message, place, part)
+            .unwrap()
+    }
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self::new(&[1], &[1])
+    }
+}
+
+fn ring(keys: &[u8]) -> Keyring {
+    use base64::Engine;
+    let lines: Vec<_> = keys
+        .iter()
+        .map(|key| base64::engine::general_purpose::STANDARD.encode([*key; 32]))
+        .collect();
+    Keyring::parse(&lines.join("\n")).unwrap()
+}
+
+fn from(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], port))
+}
+
+/// Mostly small, since sealing is slow in tests, and now and then around the limit.
+fn part_bytes() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        20 => 0_usize..200,
+        1 => PART_BYTES_MAX - 1..PART_BYTES_MAX + 2,
+        1 => Just(WHOLE_BYTES_MAX),
+    ]
+}
+
+/// Bytes of which no two stretches are alike.
+fn payload(bytes: usize) -> Vec<u8> {
+    (0_u32..)
+        .flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_le_bytes())
+        .take(bytes)
+        .collect()
+}
+
+#[test]
+fn payloads_of_all_sizes_arrive() {
+    let mut pair = Pair::default();
+    for (bytes, datagrams) in [
+        (0, 1),
+        (1, 1),
+        (1_400, 1),
+        (WHOLE_BYTES_MAX - 1, 1),
+        (WHOLE_BYTES_MAX, 1),
+        (WHOLE_BYTES_MAX + 1, 2),
+        (PAYLOAD_BYTES_MAX - 1, 2),
+        (PAYLOAD_BYTES_MAX, 2),
+    ] {
+        let payload = payload(bytes);
+        let sealed = pair.seal(&payload);
+        assert_eq!(sealed.len(), datagrams, "{bytes} bytes");
+        let total: usize = sealed.iter().map(Vec::len).sum();
+        assert_eq!(total, bytes + datagrams * OVERHEAD_BYTES);
+        let outcomes: Vec<_> = sealed.iter().map(|one| pair.open(one)).collect();
+        let (last, first) = outcomes.split_last().unwrap();
+        assert!(first.iter().all(|outcome| *outcome == Ok(None)));
+        assert_eq!(*last, Ok(Some(payload)), "{bytes} bytes");
+    }
+    let too_large = pair.sealer.seal(&payload(PAYLOAD_BYTES_MAX + 1), NOW_MS);
+    assert!(matches!(
+        too_large,
+        Err(SealError::TooLarge { bytes: 65_508 })
+    ));
+}
+
+#[test]
+fn halves_are_about_equal() {
+    let [first, second] = Pair::default().seal_parts(&payload(PAYLOAD_BYTES_MAX));
+    assert_eq!(first.len(), PART_BYTES_MAX + OVERHEAD_BYTES);
+    assert_eq!(second.len(), first.len() - 1);
+}
+
+#[test]
+fn no_two_datagrams_are_alike() {
+    let pair = Pair::default();
+    let [one, other] = [pair.seal(b"same").remove(0), pair.seal(b"same").remove(0)];
+    let same = one
+        .iter()
+        .zip(&other)
+        .skip(NONCE_AT)
+        .filter(|(one, other)| one == other)
+        .count();
+    assert!(same < 16, "{same} equal bytes of {}", one.len());
+    assert!(!one.windows(4).any(|bytes| bytes == b"same"));
+}
+
+/// The format of version 1, as other software would have to write it.
+#[test]
+fn the_format_is_fixed() {
+    let pair = Pair::default();
+    let datagram = pair.seal(b"payload").remove(0);
+    let key_id = pair.sealing.load().key_ids().next().unwrap().to_bytes();
+    assert_eq!(datagram[..3], *b"ec\x01");
+    assert_eq!(datagram[3..7], key_id);
+    assert_eq!(datagram.len(), 7 + 24 + 8 + 8 + 1 + 1 + 7 + 16);
+
+    let keyring = pair.sealing.load();
+    let associated = [&datagram[..7], CLUSTER.as_bytes()].concat();
+    let (nonce, secret) = datagram[7..].split_at(24);
+    let (secret, tag) = secret.split_at(secret.len() - 16);
+    let mut buffer = secret.to_vec();
+    keyring
+        .sealing()
+        .unwrap()
+        .cipher()
+        .decrypt_inout_detached(
+            &XNonce::try_from(nonce).unwrap(),
+            &associated,
+            buffer.as_mut_slice().into(),
+            &Tag::try_from(tag).unwrap(),
+        )
+        .unwrap();
+    assert_eq!(buffer[..8], NOW_MS.to_le_bytes());
+    assert_eq!(buffer[16..], *b"\x00\x01payload");
+}
+
+#[test]
+fn a_changed_byte_is_noticed_wherever_it_is() {
+    let mut pair = Pair::default();
+    let datagram = pair.seal(&payload(300)).remove(0);
+    for place in 0..datagram.len() {
+        for bit in 0..8 {
+            let mut changed = datagram.clone();
+            changed[place] ^= 1 << bit;
+            let expected = match place {
+                0..=VERSION_AT => Dropped::NotSealed,
+                3..HEAD_BYTES => Dropped::UnknownKey,
+                _ => Dropped::Forged,
+            };
+            assert_eq!(pair.open(&changed), Err(expected), "byte {place}");
+        }
+    }
+    assert_eq!(pair.open(&datagram), Ok(Some(payload(300))));
+}
+
+#[test]
+fn a_shortened_or_lengthened_datagram_is_noticed() {
+    let mut pair = Pair::default();
+    let datagram = pair.seal(b"payload").remove(0);
+    for bytes in 0..datagram.len() {
+        let expected = if bytes < OVERHEAD_BYTES {
+            Dropped::NotSealed
+        } else {
+            Dropped::Forged
+        };
+        assert_eq!(pair.open(&datagram[..bytes]), Err(expected), "{bytes}");
+    }
+    let longer = [datagram.as_slice(), &[0]].concat();
+    assert_eq!(pair.open(&longer), Err(Dropped::Forged));
+
+    let mut endless = datagram.clone();
+    endless.resize(DATAGRAM_BYTES_MAX, 0);
+    assert_eq!(pair.open(&endless), Err(Dropped::Forged));
+    endless.push(0);
+    assert_eq!(pair.open(&endless), Err(Dropped::NotSealed));
+}
+
+#[test]
+fn plain_gossip_is_never_let_through() {
+    let mut pair = Pair::default();
+    let syn = [0x53, 0xb0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(pair.open(&syn), Err(Dropped::NotSealed));
+    let long = [syn.as_slice(), &payload(1_000)].concat();
+    assert_eq!(pair.open(&long), Err(Dropped::NotSealed));
+    assert_eq!(pair.open(b""), Err(Dropped::NotSealed));
+}
+
+#[test]
+fn another_cluster_with_the_same_key_is_another_world() {
+    let mut pair = Pair::default();
+    let ring = pair.sealing.clone();
+    for other in ["", "zlaye", "zlayer ", "Zlayer"] {
+        let sealer = Sealer::new(ring.clone(), other);
+        let datagram = sealer.seal(b"payload", NOW_MS).unwrap().first;
+        assert_eq!(pair.open(&datagram), Err(Dropped::Forged), "{other:?}");
+    }
+}
+
+/// The key id of the right key on what the wrong one has sealed.
+#[test]
+fn the_wrong_key_under_the_right_name_does_not_open() {
+    let mut pair = Pair::new(&[2], &[1]);
+    let mut datagram = pair.seal(b"payload").remove(0);
+    assert_eq!(pair.open(&datagram), Err(Dropped::UnknownKey));
+    let right = pair.opening.load().key_ids().next().unwrap();
+    datagram[3..7].copy_from_slice(&right.to_bytes());
+    assert_eq!(pair.open(&datagram), Err(Dropped::Forged));
+}
+
+/// Old alone, then both with the old one first, then both with the new one first, then new alone:
+/// at each step neighbours in the list understand each other.
+#[test]
+fn a_key_is_rotated_without_a_gap() {
+    let steps: [&[u8]; 4] = [&[1], &[1, 2], &[2, 1], &[2]];
+    let mut pair = Pair::default();
+    for (place, mine) in steps.iter().enumerate() {
+        for (other_place, theirs) in steps.iter().enumerate() {
+            pair.sealing.store(Arc::new(ring(mine)));
+            pair.opening.store(Arc::new(ring(theirs)));
+            let datagram = pair.seal(b"payload").remove(0);
+            let outcome = pair.open(&datagram);
+            if place.abs_diff(other_place) <= 1 {
+                assert_eq!(outcome, Ok(Some(b"payload".to_vec())));
+            } else if !theirs.contains(&mine[0]) {
+                assert_eq!(outcome, Err(Dropped::UnknownKey));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_struck_out_key_opens_nothing_any_more() {
+    let mut pair = Pair::default();
+    let datagram = pair.seal(b"payload").remove(0);
+    pair.opening.store(Arc::new(ring(&[2, 1])));
+    assert!(pair.open(&datagram).is_ok());
+    pair.opening.store(Arc::new(ring(&[2])));
+    assert_eq!(pair.open(&datagram), Err(Dropped::UnknownKey));
+}
+
+#[test]
+fn clocks_may_differ_by_two_minutes() {
+    let mut pair = Pair::default();
+    let datagram = pair.seal(b"payload").remove(0);
+    let mut at = |now_ms| {
+        let now = pair.now;
+        pair.opener
+            .open(&datagram, from(1), now_ms, now)
+            .map(|payload| payload.is_some())
+    };
+    for now_ms in [NOW_MS, NOW_MS + AGE_MS_MAX, NOW_MS - AGE_MS_MAX] {
+        assert_eq!(at(now_ms), Ok(true));
+    }
+    for now_ms in [
+        NOW_MS + AGE_MS_MAX + 1,
+        NOW_MS - AGE_MS_MAX - 1,
+        0,
+        u64::MAX,
+    ] {
+        assert_eq!(at(now_ms), Err(Dropped::Stale));
+    }
+}
+
+#[test]
+fn a_stale_part_is_dropped() {
+    let mut pair = Pair::default();
+    let [first, second] = pair.seal_parts(&payload(PAYLOAD_BYTES_MAX));
+    assert_eq!(pair.open(&first), Ok(None));
+    let late_ms = NOW_MS + AGE_MS_MAX + 1;
+    let late = pair.opener.open(&second, from(1), late_ms, pair.now);
+    assert_eq!(late, Err(Dropped::Stale));
+    assert_eq!(
+        pair.open(&second),
+        Ok(Some(payload(PAYLOAD_BYTES_MAX))),
+        "the first is still there"
+    );
+}
+
+#[test]
+fn parts_may_come_in_any_order_and_twice() {
+    let mut pair = Pair::default();
+    let whole = payload(PAYLOAD_BYTES_MAX);
+    let [first, second] = pair.seal_parts(&whole);
+    for (one, other) in [(&first, &second), (&second, &first)] {
+        assert_eq!(pair.open(one), Ok(None));
+        assert_eq!(pair.open(one), Err(Dropped::RepeatedPart));
+        assert_eq!(pair.open(other), Ok(Some(whole.clone())));
+    }
+    assert_eq!(pair.opener.given_up(), 0);
+}
+
+#[test]
+fn a_lost_part_loses_its_message_alone() {
+    let mut pair = Pair::default();
+    let [lonely, _] = pair.seal_parts(&payload(PAYLOAD_BYTES_MAX));
+    assert_eq!(pair.open(&lonely), Ok(None));
+    let whole = payload(WHOLE_BYTES_MAX + 9);
+    let [first, second] = pair.seal_parts(&whole);
+    assert_eq!(pair.open(&first), Ok(None));
+    let single = pair.seal(b"between").remove(0);
+    assert_eq!(pair.open(&single), Ok(Some(b"between".to_vec())));
+    assert_eq!(pair.open(&second), Ok(Some(whole)));
+}
+
+#[test]
+fn the_other_half_is_awaited_for_two_seconds() {
+    let whole = payload(PAYLOAD_BYTES_MAX);
+    let mut pair = Pair::default();
+    let [first, second] = pair.seal_parts(&whole);
+    assert_eq!(pair.open(&first), Ok(None));
+    pair.now += WAIT_MAX;
+    assert_eq!(pair.open(&second), Ok(Some(whole.clone())));
+
+    assert_eq!(pair.open(&first), Ok(None));
+    pair.now += WAIT_MAX + Duration::from_nanos(1);
+    assert_eq!(pair.open(&second), Ok(None), "begins to wait itself");
+    assert_eq!(pair.opener.given_up(), 1);
+    assert_eq!(pair.open(&first), Ok(Some(whole)));
+}
+
+#[test]
+fn parts_of_many_senders_do_not_mix() {
+    let mut pair = Pair::default();
+    let messages: Vec<_> = (0..8)
+        .map(|number| {
+            let mut whole = payload(WHOLE_BYTES_MAX + 1 + usize::from(number));
+            whole[0] = number;
+            let parts = pair.seal_parts(&whole);
+            (u16::from(number), whole, parts)
+        })
+        .collect();
+    for (port, _, [first, _]) in &messages {
+        assert_eq!(pair.open_from(first, *port), Ok(None));
+    }
+    for (port, whole, [_, second]) in messages.iter().rev() {
+        assert_eq!(pair.open_from(second, *port), Ok(Some(whole.clone())));
+    }
+    // Another address is another sender, whatever the message id says.
+    let (_, _, [first, second]) = &messages[0];
+    assert_eq!(pair.open_from(first, 100), Ok(None));
+    assert_eq!(pair.open_from(second, 101), Ok(None));
+}
+
+#[test]
+fn at_most_64_halves_wait_and_the_oldest_goes() {
+    let mut pair = Pair::default();
+    let sources = u16::try_from(PARTS_MAX + 1).unwrap();
+    let whole = payload(PAYLOAD_BYTES_MAX);
+    let [first, second] = pair.seal_parts(&whole);
+    for port in 1..=sources {
+        assert_eq!(pair.open_from(&first, port), Ok(None));
+    }
+    assert_eq!(pair.opener.given_up(), 1);
+    for port in 2..=sources {
+        assert_eq!(pair.open_from(&second, port), Ok(Some(whole.clone())));
+    }
+    assert_eq!(pair.open_from(&second, 1), Ok(None), "its half went");
+}
+
+#[test]
+fn a_sender_displaces_its_own_halves_first() {
+    let mut pair = Pair::default();
+    let whole = payload(PAYLOAD_BYTES_MAX);
+    let [first, second] = pair.seal_parts(&whole);
+    assert_eq!(pair.open_from(&first, 1), Ok(None));
+    let flood: Vec<_> = (0..20).map(|_| pair.seal_parts(&whole)).collect();
+    for [half, _] in &flood {
+        assert_eq!(pair.open_from(half, 2), Ok(None));
+    }
+    let displaced = flood.len() - PARTS_PER_SOURCE_MAX;
+    assert_eq!(pair.opener.given_up(), u64::try_from(displaced).unwrap());
+    assert_eq!(pair.open_from(&second, 1), Ok(Some(whole.clone())));
+    for [_, rest] in &flood[displaced..] {
+        assert_eq!(pair.open_from(rest, 2), Ok(Some(whole.clone())));
+    }
+}
+
+#[test]
+fn impossible_parts_are_dropped() {
+    let mut pair = Pair::default();
+    let most = payload(PART_BYTES_MAX);
+    for place in [[1, 1], [0, 0], [2, 2], [0, 3], [2, 3], [0, 255]] {
+        let datagram = pair.forge(place, 1, b"part");
+        assert_eq!(pair.open(&datagram), Err(Dropped::BadParts), "{place:?}");
+    }
+    for part in [&[], payload(PART_BYTES_MAX + 1).as_slice()] {
+        let datagram = pair.forge([0, 2], 1, part);
+        assert_eq!(pair.open(&datagram), Err(Dropped::BadParts));
+    }
+    // Two of the largest parts are one byte more than a message may have.
+    let [first, second, fitting] = [
+        pair.forge([0, 2], 2, &most),
+        pair.forge([1, 2], 2, &most),
+        pair.forge([1, 2], 2, &most[1..]),
+    ];
+    assert_eq!(pair.open(&first), Ok(None));
+    assert_eq!(pair.open(&second), Err(Dropped::BadParts));
+    let whole = [most.as_slice(), &most[1..]].concat();
+    assert_eq!(pair.open(&fitting), Ok(Some(whole)), "the first waited on");
+}
+
+#[test]
+fn halves_of_different_times_do_not_join() {
+    let mut pair = Pair::default();
+    let first = pair.forge([0, 2], 7, b"one");
+    let ring = pair.sealing.load_full();
+    let message = Message {
+        sent_ms: NOW_MS + 1,
+        id: 7,
+    };
+    let key = ring.sealing().unwrap();
+    let second = pair.sealer.seal_part(key, message, [1, 2], b"two").unwrap();
+    assert_eq!(pair.open(&first), Ok(None));
+    assert_eq!(pair.open(&second), Err(Dropped::BadParts));
+}
+
+#[test]
+fn every_reason_has_a_name_of_its_own() {
+    let names = [
+        Dropped::NotSealed,
+        Dropped::UnknownKey,
+        Dropped::Forged,
+        Dropped::Stale,
+        Dropped::BadParts,
+        Dropped::RepeatedPart,
+    ]
+    .map(Dropped::as_str);
+    let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn random_bytes_never_open(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut pair = Pair::default();
+        prop_assert!(pair.open(&bytes).is_err());
+        let mut begun = pair.seal(b"").remove(0);
+        begun.truncate(HEAD_BYTES);
+        begun.extend(bytes);
+        prop_assert!(pair.open(&begun).is_err());
+    }
+
+    #[test]
+    fn what_holders_of_the_key_invent_never_panics(
+        parts in prop::collection::vec(
+            (any::<[u8; 2]>(), 0_u64..3, part_bytes(), 0_u16..3, 0_u64..3_000),
+            1..12,
+        )
+    ) {
+        let mut pair = Pair::default();
+        for ([index, count], id, bytes, port, later_ms) in parts {
+            let place = [index % 3, count % 4];
+            let datagram = pair.forge(place, id, &vec![7; bytes]);
+            pair.now += Duration::from_millis(later_ms);
+            if let Ok(Some(opened)) = pair.open_from(&datagram, port) {
+                prop_assert!(opened.len() <= PAYLOAD_BYTES_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn any_payload_arrives(payload in prop::collection::vec(any::<u8>(), 0..2_000)) {
+        let mut pair = Pair::default();
+        let datagram = pair.seal(&payload).remove(0);
+        prop_assert_eq!(pair.open(&datagram), Ok(Some(payload)));
+    }
+}

@@ -1,0 +1,208 @@
+//! A network in memory, for tests: with loss, delay and cut links, and in virtual time where the
+//! runtime's clock is paused.
+//!
+//! Members on it run the same code as over UDP, except for the socket: chitchat's messages are
+//! written and read again, but not sealed and not looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chitchat::transport::{ChannelTransport, RecvOutcome, SendOutcome, Socket, Transport};
+use chitchat::{ChitchatEnvelope, ChitchatMessage};
+use tokio::time::Instant;
+
+use super::topology::until;
+use super::traffic::TrafficCounters;
+use super::transport::{Bound, Medium, MemberSide};
+
+/// What UDP can carry.
+const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// An address that nobody listens on: what is lost goes there.
+const NOWHERE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
+    std::net::Ipv4Addr::UNSPECIFIED,
+    0,
+));
+
+/// A network in memory. Clones are the same network.
+#[derive(Clone)]
+pub struct SimulatedNetwork {
+    channels: ChannelTransport,
+    weather: Arc<Mutex<Weather>>,
+}
+
+/// What befalls datagrams at present.
+struct Weather {
+    rng: fastrand::Rng,
+    /// From 0 to 1.
+    loss: f64,
+    delay: RangeInclusive<Duration>,
+    /// Which side of a partition an address is on; side 0 if it is not here.
+    sides: BTreeMap<SocketAddr, u32>,
+    cut: BTreeSet<(SocketAddr, SocketAddr)>,
+}
+
+impl SimulatedNetwork {
+    /// A network without loss or delay. The seed decides which datagrams are lost and how long they
+    /// take later.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            channels: ChannelTransport::with_mtu(DATAGRAM_BYTES_MAX),
+            weather: Arc::new(Mutex::new(Weather {
+                rng: fastrand::Rng::with_seed(seed),
+                loss: 0.0,
+                delay: Duration::ZERO..=Duration::ZERO,
+                sides: BTreeMap::new(),
+                cut: BTreeSet::new(),
+            })),
+        }
+    }
+
+    /// Loses datagrams from now on, each with this probability from 0 to 1.
+    pub fn lose(&self, probability: f64) {
+        self.weather().loss = probability;
+    }
+
+    /// Lets each datagram take a time in this range from now on.
+    pub fn delay(&self, range: RangeInclusive<Duration>) {
+        self.weather().delay = range;
+    }
+
+    /// Divides the network: addresses reach only those of their own group from now on. Addresses in
+    /// no group are a group of their own.
+    pub fn partition(&self, groups: &[Vec<SocketAddr>]) {
+        let mut weather = self.weather();
+        weather.sides = groups
+            .iter()
+            .zip(1..)
+            .flat_map(|(group, side)| group.iter().map(move |address| (*address, side)))
+            .collect();
+    }
+
+    /// Cuts the link between two addresses, both ways.
+    pub fn cut(&self, one: SocketAddr, other: SocketAddr) {
+        self.weather().cut.insert(ordered(one, other));
+    }
+
+    /// Undoes all partitions and cuts.
+    pub fn heal(&self) {
+        let mut weather = self.weather();
+        weather.sides.clear();
+        weather.cut.clear();
+    }
+
+    fn weather(&self) -> MutexGuard<'_, Weather> {
+        self.weather.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SimulatedNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatedNetwork").finish_non_exhaustive()
+    }
+}
+
+impl Weather {
+    fn loses(&mut self, from: SocketAddr, to: SocketAddr) -> bool {
+        let side = |address| self.sides.get(&address).copied().unwrap_or_default();
+        side(from) != side(to)
+            || self.cut.contains(&ordered(from, to))
+            || self.rng.f64() < self.loss
+    }
+
+    fn time_taken(&mut self) -> Duration {
+        let (from, to) = (self.delay.start(), self.delay.end());
+        from.saturating_add(to.saturating_sub(*from).mul_f64(self.rng.f64()))
+    }
+}
+
+#[async_trait]
+impl Medium for SimulatedNetwork {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>> {
+        let inner = self.channels.open(listen).await?;
+        let address = inner.local_addr()?;
+        Ok(Box::new(SimulatedSocket {
+            inner,
+            address,
+            network: self.clone(),
+            under_way: BTreeMap::new(),
+            arrivals: 0,
+            traffic: Arc::default(),
+        }))
+    }
+}
+
+struct SimulatedSocket {
+    inner: Box<dyn Socket>,
+    address: SocketAddr,
+    network: SimulatedNetwork,
+    /// What has been sent to this socket, by the time at which it arrives.
+    under_way: BTreeMap<(Instant, u64), RecvOutcome>,
+    arrivals: u64,
+    traffic: Arc<TrafficCounters>,
+}
+
+impl Bound for SimulatedSocket {
+    fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn into_socket(mut self: Box<Self>, member: MemberSide) -> Box<dyn Socket> {
+        self.traffic = member.traffic;
+        self
+    }
+}
+
+#[async_trait]
+impl Socket for SimulatedSocket {
+    fn local_addr(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.address)
+    }
+
+    async fn send(
+        &mut self,
+        to: SocketAddr,
+        envelope: ChitchatEnvelope,
+    ) -> anyhow::Result<SendOutcome> {
+        let lost = self.network.weather().loses(self.address, to);
+        let begins_round = matches!(envelope.message, ChitchatMessage::Syn { .. });
+        let outcome = self
+            .inner
+            .send(if lost { NOWHERE } else { to }, envelope)
+            .await?;
+        if begins_round {
+            // Its digest, and little more.
+            self.traffic.digest_sent(outcome.num_bytes_sent);
+        }
+        Ok(outcome)
+    }
+
+    async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
+        loop {
+            let next = self.under_way.first_key_value().map(|(key, _)| key.0);
+            tokio::select! {
+                outcome = self.inner.recv() => {
+                    let now = Instant::now();
+                    let due = now.checked_add(self.network.weather().time_taken()).unwrap_or(now);
+                    self.arrivals = self.arrivals.wrapping_add(1);
+                    self.under_way.insert((due, self.arrivals), outcome?);
+                }
+                () = until(next) => {
+                    if let Some((_, outcome)) = self.under_way.pop_first() {
+                        return Ok(outcome);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn ordered(one: SocketAddr, other: SocketAddr) -> (SocketAddr, SocketAddr) {
+    (one.min(other), one.max(other))
+}

@@ -1,0 +1,295 @@
+//! UDP under chitchat, where every datagram is looked at, and sealed if there are keys.
+//!
+//! chitchat reads and writes its messages itself and lets nobody else. So its own socket stays on
+//! loopback, where this one is its only partner: what comes in from the network is opened, checked
+//! and passed on to it; what it sends is taken from it, sealed and passed on to the network. A
+//! datagram that chitchat should not see, because of who sent it or because reading it would end
+//! the server, is dropped here and counted. Nothing is ever sent in plain where there are keys.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chitchat::transport::{RecvOutcome, SendOutcome, Socket, UdpSocket as ChitchatSocket};
+use chitchat::{ChitchatEnvelope, ProtocolVersion};
+use tokio::net::UdpSocket;
+use tokio::time::{self, Instant};
+use tracing::{debug, warn};
+
+use super::config::now_ms;
+use super::plaintext::{Plaintext, Refused};
+use super::seal::{Opener, Sealer, SharedKeyring};
+use super::transport::{Bound, Medium, MemberSide};
+
+/// The largest datagram that UDP can carry, and one byte to notice a larger one.
+const BUFFER_BYTES: usize = 65_507 + 1;
+/// How long a datagram may take from one loopback socket to the other. It is there at once, or the
+/// system has dropped it.
+const LOOPBACK_MAX: Duration = Duration::from_secs(1);
+
+/// UDP sockets of one cluster.
+pub(super) struct Udp {
+    cluster_id: String,
+    keyring: Option<SharedKeyring>,
+    protocol: ProtocolVersion,
+}
+
+impl Udp {
+    pub(super) fn new(
+        cluster_id: String,
+        protocol: ProtocolVersion,
+        keyring: Option<SharedKeyring>,
+    ) -> Self {
+        Self {
+            cluster_id,
+            keyring,
+            protocol,
+        }
+    }
+}
+
+#[async_trait]
+impl Medium for Udp {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>> {
+        let network = UdpSocket::bind(listen).await?;
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let inner = ChitchatSocket::open(loopback).await?;
+        let partner = UdpSocket::bind(loopback).await?;
+        // From here on it takes nothing that anybody else sends it.
+        partner.connect(inner.local_addr()?).await?;
+        let sealing = self.keyring.clone().map(|keyring| Sealing {
+            sealer: Sealer::new(Arc::clone(&keyring), &self.cluster_id),
+            opener: Opener::new(keyring, &self.cluster_id),
+        });
+        Ok(Box::new(Place {
+            address: network.local_addr()?,
+            partner_address: partner.local_addr()?,
+            network,
+            inner,
+            partner,
+            sealing,
+            cluster_id: self.cluster_id.clone(),
+            protocol: self.protocol,
+        }))
+    }
+}
+
+struct Sealing {
+    sealer: Sealer,
+    opener: Opener,
+}
+
+/// The sockets, before a member has them.
+struct Place {
+    address: SocketAddr,
+    network: UdpSocket,
+    inner: ChitchatSocket,
+    partner: UdpSocket,
+    partner_address: SocketAddr,
+    sealing: Option<Sealing>,
+    cluster_id: String,
+    protocol: ProtocolVersion,
+}
+
+impl Bound for Place {
+    fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn into_socket(self: Box<Self>, member: MemberSide) -> Box<dyn Socket> {
+        Box::new(CheckedSocket {
+            plaintext: Plaintext::new(&member.id, &self.cluster_id, self.protocol),
+            place: *self,
+            member,
+            buffer: vec![0; BUFFER_BYTES],
+            passed_on: None,
+            given_up: 0,
+        })
+    }
+}
+
+struct CheckedSocket {
+    place: Place,
+    member: MemberSide,
+    plaintext: Plaintext,
+    buffer: Vec<u8>,
+    /// The sender and size of the datagram that is on its way to chitchat's socket.
+    passed_on: Option<(SocketAddr, usize)>,
+    /// How many halves of datagrams were counted as given up.
+    given_up: u64,
+}
+
+impl CheckedSocket {
+    /// Passes a datagram on to chitchat's socket, unless something is wrong with it.
+    fn pass_on(&mut self, from: SocketAddr, received: usize) -> Result<(), &'static str> {
+        let datagram = self.buffer.get(..received).unwrap_or_default();
+        let plain = match &mut self.place.sealing {
+            None => datagram,
+            Some(sealing) => {
+                let opened = sealing
+                    .opener
+                    .open(datagram, from, now_ms(), Instant::now().into_std())
+                    .map_err(|reason| reason.as_str())?;
+                match opened {
+                    Some(payload) => payload,
+                    // The other half is still to come.
+                    None => return Ok(()),
+                }
+            }
+        };
+        if let Err(refused) = self.plaintext.check(plain) {
+            if matches!(refused, Refused::AboutSelf) {
+                self.member.impersonated.notify_one();
+            }
+            return Err(refused.as_str());
+        }
+        match self.place.partner.try_send(plain) {
+            Ok(_) => {
+                self.passed_on = Some((from, received));
+                Ok(())
+            }
+            Err(error) => {
+                debug!(%error, "chitchat's socket takes nothing");
+                Err("loopback")
+            }
+        }
+    }
+
+    /// Counts halves of datagrams that have waited in vain for their other half.
+    fn count_given_up(&mut self, from: SocketAddr) {
+        let Some(sealing) = &self.place.sealing else {
+            return;
+        };
+        while self.given_up < sealing.opener.given_up() {
+            self.given_up = self.given_up.saturating_add(1);
+            self.member.traffic.drop_datagram("half", from);
+        }
+    }
+
+    /// What chitchat has just sent, in plain.
+    async fn written(&mut self) -> io::Result<usize> {
+        time::timeout(LOOPBACK_MAX, self.place.partner.recv(&mut self.buffer))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+#[async_trait]
+impl Socket for CheckedSocket {
+    fn local_addr(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.place.address)
+    }
+
+    /// Never fails: what can't be sent is lost, as it may be later on its way.
+    async fn send(
+        &mut self,
+        to: SocketAddr,
+        envelope: ChitchatEnvelope,
+    ) -> anyhow::Result<SendOutcome> {
+        // Whatever came too late for its own call must not be taken for what comes now.
+        while self.place.partner.try_recv(&mut self.buffer).is_ok() {}
+        let written = async {
+            self.place
+                .inner
+                .send(self.place.partner_address, envelope)
+                .await?;
+            anyhow::Ok(self.written().await?)
+        }
+        .await;
+        let length = match written {
+            Ok(length) => length,
+            Err(error) => {
+                debug!(%error, "a message did not come out of chitchat's socket");
+                self.member.traffic.drop_datagram("unwritten", to);
+                return Ok(SendOutcome { num_bytes_sent: 0 });
+            }
+        };
+        let plain = self.buffer.get(..length).unwrap_or_default();
+        if let Err(refused) = self.plaintext.sent(plain) {
+            let reason = refused.as_str();
+            debug!(reason, %to, "peers will refuse what chitchat sends");
+        }
+        self.member
+            .traffic
+            .digest_sent(self.plaintext.digest_bytes());
+        let mut num_bytes_sent = 0_usize;
+        let network = &self.place.network;
+        let mut sent = |result: io::Result<usize>| match result {
+            Ok(bytes) => num_bytes_sent = num_bytes_sent.saturating_add(bytes),
+            Err(error) => {
+                debug!(%to, %error, "a datagram was not sent");
+                self.member.traffic.drop_datagram("unsent", to);
+            }
+        };
+        match &mut self.place.sealing {
+            None => sent(network.send_to(plain, to).await),
+            Some(sealing) => match sealing.sealer.seal(plain, now_ms()) {
+                Ok(sealed) => {
+                    for datagram in sealed.datagrams() {
+                        sent(network.send_to(datagram, to).await);
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "a datagram could not be sealed and was not sent");
+                    self.member.traffic.drop_datagram("unsealed", to);
+                }
+            },
+        }
+        Ok(SendOutcome { num_bytes_sent })
+    }
+
+    // chitchat drops this future whenever something else is ready first. What has been passed on to
+    // its socket is remembered, and between its arrival from the network and that there is no await.
+    async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
+        loop {
+            if let Some((from_addr, received)) = self.passed_on {
+                match time::timeout(LOOPBACK_MAX, self.place.inner.recv()).await {
+                    Ok(outcome) => {
+                        let outcome = outcome?;
+                        if outcome.from_addr != self.place.partner_address {
+                            self.member
+                                .traffic
+                                .drop_datagram("intruder", outcome.from_addr);
+                            continue;
+                        }
+                        self.passed_on = None;
+                        return Ok(RecvOutcome {
+                            from_addr,
+                            envelope: outcome.envelope,
+                            num_bytes_received: received,
+                        });
+                    }
+                    Err(_) => {
+                        self.passed_on = None;
+                        self.member.traffic.drop_datagram("loopback", from_addr);
+                    }
+                }
+            }
+            match self.place.network.recv_from(&mut self.buffer).await {
+                Ok((received, from)) => {
+                    if let Err(reason) = self.pass_on(from, received) {
+                        self.member.traffic.drop_datagram(reason, from);
+                    }
+                    self.count_given_up(from);
+                }
+                Err(error) if is_passing(&error) => debug!(%error, "a datagram was not received"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Whether the socket still works: some systems report on it what became of a datagram sent earlier.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::OutOfMemory
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::Interrupted
+    )
+}
