@@ -29,7 +29,7 @@ pub enum EdgeCacheError {
     StoreFailed(String),
     /// The registry holds as many nodes as it may.
     #[error(
-        "the registry is full: it holds {limit} nodes, its limit `nodes_max`; disable one first"
+        "the registry is full: it knows {limit} nodes, disabled ones among them, its limit `nodes_max`"
     )]
     Full {
         /// The limit.

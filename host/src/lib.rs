@@ -48,6 +48,7 @@ mod advertise;
 #[cfg(feature = "agent")]
 pub mod agent;
 pub mod conformance;
+mod decision;
 mod error;
 pub mod gossip;
 pub mod labels;
@@ -58,10 +59,11 @@ mod store;
 mod text;
 mod types;
 
+pub use decision::{Decision, Op, Stamp};
 pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
 pub use registry::{
-    Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, StartError, Status,
+    Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, Standing, StartError, Status,
 };
 pub use store::{Identity, Store, StoreError};
 pub use types::{

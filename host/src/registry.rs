@@ -7,9 +7,11 @@ mod activity;
 mod batch;
 mod builder;
 mod durable;
+mod exchange;
 mod quarantine;
 mod queue;
 mod records;
+mod standing;
 mod status;
 mod supervisor;
 mod view;
@@ -19,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use self::activity::Counters;
 use self::queue::{Operation, Outcome, Queue};
@@ -30,6 +33,7 @@ use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 pub use self::activity::Activity;
 pub use self::builder::{Builder, StartError};
+pub use self::standing::Standing;
 pub use self::status::{PluginState, Status};
 pub use self::view::EligibleNodes;
 
@@ -48,6 +52,8 @@ pub struct EdgeCacheRegistry {
 }
 
 struct Shared {
+    /// Dropped with the last handle: it holds an end of the queue, which would keep the writer.
+    _exchange: Option<AbortOnDrop>,
     view: Arc<ViewCell>,
     queue: Queue,
     site: Arc<dyn Advertiser>,
@@ -56,6 +62,15 @@ struct Shared {
     counters: Arc<Counters>,
     /// Closed when the writer's thread has ended.
     ended: watch::Receiver<()>,
+}
+
+/// A task that ends with its owner.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl EdgeCacheRegistry {
@@ -135,6 +150,23 @@ impl EdgeCacheRegistry {
             .records
             .get(node_id)
             .map(|record| record.entry.clone())
+    }
+
+    /// The decision that stands about a node: who took it, when, and what this agent's component made of
+    /// it. `None` where nobody has ever decided about the node, and in a registry without a node of its own.
+    pub fn standing(&self, node_id: NodeId) -> Option<Arc<Standing>> {
+        self.shared.view.load().standings.get(&node_id).cloned()
+    }
+
+    /// Whether the node is seen to advertise any label that a component may set.
+    pub fn shows_labels(&self, node_id: NodeId) -> bool {
+        let shown = self.shared.site.shown(node_id).unwrap_or_default();
+        let mut shown = self.shared.plugin.config().labels.select(&shown);
+        if self.shared.site.node_id() == Some(node_id) {
+            let foreign = self.shared.site.foreign_labels();
+            shown.retain(|key, _| !foreign.contains_key(key));
+        }
+        !shown.is_empty()
     }
 
     /// Whether the node is seen to advertise exactly the labels that follow from its entry.

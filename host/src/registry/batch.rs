@@ -4,9 +4,13 @@
 //! the component to its word: what the component answers must fit what is remembered.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::queue::{Answer, Outcome};
 use super::records::{Record, Records};
+use super::standing::{Standing, Standings};
+use super::view::View;
+use crate::decision::Decision;
 use crate::error::EdgeCacheError;
 use crate::labels::Labels;
 use crate::sandbox::{Failure, PublishedLabels};
@@ -15,20 +19,24 @@ use crate::types::{EdgeCacheStats, Entry, NodeId};
 
 pub(crate) struct Batch {
     pub(crate) records: Records,
+    pub(crate) standings: Standings,
     /// The own node's labels, if a change published them.
     pub(crate) own_labels: Option<Labels>,
     own: Option<NodeId>,
     touched: BTreeSet<NodeId>,
+    decided: BTreeSet<NodeId>,
     held: Vec<(Answer, Result<Outcome, EdgeCacheError>)>,
 }
 
 impl Batch {
-    pub(crate) fn new(records: Records, own: Option<NodeId>) -> Self {
+    pub(crate) fn new(view: &View, own: Option<NodeId>) -> Self {
         Self {
-            records,
+            records: view.records.clone(),
+            standings: view.standings.clone(),
             own_labels: None,
             own,
             touched: BTreeSet::new(),
+            decided: BTreeSet::new(),
             held: Vec::new(),
         }
     }
@@ -56,6 +64,25 @@ impl Batch {
         self.keep_own(published);
         self.records.remove(node_id);
         self.touched.insert(node_id);
+    }
+
+    /// Lets a decision stand.
+    pub(crate) fn stand(&mut self, decision: Decision, refused: Option<String>) {
+        let node_id = decision.node_id;
+        let standing = Standing { decision, refused };
+        self.standings.insert(node_id, Arc::new(standing));
+        self.decided.insert(node_id);
+    }
+
+    /// Whether a decision beats all that are known about its node.
+    pub(crate) fn is_news(&self, decision: &Decision) -> bool {
+        let standing = self.standings.get(&decision.node_id);
+        standing.is_none_or(|standing| decision.beats(&standing.decision))
+    }
+
+    /// Whether the batch lets decisions stand that did not before.
+    pub(crate) fn decides(&self) -> bool {
+        !self.decided.is_empty()
     }
 
     /// Takes new counters, which must be those before with `delta` added.
@@ -123,6 +150,10 @@ impl Batch {
             own_labels: self.own_labels.clone(),
             ..Changes::default()
         };
+        let decided = self.decided.iter();
+        changes.standings = decided
+            .filter_map(|node_id| self.standings.get(node_id).cloned())
+            .collect();
         for &node_id in &self.touched {
             match self.records.get(node_id) {
                 Some(record) => changes.put.push(record.entry.clone()),

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::activity::Counters;
 use super::durable::Durable;
+use super::exchange::Exchange;
 use super::queue::{LOOK_FOR, queue};
 use super::records::{Record, Records};
+use super::standing::{Standing, Standings};
 use super::status::{PluginState, Status};
 use super::view::View;
 use super::writer::{Parts, Writer};
-use super::{EdgeCacheRegistry, Shared};
+use super::{AbortOnDrop, EdgeCacheRegistry, Shared};
 use crate::advertise::{Advertiser, Standalone};
 use crate::gossip::{GossipPool, PeerInfo};
 use crate::labels::{self, LabelError, Labels};
@@ -29,6 +31,7 @@ pub struct Builder {
     plugin: Plugin,
     place: Place,
     store: Option<Store>,
+    clock: WallClock,
 }
 
 #[derive(Debug)]
@@ -70,7 +73,15 @@ impl Builder {
             plugin,
             place: Place::Nowhere,
             store: None,
+            clock: WallClock::default(),
         }
+    }
+
+    /// Takes the time from another clock than the system's, the component's included. For tests.
+    #[must_use]
+    pub fn clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Makes `info` the node's own record: the component's labels join those in it, and travel nowhere.
@@ -105,12 +116,17 @@ impl Builder {
             plugin,
             place,
             store,
+            clock,
         } = self;
         let limits = &plugin.config().limits;
+        let mut pool = None;
         let site: Arc<dyn Advertiser> = match place {
             Place::Nowhere => Arc::new(Standalone::new(None)),
             Place::Standalone(info) => Arc::new(Standalone::new(Some(info))),
-            Place::Gossip(pool) => Arc::new(pool),
+            Place::Gossip(gossip) => {
+                pool = Some(gossip.clone());
+                Arc::new(gossip)
+            }
         };
         labels::check_foreign(&site.foreign_labels(), limits.labels).map_err(StartError::Labels)?;
 
@@ -123,6 +139,7 @@ impl Builder {
         site.announce(remembered.own_labels.clone());
         let view = Arc::new(ArcSwap::from_pointee(View {
             records: records(remembered.entries, site.node_id(), &remembered.own_labels),
+            standings: standings(remembered.standings),
             status: Status {
                 state: PluginState::Starting,
                 restarts: 0,
@@ -150,8 +167,9 @@ impl Builder {
                 closed: Arc::default(),
             },
             log: log.clone(),
-            clock: WallClock::default(),
+            clock: clock.clone(),
         };
+        let decided = Arc::new(Notify::new());
         let counters = Arc::new(Counters::default());
         let parts = Parts {
             plugin: plugin.clone(),
@@ -161,6 +179,7 @@ impl Builder {
             counters: counters.clone(),
             durable: Durable::new(store),
             own_labels: remembered.own_labels,
+            decided: decided.clone(),
         };
         thread::Builder::new()
             .name("edge-writer".into())
@@ -174,8 +193,19 @@ impl Builder {
             .map_err(StartError::Thread)?;
         start.await.map_err(|_| StartError::Ended)?;
 
+        let exchange = pool.map(|pool| {
+            let exchange = Exchange {
+                pool,
+                view: view.clone(),
+                queue: queue.clone(),
+                clock,
+                decided,
+            };
+            AbortOnDrop(tokio::spawn(exchange.run()).abort_handle())
+        });
         Ok(EdgeCacheRegistry {
             shared: Arc::new(Shared {
+                _exchange: exchange,
                 view,
                 queue,
                 site,
@@ -196,6 +226,11 @@ fn remember(store: &Store, own: Option<NodeId>) -> Result<Remembered, StartError
         });
     }
     store.take_remembered().ok_or(StartError::StoreUsed)
+}
+
+fn standings(remembered: Vec<Standing>) -> Standings {
+    let by_node = |standing: Standing| (standing.decision.node_id, Arc::new(standing));
+    remembered.into_iter().map(by_node).collect()
 }
 
 /// The remembered entries, with the labels that are shown before the component has been asked.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::records::Records;
+use super::view::View;
 use crate::labels::Labels;
 use crate::store::{Changes, Remembered, Store, StoreError};
 use crate::text;
@@ -51,13 +51,13 @@ impl Durable {
         self.down.as_ref().map(|down| down.retry_at)
     }
 
-    /// Opens a store that has failed, and makes it hold `records` and `own_labels`: the commit that failed
+    /// Opens a store that has failed, and makes it hold what `view` and `own_labels` say: the commit that failed
     /// may have come through.
-    pub(crate) fn reopen(&mut self, records: &Records, own_labels: &Labels, now: Instant) {
+    pub(crate) fn reopen(&mut self, view: &View, own_labels: &Labels, now: Instant) {
         let (Some(store), Some(_)) = (&self.store, &self.down) else {
             return;
         };
-        match restore(store, records, own_labels) {
+        match restore(store, view, own_labels) {
             Ok(()) => {
                 tracing::info!(failures = self.failures, "the store is open again");
                 self.down = None;
@@ -93,16 +93,26 @@ impl Durable {
     }
 }
 
-fn restore(store: &Store, records: &Records, own_labels: &Labels) -> Result<(), StoreError> {
+fn restore(store: &Store, view: &View, own_labels: &Labels) -> Result<(), StoreError> {
     let found = store.reopen()?;
-    let changes = difference(&found, records, own_labels);
+    let changes = difference(&found, view, own_labels);
     if changes.is_empty() {
         return Ok(());
     }
     store.commit(&changes)
 }
 
-fn difference(found: &Remembered, records: &Records, own_labels: &Labels) -> Changes {
+fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
+    let View {
+        records, standings, ..
+    } = view;
+    let stood = |node_id: NodeId| {
+        found
+            .standings
+            .binary_search_by_key(&node_id, |standing| standing.decision.node_id)
+            .ok()
+            .and_then(|index| found.standings.get(index))
+    };
     let stored = |node_id: NodeId| {
         found
             .entries
@@ -122,6 +132,11 @@ fn difference(found: &Remembered, records: &Records, own_labels: &Labels) -> Cha
             .iter()
             .map(|entry| entry.node.node_id)
             .filter(|node_id| !records.contains(*node_id))
+            .collect(),
+        standings: standings
+            .iter()
+            .filter(|(node_id, standing)| stood(**node_id) != Some(standing))
+            .map(|(_, standing)| standing.clone())
             .collect(),
         own_labels: (found.own_labels != *own_labels).then(|| own_labels.clone()),
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::decision::Decision;
 use crate::error::EdgeCacheError;
 use crate::types::{EdgeCacheNode, EdgeCacheStats, NodeCapacity, NodeId};
 
@@ -33,6 +34,10 @@ pub(crate) enum Operation {
         node_id: NodeId,
         delta: EdgeCacheStats,
     },
+    /// A decision that was taken elsewhere.
+    Merge(Decision),
+    /// Gives decisions of this agent's that its clock has put into the future a time of now.
+    Restamp,
 }
 
 /// What a change came to.
@@ -41,6 +46,7 @@ pub(crate) enum Outcome {
     Enabled(EdgeCacheNode),
     Disabled,
     Counted(EdgeCacheStats),
+    Merged,
 }
 
 /// Where the answer to a change goes. The caller may have gone away; the change is made all the same.
@@ -59,7 +65,7 @@ pub(crate) enum Request {
     Stop,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Queue {
     sender: mpsc::Sender<Request>,
     room: Arc<Semaphore>,

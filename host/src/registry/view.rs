@@ -7,12 +7,14 @@
 use arc_swap::ArcSwap;
 
 use super::records::Records;
+use super::standing::Standings;
 use super::status::Status;
 use crate::types::{EdgeCacheNode, NodeId};
 
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) records: Records,
+    pub(crate) standings: Standings,
     pub(crate) status: Status,
 }
 

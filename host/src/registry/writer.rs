@@ -11,6 +11,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Instant;
 
+use tokio::sync::Notify;
+
 use super::activity::Counters;
 use super::batch::Batch;
 use super::durable::Durable;
@@ -21,11 +23,12 @@ use super::status::PluginState;
 use super::supervisor::{Next, Supervisor};
 use super::view::{View, ViewCell};
 use crate::advertise::Advertiser;
+use crate::decision::{Decision, HybridClock, Stamp, ms_of};
 use crate::error::EdgeCacheError;
 use crate::labels::Labels;
 use crate::sandbox::{Called, Failure, Instance, InstanceConfig, Plugin, PublishedLabels};
 use crate::store::Changes;
-use crate::types::{EdgeCacheStats, Entry};
+use crate::types::{Change, EdgeCacheStats, Entry, NodeId};
 
 /// What a writer works with.
 pub(crate) struct Parts {
@@ -37,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) durable: Durable,
     /// The labels of the own node that are remembered.
     pub(crate) own_labels: Labels,
+    /// Notified when another decision stands.
+    pub(crate) decided: Arc<Notify>,
 }
 
 pub(crate) struct Writer {
@@ -44,6 +49,7 @@ pub(crate) struct Writer {
     supervisor: Supervisor,
     quarantine: Quarantine,
     running: Running,
+    stamps: HybridClock,
 }
 
 enum Running {
@@ -68,8 +74,10 @@ impl Writer {
             supervisor: Supervisor::default(),
             quarantine: Quarantine::default(),
             running: Running::Down(Next::Retry(Instant::now())),
+            stamps: HybridClock::default(),
         };
         writer.revive();
+        writer.begin_deciding();
         writer
     }
 
@@ -128,10 +136,10 @@ impl Writer {
     }
 
     fn reopen_store(&mut self, now: Instant) {
-        let records = self.parts.view.load().records.clone();
+        let view = self.parts.view.load_full();
         self.parts
             .durable
-            .reopen(&records, &self.parts.own_labels, now);
+            .reopen(&view, &self.parts.own_labels, now);
         self.show_store();
     }
 
@@ -174,16 +182,32 @@ impl Writer {
         batch: &mut Batch,
         operation: Operation,
     ) -> Result<Outcome, EdgeCacheError> {
+        match (&operation, self.parts.site.node_id()) {
+            (Operation::Merge(decision), _) if !batch.is_news(decision) => {
+                return Ok(Outcome::Merged);
+            }
+            (Operation::Restamp, Some(own)) => {
+                self.restamp(batch, own);
+                return Ok(Outcome::Merged);
+            }
+            _ => {}
+        }
         match self.call(batch, &operation) {
             Ok(result) => result,
             Err(Stopped::Refused(error)) => Err(error),
             Err(Stopped::Failed(failure)) => {
                 let fresh = self.new_batch();
                 self.commit(std::mem::replace(batch, fresh));
-                self.quarantine.add(operation, Instant::now());
+                self.quarantine.add(operation.clone(), Instant::now());
                 self.down(&failure);
                 self.catch_up(Instant::now());
                 *batch = self.new_batch();
+                if let Operation::Merge(decision) = operation {
+                    // It stands for all agents, whatever this one's component makes of it.
+                    self.stamps.observe(decision.at);
+                    batch.stand(decision, Some(failure.to_string()));
+                    return Ok(Outcome::Merged);
+                }
                 Err(EdgeCacheError::PluginFailed(failure.to_string()))
             }
         }
@@ -194,8 +218,18 @@ impl Writer {
         batch: &mut Batch,
         operation: &Operation,
     ) -> Result<Result<Outcome, EdgeCacheError>, Stopped> {
+        let by = self.parts.site.node_id();
+        let now_ms = ms_of(self.parts.config.clock.time());
+        let mut stamps = self.stamps;
         let instance = self.admit(batch, operation).map_err(Stopped::Refused)?;
-        call(instance, batch, operation).map_err(Stopped::Failed)
+        let mut deciding = Deciding {
+            by,
+            now_ms,
+            stamps: &mut stamps,
+        };
+        let result = call(instance, batch, operation, &mut deciding);
+        self.stamps = stamps;
+        result.map_err(Stopped::Failed)
     }
 
     /// Whether a change may be made now at all.
@@ -206,9 +240,11 @@ impl Writer {
     ) -> Result<&mut Instance, EdgeCacheError> {
         let now = Instant::now();
         let limit = self.parts.plugin.config().limits.nodes_max;
-        if let Operation::Enable { node_id, .. } = operation
-            && batch.records.len() >= limit
+        if let Operation::Enable { node_id, .. } | Operation::Merge(Decision { node_id, .. }) =
+            operation
+            && batch.records.len().max(batch.standings.len()) >= limit
             && !batch.records.contains(*node_id)
+            && !batch.standings.contains_key(node_id)
         {
             return Err(EdgeCacheError::Full { limit });
         }
@@ -236,10 +272,7 @@ impl Writer {
     }
 
     fn new_batch(&self) -> Batch {
-        Batch::new(
-            self.parts.view.load().records.clone(),
-            self.parts.site.node_id(),
-        )
+        Batch::new(&self.parts.view.load(), self.parts.site.node_id())
     }
 
     fn commit(&mut self, batch: Batch) {
@@ -257,7 +290,7 @@ impl Writer {
             batch.answer(Some(&EdgeCacheError::StoreFailed(reason)));
             return;
         }
-        self.publish(batch.records.clone());
+        self.publish(&batch);
         if let Some(labels) = &batch.own_labels {
             self.parts.own_labels.clone_from(labels);
             self.parts.site.announce(labels.clone());
@@ -265,9 +298,78 @@ impl Writer {
         batch.answer(None);
     }
 
-    fn publish(&self, records: Records) {
-        let status = self.parts.view.load().status.clone();
-        self.parts.view.store(Arc::new(View { records, status }));
+    fn publish(&self, batch: &Batch) {
+        self.parts.view.store(Arc::new(View {
+            records: batch.records.clone(),
+            standings: batch.standings.clone(),
+            status: self.parts.view.load().status.clone(),
+        }));
+        if batch.decides() {
+            self.parts.decided.notify_one();
+        }
+    }
+
+    /// Brings the decisions that are remembered to what holds now: entries from before decisions
+    /// travelled get one, the clock goes on from the latest, and what the component of before refused is
+    /// asked again.
+    fn begin_deciding(&mut self) {
+        let Some(own) = self.parts.site.node_id() else {
+            return;
+        };
+        let mut batch = self.new_batch();
+        let undecided: Vec<_> = batch
+            .records
+            .iter()
+            .map(|record| &record.entry.node)
+            .filter(|node| !batch.standings.contains_key(&node.node_id))
+            .map(|node| Decision::enable(node, Stamp::at_ms(ms_of(node.enabled_at)), own))
+            .collect();
+        for decision in undecided {
+            batch.stand(decision, None);
+        }
+        self.restamp(&mut batch, own);
+        let refused: Vec<_> = batch
+            .standings
+            .values()
+            .filter(|standing| standing.refused.is_some())
+            .map(|standing| standing.decision.clone())
+            .collect();
+        self.commit(batch);
+        for decision in refused {
+            let mut batch = self.new_batch();
+            // Out of the way, or it would not be news.
+            batch.standings.remove(&decision.node_id);
+            // An error leaves the decision as it is: refused.
+            if self.decide(&mut batch, Operation::Merge(decision)).is_ok() {
+                self.commit(batch);
+            }
+        }
+    }
+
+    /// Sets the clock by the decisions that stand, and gives those of this agent's own that are in the
+    /// future a time of now: its clock was wrong when it took them, and others hold them back.
+    fn restamp(&mut self, batch: &mut Batch, own: NodeId) {
+        let now_ms = ms_of(self.parts.config.clock.time());
+        let (ahead, due): (Vec<_>, Vec<_>) = batch
+            .standings
+            .values()
+            .cloned()
+            .partition(|standing| HybridClock::is_ahead(standing.decision.at, now_ms));
+        self.stamps = HybridClock::default();
+        for standing in due {
+            self.stamps.observe(standing.decision.at);
+        }
+        for standing in ahead.iter().filter(|standing| standing.decision.by == own) {
+            let decision = Decision {
+                at: self.stamps.stamp(now_ms),
+                ..standing.decision.clone()
+            };
+            tracing::warn!(
+                node_id = decision.node_id,
+                "a decision of this agent's was in the future and holds from now on instead"
+            );
+            batch.stand(decision, standing.refused.clone());
+        }
     }
 
     /// Brings the status to what the store is doing.
@@ -337,7 +439,12 @@ impl Writer {
             status.restarts = status.restarts.saturating_add(1);
         }
         status.state = PluginState::Running;
-        self.parts.view.store(Arc::new(View { records, status }));
+        let standings = self.parts.view.load().standings.clone();
+        self.parts.view.store(Arc::new(View {
+            records,
+            standings,
+            status,
+        }));
         if self.parts.own_labels != own {
             self.parts.own_labels.clone_from(&own);
             let changes = Changes {
@@ -371,6 +478,7 @@ fn call(
     instance: &mut Instance,
     batch: &mut Batch,
     operation: &Operation,
+    deciding: &mut Deciding<'_>,
 ) -> Result<Result<Outcome, EdgeCacheError>, Failure> {
     match *operation {
         Operation::Enable {
@@ -390,17 +498,41 @@ fn call(
                     stats: EdgeCacheStats::default(),
                 };
                 batch.put(entry, labels);
+                if let Some((at, by)) = deciding.stamp() {
+                    batch.stand(Decision::enable(&value, at, by), None);
+                }
                 Outcome::Enabled(value)
             }))
         }
         Operation::Disable { node_id } => {
             let answer = instance.disable(node_id)?;
             batch.check_known("disable", node_id, &answer)?;
-            Ok(answer.map(|Called { labels, .. }| {
-                batch.remove(node_id, &labels);
-                Outcome::Disabled
-            }))
+            let stands = batch
+                .standings
+                .get(&node_id)
+                .is_some_and(|standing| standing.decision.enabled().is_some());
+            match answer {
+                Ok(Called { labels, .. }) => batch.remove(node_id, &labels),
+                // The component refused to enable it, and all other agents list it.
+                Err(EdgeCacheError::NodeNotFound(_)) if stands => {}
+                Err(error) => return Ok(Err(error)),
+            }
+            if let Some((at, by)) = deciding.stamp() {
+                batch.stand(Decision::disable(node_id, at, by), None);
+            }
+            Ok(Ok(Outcome::Disabled))
         }
+        Operation::Merge(ref decision) => {
+            let refused = match merge(instance, batch, decision) {
+                Ok(()) => None,
+                Err(Failure::Refused(reason)) => Some(reason),
+                Err(failure) => return Err(failure),
+            };
+            deciding.stamps.observe(decision.at);
+            batch.stand(decision.clone(), refused);
+            Ok(Ok(Outcome::Merged))
+        }
+        Operation::Restamp => Ok(Ok(Outcome::Merged)),
         Operation::AddStats { node_id, delta } => {
             let answer = instance.add_stats(node_id, delta)?;
             batch.check_known("add-stats", node_id, &answer)?;
@@ -409,5 +541,45 @@ fn call(
             }
             Ok(answer.map(Outcome::Counted))
         }
+    }
+}
+
+/// Has the component follow a decision that was taken elsewhere. Counters are an agent's own: they go on
+/// where the node is enabled since the same time.
+fn merge(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Result<(), Failure> {
+    let node_id = decision.node_id;
+    let known = batch.records.get(node_id).map(|record| &record.entry);
+    match decision.enabled() {
+        Some(node) => {
+            let stats = known
+                .filter(|entry| entry.node.enabled_at == node.enabled_at)
+                .map(|entry| entry.stats)
+                .unwrap_or_default();
+            let entry = Entry { node, stats };
+            let labels = instance.apply(&[Change::Put(entry.clone())])?;
+            batch.put(entry, labels);
+        }
+        None if known.is_some() => {
+            let labels = instance.apply(&[Change::Remove(node_id)])?;
+            batch.remove(node_id, &labels);
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// What stamps the decisions that are taken here.
+struct Deciding<'a> {
+    by: Option<NodeId>,
+    now_ms: u64,
+    stamps: &'a mut HybridClock,
+}
+
+impl Deciding<'_> {
+    /// A stamp, and who decides; `None` for a registry that has no node of its own, whose decisions never
+    /// travel.
+    fn stamp(&mut self) -> Option<(Stamp, NodeId)> {
+        let by = self.by?;
+        Some((self.stamps.stamp(self.now_ms), by))
     }
 }

@@ -105,6 +105,9 @@ pub enum PluginError {
     Sandbox(String),
 }
 
+/// How many hexadecimal digits of a digest are enough to tell the components of a cluster apart.
+const POLICY_DIGITS: usize = 12;
+
 /// A component that was checked against the world and compiled. Cheap to clone.
 #[derive(Clone)]
 pub struct Plugin {
@@ -184,6 +187,26 @@ impl Plugin {
     /// The SHA-256 of the component file.
     pub fn sha256(&self) -> &[u8; 32] {
         &self.inner.sha256
+    }
+
+    /// A short digest of what decides: the component and its settings. Agents whose digests differ may
+    /// judge the same labels differently.
+    pub fn policy(&self) -> String {
+        let mut digest = Sha256::new().chain_update(self.inner.sha256);
+        for text in self
+            .inner
+            .config
+            .settings
+            .iter()
+            .flat_map(|(key, value)| [key, value])
+        {
+            // Lengths keep one setting from running into the next.
+            digest.update(text.len().to_le_bytes());
+            digest.update(text);
+        }
+        let mut hex = text::hex(&digest.finalize());
+        hex.truncate(POLICY_DIGITS);
+        hex
     }
 
     /// The names of what the component imports.

@@ -28,6 +28,11 @@ impl WallClock {
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
+
+    /// What it shows.
+    pub fn time(&self) -> SystemTime {
+        (self.0)()
+    }
 }
 
 impl Default for WallClock {

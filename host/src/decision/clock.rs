@@ -1,0 +1,35 @@
+//! The clock that decisions are stamped with: a hybrid logical clock.
+//!
+//! Its source: Kulkarni et al., "Logical Physical Clocks", 2014. A stamp is never lower than one that was
+//! given out or heard of before, so a decision that follows another always wins over it, and never far
+//! from the time, so decisions that know nothing of each other are ordered as people expect.
+
+use super::Stamp;
+
+/// How far another agent's stamp may be ahead. One that is further is held until it is due: taken over at
+/// once, a single wrong clock would decide for all agents and for as long as it is wrong.
+pub(crate) const AHEAD_MAX_MS: u64 = 5 * 60 * 1000;
+
+/// Gives out stamps.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct HybridClock {
+    last: Stamp,
+}
+
+impl HybridClock {
+    /// A stamp for a decision that is taken now, higher than all before.
+    pub(crate) fn stamp(&mut self, now_ms: u64) -> Stamp {
+        self.last = Stamp::at_ms(now_ms).max(self.last.next());
+        self.last
+    }
+
+    /// Takes note of a stamp that counts.
+    pub(crate) fn observe(&mut self, stamp: Stamp) {
+        self.last = self.last.max(stamp);
+    }
+
+    /// Whether a stamp is too far ahead to count yet.
+    pub(crate) fn is_ahead(stamp: Stamp, now_ms: u64) -> bool {
+        stamp.ms() > now_ms.saturating_add(AHEAD_MAX_MS)
+    }
+}

@@ -1,0 +1,117 @@
+use super::*;
+
+fn enable(node_id: NodeId, at: u64, by: NodeId) -> Decision {
+    Decision {
+        node_id,
+        op: Op::Enable {
+            capacity: NodeCapacity {
+                cpu_cores: 8,
+                ram_mib: 16_384,
+                disk_mib: 512_000,
+                geo: Some("eu-central-1".into()),
+            },
+            enabled_at_ms: 1_700_000_000_123,
+        },
+        at: Stamp(at),
+        by,
+    }
+}
+
+#[test]
+fn the_wire_format_is_that_of_the_design() {
+    let enable = enable(7, 5 << 16 | 2, 1);
+    let text = concat!(
+        r#"{"op":"enable","capacity":{"cpu_cores":8,"ram_mib":16384,"disk_mib":512000,"#,
+        r#""geo":"eu-central-1"},"enabled_at_ms":1700000000123,"at":327682,"by":1}"#
+    );
+    assert_eq!(enable.encode(), text);
+    assert_eq!(Decision::decode(7, text), Ok(enable));
+    let disable = Decision::disable(7, Stamp(9), 2);
+    assert_eq!(disable.encode(), r#"{"op":"disable","at":9,"by":2}"#);
+    assert_eq!(Decision::decode(7, &disable.encode()), Ok(disable));
+}
+
+#[test]
+fn the_largest_decision_fits() {
+    let largest = Decision {
+        node_id: u64::MAX,
+        op: Op::Enable {
+            capacity: NodeCapacity {
+                cpu_cores: u32::MAX,
+                ram_mib: u64::MAX,
+                disk_mib: u64::MAX,
+                geo: Some("\"".repeat(64)),
+            },
+            enabled_at_ms: Stamp(u64::MAX).ms(),
+        },
+        at: Stamp(u64::MAX),
+        by: u64::MAX,
+    };
+    let text = largest.encode();
+    assert!(text.len() <= Decision::BYTES_MAX, "{}", text.len());
+    assert_eq!(Decision::decode(u64::MAX, &text), Ok(largest));
+}
+
+#[test]
+fn what_is_no_decision_is_refused_with_the_reason() {
+    let bound = r#"{"op":"enable","capacity":{"cpu_cores":0,"ram_mib":0,"disk_mib":0},"enabled_at_ms":0,"at":1,"by":1}"#;
+    let late = r#"{"op":"enable","capacity":{"cpu_cores":1,"ram_mib":0,"disk_mib":0},"enabled_at_ms":18446744073709551615,"at":1,"by":1}"#;
+    let long = format!(r#"{{"op":"disable","at":1,"by":1{}}}"#, " ".repeat(512));
+    for (text, reason) in [
+        ("", "JSON"),
+        ("{}", "JSON"),
+        (r#"{"op":"forget","at":1,"by":1}"#, "forget"),
+        (r#"{"op":"disable","at":-1,"by":1}"#, "JSON"),
+        (bound, "all zero"),
+        (late, "time"),
+        (&long, "512"),
+    ] {
+        let error = Decision::decode(7, text).unwrap_err().to_string();
+        assert!(error.contains(reason), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_higher_stamp_wins_then_the_higher_origin_then_the_greater_bytes() {
+    let ordered = [
+        Decision::disable(7, Stamp(1), 9),
+        Decision::disable(7, Stamp(2), 1),
+        Decision::disable(7, Stamp(2), 2),
+        enable(7, 2, 2),
+        enable(7, 3, 1),
+    ];
+    for (place, low) in ordered.iter().enumerate() {
+        assert!(!low.beats(low));
+        for high in &ordered[place + 1..] {
+            assert!(high.beats(low), "{high:?} over {low:?}");
+            assert!(!low.beats(high), "{low:?} over {high:?}");
+        }
+    }
+}
+
+#[test]
+fn stamps_rise_whatever_the_clock_does() {
+    let mut clock = HybridClock::default();
+    let first = clock.stamp(1_000);
+    assert_eq!(first, Stamp::at_ms(1_000));
+    let second = clock.stamp(1_000);
+    assert!(second > first && second.ms() == 1_000);
+    let back = clock.stamp(10);
+    assert!(back > second);
+    clock.observe(Stamp::at_ms(5_000));
+    assert!(clock.stamp(2_000) > Stamp::at_ms(5_000));
+    assert_eq!(clock.stamp(9_000), Stamp::at_ms(9_000));
+}
+
+#[test]
+fn five_minutes_ahead_are_the_limit() {
+    let now = 1_000_000;
+    assert!(!HybridClock::is_ahead(
+        Stamp::at_ms(now + AHEAD_MAX_MS),
+        now
+    ));
+    assert!(HybridClock::is_ahead(
+        Stamp::at_ms(now + AHEAD_MAX_MS + 1),
+        now
+    ));
+}

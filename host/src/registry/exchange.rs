@@ -1,0 +1,211 @@
+//! The exchange of decisions with other agents.
+//!
+//! What others have decided is handed to the writer like any change; what stands here is carried in gossip
+//! as far as it is this agent's to carry. Nothing is decided here.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use imbl::ordmap::DiffItem;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{self, Instant};
+
+use super::queue::{Operation, Queue};
+use super::standing::{Standing, Standings};
+use super::view::ViewCell;
+use crate::decision::{AHEAD_MAX_MS, Carriers, Carry, Decision, HybridClock, ms_of};
+use crate::error::EdgeCacheError;
+use crate::gossip::GossipPool;
+use crate::sandbox::WallClock;
+use crate::types::NodeId;
+
+/// How many decisions wait for the writer at once.
+const AT_ONCE: usize = 256;
+/// The pause before decisions that could not be made are tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often everything is looked at anew: clocks that were set, and carriers that wind down.
+const LOOK_PAUSE: Duration = Duration::from_secs(60);
+/// How many bad values are remembered as reported.
+const REPORTED_MAX: usize = 1_024;
+
+pub(super) struct Exchange {
+    pub(super) pool: GossipPool,
+    pub(super) view: Arc<ViewCell>,
+    pub(super) queue: Queue,
+    pub(super) clock: WallClock,
+    /// Notified when another decision stands.
+    pub(super) decided: Arc<Notify>,
+}
+
+impl Exchange {
+    /// Runs until it is dropped.
+    pub(super) async fn run(self) {
+        tokio::join!(self.take_over(), self.carry());
+    }
+
+    async fn take_over(&self) {
+        let mut reported = HashSet::new();
+        let mut again: Option<Instant> = None;
+        loop {
+            let values = tokio::select! {
+                values = self.pool.decisions() => values,
+                () = until(again) => {
+                    again = None;
+                    self.pool.reread_decisions();
+                    continue;
+                }
+            };
+            let due = self.merge(values, &mut reported).await;
+            again = again.into_iter().chain(due).min();
+        }
+    }
+
+    /// Hands decisions to the writer. Answers when to read all of them again, if any could not be made.
+    async fn merge(
+        &self,
+        values: Vec<(NodeId, String)>,
+        reported: &mut HashSet<(NodeId, String)>,
+    ) -> Option<Instant> {
+        let now = Instant::now();
+        let now_ms = ms_of(self.clock.time());
+        let mut again = None;
+        let mut retry_in = |wait: Duration| {
+            let at = now.checked_add(wait.min(LOOK_PAUSE));
+            again = again.into_iter().chain(at).min();
+        };
+        let mut asked = JoinSet::new();
+        for (node_id, value) in values {
+            let decision = match Decision::decode(node_id, &value) {
+                Ok(decision) => decision,
+                Err(error) => {
+                    if reported.len() >= REPORTED_MAX {
+                        reported.clear();
+                    }
+                    if reported.insert((node_id, value)) {
+                        self.pool.bad_decision();
+                        tracing::warn!(node_id, %error, "ignored a decision of another agent");
+                    }
+                    continue;
+                }
+            };
+            if HybridClock::is_ahead(decision.at, now_ms) {
+                let due = decision.at.ms().saturating_sub(AHEAD_MAX_MS);
+                retry_in(Duration::from_millis(due.saturating_sub(now_ms)));
+                continue;
+            }
+            let standings = &self.view.load().standings;
+            if standings
+                .get(&node_id)
+                .is_some_and(|standing| !decision.beats(&standing.decision))
+            {
+                continue;
+            }
+            if asked.len() >= AT_ONCE
+                && let Some(outcome) = asked.join_next().await
+                && is_passing(outcome.unwrap_or(Ok(())))
+            {
+                retry_in(RETRY_PAUSE);
+            }
+            let queue = self.queue.clone();
+            asked.spawn(async move { queue.ask(Operation::Merge(decision)).await.map(drop) });
+        }
+        while let Some(outcome) = asked.join_next().await {
+            if is_passing(outcome.unwrap_or(Ok(()))) {
+                retry_in(RETRY_PAUSE);
+            }
+        }
+        again
+    }
+
+    async fn carry(&self) {
+        let mut carriers = Carriers::default();
+        let mut carried = Standings::new();
+        let mut agents = Vec::new();
+        let mut topology = self.pool.subscribe();
+        let mut look = time::interval(LOOK_PAUSE);
+        loop {
+            let looks = tokio::select! {
+                () = self.decided.notified() => false,
+                event = topology.next() => match event {
+                    Some(_) => false,
+                    // The pool was shut down: nobody is there to carry for.
+                    None => return,
+                },
+                _ = look.tick() => true,
+            };
+            let standings = self.view.load().standings.clone();
+            let live = self.pool.agents();
+            let mut judge = |standing: &Arc<Standing>| {
+                let decision = &standing.decision;
+                let own = self.pool.node_id();
+                let now = std::time::Instant::now();
+                match carriers.judge(decision, own, &live, now) {
+                    Carry::Yes => Some((decision.node_id, Some(decision.encode()))),
+                    Carry::Stop => Some((decision.node_id, None)),
+                    Carry::No => None,
+                }
+            };
+            let changes: Vec<_> = if live != agents || looks {
+                standings.values().filter_map(&mut judge).collect()
+            } else {
+                carried
+                    .diff(&standings)
+                    .filter_map(|change| match change {
+                        DiffItem::Add(_, standing)
+                        | DiffItem::Update {
+                            new: (_, standing), ..
+                        } => judge(standing),
+                        DiffItem::Remove(..) => None,
+                    })
+                    .collect()
+            };
+            self.pool.carry(changes);
+            if looks {
+                self.look_at_clock(&standings).await;
+            }
+            carried = standings;
+            agents = live;
+        }
+    }
+
+    /// Has decisions of this agent's that are in the future stamped anew.
+    async fn look_at_clock(&self, standings: &Standings) {
+        let now_ms = ms_of(self.clock.time());
+        let own = self.pool.node_id();
+        let is_ahead = |standing: &Arc<Standing>| {
+            standing.decision.by == own && HybridClock::is_ahead(standing.decision.at, now_ms)
+        };
+        if standings.values().any(is_ahead) {
+            // Where it fails, the next look tries it again.
+            let _ = self.queue.ask(Operation::Restamp).await;
+        }
+    }
+}
+
+/// Whether a decision may be made later that was not made now.
+fn is_passing(outcome: Result<(), EdgeCacheError>) -> bool {
+    match outcome {
+        Ok(()) | Err(EdgeCacheError::ShuttingDown) => false,
+        Err(EdgeCacheError::Full { limit }) => {
+            tracing::error!(
+                limit,
+                "a decision of another agent was ignored: the registry is full, and agents differ now"
+            );
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a decision of another agent is tried again");
+            true
+        }
+    }
+}
+
+/// Ends at a time, or never.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
