@@ -26,6 +26,8 @@ mod durable;
 mod failures;
 // Agents as processes: flags, HTTP, gossip.
 mod agents;
+// Nodes enabled and disabled at any agent.
+mod anywhere;
 // Agents killed under load.
 mod power_cut;
 // Bad requests.

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod bench;
+pub mod cluster;
 pub mod cluster_of_one;
 pub mod component;
 pub mod dummy;

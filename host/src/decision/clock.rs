@@ -28,6 +28,11 @@ impl HybridClock {
         self.last = self.last.max(stamp);
     }
 
+    /// Whether the clock was set back so far that stamps given out now would be too far ahead.
+    pub(crate) fn is_fast(self, now_ms: u64) -> bool {
+        Self::is_ahead(self.last, now_ms)
+    }
+
     /// Whether a stamp is too far ahead to count yet.
     pub(crate) fn is_ahead(stamp: Stamp, now_ms: u64) -> bool {
         stamp.ms() > now_ms.saturating_add(AHEAD_MAX_MS)

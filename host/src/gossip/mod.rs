@@ -56,7 +56,7 @@ pub use config::{GossipConfig, Network, Protocol};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
 pub use info::{InfoError, PeerInfo};
-pub use keyring::{Keyring, KeyringError};
+pub use keyring::{KeyId, Keyring, KeyringError};
 pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use peers::Peers;
 pub use pool::GossipPool;

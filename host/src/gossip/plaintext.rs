@@ -265,16 +265,6 @@ impl fmt::Debug for Plaintext {
 }
 
 impl Kind {
-    /// The kind's name in metrics.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Syn => "syn",
-            Self::SynAck => "syn_ack",
-            Self::Ack => "ack",
-            Self::BadCluster => "bad_cluster",
-        }
-    }
-
     fn from_code(code: u8) -> Option<Self> {
         match code {
             SYN => Some(Self::Syn),

@@ -182,6 +182,11 @@ impl Writer {
         batch: &mut Batch,
         operation: Operation,
     ) -> Result<Outcome, EdgeCacheError> {
+        if let Some(own) = self.parts.site.node_id()
+            && self.stamps.is_fast(ms_of(self.parts.config.clock.time()))
+        {
+            self.restamp(batch, own);
+        }
         match (&operation, self.parts.site.node_id()) {
             (Operation::Merge(decision), _) if !batch.is_news(decision) => {
                 return Ok(Outcome::Merged);

@@ -113,7 +113,7 @@ pub(super) fn config(id: &ChitchatId, version: ProtocolVersion) -> ChitchatConfi
 /// What the network between the members has seen.
 #[derive(Default)]
 struct Seen {
-    kinds: BTreeMap<&'static str, u64>,
+    kinds: BTreeMap<String, u64>,
     versions: [u64; 2],
     echoes: u64,
     largest: usize,
@@ -159,7 +159,7 @@ impl Network {
         seen.versions[usize::from(plain[2])] += 1;
         for result in [sent, checked] {
             match result {
-                Ok(kind) => *seen.kinds.entry(kind.as_str()).or_default() += 1,
+                Ok(kind) => *seen.kinds.entry(format!("{kind:?}")).or_default() += 1,
                 // A peer that answers an old message of ours.
                 Err(Refused::EchoesSelf) => seen.echoes += 1,
                 Err(reason) => seen.refused.push((reason, plain.to_vec())),

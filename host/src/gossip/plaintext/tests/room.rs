@@ -57,7 +57,7 @@ fn compressed_digests_count_compressed() {
     let all = [vec![own_entry()], wire::entries(10..400)].concat();
     plaintext.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
     assert_eq!(plaintext.digest_bytes(), digest_bytes(1, &all));
-    assert!(plaintext.digest_bytes() * 3 < digest_bytes(0, &all));
+    assert!(plaintext.digest_bytes() * 3 < digest_bytes(0, &all) * 2);
 }
 
 #[test]

@@ -22,18 +22,25 @@ pub(super) enum Op<'a> {
     MaxVersion(u64),
 }
 
+/// Members differ in their generations as real ones do, down to the nanosecond.
 pub(super) fn member(number: usize) -> ChitchatId {
     ChitchatId::new(
         format!("worker:{number}"),
-        1_800_000_000_000_000_000,
+        1_800_000_000_000_000_000 + (scattered(number) >> 20),
         ([10, 0, 0, 1], 7946).into(),
     )
+}
+
+fn scattered(number: usize) -> u64 {
+    u64::try_from(number)
+        .unwrap()
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 pub(super) fn entry(number: usize) -> Entry {
     Entry {
         id: member(number),
-        heartbeat: 7,
+        heartbeat: scattered(number) >> 40,
         max_version: 1,
     }
 }

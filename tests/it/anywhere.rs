@@ -1,0 +1,206 @@
+//! Any node can be enabled and disabled at any agent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use edge_cache_host::sandbox::WallClock;
+use edge_cache_host::{EdgeCacheError, NodeId};
+use edge_cache_tests::cluster::{Member, Settings, disk};
+use edge_cache_tests::reference_plugin;
+use edge_cache_tests::wait::until;
+
+/// How long a cluster may take to agree.
+const AGREED_WITHIN: Duration = Duration::from_secs(20);
+/// How long a dead member may take to be found out and forgotten.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(60);
+
+async fn start(node_id: NodeId, seeds: &[&Member]) -> Member {
+    start_with(Settings::new(node_id, seeds)).await
+}
+
+async fn start_with(mut settings: Settings) -> Member {
+    settings.gossip.dead_node_grace_period = Duration::from_secs(10);
+    Member::start(reference_plugin().unwrap(), settings)
+        .await
+        .unwrap()
+}
+
+async fn meet(members: &[&Member]) {
+    until("the members meet", AGREED_WITHIN, || async {
+        let met: Vec<_> = members
+            .iter()
+            .map(|member| member.pool.peers().len())
+            .collect();
+        let all = met.iter().all(|peers| *peers == members.len() - 1);
+        if all { Ok(()) } else { Err(met) }
+    })
+    .await;
+}
+
+async fn expect_list(members: &[&Member], expected: &[(NodeId, u64)]) {
+    until(
+        &format!("{expected:?} everywhere"),
+        AGREED_WITHIN,
+        || async {
+            let lists: Vec<_> = members.iter().map(|member| member.listed()).collect();
+            if lists.iter().all(|list| list == expected) {
+                Ok(())
+            } else {
+                Err(lists)
+            }
+        },
+    )
+    .await;
+}
+
+async fn expect_disk(members: &[&Member], of: NodeId, expected: Option<&str>) {
+    let what = format!("a disk of {expected:?} on node {of}");
+    until(&what, AGREED_WITHIN, || async {
+        let seen: Vec<_> = members
+            .iter()
+            .map(|member| member.label(of, "edge_cache_disk_mib"))
+            .collect();
+        if seen.iter().all(|seen| seen.as_deref() == expected) {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_outlives_the_agent_that_took_it() {
+    let one = start(1, &[]).await;
+    let two = start(2, &[&one]).await;
+    let three = start(3, &[&one, &two]).await;
+    meet(&[&one, &two, &three]).await;
+    let with_three = two.pool.traffic().digest_bytes;
+
+    one.registry.enable(3, disk(3_000)).await.unwrap();
+    one.registry.enable(9, disk(9_000)).await.unwrap();
+    expect_list(&[&one, &two, &three], &[(3, 3_000), (9, 9_000)]).await;
+    expect_disk(&[&one, &two, &three], 3, Some("3000")).await;
+    assert!(
+        one.pool.self_info().labels.is_empty(),
+        "node 1 says nothing"
+    );
+
+    one.crash().await;
+    until("agent 1 is forgotten", FORGOTTEN_WITHIN, || async {
+        let (two, three) = (two.pool.traffic(), three.pool.traffic());
+        let bytes = (two.digest_bytes, three.digest_bytes);
+        if bytes.0 < with_three && bytes.1 < with_three {
+            Ok(())
+        } else {
+            Err((bytes, with_three))
+        }
+    })
+    .await;
+    let four = start(4, &[&two]).await;
+    expect_list(&[&four], &[(3, 3_000), (9, 9_000)]).await;
+    let standing = four.registry.standing(9).unwrap();
+    assert_eq!(
+        (standing.decision.by, standing.refused.as_deref()),
+        (1, None)
+    );
+
+    two.registry.disable(3).await.unwrap();
+    expect_list(&[&two, &three, &four], &[(9, 9_000)]).await;
+    expect_disk(&[&two, &three, &four], 3, None).await;
+    assert_eq!(
+        four.registry.disable(3).await,
+        Err(EdgeCacheError::NodeNotFound(3)),
+        "a second disable, at any agent"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_later_decision_wins_wherever_it_is_taken() {
+    let one = start(1, &[]).await;
+    let two = start(2, &[&one]).await;
+    meet(&[&one, &two]).await;
+    for turn in 1..=10 {
+        let (at, other) = if turn % 2 == 0 {
+            (&one, &two)
+        } else {
+            (&two, &one)
+        };
+        at.registry.enable(7, disk(turn)).await.unwrap();
+        expect_list(&[at, other], &[(7, turn)]).await;
+        other.registry.disable(7).await.unwrap();
+        expect_list(&[at, other], &[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_are_an_agents_own_and_begin_anew_with_the_node() {
+    let one = start(1, &[]).await;
+    let two = start(2, &[&one]).await;
+    meet(&[&one, &two]).await;
+    let hits = |hits| edge_cache_host::EdgeCacheStats { hits, misses: 0 };
+    one.registry.enable(7, disk(1)).await.unwrap();
+    expect_list(&[&two], &[(7, 1)]).await;
+    one.registry.add_stats(7, hits(1)).await.unwrap();
+    two.registry.add_stats(7, hits(2)).await.unwrap();
+    two.registry.enable(8, disk(8)).await.unwrap();
+    expect_list(&[&one], &[(7, 1), (8, 8)]).await;
+    assert_eq!(
+        (one.registry.stats(7), two.registry.stats(7)),
+        (hits(1), hits(2))
+    );
+    two.registry.enable(7, disk(2)).await.unwrap();
+    expect_list(&[&one, &two], &[(7, 2), (8, 8)]).await;
+    assert_eq!(
+        (one.registry.stats(7), two.registry.stats(7)),
+        (hits(0), hits(0))
+    );
+}
+
+/// A clock that a test sets, in milliseconds beside the system's.
+#[derive(Clone, Default)]
+struct Ahead(Arc<AtomicU64>);
+
+impl Ahead {
+    fn clock(&self) -> WallClock {
+        let ahead = self.clone();
+        WallClock::new(move || {
+            SystemTime::now() + Duration::from_millis(ahead.0.load(Ordering::Relaxed))
+        })
+    }
+
+    fn set(&self, ahead: Duration) {
+        let ms = u64::try_from(ahead.as_millis()).unwrap();
+        self.0.store(ms, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_years_ahead_does_not_decide_for_the_others() {
+    const YEARS: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
+    let ahead = Ahead::default();
+    ahead.set(YEARS);
+    let mut settings = Settings::new(1, &[]);
+    settings.clock = ahead.clock();
+    let memory: Arc<dyn edge_cache_host::gossip::GossipMemory> =
+        Arc::new(edge_cache_host::gossip::ProcessMemory::default());
+    settings.gossip.memory = memory;
+    let one = start_with(settings).await;
+    let two = start(2, &[&one]).await;
+    meet(&[&one, &two]).await;
+
+    one.registry.enable(7, disk(1)).await.unwrap();
+    one.registry.enable(8, disk(1)).await.unwrap();
+    two.registry.enable(9, disk(9)).await.unwrap();
+    expect_list(&[&one], &[(7, 1), (8, 1), (9, 9)]).await;
+    expect_list(&[&two], &[(9, 9)]).await;
+
+    // The clock is set right, and the agent notices when it looks next or decides.
+    ahead.set(Duration::ZERO);
+    one.registry.enable(7, disk(2)).await.unwrap();
+    expect_list(&[&one, &two], &[(7, 2), (8, 1), (9, 9)]).await;
+    two.registry.disable(8).await.unwrap();
+    two.registry.enable(7, disk(3)).await.unwrap();
+    expect_list(&[&one, &two], &[(7, 3), (9, 9)]).await;
+}

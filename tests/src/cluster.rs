@@ -1,0 +1,101 @@
+//! Clusters of agents inside the test's process: registries on real components that gossip over UDP on
+//! loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Result;
+use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
+use edge_cache_host::sandbox::{Plugin, WallClock};
+use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId};
+
+/// An agent without its process.
+#[derive(Debug)]
+pub struct Member {
+    /// Its registry.
+    pub registry: EdgeCacheRegistry,
+    /// Its membership.
+    pub pool: GossipPool,
+}
+
+/// What is said of a member before it starts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How it gossips.
+    pub gossip: GossipConfig,
+    /// Its clock.
+    pub clock: WallClock,
+}
+
+impl Settings {
+    /// A member that gossips five times a second and asks `seeds` first.
+    #[must_use]
+    pub fn new(node_id: NodeId, seeds: &[&Member]) -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut gossip = GossipConfig::new(PeerInfo::placeholder(node_id), "cluster", listen);
+        gossip.interval = Duration::from_millis(200);
+        gossip.seeds = seeds
+            .iter()
+            .map(|seed| seed.pool.advertise_addr().to_string())
+            .collect();
+        Self {
+            gossip,
+            clock: WallClock::default(),
+        }
+    }
+}
+
+impl Member {
+    /// Starts a member.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from starting.
+    pub async fn start(plugin: Plugin, settings: Settings) -> Result<Self> {
+        let mut gossip = settings.gossip;
+        gossip.policy = Some(plugin.policy());
+        let pool = GossipPool::start(gossip).await?;
+        let registry = EdgeCacheRegistry::builder(plugin)
+            .clock(settings.clock)
+            .gossip(pool.clone())
+            .start()
+            .await?;
+        Ok(Self { registry, pool })
+    }
+
+    /// Ends without a word to the others.
+    pub async fn crash(self) {
+        self.pool.shutdown().await;
+        self.registry.shutdown().await;
+    }
+
+    /// The nodes that it lists, with their disk.
+    #[must_use]
+    pub fn listed(&self) -> Vec<(NodeId, u64)> {
+        let nodes = self.registry.list_eligible();
+        nodes
+            .iter()
+            .map(|node| (node.node_id, node.capacity.disk_mib))
+            .collect()
+    }
+
+    /// A label of a node as this member sees it.
+    #[must_use]
+    pub fn label(&self, of: NodeId, key: &str) -> Option<String> {
+        if of == self.pool.node_id() {
+            return self.pool.self_info().labels.get(key).cloned();
+        }
+        self.pool.snapshot().get(of)?.labels.get(key).cloned()
+    }
+}
+
+/// A capacity that is told from others by its disk.
+#[must_use]
+pub fn disk(disk_mib: u64) -> NodeCapacity {
+    NodeCapacity {
+        cpu_cores: 4,
+        ram_mib: 8_192,
+        disk_mib,
+        geo: None,
+    }
+}
