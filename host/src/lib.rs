@@ -11,6 +11,7 @@
 //! - [`sandbox`] runs a component in wasmtime, with every limit of [`Limits`] on.
 //! - [`Store`] keeps the state durable; it alone knows redb.
 //! - [`gossip`] carries labels between nodes; it alone knows chitchat.
+//! - [`routing`] says which nodes serve a key; it knows nothing of the rest.
 //! - [`conformance`] says whether a registry keeps the contract.
 //! - [`labels`] says which labels a component may set.
 //! - `agent`, behind the feature of that name, is the node agent; its `http` alone knows axum.
@@ -54,6 +55,7 @@ pub mod gossip;
 pub mod labels;
 mod limits;
 mod registry;
+pub mod routing;
 pub mod sandbox;
 mod store;
 mod text;

@@ -391,3 +391,74 @@ async fn an_agent_whose_component_fails_stays_up_and_says_why() {
         .unwrap();
     assert_eq!(agent.get("/api/v1/edge-cache/nodes").await.unwrap(), before);
 }
+
+#[tokio::test]
+async fn a_change_can_wait_for_the_labels_and_says_where_they_do_not_come() {
+    let fast = ["--gossip-interval", "200ms"];
+    let one = member("1", None, &fast).await;
+    let two = member("2", Some(&one), &fast).await;
+    expect_labels(&one, 2, MET_WITHIN, &json!({})).await;
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let ask = async |method: Method, path: &str, body| one.ask(method, path, body).await.unwrap();
+
+    let path = "/api/v1/nodes/2/edge-cache?wait=10s";
+    let done = ask(Method::POST, path, Some(&body)).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT, "{done:?}");
+    let entry = two.get("/api/v1/nodes/2/edge-cache").await.unwrap();
+    assert_eq!(entry["advertised"], true, "{entry}");
+    assert_eq!(entry["decision"]["op"], "enable");
+    assert_eq!(entry["decision"]["by"], 1);
+    let own = one.labels_of(1).await.unwrap();
+    assert_eq!(own, None, "an agent does not list itself");
+
+    let done = ask(Method::DELETE, path, None).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT, "{done:?}");
+    assert_eq!(one.labels_of(2).await.unwrap(), Some(json!({})));
+    assert_eq!(ask(Method::DELETE, path, None).await.status, StatusCode::NOT_FOUND);
+
+    // Node 9 is not there.
+    let absent = "/api/v1/nodes/9/edge-cache?wait=50ms";
+    let pending = ask(Method::POST, absent, Some(&body)).await;
+    assert_eq!(pending.status, StatusCode::ACCEPTED);
+    let state = &pending.body;
+    assert_eq!((&state["registered"], &state["advertised"]), (&json!(true), &json!(false)));
+    assert_eq!(state["decision"]["capacity"]["disk_mib"], 3);
+
+    for wrong in ["wait=5", "wait=61s", "wait=", "delay=5s", "wait=1s&wait=2s"] {
+        let path = format!("/api/v1/nodes/8/edge-cache?{wrong}");
+        let refused = ask(Method::POST, &path, Some(&body)).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{wrong}: {refused:?}");
+        assert_eq!(refused.body["type"], "/problems/invalid-query");
+    }
+    assert_eq!(
+        ask(Method::GET, "/api/v1/nodes/8/edge-cache", None).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn a_terminated_agent_is_dropped_by_its_peers_at_once() {
+    let one = member("1", None, &[]).await;
+    let two = member("2", Some(&one), &[]).await;
+    let three = member("3", Some(&one), &["--leave-on-terminate", "false"]).await;
+    for (by, of) in [(&one, 2), (&one, 3), (&two, 3)] {
+        expect_labels(by, of, MET_WITHIN, &json!({})).await;
+    }
+    let gone = async |by: &Agent, of, within| {
+        until("a peer less", within, || async {
+            match by.labels_of(of).await.unwrap() {
+                None => Ok(()),
+                labels => Err(labels),
+            }
+        })
+        .await;
+    };
+    assert_eq!(two.terminate().await.unwrap(), Some(0));
+    gone(&one, 2, Duration::from_secs(1)).await;
+    gone(&three, 2, Duration::from_secs(1)).await;
+    assert_eq!(three.terminate().await.unwrap(), Some(0));
+    assert!(
+        one.labels_of(3).await.unwrap().is_some(),
+        "it went without a word"
+    );
+}

@@ -28,9 +28,23 @@ mod failures;
 mod agents;
 // Nodes enabled and disabled at any agent.
 mod anywhere;
+// Whole clusters in virtual time.
+mod simulation;
 // Agents killed under load.
 mod power_cut;
 // Bad requests.
 mod http;
 // Components that hang, trap, lie and spam.
 mod hostile;
+// Agents of a cluster, as the tests below start them.
+mod gossip_node;
+// Agents and nodes of ZLayer in one cluster.
+mod zlayer_peers;
+// Agents on hosts that are cut off, killed and ended.
+mod namespaces;
+// Agents that are sent all kinds of datagrams.
+mod hostile_gossip;
+// The keys of gossip, and their exchange.
+mod key_rotation;
+// Decisions at random agents of a simulated cluster.
+mod decisions;

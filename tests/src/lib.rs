@@ -7,6 +7,7 @@ pub mod cluster_of_one;
 pub mod component;
 pub mod dummy;
 pub mod native;
+pub mod simulation;
 pub mod small_disk;
 pub mod wait;
 

@@ -50,8 +50,14 @@ pub enum RunError {
     #[error("the state cannot be opened")]
     Store(#[source] StoreError),
     /// The key file of gossip can't be used.
-    #[error("gossip cannot be sealed")]
-    Keyring(#[source] KeyringError),
+    #[error("the gossip key file {} cannot be used", path.display())]
+    Keyring {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KeyringError,
+    },
     /// Gossip did not start.
     #[error("gossip does not start")]
     Gossip(#[source] GossipError),
@@ -223,11 +229,13 @@ fn self_info(args: &RunArgs) -> PeerInfo {
 }
 
 fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> {
-    args.gossip_key_file
-        .as_deref()
-        .map(Keyring::read)
-        .transpose()
-        .map_err(RunError::Keyring)
+    let read = |path: &PathBuf| {
+        Keyring::read(path).map_err(|source| RunError::Keyring {
+            path: path.clone(),
+            source,
+        })
+    };
+    args.gossip_key_file.as_ref().map(read).transpose()
 }
 
 /// Reads the keys again at every SIGHUP. A file that can't be used changes nothing.
@@ -242,7 +250,7 @@ fn reread_keys(args: &RunArgs, gossip: Option<&GossipPool>) -> Result<(), RunErr
             Ok(keyring) => keyring,
             Err(error) => {
                 let error = crate::text::error_chain(&error);
-                tracing::error!(error, "the gossip keys stay as they are");
+                tracing::error!(error, file = %file.display(), "the gossip keys stay as they are");
                 return;
             }
         };

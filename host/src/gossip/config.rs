@@ -27,6 +27,11 @@ const GRACE_MIN: Duration = Duration::from_secs(10);
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The cluster id travels in every first message of a round, beside the digest that needs the room.
 const CLUSTER_ID_BYTES_MAX: usize = 128;
+/// What the failure detector takes for the usual time between two heartbeats of a member that it
+/// hardly knows, in intervals: chitchat's own five seconds are for one second.
+const INITIAL_INTERVALS: u32 = 5;
+/// The least of it: on a busy machine short intervals are not kept.
+const INITIAL_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// The longest host name that the domain name system knows.
 const HOST_BYTES_MAX: usize = 253;
 
@@ -166,6 +171,10 @@ impl GossipConfig {
             listen_addr: self.listen,
             seed_nodes: self.seeds.clone(),
             failure_detector_config: FailureDetectorConfig {
+                initial_interval: self
+                    .interval
+                    .saturating_mul(INITIAL_INTERVALS)
+                    .max(INITIAL_INTERVAL_MIN),
                 dead_node_grace_period: self.dead_node_grace_period,
                 ..FailureDetectorConfig::default()
             },

@@ -101,6 +101,8 @@ struct Wakes {
 enum End {
     Asked,
     Died(String),
+    /// Somebody else speaks for this member, and peers believe it until there is a new generation.
+    Impersonated,
 }
 
 impl Member {
@@ -160,11 +162,18 @@ impl Member {
             let lived = server.since.elapsed();
             // Also when it has died: what it held is gone with it, the port among it.
             stop_server(server.handle).await;
-            let End::Died(reason) = end else { break };
             if lived >= HEALTHY_AFTER {
                 pause = RESTART_PAUSE_MIN;
             }
-            error!(reason, ?pause, "gossip has ended, starting it again");
+            match end {
+                End::Asked => break,
+                End::Died(reason) => error!(reason, ?pause, "gossip has ended, starting it again"),
+                End::Impersonated => {
+                    // The server has done nothing wrong, and waiting would help whoever speaks.
+                    pause = RESTART_PAUSE_MIN;
+                    error!("somebody else speaks for this member in gossip, starting it again");
+                }
+            }
             server = tokio::select! {
                 () = asked(&mut wish) => break,
                 server = self.begin_again(&mut pause) => server,
@@ -211,7 +220,7 @@ impl Member {
                     Err(error) => error.to_string(),
                 }),
                 () = server.impersonated.notified() => {
-                    End::Died("somebody else speaks for this member".to_owned())
+                    End::Impersonated
                 }
                 () = self.announcer.run(&chitchat) => End::Asked,
                 () = self.carried.run(&chitchat) => {

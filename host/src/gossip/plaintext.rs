@@ -67,6 +67,9 @@ pub(super) struct Plaintext {
     cluster_id: Box<str>,
     /// The highest version of its own state that this member has told anybody.
     told_version: u64,
+    /// The highest heartbeat that this member has told. Whoever knows a higher one has it from
+    /// somebody else, and hears none of this member's until it gets there.
+    told_heartbeat: u64,
     room: DigestRoom,
     /// The digest of the message at hand.
     digest: Digest,
@@ -108,8 +111,9 @@ pub(super) enum Refused {
     BadMember,
     /// A version does not rise as it must, or a version or heartbeat is beyond [`COUNT_MAX`].
     BadVersion,
-    /// Its delta is about this very member and ahead of all that this member has told: somebody
-    /// else speaks in its name, and peers believe it. Only a new generation helps.
+    /// Its delta is about this very member and ahead of all that this member has told, or its digest
+    /// has a heartbeat of this member that it has never had: somebody else speaks in its name, and
+    /// peers believe it. Only a new generation helps.
     AboutSelf,
     /// Its delta is about this very member, with what this member has told itself: a peer answered
     /// an old message. Of no use, of no harm.
@@ -134,6 +138,7 @@ impl Plaintext {
         let hashes = RandomState::default();
         Self {
             told_version: 0,
+            told_heartbeat: 0,
             room: DigestRoom::new(version, Member::new(&own_id, &hashes)),
             digest: Digest::default(),
             delta_members: MemberSet::default(),
@@ -156,6 +161,9 @@ impl Plaintext {
             });
         }
         if !message.is_foreign {
+            if message.kind.has_digest() && self.digest.own_heartbeat() > self.told_heartbeat {
+                return Err(Refused::AboutSelf);
+            }
             self.room.hear(message.kind, &self.digest)?;
         }
         Ok(message.kind)
@@ -176,6 +184,7 @@ impl Plaintext {
         }
         if message.kind.has_digest() {
             self.told_version = self.told_version.max(self.digest.own_version());
+            self.told_heartbeat = self.told_heartbeat.max(self.digest.own_heartbeat());
             self.room.told(&self.digest);
         }
         Ok(message.kind)

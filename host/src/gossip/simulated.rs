@@ -20,6 +20,9 @@ use super::topology::until;
 use super::traffic::TrafficCounters;
 use super::transport::{Bound, Medium, MemberSide};
 
+#[cfg(test)]
+mod tests;
+
 /// What UDP can carry.
 const DATAGRAM_BYTES_MAX: usize = 65_507;
 
@@ -132,7 +135,7 @@ impl Medium for SimulatedNetwork {
             address,
             network: self.clone(),
             under_way: BTreeMap::new(),
-            arrivals: 0,
+            sent: 0,
             traffic: Arc::default(),
         }))
     }
@@ -142,9 +145,9 @@ struct SimulatedSocket {
     inner: Box<dyn Socket>,
     address: SocketAddr,
     network: SimulatedNetwork,
-    /// What has been sent to this socket, by the time at which it arrives.
+    /// What has been sent to this socket, by the time at which it arrives and the order of sending.
     under_way: BTreeMap<(Instant, u64), RecvOutcome>,
-    arrivals: u64,
+    sent: u64,
     traffic: Arc<TrafficCounters>,
 }
 
@@ -183,23 +186,31 @@ impl Socket for SimulatedSocket {
         Ok(outcome)
     }
 
+    // What has arrived is handed out without a timer, which would round its time up.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
+            if let Some(outcome) = self.arrived(Instant::now()) {
+                return Ok(outcome);
+            }
             let next = self.under_way.first_key_value().map(|(key, _)| key.0);
             tokio::select! {
                 outcome = self.inner.recv() => {
                     let now = Instant::now();
                     let due = now.checked_add(self.network.weather().time_taken()).unwrap_or(now);
-                    self.arrivals = self.arrivals.wrapping_add(1);
-                    self.under_way.insert((due, self.arrivals), outcome?);
+                    self.sent = self.sent.wrapping_add(1);
+                    self.under_way.insert((due, self.sent), outcome?);
                 }
-                () = until(next) => {
-                    if let Some((_, outcome)) = self.under_way.pop_first() {
-                        return Ok(outcome);
-                    }
-                }
+                () = until(next) => {}
             }
         }
+    }
+}
+
+impl SimulatedSocket {
+    /// The next datagram whose time has come.
+    fn arrived(&mut self, now: Instant) -> Option<RecvOutcome> {
+        let next = self.under_way.first_entry()?;
+        (next.key().0 <= now).then(|| next.remove())
     }
 }
 

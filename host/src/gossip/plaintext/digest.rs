@@ -34,6 +34,8 @@ pub(super) struct Digest {
     wire_bytes: usize,
     /// The version of the own member's state, as far as the digest knows it.
     own_version: u64,
+    /// The heartbeat of the own member, as far as the digest knows it.
+    own_heartbeat: u64,
 }
 
 /// A member of a digest.
@@ -52,6 +54,7 @@ impl Default for Digest {
             members_bytes: 0,
             wire_bytes: 0,
             own_version: 0,
+            own_heartbeat: 0,
         }
     }
 }
@@ -62,6 +65,7 @@ impl Digest {
         self.members.clear();
         self.members_bytes = 0;
         self.own_version = 0;
+        self.own_heartbeat = 0;
     }
 
     pub(super) fn read_member(
@@ -88,6 +92,7 @@ impl Digest {
         }
         if is_own {
             self.own_version = max_version;
+            self.own_heartbeat = heartbeat;
         }
         self.members.push(member);
         self.members_bytes = self.members_bytes.saturating_add(member.bytes);
@@ -116,6 +121,10 @@ impl Digest {
 
     pub(super) fn own_version(&self) -> u64 {
         self.own_version
+    }
+
+    pub(super) fn own_heartbeat(&self) -> u64 {
+        self.own_heartbeat
     }
 }
 

@@ -1,0 +1,229 @@
+//! The candidates, laid out for the two ways in which they are read: by index, and one after the other.
+//!
+//! A roster never changes. An index stays with its node from one roster to the next, so that what was
+//! memoised under it stays true.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::geo::{self, Asker, SortKey};
+use super::hash::{node_hash, pair_hash};
+use super::score::{Standing, distance};
+use crate::types::{Candidate, NodeId};
+
+/// The most candidates. A cluster holds fewer members than this (600 by design section 9, 19); it bounds the
+/// time of a build to some seconds.
+pub const CANDIDATES_MAX: usize = 4_096;
+
+/// The greatest weight; the least is 1.
+pub const WEIGHT_MAX: u32 = 65_535;
+
+/// Why candidates were refused. The table from before stays in force.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CandidateError {
+    /// The weight is out of bounds.
+    #[error("the weight of node {node_id} is {weight}, not 1 to {WEIGHT_MAX}")]
+    Weight {
+        /// Whose.
+        node_id: NodeId,
+        /// The weight.
+        weight: u32,
+    },
+    /// There are more than [`CANDIDATES_MAX`].
+    #[error("{count} candidates, more than {CANDIDATES_MAX}")]
+    TooMany {
+        /// How many there are.
+        count: usize,
+    },
+}
+
+/// Checks what a roster relies on.
+pub(super) fn check(candidates: &BTreeMap<NodeId, Candidate>) -> Result<(), CandidateError> {
+    let count = candidates.len();
+    if count > CANDIDATES_MAX {
+        return Err(CandidateError::TooMany { count });
+    }
+    for (&node_id, &Candidate { weight, .. }) in candidates {
+        if weight == 0 || weight > WEIGHT_MAX {
+            return Err(CandidateError::Weight { node_id, weight });
+        }
+    }
+    Ok(())
+}
+
+/// Stands for a candidate in memos.
+pub(super) type Index = u16;
+
+/// A candidate and the index that it has.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) index: Index,
+    pub(super) candidate: Candidate,
+}
+
+impl Member {
+    fn geo(&self) -> Option<&str> {
+        self.candidate.geo.as_deref()
+    }
+
+    fn sort_key(&self) -> SortKey<'_> {
+        geo::sort_key(self.geo())
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    /// By index. Those that no candidate has are 0.
+    ids: Box<[NodeId]>,
+    nodes: Box<[Node]>,
+    /// The geos, in the order of [`geo::sort_key`].
+    geos: Box<[Option<Arc<str>>]>,
+    /// The places of each geo in `line`.
+    places: Box<[Range<usize>]>,
+    /// The nodes in the order of their geos, and among those of one the heavier first: so that a scan soon
+    /// knows what is good enough.
+    line: Box<[Node]>,
+}
+
+/// What scores need of a candidate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    pub(super) hash: u64,
+    pub(super) weight: u32,
+    pub(super) index: Index,
+    /// The place of its geo in `geos`.
+    geo: u16,
+}
+
+/// The nodes of each tier, nearest first. Those of a tier stand in up to two places.
+pub(super) type Tiers<'a> = [[&'a [Node]; 2]; geo::TIERS];
+
+impl Roster {
+    /// A roster of checked candidates.
+    pub(super) fn new(members: &BTreeMap<NodeId, Member>) -> Self {
+        let mut sorted: Vec<(NodeId, &Member)> = members.iter().map(|(&id, m)| (id, m)).collect();
+        sorted.sort_by_key(|(_, m)| (m.sort_key(), Reverse(m.candidate.weight)));
+        let ends = members
+            .values()
+            .map(|m| usize::from(m.index).saturating_add(1));
+        let capacity = ends.max().unwrap_or(0);
+        let mut roster = Self {
+            ids: vec![0; capacity].into(),
+            nodes: vec![Node::default(); capacity].into(),
+            ..Self::default()
+        };
+        let mut line = Vec::with_capacity(sorted.len());
+        let (mut geos, mut places) = (Vec::new(), Vec::new());
+        // There are no more geos than candidates, whose indexes are u16.
+        for (geo, neighbours) in (0..).zip(sorted.chunk_by(|(_, a), (_, b)| a.geo() == b.geo())) {
+            let start = line.len();
+            line.extend(
+                neighbours
+                    .iter()
+                    .map(|(id, member)| roster.add(*id, member, geo)),
+            );
+            places.push(start..line.len());
+            geos.push(neighbours.first().and_then(|(_, m)| m.geo().map(Arc::from)));
+        }
+        roster.line = line.into();
+        (roster.geos, roster.places) = (geos.into(), places.into());
+        roster
+    }
+
+    fn add(&mut self, id: NodeId, member: &Member, geo: u16) -> Node {
+        let node = Node {
+            id,
+            hash: node_hash(id),
+            weight: member.candidate.weight,
+            index: member.index,
+            geo,
+        };
+        let place = usize::from(member.index);
+        if let (Some(id), Some(by_index)) = (self.ids.get_mut(place), self.nodes.get_mut(place)) {
+            (*id, *by_index) = (node.id, node);
+        }
+        node
+    }
+
+    /// Where somebody with this geo asks from.
+    pub(super) fn asker(&self, geo: Option<&str>) -> Asker {
+        geo.map_or_else(Asker::default, |geo| Asker::find(geo, &self.geos))
+    }
+
+    /// The nodes of each tier.
+    pub(super) fn tiers(&self, asker: &Asker) -> Tiers<'_> {
+        asker.tiers(self.geos.len()).map(|parts| {
+            parts.map(|part| {
+                let places = self.places.get(part).unwrap_or_default();
+                match (places.first(), places.last()) {
+                    (Some(first), Some(last)) => self.line.get(first.start..last.end),
+                    _ => None,
+                }
+                .unwrap_or_default()
+            })
+        })
+    }
+
+    /// Whether this asker sees what one without geo sees.
+    pub(super) fn is_flat_for(&self, asker: &Asker) -> bool {
+        asker.sees_one_tier(self.geos.len())
+    }
+
+    /// The node with this index; 0 if there is none.
+    #[inline]
+    pub(super) fn node_id(&self, index: Index) -> NodeId {
+        let node = self.ids.get(usize::from(index));
+        node.copied().unwrap_or_default()
+    }
+
+    /// Whether the one node comes before the other at a slot, or there is no other.
+    #[inline]
+    pub(super) fn beats(&self, asker: &Asker, slot_hash: u64, one: Index, other: Index) -> bool {
+        let node = |index: Index| self.nodes.get(usize::from(index));
+        let Some(one) = node(one) else {
+            return false;
+        };
+        let Some(other) = node(other) else {
+            return true;
+        };
+        match asker.tier(one.geo).cmp(&asker.tier(other.geo)) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => one.standing(slot_hash).beats(&other.standing(slot_hash)),
+        }
+    }
+
+    /// How many candidates there are.
+    pub(super) fn len(&self) -> usize {
+        self.line.len()
+    }
+
+    /// The memory that it takes, without the names of geos.
+    pub(super) fn bytes(&self) -> usize {
+        let sizes = [
+            size_of_val(&*self.ids),
+            size_of_val(&*self.nodes),
+            size_of_val(&*self.geos),
+            size_of_val(&*self.places),
+            size_of_val(&*self.line),
+        ];
+        sizes.into_iter().fold(0, usize::saturating_add)
+    }
+}
+
+impl Node {
+    /// How it stands at a slot.
+    #[inline]
+    fn standing(&self, slot_hash: u64) -> Standing {
+        Standing {
+            distance: distance(pair_hash(slot_hash, self.hash)),
+            weight: self.weight,
+            node_id: self.id,
+        }
+    }
+}

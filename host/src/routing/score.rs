@@ -1,0 +1,148 @@
+//! The score of a node: how far it is from a slot, for its weight.
+//!
+//! Integers only. Floating-point logarithms differ from platform to platform, and agents must agree to the
+//! last bit.
+
+use std::cmp::Ordering;
+
+use crate::types::NodeId;
+
+/// Bits of a distance behind the binary point. A distance is at most 64, so that its product with a weight
+/// of 16 bits stays below 2^62.
+const FRACTION_BITS: u32 = 40;
+
+/// Straight pieces that stand for the curve of the logarithm between 1 and 2.
+const PIECES: usize = 256;
+const PIECE_BITS: u32 = PIECES.trailing_zeros();
+
+/// Bits that place a number on its piece: with more, the product with a step of the table (33 bits) would
+/// not fit in 63 bits.
+const PLACE_BITS: u32 = 30;
+
+/// Entry `i` is log2(1 + i/256) in units of 2^-40, rounded down.
+static LOG2: [u64; PIECES + 1] = log2_table();
+
+/// -log2((`hash` + 1) / 2^64) in units of 2^-40: exponentially distributed if `hash` is evenly so.
+///
+/// - If `hash` is 2^64 - 1, it is 0.
+/// - Else let `x` be `hash` + 1, `z` the number of its leading zero bits, and `m` = `x << z`. Let `i` be the 8
+///   bits of `m` after its first, which is set, and `p` the 30 bits after those; the rest does not count.
+/// - With the table `T[i]` = floor(2^40 * log2(1 + i/256)), 0 <= i <= 256, it is
+///   `(z + 1) * 2^40 - T[i] - floor((T[i + 1] - T[i]) * p / 2^30)`.
+#[inline]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "z is at most 63, the table ascends from 0 to 2^40, and a step of it times 2^30 is below 2^63"
+)]
+pub fn distance(hash: u64) -> u64 {
+    let Some(x) = hash.checked_add(1) else {
+        return 0;
+    };
+    let zeros = x.leading_zeros();
+    let after_first = x << zeros << 1;
+    let piece = (after_first >> (u64::BITS - PIECE_BITS)) as usize;
+    let place = after_first << PIECE_BITS >> (u64::BITS - PLACE_BITS);
+    let from = LOG2.get(piece).copied().unwrap_or_default();
+    let to = LOG2.get(piece + 1).copied().unwrap_or_default();
+    let log = from + (((to - from) * place) >> PLACE_BITS);
+    (u64::from(zeros + 1) << FRACTION_BITS) - log
+}
+
+/// How a node stands at a slot, beside the others of its tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Standing {
+    pub(super) distance: u64,
+    pub(super) weight: u32,
+    pub(super) node_id: NodeId,
+}
+
+impl Standing {
+    /// Whether this node comes before that one.
+    #[inline]
+    pub(super) fn beats(&self, other: &Self) -> bool {
+        self.order(other) == Ordering::Less
+    }
+
+    #[inline]
+    #[allow(
+        clippy::arithmetic_side_effects,
+        reason = "a distance is at most 2^46, a weight below 2^16"
+    )]
+    fn order(&self, other: &Self) -> Ordering {
+        let ours = self.distance * u64::from(other.weight);
+        let theirs = other.distance * u64::from(self.weight);
+        ours.cmp(&theirs).then(self.node_id.cmp(&other.node_id))
+    }
+}
+
+/// A bound that spares most nodes of a scan the logarithm. It decides nothing: it only excludes nodes that an
+/// exact comparison would.
+///
+/// With u = 1 - (hash + 1) / 2^64, -log2(1 - u) >= u / ln 2, and a distance is never below it: chords run below
+/// the curve of the logarithm, and rounding takes away from it too. So a node beats a standing only if
+/// u * 2^64 <= ln 2 * 2^24 * distance / weight_of_the_standing * weight_of_the_node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rate(u64);
+
+impl Rate {
+    /// Excludes no node.
+    pub(super) const ANY: Self = Self(u64::MAX);
+
+    /// ln 2 * 2^24, rounded up.
+    const SCALE: u64 = 11_629_080;
+
+    /// Excludes nodes that do not beat this one.
+    pub(super) fn of(standing: &Standing) -> Self {
+        let scaled = standing.distance.checked_mul(Self::SCALE);
+        scaled.map_or(Self::ANY, |scaled| {
+            Self(scaled.div_ceil(u64::from(standing.weight.max(1))))
+        })
+    }
+
+    /// Whether a node with this hash and weight is excluded.
+    #[inline]
+    pub(super) fn excludes(self, hash: u64, weight: u32) -> bool {
+        !hash > self.0.saturating_mul(u64::from(weight))
+    }
+}
+
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which refuses what overflows or is out of bounds"
+)]
+const fn log2_table() -> [u64; PIECES + 1] {
+    let mut table = [0; PIECES + 1];
+    let mut i = 0;
+    while i < PIECES {
+        table[i] = log2_of_mantissa((PIECES + i) as u128);
+        i += 1;
+    }
+    table[PIECES] = 1 << FRACTION_BITS;
+    table
+}
+
+/// log2(`mantissa` / 256), bit by bit: squaring doubles a logarithm, and where the square passes 2, the next bit
+/// is 1.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "evaluated by the compiler, which refuses what overflows"
+)]
+const fn log2_of_mantissa(mantissa: u128) -> u64 {
+    let mut x = mantissa << (63 - PIECE_BITS);
+    let mut log = 0;
+    let mut bit = 0;
+    while bit < FRACTION_BITS {
+        x = (x * x) >> 63;
+        log <<= 1;
+        if x >= 1 << 64 {
+            x >>= 1;
+            log |= 1;
+        }
+        bit += 1;
+    }
+    log
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The table: one immutable state of the routing, and the lookups in it.
+//!
+//! Two askers are memoised: one without geo, and one from the agent's own geo. Others are rare, and
+//! scanned: they cost some nanoseconds a candidate.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::geo::Asker;
+use super::hash::{key_hash, slot_of};
+use super::memo::{Difference, MEMOISED, Memo};
+use super::replicas::Replicas;
+use super::roster::{Member, Roster};
+use super::scan::Best;
+use crate::types::NodeId;
+
+/// Which nodes serve which keys, at one moment.
+///
+/// Lookups that must agree with one another, as a list of keys and their nodes, are made on one table.
+#[derive(Debug, Default)]
+pub struct RoutingTable {
+    roster: Roster,
+    /// For whoever sees all nodes in one tier.
+    plain: Memo,
+    home: Option<Home>,
+}
+
+/// The agent's own geo.
+#[derive(Debug)]
+struct Home {
+    geo: Arc<str>,
+    /// `None` where it would equal the plain one.
+    memo: Option<Memo>,
+}
+
+impl RoutingTable {
+    /// The table after a change; it begins from nothing if no `difference` is given.
+    pub(super) fn after(
+        &self,
+        members: &BTreeMap<NodeId, Member>,
+        home: Option<&Arc<str>>,
+        difference: Option<&Difference>,
+    ) -> Self {
+        let roster = Roster::new(members);
+        let renew = |before: Option<&Memo>, asker: &Asker| match (before, difference) {
+            (Some(memo), Some(difference)) => memo.after(difference, &roster, asker),
+            _ => Memo::build(&roster, asker),
+        };
+        let plain = renew(Some(&self.plain), &Asker::default());
+        let home = home.map(|geo| {
+            let asker = roster.asker(Some(geo));
+            let before = self.home.as_ref().filter(|before| before.geo == *geo);
+            Home {
+                geo: geo.clone(),
+                memo: (!roster.is_flat_for(&asker))
+                    .then(|| renew(before.and_then(|home| home.memo.as_ref()), &asker)),
+            }
+        });
+        Self {
+            roster,
+            plain,
+            home,
+        }
+    }
+
+    /// The best nodes for a key, best first: as many as asked for, as there are, or
+    /// [`REPLICAS_MAX`](super::REPLICAS_MAX), whichever is least.
+    ///
+    /// Without `from_geo` all nodes are equally near. Nothing is allocated. Up to three replicas without
+    /// `from_geo` or from the agent's own are remembered; others are found by a scan of the candidates.
+    #[inline]
+    pub fn route(&self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
+        self.route_slot(slot_of(key_hash(key)), replicas, from_geo)
+    }
+
+    /// The same for all keys of a slot.
+    #[inline]
+    pub(super) fn route_slot(
+        &self,
+        slot: u32,
+        replicas: usize,
+        from_geo: Option<&str>,
+    ) -> Replicas {
+        match self.memo(from_geo) {
+            Some(memo) if replicas <= MEMOISED => self.recall(memo, slot, replicas),
+            _ => self.find(slot, replicas, from_geo),
+        }
+    }
+
+    /// How many nodes there are to route to.
+    pub fn len(&self) -> usize {
+        self.roster.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let home = self.home.as_ref().and_then(|home| home.memo.as_ref());
+        self.roster
+            .bytes()
+            .saturating_add(self.plain.bytes())
+            .saturating_add(home.map_or(0, Memo::bytes))
+    }
+
+    /// What is remembered for those who ask from there.
+    #[inline]
+    fn memo(&self, from_geo: Option<&str>) -> Option<&Memo> {
+        let Some(geo) = from_geo else {
+            return Some(&self.plain);
+        };
+        let home = self.home.as_ref().filter(|home| *home.geo == *geo)?;
+        Some(home.memo.as_ref().unwrap_or(&self.plain))
+    }
+
+    #[inline]
+    fn recall(&self, memo: &Memo, slot: u32, replicas: usize) -> Replicas {
+        let nodes = memo.best(slot).map(|index| self.roster.node_id(index));
+        Replicas::new(nodes, replicas.min(self.len()))
+    }
+
+    #[cold]
+    fn find(&self, slot: u32, replicas: usize, from_geo: Option<&str>) -> Replicas {
+        let asker = self.roster.asker(from_geo);
+        if replicas <= MEMOISED && self.roster.is_flat_for(&asker) {
+            return self.recall(&self.plain, slot, replicas);
+        }
+        let mut best = Best::new(replicas);
+        best.find(&self.roster.tiers(&asker), slot);
+        best.replicas()
+    }
+}

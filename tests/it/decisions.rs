@@ -1,0 +1,176 @@
+//! Decisions at random agents of a cluster in virtual time, while datagrams are lost, the network is
+//! divided and agents come and go: in the end all agents agree, on what the rule says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use edge_cache_host::{Decision, NodeId, Stamp};
+use edge_cache_tests::long_tests;
+use edge_cache_tests::simulation::{Cluster, Settings, Step};
+
+/// Where `EDGE_CACHE_SEED` asks for no other: whoever runs the tests runs the same ones.
+const SEED: u64 = 20_260_501;
+const SEEDS: u64 = 20;
+const SEEDS_LONG: u64 = 200;
+const AGENTS: [NodeId; 5] = [1, 2, 3, 4, 5];
+/// Two of the nodes have no agent.
+const NODES: u64 = 7;
+const STEPS: usize = 40;
+/// After a divided time, remembered addresses are called every 30 s.
+const AGREED_WITHIN: Duration = Duration::from_secs(120);
+
+/// The order of decisions about one node, as the design gives it.
+type Rank = (Stamp, NodeId);
+
+/// What a simple model knows: every decision, and which of them a second agent has heard of.
+#[derive(Default)]
+struct Model {
+    taken: BTreeMap<NodeId, BTreeMap<Rank, Decision>>,
+    reached: BTreeMap<NodeId, BTreeSet<Rank>>,
+}
+
+impl Model {
+    fn take(&mut self, decision: Decision) {
+        let rank = (decision.at, decision.by);
+        let taken = self.taken.entry(decision.node_id).or_default();
+        taken.insert(rank, decision);
+    }
+
+    /// Notes which decisions stand at an agent that has not taken them.
+    fn look(&mut self, cluster: &Cluster) {
+        for by in cluster.running() {
+            for node_id in 1..=NODES {
+                let standing = cluster.registry(by).unwrap().standing(node_id);
+                let Some(standing) = standing.filter(|standing| standing.decision.by != by) else {
+                    continue;
+                };
+                let rank = (standing.decision.at, standing.decision.by);
+                self.reached.entry(node_id).or_default().insert(rank);
+            }
+        }
+    }
+
+    /// What must stand about a node: the highest decision that a second agent has heard of, or a higher
+    /// one that was taken.
+    fn check(&self, node_id: NodeId, stands: Option<&Decision>) {
+        let reached = self.reached.get(&node_id).and_then(BTreeSet::last);
+        let rank = stands.map(|decision| (decision.at, decision.by));
+        assert!(
+            rank.as_ref() >= reached,
+            "node {node_id}: {rank:?} stands, {reached:?} had reached a second agent"
+        );
+        if let Some(stands) = stands {
+            let taken = self
+                .taken
+                .get(&node_id)
+                .and_then(|taken| taken.get(&rank.unwrap()));
+            assert_eq!(Some(stands), taken, "nobody has taken what stands");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_agents_come_to_what_the_rule_says() {
+    let seeds = match std::env::var("EDGE_CACHE_SEED") {
+        Ok(seed) => seed.parse().unwrap()..seed.parse::<u64>().unwrap() + 1,
+        Err(_) if long_tests() => SEED..SEED + SEEDS_LONG,
+        Err(_) => SEED..SEED + SEEDS,
+    };
+    println!("EDGE_CACHE_SEED=N repeats one script, of {seeds:?}");
+    for seed in seeds {
+        println!("seed {seed}");
+        walk(seed).await;
+    }
+}
+
+async fn walk(seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut cluster = Cluster::new(Settings {
+        seed,
+        seeds: vec![1, 2],
+        remembered: AGENTS.to_vec(),
+        ..Settings::default()
+    });
+    let mut model = Model::default();
+    cluster.start(AGENTS.into_iter()).await.unwrap();
+    for _ in 0..STEPS {
+        let running = cluster.running();
+        let at = *rng.choice(&running).unwrap();
+        let node_id = rng.u64(1..=NODES);
+        match rng.u32(0..100) {
+            0..40 => decide(&mut cluster, &mut model, Step::EnableAt(at, node_id)).await,
+            40..55 => decide(&mut cluster, &mut model, Step::DisableAt(at, node_id)).await,
+            55..60 => play(&mut cluster, Step::Lose(rng.u8(0..=50))).await,
+            60..65 => play(&mut cluster, Step::Partition(split(&mut rng))).await,
+            65..70 => play(&mut cluster, Step::Heal).await,
+            70..75 if running.len() > 3 => {
+                model.look(&cluster);
+                play(&mut cluster, Step::Crash(at)).await;
+            }
+            75..80 => match AGENTS.iter().find(|agent| !running.contains(agent)) {
+                // With its data directory, or without.
+                Some(agent) if rng.bool() => play(&mut cluster, Step::Start(*agent)).await,
+                Some(agent) => play(&mut cluster, Step::StartAnew(*agent)).await,
+                None => {}
+            },
+            _ => {
+                let pause = Duration::from_millis(rng.u64(10..5_000));
+                play(&mut cluster, Step::Wait(pause)).await;
+            }
+        }
+        model.look(&cluster);
+    }
+    play(&mut cluster, Step::Heal).await;
+    play(&mut cluster, Step::Lose(0)).await;
+    for agent in AGENTS {
+        if !cluster.running().contains(&agent) {
+            play(&mut cluster, Step::Start(agent)).await;
+        }
+    }
+    // The same entries everywhere, and every node's labels as its entry says.
+    cluster.agree(AGREED_WITHIN).await;
+    model.look(&cluster);
+    for node_id in 1..=NODES {
+        let standings: Vec<_> = AGENTS
+            .iter()
+            .map(|agent| cluster.registry(*agent).unwrap().standing(node_id))
+            .collect();
+        let first = standings[0].as_ref().map(|standing| &standing.decision);
+        for standing in &standings {
+            assert_eq!(
+                standing.as_ref().map(|s| &s.decision),
+                first,
+                "node {node_id}"
+            );
+        }
+        model.check(node_id, first);
+        let enabled = first.and_then(Decision::enabled);
+        let listed = cluster.registry(AGENTS[0]).unwrap().entry(node_id);
+        assert_eq!(listed.map(|entry| entry.node), enabled);
+    }
+    cluster.check_history().unwrap();
+}
+
+async fn play(cluster: &mut Cluster, step: Step) {
+    cluster.play(step).await.unwrap();
+}
+
+/// Has an agent decide. A node that is not enabled, as far as it knows, can't be disabled.
+async fn decide(cluster: &mut Cluster, model: &mut Model, step: Step) {
+    let (Step::EnableAt(at, node_id) | Step::DisableAt(at, node_id)) = step else {
+        unreachable!("only decisions come here");
+    };
+    if matches!(step, Step::DisableAt(..)) && !cluster.registry(at).unwrap().is_enabled(node_id) {
+        return;
+    }
+    play(cluster, step).await;
+    let standing = cluster.registry(at).unwrap().standing(node_id).unwrap();
+    model.take(standing.decision.clone());
+}
+
+fn split(rng: &mut fastrand::Rng) -> Vec<Vec<NodeId>> {
+    let mut agents = AGENTS;
+    rng.shuffle(&mut agents);
+    let (one, other) = agents.split_at(rng.usize(1..AGENTS.len()));
+    vec![one.to_vec(), other.to_vec()]
+}

@@ -1,0 +1,284 @@
+//! One cluster of agents and of nodes that gossip as ZLayer's do: with chitchat 0.10, under a
+//! generation that is always 0, reading whatever anybody ever wrote.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chitchat_0_10::transport::UdpTransport;
+use chitchat_0_10::{
+    ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat,
+};
+use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
+use edge_cache_tests::wait::until;
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::gossip_node::{Node, enabled, expect_labels, expect_peers};
+
+const CLUSTER: &str = "zlayer-and-agents";
+/// How long nodes that have just started may take to be live to each other, at an interval of 1 s.
+const MET_WITHIN: Duration = Duration::from_secs(30);
+/// How long a change may take: nodes of ZLayer do not pass it on at once.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// How often an address is looked for that nobody takes in the meantime.
+const ATTEMPTS: usize = 20;
+
+/// What ZLayer's nodes announce and read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct ZLayerInfo {
+    node_id: u64,
+    wg_pubkey: String,
+    wg_endpoint: SocketAddr,
+    overlay_ip: String,
+    #[serde(default)]
+    labels: HashMap<String, String>,
+}
+
+/// A member as a ZLayer node is one.
+struct ZLayerNode {
+    info: ZLayerInfo,
+    address: SocketAddr,
+    handle: ChitchatHandle,
+}
+
+impl ZLayerNode {
+    async fn start(node_id: u64, seeds: &[SocketAddr], labels: Value) -> Self {
+        let info = ZLayerInfo {
+            node_id,
+            wg_pubkey: format!("key of {node_id}"),
+            wg_endpoint: SocketAddr::from(([192, 0, 2, 1], 51820)),
+            overlay_ip: format!("10.0.0.{node_id}"),
+            labels: serde_json::from_value(labels).unwrap(),
+        };
+        // It advertises the address that it is given, so that can't be port 0.
+        for _ in 0..ATTEMPTS {
+            let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let address = free.local_addr().unwrap();
+            drop(free);
+            let first = vec![(key(node_id), encode(&info))];
+            let config = config(node_id, address, seeds);
+            if let Ok(handle) = spawn_chitchat(config, first, &UdpTransport).await {
+                return Self {
+                    info,
+                    address,
+                    handle,
+                };
+            }
+        }
+        panic!("no free address in {ATTEMPTS} attempts");
+    }
+
+    async fn announce(&mut self, labels: Value) {
+        self.info.labels = serde_json::from_value(labels).unwrap();
+        let (key, value) = (key(self.info.node_id), encode(&self.info));
+        self.handle
+            .with_chitchat(|chitchat| chitchat.self_node_state().set(&key, &value))
+            .await;
+    }
+
+    /// All records of other members, dead ones too, in the order of the members' ids. Of several of
+    /// one node the last one counts.
+    async fn read(&self) -> BTreeMap<u64, Value> {
+        let read = self.handle.with_chitchat(|chitchat| {
+            let own = chitchat.self_chitchat_id();
+            chitchat
+                .node_states()
+                .iter()
+                .filter(|(id, _)| *id != own)
+                .flat_map(|(_, state)| state.key_values())
+                .filter_map(|(key, value)| {
+                    let node_id = key.strip_prefix("worker:")?.parse().ok()?;
+                    let json = URL_SAFE_NO_PAD.decode(value).unwrap();
+                    Some((node_id, serde_json::from_slice(&json).unwrap()))
+                })
+                .collect()
+        });
+        read.await
+    }
+
+    /// The same as a ZLayer node understands it. Whatever it could not read fails the test.
+    async fn peers(&self) -> BTreeMap<u64, ZLayerInfo> {
+        let records = self.read().await.into_iter();
+        records
+            .map(|(id, record)| (id, serde_json::from_value(record).unwrap()))
+            .collect()
+    }
+
+    async fn expect_labels(&self, of: u64, expected: &Value, within: Duration) {
+        let what = format!("{expected} of node {of}, seen by {}", self.info.node_id);
+        until(&what, within, || async {
+            let mut peers = self.peers().await;
+            match peers.remove(&of) {
+                Some(info) if json!(info.labels) == *expected => {
+                    assert_eq!(info.node_id, of);
+                    Ok(())
+                }
+                other => Err(other),
+            }
+        })
+        .await;
+    }
+}
+
+fn config(node_id: u64, address: SocketAddr, seeds: &[SocketAddr]) -> ChitchatConfig {
+    ChitchatConfig {
+        chitchat_id: ChitchatId::new(key(node_id), 0, address),
+        cluster_id: CLUSTER.to_owned(),
+        gossip_interval: Duration::from_secs(1),
+        listen_addr: address,
+        seed_nodes: seeds.iter().map(SocketAddr::to_string).collect(),
+        failure_detector_config: FailureDetectorConfig::default(),
+        marked_for_deletion_grace_period: Duration::from_secs(60),
+        catchup_callback: None,
+        extra_liveness_predicate: None,
+    }
+}
+
+fn key(node_id: u64) -> String {
+    format!("worker:{node_id}")
+}
+
+fn encode(info: &ZLayerInfo) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(info).unwrap())
+}
+
+async fn agent(id: u64, seed: SocketAddr, data: &str) -> Node {
+    let seed = seed.to_string();
+    let place = ["--cluster-id", CLUSTER, "--data-dir", data, "--seed", &seed];
+    let about = ["--label", "zone=a", "--wg-pubkey", "agent's key"];
+    Node::start(id, &[&place[..], &about].concat())
+        .await
+        .unwrap()
+}
+
+async fn pool(id: u64, seed: SocketAddr) -> GossipPool {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut config = GossipConfig::new(PeerInfo::placeholder(id), CLUSTER, any);
+    config.seeds = vec![seed.to_string()];
+    GossipPool::start(config).await.unwrap()
+}
+
+async fn expect_in_pool(pool: &GossipPool, of: u64, expected: &Value) {
+    let what = format!("{expected} of node {of}, seen by the pool");
+    until(&what, MET_WITHIN, || async {
+        let peers = pool.snapshot();
+        let labels = peers.iter().find(|info| info.node_id == of);
+        match labels.map(|info| json!(info.labels)) {
+            Some(labels) if labels == *expected => Ok(()),
+            _ => Err(pool.peers()),
+        }
+    })
+    .await;
+}
+
+/// The labels of an agent's node with other software's label and those of the component.
+fn with_zone(mut labels: Value) -> Value {
+    labels["zone"] = json!("a");
+    labels
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zlayer_nodes_and_agents_are_one_cluster() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    // Each calls another one first, the agents those of the other kind.
+    let mut z11 = ZLayerNode::start(11, &[], json!({"rack": "r1"})).await;
+    let one = agent(1, z11.address, data).await;
+    let z12 = ZLayerNode::start(12, &[one.gossip], json!({})).await;
+    let two = pool(2, z12.address).await;
+
+    // All see each other.
+    for (id, labels) in [(11, json!({"rack": "r1"})), (12, json!({}))] {
+        expect_labels(&one, id, &labels, MET_WITHIN).await;
+        expect_in_pool(&two, id, &labels).await;
+    }
+    for zlayer in [&z11, &z12] {
+        let zone = json!({"zone": "a"});
+        zlayer.expect_labels(1, &zone, MET_WITHIN).await;
+        zlayer.expect_labels(2, &json!({}), MET_WITHIN).await;
+        let peers = zlayer.peers().await;
+        assert_eq!(peers[&1].wg_pubkey, "agent's key");
+        assert_eq!(peers[&2].wg_endpoint, SocketAddr::from(([0, 0, 0, 0], 0)));
+    }
+    let seen = two.peers();
+    let of_z11 = seen.iter().find(|info| info.node_id == 11).unwrap();
+    assert_eq!(of_z11.wg_pubkey, z11.info.wg_pubkey);
+    assert_eq!(of_z11.wg_endpoint, z11.info.wg_endpoint);
+    assert_eq!(of_z11.overlay_ip, z11.info.overlay_ip);
+
+    // Changes of agents.
+    one.enable(4).await;
+    let own = BTreeMap::from([("edge_cache".to_owned(), "true".to_owned())]);
+    two.publish_labels(own.clone()).unwrap();
+    for zlayer in [&z11, &z12] {
+        zlayer
+            .expect_labels(1, &with_zone(enabled(4)), SEEN_WITHIN)
+            .await;
+        zlayer.expect_labels(2, &json!(own), SEEN_WITHIN).await;
+    }
+    one.enable(5).await;
+    for zlayer in [&z11, &z12] {
+        zlayer
+            .expect_labels(1, &with_zone(enabled(5)), SEEN_WITHIN)
+            .await;
+    }
+    one.disable().await;
+    two.publish_labels(BTreeMap::new()).unwrap();
+    for zlayer in [&z11, &z12] {
+        zlayer
+            .expect_labels(1, &json!({"zone": "a"}), SEEN_WITHIN)
+            .await;
+        zlayer.expect_labels(2, &json!({}), SEEN_WITHIN).await;
+    }
+
+    // Changes of a ZLayer node.
+    for labels in [
+        json!({"rack": "r2", "edge_cache": "true"}),
+        json!({"rack": "r2"}),
+        json!({}),
+    ] {
+        z11.announce(labels.clone()).await;
+        expect_labels(&one, 11, &labels, SEEN_WITHIN).await;
+        expect_in_pool(&two, 11, &labels).await;
+    }
+
+    // An agent that comes back: its node has two members for a while.
+    one.enable(6).await;
+    for zlayer in [&z11, &z12] {
+        zlayer
+            .expect_labels(1, &with_zone(enabled(6)), SEEN_WITHIN)
+            .await;
+    }
+    one.signal(Signal::KILL);
+    one.ended().await;
+    let one = agent(1, z12.address, data).await;
+    one.enable(7).await;
+    for zlayer in [&z11, &z12] {
+        zlayer
+            .expect_labels(1, &with_zone(enabled(7)), SEEN_WITHIN)
+            .await;
+    }
+    expect_in_pool(&two, 1, &with_zone(enabled(7))).await;
+    expect_peers(&one, &[2, 11, 12], MET_WITHIN).await;
+    let older = with_zone(enabled(6));
+    for zlayer in [&z11, &z12] {
+        let peers = zlayer.peers().await;
+        assert_ne!(json!(peers[&1].labels), older, "the former life is back");
+    }
+
+    // Agents that leave: a ZLayer node keeps their records, which say nothing any more.
+    one.signal(Signal::TERM);
+    assert_eq!(one.ended().await, Some(0));
+    two.leave().await;
+    for zlayer in [&z11, &z12] {
+        for id in [1, 2] {
+            zlayer.expect_labels(id, &json!({}), SEEN_WITHIN).await;
+            // What only agents understand is in there, and was read over.
+            assert_eq!(zlayer.read().await[&id]["leaving"], true);
+        }
+    }
+}

@@ -1,0 +1,754 @@
+//! Scripted clusters in virtual time: the gossip and the registry of whole agents on a network in memory.
+//!
+//! A [`Cluster`] plays [`Step`]s and prints each with its time, so that the output of a test that fails
+//! reads as a story. Every member is watched from its first moment on: who was said to have left, and
+//! whether an old record ever came back.
+//!
+//! Tests run on tokio's paused clock: whenever nothing is left to do, time goes on to the next timer.
+//! Registries work on threads of their own, which that clock does not see; [`holding_time`] lets it stand
+//! still while one is waited for, and a cluster passes time in small steps, each of which ends when no
+//! registry has anything left to do. chitchat's own dice cannot be seeded: a seed repeats a script and its
+//! weather, not every datagram.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Debug};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use edge_cache_host::gossip::{
+    GossipConfig, GossipMemory, GossipPool, KnownAddress, MemoryError, Network, PeerInfo, Peers,
+    PushBudget, SimulatedNetwork, TopologyEvent, TopologyEvents,
+};
+use edge_cache_host::labels::Labels;
+use edge_cache_host::{EdgeCacheRegistry, Identity, NodeCapacity, NodeId, Store};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// Name of every simulated cluster.
+const CLUSTER: &str = "simulation";
+/// The label of other software: which life of the node speaks.
+const LIFE: &str = "life";
+/// How often a condition is looked at, and how far time goes on without regard to registries.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The longest that one wait may take in real time. Virtual time may pass slowly, but never for this long.
+const REAL_MAX: Duration = Duration::from_secs(300);
+
+/// Something that happens to a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A node that does not run starts, as the one that it was before.
+    Start(NodeId),
+    /// A node that does not run starts and has forgotten its generations, addresses and labels.
+    StartAnew(NodeId),
+    /// A node stops and tells nobody.
+    Crash(NodeId),
+    /// A node says goodbye and stops.
+    Leave(NodeId),
+    /// A node's registry marks it as eligible, each time with another capacity.
+    Enable(NodeId),
+    /// A node's registry forgets it.
+    Disable(NodeId),
+    /// The registry at the first node marks the second as eligible, each time with another capacity.
+    EnableAt(NodeId, NodeId),
+    /// The registry at the first node forgets the second.
+    DisableAt(NodeId, NodeId),
+    /// A node's clock goes back, as its generations see it.
+    ClockBack(NodeId, Duration),
+    /// Nodes reach only those of their own group.
+    Partition(Vec<Vec<NodeId>>),
+    /// Two nodes don't reach each other.
+    Cut(NodeId, NodeId),
+    /// All partitions and cuts end.
+    Heal,
+    /// So many percent of all datagrams are lost.
+    Lose(u8),
+    /// Every datagram takes so many milliseconds.
+    Delay(RangeInclusive<u64>),
+    /// Time passes.
+    Wait(Duration),
+}
+
+/// What the agents of a cluster have in common.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Decides about the weather.
+    pub seed: u64,
+    /// Nodes that everybody asks first.
+    pub seeds: Vec<NodeId>,
+    /// Nodes whose addresses everybody remembers from the start.
+    pub remembered: Vec<NodeId>,
+    /// How long dead members are remembered; chosen by the pool itself where it is `None`.
+    pub dead_node_grace_period: Option<Duration>,
+    /// What may be spent on telling of changes at once.
+    pub push: PushBudget,
+    /// Agents keep everything in a store on disk, as `--data-dir` makes them.
+    pub durable: bool,
+}
+
+/// Agents on one simulated network.
+#[derive(Debug)]
+pub struct Cluster {
+    settings: Settings,
+    network: SimulatedNetwork,
+    nodes: BTreeMap<NodeId, Node>,
+    witness: Arc<Witness>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    memory: Arc<Memory>,
+    disk: Option<TempDir>,
+    lives: u32,
+    /// How often it was enabled, over all lives; goes into the capacity.
+    enabled: u32,
+    agent: Option<Agent>,
+}
+
+/// A node that runs.
+#[derive(Debug)]
+struct Agent {
+    pool: GossipPool,
+    registry: EdgeCacheRegistry,
+}
+
+/// A node that was said to have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// When.
+    pub at: Instant,
+    /// Who said so.
+    pub by: NodeId,
+    /// About whom.
+    pub of: NodeId,
+    /// Whether that node ran.
+    pub ran: bool,
+}
+
+/// All that was seen by anybody.
+#[derive(Debug)]
+struct Witness {
+    start: Instant,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    running: BTreeSet<NodeId>,
+    departures: Vec<Departure>,
+    wrongs: Vec<String>,
+}
+
+/// How new a record is: the life, how often the node was enabled, and whether it was withdrawn since.
+type Rank = (u32, u32, bool);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            seeds: vec![1, 2, 3],
+            remembered: Vec::new(),
+            dead_node_grace_period: None,
+            push: PushBudget::default(),
+            durable: false,
+        }
+    }
+}
+
+impl Cluster {
+    /// A network without agents.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            network: SimulatedNetwork::new(settings.seed),
+            settings,
+            nodes: BTreeMap::new(),
+            witness: Arc::new(Witness {
+                start: Instant::now(),
+                seen: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Starts nodes, spread over one interval, as nobody starts all agents of a cluster at one moment.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept one from starting.
+    pub async fn start(&mut self, node_ids: impl ExactSizeIterator<Item = NodeId>) -> Result<()> {
+        let pause = Duration::from_secs(1).div_f64(node_ids.len().max(1) as f64);
+        for node_id in node_ids {
+            self.play(Step::Start(node_id)).await?;
+            self.pass(pause).await;
+        }
+        Ok(())
+    }
+
+    /// Lets something happen.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the agent in question answered, and a step that makes no sense now.
+    pub async fn play(&mut self, step: Step) -> Result<()> {
+        self.witness.tell(&step);
+        let failed = format!("{step} failed");
+        self.happen(step).await.context(failed)
+    }
+
+    async fn happen(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Start(node_id) => return self.start_one(node_id).await,
+            Step::StartAnew(node_id) => {
+                let node = self.node(node_id);
+                node.disk = None;
+                let back = node.memory.clock_back.load(Ordering::Relaxed);
+                node.memory = Arc::default();
+                node.memory.clock_back.store(back, Ordering::Relaxed);
+                return self.start_one(node_id).await;
+            }
+            Step::Crash(node_id) => {
+                let Agent { pool, registry } = self.take(node_id)?;
+                pool.shutdown().await;
+                // The thread of the registry has the store; nobody waits in its queue.
+                holding_time("the end of a registry", registry.shutdown()).await;
+            }
+            Step::Leave(node_id) => {
+                let Agent { pool, registry } = self.take(node_id)?;
+                holding_time("the end of a registry", registry.shutdown()).await;
+                pool.leave().await;
+            }
+            Step::Enable(node_id) => self.enable(node_id, node_id).await?,
+            Step::EnableAt(at, node_id) => self.enable(at, node_id).await?,
+            Step::Disable(node_id) => self.disable(node_id, node_id).await?,
+            Step::DisableAt(at, node_id) => self.disable(at, node_id).await?,
+            Step::ClockBack(node_id, by) => {
+                let by = u64::try_from(by.as_nanos())?;
+                self.node(node_id)
+                    .memory
+                    .clock_back
+                    .fetch_add(by, Ordering::Relaxed);
+            }
+            Step::Partition(groups) => {
+                let groups: Vec<Vec<_>> = groups
+                    .iter()
+                    .map(|group| group.iter().copied().map(address).collect())
+                    .collect();
+                self.network.partition(&groups);
+            }
+            Step::Cut(one, other) => self.network.cut(address(one), address(other)),
+            Step::Heal => self.network.heal(),
+            Step::Lose(percent) => self.network.lose(f64::from(percent) / 100.0),
+            Step::Delay(millis) => {
+                let (from, to) = millis.into_inner();
+                self.network
+                    .delay(Duration::from_millis(from)..=Duration::from_millis(to));
+            }
+            Step::Wait(duration) => self.pass(duration).await,
+        }
+        Ok(())
+    }
+
+    async fn enable(&mut self, at: NodeId, node_id: NodeId) -> Result<()> {
+        let node = self.node(node_id);
+        node.enabled += 1;
+        let capacity = NodeCapacity {
+            cpu_cores: node.enabled,
+            ram_mib: node_id,
+            disk_mib: 1,
+            geo: None,
+        };
+        holding_time("enable", self.registry(at)?.enable(node_id, capacity)).await?;
+        Ok(())
+    }
+
+    async fn disable(&mut self, at: NodeId, node_id: NodeId) -> Result<()> {
+        holding_time("disable", self.registry(at)?.disable(node_id)).await?;
+        Ok(())
+    }
+
+    /// Lets time pass.
+    async fn pass(&self, duration: Duration) {
+        let end = Instant::now() + duration;
+        while Instant::now() < end {
+            tokio::time::sleep_until(end.min(Instant::now() + LOOK_EVERY)).await;
+            self.settle().await;
+        }
+    }
+
+    /// Lets time stand still until no registry has anything left to do.
+    async fn settle(&self) {
+        let is_busy = || {
+            let mut agents = self.agents();
+            agents.any(|(_, agent)| agent.registry.queue_depth() > 0)
+        };
+        if !is_busy() {
+            return;
+        }
+        let settled = async {
+            while is_busy() {
+                // The runtime goes on meanwhile, and the clock does not.
+                let _ = tokio::task::spawn_blocking(std::thread::yield_now).await;
+            }
+        };
+        holding_time("a quiet moment of all registries", settled).await;
+    }
+
+    async fn start_one(&mut self, node_id: NodeId) -> Result<()> {
+        let settings = self.settings.clone();
+        let network = self.network.clone();
+        let node = self.node(node_id);
+        ensure!(node.agent.is_none(), "it runs already");
+        node.lives += 1;
+        let info = PeerInfo {
+            labels: Labels::from([(LIFE.to_string(), node.lives.to_string())]),
+            ..PeerInfo::placeholder(node_id)
+        };
+        node.memory.know(node_id, &settings.remembered);
+        let mut config = GossipConfig::new(info, CLUSTER, address(node_id));
+        config.network = Network::Simulated(network);
+        config.push = settings.push;
+        config.memory = node.memory.clone();
+        config.seeds = settings
+            .seeds
+            .iter()
+            .filter(|seed| **seed != node_id)
+            .map(|seed| address(*seed).to_string())
+            .collect();
+        if let Some(grace) = settings.dead_node_grace_period {
+            config.dead_node_grace_period = grace;
+        }
+        let plugin = crate::reference_plugin()?;
+        config.policy = Some(plugin.policy());
+        let mut builder = EdgeCacheRegistry::builder(plugin);
+        if settings.durable {
+            let store = open_store(&mut node.disk, node_id)?;
+            config.labels = store.own_labels();
+            config.memory = Arc::new(store.clone());
+            builder = builder.store(store);
+        }
+        let pool = GossipPool::start(config).await?;
+        let events = pool.subscribe();
+        let registry = builder.gossip(pool.clone()).start();
+        let registry = holding_time("the start of a registry", registry).await?;
+        node.agent = Some(Agent { pool, registry });
+        self.witness.seen().running.insert(node_id);
+        tokio::spawn(follow(self.witness.clone(), node_id, events));
+        Ok(())
+    }
+
+    fn node(&mut self, node_id: NodeId) -> &mut Node {
+        self.nodes.entry(node_id).or_default()
+    }
+
+    fn take(&mut self, node_id: NodeId) -> Result<Agent> {
+        let agent = self.node(node_id).agent.take();
+        self.witness.seen().running.remove(&node_id);
+        agent.context("it does not run")
+    }
+
+    /// The nodes that run, ascending.
+    #[must_use]
+    pub fn running(&self) -> Vec<NodeId> {
+        self.agents().map(|(node_id, _)| node_id).collect()
+    }
+
+    /// The pool of a node.
+    ///
+    /// # Errors
+    ///
+    /// If it does not run.
+    pub fn pool(&self, node_id: NodeId) -> Result<&GossipPool> {
+        let agent = self.nodes.get(&node_id).and_then(|n| n.agent.as_ref());
+        Ok(&agent.context("it does not run")?.pool)
+    }
+
+    /// The registry of a node.
+    ///
+    /// # Errors
+    ///
+    /// If it does not run.
+    pub fn registry(&self, node_id: NodeId) -> Result<&EdgeCacheRegistry> {
+        let agent = self.nodes.get(&node_id).and_then(|n| n.agent.as_ref());
+        Ok(&agent.context("it does not run")?.registry)
+    }
+
+    /// Whether a node that runs has itself registered.
+    #[must_use]
+    pub fn is_enabled(&self, node_id: NodeId) -> bool {
+        let agent = self.nodes.get(&node_id).and_then(|n| n.agent.as_ref());
+        agent.is_some_and(|agent| agent.registry.is_enabled(node_id))
+    }
+
+    /// Waits until every node that runs lists all others that run, with the labels that their registries
+    /// hold, and nobody else, and until all registries hold the same. Answers how long that took.
+    ///
+    /// # Panics
+    ///
+    /// Where it takes longer than `within`.
+    pub async fn agree(&self, within: Duration) -> Duration {
+        self.agree_among(&self.running(), within).await
+    }
+
+    /// The same within a part of the cluster that nobody else reaches.
+    ///
+    /// # Panics
+    ///
+    /// Where it takes longer than `within`.
+    pub async fn agree_among(&self, node_ids: &[NodeId], within: Duration) -> Duration {
+        let took = self
+            .until("agreement", within, || self.disagreement(node_ids))
+            .await;
+        self.witness
+            .tell(&format_args!("{} agree after {took:?}", Nodes(node_ids)));
+        took
+    }
+
+    /// Waits for something that can be looked at. Answers how long that took.
+    ///
+    /// # Panics
+    ///
+    /// Where it takes longer than `within`, with what was seen last.
+    #[allow(
+        clippy::panic,
+        reason = "a condition that does not come is the test's failure"
+    )]
+    pub async fn until<S: Debug>(
+        &self,
+        what: &str,
+        within: Duration,
+        mut look: impl FnMut() -> Result<(), S>,
+    ) -> Duration {
+        let (start, really) = (Instant::now(), std::time::Instant::now());
+        while let Err(seen) = look() {
+            let (took, really) = (start.elapsed(), really.elapsed());
+            if took > within || really > REAL_MAX {
+                panic!(
+                    "{what} did not come within {within:?}, but {took:?} and really {really:?} have \
+                     passed; seen last: {seen:?}"
+                );
+            }
+            self.pass(LOOK_EVERY).await;
+        }
+        start.elapsed()
+    }
+
+    /// Everybody who was said to have left so far.
+    #[must_use]
+    pub fn departures(&self) -> Vec<Departure> {
+        self.witness.seen().departures.clone()
+    }
+
+    /// Fails if a member ever listed a node twice, or a record that was older than one that it had seen.
+    ///
+    /// # Errors
+    ///
+    /// All that was wrong.
+    pub fn check_history(&self) -> Result<()> {
+        let seen = self.witness.seen();
+        if !seen.wrongs.is_empty() {
+            bail!("wrong: {:#?}", seen.wrongs);
+        }
+        Ok(())
+    }
+
+    /// Fails if a node was said to have left while it ran.
+    ///
+    /// # Errors
+    ///
+    /// All such cases.
+    pub fn check_nobody_was_missed(&self) -> Result<()> {
+        let mut departures = self.departures();
+        departures.retain(|departure| departure.ran);
+        ensure!(
+            departures.is_empty(),
+            "said to have left while they ran: {departures:#?}"
+        );
+        Ok(())
+    }
+
+    /// What keeps a part of the cluster from agreement.
+    fn disagreement(&self, node_ids: &[NodeId]) -> Result<(), String> {
+        let agents = || {
+            self.agents()
+                .filter(|(node_id, _)| node_ids.contains(node_id))
+        };
+        let expected = agents()
+            .map(|(node_id, agent)| (node_id, self.expected(node_id, agent)))
+            .collect();
+        let mut registries = agents().map(|(by, agent)| (by, agent.registry.list_eligible()));
+        if let Some((first, list)) = registries.next() {
+            for (other, other_list) in registries {
+                if !list.iter().eq(other_list.iter()) {
+                    let (list, other_list) = (list.to_vec(), other_list.to_vec());
+                    return Err(format!(
+                        "the registry of node {first} holds {list:?}, that of node {other} {other_list:?}"
+                    ));
+                }
+            }
+        }
+        agents().try_for_each(|(node_id, _)| self.sees(node_id, &expected))
+    }
+
+    fn agents(&self) -> impl Iterator<Item = (NodeId, &Agent)> {
+        self.nodes
+            .iter()
+            .filter_map(|(node_id, node)| Some((*node_id, node.agent.as_ref()?)))
+    }
+
+    /// The labels that others are to see of a node: those of other software, and those that follow from
+    /// its registry's entry.
+    fn expected(&self, node_id: NodeId, agent: &Agent) -> Labels {
+        let lives = self.nodes.get(&node_id).map_or(0, |node| node.lives);
+        let mut labels = Labels::from([(LIFE.to_string(), lives.to_string())]);
+        if let Some(entry) = agent.registry.entry(node_id) {
+            let capacity = entry.node.capacity;
+            labels.extend([
+                ("edge_cache".into(), "true".into()),
+                ("edge_cache_cpu".into(), capacity.cpu_cores.to_string()),
+                ("edge_cache_ram_mib".into(), capacity.ram_mib.to_string()),
+                ("edge_cache_disk_mib".into(), capacity.disk_mib.to_string()),
+            ]);
+        }
+        labels
+    }
+
+    /// Whether a node's view is the one that is expected; the first difference if not.
+    fn sees(&self, by: NodeId, expected: &BTreeMap<NodeId, Labels>) -> Result<(), String> {
+        let peers = self.pool(by).map_err(|e| e.to_string())?.snapshot();
+        for peer in peers.iter() {
+            if !expected.contains_key(&peer.node_id) {
+                return Err(format!("node {by} still lists node {}", peer.node_id));
+            }
+        }
+        for (node_id, labels) in expected.iter().filter(|(node_id, _)| **node_id != by) {
+            match peers.get(*node_id) {
+                None => return Err(format!("node {by} does not list node {node_id}")),
+                Some(peer) if peer.labels != *labels => {
+                    let seen = &peer.labels;
+                    return Err(format!(
+                        "node {by} sees {seen:?} of node {node_id}, not {labels:?}"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lets virtual time stand still while something is waited for that happens in real time.
+///
+/// The paused clock does not run while a blocking task does; this one ends with the wait, and is its
+/// deadline as well.
+///
+/// # Panics
+///
+/// Where it takes longer than five minutes.
+#[allow(
+    clippy::panic,
+    reason = "what does not come is the failure of the test"
+)]
+pub async fn holding_time<F: Future>(what: &str, future: F) -> F::Output {
+    let (_done, wait) = mpsc::channel::<()>();
+    let held = tokio::task::spawn_blocking(move || {
+        // Disconnected when the wait is over.
+        let _ = wait.recv_timeout(REAL_MAX);
+    });
+    tokio::select! {
+        biased;
+        output = future => output,
+        _ = held => panic!("{what} did not come within {REAL_MAX:?} of real time"),
+    }
+}
+
+/// Where a node listens, in all its lives.
+#[must_use]
+pub fn address(node_id: NodeId) -> SocketAddr {
+    let [.., high, low] = node_id.to_be_bytes();
+    ([10, 0, high, low], 7_946).into()
+}
+
+fn open_store(disk: &mut Option<TempDir>, node_id: NodeId) -> Result<Store> {
+    let directory = match disk.take() {
+        Some(directory) => directory,
+        None => tempfile::tempdir()?,
+    };
+    let identity = Identity {
+        node_id: Some(node_id),
+        cluster_id: CLUSTER.to_string(),
+    };
+    let store = Store::open(directory.path(), identity);
+    *disk = Some(directory);
+    Ok(store?)
+}
+
+/// Watches what one member sees, for the whole of its life.
+async fn follow(witness: Arc<Witness>, by: NodeId, mut events: TopologyEvents) {
+    let mut ranks: BTreeMap<NodeId, Rank> = BTreeMap::new();
+    while let Some(event) = events.next().await {
+        let mut seen = witness.seen();
+        let at = Instant::now();
+        if !is_ascending(events.snapshot()) || events.snapshot().get(by).is_some() {
+            let list: Vec<_> = events.snapshot().iter().map(|peer| peer.node_id).collect();
+            seen.wrongs.push(format!("node {by} lists {list:?}"));
+        }
+        match event {
+            TopologyEvent::Left { node_id } => {
+                let ran = seen.running.contains(&node_id);
+                seen.departures.push(Departure {
+                    at,
+                    by,
+                    of: node_id,
+                    ran,
+                });
+                drop(seen);
+                let ran = if ran { ", which runs" } else { "" };
+                witness.tell(&format_args!("node {by} misses node {node_id}{ran}"));
+            }
+            TopologyEvent::Joined(info) | TopologyEvent::Updated(info) => {
+                let before = ranks.get(&info.node_id).copied().unwrap_or_default();
+                let now = rank(&info, before);
+                if now < before {
+                    let at = at - witness.start;
+                    seen.wrongs.push(format!(
+                        "after {at:?} node {by} sees {now:?} of node {} after {before:?}",
+                        info.node_id
+                    ));
+                }
+                ranks.insert(info.node_id, now.max(before));
+            }
+        }
+    }
+}
+
+/// How new a record is. That of a node that is not enabled does not say how often it was.
+fn rank(info: &PeerInfo, before: Rank) -> Rank {
+    let number = |key: &str| info.labels.get(key).and_then(|value| value.parse().ok());
+    let life = number(LIFE).unwrap_or_default();
+    match number("edge_cache_cpu") {
+        Some(enabled) => (life, enabled, false),
+        None if life == before.0 => (life, before.1, true),
+        None => (life, 0, true),
+    }
+}
+
+fn is_ascending(peers: &Peers) -> bool {
+    let ids = || peers.iter().map(|peer| peer.node_id);
+    ids().zip(ids().skip(1)).all(|(one, next)| one < next)
+}
+
+impl Witness {
+    /// Printed by tests that fail only.
+    fn tell(&self, what: &dyn fmt::Display) {
+        let at = self.start.elapsed().as_secs_f64();
+        println!("{at:10.3} s  {what}");
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a node remembers from life to life; stands in for the store.
+#[derive(Debug, Default)]
+struct Memory {
+    kept: Mutex<Kept>,
+    /// By how many nanoseconds the node's clock is behind.
+    clock_back: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    generation: u64,
+    addresses: Vec<KnownAddress>,
+}
+
+impl Memory {
+    /// Begins with the addresses of other nodes, seen just now.
+    fn know(&self, own: NodeId, node_ids: &[NodeId]) {
+        let mut kept = self.kept();
+        if !kept.addresses.is_empty() {
+            return;
+        }
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        kept.addresses = node_ids
+            .iter()
+            .filter(|node_id| **node_id != own)
+            .map(|node_id| KnownAddress {
+                node_id: *node_id,
+                address: address(*node_id),
+                seen_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            })
+            .collect();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl GossipMemory for Memory {
+    fn next_generation(&self, now: u64) -> Result<u64, MemoryError> {
+        let now = now.saturating_sub(self.clock_back.load(Ordering::Relaxed));
+        let mut kept = self.kept();
+        kept.generation = now.max(kept.generation.saturating_add(1));
+        Ok(kept.generation)
+    }
+
+    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
+        Ok(self.kept().addresses.clone())
+    }
+
+    fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError> {
+        self.kept().addresses = addresses.to_vec();
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(node_id) => write!(f, "node {node_id} starts"),
+            Self::StartAnew(node_id) => write!(f, "node {node_id} starts without its memory"),
+            Self::Crash(node_id) => write!(f, "node {node_id} crashes"),
+            Self::Leave(node_id) => write!(f, "node {node_id} leaves"),
+            Self::Enable(node_id) => write!(f, "node {node_id} is enabled"),
+            Self::Disable(node_id) => write!(f, "node {node_id} is disabled"),
+            Self::EnableAt(at, node_id) => write!(f, "node {node_id} is enabled at node {at}"),
+            Self::DisableAt(at, node_id) => write!(f, "node {node_id} is disabled at node {at}"),
+            Self::ClockBack(node_id, by) => {
+                write!(f, "the clock of node {node_id} goes back by {by:?}")
+            }
+            Self::Partition(groups) => {
+                f.write_str("the network falls apart into")?;
+                groups
+                    .iter()
+                    .try_for_each(|group| write!(f, " {}", Nodes(group)))
+            }
+            Self::Cut(one, other) => write!(f, "the link of nodes {one} and {other} is cut"),
+            Self::Heal => f.write_str("the network is whole again"),
+            Self::Lose(percent) => write!(f, "{percent} % of all datagrams are lost from now on"),
+            Self::Delay(millis) => write!(
+                f,
+                "datagrams take {} to {} ms from now on",
+                millis.start(),
+                millis.end()
+            ),
+            Self::Wait(duration) => write!(f, "{duration:?} pass"),
+        }
+    }
+}
+
+/// Several nodes, as a story has them.
+struct Nodes<'a>(&'a [NodeId]);
+
+impl fmt::Display for Nodes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0).finish()
+    }
+}
