@@ -116,7 +116,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         signals::end_with_stdin().map_err(system("watch standard input"))?;
     }
     let stop = Stop::listen().map_err(system("listen for signals"))?;
-    let keyring = read_keyring(&args)?;
+    let gossip = gossip_config(&args)?;
     let store = open_store(&args)?;
     let plugin = load_plugin(args.plugin.clone(), store.as_ref()).await?;
     let http = TcpListener::bind(args.http_listen)
@@ -125,7 +125,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             address: args.http_listen,
             source,
         })?;
-    let gossip = join(&args, plugin.policy(), keyring, store.as_ref()).await?;
+    let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
     reread_keys(&args, gossip.as_ref())?;
     let registry = start_registry(&args, plugin, store, gossip.as_ref()).await?;
 
@@ -261,12 +261,8 @@ fn reread_keys(args: &RunArgs, gossip: Option<&GossipPool>) -> Result<(), RunErr
     .map_err(system("listen for SIGHUP"))
 }
 
-async fn join(
-    args: &RunArgs,
-    policy: String,
-    keyring: Option<Keyring>,
-    store: Option<&Store>,
-) -> Result<Option<GossipPool>, RunError> {
+/// What gossip is to be, checked: nothing else needs to be started to find out that it can't be.
+fn gossip_config(args: &RunArgs) -> Result<Option<GossipConfig>, RunError> {
     let Some(listen) = args.gossip_listen else {
         return Ok(None);
     };
@@ -275,12 +271,24 @@ async fn join(
     config.seeds.clone_from(&args.seeds);
     config.interval = args.gossip_interval;
     config.dead_node_grace_period = args.gossip_dead_grace;
-    config.policy = Some(policy);
-    config.keyring = keyring;
     config.protocol = match args.gossip_protocol {
         ProtocolArg::V0 => Protocol::V0,
         ProtocolArg::V1 => Protocol::V1,
     };
+    config.validate().map_err(RunError::Gossip)?;
+    config.keyring = read_keyring(args)?;
+    Ok(Some(config))
+}
+
+async fn join(
+    config: Option<GossipConfig>,
+    policy: String,
+    store: Option<&Store>,
+) -> Result<Option<GossipPool>, RunError> {
+    let Some(mut config) = config else {
+        return Ok(None);
+    };
+    config.policy = Some(policy);
     if let Some(store) = store {
         config.labels = store.own_labels();
         config.memory = Arc::new(store.clone());

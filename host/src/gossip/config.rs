@@ -137,7 +137,7 @@ impl GossipConfig {
     }
 
     /// Checks everything that can be known before the socket is bound.
-    pub(super) fn validate(&self) -> Result<(), GossipError> {
+    pub(crate) fn validate(&self) -> Result<(), GossipError> {
         check_cluster_id(&self.cluster_id)?;
         check_range("interval", self.interval, INTERVAL_MIN, INTERVAL_MAX)?;
         check_range(

@@ -42,14 +42,7 @@ async fn settings_that_gossip_refuses_are_a_wrong_usage() {
         "--gossip-listen 0.0.0.0:0 --insecure-gossip",
         &format!("--gossip-listen 127.0.0.1:0 --wg-pubkey {long}"),
     ] {
-        let error = join(
-            &args(&format!("--node-id 1 {line}")),
-            String::new(),
-            None,
-            None,
-        )
-        .await
-        .unwrap_err();
+        let error = try_join(line).await.unwrap_err();
         assert!(error.is_usage(), "{error:?}");
     }
 }
@@ -58,13 +51,13 @@ async fn settings_that_gossip_refuses_are_a_wrong_usage() {
 async fn a_port_that_is_taken_is_no_wrong_usage() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
-    let error = join(
-        &args(&format!("--node-id 1 --gossip-listen {listen}")),
-        String::new(),
-        None,
-        None,
-    )
-    .await
-    .unwrap_err();
+    let error = try_join(&format!("--gossip-listen {listen}"))
+        .await
+        .unwrap_err();
     assert!(!error.is_usage(), "{error:?}");
+}
+
+async fn try_join(line: &str) -> Result<Option<GossipPool>, RunError> {
+    let config = gossip_config(&args(&format!("--node-id 1 {line}")))?;
+    join(config, String::new(), None).await
 }
