@@ -23,6 +23,11 @@ mod tests;
 /// would otherwise stay the highest of its generations for as long.
 pub(super) const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// For how many intervals after a generation was seen a lower one of its node is a ghost, should it
+/// be live: a member that lived for moments only takes forty intervals to be found dead, and one that
+/// came after it and lived for longer takes less.
+const GHOST_INTERVALS: u32 = 60;
+
 /// How many keys of other members are looked at, a member and a pass.
 const OTHERS_KEYS_MAX: usize = 8;
 
@@ -67,7 +72,18 @@ pub(super) struct Directory {
     /// This member, once it has started.
     own: Option<ChitchatId>,
     members: HashMap<ChitchatId, Member>,
+    /// Of each node the highest generation that was chosen, and when last.
+    newest: BTreeMap<u64, Newest>,
+    /// How long a lower generation is taken for a ghost.
+    ghost_for: Duration,
     bad: BadRecords,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    generation: u64,
+    /// In nanoseconds since the Unix epoch.
+    chosen_at: u64,
 }
 
 #[derive(Debug, Default)]
@@ -87,11 +103,14 @@ struct Announced {
 }
 
 impl Directory {
-    pub(super) fn new(own_node_id: u64, bad: BadRecords) -> Self {
+    /// `interval` is the time between two rounds.
+    pub(super) fn new(own_node_id: u64, interval: Duration, bad: BadRecords) -> Self {
         Self {
             own_node_id,
             own: None,
             members: HashMap::new(),
+            newest: BTreeMap::new(),
+            ghost_for: interval.saturating_mul(GHOST_INTERVALS),
             bad,
         }
     }
@@ -167,7 +186,7 @@ impl Directory {
 
     /// Of each node the highest generation that has a record, whatever is in it: an older one must
     /// not come back because the newer one cannot be read.
-    fn select(&self, now: u64) -> View {
+    fn select(&mut self, now: u64) -> View {
         let ahead_max = u64::try_from(AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
         let horizon = now.saturating_add(ahead_max);
         let mut again_in: Option<Duration> = None;
@@ -197,8 +216,32 @@ impl Directory {
                 })
                 .or_insert(candidate);
         }
+        let ghost_for = u64::try_from(self.ghost_for.as_nanos()).unwrap_or(u64::MAX);
+        self.newest
+            .retain(|_, newest| now < newest.chosen_at.saturating_add(ghost_for));
+        for (node_id, (id, _)) in &chosen {
+            let newest = self.newest.entry(*node_id).or_insert(Newest {
+                generation: id.generation_id,
+                chosen_at: now,
+            });
+            if id.generation_id >= newest.generation {
+                newest.generation = id.generation_id;
+                newest.chosen_at = now;
+            } else {
+                let end = newest.chosen_at.saturating_add(ghost_for);
+                let wait = Duration::from_nanos(end.saturating_sub(now));
+                again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
+            }
+        }
+        let newest = &self.newest;
+        let is_ghost = |node_id: &u64, id: &ChitchatId| {
+            newest
+                .get(node_id)
+                .is_some_and(|newest| id.generation_id < newest.generation)
+        };
         let known = chosen
             .into_iter()
+            .filter(|(node_id, (id, _))| !is_ghost(node_id, id))
             .filter_map(|(node_id, (id, announced))| Some((node_id, id, announced?)));
         let (leaving, staying): (Vec<_>, Vec<_>) =
             known.partition(|(_, _, announced)| announced.leaving);

@@ -109,7 +109,11 @@ impl GossipPool {
         )?;
 
         let bad_records = Arc::new(AtomicU64::new(0));
-        let directory = Directory::new(node_id, BadRecords::new(Arc::clone(&bad_records)));
+        let directory = Directory::new(
+            node_id,
+            config.interval,
+            BadRecords::new(Arc::clone(&bad_records)),
+        );
         let shown = Arc::new(Shown::default());
         let (followed_sender, followed) = watch::channel(shown.peers.load_full());
         let traffic = Arc::new(TrafficCounters::default());

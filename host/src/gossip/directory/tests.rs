@@ -14,7 +14,11 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let bad = Arc::new(AtomicU64::new(0));
-        let directory = Directory::new(OWN, BadRecords::new(Arc::clone(&bad)));
+        let directory = Directory::new(
+            OWN,
+            Duration::from_secs(1),
+            BadRecords::new(Arc::clone(&bad)),
+        );
         Self { directory, bad }
     }
 
@@ -91,8 +95,6 @@ fn the_highest_live_generation_counts_once_it_has_a_record() {
     let known = || Reads::Known;
     let listed = fixture.listed(vec![with(new(), known()), with(old(), known())]);
     assert_eq!(listed, one(7, "new"));
-    let listed = fixture.listed(vec![with(old(), known())]);
-    assert_eq!(listed, one(7, "old"), "the newer one is dead");
 }
 
 #[test]
@@ -214,4 +216,22 @@ fn a_later_member_with_the_own_id_elsewhere_is_a_rival() {
     );
     let far_ahead = elsewhere(u64::MAX);
     assert_eq!(rival(&mut fixture, far_ahead), None, "a broken clock");
+}
+
+#[test]
+fn an_older_life_does_not_come_back_when_the_newer_one_ends_first() {
+    let mut fixture = Fixture::new();
+    let ghost = || with(fresh(7, 5, "old"), Reads::Known);
+    let both = vec![fresh(7, 5, "old"), fresh(7, 6, "new")];
+    assert_eq!(fixture.listed(both), one(7, "new"));
+    let view = fixture.update(vec![ghost()]);
+    assert!(view.peers.is_empty(), "the newer one was found dead first");
+    let again_in = view.again_in.unwrap();
+    assert_eq!(again_in, Duration::from_secs(60));
+
+    // Another agent had the node's id for a while, and the first one lives on.
+    let later = NOW + u64::try_from(again_in.as_nanos()).unwrap();
+    let view = fixture.directory.update(vec![ghost()], later);
+    assert_eq!(view.peers.len(), 1);
+    assert_eq!(view.again_in, None);
 }

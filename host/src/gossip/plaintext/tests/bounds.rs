@@ -404,10 +404,17 @@ fn nobody_else_speaks_for_this_member() {
     let mut known = wire::entry(1);
     known.id = own;
     known.max_version = u64::MAX;
+    known.heartbeat = 0;
     assert_eq!(
-        check(&wire::syn(0, &[known], CLUSTER)),
+        check(&wire::syn(0, &[known.clone()], CLUSTER)),
         Ok(Kind::Syn),
         "a digest says what a peer knows of us"
+    );
+    known.heartbeat = 1;
+    assert_eq!(
+        check(&wire::syn(0, &[known], CLUSTER)),
+        Err(Refused::AboutSelf),
+        "a heartbeat that we have never had"
     );
 }
 
