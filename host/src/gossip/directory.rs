@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chitchat::{ChitchatId, NodeState, Version};
+use tokio::time::Instant;
 
 use super::bad_records::{BadRecord, BadRecords, excerpt};
 use super::info::{KEY_PREFIX, Record, check_size, node_id_of};
@@ -51,6 +52,14 @@ pub(super) enum Reads {
     New(Version, Result<String, InfoError>),
 }
 
+/// The time, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// In nanoseconds since the Unix epoch, as generations count.
+    pub(super) unix_ns: u64,
+    pub(super) instant: Instant,
+}
+
 /// What the directory made of all readings.
 #[derive(Debug)]
 pub(super) struct View {
@@ -82,8 +91,7 @@ pub(super) struct Directory {
 #[derive(Debug, Clone, Copy)]
 struct Newest {
     generation: u64,
-    /// In nanoseconds since the Unix epoch.
-    chosen_at: u64,
+    chosen_at: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -153,8 +161,7 @@ impl Directory {
     }
 
     /// Judges the readings of all live members; a member that is not among them is forgotten.
-    /// `now` is in nanoseconds since the Unix epoch.
-    pub(super) fn update(&mut self, readings: Vec<Reading>, now: u64) -> View {
+    pub(super) fn update(&mut self, readings: Vec<Reading>, now: Now) -> View {
         let mut members = HashMap::with_capacity(readings.len());
         for reading in readings {
             let mut member = self.members.remove(&reading.id).unwrap_or_default();
@@ -186,9 +193,9 @@ impl Directory {
 
     /// Of each node the highest generation that has a record, whatever is in it: an older one must
     /// not come back because the newer one cannot be read.
-    fn select(&mut self, now: u64) -> View {
+    fn select(&mut self, now: Now) -> View {
         let ahead_max = u64::try_from(AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
-        let horizon = now.saturating_add(ahead_max);
+        let horizon = now.unix_ns.saturating_add(ahead_max);
         let mut again_in: Option<Duration> = None;
         let mut rival = None;
         let mut chosen: BTreeMap<u64, (&ChitchatId, Option<&Announced>)> = BTreeMap::new();
@@ -216,20 +223,18 @@ impl Directory {
                 })
                 .or_insert(candidate);
         }
-        let ghost_for = u64::try_from(self.ghost_for.as_nanos()).unwrap_or(u64::MAX);
-        self.newest
-            .retain(|_, newest| now < newest.chosen_at.saturating_add(ghost_for));
+        let age = |newest: &Newest| now.instant.saturating_duration_since(newest.chosen_at);
+        self.newest.retain(|_, newest| age(newest) < self.ghost_for);
         for (node_id, (id, _)) in &chosen {
             let newest = self.newest.entry(*node_id).or_insert(Newest {
                 generation: id.generation_id,
-                chosen_at: now,
+                chosen_at: now.instant,
             });
             if id.generation_id >= newest.generation {
                 newest.generation = id.generation_id;
-                newest.chosen_at = now;
+                newest.chosen_at = now.instant;
             } else {
-                let end = newest.chosen_at.saturating_add(ghost_for);
-                let wait = Duration::from_nanos(end.saturating_sub(now));
+                let wait = self.ghost_for.saturating_sub(age(newest));
                 again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
             }
         }

@@ -16,7 +16,7 @@ use tracing::{debug, error, info};
 
 use super::Peers;
 use super::config::now_ns;
-use super::directory::{Directory, Reading, View};
+use super::directory::{Directory, Now, Reading, View};
 
 /// The longest sleep before another look at a generation that is too far ahead: such a generation
 /// may be centuries ahead, and timers do not reach that far.
@@ -89,7 +89,11 @@ impl Topology {
         self.hold();
         loop {
             let readings = self.read(&*chitchat.lock().await);
-            let mut view = self.directory.update(readings, now_ns());
+            let now = Now {
+                unix_ns: now_ns(),
+                instant: Instant::now(),
+            };
+            let mut view = self.directory.update(readings, now);
             let release = self.keep_held(&mut view);
             let again_in = view.again_in;
             self.publish(view);

@@ -8,6 +8,7 @@ const SECOND: u64 = 1_000_000_000;
 
 struct Fixture {
     directory: Directory,
+    instant: Instant,
     bad: Arc<AtomicU64>,
 }
 
@@ -19,11 +20,23 @@ impl Fixture {
             Duration::from_secs(1),
             BadRecords::new(Arc::clone(&bad)),
         );
-        Self { directory, bad }
+        Self {
+            directory,
+            instant: Instant::now(),
+            bad,
+        }
     }
 
     fn update(&mut self, readings: Vec<Reading>) -> View {
-        self.directory.update(readings, NOW)
+        self.update_at(readings, NOW)
+    }
+
+    fn update_at(&mut self, readings: Vec<Reading>, unix_ns: u64) -> View {
+        let now = Now {
+            unix_ns,
+            instant: self.instant,
+        };
+        self.directory.update(readings, now)
     }
 
     /// What is listed, as node ids and labels.
@@ -174,7 +187,7 @@ fn a_generation_ahead_of_the_clock_waits_until_it_is_due() {
 
     let known = |node_id, generation| with(fresh(node_id, generation, ""), Reads::Known);
     let readings = vec![known(7, 5), known(7, limit + 2 * SECOND)];
-    let later = fixture.directory.update(readings, NOW + 2 * SECOND);
+    let later = fixture.update_at(readings, NOW + 2 * SECOND);
     assert_eq!(later.peers.get(7).unwrap().overlay_ip, "ahead");
     assert_eq!(later.again_in, None);
 }
@@ -230,8 +243,8 @@ fn an_older_life_does_not_come_back_when_the_newer_one_ends_first() {
     assert_eq!(again_in, Duration::from_secs(60));
 
     // Another agent had the node's id for a while, and the first one lives on.
-    let later = NOW + u64::try_from(again_in.as_nanos()).unwrap();
-    let view = fixture.directory.update(vec![ghost()], later);
+    fixture.instant += again_in;
+    let view = fixture.update(vec![ghost()]);
     assert_eq!(view.peers.len(), 1);
     assert_eq!(view.again_in, None);
 }
