@@ -109,7 +109,8 @@ impl Stamp {
             .unwrap_or(UNIX_EPOCH)
     }
 
-    fn next(self) -> Self {
+    /// The one after it.
+    pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }

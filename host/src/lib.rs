@@ -59,6 +59,7 @@ pub mod routing;
 pub mod sandbox;
 mod store;
 mod text;
+mod timer;
 mod types;
 
 pub use decision::{Decision, Op, Stamp};

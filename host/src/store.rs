@@ -128,6 +128,17 @@ impl Store {
         lock(&self.inner.remembered).take()
     }
 
+    /// The file, opened again first if a failure has closed it. The registry brings it to what is remembered
+    /// before it writes anything: this does not stand in for that.
+    fn opened(&self) -> Result<MutexGuard<'_, Option<Database>>, StoreError> {
+        let mut slot = lock(&self.inner.database);
+        if slot.is_none() {
+            let (database, _) = database::open(&self.inner.directory.file(), &self.inner.identity)?;
+            *slot = Some(database);
+        }
+        Ok(slot)
+    }
+
     /// Makes the changes of a batch durable, all or none.
     ///
     /// After an error the store takes nothing until [`Store::reopen`] has succeeded.
@@ -148,10 +159,9 @@ impl Store {
     }
 }
 
-/// While a failure has closed the file, all of these fail too: the registry opens it again.
 impl GossipMemory for Store {
     fn next_generation(&self, now: u64) -> Result<u64, MemoryError> {
-        let mut slot = lock(&self.inner.database);
+        let mut slot = self.opened()?;
         let database = slot.as_ref().ok_or(StoreError::Closed)?;
         let next = now.max(database.generation()?.saturating_add(1));
         write(&mut slot, &Write::Generation(next))?;
@@ -159,7 +169,7 @@ impl GossipMemory for Store {
     }
 
     fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
-        let slot = lock(&self.inner.database);
+        let slot = self.opened()?;
         let peers = slot.as_ref().ok_or(StoreError::Closed)?.peers()?;
         let known = |peer: StoredPeer| KnownAddress {
             node_id: peer.node_id,
@@ -176,7 +186,8 @@ impl GossipMemory for Store {
             seen_ms: known.seen_ms,
         };
         let peers: Vec<_> = addresses.iter().map(stored).collect();
-        write(&mut lock(&self.inner.database), &Write::Peers(&peers))?;
+        let mut slot = self.opened()?;
+        write(&mut slot, &Write::Peers(&peers))?;
         Ok(())
     }
 }

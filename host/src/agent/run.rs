@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use super::cli::{ProtocolArg, RunArgs};
 use super::embedded;
 use super::http::{self, AppState};
-use super::signals::{self, Stop};
+use super::signals::{self, Hangups, Stop};
 use crate::gossip::{
     GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol,
 };
@@ -116,6 +116,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         signals::end_with_stdin().map_err(system("watch standard input"))?;
     }
     let stop = Stop::listen().map_err(system("listen for signals"))?;
+    let hangups = Hangups::listen().map_err(system("listen for SIGHUP"))?;
     let gossip = gossip_config(&args)?;
     let store = open_store(&args)?;
     let plugin = load_plugin(args.plugin.clone(), store.as_ref()).await?;
@@ -126,7 +127,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             source,
         })?;
     let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
-    reread_keys(&args, gossip.as_ref())?;
+    reread_keys(hangups, &args, gossip.as_ref());
     let registry = start_registry(&args, plugin, store, gossip.as_ref()).await?;
 
     announce(&http, gossip.as_ref())?;
@@ -239,9 +240,9 @@ fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> {
 }
 
 /// Reads the keys again at every SIGHUP. A file that can't be used changes nothing.
-fn reread_keys(args: &RunArgs, gossip: Option<&GossipPool>) -> Result<(), RunError> {
+fn reread_keys(hangups: Hangups, args: &RunArgs, gossip: Option<&GossipPool>) {
     let (file, pool) = (args.gossip_key_file.clone(), gossip.cloned());
-    signals::on_hangup(move || {
+    hangups.call(move || {
         let (Some(file), Some(pool)) = (&file, &pool) else {
             tracing::info!("SIGHUP: there is nothing to read again");
             return;
@@ -257,8 +258,7 @@ fn reread_keys(args: &RunArgs, gossip: Option<&GossipPool>) -> Result<(), RunErr
         if let Err(error) = pool.rotate(keyring) {
             tracing::error!(%error, "the gossip keys stay as they are");
         }
-    })
-    .map_err(system("listen for SIGHUP"))
+    });
 }
 
 /// What gossip is to be, checked: nothing else needs to be started to find out that it can't be.

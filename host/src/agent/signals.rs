@@ -7,7 +7,7 @@
 use std::io;
 use std::thread;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// What a shell reports for a process that a signal ended: 128 and the signal's number.
@@ -62,13 +62,22 @@ impl Stop {
     }
 }
 
-/// Calls `reload` at every SIGHUP from now on.
-pub(super) fn on_hangup(reload: impl Fn() + Send + 'static) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            reload();
-        }
-    });
-    Ok(())
+/// SIGHUPs, none of which ends the process once this is there.
+#[derive(Debug)]
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on.
+    pub(super) fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Calls `reload` at every one, also for those that have come already.
+    pub(super) fn call(mut self, reload: impl Fn() + Send + 'static) {
+        tokio::spawn(async move {
+            while self.0.recv().await.is_some() {
+                reload();
+            }
+        });
+    }
 }

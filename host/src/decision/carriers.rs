@@ -6,7 +6,9 @@
 //! whoever is chosen anew has what it takes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Decision;
 use crate::types::NodeId;
@@ -36,12 +38,13 @@ pub(crate) enum Carry {
 }
 
 impl Carriers {
-    /// Decides about a decision. `agents` are the live agents in ascending order, without this one.
+    /// Decides about a decision. `agents` are the live agents in ascending order, without this one; while
+    /// they are not known yet, nobody is chosen and nobody stops.
     pub(crate) fn judge(
         &mut self,
         decision: &Decision,
         own: NodeId,
-        agents: &[NodeId],
+        agents: Option<&[NodeId]>,
         now: Instant,
     ) -> Carry {
         let node_id = decision.node_id;
@@ -51,6 +54,7 @@ impl Carriers {
         }
         match self.carried.get_mut(&node_id) {
             None => Carry::No,
+            Some(_) if agents.is_none() => Carry::Yes,
             Some(since) => {
                 let since = *since.get_or_insert(now);
                 if now.saturating_duration_since(since) < STOP_AFTER {
@@ -64,11 +68,12 @@ impl Carriers {
 }
 
 /// Whether an agent is to carry a decision.
-fn is_carrier(decision: &Decision, own: NodeId, agents: &[NodeId]) -> bool {
+fn is_carrier(decision: &Decision, own: NodeId, agents: Option<&[NodeId]>) -> bool {
     let node_id = decision.node_id;
     if own == decision.by || own == node_id {
         return true;
     }
+    let Some(agents) = agents else { return false };
     let rank = rank(node_id, own);
     let before = agents
         .iter()

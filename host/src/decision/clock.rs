@@ -14,6 +14,8 @@ pub(crate) const AHEAD_MAX_MS: u64 = 5 * 60 * 1000;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct HybridClock {
     last: Stamp,
+    /// The highest stamp of another agent: the time is not before it, whatever the own clock says.
+    heard: Stamp,
 }
 
 impl HybridClock {
@@ -23,14 +25,25 @@ impl HybridClock {
         self.last
     }
 
-    /// Takes note of a stamp that counts.
+    /// Takes note of a stamp of another agent that counts.
     pub(crate) fn observe(&mut self, stamp: Stamp) {
         self.last = self.last.max(stamp);
+        self.heard = self.heard.max(stamp);
+    }
+
+    /// Takes note of a stamp that was given out here before.
+    pub(crate) fn resume(&mut self, stamp: Stamp) {
+        self.last = self.last.max(stamp);
+    }
+
+    /// The time as far as it is known: this clock's, unless others have decided later.
+    pub(crate) fn known_ms(self, now_ms: u64) -> u64 {
+        now_ms.max(self.heard.ms())
     }
 
     /// Whether the clock was set back so far that stamps given out now would be too far ahead.
     pub(crate) fn is_fast(self, now_ms: u64) -> bool {
-        Self::is_ahead(self.last, now_ms)
+        Self::is_ahead(self.last, self.known_ms(now_ms))
     }
 
     /// Whether a stamp is too far ahead to count yet.

@@ -102,8 +102,10 @@ fn stamps_rise_whatever_the_clock_does() {
     assert!(clock.stamp(2_000) > Stamp::at_ms(5_000));
     assert_eq!(clock.stamp(9_000), Stamp::at_ms(9_000));
     assert!(!clock.is_fast(9_000));
-    clock.observe(Stamp::at_ms(9_000 + AHEAD_MAX_MS + 1));
+    clock.resume(Stamp::at_ms(9_000 + AHEAD_MAX_MS + 1));
     assert!(clock.is_fast(9_000));
+    clock.observe(Stamp::at_ms(9_000 + AHEAD_MAX_MS));
+    assert!(!clock.is_fast(9_000), "others know better what time it is");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chitchat::{Chitchat, ChitchatId};
 use tokio::sync::Notify;
 
+use crate::decision::Decision;
+
 /// Keys with this prefix hold decisions; a node id follows.
 pub(super) const DECISION_PREFIX: &str = "edge_cache:";
 
@@ -32,18 +34,35 @@ struct Inner {
     overflowed: bool,
 }
 
+impl Inner {
+    /// Remembers a value as seen, and gives the node that it is about if it is news.
+    fn note(&mut self, key: &str, value: &str, hash: u64) -> Option<u64> {
+        let node_id: u64 = key.parse().ok()?;
+        // An empty value is what a member leaves behind that carries no longer, and a node has one name.
+        let is_decision = !value.is_empty() && value.len() <= Decision::BYTES_MAX;
+        if !is_decision || node_id.to_string() != key {
+            return None;
+        }
+        if self.seen.len() >= NODES_MAX {
+            self.seen.clear();
+        }
+        (self.seen.insert(node_id, hash) != Some(hash)).then_some(node_id)
+    }
+}
+
 impl Inbox {
     /// Takes in a value, and says whether it is news. `key` is what follows the prefix.
     pub(super) fn offer(&self, key: &str, value: &str) -> bool {
-        let Some(node_id) = self.note(key, value) else {
+        let mut inner = self.lock();
+        if inner.waiting.len() >= WAITING_MAX {
+            // It counts as not seen, and comes again when there is room.
+            inner.overflowed = true;
+            return true;
+        }
+        let Some(node_id) = inner.note(key, value, self.hasher.hash_one(value)) else {
             return false;
         };
-        let mut inner = self.lock();
-        if inner.waiting.len() < WAITING_MAX {
-            inner.waiting.push((node_id, value.to_owned()));
-        } else {
-            inner.overflowed = true;
-        }
+        inner.waiting.push((node_id, value.to_owned()));
         drop(inner);
         self.filled.notify_one();
         true
@@ -51,22 +70,17 @@ impl Inbox {
 
     /// Remembers a value as seen, and gives the node that it is about if it is news.
     pub(super) fn note(&self, key: &str, value: &str) -> Option<u64> {
-        let node_id = key.parse().ok()?;
-        // An empty value is what a member leaves behind that carries no longer.
-        if value.is_empty() {
-            return None;
-        }
-        let hash = self.hasher.hash_one(value);
-        let mut inner = self.lock();
-        if inner.seen.len() >= NODES_MAX {
-            inner.seen.clear();
-        }
-        (inner.seen.insert(node_id, hash) != Some(hash)).then_some(node_id)
+        self.lock().note(key, value, self.hasher.hash_one(value))
     }
 
-    /// Takes in all values that a member's state holds, also those that were taken before.
-    pub(super) fn read(&self, chitchat: &Chitchat) {
+    /// Has all values come again, also those that were taken before.
+    pub(super) fn forget(&self) {
         self.lock().seen.clear();
+        self.reread.notify_one();
+    }
+
+    /// Takes in all values that a member's state holds and that are news.
+    pub(super) fn read(&self, chitchat: &Chitchat) {
         let own: &ChitchatId = chitchat.self_chitchat_id();
         for (_, state) in chitchat.node_states().iter().filter(|(id, _)| *id != own) {
             for (key, value) in state.iter_prefix(DECISION_PREFIX) {

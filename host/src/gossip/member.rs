@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use chitchat::{Chitchat, ChitchatHandle, ChitchatId, KeyChangeEvent, spawn_chitchat};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{self, Instant};
@@ -38,6 +39,11 @@ const STOP_MAX: Duration = Duration::from_secs(2);
 const RESTART_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts; they double from one to the next.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The same where somebody else speaks for this member: peers believe that until it is back.
+const IMPERSONATED_PAUSE_MAX: Duration = Duration::from_secs(4);
+/// How many intervals a member needs to meet the others: one is live to another after three
+/// heartbeats, which takes about five.
+pub(super) const SETTLING_INTERVALS: u32 = 10;
 /// A server that lived this long has its failures forgiven.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
@@ -54,6 +60,8 @@ pub(super) struct Condition {
     pub(super) running: AtomicBool,
     pub(super) generation: AtomicU64,
     pub(super) restarts: AtomicU64,
+    /// When the server will have met the others that are there.
+    pub(super) settles_at: ArcSwap<Option<Instant>>,
 }
 
 /// How far the pool is to go on.
@@ -137,6 +145,9 @@ impl Member {
         self.condition
             .generation
             .store(generation, Ordering::Release);
+        let settling = self.config.interval.saturating_mul(SETTLING_INTERVALS);
+        let settles_at = Instant::now().checked_add(settling);
+        self.condition.settles_at.store(Arc::new(settles_at));
         self.condition.running.store(true, Ordering::Release);
         Ok(Server {
             handle,
@@ -169,9 +180,11 @@ impl Member {
                 End::Asked => break,
                 End::Died(reason) => error!(reason, ?pause, "gossip has ended, starting it again"),
                 End::Impersonated => {
-                    // The server has done nothing wrong, and waiting would help whoever speaks.
-                    pause = RESTART_PAUSE_MIN;
-                    error!("somebody else speaks for this member in gossip, starting it again");
+                    pause = pause.min(IMPERSONATED_PAUSE_MAX);
+                    error!(
+                        ?pause,
+                        "somebody else speaks for this member in gossip, starting it again"
+                    );
                 }
             }
             server = tokio::select! {
@@ -291,6 +304,8 @@ impl Member {
         tokio::select! {
             biased;
             () = self.announcer.run(&chitchat) => {}
+            // Decisions that were answered just before are still on their way.
+            () = self.carried.run(&chitchat) => {}
             () = tell => info!(peers = peers.len(), "told peers that this node leaves"),
             _ = wish.wait_for(|wish| *wish == Wish::Stop) => {}
         }

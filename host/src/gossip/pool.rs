@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::info;
 
 use super::announce::OwnRecord;
@@ -311,12 +312,18 @@ impl GossipPool {
 
     /// Has all decisions that members carry come again.
     pub(crate) fn reread_decisions(&self) {
-        self.shared.inbox.reread.notify_one();
+        self.shared.inbox.forget();
     }
 
     /// Counts a decision that cannot be taken.
     pub(crate) fn bad_decision(&self) {
         self.shared.bad_records.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When this member will have met the others that are there, if that is still to come.
+    pub(crate) fn settles_at(&self) -> Option<Instant> {
+        let settles_at = **self.shared.condition.settles_at.load();
+        settles_at.filter(|at| *at > Instant::now())
     }
 
     /// The live peers that carry decisions, in ascending order: agents, not ZLayer's nodes.

@@ -67,8 +67,12 @@ impl Reconnect {
         if self.remembered.is_empty() {
             self.recall().await;
         }
-        let calls = self.missing();
-        push::begin(handle, calls.get(..FIRST_CALLS).unwrap_or(&calls));
+        // Who was live to the server of before has not been met by this one.
+        self.look(now_ms());
+        let mut calls: Vec<_> = self.known.values().map(|seen| seen.address).collect();
+        self.rng.shuffle(&mut calls);
+        calls.truncate(FIRST_CALLS);
+        push::begin(handle, &calls);
         loop {
             time::sleep(PAUSE).await;
             self.look(now_ms());
@@ -129,8 +133,9 @@ impl Reconnect {
                         (known.node_id, seen)
                     })
                     .collect();
-                self.known.clone_from(&self.remembered);
-                self.look(now_ms());
+                for (node_id, seen) in &self.remembered {
+                    self.known.entry(*node_id).or_insert(*seen);
+                }
             }
             Err(error) => warn!(%error, "the addresses of peers cannot be read"),
         }

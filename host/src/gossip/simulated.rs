@@ -16,9 +16,9 @@ use chitchat::transport::{ChannelTransport, RecvOutcome, SendOutcome, Socket, Tr
 use chitchat::{ChitchatEnvelope, ChitchatMessage};
 use tokio::time::Instant;
 
-use super::topology::until;
 use super::traffic::TrafficCounters;
 use super::transport::{Bound, Medium, MemberSide};
+use crate::timer::until;
 
 #[cfg(test)]
 mod tests;

@@ -11,19 +11,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use chitchat::Chitchat;
 use tokio::sync::{Mutex, Notify, watch};
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 use tracing::{debug, error, info};
 
 use super::Peers;
 use super::config::now_ns;
 use super::directory::{Directory, Now, Reading, View};
+use super::member::SETTLING_INTERVALS;
+use crate::timer::until;
 
 /// The longest sleep before another look at a generation that is too far ahead: such a generation
 /// may be centuries ahead, and timers do not reach that far.
 const AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
-/// How many intervals the peers of before a restart of gossip stay listed. A member is live to
-/// another after three heartbeats, which takes about five.
-const HELD_INTERVALS: u32 = 10;
 
 /// A live peer and where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +73,7 @@ impl Topology {
             directory,
             shown,
             followed,
-            hold_for: interval.saturating_mul(HELD_INTERVALS),
+            hold_for: interval.saturating_mul(SETTLING_INTERVALS),
             held: None,
         }
     }
@@ -95,13 +94,14 @@ impl Topology {
             };
             let mut view = self.directory.update(readings, now);
             let release = self.keep_held(&mut view);
-            let again_in = view.again_in;
+            let again_in = view.again_in.map(|wait| wait.min(AGAIN_MAX));
+            let again = again_in.and_then(|wait| Instant::now().checked_add(wait));
             self.publish(view);
             tokio::select! {
                 () = changed.notified() => {}
                 changed = live.changed() => if changed.is_err() { return },
-                () = after(again_in) => {}
-                () = until(release) => self.held = None,
+                () = until(again) => {}
+                () = until(release) => {}
             }
         }
     }
@@ -127,7 +127,9 @@ impl Topology {
     }
 
     /// Adds the peers that are held and have not been met yet. Answers when they are let go.
-    fn keep_held(&self, view: &mut View) -> Option<Instant> {
+    fn keep_held(&mut self, view: &mut View) -> Option<Instant> {
+        let now = Instant::now();
+        self.held.take_if(|held| held.until <= now);
         let held = self.held.as_ref()?;
         view.peers = view.peers.with(&held.peers, &view.leaving);
         Some(held.until)
@@ -167,20 +169,4 @@ fn store_if_new<T: PartialEq>(slot: &ArcSwap<T>, value: T) -> bool {
         slot.store(Arc::new(value));
     }
     is_new
-}
-
-/// Ends after a time, or never.
-async fn after(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => time::sleep(duration.min(AGAIN_MAX)).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Ends at a time, or never.
-pub(super) async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
 }

@@ -110,13 +110,21 @@ impl Bound for Place {
     }
 }
 
+#[derive(Clone, Copy)]
+struct PassedOn {
+    from: SocketAddr,
+    bytes: usize,
+    /// When it is given up. It must outlive the calls of `recv`, each of which ends with any timer.
+    due: Instant,
+}
+
 struct CheckedSocket {
     place: Place,
     member: MemberSide,
     plaintext: Plaintext,
     buffer: Vec<u8>,
-    /// The sender and size of the datagram that is on its way to chitchat's socket.
-    passed_on: Option<(SocketAddr, usize)>,
+    /// The datagram that is on its way to chitchat's socket.
+    passed_on: Option<PassedOn>,
     /// How many halves of datagrams were counted as given up.
     given_up: u64,
 }
@@ -147,7 +155,12 @@ impl CheckedSocket {
         }
         match self.place.partner.try_send(plain) {
             Ok(_) => {
-                self.passed_on = Some((from, received));
+                let now = Instant::now();
+                self.passed_on = Some(PassedOn {
+                    from,
+                    bytes: received,
+                    due: now.checked_add(LOOPBACK_MAX).unwrap_or(now),
+                });
                 Ok(())
             }
             Err(error) => {
@@ -244,8 +257,8 @@ impl Socket for CheckedSocket {
     // its socket is remembered, and between its arrival from the network and that there is no await.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
-            if let Some((from_addr, received)) = self.passed_on {
-                match time::timeout(LOOPBACK_MAX, self.place.inner.recv()).await {
+            if let Some(passed_on) = self.passed_on {
+                match time::timeout_at(passed_on.due, self.place.inner.recv()).await {
                     Ok(outcome) => {
                         let outcome = outcome?;
                         if outcome.from_addr != self.place.partner_address {
@@ -256,14 +269,16 @@ impl Socket for CheckedSocket {
                         }
                         self.passed_on = None;
                         return Ok(RecvOutcome {
-                            from_addr,
+                            from_addr: passed_on.from,
                             envelope: outcome.envelope,
-                            num_bytes_received: received,
+                            num_bytes_received: passed_on.bytes,
                         });
                     }
                     Err(_) => {
                         self.passed_on = None;
-                        self.member.traffic.drop_datagram("loopback", from_addr);
+                        self.member
+                            .traffic
+                            .drop_datagram("loopback", passed_on.from);
                     }
                 }
             }

@@ -19,6 +19,7 @@ use crate::decision::{AHEAD_MAX_MS, Carriers, Carry, Decision, HybridClock, ms_o
 use crate::error::EdgeCacheError;
 use crate::gossip::GossipPool;
 use crate::sandbox::WallClock;
+use crate::timer::until;
 use crate::types::NodeId;
 
 /// How many decisions wait for the writer at once.
@@ -122,11 +123,12 @@ impl Exchange {
     async fn carry(&self) {
         let mut carriers = Carriers::default();
         let mut carried = Standings::new();
-        let mut agents = Vec::new();
+        let mut agents = None;
         let mut topology = self.pool.subscribe();
         let mut look = time::interval(LOOK_PAUSE);
         loop {
             let looks = tokio::select! {
+                () = until(self.pool.settles_at()) => false,
                 () = self.decided.notified() => false,
                 event = topology.next() => match event {
                     Some(_) => false,
@@ -136,12 +138,12 @@ impl Exchange {
                 _ = look.tick() => true,
             };
             let standings = self.view.load().standings.clone();
-            let live = self.pool.agents();
+            // Somebody who has just joined knows nobody, and must not take itself for the only one.
+            let live = self.pool.settles_at().is_none().then(|| self.pool.agents());
+            let (own, now) = (self.pool.node_id(), Instant::now());
             let mut judge = |standing: &Arc<Standing>| {
                 let decision = &standing.decision;
-                let own = self.pool.node_id();
-                let now = std::time::Instant::now();
-                match carriers.judge(decision, own, &live, now) {
+                match carriers.judge(decision, own, live.as_deref(), now) {
                     Carry::Yes => Some((decision.node_id, Some(decision.encode()))),
                     Carry::Stop => Some((decision.node_id, None)),
                     Carry::No => None,
@@ -199,13 +201,5 @@ fn is_passing(outcome: Result<(), EdgeCacheError>) -> bool {
             tracing::warn!(%error, "a decision of another agent is tried again");
             true
         }
-    }
-}
-
-/// Ends at a time, or never.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

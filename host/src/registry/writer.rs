@@ -50,6 +50,8 @@ pub(crate) struct Writer {
     quarantine: Quarantine,
     running: Running,
     stamps: HybridClock,
+    /// Whether entries may still be without a decision, since a commit failed.
+    undecided: bool,
 }
 
 enum Running {
@@ -75,6 +77,7 @@ impl Writer {
             quarantine: Quarantine::default(),
             running: Running::Down(Next::Retry(Instant::now())),
             stamps: HybridClock::default(),
+            undecided: false,
         };
         writer.revive();
         writer.begin_deciding();
@@ -141,6 +144,9 @@ impl Writer {
             .durable
             .reopen(&view, &self.parts.own_labels, now);
         self.show_store();
+        if self.undecided && self.parts.durable.failure().is_none() {
+            self.begin_deciding();
+        }
     }
 
     /// Makes one batch of what waits.
@@ -340,7 +346,13 @@ impl Writer {
             .map(|standing| standing.decision.clone())
             .collect();
         self.commit(batch);
+        // Tried again when the store is open again.
+        self.undecided = self.parts.durable.failure().is_some();
         for decision in refused {
+            if !matches!(self.running, Running::Instance(_)) {
+                // One of them killed it, now or before: the others wait for the next start.
+                break;
+            }
             let mut batch = self.new_batch();
             // Out of the way, or it would not be news.
             batch.standings.remove(&decision.node_id);
@@ -354,7 +366,13 @@ impl Writer {
     /// Sets the clock by the decisions that stand, and gives those of this agent's own that are in the
     /// future a time of now: its clock was wrong when it took them, and others hold them back.
     fn restamp(&mut self, batch: &mut Batch, own: NodeId) {
-        let now_ms = ms_of(self.parts.config.clock.time());
+        // What others have decided shows that the time is not before it.
+        let others = batch
+            .standings
+            .values()
+            .filter(|standing| standing.decision.by != own);
+        let heard_ms = others.map(|standing| standing.decision.at.ms()).max();
+        let now_ms = ms_of(self.parts.config.clock.time()).max(heard_ms.unwrap_or_default());
         let (ahead, due): (Vec<_>, Vec<_>) = batch
             .standings
             .values()
@@ -362,7 +380,12 @@ impl Writer {
             .partition(|standing| HybridClock::is_ahead(standing.decision.at, now_ms));
         self.stamps = HybridClock::default();
         for standing in due {
-            self.stamps.observe(standing.decision.at);
+            let Decision { at, by, .. } = standing.decision;
+            if by == own {
+                self.stamps.resume(at);
+            } else {
+                self.stamps.observe(at);
+            }
         }
         for standing in ahead.iter().filter(|standing| standing.decision.by == own) {
             let decision = Decision {
@@ -503,7 +526,7 @@ fn call(
                     stats: EdgeCacheStats::default(),
                 };
                 batch.put(entry, labels);
-                if let Some((at, by)) = deciding.stamp() {
+                if let Some((at, by)) = deciding.stamp(batch, node_id) {
                     batch.stand(Decision::enable(&value, at, by), None);
                 }
                 Outcome::Enabled(value)
@@ -522,7 +545,7 @@ fn call(
                 Err(EdgeCacheError::NodeNotFound(_)) if stands => {}
                 Err(error) => return Ok(Err(error)),
             }
-            if let Some((at, by)) = deciding.stamp() {
+            if let Some((at, by)) = deciding.stamp(batch, node_id) {
                 batch.stand(Decision::disable(node_id, at, by), None);
             }
             Ok(Ok(Outcome::Disabled))
@@ -581,10 +604,12 @@ struct Deciding<'a> {
 }
 
 impl Deciding<'_> {
-    /// A stamp, and who decides; `None` for a registry that has no node of its own, whose decisions never
-    /// travel.
-    fn stamp(&mut self) -> Option<(Stamp, NodeId)> {
+    /// A stamp for a decision about a node, and who decides; `None` for a registry that has no node of its
+    /// own, whose decisions never travel. Whatever the clock says, it beats what stands about the node.
+    fn stamp(&mut self, batch: &Batch, node_id: NodeId) -> Option<(Stamp, NodeId)> {
         let by = self.by?;
-        Some((self.stamps.stamp(self.now_ms), by))
+        let stands = batch.standings.get(&node_id);
+        let after = stands.map_or_else(Stamp::default, |standing| standing.decision.at.next());
+        Some((self.stamps.stamp(self.now_ms).max(after), by))
     }
 }

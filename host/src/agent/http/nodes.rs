@@ -1,5 +1,6 @@
 //! The registry: one node, its counters, and all nodes.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -60,7 +61,7 @@ struct DecisionView {
     refused: Option<String>,
 }
 
-/// What has become of a change whose labels were waited for in vain.
+/// A node whose labels were waited for in vain, or whose decision the component refused.
 #[derive(Debug, Serialize)]
 struct PendingView {
     node_id: NodeId,
@@ -143,30 +144,39 @@ async fn followed(
     // The labels of a node come from several places: it is cheaper to look than to follow all of them.
     let mut looks = time::interval(LOOK_PAUSE);
     let shown = time::timeout(wait, async {
-        while !is_shown() {
+        // An agent that is stopping keeps nobody waiting, itself least of all.
+        while !is_shown() && !state.stopping.load(Ordering::Acquire) {
             looks.tick().await;
         }
     });
-    if shown.await.is_ok() {
+    let _ = shown.await;
+    if is_shown() {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let pending = PendingView {
+    (StatusCode::ACCEPTED, axum::Json(pending(state, node_id))).into_response()
+}
+
+fn pending(state: &AppState, node_id: NodeId) -> PendingView {
+    PendingView {
         node_id,
         registered: state.registry.is_enabled(node_id),
         advertised: state.registry.is_advertised(node_id),
         decision: decision(state, node_id),
-    };
-    (StatusCode::ACCEPTED, axum::Json(pending)).into_response()
+    }
 }
 
 pub(super) async fn entry(
     State(state): State<AppState>,
     Node(node_id): Node,
 ) -> Result<Response, Problem> {
-    let entry = state
-        .registry
-        .entry(node_id)
-        .ok_or(EdgeCacheError::NodeNotFound(node_id))?;
+    let Some(entry) = state.registry.entry(node_id) else {
+        // All others list it: here it shows why this agent does not.
+        let standing = state.registry.standing(node_id);
+        if standing.is_some_and(|standing| standing.decision.enabled().is_some()) {
+            return Ok(axum::Json(pending(&state, node_id)).into_response());
+        }
+        return Err(EdgeCacheError::NodeNotFound(node_id).into());
+    };
     let view = EntryView {
         node: view(&state, &entry.node),
         stats: entry.stats,
