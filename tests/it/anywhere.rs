@@ -158,15 +158,17 @@ async fn counters_are_an_agents_own_and_begin_anew_with_the_node() {
     );
 }
 
-/// A clock that a test sets, in milliseconds beside the system's.
+/// A clock that a test sets, in milliseconds beside one that is a day behind the system's.
 #[derive(Clone, Default)]
 struct Ahead(Arc<AtomicU64>);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Ahead {
     fn clock(&self) -> WallClock {
         let ahead = self.clone();
         WallClock::new(move || {
-            SystemTime::now() + Duration::from_millis(ahead.0.load(Ordering::Relaxed))
+            SystemTime::now() - DAY + Duration::from_millis(ahead.0.load(Ordering::Relaxed))
         })
     }
 
@@ -180,12 +182,9 @@ impl Ahead {
 async fn a_clock_that_was_years_ahead_does_not_decide_for_the_others() {
     const YEARS: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
     let ahead = Ahead::default();
-    ahead.set(YEARS);
+    ahead.set(DAY + YEARS);
     let mut settings = Settings::new(1, &[]);
     settings.clock = ahead.clock();
-    let memory: Arc<dyn edge_cache_host::gossip::GossipMemory> =
-        Arc::new(edge_cache_host::gossip::ProcessMemory::default());
-    settings.gossip.memory = memory;
     let one = start_with(settings).await;
     let two = start(2, &[&one]).await;
     meet(&[&one, &two]).await;
@@ -197,10 +196,48 @@ async fn a_clock_that_was_years_ahead_does_not_decide_for_the_others() {
     expect_list(&[&two], &[(9, 9)]).await;
 
     // The clock is set right, and the agent notices when it looks next or decides.
-    ahead.set(Duration::ZERO);
+    ahead.set(DAY);
     one.registry.enable(7, disk(2)).await.unwrap();
     expect_list(&[&one, &two], &[(7, 2), (8, 1), (9, 9)]).await;
     two.registry.disable(8).await.unwrap();
     two.registry.enable(7, disk(3)).await.unwrap();
     expect_list(&[&one, &two], &[(7, 3), (9, 9)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_goes_back_does_not_lose_later_decisions() {
+    let ahead = Ahead::default();
+    ahead.set(DAY);
+    let mut settings = Settings::new(1, &[]);
+    settings.clock = ahead.clock();
+    let one = start_with(settings).await;
+    let two = start(2, &[&one]).await;
+    meet(&[&one, &two]).await;
+    one.registry.enable(7, disk(1)).await.unwrap();
+    two.registry.enable(8, disk(1)).await.unwrap();
+    expect_list(&[&one, &two], &[(7, 1), (8, 1)]).await;
+
+    // A day back.
+    ahead.set(Duration::ZERO);
+    one.registry.enable(8, disk(2)).await.unwrap();
+    one.registry.enable(7, disk(2)).await.unwrap();
+    expect_list(&[&one, &two], &[(7, 2), (8, 2)]).await;
+    one.registry.disable(8).await.unwrap();
+    expect_list(&[&one, &two], &[(7, 2)]).await;
+    // And right again.
+    ahead.set(DAY);
+    two.registry.disable(7).await.unwrap();
+    expect_list(&[&one, &two], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_last_outlives_an_agent_that_leaves() {
+    let one = start(1, &[]).await;
+    let two = start(2, &[&one]).await;
+    meet(&[&one, &two]).await;
+    one.registry.enable(7, disk(1)).await.unwrap();
+    // As the agent ends on SIGTERM.
+    one.registry.shutdown().await;
+    one.pool.leave().await;
+    expect_list(&[&two], &[(7, 1)]).await;
 }

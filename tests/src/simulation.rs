@@ -6,10 +6,11 @@
 //!
 //! Tests run on tokio's paused clock: whenever nothing is left to do, time goes on to the next timer.
 //! Registries work on threads of their own, which that clock does not see; [`holding_time`] lets it stand
-//! still while one is waited for, and a cluster passes time in small steps, each of which ends when no
-//! registry has anything left to do. chitchat's own dice cannot be seeded: a seed repeats a script and its
-//! weather, not every datagram.
+//! still while one is waited for, and a cluster lets time pass in small steps, each of which ends when
+//! all registries have done what they were asked for. chitchat's own dice cannot be seeded: a seed repeats
+//! a script and its weather, not every datagram.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
 use std::net::SocketAddr;
@@ -24,16 +25,21 @@ use edge_cache_host::gossip::{
     PushBudget, SimulatedNetwork, TopologyEvent, TopologyEvents,
 };
 use edge_cache_host::labels::Labels;
-use edge_cache_host::{EdgeCacheRegistry, Identity, NodeCapacity, NodeId, Store};
+use edge_cache_host::{EdgeCacheRegistry, EdgeCacheStats, Identity, NodeCapacity, NodeId, Store};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Name of every simulated cluster.
 const CLUSTER: &str = "simulation";
 /// The label of other software: which life of the node speaks.
 const LIFE: &str = "life";
-/// How often a condition is looked at, and how far time goes on without regard to registries.
+/// How often a condition is looked at, in virtual time.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How far time goes on without regard to registries.
+const SETTLE_EVERY: Duration = Duration::from_millis(100);
+/// A node that is never registered.
+const NOBODY: NodeId = NodeId::MAX;
 /// The longest that one wait may take in real time. Virtual time may pass slowly, but never for this long.
 const REAL_MAX: Duration = Duration::from_secs(300);
 
@@ -96,6 +102,8 @@ pub struct Cluster {
     network: SimulatedNetwork,
     nodes: BTreeMap<NodeId, Node>,
     witness: Arc<Witness>,
+    /// When all registries had nothing left to do.
+    settled: Cell<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -170,6 +178,7 @@ impl Cluster {
                 start: Instant::now(),
                 seen: Mutex::default(),
             }),
+            settled: Cell::new(Instant::now()),
         }
     }
 
@@ -278,22 +287,25 @@ impl Cluster {
         }
     }
 
-    /// Lets time stand still until no registry has anything left to do.
+    /// Lets time stand still until all registries have done what they were asked for before.
     async fn settle(&self) {
-        let is_busy = || {
-            let mut agents = self.agents();
-            agents.any(|(_, agent)| agent.registry.queue_depth() > 0)
-        };
-        if !is_busy() {
+        if self.settled.get().elapsed() < SETTLE_EVERY {
             return;
         }
         let settled = async {
-            while is_busy() {
-                // The runtime goes on meanwhile, and the clock does not.
-                let _ = tokio::task::spawn_blocking(std::thread::yield_now).await;
+            let mut answers = JoinSet::new();
+            for (_, agent) in self.agents() {
+                let registry = agent.registry.clone();
+                // Changes nothing, and is answered after all that was asked before.
+                answers.spawn(async move {
+                    let answer = registry.add_stats(NOBODY, EdgeCacheStats::default());
+                    answer.await.map(drop)
+                });
             }
+            answers.join_all().await
         };
-        holding_time("a quiet moment of all registries", settled).await;
+        holding_time("an answer of all registries", settled).await;
+        self.settled.set(Instant::now());
     }
 
     async fn start_one(&mut self, node_id: NodeId) -> Result<()> {

@@ -28,6 +28,8 @@ pub(super) const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
 /// be live: a member that lived for moments only takes forty intervals to be found dead, and one that
 /// came after it and lived for longer takes less.
 const GHOST_INTERVALS: u32 = 60;
+/// The least of it: the failure detector is no quicker where intervals are short.
+const GHOST_MIN: Duration = Duration::from_secs(12);
 
 /// How many keys of other members are looked at, a member and a pass.
 const OTHERS_KEYS_MAX: usize = 8;
@@ -118,7 +120,7 @@ impl Directory {
             own: None,
             members: HashMap::new(),
             newest: BTreeMap::new(),
-            ghost_for: interval.saturating_mul(GHOST_INTERVALS),
+            ghost_for: interval.saturating_mul(GHOST_INTERVALS).max(GHOST_MIN),
             bad,
         }
     }

@@ -23,6 +23,8 @@ use super::topology::Neighbour;
 
 /// The pause between two calls to a missing peer.
 const PAUSE: Duration = Duration::from_secs(30);
+/// The same while no peer is live at all.
+const PAUSE_ALONE: Duration = Duration::from_secs(5);
 /// How long a missing peer is called.
 const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many peers are called at the start.
@@ -74,7 +76,8 @@ impl Reconnect {
         calls.truncate(FIRST_CALLS);
         push::begin(handle, &calls);
         loop {
-            time::sleep(PAUSE).await;
+            let is_alone = self.neighbours.load().is_empty();
+            time::sleep(if is_alone { PAUSE_ALONE } else { PAUSE }).await;
             self.look(now_ms());
             if let Some(address) = self.missing().first() {
                 debug!(%address, "calling a missing peer");
