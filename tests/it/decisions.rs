@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use edge_cache_host::{Decision, NodeId, Stamp};
-use edge_cache_tests::long_tests;
+use edge_cache_tests::seeds;
 use edge_cache_tests::simulation::{Cluster, Settings, Step};
 
-/// Where `EDGE_CACHE_SEED` asks for no other: whoever runs the tests runs the same ones.
+/// The first of the scripts.
 const SEED: u64 = 20_260_501;
 const SEEDS: u64 = 20;
 const SEEDS_LONG: u64 = 200;
@@ -71,13 +71,7 @@ impl Model {
 
 #[tokio::test(start_paused = true)]
 async fn all_agents_come_to_what_the_rule_says() {
-    let seeds = match std::env::var("EDGE_CACHE_SEED") {
-        Ok(seed) => seed.parse().unwrap()..seed.parse::<u64>().unwrap() + 1,
-        Err(_) if long_tests() => SEED..SEED + SEEDS_LONG,
-        Err(_) => SEED..SEED + SEEDS,
-    };
-    println!("EDGE_CACHE_SEED=N repeats one script, of {seeds:?}");
-    for seed in seeds {
+    for seed in seeds(SEED, SEEDS, SEEDS_LONG) {
         println!("seed {seed}");
         walk(seed).await;
     }

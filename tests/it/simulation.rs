@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use edge_cache_host::NodeId;
 use edge_cache_host::gossip::PushBudget;
-use edge_cache_tests::long_tests;
 use edge_cache_tests::simulation::{Cluster, Departure, Settings, Step};
+use edge_cache_tests::{long_tests, seeds};
 use tokio::time::Instant;
 
-/// Where `EDGE_CACHE_SEED` asks for no other: whoever runs the tests runs the same ones.
+/// The first of the scripts.
 const SEED: u64 = 20_260_101;
 /// How long members that start one after the other may take to know each other.
 const MET_WITHIN: Duration = seconds(20);
@@ -27,20 +27,6 @@ const PAUSE: Duration = seconds(30);
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// So many scripts, or the one that is asked for.
-fn seeds(usual: u64, long: u64) -> RangeInclusive<u64> {
-    let seeds = match std::env::var("EDGE_CACHE_SEED") {
-        Ok(seed) => {
-            let seed = seed.parse().unwrap();
-            seed..=seed
-        }
-        Err(_) if long_tests() => SEED..=SEED + long - 1,
-        Err(_) => SEED..=SEED + usual - 1,
-    };
-    println!("EDGE_CACHE_SEED=N repeats one script, of {seeds:?}");
-    seeds
 }
 
 /// A cluster whose members know each other.
@@ -93,7 +79,7 @@ async fn all_miss(
 #[tokio::test(start_paused = true)]
 async fn everything_arrives_although_half_of_all_datagrams_are_lost() {
     const NODES: RangeInclusive<NodeId> = 1..=20;
-    for seed in seeds(1, 5) {
+    for seed in seeds(SEED, 1, 5) {
         let mut cluster = Cluster::new(Settings {
             seed,
             ..Settings::default()
@@ -177,7 +163,7 @@ async fn fall_apart(cluster: &mut Cluster, longer: Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn two_halves_agree_soon_after_they_are_joined_again() {
-    for seed in seeds(2, 10) {
+    for seed in seeds(SEED, 2, 10) {
         let mut cluster = met(without_seeds(seed), 1..=10).await;
         fall_apart(&mut cluster, seconds(20)).await;
         cluster.agree(seconds(10)).await;
@@ -187,7 +173,7 @@ async fn two_halves_agree_soon_after_they_are_joined_again() {
 
 #[tokio::test(start_paused = true)]
 async fn two_halves_find_each_other_that_have_been_apart_for_longer_than_they_remember_the_dead() {
-    for seed in seeds(1, 5) {
+    for seed in seeds(SEED, 1, 5) {
         let mut settings = without_seeds(seed);
         let grace = if long_tests() {
             seconds(4 * 60)
@@ -266,7 +252,7 @@ async fn a_node_that_comes_back_late_is_missed_once_and_joins_again() {
 /// may count as live for longer than the second; chance decides at how many members.
 #[tokio::test(start_paused = true)]
 async fn a_short_life_does_not_come_back_when_a_longer_one_after_it_ends() {
-    for seed in seeds(6, 20) {
+    for seed in seeds(SEED, 6, 20) {
         let settings = Settings {
             seed,
             ..Settings::default()
@@ -321,7 +307,7 @@ async fn thirty_members_hear_of_a_leave_within_a_second() {
         (PushBudget::default(), seconds(1)),
         (PushBudget::OFF, Duration::from_millis(100)),
     ] {
-        for seed in seeds(1, 5) {
+        for seed in seeds(SEED, 1, 5) {
             let settings = Settings {
                 seed,
                 push,
@@ -345,7 +331,7 @@ async fn thirty_members_hear_of_a_leave_within_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn thirty_members_notice_a_crash_in_time() {
-    for seed in seeds(1, 5) {
+    for seed in seeds(SEED, 1, 5) {
         let settings = Settings {
             seed,
             ..Settings::default()
@@ -370,7 +356,7 @@ async fn thirty_members_notice_a_crash_in_time() {
 #[tokio::test(start_paused = true)]
 async fn after_a_random_walk_all_agree() {
     const NODES: RangeInclusive<NodeId> = 1..=8;
-    for seed in seeds(3, 40) {
+    for seed in seeds(SEED, 3, 40) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let settings = Settings {
             seed,

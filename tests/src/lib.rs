@@ -17,3 +17,23 @@ pub use component::reference_plugin;
 pub fn long_tests() -> bool {
     std::env::var_os("EDGE_CACHE_LONG_TESTS").is_some_and(|value| value == "1")
 }
+
+/// The seeds of a test with random scripts: from `first` on so many as are usual or as the long tests run,
+/// or the one that `EDGE_CACHE_TEST_SEED` asks for. Whoever runs the tests runs the same ones.
+///
+/// # Panics
+///
+/// Where the variable holds no number.
+#[allow(clippy::panic, reason = "a test that can't be run as asked for fails")]
+pub fn seeds(first: u64, usual: u64, long: u64) -> std::ops::Range<u64> {
+    let seeds = match std::env::var("EDGE_CACHE_TEST_SEED") {
+        Ok(text) => match text.parse() {
+            Ok(seed) => seed..seed + 1,
+            Err(_) => panic!("EDGE_CACHE_TEST_SEED must be a number, not {text:?}"),
+        },
+        Err(_) if long_tests() => first..first + long,
+        Err(_) => first..first + usual,
+    };
+    println!("EDGE_CACHE_TEST_SEED=N repeats one script, of {seeds:?}");
+    seeds
+}
