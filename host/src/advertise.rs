@@ -20,6 +20,9 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Makes `labels` the complete set of the component's labels on the own node.
     fn announce(&self, labels: Labels);
 
+    /// Whether another agent has taken over a decision, given as it travels.
+    fn is_shared(&self, node_id: NodeId, decision: &str) -> bool;
+
     /// All labels that a live node shows at present, as far as is known here.
     fn shown(&self, node_id: NodeId) -> Option<Labels>;
 }
@@ -38,6 +41,10 @@ impl Advertiser for GossipPool {
         if let Err(error) = self.publish_labels(labels) {
             tracing::warn!(%error, "labels are not announced");
         }
+    }
+
+    fn is_shared(&self, node_id: NodeId, decision: &str) -> bool {
+        self.is_shared(node_id, decision)
     }
 
     fn shown(&self, node_id: NodeId) -> Option<Labels> {
@@ -82,6 +89,10 @@ impl Advertiser for Standalone {
     fn announce(&self, mut labels: Labels) {
         labels.extend((*self.foreign).clone());
         self.shown.store(Arc::new(labels));
+    }
+
+    fn is_shared(&self, _: NodeId, _: &str) -> bool {
+        false
     }
 
     fn shown(&self, node_id: NodeId) -> Option<Labels> {

@@ -158,6 +158,15 @@ impl EdgeCacheRegistry {
         self.shared.view.load().standings.get(&node_id).cloned()
     }
 
+    /// Whether another agent carries the decision that stands about a node: from then on it outlives this
+    /// agent.
+    pub fn is_shared(&self, node_id: NodeId) -> bool {
+        self.standing(node_id).is_some_and(|standing| {
+            let value = standing.decision.encode();
+            self.shared.site.is_shared(node_id, &value)
+        })
+    }
+
     /// Whether the node is seen to advertise any label that a component may set.
     pub fn shows_labels(&self, node_id: NodeId) -> bool {
         let shown = self.shared.site.shown(node_id).unwrap_or_default();

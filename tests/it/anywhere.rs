@@ -214,10 +214,27 @@ async fn a_clock_that_goes_back_does_not_lose_later_decisions() {
     let two = start(2, &[&one]).await;
     meet(&[&one, &two]).await;
     one.registry.enable(7, disk(1)).await.unwrap();
+    one.registry.enable(6, disk(1)).await.unwrap();
+    expect_list(&[&one, &two], &[(6, 1), (7, 1)]).await;
+    until("agent 2 carries both", AGREED_WITHIN, || async {
+        let shared = [6, 7].map(|node_id| one.registry.is_shared(node_id));
+        if shared == [true; 2] {
+            Ok(())
+        } else {
+            Err(shared)
+        }
+    })
+    .await;
+
+    // A day back, while nobody else has decided anything.
+    ahead.set(Duration::ZERO);
+    one.registry.disable(6).await.unwrap();
+    expect_list(&[&one, &two], &[(7, 1)]).await;
+
+    // Right, and back once more.
+    ahead.set(DAY);
     two.registry.enable(8, disk(1)).await.unwrap();
     expect_list(&[&one, &two], &[(7, 1), (8, 1)]).await;
-
-    // A day back.
     ahead.set(Duration::ZERO);
     one.registry.enable(8, disk(2)).await.unwrap();
     one.registry.enable(7, disk(2)).await.unwrap();

@@ -28,15 +28,23 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The hash of the value seen last of each node.
-    seen: HashMap<u64, u64>,
+    /// What was seen last of each node.
+    seen: HashMap<u64, Seen>,
     waiting: Vec<(u64, String)>,
     overflowed: bool,
 }
 
+/// A value that was seen.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    hash: u64,
+    /// Whether another member carries it: it has taken it over then.
+    is_shared: bool,
+}
+
 impl Inner {
     /// Remembers a value as seen, and gives the node that it is about if it is news.
-    fn note(&mut self, key: &str, value: &str, hash: u64) -> Option<u64> {
+    fn note(&mut self, key: &str, value: &str, seen: Seen) -> Option<u64> {
         let node_id: u64 = key.parse().ok()?;
         // An empty value is what a member leaves behind that carries no longer, and a node has one name.
         let is_decision = !value.is_empty() && value.len() <= Decision::BYTES_MAX;
@@ -46,7 +54,16 @@ impl Inner {
         if self.seen.len() >= NODES_MAX {
             self.seen.clear();
         }
-        (self.seen.insert(node_id, hash) != Some(hash)).then_some(node_id)
+        match self.seen.get_mut(&node_id) {
+            Some(before) if before.hash == seen.hash => {
+                before.is_shared |= seen.is_shared;
+                None
+            }
+            _ => {
+                self.seen.insert(node_id, seen);
+                Some(node_id)
+            }
+        }
     }
 }
 
@@ -59,7 +76,11 @@ impl Inbox {
             inner.overflowed = true;
             return true;
         }
-        let Some(node_id) = inner.note(key, value, self.hasher.hash_one(value)) else {
+        let seen = Seen {
+            hash: self.hasher.hash_one(value),
+            is_shared: true,
+        };
+        let Some(node_id) = inner.note(key, value, seen) else {
             return false;
         };
         inner.waiting.push((node_id, value.to_owned()));
@@ -68,9 +89,22 @@ impl Inbox {
         true
     }
 
-    /// Remembers a value as seen, and gives the node that it is about if it is news.
+    /// Remembers a value that this member has written, and gives the node that it is about if it is
+    /// news.
     pub(super) fn note(&self, key: &str, value: &str) -> Option<u64> {
-        self.lock().note(key, value, self.hasher.hash_one(value))
+        let seen = Seen {
+            hash: self.hasher.hash_one(value),
+            is_shared: false,
+        };
+        self.lock().note(key, value, seen)
+    }
+
+    /// Whether another member carries this value.
+    pub(super) fn is_shared(&self, node_id: u64, value: &str) -> bool {
+        let hash = self.hasher.hash_one(value);
+        let inner = self.lock();
+        let seen = inner.seen.get(&node_id);
+        seen.is_some_and(|seen| seen.hash == hash && seen.is_shared)
     }
 
     /// Has all values come again, also those that were taken before.

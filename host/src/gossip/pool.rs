@@ -310,6 +310,11 @@ impl GossipPool {
         self.shared.inbox.take().await
     }
 
+    /// Whether another member carries this very decision.
+    pub(crate) fn is_shared(&self, node_id: u64, value: &str) -> bool {
+        self.shared.inbox.is_shared(node_id, value)
+    }
+
     /// Has all decisions that members carry come again.
     pub(crate) fn reread_decisions(&self) {
         self.shared.inbox.forget();

@@ -373,15 +373,22 @@ impl Writer {
             .filter(|standing| standing.decision.by != own);
         let heard_ms = others.map(|standing| standing.decision.at.ms()).max();
         let now_ms = ms_of(self.parts.config.clock.time()).max(heard_ms.unwrap_or_default());
-        let (ahead, due): (Vec<_>, Vec<_>) = batch
-            .standings
-            .values()
-            .cloned()
-            .partition(|standing| HybridClock::is_ahead(standing.decision.at, now_ms));
+        let (ahead, due): (Vec<_>, Vec<_>) =
+            batch.standings.values().cloned().partition(|standing| {
+                let decision = &standing.decision;
+                // One that another agent has taken over is in nobody's future but this clock's.
+                HybridClock::is_ahead(decision.at, now_ms)
+                    && !(decision.by == own
+                        && self
+                            .parts
+                            .site
+                            .is_shared(decision.node_id, &decision.encode()))
+            });
         self.stamps = HybridClock::default();
         for standing in due {
             let Decision { at, by, .. } = standing.decision;
-            if by == own {
+            // An own one that is ahead was taken over by another agent, which knows the time better.
+            if by == own && !HybridClock::is_ahead(at, now_ms) {
                 self.stamps.resume(at);
             } else {
                 self.stamps.observe(at);

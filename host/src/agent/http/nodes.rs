@@ -55,6 +55,8 @@ struct DecisionView {
     at: String,
     /// The node whose agent decided.
     by: NodeId,
+    /// Whether another agent carries it: it outlives this one then.
+    shared: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<NodeCapacity>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +228,7 @@ fn decision(state: &AppState, node_id: NodeId) -> Option<DecisionView> {
         op: decision.op.to_string(),
         at: rfc3339(decision.at.time()),
         by: decision.by,
+        shared: state.registry.is_shared(node_id),
         capacity: decision.enabled().map(|node| node.capacity),
         refused: standing.refused.clone(),
     })
