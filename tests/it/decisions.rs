@@ -156,8 +156,14 @@ async fn decide(cluster: &mut Cluster, model: &mut Model, step: Step) {
     if matches!(step, Step::DisableAt(..)) && !cluster.registry(at).unwrap().is_enabled(node_id) {
         return;
     }
-    play(cluster, step).await;
-    let standing = cluster.registry(at).unwrap().standing(node_id).unwrap();
+    let played = cluster.play(step.clone()).await;
+    let registry = cluster.registry(at).unwrap();
+    if played.is_err() && matches!(step, Step::DisableAt(..)) && !registry.is_enabled(node_id) {
+        // Another agent's decision was quicker.
+        return;
+    }
+    played.unwrap();
+    let standing = registry.standing(node_id).unwrap();
     model.take(standing.decision.clone());
 }
 
