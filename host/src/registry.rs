@@ -6,6 +6,7 @@
 mod activity;
 mod batch;
 mod builder;
+mod deciding;
 mod durable;
 mod exchange;
 mod quarantine;

@@ -178,16 +178,22 @@ impl Ahead {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_years_ahead_does_not_decide_for_the_others() {
-    const YEARS: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
+/// Two agents that know each other, and the clock of the first.
+async fn two_of_whom_one_is(set: Duration) -> (Ahead, Member, Member) {
     let ahead = Ahead::default();
-    ahead.set(DAY + YEARS);
+    ahead.set(set);
     let mut settings = Settings::new(1, &[]);
     settings.clock = ahead.clock();
     let one = start_with(settings).await;
     let two = start(2, &[&one]).await;
     meet(&[&one, &two]).await;
+    (ahead, one, two)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_years_ahead_does_not_decide_for_the_others() {
+    const YEARS: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
+    let (ahead, one, two) = two_of_whom_one_is(DAY + YEARS).await;
 
     one.registry.enable(7, disk(1)).await.unwrap();
     one.registry.enable(8, disk(1)).await.unwrap();
@@ -206,13 +212,7 @@ async fn a_clock_that_was_years_ahead_does_not_decide_for_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_goes_back_does_not_lose_later_decisions() {
-    let ahead = Ahead::default();
-    ahead.set(DAY);
-    let mut settings = Settings::new(1, &[]);
-    settings.clock = ahead.clock();
-    let one = start_with(settings).await;
-    let two = start(2, &[&one]).await;
-    meet(&[&one, &two]).await;
+    let (ahead, one, two) = two_of_whom_one_is(DAY).await;
     one.registry.enable(7, disk(1)).await.unwrap();
     one.registry.enable(6, disk(1)).await.unwrap();
     expect_list(&[&one, &two], &[(6, 1), (7, 1)]).await;

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chitchat::{Chitchat, ChitchatId};
 use tokio::sync::Notify;
+use tracing::warn;
 
 use crate::decision::Decision;
 
@@ -23,6 +25,8 @@ pub(super) struct Inbox {
     inner: Mutex<Inner>,
     filled: Notify,
     pub(super) reread: Notify,
+    /// How many values were over the limit.
+    pub(super) too_large: AtomicU64,
     hasher: RandomState,
 }
 
@@ -40,6 +44,8 @@ struct Seen {
     hash: u64,
     /// Whether another member carries it: it has taken it over then.
     is_shared: bool,
+    /// Whether it is small enough to be a decision.
+    fits: bool,
 }
 
 impl Inner {
@@ -47,8 +53,7 @@ impl Inner {
     fn note(&mut self, key: &str, value: &str, seen: Seen) -> Option<u64> {
         let node_id: u64 = key.parse().ok()?;
         // An empty value is what a member leaves behind that carries no longer, and a node has one name.
-        let is_decision = !value.is_empty() && value.len() <= Decision::BYTES_MAX;
-        if !is_decision || node_id.to_string() != key {
+        if value.is_empty() || node_id.to_string() != key {
             return None;
         }
         if self.seen.len() >= NODES_MAX {
@@ -77,12 +82,22 @@ impl Inbox {
             return true;
         }
         let seen = Seen {
-            hash: self.hasher.hash_one(value),
             is_shared: true,
+            ..self.seen(value)
         };
         let Some(node_id) = inner.note(key, value, seen) else {
             return false;
         };
+        if !seen.fits {
+            drop(inner);
+            self.too_large.fetch_add(1, Ordering::Relaxed);
+            warn!(
+                node_id,
+                bytes = value.len(),
+                "ignored a decision that is too large"
+            );
+            return false;
+        }
         inner.waiting.push((node_id, value.to_owned()));
         drop(inner);
         self.filled.notify_one();
@@ -92,10 +107,7 @@ impl Inbox {
     /// Remembers a value that this member has written, and gives the node that it is about if it is
     /// news.
     pub(super) fn note(&self, key: &str, value: &str) -> Option<u64> {
-        let seen = Seen {
-            hash: self.hasher.hash_one(value),
-            is_shared: false,
-        };
+        let seen = self.seen(value);
         self.lock().note(key, value, seen)
     }
 
@@ -109,7 +121,8 @@ impl Inbox {
 
     /// Has all values come again, also those that were taken before.
     pub(super) fn forget(&self) {
-        self.lock().seen.clear();
+        // What can't be taken is counted once.
+        self.lock().seen.retain(|_, seen| !seen.fits);
         self.reread.notify_one();
     }
 
@@ -141,6 +154,14 @@ impl Inbox {
             self.reread.notify_one();
         }
         std::mem::take(&mut inner.waiting)
+    }
+
+    fn seen(&self, value: &str) -> Seen {
+        Seen {
+            hash: self.hasher.hash_one(value),
+            is_shared: false,
+            fits: value.len() <= Decision::BYTES_MAX,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

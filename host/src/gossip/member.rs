@@ -156,7 +156,7 @@ impl Member {
         })
     }
 
-    /// Works until somebody asks to stop, and closes the socket. `_ended` is dropped last.
+    /// Works until somebody asks to stop, and closes the socket. `_ended` is held until then.
     pub(super) async fn run(
         mut self,
         mut server: Server,
@@ -232,9 +232,7 @@ impl Member {
                     Ok(()) => "the server ended by itself".to_owned(),
                     Err(error) => error.to_string(),
                 }),
-                () = server.impersonated.notified() => {
-                    End::Impersonated
-                }
+                () = server.impersonated.notified() => End::Impersonated,
                 () = self.announcer.run(&chitchat) => End::Asked,
                 () = self.carried.run(&chitchat) => {
                     End::Died("nothing is carried any more".to_owned())

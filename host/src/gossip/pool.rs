@@ -406,7 +406,8 @@ impl GossipPool {
     /// How many different bad records of peers were ignored so far.
     #[must_use]
     pub fn bad_records(&self) -> u64 {
-        self.shared.bad_records.load(Ordering::Relaxed)
+        let records = self.shared.bad_records.load(Ordering::Relaxed);
+        records.saturating_add(self.shared.inbox.too_large.load(Ordering::Relaxed))
     }
 }
 

@@ -25,7 +25,9 @@ use crate::types::NodeId;
 /// How many decisions wait for the writer at once.
 const AT_ONCE: usize = 256;
 /// The pause before decisions that could not be made are tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The longest such pause; they double from one to the next.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How often everything is looked at anew: clocks that were set, and carriers that wind down.
 const LOOK_PAUSE: Duration = Duration::from_secs(60);
 /// How many bad values are remembered as reported.
@@ -49,6 +51,7 @@ impl Exchange {
     async fn take_over(&self) {
         let mut reported = HashSet::new();
         let mut again: Option<Instant> = None;
+        let mut pause = RETRY_PAUSE_MIN;
         loop {
             let values = tokio::select! {
                 values = self.pool.decisions() => values,
@@ -58,24 +61,33 @@ impl Exchange {
                     continue;
                 }
             };
-            let due = self.merge(values, &mut reported).await;
-            again = again.into_iter().chain(due).min();
+            let pass = self.merge(values, &mut reported).await;
+            if pass.ignored > 0 {
+                tracing::error!(
+                    decisions = pass.ignored,
+                    "decisions of other agents were ignored: the registry is full, and agents differ now"
+                );
+            }
+            let mut retry = None;
+            if let Some(error) = pass.reason {
+                tracing::warn!(decisions = pass.postponed, ?pause, %error, "decisions of other agents are tried again");
+                retry = Instant::now().checked_add(pause);
+                pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX);
+            } else {
+                pause = RETRY_PAUSE_MIN;
+            }
+            again = again.into_iter().chain(pass.due).chain(retry).min();
         }
     }
 
-    /// Hands decisions to the writer. Answers when to read all of them again, if any could not be made.
+    /// Hands decisions to the writer.
     async fn merge(
         &self,
         values: Vec<(NodeId, String)>,
         reported: &mut HashSet<(NodeId, String)>,
-    ) -> Option<Instant> {
-        let now = Instant::now();
+    ) -> Pass {
         let now_ms = ms_of(self.clock.time());
-        let mut again = None;
-        let mut retry_in = |wait: Duration| {
-            let at = now.checked_add(wait.min(LOOK_PAUSE));
-            again = again.into_iter().chain(at).min();
-        };
+        let mut pass = Pass::default();
         let mut asked = JoinSet::new();
         for (node_id, value) in values {
             let decision = match Decision::decode(node_id, &value) {
@@ -93,7 +105,9 @@ impl Exchange {
             };
             if HybridClock::is_ahead(decision.at, now_ms) {
                 let due = decision.at.ms().saturating_sub(AHEAD_MAX_MS);
-                retry_in(Duration::from_millis(due.saturating_sub(now_ms)));
+                let wait = Duration::from_millis(due.saturating_sub(now_ms));
+                let due = Instant::now().checked_add(wait.min(LOOK_PAUSE));
+                pass.due = pass.due.into_iter().chain(due).min();
                 continue;
             }
             let standings = &self.view.load().standings;
@@ -105,19 +119,16 @@ impl Exchange {
             }
             if asked.len() >= AT_ONCE
                 && let Some(outcome) = asked.join_next().await
-                && is_passing(outcome.unwrap_or(Ok(())))
             {
-                retry_in(RETRY_PAUSE);
+                pass.add(outcome.unwrap_or(Ok(())));
             }
             let queue = self.queue.clone();
             asked.spawn(async move { queue.ask(Operation::Merge(decision)).await.map(drop) });
         }
         while let Some(outcome) = asked.join_next().await {
-            if is_passing(outcome.unwrap_or(Ok(()))) {
-                retry_in(RETRY_PAUSE);
-            }
+            pass.add(outcome.unwrap_or(Ok(())));
         }
-        again
+        pass
     }
 
     async fn carry(&self) {
@@ -186,20 +197,27 @@ impl Exchange {
     }
 }
 
-/// Whether a decision may be made later that was not made now.
-fn is_passing(outcome: Result<(), EdgeCacheError>) -> bool {
-    match outcome {
-        Ok(()) | Err(EdgeCacheError::ShuttingDown) => false,
-        Err(EdgeCacheError::Full { limit }) => {
-            tracing::error!(
-                limit,
-                "a decision of another agent was ignored: the registry is full, and agents differ now"
-            );
-            false
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a decision of another agent is tried again");
-            true
+/// What became of the decisions of one pass.
+#[derive(Debug, Default)]
+struct Pass {
+    /// When the first of those that are ahead of time is due.
+    due: Option<Instant>,
+    /// How many could not be made and may be later, and why the last of them.
+    postponed: usize,
+    reason: Option<EdgeCacheError>,
+    /// How many were ignored, since the registry is full.
+    ignored: usize,
+}
+
+impl Pass {
+    fn add(&mut self, outcome: Result<(), EdgeCacheError>) {
+        match outcome {
+            Ok(()) | Err(EdgeCacheError::ShuttingDown) => {}
+            Err(EdgeCacheError::Full { .. }) => self.ignored = self.ignored.saturating_add(1),
+            Err(error) => {
+                self.postponed = self.postponed.saturating_add(1);
+                self.reason = Some(error);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::activity::Counters;
 use super::batch::Batch;
+use super::deciding::{self, Deciding};
 use super::durable::Durable;
 use super::quarantine::Quarantine;
 use super::queue::{Operation, Outcome, Request, Requests};
@@ -26,9 +27,9 @@ use crate::advertise::Advertiser;
 use crate::decision::{Decision, HybridClock, Stamp, ms_of};
 use crate::error::EdgeCacheError;
 use crate::labels::Labels;
-use crate::sandbox::{Called, Failure, Instance, InstanceConfig, Plugin, PublishedLabels};
+use crate::sandbox::{Failure, Instance, InstanceConfig, Plugin, PublishedLabels};
 use crate::store::Changes;
-use crate::types::{Change, EdgeCacheStats, Entry, NodeId};
+use crate::types::{Entry, NodeId};
 
 /// What a writer works with.
 pub(crate) struct Parts {
@@ -238,7 +239,7 @@ impl Writer {
             now_ms,
             stamps: &mut stamps,
         };
-        let result = call(instance, batch, operation, &mut deciding);
+        let result = deciding.call(instance, batch, operation);
         self.stamps = stamps;
         result.map_err(Stopped::Failed)
     }
@@ -363,48 +364,13 @@ impl Writer {
         }
     }
 
-    /// Sets the clock by the decisions that stand, and gives those of this agent's own that are in the
-    /// future a time of now: its clock was wrong when it took them, and others hold them back.
+    /// Sets the clock by the decisions that stand, and brings those of this agent's own that are in the
+    /// future back to now.
     fn restamp(&mut self, batch: &mut Batch, own: NodeId) {
-        // What others have decided shows that the time is not before it.
-        let others = batch
-            .standings
-            .values()
-            .filter(|standing| standing.decision.by != own);
-        let heard_ms = others.map(|standing| standing.decision.at.ms()).max();
-        let now_ms = ms_of(self.parts.config.clock.time()).max(heard_ms.unwrap_or_default());
-        let (ahead, due): (Vec<_>, Vec<_>) =
-            batch.standings.values().cloned().partition(|standing| {
-                let decision = &standing.decision;
-                // One that another agent has taken over is in nobody's future but this clock's.
-                HybridClock::is_ahead(decision.at, now_ms)
-                    && !(decision.by == own
-                        && self
-                            .parts
-                            .site
-                            .is_shared(decision.node_id, &decision.encode()))
-            });
-        self.stamps = HybridClock::default();
-        for standing in due {
-            let Decision { at, by, .. } = standing.decision;
-            // An own one that is ahead was taken over by another agent, which knows the time better.
-            if by == own && !HybridClock::is_ahead(at, now_ms) {
-                self.stamps.resume(at);
-            } else {
-                self.stamps.observe(at);
-            }
-        }
-        for standing in ahead.iter().filter(|standing| standing.decision.by == own) {
-            let decision = Decision {
-                at: self.stamps.stamp(now_ms),
-                ..standing.decision.clone()
-            };
-            tracing::warn!(
-                node_id = decision.node_id,
-                "a decision of this agent's was in the future and holds from now on instead"
-            );
-            batch.stand(decision, standing.refused.clone());
-        }
+        let site = &self.parts.site;
+        let now_ms = ms_of(self.parts.config.clock.time());
+        let is_shared = |decision: &Decision| site.is_shared(decision.node_id, &decision.encode());
+        self.stamps = deciding::restamp(batch, own, now_ms, is_shared);
     }
 
     /// Brings the status to what the store is doing.
@@ -505,118 +471,5 @@ impl Writer {
         view.status.last_failure = Some(failure.to_string());
         self.parts.view.store(Arc::new(view));
         self.running = Running::Down(next);
-    }
-}
-
-/// Has the component make one change, and takes its answer into the batch.
-fn call(
-    instance: &mut Instance,
-    batch: &mut Batch,
-    operation: &Operation,
-    deciding: &mut Deciding<'_>,
-) -> Result<Result<Outcome, EdgeCacheError>, Failure> {
-    match *operation {
-        Operation::Enable {
-            node_id,
-            ref capacity,
-        } => {
-            let answer = instance.enable(node_id, capacity)?;
-            if let Err(EdgeCacheError::NodeNotFound(id)) = answer {
-                return Err(Failure::Contract {
-                    call: "enable",
-                    reason: format!("asked to enable node {node_id}, it did not find node {id}"),
-                });
-            }
-            Ok(answer.map(|Called { value, labels }| {
-                let entry = Entry {
-                    node: value.clone(),
-                    stats: EdgeCacheStats::default(),
-                };
-                batch.put(entry, labels);
-                if let Some((at, by)) = deciding.stamp(batch, node_id) {
-                    batch.stand(Decision::enable(&value, at, by), None);
-                }
-                Outcome::Enabled(value)
-            }))
-        }
-        Operation::Disable { node_id } => {
-            let answer = instance.disable(node_id)?;
-            batch.check_known("disable", node_id, &answer)?;
-            let stands = batch
-                .standings
-                .get(&node_id)
-                .is_some_and(|standing| standing.decision.enabled().is_some());
-            match answer {
-                Ok(Called { labels, .. }) => batch.remove(node_id, &labels),
-                // The component refused to enable it, and all other agents list it.
-                Err(EdgeCacheError::NodeNotFound(_)) if stands => {}
-                Err(error) => return Ok(Err(error)),
-            }
-            if let Some((at, by)) = deciding.stamp(batch, node_id) {
-                batch.stand(Decision::disable(node_id, at, by), None);
-            }
-            Ok(Ok(Outcome::Disabled))
-        }
-        Operation::Merge(ref decision) => {
-            let refused = match merge(instance, batch, decision) {
-                Ok(()) => None,
-                Err(Failure::Refused(reason)) => Some(reason),
-                Err(failure) => return Err(failure),
-            };
-            deciding.stamps.observe(decision.at);
-            batch.stand(decision.clone(), refused);
-            Ok(Ok(Outcome::Merged))
-        }
-        Operation::Restamp => Ok(Ok(Outcome::Merged)),
-        Operation::AddStats { node_id, delta } => {
-            let answer = instance.add_stats(node_id, delta)?;
-            batch.check_known("add-stats", node_id, &answer)?;
-            if let Ok(totals) = answer {
-                batch.count(node_id, delta, totals)?;
-            }
-            Ok(answer.map(Outcome::Counted))
-        }
-    }
-}
-
-/// Has the component follow a decision that was taken elsewhere. Counters are an agent's own: they go on
-/// where the node is enabled since the same time.
-fn merge(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Result<(), Failure> {
-    let node_id = decision.node_id;
-    let known = batch.records.get(node_id).map(|record| &record.entry);
-    match decision.enabled() {
-        Some(node) => {
-            let stats = known
-                .filter(|entry| entry.node.enabled_at == node.enabled_at)
-                .map(|entry| entry.stats)
-                .unwrap_or_default();
-            let entry = Entry { node, stats };
-            let labels = instance.apply(&[Change::Put(entry.clone())])?;
-            batch.put(entry, labels);
-        }
-        None if known.is_some() => {
-            let labels = instance.apply(&[Change::Remove(node_id)])?;
-            batch.remove(node_id, &labels);
-        }
-        None => {}
-    }
-    Ok(())
-}
-
-/// What stamps the decisions that are taken here.
-struct Deciding<'a> {
-    by: Option<NodeId>,
-    now_ms: u64,
-    stamps: &'a mut HybridClock,
-}
-
-impl Deciding<'_> {
-    /// A stamp for a decision about a node, and who decides; `None` for a registry that has no node of its
-    /// own, whose decisions never travel. Whatever the clock says, it beats what stands about the node.
-    fn stamp(&mut self, batch: &Batch, node_id: NodeId) -> Option<(Stamp, NodeId)> {
-        let by = self.by?;
-        let stands = batch.standings.get(&node_id);
-        let after = stands.map_or_else(Stamp::default, |standing| standing.decision.at.next());
-        Some((self.stamps.stamp(self.now_ms).max(after), by))
     }
 }
