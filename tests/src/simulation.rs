@@ -10,25 +10,33 @@
 //! all registries have done what they were asked for. chitchat's own dice cannot be seeded: a seed repeats
 //! a script and its weather, not every datagram.
 
+mod memory;
+mod step;
+mod witness;
+
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Debug};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use edge_cache_host::gossip::{
-    GossipConfig, GossipMemory, GossipPool, KnownAddress, MemoryError, Network, PeerInfo, Peers,
-    PushBudget, SimulatedNetwork, TopologyEvent, TopologyEvents,
+    GossipConfig, GossipPool, Network, PeerInfo, PushBudget, SimulatedNetwork,
 };
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{EdgeCacheRegistry, EdgeCacheStats, Identity, NodeCapacity, NodeId, Store};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use self::memory::Memory;
+use self::step::Nodes;
+pub use self::step::Step;
+pub use self::witness::Departure;
+use self::witness::{Witness, follow};
 
 /// Name of every simulated cluster.
 const CLUSTER: &str = "simulation";
@@ -42,41 +50,6 @@ const SETTLE_EVERY: Duration = Duration::from_millis(100);
 const NOBODY: NodeId = NodeId::MAX;
 /// The longest that one wait may take in real time. Virtual time may pass slowly, but never for this long.
 const REAL_MAX: Duration = Duration::from_secs(300);
-
-/// Something that happens to a cluster.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A node that does not run starts, as the one that it was before.
-    Start(NodeId),
-    /// A node that does not run starts and has forgotten its generations, addresses and labels.
-    StartAnew(NodeId),
-    /// A node stops and tells nobody.
-    Crash(NodeId),
-    /// A node says goodbye and stops.
-    Leave(NodeId),
-    /// A node's registry marks it as eligible, each time with another capacity.
-    Enable(NodeId),
-    /// A node's registry forgets it.
-    Disable(NodeId),
-    /// The registry at the first node marks the second as eligible, each time with another capacity.
-    EnableAt(NodeId, NodeId),
-    /// The registry at the first node forgets the second.
-    DisableAt(NodeId, NodeId),
-    /// A node's clock goes back, as its generations see it.
-    ClockBack(NodeId, Duration),
-    /// Nodes reach only those of their own group.
-    Partition(Vec<Vec<NodeId>>),
-    /// Two nodes don't reach each other.
-    Cut(NodeId, NodeId),
-    /// All partitions and cuts end.
-    Heal,
-    /// So many percent of all datagrams are lost.
-    Lose(u8),
-    /// Every datagram takes so many milliseconds.
-    Delay(RangeInclusive<u64>),
-    /// Time passes.
-    Wait(Duration),
-}
 
 /// What the agents of a cluster have in common.
 #[derive(Debug, Clone)]
@@ -122,36 +95,6 @@ struct Agent {
     pool: GossipPool,
     registry: EdgeCacheRegistry,
 }
-
-/// A node that was said to have left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Departure {
-    /// When.
-    pub at: Instant,
-    /// Who said so.
-    pub by: NodeId,
-    /// About whom.
-    pub of: NodeId,
-    /// Whether that node ran.
-    pub ran: bool,
-}
-
-/// All that was seen by anybody.
-#[derive(Debug)]
-struct Witness {
-    start: Instant,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    running: BTreeSet<NodeId>,
-    departures: Vec<Departure>,
-    wrongs: Vec<String>,
-}
-
-/// How new a record is: the life, how often the node was enabled, and whether it was withdrawn since.
-type Rank = (u32, u32, bool);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -595,172 +538,4 @@ fn open_store(disk: &mut Option<TempDir>, node_id: NodeId) -> Result<Store> {
     let store = Store::open(directory.path(), identity);
     *disk = Some(directory);
     Ok(store?)
-}
-
-/// Watches what one member sees, for the whole of its life.
-async fn follow(witness: Arc<Witness>, by: NodeId, mut events: TopologyEvents) {
-    let mut ranks: BTreeMap<NodeId, Rank> = BTreeMap::new();
-    while let Some(event) = events.next().await {
-        let mut seen = witness.seen();
-        let at = Instant::now();
-        if !is_ascending(events.snapshot()) || events.snapshot().get(by).is_some() {
-            let list: Vec<_> = events.snapshot().iter().map(|peer| peer.node_id).collect();
-            seen.wrongs.push(format!("node {by} lists {list:?}"));
-        }
-        match event {
-            TopologyEvent::Left { node_id } => {
-                let ran = seen.running.contains(&node_id);
-                seen.departures.push(Departure {
-                    at,
-                    by,
-                    of: node_id,
-                    ran,
-                });
-                drop(seen);
-                let ran = if ran { ", which runs" } else { "" };
-                witness.tell(&format_args!("node {by} misses node {node_id}{ran}"));
-            }
-            TopologyEvent::Joined(info) | TopologyEvent::Updated(info) => {
-                let before = ranks.get(&info.node_id).copied().unwrap_or_default();
-                let now = rank(&info, before);
-                if now < before {
-                    let at = at - witness.start;
-                    seen.wrongs.push(format!(
-                        "after {at:?} node {by} sees {now:?} of node {} after {before:?}",
-                        info.node_id
-                    ));
-                }
-                ranks.insert(info.node_id, now.max(before));
-            }
-        }
-    }
-}
-
-/// How new a record is. That of a node that is not enabled does not say how often it was.
-fn rank(info: &PeerInfo, before: Rank) -> Rank {
-    let number = |key: &str| info.labels.get(key).and_then(|value| value.parse().ok());
-    let life = number(LIFE).unwrap_or_default();
-    match number("edge_cache_cpu") {
-        Some(enabled) => (life, enabled, false),
-        None if life == before.0 => (life, before.1, true),
-        None => (life, 0, true),
-    }
-}
-
-fn is_ascending(peers: &Peers) -> bool {
-    let ids = || peers.iter().map(|peer| peer.node_id);
-    ids().zip(ids().skip(1)).all(|(one, next)| one < next)
-}
-
-impl Witness {
-    /// Printed by tests that fail only.
-    fn tell(&self, what: &dyn fmt::Display) {
-        let at = self.start.elapsed().as_secs_f64();
-        println!("{at:10.3} s  {what}");
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a node remembers from life to life; stands in for the store.
-#[derive(Debug, Default)]
-struct Memory {
-    kept: Mutex<Kept>,
-    /// By how many nanoseconds the node's clock is behind.
-    clock_back: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    generation: u64,
-    addresses: Vec<KnownAddress>,
-}
-
-impl Memory {
-    /// Begins with the addresses of other nodes, seen just now.
-    fn know(&self, own: NodeId, node_ids: &[NodeId]) {
-        let mut kept = self.kept();
-        if !kept.addresses.is_empty() {
-            return;
-        }
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        kept.addresses = node_ids
-            .iter()
-            .filter(|node_id| **node_id != own)
-            .map(|node_id| KnownAddress {
-                node_id: *node_id,
-                address: address(*node_id),
-                seen_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            })
-            .collect();
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl GossipMemory for Memory {
-    fn next_generation(&self, now: u64) -> Result<u64, MemoryError> {
-        let now = now.saturating_sub(self.clock_back.load(Ordering::Relaxed));
-        let mut kept = self.kept();
-        kept.generation = now.max(kept.generation.saturating_add(1));
-        Ok(kept.generation)
-    }
-
-    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
-        Ok(self.kept().addresses.clone())
-    }
-
-    fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError> {
-        self.kept().addresses = addresses.to_vec();
-        Ok(())
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start(node_id) => write!(f, "node {node_id} starts"),
-            Self::StartAnew(node_id) => write!(f, "node {node_id} starts without its memory"),
-            Self::Crash(node_id) => write!(f, "node {node_id} crashes"),
-            Self::Leave(node_id) => write!(f, "node {node_id} leaves"),
-            Self::Enable(node_id) => write!(f, "node {node_id} is enabled"),
-            Self::Disable(node_id) => write!(f, "node {node_id} is disabled"),
-            Self::EnableAt(at, node_id) => write!(f, "node {node_id} is enabled at node {at}"),
-            Self::DisableAt(at, node_id) => write!(f, "node {node_id} is disabled at node {at}"),
-            Self::ClockBack(node_id, by) => {
-                write!(f, "the clock of node {node_id} goes back by {by:?}")
-            }
-            Self::Partition(groups) => {
-                f.write_str("the network falls apart into")?;
-                groups
-                    .iter()
-                    .try_for_each(|group| write!(f, " {}", Nodes(group)))
-            }
-            Self::Cut(one, other) => write!(f, "the link of nodes {one} and {other} is cut"),
-            Self::Heal => f.write_str("the network is whole again"),
-            Self::Lose(percent) => write!(f, "{percent} % of all datagrams are lost from now on"),
-            Self::Delay(millis) => write!(
-                f,
-                "datagrams take {} to {} ms from now on",
-                millis.start(),
-                millis.end()
-            ),
-            Self::Wait(duration) => write!(f, "{duration:?} pass"),
-        }
-    }
-}
-
-/// Several nodes, as a story has them.
-struct Nodes<'a>(&'a [NodeId]);
-
-impl fmt::Display for Nodes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0).finish()
-    }
 }
