@@ -54,17 +54,21 @@ mod error;
 pub mod gossip;
 pub mod labels;
 mod limits;
+mod placement;
 mod registry;
-pub mod routing;
 pub mod sandbox;
 mod store;
+mod supervisor;
 mod text;
 mod timer;
 mod types;
 
+pub use edge_cache_routing as routing;
+
 pub use decision::{Decision, Op, Stamp};
 pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
+pub use placement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX, RoutingStatus};
 pub use registry::{
     Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, Standing, StartError, Status,
 };

@@ -14,7 +14,6 @@ mod queue;
 mod records;
 mod standing;
 mod status;
-mod supervisor;
 mod view;
 mod writer;
 
@@ -29,6 +28,8 @@ use self::queue::{Operation, Outcome, Queue};
 use self::view::ViewCell;
 use crate::advertise::Advertiser;
 use crate::error::EdgeCacheError;
+use crate::placement::{Placement, RoutingStatus};
+use crate::routing::{Replicas, Router};
 use crate::sandbox::{GuestLog, Plugin};
 use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
@@ -55,6 +56,9 @@ pub struct EdgeCacheRegistry {
 struct Shared {
     /// Dropped with the last handle: it holds an end of the queue, which would keep the writer.
     _exchange: Option<AbortOnDrop>,
+    /// Dropped likewise: it keeps the placement's thread awake.
+    _follower: Option<AbortOnDrop>,
+    placement: Option<Placement>,
     view: Arc<ViewCell>,
     queue: Queue,
     site: Arc<dyn Advertiser>,
@@ -197,6 +201,32 @@ impl EdgeCacheRegistry {
             shown.retain(|key, _| !foreign.contains_key(key));
         }
         shown == record.labels
+    }
+
+    /// The best nodes for a key, best first: as many as asked for, at most
+    /// [`REPLICAS_MAX`](crate::routing::REPLICAS_MAX), and fewer where there are not as many. All agents that
+    /// see the same labels answer the same.
+    ///
+    /// `from_geo` is where the asker is: nodes with the same geo come first, then those of the same region.
+    /// Without it all nodes are equally near. Waits for nothing. Nodes are eligible by what they advertise,
+    /// so a registry without a node of its own, which sees no labels, routes nowhere.
+    pub fn route(&self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
+        let placement = self.shared.placement.as_ref();
+        placement
+            .map(|placement| placement.router().route(key, replicas, from_geo))
+            .unwrap_or_default()
+    }
+
+    /// What [`route`](Self::route) asks, for who looks up all the time or needs more than node ids; none where
+    /// the registry has no node of its own.
+    pub fn router(&self) -> Option<&Router> {
+        self.shared.placement.as_ref().map(Placement::router)
+    }
+
+    /// How routing is doing.
+    pub fn routing(&self) -> RoutingStatus {
+        let placement = self.shared.placement.as_ref();
+        placement.map(Placement::status).unwrap_or_default()
     }
 
     /// How many changes wait for the writer.

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::is_unprintable;
 
-/// The cluster-wide number of a node.
-pub type NodeId = u64;
+pub use edge_cache_routing::{Candidate, NodeId};
 
 /// The longest `geo`, in bytes.
 pub const GEO_BYTES_MAX: usize = 64;
@@ -96,13 +95,4 @@ pub enum Change {
     Put(Entry),
     /// The node is not registered any more.
     Remove(NodeId),
-}
-
-/// A node that cache traffic may be routed to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its share of the traffic beside the others': 1 to 65,535.
-    pub weight: u32,
-    /// Where it is.
-    pub geo: Option<String>,
 }

@@ -146,6 +146,11 @@ impl OwnRecord {
         }
     }
 
+    /// Changes whenever what is announced has.
+    pub(super) fn follow(&self) -> watch::Receiver<u64> {
+        self.written.clone()
+    }
+
     pub(super) fn foreign(&self) -> Arc<Labels> {
         self.foreign.load_full()
     }

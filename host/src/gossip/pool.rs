@@ -202,6 +202,23 @@ impl GossipPool {
         TopologyEvents::new(self.shared.followed.clone())
     }
 
+    /// Calls `call` now, and whenever the peers or what this node announces have changed, until the pool has
+    /// stopped.
+    pub(crate) async fn on_change(&self, call: impl Fn() + Send) {
+        let mut peers = self.shared.followed.clone();
+        let mut own = self.shared.own.follow();
+        loop {
+            call();
+            let changed = tokio::select! {
+                changed = peers.changed() => changed,
+                changed = own.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Replaces what other software says about this node, its labels included; the component's
     /// labels stay. Returns when the record is in gossip; a caller that does not wait for that has
     /// still announced it.

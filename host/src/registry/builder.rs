@@ -21,6 +21,7 @@ use super::{AbortOnDrop, EdgeCacheRegistry, Shared};
 use crate::advertise::{Advertiser, Standalone};
 use crate::gossip::{GossipPool, PeerInfo};
 use crate::labels::{self, LabelError, Labels};
+use crate::placement::Placement;
 use crate::sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
 use crate::store::{Remembered, Store};
 use crate::types::{Entry, NodeId};
@@ -169,6 +170,15 @@ impl Builder {
             log: log.clone(),
             clock: clock.clone(),
         };
+        // Whatever it publishes when it is loaded with nothing goes nowhere.
+        let judging = InstanceConfig {
+            policy: LabelPolicy {
+                node: None,
+                foreign: Arc::new(Arc::default),
+                ..config.policy.clone()
+            },
+            ..config.clone()
+        };
         let decided = Arc::new(Notify::new());
         let counters = Arc::new(Counters::default());
         let parts = Parts {
@@ -193,6 +203,17 @@ impl Builder {
             .map_err(StartError::Thread)?;
         start.await.map_err(|_| StartError::Ended)?;
 
+        let placement = site
+            .node_id()
+            .map(|_| Placement::start(plugin.clone(), judging, site.clone()))
+            .transpose()
+            .map_err(StartError::Thread)?;
+        let (placement, wake) = placement.unzip();
+        let follower = wake.map(|wake| {
+            let site = site.clone();
+            let follower = tokio::spawn(async move { site.follow(wake).await });
+            AbortOnDrop(follower.abort_handle())
+        });
         let exchange = pool.map(|pool| {
             let exchange = Exchange {
                 pool,
@@ -206,6 +227,8 @@ impl Builder {
         Ok(EdgeCacheRegistry {
             shared: Arc::new(Shared {
                 _exchange: exchange,
+                _follower: follower,
+                placement,
                 view,
                 queue,
                 site,

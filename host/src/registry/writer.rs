@@ -21,7 +21,6 @@ use super::quarantine::Quarantine;
 use super::queue::{Operation, Outcome, Request, Requests};
 use super::records::{Record, Records};
 use super::status::PluginState;
-use super::supervisor::{Next, Supervisor};
 use super::view::{View, ViewCell};
 use crate::advertise::Advertiser;
 use crate::decision::{Decision, HybridClock, Stamp, ms_of};
@@ -29,6 +28,7 @@ use crate::error::EdgeCacheError;
 use crate::labels::Labels;
 use crate::sandbox::{Failure, Instance, InstanceConfig, Plugin, PublishedLabels};
 use crate::store::Changes;
+use crate::supervisor::{Next, Supervisor};
 use crate::types::{Entry, NodeId};
 
 /// What a writer works with.

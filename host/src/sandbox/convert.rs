@@ -12,6 +12,7 @@ use super::bindings::state as wit_state;
 use super::bindings::types as wit;
 use crate::error::EdgeCacheError;
 use crate::labels::Labels;
+use crate::routing::WEIGHT_MAX;
 use crate::text;
 use crate::types::{
     Candidate, Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, check_geo,
@@ -21,7 +22,6 @@ use crate::types::{
 const SECONDS_END: u64 = 253_402_300_800;
 const NANOS_PER_MILLI: u32 = 1_000_000;
 const NANOS_END: u32 = 1_000_000_000;
-const WEIGHT_MAX: u32 = 65_535;
 
 /// A node as a component answered it.
 pub(super) fn node(node: wit::EdgeCacheNode) -> Result<EdgeCacheNode, String> {

@@ -12,7 +12,7 @@ use super::memo::{Difference, MEMOISED, Memo};
 use super::replicas::Replicas;
 use super::roster::{Member, Roster};
 use super::scan::Best;
-use crate::types::NodeId;
+use crate::{Candidate, NodeId};
 
 /// Which nodes serve which keys, at one moment.
 ///
@@ -90,6 +90,11 @@ impl RoutingTable {
     /// How many nodes there are to route to.
     pub fn len(&self) -> usize {
         self.roster.len()
+    }
+
+    /// The weight and the geo of a node, if there are any keys for it.
+    pub fn candidate(&self, node_id: NodeId) -> Option<Candidate> {
+        self.roster.candidate(node_id)
     }
 
     /// Whether there is none.

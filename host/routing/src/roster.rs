@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::geo::{self, Asker, SortKey};
 use super::hash::{node_hash, pair_hash};
 use super::score::{Standing, distance};
-use crate::types::{Candidate, NodeId};
+use crate::{Candidate, NodeId};
 
 /// The most candidates. A cluster holds fewer members than this (600 by design section 9, 19); it bounds the
 /// time of a build to some seconds.
@@ -196,6 +196,16 @@ impl Roster {
             Ordering::Greater => false,
             Ordering::Equal => one.standing(slot_hash).beats(&other.standing(slot_hash)),
         }
+    }
+
+    /// What is known of a node, found by going through all.
+    pub(super) fn candidate(&self, node_id: NodeId) -> Option<Candidate> {
+        let node = self.line.iter().find(|node| node.id == node_id)?;
+        let geo = self.geos.get(usize::from(node.geo))?;
+        Some(Candidate {
+            weight: node.weight,
+            geo: geo.as_deref().map(str::to_string),
+        })
     }
 
     /// How many candidates there are.

@@ -13,7 +13,7 @@ use super::memo::Difference;
 use super::replicas::Replicas;
 use super::roster::{self, CANDIDATES_MAX, CandidateError, Member};
 use super::table::RoutingTable;
-use crate::types::{Candidate, NodeId};
+use crate::{Candidate, NodeId};
 
 /// A table is built anew where at least one of so many nodes has changed: from there a scan of all slots takes
 /// less time than to look at what each change does to them.
@@ -52,6 +52,13 @@ pub struct Update {
     pub left: usize,
     /// Candidates whose weight or geo is another.
     pub changed: usize,
+}
+
+impl Update {
+    /// Whether there was anything new.
+    pub fn is_any(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 impl Router {
@@ -108,7 +115,7 @@ impl RouterWriter {
         if moved {
             self.home = home.map(Arc::from);
         }
-        if update != Update::default() || moved {
+        if update.is_any() || moved {
             let touched = difference.touched();
             let few = touched.saturating_mul(REBUILD_SHARE) < self.members.len();
             let before = self.table.load_full();

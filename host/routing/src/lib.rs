@@ -1,13 +1,13 @@
 //! Routing: which nodes serve a key, best first.
 //!
 //! Every agent must send a key to the same nodes without asking anybody, so the answer is a function of the
-//! key and of the candidates alone. This module is that function, and a table that remembers its results.
+//! key and of the candidates alone. This crate is that function, and a table that remembers its results.
 //! It knows nothing of gossip, components or HTTP: candidates go in, a table comes out.
 //!
 //! # The function
 //!
-//! The contract of this module; everything else here only makes it fast. Any language can compute it, and
-//! `routing/vectors.json` has values to check an implementation with. All numbers are unsigned, all
+//! The contract of this crate; everything else here only makes it fast. Any language can compute it, and
+//! `vectors.json` has values to check an implementation with. All numbers are unsigned, all
 //! arithmetic is exact or modulo 2⁶⁴ as said.
 //!
 //! 1. `slot` = the top 18 bits of the key's XXH3 with 64 bits, seed 0 and the default secret. All keys of a
@@ -34,6 +34,8 @@
 //! - `roster` holds the candidates in the order in which `scan` goes through them.
 //! - `hash`, `score` and `geo` are the function above; `vectors.py` is all of it in another language.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod geo;
 mod hash;
 mod memo;
@@ -52,3 +54,15 @@ pub use roster::{CANDIDATES_MAX, CandidateError, WEIGHT_MAX};
 pub use router::{Router, RouterReader, RouterWriter, Update};
 pub use score::distance;
 pub use table::RoutingTable;
+
+/// The cluster-wide number of a node.
+pub type NodeId = u64;
+
+/// A node that cache traffic may be routed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its share of the traffic beside the others': 1 to [`WEIGHT_MAX`].
+    pub weight: u32,
+    /// Where it is.
+    pub geo: Option<String>,
+}

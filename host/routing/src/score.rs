@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::types::NodeId;
+use crate::NodeId;
 
 /// Bits of a distance behind the binary point. A distance is at most 64, so that its product with a weight
 /// of 16 bits stays below 2^62.

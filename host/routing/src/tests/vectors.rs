@@ -9,7 +9,7 @@ use super::super::hash::pair_hash;
 use super::super::{distance, key_hash, node_hash, slot_hash, slot_of};
 use super::{Candidates, candidate, router};
 
-const FILE: &str = include_str!("../vectors.json");
+const FILE: &str = include_str!("../../vectors.json");
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -128,7 +128,7 @@ fn routes_are_those_of_the_file() {
 
 #[test]
 fn another_language_computes_the_values_of_the_file() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/routing/vectors.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors.py");
     match Command::new("python3").args(["-B", script]).output() {
         Ok(output) => assert!(
             output.status.success(),

@@ -13,7 +13,7 @@
 
 use twox_hash::XxHash3_64;
 
-use crate::types::NodeId;
+use crate::NodeId;
 
 /// How many bits of the hash of a key choose its slot.
 pub const SLOT_BITS: u32 = 18;

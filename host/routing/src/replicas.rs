@@ -2,13 +2,13 @@
 
 use std::ops::Deref;
 
-use crate::types::NodeId;
+use crate::NodeId;
 
 /// The most nodes that a lookup names.
 pub const REPLICAS_MAX: usize = 8;
 
 /// The nodes that serve a key, best first. It is held without an allocation.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Replicas {
     nodes: [NodeId; REPLICAS_MAX],
     /// At most [`REPLICAS_MAX`].

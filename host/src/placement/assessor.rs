@@ -1,0 +1,82 @@
+//! The instance that judges members, and when a failed one is followed by the next.
+
+use std::time::Instant;
+
+use crate::gossip::PeerInfo;
+use crate::routing::Candidate;
+use crate::sandbox::{Failure, Instance, InstanceConfig, Plugin};
+use crate::supervisor::{Next, Supervisor};
+
+pub(super) struct Assessor {
+    plugin: Plugin,
+    config: InstanceConfig,
+    supervisor: Supervisor,
+    running: Running,
+}
+
+enum Running {
+    Instance(Box<Instance>),
+    /// There is none; the next may be started then.
+    Down(Instant),
+}
+
+/// Why there is no answer.
+pub(super) enum Stopped {
+    /// The component failed on these labels.
+    Failed(Failure),
+    /// It was not asked: there is no instance before this time.
+    Down(Instant),
+}
+
+impl Assessor {
+    /// Nothing is started before the first question.
+    pub(super) fn new(plugin: Plugin, config: InstanceConfig) -> Self {
+        Self {
+            plugin,
+            config,
+            supervisor: Supervisor::default(),
+            running: Running::Down(Instant::now()),
+        }
+    }
+
+    pub(super) fn assess(&mut self, info: &PeerInfo) -> Result<Option<Candidate>, Stopped> {
+        let now = Instant::now();
+        if let Running::Down(at) = self.running {
+            if at > now {
+                return Err(Stopped::Down(at));
+            }
+            match self.fresh() {
+                Ok(instance) => {
+                    self.supervisor.started(now);
+                    self.running = Running::Instance(Box::new(instance));
+                }
+                Err(failure) => {
+                    tracing::error!(%failure, "the component does not start for judging members");
+                    return Err(Stopped::Down(self.down(now)));
+                }
+            }
+        }
+        let Running::Instance(instance) = &mut self.running else {
+            return Err(Stopped::Down(now));
+        };
+        instance
+            .assess(info.node_id, &info.labels)
+            .map_err(|failure| {
+                self.down(Instant::now());
+                Stopped::Failed(failure)
+            })
+    }
+
+    /// An instance with an empty registry, which judging never looks at.
+    fn fresh(&self) -> Result<Instance, Failure> {
+        let mut instance = Instance::start(&self.plugin, self.config.clone())?;
+        instance.load(&[])?;
+        Ok(instance)
+    }
+
+    fn down(&mut self, now: Instant) -> Instant {
+        let (Next::Retry(at) | Next::Degraded(at)) = self.supervisor.failed(now);
+        self.running = Running::Down(at);
+        at
+    }
+}
