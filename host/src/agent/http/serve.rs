@@ -160,13 +160,14 @@ async fn serve_requests(
     activity: Activity,
     mut stopped: watch::Receiver<()>,
 ) {
+    let stream = Patient::new(stream, activity.clone());
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|request| answer(&routes, &activity, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(HEADERS_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::HttpBody;
@@ -21,6 +21,8 @@ pub(super) struct Activity(Arc<State>);
 struct State {
     /// Since when the client has been waited for, in microseconds after `start`; or [`AT_WORK`].
     waits_since: AtomicU64,
+    /// Whether an answer has been given away, but is not known to be written yet.
+    answered: AtomicBool,
     start: Instant,
     /// Told when the agent is no longer at work.
     waiting: Arc<Notify>,
@@ -32,6 +34,7 @@ impl Activity {
     pub(super) fn new(start: Instant, waiting: Arc<Notify>) -> Self {
         let activity = Self(Arc::new(State {
             waits_since: AtomicU64::new(AT_WORK),
+            answered: AtomicBool::new(false),
             start,
             waiting,
         }));
@@ -44,7 +47,25 @@ impl Activity {
         Some(self.0.waits_since.load(Ordering::Relaxed)).filter(|since| *since != AT_WORK)
     }
 
+    /// The client takes nothing of what is written.
+    pub(super) fn is_blocked(&self) {
+        self.waits();
+    }
+
+    /// It takes it again.
+    pub(super) fn is_unblocked(&self) {
+        self.0.waits_since.store(AT_WORK, Ordering::Relaxed);
+    }
+
+    /// All that was written has been taken.
+    pub(super) fn is_flushed(&self) {
+        if self.0.answered.swap(false, Ordering::Relaxed) {
+            self.waits();
+        }
+    }
+
     fn works(&self) {
+        self.0.answered.store(false, Ordering::Relaxed);
         self.0.waits_since.store(AT_WORK, Ordering::Relaxed);
     }
 
@@ -67,7 +88,7 @@ pub(super) struct Watched<B> {
 enum Part {
     /// Behind it, the agent is at work.
     Request,
-    /// Behind it, the client's next request is waited for.
+    /// Behind it, once it is written, the client's next request is waited for.
     Answer,
 }
 
@@ -86,7 +107,7 @@ impl<B: HttpBody> Watched<B> {
 }
 
 impl<B> Watched<B> {
-    /// The body of an answer: the agent is at work until all of it has been given away.
+    /// The body of an answer: the agent is at work until all of it has been written.
     pub(super) fn answer(body: B, activity: Activity) -> Self {
         // The request's body may not have been asked for.
         activity.works();
@@ -126,7 +147,7 @@ impl<B: HttpBody + Unpin> HttpBody for Watched<B> {
 impl<B> Drop for Watched<B> {
     fn drop(&mut self) {
         if self.part == Part::Answer {
-            self.activity.waits();
+            self.activity.0.answered.store(true, Ordering::Relaxed);
         }
     }
 }

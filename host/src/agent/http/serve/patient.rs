@@ -1,4 +1,4 @@
-//! A stream that waits only so long for its other side to take what is written.
+//! A stream that waits only so long for its other side to take what is written, and takes note of the wait.
 
 use std::future::Future;
 use std::io;
@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::activity::Activity;
+
 #[cfg(test)]
 mod tests;
 
@@ -18,14 +20,16 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
+    activity: Activity,
     /// Runs while a write waits.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(super) fn new(stream: S, activity: Activity) -> Self {
         Self {
             stream,
+            activity,
             until: None,
         }
     }
@@ -37,8 +41,13 @@ impl<S> Patient<S> {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.until = None;
+            if self.until.take().is_some() {
+                self.activity.is_unblocked();
+            }
             return polled;
+        }
+        if self.until.is_none() {
+            self.activity.is_blocked();
         }
         let until = self
             .until
@@ -87,7 +96,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.within(context, polled)
+        let polled = self.within(context, polled);
+        if polled.is_ready() {
+            self.activity.is_flushed();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
