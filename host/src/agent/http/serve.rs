@@ -81,21 +81,27 @@ pub async fn serve(listening: Listening, routes: Router, shutdown: impl Future<O
     let mut room = Room::new(connections);
     let mut tasks = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    // The next one, until there is room.
+    let mut next = None;
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             Some(ended) = tasks.join_next_with_id() => room.leave(&ended),
-            () = room.changed(), if !room.is_open() => {}
-            stream = accept(&listener), if room.is_open() => {
-                let activity = room.activity();
-                let (tls, routes) = (tls.clone(), routes.clone());
-                let served = serve_stream(stream, tls, routes, activity.clone(), stopped.clone());
-                room.enter(tasks.spawn(served), activity);
-            }
+            () = room.changed(), if next.is_some() => {}
+            stream = accept(&listener), if next.is_none() => next = Some(stream),
+        }
+        if next.is_none() || !room.make() {
+            continue;
+        }
+        if let Some(stream) = next.take() {
+            let activity = room.activity();
+            let (tls, routes) = (tls.clone(), routes.clone());
+            let served = serve_stream(stream, tls, routes, activity.clone(), stopped.clone());
+            room.enter(tasks.spawn(served), activity);
         }
     }
     // Nobody is to wait for an answer that will not come.
-    drop((listener, stopped));
+    drop((listener, next, stopped));
     stop.send_replace(());
     let drained = async { while tasks.join_next().await.is_some() {} };
     if timeout(DRAIN, drained).await.is_err() {

@@ -40,29 +40,33 @@ impl Room {
         Activity::new(self.start, self.waiting.clone())
     }
 
-    /// Whether another connection may come, be it in the place of one.
-    pub(super) fn is_open(&self) -> bool {
-        self.taken.len() < self.limit || self.longest_waiting().is_some()
+    /// Makes room for another connection: where there is none, the one goes whose client has been waited for
+    /// longest. False where the agent is at work for all of them.
+    pub(super) fn make(&mut self) -> bool {
+        if self.taken.len() < self.limit {
+            return true;
+        }
+        let Some((connection, _)) = self
+            .longest_waiting()
+            .and_then(|longest| self.taken.remove(&longest))
+        else {
+            return false;
+        };
+        tracing::debug!(
+            limit = self.limit,
+            "an idle connection made room for another"
+        );
+        connection.abort();
+        true
     }
 
-    /// Resolves when that may have become so other than by an end.
+    /// Resolves when room may be made other than by an end.
     pub(super) async fn changed(&self) {
         self.waiting.notified().await;
     }
 
-    /// Takes a connection in. Where there is no room, the one goes whose client has been waited for longest;
-    /// should all have got to work in this very moment, there is one more than the limit until one ends.
+    /// Takes a connection in.
     pub(super) fn enter(&mut self, task: AbortHandle, activity: Activity) {
-        if self.taken.len() >= self.limit
-            && let Some(id) = self.longest_waiting()
-            && let Some((connection, _)) = self.taken.remove(&id)
-        {
-            tracing::debug!(
-                limit = self.limit,
-                "an idle connection made room for another"
-            );
-            connection.abort();
-        }
         self.taken.insert(task.id(), (task, activity));
     }
 

@@ -46,6 +46,7 @@ async fn start_with(connections: usize) -> Server {
     let routes = Router::new()
         .route("/", post(async |Json(_): Json<Value>| "taken"))
         .route("/fast", get(async || "fast"))
+        .route("/large", get(async || vec![b'x'; 16 * MIB]))
         .route("/slow", get(slow));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -224,4 +225,15 @@ async fn idle_connections_do_not_hold_up_the_end() {
     assert!(idle.read(&mut [0; 1024]).await.unwrap() > 0);
     server.stop.send(()).unwrap();
     timeout(STUCK, server.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_makes_room() {
+    let server = start_with(1).await;
+    let mut deaf = TcpStream::connect(server.address).await.unwrap();
+    deaf.write_all(&head("GET /large", "x: y")).await.unwrap();
+    // The answer has begun, so it is no longer worked on.
+    deaf.readable().await.unwrap();
+    let answer = exchange(server.address, &head("GET /fast", "x: y")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
