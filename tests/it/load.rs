@@ -70,11 +70,12 @@ async fn ask(method: Method, url: String, status: u16) -> Duration {
     start.elapsed()
 }
 
-async fn expect_answers(connections: &str) {
+async fn expect_answers(limit: usize) {
     let size = crowd();
+    let connections = limit.to_string();
     let args = [
         "--http-connections",
-        connections,
+        &connections,
         "--health-listen",
         "127.0.0.1:0",
     ];
@@ -83,6 +84,13 @@ async fn expect_answers(connections: &str) {
     let on_main = gather(main, size).await;
     // A crowd at the other door has less room, and is no more in the way.
     let on_health = gather(health, size / 20).await;
+    let open = std::fs::read_dir(format!("/proc/{}/fd", node.pid())).unwrap();
+    let open = open.count();
+    if limit > size {
+        assert!(open > size, "only {open} files are open");
+    } else {
+        assert!(open < limit + OTHER_FILES, "{open} files are open");
+    }
     let mut took = Vec::new();
     for (method, url, status) in [
         (Method::GET, format!("http://{main}/health/livez"), 200),
@@ -100,7 +108,7 @@ async fn expect_answers(connections: &str) {
         took.push(ask(method, url, status).await);
     }
     println!(
-        "{} and {} in the crowd, limit {connections}: {took:?}",
+        "{} and {} in the crowd, limit {limit}: {took:?}",
         on_main.len(),
         on_health.len()
     );
@@ -108,12 +116,12 @@ async fn expect_answers(connections: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_beyond_the_limit_holds_nobody_up() {
-    expect_answers("256").await;
+    expect_answers(256).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_within_the_limit_holds_nobody_up() {
-    expect_answers("6000").await;
+    expect_answers(6_000).await;
 }
 
 #[tokio::test]

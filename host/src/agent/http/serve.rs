@@ -4,8 +4,13 @@
 //! and would take any number of connections; so this has its own loop around hyper.
 //!
 //! At the limit of connections a new one takes the place of the one whose client has been waited for longest:
-//! idle, or slow with a request. So a crowd of them, however large, does not keep a request from being answered.
-//! One whose request the agent is at work on is never cut off; while there are only such, new ones wait.
+//! idle, slow with a request, or not reading its answer. So a crowd of them, however large, does not keep a
+//! request from being answered; one that comes faster than a request travels may, and for that there is the
+//! listener for health alone. A connection whose request the agent is at work on is never cut off; while there
+//! are only such, new ones wait.
+//!
+//! What hyper itself refuses, a head that is too large or makes no sense, gets a bare status: it gives no way to
+//! answer more.
 
 mod activity;
 mod patient;
@@ -31,7 +36,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::tls::Tls;
+use super::tls::{HANDSHAKE_TIMEOUT, Tls};
 use activity::{Activity, Watched};
 use patient::Patient;
 use room::Room;
@@ -152,7 +157,7 @@ async fn shake_hands(
     mut stream: TcpStream,
 ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {
     let mut first = [0];
-    timeout(HEADERS_TIMEOUT, stream.peek(&mut first)).await??;
+    timeout(HANDSHAKE_TIMEOUT, stream.peek(&mut first)).await??;
     if first != [TLS_HANDSHAKE] {
         timeout(WRITE_TIMEOUT, stream.write_all(NOT_TLS)).await??;
         return Err(io::Error::new(io::ErrorKind::InvalidData, "plain text"));

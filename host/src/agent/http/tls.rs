@@ -4,7 +4,7 @@
 //! a key.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,7 +136,7 @@ pub fn use_ring() {
     let _ = ring::default_provider().install_default();
 }
 
-fn config(certificates: &PathBuf, key: &PathBuf) -> Result<ServerConfig, TlsError> {
+fn config(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     let chain = read_chain(certificates)?;
     let private = read_key(key)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -147,30 +147,34 @@ fn config(certificates: &PathBuf, key: &PathBuf) -> Result<ServerConfig, TlsErro
                 .with_single_cert(chain, private)
         })
         .map_err(|source| TlsError::Pair {
-            certificates: certificates.clone(),
-            key: key.clone(),
+            certificates: certificates.to_owned(),
+            key: key.to_owned(),
             source,
         })?;
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     Ok(config)
 }
 
-fn read_chain(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = private_file::read_public(path).map_err(|source| TlsError::CertificateFile {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })?;
     let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&text).collect();
     chain
         .ok()
         .filter(|chain| (1..=CHAIN_MAX).contains(&chain.len()))
-        .ok_or_else(|| TlsError::NoCertificate { path: path.clone() })
+        .ok_or_else(|| TlsError::NoCertificate {
+            path: path.to_owned(),
+        })
 }
 
-fn read_key(path: &PathBuf) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = private_file::read_private(path).map_err(|source| TlsError::KeyFile {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey { path: path.clone() })
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey {
+        path: path.to_owned(),
+    })
 }
