@@ -11,5 +11,6 @@ pub mod cli;
 pub mod demo;
 mod embedded;
 pub mod http;
+mod private_file;
 pub mod run;
 mod signals;

@@ -6,8 +6,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use edge_cache_host::agent::cli::{self, Cli, Command, GossipCommand, Parsed};
+use edge_cache_host::agent::cli::{self, Cli, Command, GossipCommand, Parsed, TokenCommand};
 use edge_cache_host::agent::demo;
+use edge_cache_host::agent::http::{self, NewToken};
 use edge_cache_host::agent::run::{self, RunError};
 use edge_cache_host::gossip::Keyring;
 use tracing_subscriber::EnvFilter;
@@ -45,7 +46,14 @@ fn start(cli: Cli) -> Result<()> {
         let key = Keyring::generate().context("cannot make a key")?;
         return writeln!(std::io::stdout(), "{key}").context("cannot print the key");
     }
+    if let Command::Token(TokenCommand::New { name, role }) = &cli.command {
+        let token = NewToken::generate(name, *role).context("cannot make a token")?;
+        let (secret, line) = (&*token.secret, &token.line);
+        return writeln!(std::io::stdout(), "token={secret}\nline={line}")
+            .context("cannot print the token");
+    }
     log_to_stderr();
+    http::use_ring();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -54,7 +62,7 @@ fn start(cli: Cli) -> Result<()> {
         match cli.command {
             Command::Run(args) => run::run(*args).await?,
             Command::Demo => demo::run().await?,
-            Command::Gossip(_) => {}
+            Command::Gossip(_) | Command::Token(_) => {}
         }
         Ok(())
     })

@@ -269,7 +269,7 @@ async fn wrong_flags_are_status_2_and_one_line() {
         ("--node-id 18446744073709551616", "a node id is a number"),
         (
             "--node-id 1 --http-listen 0.0.0.0:0",
-            "`--http-listen` must be a loopback address",
+            "`--http-listen` beyond loopback needs `--api-token-file`",
         ),
         ("--node-id 1 --gossip-listen 0.0.0.0:0", "--insecure-gossip"),
         (

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use edge_cache_tests::agent::{Answer, answer, binary};
+use edge_cache_tests::agent::{Answer, answer, binary, client};
 use edge_cache_tests::wait::until;
 use reqwest::{Client, Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,8 +19,9 @@ use tokio::time::timeout;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long an agent may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
-/// Warnings, exchanged keys, and every change of who is there.
-const LOG: &str = "warn,edge_cache_host::gossip::topology=debug,edge_cache_host::gossip::pool=info";
+/// Warnings, exchanged keys, what concerns HTTP, and every change of who is there.
+const LOG: &str = "warn,edge_cache_host::gossip::topology=debug,edge_cache_host::gossip::pool=info,\
+    edge_cache_host::agent::http=info";
 /// How much of the log a test that failed shows of each agent.
 const LINES_SHOWN: usize = 40;
 
@@ -29,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) id: u64,
     /// Where it is reached over HTTP.
     pub(crate) http: SocketAddr,
+    /// Where it serves health alone, if it does.
+    pub(crate) health: Option<SocketAddr>,
     /// Where it listens for gossip.
     pub(crate) gossip: SocketAddr,
     child: Child,
@@ -47,14 +50,20 @@ impl Node {
         Self::start_with(&[], id, &[&listen, args].concat()).await
     }
 
-    /// The same as an argument of another program, which must become the agent.
+    /// The same as an argument of another program, which must become the agent. HTTP is served on loopback,
+    /// where the arguments name no other address.
     pub(crate) async fn start_with(launcher: &[&str], id: u64, args: &[&str]) -> Result<Self> {
         let binary = binary()?.to_str().context("the path is not text")?;
+        let loopback: &[&str] = if args.contains(&"--http-listen") {
+            &[]
+        } else {
+            &["--http-listen", "127.0.0.1:0"]
+        };
         let mut words = launcher.iter().copied().chain([binary]);
         let mut child = Command::new(words.next().unwrap_or(binary))
             .args(words)
-            .args(["run", "--http-listen", "127.0.0.1:0"])
-            .args(["--node-id", &id.to_string()])
+            .args(["run", "--node-id", &id.to_string()])
+            .args(loopback)
             .args(args)
             .env("RUST_LOG", LOG)
             .stdin(Stdio::null())
@@ -65,16 +74,17 @@ impl Node {
         let log = Log::default();
         tokio::spawn(log.clone().follow(child.stderr.take().context("no pipe")?));
         let stdout = child.stdout.take().context("no pipe")?;
-        let (gossip, http) = timeout(READY_WITHIN, addresses(stdout))
+        let (gossip, health, http) = timeout(READY_WITHIN, addresses(stdout))
             .await
             .context("it did not become ready")?
             .with_context(|| log.read())?;
         Ok(Self {
             id,
             http,
+            health,
             gossip,
             child,
-            client: Client::builder().no_proxy().build()?,
+            client: client(&[])?,
             log,
         })
     }
@@ -259,17 +269,20 @@ pub(crate) async fn keygen() -> String {
 }
 
 /// Reads the lines that an agent prints when it is ready, and all that follows.
-async fn addresses(stdout: tokio::process::ChildStdout) -> Result<(SocketAddr, SocketAddr)> {
+async fn addresses(
+    stdout: tokio::process::ChildStdout,
+) -> Result<(SocketAddr, Option<SocketAddr>, SocketAddr)> {
     let mut lines = BufReader::new(stdout).lines();
-    let mut gossip = None;
+    let (mut gossip, mut health) = (None, None);
     while let Some(line) = lines.next_line().await? {
         match line.split_once('=') {
             Some(("gossip", address)) => gossip = Some(address.parse()?),
+            Some(("health", address)) => health = Some(address.parse()?),
             Some(("http", address)) => {
                 let http = address.parse()?;
                 // The pipe must be read on, or the agent could not write to it.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Ok((gossip.context("gossip is off")?, http));
+                return Ok((gossip.context("gossip is off")?, health, http));
             }
             _ => {}
         }

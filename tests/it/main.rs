@@ -34,6 +34,11 @@ mod simulation;
 mod power_cut;
 // Bad requests.
 mod http;
+// Who may use the API, and how.
+mod access;
+mod tls;
+// More connections than the API serves.
+mod load;
 // Components that hang, trap, lie and spam.
 mod hostile;
 // Agents of a cluster, as the tests below start them.

@@ -12,6 +12,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::text;
 
+mod http;
+
+pub use http::{HttpArgs, TokenCommand};
+
 /// The longest text about a wrong command line, in bytes: it repeats what was given.
 const WRONG_BYTES_MAX: usize = 512;
 /// Serf's own port.
@@ -36,6 +40,9 @@ pub enum Command {
     /// What sealed gossip needs
     #[command(subcommand)]
     Gossip(GossipCommand),
+    /// What lets somebody use the HTTP API
+    #[command(subcommand)]
+    Token(TokenCommand),
 }
 
 /// What there is to do about gossip without an agent.
@@ -103,6 +110,9 @@ pub struct RunArgs {
         default_value = "127.0.0.1:7947"
     )]
     pub http_listen: SocketAddr,
+    /// Who may use the HTTP API, and how.
+    #[command(flatten)]
+    pub http: HttpArgs,
     /// Where the state is kept; without it, it is lost with the process
     #[arg(long, env = "EDGE_CACHE_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

@@ -5,6 +5,7 @@
 //!
 //! The only directory that knows axum.
 
+mod access;
 mod body;
 mod cluster;
 mod extract;
@@ -14,6 +15,7 @@ mod nodes;
 mod plugin;
 mod problem;
 mod serve;
+mod tls;
 mod wording;
 
 use std::sync::Arc;
@@ -26,8 +28,17 @@ use axum::routing::get;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
+pub use access::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensError};
 pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX};
-pub use serve::{CONNECTIONS_MAX, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, serve};
+pub use guard::Hosts;
+pub use serve::{
+    CONNECTIONS_DEFAULT, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening, WRITE_TIMEOUT,
+    serve, warn_of_file_limit,
+};
+pub use tls::{HANDSHAKE_TIMEOUT, Tls, TlsError, use_ring};
+
+/// How many connections are served at a time where only health is asked for.
+pub const HEALTH_CONNECTIONS_MAX: usize = 32;
 
 /// What the routes work with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,8 +51,10 @@ pub struct AppState {
     pub stopping: Arc<AtomicBool>,
 }
 
-/// The whole API.
-pub fn router(state: AppState) -> Router {
+/// The whole API, for those whom `access` lets in, under the names of `hosts`.
+///
+/// What each route needs stands in `access/routes.rs`; one that does not stand there needs `admin`.
+pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
     Router::new()
         .route(
             "/api/v1/nodes/{id}/edge-cache",
@@ -56,8 +69,28 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/plugin", get(plugin::show))
         .route("/health/livez", get(health::livez))
         .route("/health/readyz", get(health::readyz))
+        // Before the fallbacks, which it leaves out: what is not there has no role.
+        .route_layer(middleware::from_fn(access::authorise))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn(guard::refuse_browsers))
+        .layer(middleware::from_fn_with_state(access, access::identify))
+        .layer(middleware::from_fn_with_state(
+            hosts,
+            guard::refuse_browsers,
+        ))
+        .with_state(state)
+}
+
+/// Health alone, for a listener that stays apart from the crowd, and open to all but browsers.
+pub fn health_router(state: AppState) -> Router {
+    Router::new()
+        .route("/health/livez", get(health::livez))
+        .route("/health/readyz", get(health::readyz))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn_with_state(
+            Hosts::Any,
+            guard::refuse_browsers,
+        ))
         .with_state(state)
 }

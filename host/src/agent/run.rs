@@ -6,16 +6,15 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
-use tokio::net::TcpListener;
 
 use super::cli::{ProtocolArg, RunArgs};
 use super::embedded;
-use super::http::{self, AppState};
+use super::http::{AppState, TlsError, TokensError};
 use super::signals::{self, Hangups, Stop};
 use crate::gossip::{
     GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol,
@@ -23,6 +22,10 @@ use crate::gossip::{
 use crate::labels::{self, LabelError};
 use crate::sandbox::{Plugin, PluginConfig, PluginError};
 use crate::{EdgeCacheRegistry, Identity, LabelLimits, StartError, Store, StoreError};
+
+mod api;
+
+use api::Api;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +67,18 @@ pub enum RunError {
     /// The registry did not start.
     #[error("the registry does not start")]
     Registry(#[source] StartError),
+    /// The token file of the HTTP API can't be used.
+    #[error("the API token file {} cannot be used", path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: TokensError,
+    },
+    /// The certificate of the HTTP API or its key can't be used.
+    #[error("HTTP cannot speak TLS")]
+    Tls(#[source] TlsError),
     /// The HTTP address can't be used.
     #[error("cannot listen for HTTP on {address}")]
     Http {
@@ -105,7 +120,7 @@ impl RunError {
 /// Runs an agent until a signal stops it.
 ///
 /// When it is ready, it prints a line for each bound address on standard output: `gossip=ADDR` where
-/// gossip is on, and `http=ADDR`.
+/// gossip is on, `health=ADDR` where health has a listener of its own, and `http=ADDR`.
 ///
 /// # Errors
 ///
@@ -120,24 +135,19 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let gossip = gossip_config(&args)?;
     let store = open_store(&args)?;
     let plugin = load_plugin(args.plugin.clone(), store.as_ref()).await?;
-    let http = TcpListener::bind(args.http_listen)
-        .await
-        .map_err(|source| RunError::Http {
-            address: args.http_listen,
-            source,
-        })?;
+    let api = Api::bind(&args).await?;
     let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
-    reread_keys(hangups, &args, gossip.as_ref());
+    reread_files(hangups, &args, gossip.as_ref(), &api);
     let registry = start_registry(&args, plugin, store, gossip.as_ref()).await?;
 
-    announce(&http, gossip.as_ref())?;
+    announce(&api, gossip.as_ref())?;
     let stopping = Arc::new(AtomicBool::new(false));
     let state = AppState {
         registry: registry.clone(),
         gossip: gossip.clone(),
         stopping: stopping.clone(),
     };
-    let served = http::serve(http, state, async move {
+    api.serve(state, async move {
         stop.wait().await;
         stopping.store(true, Ordering::Release);
     })
@@ -152,17 +162,12 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         }
     }
     tracing::info!("stopped");
-    served.map_err(system("serve HTTP"))
+    Ok(())
 }
 
 fn check(args: &RunArgs) -> Result<(), RunError> {
     let usage = |text: &str| Err(RunError::Usage(text.to_string()));
-    if !args.http_listen.ip().is_loopback() {
-        return usage(
-            "`--http-listen` must be a loopback address: there is no access control yet that would make \
-             another one safe",
-        );
-    }
+    api::check(args).map_err(RunError::Usage)?;
     match args.gossip_listen {
         Some(listen)
             if !listen.ip().is_loopback()
@@ -239,26 +244,30 @@ fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> {
     args.gossip_key_file.as_ref().map(read).transpose()
 }
 
-/// Reads the keys again at every SIGHUP. A file that can't be used changes nothing.
-fn reread_keys(hangups: Hangups, args: &RunArgs, gossip: Option<&GossipPool>) {
+/// Reads keys, tokens and certificates again at every SIGHUP. A file that can't be used changes nothing.
+fn reread_files(hangups: Hangups, args: &RunArgs, gossip: Option<&GossipPool>, api: &Api) {
     let (file, pool) = (args.gossip_key_file.clone(), gossip.cloned());
+    let reread_api = api.rereading();
     hangups.call(move || {
-        let (Some(file), Some(pool)) = (&file, &pool) else {
-            tracing::info!("SIGHUP: there is nothing to read again");
-            return;
-        };
-        let keyring = match Keyring::read(file) {
-            Ok(keyring) => keyring,
-            Err(error) => {
-                let error = crate::text::error_chain(&error);
-                tracing::error!(error, file = %file.display(), "the gossip keys stay as they are");
-                return;
-            }
-        };
-        if let Err(error) = pool.rotate(keyring) {
-            tracing::error!(%error, "the gossip keys stay as they are");
+        if let (Some(file), Some(pool)) = (&file, &pool) {
+            reread_keys(file, pool);
         }
+        reread_api();
     });
+}
+
+fn reread_keys(file: &Path, pool: &GossipPool) {
+    let keyring = match Keyring::read(file) {
+        Ok(keyring) => keyring,
+        Err(error) => {
+            let error = crate::text::error_chain(&error);
+            tracing::error!(error, file = %file.display(), "the gossip keys stay as they are");
+            return;
+        }
+    };
+    if let Err(error) = pool.rotate(keyring) {
+        tracing::error!(%error, "the gossip keys stay as they are");
+    }
 }
 
 /// What gossip is to be, checked: nothing else needs to be started to find out that it can't be.
@@ -316,11 +325,14 @@ async fn start_registry(
     builder.start().await.map_err(RunError::Registry)
 }
 
-fn announce(http: &TcpListener, gossip: Option<&GossipPool>) -> Result<(), RunError> {
-    let address = http.local_addr().map_err(system("read the HTTP address"))?;
+fn announce(api: &Api, gossip: Option<&GossipPool>) -> Result<(), RunError> {
+    let (address, health) = api.addresses().map_err(system("read the HTTP address"))?;
     let mut out = io::stdout().lock();
     if let Some(pool) = gossip {
         writeln!(out, "gossip={}", pool.listen_addr()).map_err(system("print"))?;
+    }
+    if let Some(health) = health {
+        writeln!(out, "health={health}").map_err(system("print"))?;
     }
     writeln!(out, "http={address}").map_err(system("print"))?;
     out.flush().map_err(system("print"))?;

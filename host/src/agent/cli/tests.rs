@@ -16,7 +16,7 @@ fn run(line: &str) -> RunArgs {
     match parsed(line) {
         Parsed::Cli(cli) => match cli.command {
             Command::Run(args) => *args,
-            Command::Demo | Command::Gossip(_) => panic!("{line} is the demo"),
+            other => panic!("{line}: {other:?}"),
         },
         other => panic!("{line}: {other:?}"),
     }

@@ -1,12 +1,12 @@
 //! Requests that a browser was tricked into making.
 //!
-//! The API listens on loopback without tokens, so any page in a browser on the machine could reach it. A
-//! page's request carries an `Origin`, or, where the page's own name was pointed at loopback, a `Host` that
-//! is not local.
+//! On loopback any page in a browser on the machine could reach the API, which may ask for no token. A page's
+//! request carries an `Origin`, or, where the page's own name was pointed at loopback, a `Host` that is not
+//! local. Beyond loopback an agent has many names, and every request brings a token, which no browser adds.
 
 use std::net::IpAddr;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{StatusCode, uri::Authority};
 use axum::middleware::Next;
@@ -17,11 +17,27 @@ use super::problem::Problem;
 #[cfg(test)]
 mod tests;
 
-pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
+/// Which names a request may have for the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// Those of this machine.
+    Local,
+    /// All of them.
+    Any,
+}
+
+pub(super) async fn refuse_browsers(
+    State(hosts): State<Hosts>,
+    request: Request,
+    next: Next,
+) -> Response {
     if request.headers().contains_key(ORIGIN) {
         return refused(
             "requests with an `Origin` header are refused: the API is not for browsers",
         );
+    }
+    if hosts == Hosts::Any {
+        return next.run(request).await;
     }
     let mut hosts = request.headers().get_all(HOST).iter();
     // A target in absolute form names the host once more, and is the one that counts (RFC 9112, 3.2.2).

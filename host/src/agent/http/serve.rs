@@ -1,25 +1,48 @@
 //! Serving on a bound listener until told to stop.
 //!
-//! `axum::serve` would wait for ever for a client that does not finish its headers, and would take any
-//! number of connections; so this has its own loop around hyper.
+//! `axum::serve` would wait for ever for a client that does not finish its headers or does not read its answer,
+//! and would take any number of connections; so this has its own loop around hyper.
+//!
+//! At the limit of connections a new one takes the place of the one whose client has been waited for longest:
+//! idle, slow with a request, or not reading its answer. So a crowd of them, however large, does not keep a
+//! request from being answered; one that comes faster than a request travels may, and for that there is the
+//! listener for health alone. A connection whose request the agent is at work on is never cut off; while there
+//! are only such, new ones wait.
+//!
+//! What hyper itself refuses, a head that is too large or makes no sense, gets a bare status: it gives no way to
+//! answer more.
 
+mod activity;
+mod patient;
+mod room;
+
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{AppState, router};
+use super::tls::{HANDSHAKE_TIMEOUT, Tls};
+use activity::{Activity, Watched};
+use patient::Patient;
+use room::Room;
+
+pub use patient::WRITE_TIMEOUT;
+pub use room::{CONNECTIONS_DEFAULT, warn_of_file_limit};
 
 #[cfg(test)]
 mod tests;
@@ -31,74 +54,75 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes; a larger one is answered with 431.
 pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
-/// How many connections are served at a time. Further ones wait to be accepted.
-pub const CONNECTIONS_MAX: usize = 256;
 /// How long to wait after an accept that failed, which most often means too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// The first byte of whatever a client sends that wants to speak TLS.
+const TLS_HANDSHAKE: u8 = 22;
+/// What a client gets that speaks plainly where TLS is spoken.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
+    content-type: application/problem+json\r\ncontent-length: 130\r\n\r\n\
+    {\"type\":\"/problems/not-tls\",\"title\":\"This is not TLS\",\"status\":400,\
+    \"detail\":\"this port speaks TLS: the address begins with https\"}";
 
-/// Serves until `shutdown` resolves, then lets requests end for at most [`DRAIN`].
-///
-/// # Errors
-///
-/// None at present: an accept that fails is tried again.
-pub async fn serve(
-    listener: TcpListener,
-    state: AppState,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    serve_routes(listener, router(state), shutdown).await;
-    Ok(())
+/// Where requests come from.
+#[derive(Debug)]
+pub struct Listening {
+    /// The bound address.
+    pub listener: TcpListener,
+    /// What to speak on it, if not plain HTTP.
+    pub tls: Option<Tls>,
+    /// How many connections are served at a time.
+    pub connections: usize,
 }
 
-async fn serve_routes(listener: TcpListener, routes: Router, shutdown: impl Future<Output = ()>) {
-    let service = TowerToHyperService::new(routes);
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let draining = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+/// Serves routes until `shutdown` resolves, then lets requests end for at most [`DRAIN`].
+pub async fn serve(listening: Listening, routes: Router, shutdown: impl Future<Output = ()>) {
+    let Listening {
+        listener,
+        tls,
+        connections,
+    } = listening;
+    let (stop, stopped) = watch::channel(());
+    let mut room = Room::new(connections);
+    let mut tasks = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    // The next one, until there is room.
+    let mut next = None;
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            (stream, slot) = accept(&listener, &slots) => {
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADERS_TIMEOUT)
-                    .max_buf_size(HEADERS_BYTES_MAX)
-                    .serve_connection(TokioIo::new(stream), service.clone());
-                let connection = draining.watch(connection);
-                connections.spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                    drop(slot);
-                });
-            }
+            Some(ended) = tasks.join_next_with_id() => room.leave(&ended),
+            () = room.changed(), if next.is_some() => {}
+            stream = accept(&listener), if next.is_none() => next = Some(stream),
+        }
+        if next.is_none() || !room.make() {
+            continue;
+        }
+        if let Some(stream) = next.take() {
+            let activity = room.activity();
+            let (tls, routes) = (tls.clone(), routes.clone());
+            let served = serve_stream(stream, tls, routes, activity.clone(), stopped.clone());
+            room.enter(tasks.spawn(served), activity);
         }
     }
     // Nobody is to wait for an answer that will not come.
-    drop(listener);
-    if timeout(DRAIN, draining.shutdown()).await.is_err() {
+    drop((listener, next, stopped));
+    stop.send_replace(());
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    if timeout(DRAIN, drained).await.is_err() {
         tracing::warn!(limit = ?DRAIN, "requests under way were cut off");
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
-        let accepted = match slots.clone().acquire_owned().await {
-            Ok(slot) => listener.accept().await.map(|(stream, _)| (stream, slot)),
-            Err(closed) => Err(io::Error::other(closed)),
-        };
-        match accepted {
-            Ok((stream, slot)) => {
+        match listener.accept().await {
+            Ok((stream, _)) => {
                 // Answers are small and written whole; one that came in two packets would be late.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection stays with delayed packets");
                 }
-                return (stream, slot);
+                return stream;
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
@@ -106,4 +130,76 @@ async fn accept(
             }
         }
     }
+}
+
+async fn serve_stream(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    routes: Router,
+    activity: Activity,
+    mut stopped: watch::Receiver<()>,
+) {
+    let Some(tls) = tls else {
+        return serve_requests(stream, routes, activity, stopped).await;
+    };
+    let shaken = tokio::select! {
+        shaken = shake_hands(&tls, stream) => shaken,
+        _ = stopped.changed() => return,
+    };
+    match shaken {
+        Ok(stream) => serve_requests(stream, routes, activity, stopped).await,
+        Err(error) => tracing::debug!(%error, "a connection did not come to speak TLS"),
+    }
+}
+
+async fn shake_hands(
+    tls: &Tls,
+    mut stream: TcpStream,
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {
+    let mut first = [0];
+    timeout(HANDSHAKE_TIMEOUT, stream.peek(&mut first)).await??;
+    if first != [TLS_HANDSHAKE] {
+        timeout(WRITE_TIMEOUT, stream.write_all(NOT_TLS)).await??;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "plain text"));
+    }
+    tls.accept(stream).await
+}
+
+async fn serve_requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    routes: Router,
+    activity: Activity,
+    mut stopped: watch::Receiver<()>,
+) {
+    let stream = Patient::new(stream, activity.clone());
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(|request| answer(&routes, &activity, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .max_buf_size(HEADERS_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Answers a request, and takes note of whether the agent or the client is being waited for.
+fn answer(
+    routes: &TowerToHyperService<Router>,
+    activity: &Activity,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
+    let activity = activity.clone();
+    let request = request.map(|body| Watched::request(body, activity.clone()));
+    let answer = routes.call(request);
+    async move { Ok(answer.await?.map(|body| Watched::answer(body, activity))) }
 }

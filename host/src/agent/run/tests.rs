@@ -6,7 +6,7 @@ fn args(line: &str) -> RunArgs {
     match cli::parse(words.map(Into::into)) {
         Parsed::Cli(cli) => match cli.command {
             Command::Run(args) => *args,
-            Command::Demo | Command::Gossip(_) => panic!("{line} is the demo"),
+            other => panic!("{line}: {other:?}"),
         },
         other => panic!("{line}: {other:?}"),
     }
@@ -15,8 +15,22 @@ fn args(line: &str) -> RunArgs {
 #[test]
 fn flags_that_do_not_go_together_are_a_wrong_usage() {
     for (line, said) in [
-        ("--node-id 1 --http-listen 0.0.0.0:0", "loopback"),
-        ("--node-id 1 --http-listen [::]:0", "loopback"),
+        ("--node-id 1 --http-listen 0.0.0.0:0", "--api-token-file"),
+        ("--node-id 1 --http-listen [::]:0", "--api-token-file"),
+        (
+            "--node-id 1 --http-listen [::]:0 --api-token-file t",
+            "--http-tls-cert-file",
+        ),
+        (
+            "--node-id 1 --http-listen [::]:0 --api-token-file t",
+            "--insecure-http",
+        ),
+        ("--node-id 1 --http-tls-cert-file c", "--http-tls-key-file"),
+        ("--node-id 1 --http-tls-key-file k", "--http-tls-cert-file"),
+        (
+            "--node-id 1 --api-token-file t --allow-local-admin",
+            "--allow-local-admin",
+        ),
         ("--node-id 1 --gossip-listen 0.0.0.0:0", "--insecure-gossip"),
         ("--node-id 1 --seed a:1", "--gossip-listen"),
         (
@@ -29,6 +43,21 @@ fn flags_that_do_not_go_together_are_a_wrong_usage() {
         assert!(error.is_usage(), "{line}: {error:?}");
         assert!(error.to_string().contains(said), "{line}: {error}");
     }
+}
+
+#[test]
+fn beyond_loopback_tokens_travel_over_tls_or_an_encrypted_network() {
+    let any = "--node-id 1 --http-listen [::]:0 --api-token-file t";
+    for more in [
+        "--insecure-http",
+        "--http-tls-cert-file c --http-tls-key-file k",
+    ] {
+        check(&args(&format!("{any} {more}"))).unwrap();
+    }
+    check(&args(
+        "--node-id 1 --http-listen [::1]:0 --allow-local-admin",
+    ))
+    .unwrap();
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::middleware;
+use axum::response::Response;
 use axum::routing::get;
 use tower::ServiceExt;
 
-use super::{is_local, refuse_browsers};
+use super::{Hosts, is_local, refuse_browsers};
 
 #[tokio::test]
 async fn every_name_that_a_request_gives_must_be_local() {
@@ -23,21 +24,36 @@ async fn every_name_that_a_request_gives_must_be_local() {
         ("http://cache.example/", &[("host", "localhost")][..], 403),
         ("http://cache.example/", &[][..], 403),
     ] {
-        let routes = Router::new()
-            .route("/", get(async || "in"))
-            .layer(middleware::from_fn(refuse_browsers));
-        let mut request = Request::get(target);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Body::empty()).unwrap();
-        let answer = routes.oneshot(request).await.unwrap();
+        let answer = ask(Hosts::Local, target, headers).await;
         assert_eq!(
             answer.status(),
             StatusCode::from_u16(status).unwrap(),
             "{target} {headers:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn beyond_loopback_any_name_will_do_but_no_origin() {
+    for (headers, status) in [
+        (&[("host", "cache.example")][..], 200),
+        (&[("host", "cache.example"), ("origin", "null")][..], 403),
+    ] {
+        let answer = ask(Hosts::Any, "http://cache.example/", headers).await;
+        assert_eq!(answer.status().as_u16(), status, "{headers:?}");
+    }
+}
+
+async fn ask(hosts: Hosts, target: &str, headers: &[(&str, &str)]) -> Response {
+    let routes = Router::new()
+        .route("/", get(async || "in"))
+        .layer(middleware::from_fn_with_state(hosts, refuse_browsers));
+    let mut request = Request::get(target);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::empty()).unwrap();
+    routes.oneshot(request).await.unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{CONNECTIONS_MAX, HEADERS_BYTES_MAX, serve_routes};
+use super::{CONNECTIONS_DEFAULT, HEADERS_BYTES_MAX, Listening, NOT_TLS, serve};
 use crate::agent::http::extract::Json;
 
 /// How long anything here may take before it counts as stuck; less than any limit of the server.
@@ -28,6 +28,10 @@ struct Server {
 }
 
 async fn start() -> Server {
+    start_with(CONNECTIONS_DEFAULT).await
+}
+
+async fn start_with(connections: usize) -> Server {
     let (enter, entered) = oneshot::channel();
     let (leave, left) = oneshot::channel::<()>();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -42,10 +46,16 @@ async fn start() -> Server {
     let routes = Router::new()
         .route("/", post(async |Json(_): Json<Value>| "taken"))
         .route("/fast", get(async || "fast"))
+        .route("/large", get(async || vec![b'x'; 16 * MIB]))
         .route("/slow", get(slow));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(serve_routes(listener, routes, async move {
+    let listening = Listening {
+        listener,
+        tls: None,
+        connections,
+    };
+    let task = tokio::spawn(serve(listening, routes, async move {
         stopped.await.unwrap_or_default();
     }));
     Server {
@@ -111,25 +121,76 @@ async fn headers_that_are_too_large_are_refused() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
 
+/// Whether the other side has closed the connection.
+async fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
+    matches!(
+        timeout(within, stream.read(&mut [0; 64])).await,
+        Ok(Ok(0) | Err(_))
+    )
+}
+
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_one_to_end() {
-    let server = start().await;
-    let mut idle = Vec::new();
-    for _ in 0..CONNECTIONS_MAX {
-        idle.push(TcpStream::connect(server.address).await.unwrap());
+async fn at_the_limit_the_one_that_waits_longest_makes_room() {
+    let server = start_with(4).await;
+    let part = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n";
+    let mut crowd = Vec::new();
+    // Silent, within a head, within a body, and after an answer.
+    for sent in [&b""[..], &part[..], &[&part[..], b"\r\n1234"].concat()] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        crowd.push(stream);
     }
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream
+        .write_all(b"GET /fast HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+    crowd.push(stream);
+    // Each new one takes the place of the oldest, and no other's.
+    let mut taken = Vec::new();
+    while !crowd.is_empty() {
+        let mut late = TcpStream::connect(server.address).await.unwrap();
+        late.write_all(b"GET /fast HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(late.read(&mut [0; 1024]).await.unwrap() > 0);
+        taken.push(late);
+        assert!(is_closed(&mut crowd.remove(0), STUCK).await);
+        for stream in crowd.iter_mut().chain(&mut taken) {
+            assert!(!is_closed(stream, Duration::from_millis(20)).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_worked_on_is_never_cut_off() {
+    let server = start_with(1).await;
+    let address = server.address;
+    let request = tokio::spawn(async move { exchange(address, &head("GET /slow", "x: y")).await });
+    server.entered.await.unwrap();
     let mut late = TcpStream::connect(server.address).await.unwrap();
     late.write_all(&head("GET /fast", "x: y")).await.unwrap();
     let mut answer = String::new();
     let waiting = timeout(Duration::from_millis(200), late.read_to_string(&mut answer)).await;
     assert!(waiting.is_err(), "{answer}");
 
-    idle.pop();
+    server.leave.send(()).unwrap();
+    assert!(request.await.unwrap().ends_with("done"));
     timeout(STUCK, late.read_to_string(&mut answer))
         .await
         .unwrap()
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn the_answer_in_plain_text_is_whole() {
+    let text = std::str::from_utf8(NOT_TLS).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("content-length: {}", body.len())));
+    let problem: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["status"], 400);
 }
 
 #[tokio::test]
@@ -164,4 +225,15 @@ async fn idle_connections_do_not_hold_up_the_end() {
     assert!(idle.read(&mut [0; 1024]).await.unwrap() > 0);
     server.stop.send(()).unwrap();
     timeout(STUCK, server.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_makes_room() {
+    let server = start_with(1).await;
+    let mut deaf = TcpStream::connect(server.address).await.unwrap();
+    deaf.write_all(&head("GET /large", "x: y")).await.unwrap();
+    // The answer has begun, so it is no longer worked on.
+    deaf.readable().await.unwrap();
+    let answer = exchange(server.address, &head("GET /fast", "x: y")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

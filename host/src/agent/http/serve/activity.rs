@@ -1,0 +1,153 @@
+//! Whom a connection waits for: the agent, or the client.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use axum::body::HttpBody;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What stands for an agent at work in place of a time.
+const AT_WORK: u64 = u64::MAX;
+
+/// What one connection is about. Clones are about the same one.
+#[derive(Debug, Clone)]
+pub(super) struct Activity(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Since when the client has been waited for, in microseconds after `start`; or [`AT_WORK`].
+    waits_since: AtomicU64,
+    /// Whether an answer has been given away, but is not known to be written yet.
+    answered: AtomicBool,
+    start: Instant,
+    /// Told when the agent is no longer at work.
+    waiting: Arc<Notify>,
+}
+
+impl Activity {
+    /// A connection that has just come. Times are counted from `start`; `waiting` is told when the client is
+    /// waited for again.
+    pub(super) fn new(start: Instant, waiting: Arc<Notify>) -> Self {
+        let activity = Self(Arc::new(State {
+            waits_since: AtomicU64::new(AT_WORK),
+            answered: AtomicBool::new(false),
+            start,
+            waiting,
+        }));
+        activity.waits();
+        activity
+    }
+
+    /// Since when the client has been waited for; none while the agent is at work.
+    pub(super) fn waits_since(&self) -> Option<u64> {
+        Some(self.0.waits_since.load(Ordering::Relaxed)).filter(|since| *since != AT_WORK)
+    }
+
+    /// The client takes nothing of what is written.
+    pub(super) fn is_blocked(&self) {
+        self.waits();
+    }
+
+    /// It takes it again.
+    pub(super) fn is_unblocked(&self) {
+        self.0.waits_since.store(AT_WORK, Ordering::Relaxed);
+    }
+
+    /// All that was written has been taken.
+    pub(super) fn is_flushed(&self) {
+        if self.0.answered.swap(false, Ordering::Relaxed) {
+            self.waits();
+        }
+    }
+
+    fn works(&self) {
+        self.0.answered.store(false, Ordering::Relaxed);
+        self.0.waits_since.store(AT_WORK, Ordering::Relaxed);
+    }
+
+    fn waits(&self) {
+        let since = u64::try_from(self.0.start.elapsed().as_micros()).unwrap_or(0);
+        self.0.waits_since.store(since, Ordering::Relaxed);
+        self.0.waiting.notify_one();
+    }
+}
+
+/// A body whose end changes who is waited for.
+#[derive(Debug)]
+pub(super) struct Watched<B> {
+    body: B,
+    activity: Activity,
+    part: Part,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    /// Behind it, the agent is at work.
+    Request,
+    /// Behind it, once it is written, the client's next request is waited for.
+    Answer,
+}
+
+impl<B: HttpBody> Watched<B> {
+    /// The body of a request: until it has come the client is waited for.
+    pub(super) fn request(body: B, activity: Activity) -> Self {
+        if body.is_end_stream() {
+            activity.works();
+        }
+        Self {
+            body,
+            activity,
+            part: Part::Request,
+        }
+    }
+}
+
+impl<B> Watched<B> {
+    /// The body of an answer: the agent is at work until all of it has been written.
+    pub(super) fn answer(body: B, activity: Activity) -> Self {
+        // The request's body may not have been asked for.
+        activity.works();
+        Self {
+            body,
+            activity,
+            part: Part::Answer,
+        }
+    }
+}
+
+impl<B: HttpBody + Unpin> HttpBody for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let over = matches!(polled, Poll::Ready(None)) || self.body.is_end_stream();
+        if over && self.part == Part::Request {
+            self.activity.works();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Watched<B> {
+    fn drop(&mut self) {
+        if self.part == Part::Answer {
+            self.activity.0.answered.store(true, Ordering::Relaxed);
+        }
+    }
+}

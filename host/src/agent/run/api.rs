@@ -1,0 +1,155 @@
+//! The HTTP API of an agent: which settings are safe together, what it is served on, and to whom.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::RunError;
+use crate::agent::cli::RunArgs;
+use crate::agent::http::{self, Access, AppState, Hosts, Listening, Tls};
+
+/// Bound, but not serving yet.
+#[derive(Debug)]
+pub(super) struct Api {
+    main: Listening,
+    health: Option<Listening>,
+    access: Access,
+    hosts: Hosts,
+}
+
+/// Whether the settings leave the API open to nobody that they should not; if they do, what would help.
+pub(super) fn check(args: &RunArgs) -> Result<(), String> {
+    let wrong = |text: &str| Err(text.to_string());
+    let http = &args.http;
+    match (&http.http_tls_cert_file, &http.http_tls_key_file) {
+        (Some(_), None) => return wrong("`--http-tls-cert-file` needs `--http-tls-key-file`"),
+        (None, Some(_)) => return wrong("`--http-tls-key-file` needs `--http-tls-cert-file`"),
+        _ => {}
+    }
+    if http.api_token_file.is_some() && http.allow_local_admin {
+        return wrong(
+            "`--allow-local-admin` is for agents without `--api-token-file`: with it, tokens have the role \
+             `admin`",
+        );
+    }
+    if args.http_listen.ip().is_loopback() {
+        return Ok(());
+    }
+    if http.api_token_file.is_none() {
+        return wrong(
+            "`--http-listen` beyond loopback needs `--api-token-file`, whose tokens say who may do what",
+        );
+    }
+    if http.http_tls_cert_file.is_none() && !http.insecure_http {
+        return wrong(
+            "`--http-listen` beyond loopback needs `--http-tls-cert-file` and `--http-tls-key-file`, so that \
+             tokens do not travel in the clear; `--insecure-http` does without, for networks that are encrypted \
+             below",
+        );
+    }
+    Ok(())
+}
+
+impl Api {
+    pub(super) async fn bind(args: &RunArgs) -> Result<Self, RunError> {
+        let http = &args.http;
+        let access = access(args)?;
+        let tls = match (&http.http_tls_cert_file, &http.http_tls_key_file) {
+            (Some(certificates), Some(key)) => {
+                Some(Tls::read(certificates.clone(), key.clone()).map_err(RunError::Tls)?)
+            }
+            _ => None,
+        };
+        let main = Listening {
+            listener: listen(args.http_listen).await?,
+            tls,
+            connections: http.http_connections.get(),
+        };
+        let mut connections = main.connections;
+        let mut health = None;
+        if let Some(address) = http.health_listen {
+            connections = connections.saturating_add(http::HEALTH_CONNECTIONS_MAX);
+            health = Some(Listening {
+                listener: listen(address).await?,
+                tls: None,
+                connections: http::HEALTH_CONNECTIONS_MAX,
+            });
+        }
+        http::warn_of_file_limit(connections);
+        let hosts = if args.http_listen.ip().is_loopback() {
+            Hosts::Local
+        } else {
+            Hosts::Any
+        };
+        Ok(Self {
+            main,
+            health,
+            access,
+            hosts,
+        })
+    }
+
+    /// Where the API is served, and where health alone is.
+    pub(super) fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
+        let health = self.health.as_ref().map(|health| &health.listener);
+        Ok((
+            self.main.listener.local_addr()?,
+            health.map(TcpListener::local_addr).transpose()?,
+        ))
+    }
+
+    /// What reads the tokens and the certificate again.
+    pub(super) fn rereading(&self) -> impl Fn() + Send + 'static {
+        let (access, tls) = (self.access.clone(), self.main.tls.clone());
+        move || {
+            access.reread();
+            if let Some(tls) = &tls {
+                tls.reread();
+            }
+        }
+    }
+
+    /// Serves until `shutdown` resolves and requests have ended; health for as long.
+    pub(super) async fn serve(
+        self,
+        state: AppState,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (stop_health, health_stopped) = oneshot::channel::<()>();
+        let health = async {
+            if let Some(health) = self.health {
+                let routes = http::health_router(state.clone());
+                let stopped = async {
+                    let _ = health_stopped.await;
+                };
+                http::serve(health, routes, stopped).await;
+            }
+        };
+        let main = async {
+            let routes = http::router(state.clone(), self.access, self.hosts);
+            http::serve(self.main, routes, shutdown).await;
+            drop(stop_health);
+        };
+        tokio::join!(main, health);
+    }
+}
+
+fn access(args: &RunArgs) -> Result<Access, RunError> {
+    match &args.http.api_token_file {
+        Some(path) => Access::with_tokens(path.clone()).map_err(|source| RunError::Tokens {
+            path: path.clone(),
+            source,
+        }),
+        None if args.http.allow_local_admin => Ok(Access::local_admin()),
+        None => Ok(Access::local()),
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| RunError::Http { address, source })
+}
