@@ -30,7 +30,9 @@ use edge_cache_host::{
 };
 use edge_cache_tests::cluster_of_one::{ClusterOfOne, OWN, capacity, capacity_in, labels};
 
-use guest::{hasty, instance, plugin, roomy};
+use guest::{hasty, instance, roomy};
+
+pub(crate) use guest::plugin;
 
 /// The node that brings out the guest's bad side.
 const TRIGGER: NodeId = 666;

@@ -20,6 +20,7 @@ mod labels;
 mod peer_labels;
 // The handle that an embedder holds.
 mod registry;
+mod routing;
 // The registry with a store.
 mod durable;
 // Components that fail.

@@ -15,7 +15,7 @@ use edge_cache_host::sandbox::{
 use super::{OWN, check_memory};
 
 /// The hostile guest, told to do this.
-pub(super) fn plugin(behaviour: &str, limits: Limits) -> Result<Plugin> {
+pub(crate) fn plugin(behaviour: &str, limits: Limits) -> Result<Plugin> {
     check_memory()?;
     static BYTES: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     let bytes = BYTES

@@ -94,9 +94,14 @@ pub(crate) fn apply(changes: Vec<Change>) -> Result<(), String> {
 }
 
 pub(crate) fn assess(peer: &Peer) -> Option<Candidate> {
-    let eligible = peer.labels.iter().any(|label| label.key == "edge_cache");
-    eligible.then_some(Candidate {
-        weight: 1,
+    let value = |key: &str| {
+        let label = peer.labels.iter().find(|label| label.key == key);
+        label.map(|label| label.value.as_str())
+    };
+    value("edge_cache")?;
+    let cores = value("edge_cache_cpu").and_then(|cores| cores.parse().ok());
+    Some(Candidate {
+        weight: cores.unwrap_or(1),
         geo: None,
     })
 }

@@ -105,7 +105,12 @@ impl state::Guest for Hostile {
 
 impl placement::Guest for Hostile {
     fn assess(peer: placement::Peer) -> Option<placement::Candidate> {
-        let deed = due("assess", peer.node_id == TRIGGER);
+        let named = peer.node_id == TRIGGER;
+        let racked = named && peer.labels.iter().any(|label| label.key == "rack");
+        let deed = match due("assess-rack", racked) {
+            "" => due("assess", named),
+            deed => deed,
+        };
         let _ = deeds::commit(deed);
         lies::judged(deed, honest::assess(&peer))
     }
