@@ -14,6 +14,7 @@ mod nodes;
 mod plugin;
 mod problem;
 mod serve;
+mod trace;
 mod wording;
 
 use std::sync::Arc;
@@ -59,5 +60,6 @@ pub fn router(state: AppState) -> Router {
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(guard::refuse_browsers))
+        .layer(middleware::from_fn(trace::requests))
         .with_state(state)
 }
