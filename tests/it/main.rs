@@ -48,3 +48,5 @@ mod hostile_gossip;
 mod key_rotation;
 // Decisions at random agents of a simulated cluster.
 mod decisions;
+// Settings from files and the environment, systemd, the log, and the end within its bound.
+mod settings;

@@ -39,19 +39,23 @@ impl Agent {
         let mut ending = Ending::begin(args.shutdown_timeout);
         state.stopping.store(true, Ordering::Release);
         systemd.stopping();
-        ending
-            .step("the registry's writer", state.registry.shutdown())
-            .await;
-        if let Some(gossip) = &state.gossip
-            && args.leave_on_terminate
-        {
-            ending.step("leaving the cluster", gossip.leave()).await;
+        // A component that hangs must not keep the agent from telling its peers.
+        let half = ending.half;
+        let writer = state.registry.shutdown();
+        ending.step("the registry's writer", half, writer).await;
+        let whole = ending.whole;
+        if let Some(gossip) = &state.gossip {
+            let leave = async {
+                if args.leave_on_terminate {
+                    gossip.leave().await;
+                } else {
+                    gossip.shutdown().await;
+                }
+            };
+            ending.step("gossip", whole, leave).await;
         }
         drain.notify_one();
-        let served = ending.step("requests under way", &mut serving).await;
-        if let Some(gossip) = &state.gossip {
-            ending.step("gossip", gossip.shutdown()).await;
-        }
+        let served = ending.step("requests under way", whole, &mut serving).await;
         match served {
             Some(Ok(served)) => served.map_err(system("serve HTTP"))?,
             Some(Err(error)) => {
@@ -66,7 +70,10 @@ impl Agent {
 /// A stop that is under way.
 struct Ending {
     bound: Duration,
-    deadline: Instant,
+    /// When the first half of the bound is over.
+    half: Instant,
+    /// When all of it is.
+    whole: Instant,
     cut_off: Vec<&'static str>,
 }
 
@@ -75,14 +82,20 @@ impl Ending {
         let now = Instant::now();
         Self {
             bound,
-            deadline: now.checked_add(bound).unwrap_or(now),
+            half: now.checked_add(bound / 2).unwrap_or(now),
+            whole: now.checked_add(bound).unwrap_or(now),
             cut_off: Vec::new(),
         }
     }
 
     /// Waits for a step as long as there is time. Without any, what is done at once is still done.
-    async fn step<T>(&mut self, what: &'static str, step: impl Future<Output = T>) -> Option<T> {
-        match timeout_at(self.deadline, step).await {
+    async fn step<T>(
+        &mut self,
+        what: &'static str,
+        until: Instant,
+        step: impl Future<Output = T>,
+    ) -> Option<T> {
+        match timeout_at(until, step).await {
             Ok(done) => Some(done),
             Err(_) => {
                 tracing::warn!(what, bound = ?self.bound, "cut off at the end");
