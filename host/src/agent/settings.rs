@@ -16,6 +16,7 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::builder::Resettable;
@@ -208,6 +209,7 @@ fn kind(arg: &Arg) -> Kind {
         TypeId::of::<u32>(),
         TypeId::of::<u16>(),
         TypeId::of::<usize>(),
+        TypeId::of::<NonZeroUsize>(),
     ]
     .into_iter()
     .any(holds)

@@ -360,3 +360,33 @@ fn uncommented(example: &str) -> String {
     let lines: Vec<String> = example.lines().map(bare).collect();
     lines.join("\n")
 }
+
+/// Flags that take no value and parsers of clap's own are settings like the others.
+#[test]
+fn any_kind_of_flag_can_be_set_from_elsewhere() {
+    use clap::{Args, Command, FromArgMatches};
+
+    #[derive(Debug, Args)]
+    struct Some {
+        #[arg(long, env = "EDGE_CACHE_ALLOW", value_parser = clap::builder::BoolishValueParser::new())]
+        allow: bool,
+        #[arg(long, env = "EDGE_CACHE_ROOM", default_value = "5")]
+        room: std::num::NonZeroUsize,
+    }
+    let command = || Some::augment_args(Command::new("some").no_binary_name(true));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("some.toml");
+    let read = |text: &str, words: &[&str]| {
+        fs::write(&path, text).unwrap();
+        let layers = super::Layers::read(&command(), Option::Some(&path), &|_| None)?;
+        let matches = layers.apply(command()).get_matches_from(words);
+        Ok::<_, super::SettingsError>(Some::from_arg_matches(&matches).unwrap())
+    };
+    let some = read("allow = true\nroom = 7", &[]).unwrap();
+    assert!(some.allow);
+    assert_eq!(some.room.get(), 7);
+    assert!(read("allow = false", &["--allow"]).unwrap().allow);
+    assert!(!read("", &[]).unwrap().allow);
+    let error = read("room = 0", &[]).unwrap_err().to_string();
+    assert!(error.contains("`room` cannot be 0"), "{error}");
+}
