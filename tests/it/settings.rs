@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use edge_cache_tests::agent::{Ended, run_to_end};
+use edge_cache_tests::agent::{Ended, binary, run_to_end};
 use edge_cache_tests::wait::until;
 use reqwest::{Method, StatusCode};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixDatagram};
 use tokio::time::timeout;
 
@@ -317,6 +317,70 @@ async fn a_component_that_hangs_does_not_hold_up_the_end() {
     let took = start.elapsed();
     assert!(took < Duration::from_secs(4) + TO_END, "{took:?}");
     log.expect("the registry's writer", SOON).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_still_starting_ends_at_once() {
+    let plugin = edge_cache_build::guest_component("hostile").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let place = [
+        "--data-dir",
+        text(directory.path()),
+        "--plugin",
+        text(&plugin),
+    ];
+    let node = Node::start(1, &place).await.unwrap();
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": 1}});
+    let answer = node
+        .ask(Method::POST, "/api/v1/nodes/666/edge-cache", Some(&body))
+        .await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+    node.signal(Signal::TERM);
+    assert_eq!(node.ended().await, Some(0));
+
+    // Now it hangs in the load of that very entry, for which there is all the time in the world.
+    let mut child = tokio::process::Command::new(binary().unwrap())
+        .args([
+            "--node-id=1",
+            "--http-listen=127.0.0.1:0",
+            "--gossip-listen=127.0.0.1:0",
+        ])
+        .args([
+            "--limits-load-deadline=10m",
+            "--plugin-settings=behaviour=loop@load",
+        ])
+        .args(["--log-level=info"])
+        .args(place)
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut wait_for = async |said: &str| {
+        timeout(SOON, async {
+            while let Some(line) = log.next_line().await.unwrap() {
+                if line.contains(said) {
+                    return;
+                }
+            }
+            panic!("it ended without {said}");
+        })
+        .await
+        .unwrap();
+    };
+    wait_for("gossip started").await;
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+    let start = Instant::now();
+    kill_process(pid, Signal::TERM).unwrap();
+    wait_for("stopped before it was ready").await;
+    let status = timeout(SOON, child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(start.elapsed() < TO_END, "{:?}", start.elapsed());
+    let mut said = String::new();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "", "it was never ready");
 }
 
 #[tokio::test]

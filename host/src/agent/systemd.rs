@@ -70,7 +70,8 @@ impl Systemd {
         let watchdog = sd_notify::watchdog_enabled();
         // Half of it, as sd_watchdog_enabled(3) has it: one that comes late is no end yet.
         let often = watchdog.map_or(LOOK_EVERY, |bound| {
-            (bound / 2).clamp(LOOK_EVERY_MIN, LOOK_EVERY)
+            let half = bound.checked_div(2).unwrap_or(bound);
+            half.clamp(LOOK_EVERY_MIN, LOOK_EVERY)
         });
         let systemd = self.clone();
         tokio::spawn(async move {

@@ -82,7 +82,10 @@ impl Ending {
         let now = Instant::now();
         Self {
             bound,
-            half: now.checked_add(bound / 2).unwrap_or(now),
+            half: bound
+                .checked_div(2)
+                .and_then(|half| now.checked_add(half))
+                .unwrap_or(now),
             whole: now.checked_add(bound).unwrap_or(now),
             cut_off: Vec::new(),
         }
