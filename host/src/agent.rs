@@ -1,8 +1,9 @@
 //! The node agent: a registry, gossip and an HTTP API in one process.
 //!
-//! - `cli` says what may be asked for on the command line.
+//! - `cli` says what may be asked for on the command line, `settings` where else its values may come from.
 //! - `run` puts an agent together, serves until it is told to stop, and takes it apart again.
 //! - [`http`] is the API; it alone knows axum.
+//! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
 //! - `demo` runs three agents and shows what they see of one another.
 //!
 //! The library behind it knows nothing of flags, signals or exit codes.
@@ -11,6 +12,9 @@ pub mod cli;
 pub mod demo;
 mod embedded;
 pub mod http;
+pub mod log;
 mod private_file;
 pub mod run;
+pub mod settings;
 mod signals;
+mod systemd;

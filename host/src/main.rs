@@ -2,26 +2,31 @@
 //!
 //! Status 0: it did what was asked. 1: it could not. 2: the command line or a setting is wrong.
 
-use std::io::{IsTerminal, Write};
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use edge_cache_host::agent::cli::{self, Cli, Command, GossipCommand, Parsed, TokenCommand};
-use edge_cache_host::agent::demo;
+use edge_cache_host::agent::cli::{
+    self, Cli, Command, ConfigCommand, GossipCommand, LogFormat, Parsed, RunArgs, TokenCommand,
+};
 use edge_cache_host::agent::http::{self, NewToken};
 use edge_cache_host::agent::run::{self, RunError};
+use edge_cache_host::agent::{demo, log, settings};
 use edge_cache_host::gossip::Keyring;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
+/// The variable that most programs with this kind of log read, and the setting that it stands for here.
+const COMMON_LOG_LEVEL: (&str, &str) = ("RUST_LOG", "EDGE_CACHE_LOG_LEVEL");
 
 fn main() -> ExitCode {
-    let cli = match cli::parse(std::env::args_os()) {
+    let cli = match cli::parse(std::env::args_os(), &variable) {
         Parsed::Cli(cli) => *cli,
         Parsed::Text(text) => {
-            // A reader that went away has seen enough.
-            let _ = write!(std::io::stdout(), "{text}");
+            print(&text);
             return ExitCode::SUCCESS;
         }
         Parsed::Wrong(text) => {
@@ -29,10 +34,17 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    let format = match &cli.command {
+        Command::Run(args) => args.log_format,
+        _ => LogFormat::Text,
+    };
     match start(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
-            say(&format!("{error:#}"));
+            match format {
+                LogFormat::Text => say(&format!("{error:#}")),
+                LogFormat::Json => tracing::error!("{error:#}"),
+            }
             match error.downcast_ref::<RunError>() {
                 Some(error) if error.is_usage() => ExitCode::from(USAGE),
                 _ => ExitCode::from(FAILED),
@@ -41,45 +53,74 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<()> {
-    if let Command::Gossip(GossipCommand::Keygen) = cli.command {
-        let key = Keyring::generate().context("cannot make a key")?;
-        return writeln!(std::io::stdout(), "{key}").context("cannot print the key");
-    }
-    if let Command::Token(TokenCommand::New { name, role }) = &cli.command {
-        let token = NewToken::generate(name, *role).context("cannot make a token")?;
-        let (secret, line) = (&*token.secret, &token.line);
-        return writeln!(std::io::stdout(), "token={secret}\nline={line}")
-            .context("cannot print the token");
-    }
-    log_to_stderr();
-    http::use_ring();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the async runtime")?;
-    runtime.block_on(async {
-        match cli.command {
-            Command::Run(args) => run::run(*args).await?,
-            Command::Demo => demo::run().await?,
-            Command::Gossip(_) | Command::Token(_) => {}
+fn start(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Run(args) => {
+            log::init(args.log_format, &args.log_level);
+            let runtime = runtime()?;
+            let ended = runtime.block_on(run::run(*args));
+            // What was cut off must not hold up the end.
+            runtime.shutdown_background();
+            ended?;
         }
-        Ok(())
+        Command::Demo => {
+            let level = variable(COMMON_LOG_LEVEL.1).unwrap_or_default();
+            log::init(LogFormat::Text, &level.to_string_lossy());
+            runtime()?.block_on(demo::run())?;
+        }
+        Command::Gossip(GossipCommand::Keygen) => {
+            let key = Keyring::generate().context("cannot make a key")?;
+            writeln!(std::io::stdout(), "{key}").context("cannot print the key")?;
+        }
+        Command::Token(TokenCommand::New { name, role }) => {
+            let token = NewToken::generate(&name, role).context("cannot make a token")?;
+            let (secret, line) = (&*token.secret, &token.line);
+            writeln!(std::io::stdout(), "token={secret}\nline={line}")
+                .context("cannot print the token")?;
+        }
+        Command::Config(ConfigCommand::Example) => print(&cli::example()),
+        Command::Config(ConfigCommand::Check(args)) => return check(&args),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &RunArgs) -> Result<ExitCode> {
+    Ok(match runtime()?.block_on(settings::check(args)) {
+        Ok(lines) => {
+            print(&lines);
+            ExitCode::SUCCESS
+        }
+        Err(lines) => {
+            print(&lines);
+            ExitCode::from(USAGE)
+        }
     })
 }
 
-fn log_to_stderr() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        // It would say so on standard error, and panic where that is what has gone: whoever reads the log
-        // would take the agent down by leaving.
-        .log_internal_errors(false)
-        .init();
+fn runtime() -> Result<Runtime> {
+    http::use_ring();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+/// A variable of the process's environment.
+fn variable(name: &str) -> Option<OsString> {
+    let (common, own) = COMMON_LOG_LEVEL;
+    std::env::var_os(name).or_else(|| {
+        // It may be meant for another program, and then be nothing that this one knows.
+        let level = std::env::var_os(common).filter(|_| name == own)?;
+        let is_known = level
+            .to_str()
+            .is_some_and(|level| EnvFilter::try_new(level).is_ok());
+        is_known.then_some(level)
+    })
+}
+
+/// A reader that went away has seen enough.
+fn print(text: &str) {
+    let _ = write!(std::io::stdout(), "{text}");
 }
 
 /// One line for the person at the terminal, which may be gone.

@@ -41,7 +41,7 @@ pub(crate) struct Node {
 
 /// The lines on standard error so far.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Node {
     /// Starts an agent that gossips on a free port of loopback, and waits until it is ready.
@@ -157,6 +157,11 @@ impl Node {
     pub(crate) fn log(&self) -> String {
         self.log.read()
     }
+
+    /// The same for later, when it has ended.
+    pub(crate) fn log_handle(&self) -> Log {
+        self.log.clone()
+    }
 }
 
 impl Drop for Node {
@@ -182,7 +187,17 @@ impl Log {
         }
     }
 
-    fn read(&self) -> String {
+    /// Waits until a line holds this.
+    pub(crate) async fn expect(&self, said: &str, within: Duration) {
+        until(said, within, || async {
+            let log = self.read();
+            if log.contains(said) { Ok(()) } else { Err(log) }
+        })
+        .await;
+    }
+
+    /// All lines so far.
+    pub(crate) fn read(&self) -> String {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.join("\n")
     }

@@ -78,6 +78,8 @@ pub struct Answer {
 pub struct Ended {
     /// Its exit status.
     pub code: Option<i32>,
+    /// What it said on standard output.
+    pub stdout: String,
     /// What it said on standard error.
     pub stderr: String,
 }
@@ -115,6 +117,7 @@ pub async fn run_to_end(args: &[&str]) -> Result<Ended> {
         .context("it runs on")??;
     Ok(Ended {
         code: output.status.code(),
+        stdout: String::from_utf8(output.stdout)?,
         stderr: String::from_utf8(output.stderr)?,
     })
 }

@@ -1,4 +1,7 @@
-//! The command line.
+//! The command line, and with it every setting there is: see `settings` for where their values come from.
+
+mod limits;
+mod values;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,8 +11,16 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::limits::LimitArgs;
+pub(super) use self::values::parse_time;
+use self::values::{
+    count, parse_address, parse_grant, parse_import, parse_label, parse_log_level, parse_node_id,
+    parse_pair, parse_sha256, size, time,
+};
+use super::settings::{self, Layers, Lookup, SettingsError};
+use crate::sandbox::ImportGrants;
 use crate::text;
 
 mod http;
@@ -18,6 +29,16 @@ pub use http::{HttpArgs, TokenCommand};
 
 /// The longest text about a wrong command line, in bytes: it repeats what was given.
 const WRONG_BYTES_MAX: usize = 512;
+/// The longest text about wrong settings, in bytes: it names all that are wrong in a file.
+const SETTINGS_BYTES_MAX: usize = 8 * 1024;
+/// Rounds of eager push a second, at most: beyond, a round would begin before the last has ended.
+const PUSH_ROUNDS_MAX: usize = 1_000;
+/// Bytes of eager push a second, at most: what a fast network carries.
+const PUSH_BYTES_MAX: usize = 1 << 30;
+/// How long a stop may take at the very least and at most. Nothing can be said within less.
+const SHUTDOWN_MIN: Duration = Duration::from_millis(100);
+/// More than any supervisor waits.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(60 * 60);
 /// Serf's own port.
 const GOSSIP_PORT_HELP: &str = "for instance 127.0.0.1:7946; gossip is off without it";
 
@@ -43,6 +64,18 @@ pub enum Command {
     /// What lets somebody use the HTTP API
     #[command(subcommand)]
     Token(TokenCommand),
+    /// The settings of an agent
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What there is to do about settings without an agent.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Check everything that can be checked without starting an agent: takes what `run` takes
+    Check(Box<RunArgs>),
+    /// Print a settings file with every setting, its default and what it is for
+    Example,
 }
 
 /// What there is to do about gossip without an agent.
@@ -61,9 +94,21 @@ pub enum ProtocolArg {
     V1,
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
 /// The settings of an agent.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
+    /// A TOML file with settings; flags and variables go over it. `config example` prints one
+    #[arg(long, env = "EDGE_CACHE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// The number of this node, the same for good
     #[arg(long, env = "EDGE_CACHE_NODE_ID", value_name = "NUMBER", value_parser = parse_node_id)]
     pub node_id: u64,
@@ -71,13 +116,13 @@ pub struct RunArgs {
     #[arg(long, env = "EDGE_CACHE_CLUSTER_ID", default_value = "default-cluster")]
     pub cluster_id: String,
     /// Where gossip listens (UDP)
-    #[arg(long, env = "EDGE_CACHE_GOSSIP_LISTEN", value_name = "ADDR", help = format!("Where gossip listens (UDP), {GOSSIP_PORT_HELP}"))]
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_LISTEN", value_name = "ADDR", value_parser = parse_address, help = format!("Where gossip listens (UDP), {GOSSIP_PORT_HELP}"))]
     pub gossip_listen: Option<SocketAddr>,
     /// Where peers reach this agent, if not where it listens
-    #[arg(long, env = "EDGE_CACHE_GOSSIP_ADVERTISE", value_name = "ADDR")]
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_ADVERTISE", value_name = "ADDR", value_parser = parse_address)]
     pub gossip_advertise: Option<SocketAddr>,
     /// An agent to ask first, as HOST:PORT; may be given several times
-    #[arg(long = "seed", env = "EDGE_CACHE_SEED", value_name = "HOST:PORT", value_delimiter = ',', action = ArgAction::Append)]
+    #[arg(long = "seed", alias = "gossip-seed", env = "EDGE_CACHE_SEED", value_name = "HOST:PORT", value_delimiter = ',', action = ArgAction::Append)]
     pub seeds: Vec<String>,
     /// The time between two rounds of gossip, for instance 1s or 200ms
     #[arg(long, env = "EDGE_CACHE_GOSSIP_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = parse_time)]
@@ -93,21 +138,31 @@ pub struct RunArgs {
     /// How long an agent that is gone is remembered, for half of which it takes room in every message
     #[arg(long, env = "EDGE_CACHE_GOSSIP_DEAD_GRACE", value_name = "TIME", default_value = "4m", value_parser = parse_time)]
     pub gossip_dead_grace: Duration,
+    /// Rounds a second in which others are told of a change at once; 0 leaves it to ordinary gossip
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_PUSH_ROUNDS_PER_SECOND", value_name = "COUNT", default_value = "10", value_parser = count(0..=PUSH_ROUNDS_MAX))]
+    pub gossip_push_rounds_per_second: usize,
+    /// Bytes of digests a second that these rounds may take
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_PUSH_DIGEST_BYTES_PER_SECOND", value_name = "SIZE", default_value = "1MiB", value_parser = size(0..=PUSH_BYTES_MAX))]
+    pub gossip_push_digest_bytes_per_second: usize,
     /// Seal gossip with the keys in this file, one a line: the first seals, all open. Read again on SIGHUP
     #[arg(long, env = "EDGE_CACHE_GOSSIP_KEY_FILE", value_name = "FILE")]
     pub gossip_key_file: Option<PathBuf>,
     /// Tell peers on SIGTERM and SIGINT that this agent leaves, instead of letting them find out
     #[arg(long, env = "EDGE_CACHE_LEAVE_ON_TERMINATE", value_name = "BOOL", default_value = "true", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub leave_on_terminate: bool,
+    /// How long a stop may take in all; what has not ended by then is cut off
+    #[arg(long, env = "EDGE_CACHE_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "15s", value_parser = time(SHUTDOWN_MIN..=SHUTDOWN_MAX))]
+    pub shutdown_timeout: Duration,
     /// Let gossip listen beyond loopback without keys, over a network that is encrypted below
-    #[arg(long, env = "EDGE_CACHE_INSECURE_GOSSIP", value_parser = BoolishValueParser::new())]
+    #[arg(long, alias = "gossip-insecure", env = "EDGE_CACHE_INSECURE_GOSSIP", value_name = "BOOL", num_args = 0..=1, default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub insecure_gossip: bool,
     /// Where the HTTP API listens (TCP)
     #[arg(
         long,
         env = "EDGE_CACHE_HTTP_LISTEN",
         value_name = "ADDR",
-        default_value = "127.0.0.1:7947"
+        default_value = "127.0.0.1:7947",
+        value_parser = parse_address
     )]
     pub http_listen: SocketAddr,
     /// Who may use the HTTP API, and how.
@@ -117,8 +172,26 @@ pub struct RunArgs {
     #[arg(long, env = "EDGE_CACHE_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// The component to run instead of the one built in
-    #[arg(long, env = "EDGE_CACHE_PLUGIN", value_name = "FILE")]
+    #[arg(
+        long,
+        alias = "plugin-file",
+        env = "EDGE_CACHE_PLUGIN",
+        value_name = "FILE"
+    )]
     pub plugin: Option<PathBuf>,
+    /// The SHA-256 that the component must have, as hexadecimal digits; any other is refused
+    #[arg(long, env = "EDGE_CACHE_PLUGIN_SHA256", value_name = "HEX", value_parser = parse_sha256)]
+    pub plugin_sha256: Option<[u8; 32]>,
+    // No setting of a component holds a line's end so far, while a comma may be part of a value.
+    /// A setting of the component; may be given several times, in the environment one a line
+    #[arg(long, env = "EDGE_CACHE_PLUGIN_SETTINGS", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_pair, action = ArgAction::Append)]
+    pub plugin_settings: Vec<(String, String)>,
+    /// A label key that the component may set, with all that go on with `_`; may be given several times
+    #[arg(long, env = "EDGE_CACHE_PLUGIN_LABELS", value_name = "KEY", value_delimiter = ',', default_value = "edge_cache", value_parser = parse_grant, action = ArgAction::Append)]
+    pub plugin_labels: Vec<String>,
+    /// An interface that the component may import, without version; may be given several times
+    #[arg(long, env = "EDGE_CACHE_PLUGIN_IMPORTS", value_name = "NAME", value_delimiter = ',', default_values_t = import_names(), value_parser = parse_import, action = ArgAction::Append, hide_short_help = true, hide_default_value = true)]
+    pub plugin_imports: Vec<String>,
     // No label holds a line's end, while a comma may be part of a value.
     /// A label of other software on this node; may be given several times, in the environment one a line
     #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_label, action = ArgAction::Append)]
@@ -136,7 +209,8 @@ pub struct RunArgs {
         long,
         env = "EDGE_CACHE_WG_ENDPOINT",
         value_name = "ADDR",
-        default_value = "0.0.0.0:0"
+        default_value = "0.0.0.0:0",
+        value_parser = parse_address
     )]
     pub wg_endpoint: SocketAddr,
     /// The node's address in the overlay, shown to peers
@@ -147,6 +221,20 @@ pub struct RunArgs {
         default_value = ""
     )]
     pub overlay_ip: String,
+    /// How the log is written
+    #[arg(
+        long,
+        env = "EDGE_CACHE_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+    /// Which lines the log has, for instance info, or warn,edge_cache_host::gossip=debug
+    #[arg(long, env = "EDGE_CACHE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = parse_log_level)]
+    pub log_level: String,
+    /// The limits of the host.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// End at once when standard input ends, for an agent that must not outlive whoever started it
     #[arg(long, hide = true)]
     pub end_with_stdin: bool,
@@ -170,16 +258,79 @@ pub enum Parsed {
     Wrong(String),
 }
 
-/// Reads the command line, the program's name first.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
-    match Cli::try_parse_from(with_default_command(args)) {
+/// Reads the command line, the program's name first, and what `lookup` finds in the environment.
+pub fn parse(args: impl IntoIterator<Item = OsString>, lookup: Lookup<'_>) -> Parsed {
+    let args = with_default_command(args);
+    match read(&args, lookup) {
         Ok(cli) => Parsed::Cli(Box::new(cli)),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                Parsed::Text(error.render().to_string())
-            }
+        Err(Unread::Settings(error)) => {
+            Parsed::Wrong(text::clean(&text::error_chain(&error), SETTINGS_BYTES_MAX))
+        }
+        Err(Unread::Flags(error)) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Text(help(&args, &error)),
             _ => Parsed::Wrong(one_line(&error.render().to_string())),
         },
+    }
+}
+
+/// The settings file with every setting and its default.
+#[must_use]
+pub fn example() -> String {
+    let whole = Cli::command();
+    whole
+        .find_subcommand("run")
+        .map(settings::example)
+        .unwrap_or_default()
+}
+
+enum Unread {
+    Flags(clap::Error),
+    Settings(SettingsError),
+}
+
+impl From<clap::Error> for Unread {
+    fn from(error: clap::Error) -> Self {
+        Self::Flags(error)
+    }
+}
+
+/// First by the flags alone, which say where the file is and may be wrong whatever is in it; then with what
+/// else is set as defaults.
+fn read(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli, Unread> {
+    let said = with_settings(settings::alone).try_get_matches_from(args)?;
+    let run = match said.subcommand() {
+        Some(("run", run)) => run,
+        Some(("config", config)) => match config.subcommand() {
+            Some(("check", check)) => check,
+            _ => return Ok(Cli::from_arg_matches(&said)?),
+        },
+        _ => return Ok(Cli::from_arg_matches(&said)?),
+    };
+    let file = match run.get_one::<PathBuf>("config") {
+        Some(file) => Some(file.clone()),
+        None => settings::file_variable(lookup).map(PathBuf::from),
+    };
+    let whole = Cli::command();
+    let layers = match whole.find_subcommand("run") {
+        Some(run) => Layers::read(run, file.as_deref(), lookup).map_err(Unread::Settings)?,
+        None => Layers::default(),
+    };
+    let matches = with_settings(|run| layers.apply(run)).try_get_matches_from(args)?;
+    Ok(Cli::from_arg_matches(&matches)?)
+}
+
+/// The command line, with a change to what takes the settings of an agent.
+fn with_settings(change: impl Fn(clap::Command) -> clap::Command) -> clap::Command {
+    Cli::command()
+        .mut_subcommand("run", &change)
+        .mut_subcommand("config", |config| config.mut_subcommand("check", &change))
+}
+
+/// The help with the names of the variables, which are taken out to read the flags alone.
+fn help(args: &[OsString], error: &clap::Error) -> String {
+    match Cli::command().try_get_matches_from(args) {
+        Err(full) if full.kind() == error.kind() => full.render().to_string(),
+        _ => error.render().to_string(),
     }
 }
 
@@ -212,29 +363,11 @@ fn one_line(error: &str) -> String {
     )
 }
 
-fn parse_node_id(text: &str) -> Result<u64, String> {
-    text.parse()
-        .map_err(|_| format!("a node id is a number from 0 to {}", u64::MAX))
-}
-
-fn parse_label(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(key, value)| (key.to_string(), value.to_string()))
-        .ok_or_else(|| "a label is KEY=VALUE".to_string())
-}
-
-/// A number with the unit ms, s or m.
-pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
-    let wrong = || "a time is a whole number with a unit: 200ms, 1s or 2m".to_string();
-    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err(wrong()),
-    }
+fn import_names() -> Vec<String> {
+    ImportGrants::default()
+        .names()
+        .map(str::to_string)
+        .collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod plugin;
 mod problem;
 mod serve;
 mod tls;
+mod trace;
 mod wording;
 
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
             hosts,
             guard::refuse_browsers,
         ))
+        .layer(middleware::from_fn(trace::requests))
         .with_state(state)
 }
 

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -16,14 +17,16 @@ use super::cli::{ProtocolArg, RunArgs};
 use super::embedded;
 use super::http::{AppState, TlsError, TokensError};
 use super::signals::{self, Hangups, Stop};
+use super::systemd::Systemd;
 use crate::gossip::{
-    GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol,
+    GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol, PushBudget,
 };
 use crate::labels::{self, LabelError};
-use crate::sandbox::{Plugin, PluginConfig, PluginError};
-use crate::{EdgeCacheRegistry, Identity, LabelLimits, StartError, Store, StoreError};
+use crate::sandbox::{CodeCache, Plugin, PluginConfig, PluginError};
+use crate::{EdgeCacheRegistry, Identity, StartError, Store, StoreError};
 
-mod api;
+pub(super) mod api;
+mod stop;
 
 use api::Api;
 
@@ -88,6 +91,14 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The agent has ended, but something of it had to be cut off.
+    #[error("{} had not ended {bound:?} after the stop was asked for, and was cut off", what.join(" and "))]
+    CutOff {
+        /// What had not ended.
+        what: Vec<&'static str>,
+        /// How long the stop may take.
+        bound: Duration,
+    },
     /// The system refused something that every process needs.
     #[error("cannot {action}")]
     System {
@@ -124,7 +135,7 @@ impl RunError {
 ///
 /// # Errors
 ///
-/// Any [`RunError`]; nothing is left running.
+/// Any [`RunError`]; nothing is left running, except after [`RunError::CutOff`].
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
     check(&args)?;
     if args.end_with_stdin {
@@ -132,42 +143,48 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     }
     let stop = Stop::listen().map_err(system("listen for signals"))?;
     let hangups = Hangups::listen().map_err(system("listen for SIGHUP"))?;
-    let gossip = gossip_config(&args)?;
-    let store = open_store(&args)?;
-    let plugin = load_plugin(args.plugin.clone(), store.as_ref()).await?;
-    let api = Api::bind(&args).await?;
-    let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
-    reread_files(hangups, &args, gossip.as_ref(), &api);
-    let registry = start_registry(&args, plugin, store, gossip.as_ref()).await?;
-
-    announce(&api, gossip.as_ref())?;
-    let stopping = Arc::new(AtomicBool::new(false));
-    let state = AppState {
-        registry: registry.clone(),
-        gossip: gossip.clone(),
-        stopping: stopping.clone(),
-    };
-    api.serve(state, async move {
-        stop.wait().await;
-        stopping.store(true, Ordering::Release);
-    })
-    .await;
-
-    registry.shutdown().await;
-    if let Some(gossip) = gossip {
-        if args.leave_on_terminate {
-            gossip.leave().await;
-        } else {
-            gossip.shutdown().await;
+    let systemd = Systemd::find().map_err(system("start a thread for systemd"))?;
+    let agent = tokio::select! {
+        agent = Agent::start(&args) => agent?,
+        // Nobody has been answered and nothing was promised: there is nothing to take apart in order.
+        () = stop.clone().wait() => {
+            tracing::info!("stopped before it was ready");
+            return Ok(());
         }
-    }
-    tracing::info!("stopped");
-    Ok(())
+    };
+    reread_files(hangups, &args, &agent, systemd.clone());
+    announce(&agent.api, agent.state.gossip.as_ref())?;
+    agent.serve(&args, stop, systemd).await
 }
 
-fn check(args: &RunArgs) -> Result<(), RunError> {
+/// An agent that is put together and does not serve yet.
+struct Agent {
+    api: Api,
+    state: AppState,
+}
+
+impl Agent {
+    async fn start(args: &RunArgs) -> Result<Self, RunError> {
+        let gossip = gossip_config(args)?;
+        let store = open_store(args)?;
+        let plugin = load_plugin(args, store.as_ref().map(Store::code_cache)).await?;
+        let api = Api::bind(args).await?;
+        let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
+        let registry = start_registry(args, plugin, store, gossip.as_ref()).await?;
+        let state = AppState {
+            registry,
+            gossip,
+            stopping: Arc::new(AtomicBool::new(false)),
+        };
+        Ok(Self { api, state })
+    }
+}
+
+/// Checks what settings ask of each other.
+pub(super) fn check(args: &RunArgs) -> Result<(), RunError> {
     let usage = |text: &str| Err(RunError::Usage(text.to_string()));
     api::check(args).map_err(RunError::Usage)?;
+    args.limits.check().map_err(RunError::Usage)?;
     match args.gossip_listen {
         Some(listen)
             if !listen.ip().is_loopback()
@@ -186,7 +203,7 @@ fn check(args: &RunArgs) -> Result<(), RunError> {
         None if args.gossip_key_file.is_some() => {
             usage("`--gossip-key-file` needs `--gossip-listen`")
         }
-        _ => labels::check_foreign(&args.label_map(), LabelLimits::default())
+        _ => labels::check_foreign(&args.label_map(), args.limits.limits().labels)
             .map_err(RunError::Label),
     }
 }
@@ -204,11 +221,19 @@ fn open_store(args: &RunArgs) -> Result<Option<Store>, RunError> {
 }
 
 /// Compiling takes up to seconds, which is not for a thread of the runtime.
-async fn load_plugin(file: Option<PathBuf>, store: Option<&Store>) -> Result<Plugin, RunError> {
+pub(super) async fn load_plugin(
+    args: &RunArgs,
+    cache: Option<CodeCache>,
+) -> Result<Plugin, RunError> {
     let config = PluginConfig {
-        cache: store.map(Store::code_cache),
-        ..PluginConfig::default()
+        limits: args.limits.limits(),
+        imports: args.plugin_imports.iter().cloned().collect(),
+        labels: args.plugin_labels.iter().cloned().collect(),
+        settings: args.plugin_settings.iter().cloned().collect(),
+        cache,
+        sha256: args.plugin_sha256,
     };
+    let file = args.plugin.clone();
     let load = move || match file {
         Some(file) => Plugin::from_file(&file, config).map_err(RunError::Plugin),
         None => {
@@ -234,7 +259,8 @@ fn self_info(args: &RunArgs) -> PeerInfo {
     }
 }
 
-fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> {
+/// The keys of gossip, if it is to be sealed.
+pub(super) fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> {
     let read = |path: &PathBuf| {
         Keyring::read(path).map_err(|source| RunError::Keyring {
             path: path.clone(),
@@ -245,14 +271,16 @@ fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> {
 }
 
 /// Reads keys, tokens and certificates again at every SIGHUP. A file that can't be used changes nothing.
-fn reread_files(hangups: Hangups, args: &RunArgs, gossip: Option<&GossipPool>, api: &Api) {
-    let (file, pool) = (args.gossip_key_file.clone(), gossip.cloned());
-    let reread_api = api.rereading();
+fn reread_files(hangups: Hangups, args: &RunArgs, agent: &Agent, systemd: Systemd) {
+    let (file, pool) = (args.gossip_key_file.clone(), agent.state.gossip.clone());
+    let reread_api = agent.api.rereading();
     hangups.call(move || {
+        systemd.reloading();
         if let (Some(file), Some(pool)) = (&file, &pool) {
             reread_keys(file, pool);
         }
         reread_api();
+        systemd.ready();
     });
 }
 
@@ -271,7 +299,7 @@ fn reread_keys(file: &Path, pool: &GossipPool) {
 }
 
 /// What gossip is to be, checked: nothing else needs to be started to find out that it can't be.
-fn gossip_config(args: &RunArgs) -> Result<Option<GossipConfig>, RunError> {
+pub(super) fn gossip_config(args: &RunArgs) -> Result<Option<GossipConfig>, RunError> {
     let Some(listen) = args.gossip_listen else {
         return Ok(None);
     };
@@ -280,6 +308,11 @@ fn gossip_config(args: &RunArgs) -> Result<Option<GossipConfig>, RunError> {
     config.seeds.clone_from(&args.seeds);
     config.interval = args.gossip_interval;
     config.dead_node_grace_period = args.gossip_dead_grace;
+    let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    config.push = PushBudget {
+        rounds_per_second: whole(args.gossip_push_rounds_per_second),
+        digest_bytes_per_second: whole(args.gossip_push_digest_bytes_per_second),
+    };
     config.protocol = match args.gossip_protocol {
         ProtocolArg::V0 => Protocol::V0,
         ProtocolArg::V1 => Protocol::V1,

@@ -189,6 +189,8 @@ impl Writer {
         batch: &mut Batch,
         operation: Operation,
     ) -> Result<Outcome, EdgeCacheError> {
+        // What the component logs meanwhile is told by it. It costs nothing where nobody debugs.
+        let _span = tracing::debug_span!("change", ?operation).entered();
         if let Some(own) = self.parts.site.node_id()
             && self.stamps.is_fast(ms_of(self.parts.config.clock.time()))
         {

@@ -43,11 +43,20 @@ pub struct PluginConfig {
     pub settings: BTreeMap<String, String>,
     /// Where its compiled code is kept, if anywhere.
     pub cache: Option<CodeCache>,
+    /// The SHA-256 that its file must have. Default: any.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// The interfaces that a component may import, by name without version. By default all that the host has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportGrants(BTreeSet<String>);
+
+impl ImportGrants {
+    /// The names, in ascending order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
 
 impl Default for ImportGrants {
     fn default() -> Self {
@@ -79,6 +88,18 @@ pub enum PluginError {
     TooLarge {
         /// The limit.
         limit: usize,
+    },
+    /// It is another file than the one that is asked for.
+    #[error(
+        "the plugin has the SHA-256 {}, not {} as it is pinned to",
+        text::hex(found),
+        text::hex(pinned)
+    )]
+    OtherDigest {
+        /// What was asked for.
+        pinned: [u8; 32],
+        /// What the file has.
+        found: [u8; 32],
     },
     /// The file is something else.
     #[error("the plugin is not a WebAssembly file: it does not begin with `\\0asm`")]
@@ -145,8 +166,12 @@ impl Plugin {
     /// Components are compiled one at a time in a process, whatever the number of callers.
     pub fn from_bytes(bytes: &[u8], mut config: PluginConfig) -> Result<Self, PluginError> {
         check_header(bytes, config.limits.component_bytes)?;
+        let sha256: [u8; 32] = Sha256::digest(bytes).into();
+        if let Some(pinned) = config.sha256.filter(|pinned| *pinned != sha256) {
+            let found = sha256;
+            return Err(PluginError::OtherDigest { pinned, found });
+        }
         let engine = engine::new(&config.limits).map_err(sandbox_error)?;
-        let sha256 = Sha256::digest(bytes).into();
         let component = {
             static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
             let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

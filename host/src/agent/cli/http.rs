@@ -39,7 +39,7 @@ pub struct HttpArgs {
     #[arg(long, env = "EDGE_CACHE_HTTP_TLS_KEY_FILE", value_name = "FILE")]
     pub http_tls_key_file: Option<PathBuf>,
     /// Let tokens travel in the clear beyond loopback, over a network that is encrypted below
-    #[arg(long, env = "EDGE_CACHE_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
+    #[arg(long, alias = "http-insecure", env = "EDGE_CACHE_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub insecure_http: bool,
     /// How many connections are served at a time; beyond, the one idle for longest makes room
     #[arg(long, env = "EDGE_CACHE_HTTP_CONNECTIONS", value_name = "NUMBER", default_value_t = default_connections())]

@@ -9,6 +9,7 @@ fn parsed_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Parsed {
         std::iter::once("edge-cache-agent")
             .chain(words)
             .map(Into::into),
+        &|_| None,
     )
 }
 
@@ -54,6 +55,20 @@ fn a_wrong_flag_is_one_line_that_names_it() {
         ("run", "--node-id"),
         ("--node-id abc", "abc"),
         ("--node-id 18446744073709551616", "18446744073709551616"),
+        ("--node-id 007", "leading zeros"),
+        ("--node-id 1 --http-listen 7947", "IP:PORT"),
+        ("--node-id 1 --plugin-sha256 abc", "64 hexadecimal digits"),
+        (
+            "--node-id 1 --plugin-imports wasi:clock/wall-clock",
+            "`wasi:clocks/wall-clock`",
+        ),
+        ("--node-id 1 --plugin-labels a=b", "A-Z a-z 0-9"),
+        ("--node-id 1 --plugin-settings weight", "KEY=VALUE"),
+        ("--node-id 1 --log-level edge=loud", "for instance info"),
+        ("--node-id 1 --limits-memory-bytes 64MB", "64MiB"),
+        ("--node-id 1 --limits-stack-bytes 2MiB", "64KiB to 1MiB"),
+        ("--node-id 1 --limits-queue 0", "1 to 1000000"),
+        ("--node-id 1 --limits-call-deadline 0ms", "1ms to 600s"),
         ("--node-id 1 --gossip-interval soon", "200ms"),
         ("--node-id 1 --label zone", "KEY=VALUE"),
         ("--node-id 1 --gossip-lisen 127.0.0.1:0", "--gossip-listen"),
@@ -101,4 +116,67 @@ fn help_is_text() {
     assert!(matches!(parsed("--help"), Parsed::Text(_)));
     assert!(matches!(parsed("run --help"), Parsed::Text(_)));
     assert!(matches!(parsed("--version"), Parsed::Text(_)));
+}
+
+#[test]
+fn the_defaults_of_all_limits_are_the_hosts_own() {
+    assert_eq!(run("--node-id 1").limits.limits(), crate::Limits::default());
+}
+
+#[test]
+fn a_limit_reaches_the_field_of_its_name() {
+    let limits = run(
+        "--node-id 1 --limits-memory-bytes 1GiB --limits-queue-wait 2m \
+                      --limits-labels-node-bytes 4096 --limits-random-bytes 1KiB",
+    )
+    .limits
+    .limits();
+    let expected = crate::Limits {
+        memory_bytes: 1 << 30,
+        queue_wait: Duration::from_secs(120),
+        random_bytes: 1024,
+        labels: crate::LabelLimits {
+            node_bytes: 4096,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    assert_eq!(limits, expected);
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_refused() {
+    for (line, said) in [
+        ("--limits-epoch-tick 500ms", "--limits-call-deadline"),
+        ("--limits-call-deadline 20s", "--limits-load-deadline"),
+        ("--limits-nodes-max 200000", "--limits-list-data-bytes"),
+    ] {
+        let error = run(&format!("--node-id 1 {line}"))
+            .limits
+            .check()
+            .unwrap_err();
+        assert!(error.contains(said), "{line}: {error}");
+    }
+    let both = "--node-id 1 --limits-nodes-max 200000 --limits-list-data-bytes 32MiB";
+    assert_eq!(run(both).limits.check(), Ok(()));
+}
+
+#[test]
+fn a_switch_can_be_turned_off_too() {
+    assert!(!run("--node-id 1").insecure_gossip);
+    assert!(run("--node-id 1 --insecure-gossip").insecure_gossip);
+    assert!(!run("--insecure-gossip false --node-id 1").insecure_gossip);
+}
+
+#[test]
+fn limits_are_shown_in_the_long_help_only() {
+    let Parsed::Text(long) = parsed("run --help") else {
+        panic!("no help");
+    };
+    let Parsed::Text(short) = parsed("run -h") else {
+        panic!("no help");
+    };
+    assert!(long.contains("--limits-batch") && long.contains("EDGE_CACHE_LIMITS_BATCH"));
+    assert!(!short.contains("--limits-batch"), "{short}");
+    assert!(short.contains("--node-id"));
 }

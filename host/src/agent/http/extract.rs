@@ -34,6 +34,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Node {
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong_id(&format!("{} is not a number", quoted(&id))));
         }
+        // One node has one path, whatever compares or caches paths.
+        if id.len() > 1 && id.starts_with('0') {
+            return Err(wrong_id(&format!("{} begins with a zero", quoted(&id))));
+        }
         id.parse()
             .map(Self)
             .map_err(|_| wrong_id(&format!("{} is too large", quoted(&id))))

@@ -23,42 +23,58 @@ type Answer = (StatusCode, Json<Health>);
 /// 503 where the agent is cut off from others: while gossip is being started again, and after a failure that
 /// only a restart of the process mends.
 pub(super) async fn livez(State(state): State<AppState>) -> Answer {
-    answer(dead(&state))
+    answer(state.dead())
 }
 
 /// 503 where changes are not taken now.
 pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
-    let mut reasons = dead(&state);
-    if let Some(address) = state.gossip.as_ref().and_then(GossipPool::rival) {
-        reasons.push(format!(
-            "the agent at {address} has this node's id and was started later: one of them must go"
-        ));
-    }
-    let status = state.registry.status();
-    if status.state != PluginState::Running {
-        let failure = status
-            .last_failure
-            .unwrap_or_else(|| "it is being started".to_string());
-        reasons.push(format!("the component is not running: {failure}"));
-    }
-    if let Some(failure) = status.store_failure {
-        reasons.push(format!("the store failed: {failure}"));
-    }
-    if state.stopping.load(Ordering::Acquire) {
-        reasons.push("the agent is stopping".to_string());
-    }
-    answer(reasons)
+    answer(state.unready())
 }
 
-fn dead(state: &AppState) -> Vec<String> {
-    let gossip = state
-        .gossip
-        .as_ref()
-        .is_some_and(|pool| !pool.is_running())
-        .then(|| "gossip has ended and is being started again".to_string());
-    let writer =
-        (!state.registry.is_running()).then(|| "the registry's writer has ended".to_string());
-    gossip.into_iter().chain(writer).collect()
+impl AppState {
+    /// Why the agent is cut off from others; empty where it lives. One that is stopping ends what it is
+    /// made of by itself.
+    pub(in crate::agent) fn dead(&self) -> Vec<String> {
+        if self.is_stopping() {
+            return Vec::new();
+        }
+        let gossip = self
+            .gossip
+            .as_ref()
+            .is_some_and(|pool| !pool.is_running())
+            .then(|| "gossip has ended and is being started again".to_string());
+        let writer =
+            (!self.registry.is_running()).then(|| "the registry's writer has ended".to_string());
+        gossip.into_iter().chain(writer).collect()
+    }
+
+    /// Why changes are not taken now; empty where they are.
+    pub(in crate::agent) fn unready(&self) -> Vec<String> {
+        let mut reasons = self.dead();
+        if let Some(address) = self.gossip.as_ref().and_then(GossipPool::rival) {
+            reasons.push(format!(
+                "the agent at {address} has this node's id and was started later: one of them must go"
+            ));
+        }
+        let status = self.registry.status();
+        if status.state != PluginState::Running {
+            let failure = status
+                .last_failure
+                .unwrap_or_else(|| "it is being started".to_string());
+            reasons.push(format!("the component is not running: {failure}"));
+        }
+        if let Some(failure) = status.store_failure {
+            reasons.push(format!("the store failed: {failure}"));
+        }
+        if self.is_stopping() {
+            reasons.push("the agent is stopping".to_string());
+        }
+        reasons
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
 }
 
 fn answer(reasons: Vec<String>) -> Answer {

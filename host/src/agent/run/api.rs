@@ -53,16 +53,25 @@ pub(super) fn check(args: &RunArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Reads the files that the API needs, and says in words what came of it.
+pub(in crate::agent) fn look(args: &RunArgs) -> Result<String, RunError> {
+    access(args)?;
+    let access = match &args.http.api_token_file {
+        Some(_) => "tokens that can be read",
+        None => "no tokens",
+    };
+    let transport = match tls(args)? {
+        Some(_) => "TLS with a certificate and its key",
+        None => "no TLS",
+    };
+    Ok(format!("on {}, {access}, {transport}", args.http_listen))
+}
+
 impl Api {
     pub(super) async fn bind(args: &RunArgs) -> Result<Self, RunError> {
         let http = &args.http;
         let access = access(args)?;
-        let tls = match (&http.http_tls_cert_file, &http.http_tls_key_file) {
-            (Some(certificates), Some(key)) => {
-                Some(Tls::read(certificates.clone(), key.clone()).map_err(RunError::Tls)?)
-            }
-            _ => None,
-        };
+        let tls = tls(args)?;
         let main = Listening {
             listener: listen(args.http_listen).await?,
             tls,
@@ -145,6 +154,17 @@ fn access(args: &RunArgs) -> Result<Access, RunError> {
         }),
         None if args.http.allow_local_admin => Ok(Access::local_admin()),
         None => Ok(Access::local()),
+    }
+}
+
+fn tls(args: &RunArgs) -> Result<Option<Tls>, RunError> {
+    let http = &args.http;
+    match (&http.http_tls_cert_file, &http.http_tls_key_file) {
+        (Some(certificates), Some(key)) => {
+            let tls = Tls::read(certificates.clone(), key.clone());
+            tls.map(Some).map_err(RunError::Tls)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -3,7 +3,7 @@ use crate::agent::cli::{self, Command, Parsed};
 
 fn args(line: &str) -> RunArgs {
     let words = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
-    match cli::parse(words.map(Into::into)) {
+    match cli::parse(words.map(Into::into), &|_| None) {
         Parsed::Cli(cli) => match cli.command {
             Command::Run(args) => *args,
             other => panic!("{line}: {other:?}"),
@@ -38,6 +38,10 @@ fn flags_that_do_not_go_together_are_a_wrong_usage() {
             "--gossip-listen",
         ),
         ("--node-id 1 --label =x", "--label"),
+        (
+            "--node-id 1 --limits-epoch-tick 1s",
+            "--limits-call-deadline",
+        ),
     ] {
         let error = check(&args(line)).unwrap_err();
         assert!(error.is_usage(), "{line}: {error:?}");

@@ -58,6 +58,8 @@ async fn a_wrong_id_is_named_and_not_repeated_at_length() {
         ("abc", "`abc` is not a number"),
         ("-1", "`-1` is not a number"),
         ("+1", "`+1` is not a number"),
+        ("007", "`007` begins with a zero"),
+        ("00", "`00` begins with a zero"),
         ("1.5", "`1.5` is not a number"),
         (
             "18446744073709551616",

@@ -1,0 +1,215 @@
+//! The settings of an agent where it runs as a process.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use edge_cache_tests::agent::{Ended, run_to_end};
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::gossip_node::{Node, meet};
+
+/// Beyond any of what is waited for here.
+const SOON: Duration = Duration::from_secs(20);
+
+fn file(directory: &Path, text: &str) -> PathBuf {
+    let path = directory.join("agent.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+async fn check(path: &Path) -> Ended {
+    run_to_end(&["config", "check", "--config", text(path)])
+        .await
+        .unwrap()
+}
+
+/// The reference component's file and its digest, as `sha256sum` has it.
+fn component() -> (PathBuf, String) {
+    let path = edge_cache_build::reference_component().unwrap();
+    let digest = std::process::Command::new("sha256sum")
+        .arg(&path)
+        .output()
+        .unwrap();
+    let digest = String::from_utf8(digest.stdout).unwrap();
+    (path, digest.split(' ').next().unwrap().to_string())
+}
+
+#[tokio::test]
+async fn an_agent_takes_flags_over_variables_over_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = Node::start(1, &[]).await.unwrap();
+    let path = file(
+        directory.path(),
+        &format!(
+            "label = {{ zone = 'file' }}\nwg_pubkey = 'file'\noverlay_ip = 'file'\n\
+             [gossip]\nlisten = '127.0.0.1:0'\ninterval = '200ms'\nseed = ['{}']\n\
+             [limits]\ncall_deadline = '2s'\n[plugin.settings]\nweight = 'ram'",
+            one.gossip
+        ),
+    );
+    let config = format!("EDGE_CACHE_CONFIG={}", text(&path));
+    let launcher = [
+        "env",
+        &config,
+        "EDGE_CACHE_WG_PUBKEY=variable",
+        "EDGE_CACHE_OVERLAY_IP=variable",
+    ];
+    let args = ["--overlay-ip", "flag"];
+    let two = Node::start_with(&launcher, 2, &args).await.unwrap();
+    meet(&[&one, &two], SOON).await;
+    let peers = one
+        .ask(Method::GET, "/api/v1/cluster/gossip/peers", None)
+        .await;
+    let two = &peers.body[0];
+    assert_eq!(two["labels"], json!({"zone": "file"}));
+    assert_eq!(two["wg_pubkey"], "variable");
+    assert_eq!(two["overlay_ip"], "flag");
+}
+
+#[tokio::test]
+async fn a_check_says_what_holds_and_starts_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (plugin, digest) = component();
+    let data = directory.path().join("data");
+    let path = file(
+        directory.path(),
+        &format!(
+            "node_id = 1\ndata_dir = '{}'\n[gossip]\nlisten = '127.0.0.1:1'\n\
+             [plugin]\nfile = '{}'\nsha256 = '{digest}'",
+            text(&data),
+            text(&plugin)
+        ),
+    );
+    let ended = check(&path).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains(&digest), "{ended:?}");
+    assert!(ended.stdout.contains("as pinned"), "{ended:?}");
+    assert!(!ended.stdout.contains("WRONG"), "{ended:?}");
+    assert_eq!(ended.stderr, "");
+    assert!(!data.exists());
+
+    let example = run_to_end(&["config", "example"]).await.unwrap();
+    let example = example.stdout.replace("# node_id = NUMBER", "node_id = 1");
+    let ended = check(&file(directory.path(), &example)).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_check_names_everything_that_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let not_a_directory = directory.path().join("file");
+    std::fs::write(&not_a_directory, "").unwrap();
+    let path = file(
+        directory.path(),
+        &format!(
+            "node_id = 1\ndata_dir = '{}'\napi_token_file = '/no/such/tokens'\n\
+             [http]\nlisten = '0.0.0.0:0'\n\
+             [gossip]\nlisten = '127.0.0.1:0'\nkey_file = '/no/such/keys'\n\
+             [plugin]\nfile = '/no/such/plugin'",
+            text(&not_a_directory)
+        ),
+    );
+    let ended = check(&path).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for said in [
+        "right  settings:",
+        "WRONG  together: `--http-listen` beyond loopback needs `--http-tls-cert-file`",
+        "/no/such/tokens",
+        "/no/such/keys",
+        "must be a directory",
+        "cannot read the plugin /no/such/plugin",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let path = file(directory.path(), "[gossip]\nlisen = '127.0.0.1:0'");
+    for ended in [
+        check(&path).await,
+        run_to_end(&["--config", text(&path)]).await.unwrap(),
+    ] {
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let said = "agent.toml: there is no setting `gossip.lisen`; do you mean `gossip.listen`?";
+        assert!(ended.stderr.contains(said), "{ended:?}");
+        assert_eq!(ended.stderr.trim_end().lines().count(), 1, "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_is_not_the_pinned_one_is_refused() {
+    let (plugin, digest) = component();
+    let pinned = "ab".repeat(32);
+    let args = ["--node-id", "1", "--plugin", text(&plugin)];
+    let ended = run_to_end(&[&args[..], &["--plugin-sha256", &pinned]].concat())
+        .await
+        .unwrap();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for said in [&pinned, &digest] {
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
+    let digest = digest.to_uppercase();
+    let args = ["--plugin", text(&plugin), "--plugin-sha256", &digest];
+    let node = Node::start(1, &args).await.unwrap();
+    assert!(node.livez().await);
+}
+
+#[tokio::test]
+async fn a_log_of_json_is_an_object_a_line() {
+    let log = [
+        "--log-format",
+        "json",
+        "--log-level",
+        "info,edge_cache_host=debug",
+    ];
+    let node = Node::start(1, &log).await.unwrap();
+    node.enable(1).await;
+    assert!(node.livez().await);
+    let handle = node.log_handle();
+    handle.expect("/health/livez", SOON).await;
+    node.signal(Signal::TERM);
+    assert_eq!(node.ended().await, Some(0));
+    handle.expect("\"stopped\"", SOON).await;
+    let lines = objects(&handle.read());
+    let answered = |route: &str| {
+        let is_it = |line: &&Value| line["message"] == "answered" && line["route"] == route;
+        lines
+            .iter()
+            .find(is_it)
+            .unwrap_or_else(|| panic!("{route}: {lines:?}"))
+    };
+    let change = answered("/api/v1/nodes/{id}/edge-cache");
+    assert_eq!(change["level"], "INFO");
+    assert_eq!(change["method"], "POST");
+    assert_eq!(change["path"], "/api/v1/nodes/1/edge-cache");
+    assert_eq!(change["status"], 204);
+    assert!(change["time_us"].as_u64().unwrap() > 0);
+    assert_eq!(answered("/health/livez")["level"], "DEBUG");
+
+    let args = [
+        "--node-id",
+        "1",
+        "--plugin",
+        "no-such-file",
+        "--log-format",
+        "json",
+    ];
+    let failed = run_to_end(&args).await.unwrap();
+    assert_eq!(failed.code, Some(1));
+    let lines = objects(&failed.stderr);
+    let last = lines.last().unwrap()["message"].as_str().unwrap();
+    assert!(
+        last.contains("cannot read the plugin no-such-file"),
+        "{last}"
+    );
+}
+
+fn objects(log: &str) -> Vec<Value> {
+    log.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .inspect(|line: &Value| assert!(line.is_object(), "{line}"))
+        .collect()
+}
