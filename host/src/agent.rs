@@ -3,6 +3,7 @@
 //! - `cli` says what may be asked for on the command line.
 //! - `run` puts an agent together, serves until it is told to stop, and takes it apart again.
 //! - [`http`] is the API; it alone knows axum.
+//! - [`stop`] is the wish that it ends, by a signal or over HTTP.
 //! - `demo` runs three agents and shows what they see of one another.
 //!
 //! The library behind it knows nothing of flags, signals or exit codes.
@@ -13,3 +14,4 @@ mod embedded;
 pub mod http;
 pub mod run;
 mod signals;
+pub mod stop;

@@ -66,7 +66,8 @@ pub use decision::{Decision, Op, Stamp};
 pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
 pub use registry::{
-    Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, Standing, StartError, Status,
+    Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, RegistryEvent,
+    RegistryEvents, Standing, StartError, Status,
 };
 pub use store::{Identity, Store, StoreError};
 pub use types::{

@@ -5,59 +5,99 @@
 //!
 //! The only directory that knows axum.
 
+mod all;
 mod body;
 mod cluster;
+mod etag;
+mod events;
 mod extract;
 mod guard;
 mod health;
+mod kinds;
+mod leave;
 mod nodes;
+mod openapi;
 mod plugin;
 mod problem;
+mod refusals;
+mod replace;
 mod serve;
+mod stats;
+mod views;
 mod wording;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use axum::Router;
-use axum::middleware;
-use axum::routing::get;
+use axum::{Router, middleware};
+use tokio::sync::Mutex;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::stop::Stop;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
-pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX};
+use self::events::Events;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX, NODES_BYTES_MAX};
+pub use events::{KEEP_ALIVE, SUBSCRIBERS_MAX};
+pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
 pub use serve::{CONNECTIONS_MAX, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, serve};
 
 /// What the routes work with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// The registry.
-    pub registry: EdgeCacheRegistry,
-    /// The node's membership, if gossip is on.
-    pub gossip: Option<GossipPool>,
-    /// True once the agent has begun to stop.
-    pub stopping: Arc<AtomicBool>,
+    registry: EdgeCacheRegistry,
+    gossip: Option<GossipPool>,
+    stop: Stop,
+    events: Events,
+    /// Held while all nodes are being replaced.
+    replacing: Arc<Mutex<()>>,
+}
+
+impl AppState {
+    /// The state of an agent with this registry, with this membership if gossip is on, that ends when `stop`
+    /// is asked for. Must be called on a runtime: a task follows what changes.
+    #[must_use]
+    pub fn new(registry: EdgeCacheRegistry, gossip: Option<GossipPool>, stop: Stop) -> Self {
+        let events = Events::start(&registry, gossip.as_ref(), stop.clone());
+        Self {
+            registry,
+            gossip,
+            stop,
+            events,
+            replacing: Arc::default(),
+        }
+    }
 }
 
 /// The whole API.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route(
-            "/api/v1/nodes/{id}/edge-cache",
-            get(nodes::entry).post(nodes::enable).delete(nodes::disable),
-        )
-        .route(
-            "/api/v1/nodes/{id}/edge-cache/stats",
-            get(nodes::stats).post(nodes::add_stats),
-        )
-        .route("/api/v1/edge-cache/nodes", get(nodes::list))
-        .route("/api/v1/cluster/gossip/peers", get(cluster::peers))
-        .route("/api/v1/plugin", get(plugin::show))
-        .route("/health/livez", get(health::livez))
-        .route("/health/readyz", get(health::readyz))
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(guard::refuse_browsers))
         .with_state(state)
+}
+
+/// Every route with its description: there is no other way to add one.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::Frame::openapi())
+        .routes(routes!(nodes::entry, nodes::enable, nodes::disable))
+        .routes(routes!(stats::stats, stats::add_stats))
+        .routes(routes!(all::list, replace::replace))
+        .routes(routes!(cluster::peers))
+        .routes(routes!(cluster::members))
+        .routes(routes!(events::follow))
+        .routes(routes!(plugin::show))
+        .routes(routes!(plugin::logs))
+        .routes(routes!(leave::leave))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi::describe))
 }

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -16,7 +15,8 @@ use tokio::net::TcpListener;
 use super::cli::{ProtocolArg, RunArgs};
 use super::embedded;
 use super::http::{self, AppState};
-use super::signals::{self, Hangups, Stop};
+use super::signals::{self, Hangups};
+use super::stop::{Ending, Stop};
 use crate::gossip::{
     GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol,
 };
@@ -115,7 +115,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     if args.end_with_stdin {
         signals::end_with_stdin().map_err(system("watch standard input"))?;
     }
-    let stop = Stop::listen().map_err(system("listen for signals"))?;
+    let stop = Stop::default();
+    signals::stop_at_signals(stop.clone()).map_err(system("listen for signals"))?;
     let hangups = Hangups::listen().map_err(system("listen for SIGHUP"))?;
     let gossip = gossip_config(&args)?;
     let store = open_store(&args)?;
@@ -131,21 +132,12 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let registry = start_registry(&args, plugin, store, gossip.as_ref()).await?;
 
     announce(&http, gossip.as_ref())?;
-    let stopping = Arc::new(AtomicBool::new(false));
-    let state = AppState {
-        registry: registry.clone(),
-        gossip: gossip.clone(),
-        stopping: stopping.clone(),
-    };
-    let served = http::serve(http, state, async move {
-        stop.wait().await;
-        stopping.store(true, Ordering::Release);
-    })
-    .await;
+    let state = AppState::new(registry.clone(), gossip.clone(), stop.clone());
+    let served = http::serve(http, state, stop.clone().wait()).await;
 
     registry.shutdown().await;
     if let Some(gossip) = gossip {
-        if args.leave_on_terminate {
+        if args.leave_on_terminate || stop.asked() == Some(Ending::Leave) {
             gossip.leave().await;
         } else {
             gossip.shutdown().await;

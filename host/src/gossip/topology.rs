@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,10 +15,10 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 
-use super::Peers;
 use super::config::now_ns;
-use super::directory::{Directory, Now, Reading, View};
+use super::directory::{Directory, Now, Pulse, Reading, View};
 use super::member::SETTLING_INTERVALS;
+use super::{ClusterMember, Peers};
 use crate::timer::until;
 
 /// The longest sleep before another look at a generation that is too far ahead: such a generation
@@ -41,6 +42,10 @@ pub(super) struct Shown {
     pub(super) neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
     pub(super) leaving: ArcSwap<Vec<u64>>,
     pub(super) rival: ArcSwap<Option<SocketAddr>>,
+    /// All other members, ascending by node id.
+    pub(super) members: ArcSwap<Vec<ClusterMember>>,
+    /// Whether there has ever been a peer.
+    pub(super) met: AtomicBool,
 }
 
 /// Keeps what is shown.
@@ -108,11 +113,12 @@ impl Topology {
 
     fn read(&self, chitchat: &Chitchat) -> Vec<Reading> {
         let own = chitchat.self_chitchat_id();
-        chitchat
-            .live_nodes()
-            .filter(|id| *id != own)
-            .filter_map(|id| chitchat.node_state(id))
-            .map(|state| self.directory.read(state))
+        let live = chitchat.live_nodes().map(|id| (id, Pulse::Live));
+        let silent = chitchat.dead_nodes().map(|id| (id, Pulse::Silent));
+        live.chain(silent)
+            .filter(|(id, _)| *id != own)
+            .filter_map(|(id, pulse)| Some((chitchat.node_state(id)?, pulse)))
+            .map(|(state, pulse)| self.directory.read(state, pulse))
             .collect()
     }
 
@@ -141,8 +147,13 @@ impl Topology {
             neighbours,
             leaving,
             rival,
+            members,
             ..
         } = view;
+        if !neighbours.is_empty() {
+            self.shown.met.store(true, Ordering::Release);
+        }
+        store_if_new(&self.shown.members, members);
         store_if_new(&self.shown.neighbours, neighbours);
         store_if_new(&self.shown.leaving, leaving);
         if store_if_new(&self.shown.rival, rival) {
