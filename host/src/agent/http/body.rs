@@ -56,6 +56,6 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     }
     Err(Problem::new(
         &kinds::BODY_TOO_LARGE,
-        format!("a body may have {bytes_max} bytes here"),
+        format!("a body may have {bytes_max} bytes"),
     ))
 }

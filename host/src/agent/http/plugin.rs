@@ -118,7 +118,7 @@ pub(super) async fn show(State(state): State<AppState>) -> Json<PluginView> {
     path = "/api/v1/plugin/logs",
     operation_id = "show_logs",
     tag = "plugin",
-    security((), ("bearer" = ["read"])),
+    security((), ("bearer" = ["admin"])),
     responses(
         (status = 200, description = "The lines.", body = LogsView),
         Refusals<()>

@@ -10,6 +10,8 @@ fn every_route_is_described_and_every_description_is_a_route() {
     let routed: BTreeSet<_> = printed
         .split('"')
         .filter(|text| text.starts_with('/'))
+        // axum's own, for the fallback.
+        .filter(|text| *text != "/" && !text.contains("__private__"))
         .map(str::to_string)
         .collect();
     let described: BTreeSet<_> = routes().into_openapi().paths.paths.into_keys().collect();

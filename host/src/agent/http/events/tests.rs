@@ -5,7 +5,10 @@ use super::ring::{BYTES_KEPT, EVENTS_KEPT, Ring};
 fn ring(events: u64, bytes: usize) -> Ring {
     let mut ring = Ring::default();
     for _ in 0..events {
-        ring.push(|number| Bytes::from(format!("{number:0>bytes$}")));
+        ring.push(|number| {
+            let number = number.to_string();
+            Bytes::from("0".repeat(bytes - number.len()) + &number)
+        });
     }
     ring
 }
@@ -23,7 +26,7 @@ fn events_after_a_number_come_in_order() {
 #[test]
 fn the_oldest_go_and_whoever_needs_them_is_told() {
     let kept = EVENTS_KEPT as u64;
-    let many = ring(kept + 10, 1);
+    let many = ring(kept + 10, 4);
     assert_eq!(many.after(9), None);
     assert!(many.after(10).is_some());
 
