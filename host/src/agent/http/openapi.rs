@@ -21,7 +21,7 @@ use super::routes;
         description = "Which nodes of a cluster may serve as edge caches, as one agent sees and changes it. \
                        Errors are problem documents (RFC 9457); after an error nothing has changed. Bodies are \
                        JSON of at most 64 KiB where nothing else is said. Requests that a browser may have been \
-                       tricked into are refused."
+                       tricked into are refused. A head of more than 16 KiB is answered with 431, without a body."
     ),
     components(schemas(Document)),
     modifiers(&Bearer),

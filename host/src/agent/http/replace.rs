@@ -1,7 +1,7 @@
 //! All nodes, replaced by another set.
 //!
 //! It is no transaction: each node is a change of its own, in the queue with those of others. What failed is
-//! said a node, and the same request again does the rest.
+//! said a node, and the same request again does the rest, also after a client that went away half-way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

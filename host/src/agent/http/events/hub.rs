@@ -31,8 +31,8 @@ struct Now {
     ring: Ring,
     nodes: EligibleNodes,
     peers: Arc<Peers>,
-    /// The whole state as text, made once for all who need it at the same number.
-    told: Option<(u64, Bytes)>,
+    /// The whole state as text, made once for all who need it before the next event.
+    told: Option<Bytes>,
 }
 
 /// Writes to the board.
@@ -134,6 +134,7 @@ impl Hub {
     fn push(&self, now: &mut Now, name: &str, data: &impl Serialize) {
         now.ring
             .push(|number| text(self.board.start, number, name, data));
+        now.told = None;
         self.newest.send_replace(now.ring.newest());
     }
 }
@@ -173,9 +174,7 @@ impl Board {
 impl Now {
     fn whole(&mut self, start: u128) -> (u64, Bytes) {
         let number = self.ring.newest();
-        if let Some((at, text)) = &self.told
-            && *at == number
-        {
+        if let Some(text) = &self.told {
             return (number, text.clone());
         }
         let whole = Whole {
@@ -183,7 +182,7 @@ impl Now {
             peers: self.peers.iter().map(Arc::as_ref).collect(),
         };
         let text = text(start, number, "reset", &whole);
-        self.told = Some((number, text.clone()));
+        self.told = Some(text.clone());
         (number, text)
     }
 }
