@@ -31,7 +31,14 @@ pub struct NodeCapacity {
     pub disk_mib: u64,
     /// Where the node is: 1 to [`GEO_BYTES_MAX`] printable bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "agent", schema(min_length = 1, max_length = 64))]
+    #[cfg_attr(
+        feature = "agent",
+        schema(
+            min_length = 1,
+            max_length = 64,
+            pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+        )
+    )]
     pub geo: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use reqwest::Method;
 use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const NODES: &str = "/api/v1/edge-cache/nodes";
@@ -182,6 +182,32 @@ async fn so_many_may_follow_and_no_more() {
     assert_eq!(agent.terminate().await.unwrap(), Some(0));
 }
 
+#[tokio::test]
+async fn a_quiet_stream_is_kept_alive_by_comments() {
+    let agent = standalone().await;
+    let mut stream = follow_raw(&agent, TcpSocket::new_v4().unwrap()).await;
+    let mut read = Vec::new();
+    let reading = async {
+        while !read.ends_with(b"\n\n: still here\n\n") {
+            assert_ne!(
+                stream.read_buf(&mut read).await.unwrap(),
+                0,
+                "the stream ended"
+            );
+        }
+    };
+    timeout(STUCK, reading).await.unwrap();
+}
+
+/// Asks for the events by hand: in HTTP 1.0, whose body comes as it is.
+async fn follow_raw(agent: &Agent, socket: TcpSocket) -> TcpStream {
+    let mut stream = socket.connect(agent.http).await.unwrap();
+    let host = agent.http;
+    let request = format!("GET /api/v1/events HTTP/1.0\r\nhost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
 /// The nodes and their disk, after these events.
 fn follow(state: &mut BTreeMap<u64, Value>, event: &Event) {
     let put = |state: &mut BTreeMap<_, _>, node: &Value| {
@@ -209,12 +235,7 @@ async fn one_that_lags_is_reset_and_ends_at_the_true_state() {
     let socket = TcpSocket::new_v4().unwrap();
     // What the system keeps for the client must not hide that it does not read.
     socket.set_recv_buffer_size(4_096).unwrap();
-    let mut stream = socket.connect(agent.http).await.unwrap();
-    let request = format!(
-        "GET /api/v1/events HTTP/1.0\r\nhost: {}\r\n\r\n",
-        agent.http
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = follow_raw(&agent, socket).await;
 
     let put = async |disk: u64| {
         let node = |id| json!({"node_id": id, "capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": disk + id}});

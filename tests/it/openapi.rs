@@ -166,6 +166,99 @@ async fn every_answer_is_as_described() {
     }
 }
 
+/// Answers of a single operation, each provoked on purpose.
+#[tokio::test]
+async fn answers_that_take_some_provoking_are_described_too() {
+    let agent = Agent::start(&["--node-id", "1", "--gossip-listen", "127.0.0.1:0"])
+        .await
+        .unwrap();
+    let document = agent.get("/openapi.json").await.unwrap();
+    let contract = Contract {
+        agent,
+        description: Description::new(document),
+    };
+    let capacity = json!({"cpu_cores": 0, "ram_mib": 0, "disk_mib": 0});
+    let twice = json!({"node_id": 7, "capacity": capacity});
+    let none = json!({"nodes": []});
+    for (name, id, query, header, body, expected) in [
+        (
+            "enable_node",
+            "9",
+            "?wait=1ms",
+            None,
+            Some(good_body("enable_node")),
+            202,
+        ),
+        (
+            "enable_node",
+            "9",
+            "",
+            None,
+            Some(json!({ "capacity": capacity })),
+            422,
+        ),
+        ("show_node", "9", "", None, None, 200),
+        ("show_node", "8", "", None, None, 404),
+        (
+            "add_stats",
+            "8",
+            "",
+            None,
+            Some(good_body("add_stats")),
+            404,
+        ),
+        ("disable_node", "8", "", None, None, 404),
+        (
+            "list_nodes",
+            "",
+            "",
+            Some(("if-none-match", "*")),
+            None,
+            304,
+        ),
+        (
+            "replace_nodes",
+            "",
+            "",
+            Some(("if-match", "\"x\"")),
+            Some(none),
+            412,
+        ),
+        (
+            "replace_nodes",
+            "",
+            "",
+            None,
+            Some(json!({"nodes": [twice]})),
+            200,
+        ),
+        (
+            "replace_nodes",
+            "",
+            "",
+            None,
+            Some(json!({"nodes": [twice, twice]})),
+            422,
+        ),
+        ("list_members", "", "?status=dead", None, None, 200),
+    ] {
+        let operations = contract.description.operations().unwrap();
+        let operation = operations
+            .iter()
+            .find(|operation| operation.said["operationId"] == name)
+            .unwrap();
+        let mut request = contract.request(operation, id, query);
+        if let Some((header, value)) = header {
+            request = request.header(header, value);
+        }
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let status = contract.ask(operation, "on purpose", request).await;
+        assert_eq!(status, expected, "{name} {id}{query}");
+    }
+}
+
 #[tokio::test]
 async fn each_path_takes_the_methods_that_are_described() {
     let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
@@ -209,6 +302,6 @@ fn the_check_finds_what_does_not_fit() {
     ] {
         assert!(!fits(wrong.clone()), "{wrong}");
     }
-    let unknown = json!({"pattern": "x"});
+    let unknown = json!({"uniqueItems": true});
     assert!(description.fits(&unknown, &json!("x"), "body").is_err());
 }

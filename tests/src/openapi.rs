@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-/// Words of a schema that say nothing about what fits.
-const REMARKS: [&str; 6] = [
+/// Words of a schema that say nothing about what fits, and `pattern`, which binds what is sent to an agent and
+/// not what it answers.
+const REMARKS: [&str; 7] = [
     "description",
     "format",
     "example",
     "examples",
     "title",
     "default",
+    "pattern",
 ];
 
 /// A description, as an agent serves it.

@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 /// The generator and all that it needs, pinned.
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/openapi/requirements.txt");
+/// What it is told beside its arguments.
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/openapi/schemathesis.toml");
 /// How long it may take to be set up.
 const SET_UP_WITHIN: Duration = Duration::from_secs(300);
 /// How long it may run.
@@ -41,6 +43,7 @@ async fn what_a_generator_asks_is_answered_as_described() {
     let run = Command::new(&generator)
         // It leaves notes where it runs.
         .current_dir(generator.parent().unwrap())
+        .args(["--config-file", CONFIG])
         .args(["run", &format!("http://{}/openapi.json", agent.http)])
         .args(["--checks", CHECKS, "--max-examples", "60", "--seed", "1"])
         .args(["--exclude-operation-id", "follow_events"])

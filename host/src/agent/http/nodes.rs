@@ -38,7 +38,7 @@ pub(super) struct Registration {
 #[into_params(parameter_in = Query)]
 pub(super) struct Waiting {
     /// How long to wait for the labels to follow, at most 60 s, with a unit: `200ms` or `5s`.
-    #[param(pattern = "^[0-9]+(\\.[0-9]+)?(ms|s|m)$", example = "5s")]
+    #[param(pattern = "^[0-9]{1,5}(ms|s|m)$", example = "5s")]
     wait: Option<String>,
 }
 
