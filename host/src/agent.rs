@@ -4,6 +4,7 @@
 //! - `run` puts an agent together, serves until it is told to stop, and takes it apart again.
 //! - [`http`] is the API; it alone knows axum.
 //! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
+//! - [`stop`] is the wish that it ends, by a signal or over HTTP.
 //! - `demo` runs three agents and shows what they see of one another.
 //!
 //! The library behind it knows nothing of flags, signals or exit codes.
@@ -17,4 +18,5 @@ mod private_file;
 pub mod run;
 pub mod settings;
 mod signals;
+pub mod stop;
 mod systemd;

@@ -70,7 +70,8 @@ pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
 pub use placement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX, RoutingStatus};
 pub use registry::{
-    Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, Standing, StartError, Status,
+    Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, RegistryEvent,
+    RegistryEvents, Standing, StartError, Status,
 };
 pub use store::{Identity, Store, StoreError};
 pub use types::{

@@ -6,6 +6,7 @@
 mod activity;
 mod batch;
 mod builder;
+mod changes;
 mod deciding;
 mod durable;
 mod exchange;
@@ -35,6 +36,7 @@ use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 pub use self::activity::Activity;
 pub use self::builder::{Builder, StartError};
+pub use self::changes::{RegistryEvent, RegistryEvents};
 pub use self::standing::Standing;
 pub use self::status::{PluginState, Status};
 pub use self::view::EligibleNodes;
@@ -65,6 +67,8 @@ struct Shared {
     plugin: Plugin,
     log: Arc<GuestLog>,
     counters: Arc<Counters>,
+    /// Changes with every view that has other entries; closed when the writer's thread has ended.
+    changed: watch::Receiver<()>,
     /// Closed when the writer's thread has ended.
     ended: watch::Receiver<()>,
 }
@@ -130,6 +134,18 @@ impl EdgeCacheRegistry {
     /// The nodes that are eligible now, in ascending order of node id.
     pub fn list_eligible(&self) -> EligibleNodes {
         EligibleNodes::new(self.shared.view.load().records.clone())
+    }
+
+    /// The changes from now on, with the snapshot that they begin at: nothing is lost between the two.
+    #[must_use]
+    pub fn subscribe(&self) -> RegistryEvents {
+        RegistryEvents::new(self.shared.view.clone(), self.shared.changed.clone())
+    }
+
+    /// The agent's own node, if the registry has one.
+    #[must_use]
+    pub fn node_id(&self) -> Option<NodeId> {
+        self.shared.site.node_id()
     }
 
     /// Whether a node is registered.

@@ -244,7 +244,7 @@ async fn state_and_labels_outlive_a_power_cut() {
         "{}",
         second.stderr
     );
-    drop(agent);
+    agent.kill().await.unwrap();
     let other_node = run_to_end(&["--node-id", "3", "--data-dir", data])
         .await
         .unwrap();

@@ -40,6 +40,14 @@ mod access;
 mod tls;
 // More connections than the API serves.
 mod load;
+// The description of the API, and whether it is true.
+mod openapi;
+// All nodes listed and replaced at once.
+mod all_nodes;
+// Changes as they happen.
+mod events;
+// Members that live, leave and die.
+mod members;
 // Components that hang, trap, lie and spam.
 mod hostile;
 // Agents of a cluster, as the tests below start them.

@@ -201,8 +201,17 @@ impl Agent {
     /// # Errors
     ///
     /// Where it runs on.
-    pub async fn terminate(mut self) -> Result<Option<i32>> {
+    pub async fn terminate(self) -> Result<Option<i32>> {
         self.signal(rustix::process::Signal::TERM)?;
+        self.ended().await
+    }
+
+    /// Waits for its end, and answers its exit status.
+    ///
+    /// # Errors
+    ///
+    /// Where it runs on.
+    pub async fn ended(mut self) -> Result<Option<i32>> {
         let status = timeout(ENDED_WITHIN, self.child.wait())
             .await
             .context("it runs on")??;

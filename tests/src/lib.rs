@@ -7,8 +7,10 @@ pub mod cluster_of_one;
 pub mod component;
 pub mod dummy;
 pub mod native;
+pub mod openapi;
 pub mod simulation;
 pub mod small_disk;
+pub mod sse;
 pub mod wait;
 
 pub use component::reference_plugin;

@@ -6,32 +6,54 @@
 //! The only directory that knows axum.
 
 mod access;
+mod all;
 mod body;
 mod cluster;
+mod etag;
+mod events;
 mod extract;
 mod guard;
 mod health;
+mod kinds;
+mod leave;
 mod nodes;
+mod openapi;
 mod plugin;
 mod problem;
+mod refusals;
+mod replace;
+mod route;
 mod serve;
+mod stats;
 mod tls;
 mod trace;
+mod views;
 mod wording;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use axum::Router;
-use axum::middleware;
 use axum::routing::get;
+use axum::{Router, middleware};
+use tokio::sync::Mutex;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::stop::Stop;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
+use self::events::Events;
+
+#[cfg(test)]
+mod tests;
+
 pub use access::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensError};
-pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX};
+pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX, NODES_BYTES_MAX};
+pub use events::{KEEP_ALIVE, SUBSCRIBERS_MAX};
 pub use guard::Hosts;
+pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
+pub use route::KEY_BYTES_MAX;
 pub use serve::{
     CONNECTIONS_DEFAULT, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening, WRITE_TIMEOUT,
     serve, warn_of_file_limit,
@@ -44,32 +66,36 @@ pub const HEALTH_CONNECTIONS_MAX: usize = 32;
 /// What the routes work with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// The registry.
-    pub registry: EdgeCacheRegistry,
-    /// The node's membership, if gossip is on.
-    pub gossip: Option<GossipPool>,
-    /// True once the agent has begun to stop.
-    pub stopping: Arc<AtomicBool>,
+    registry: EdgeCacheRegistry,
+    gossip: Option<GossipPool>,
+    stop: Stop,
+    events: Events,
+    /// Held while all nodes are being replaced.
+    replacing: Arc<Mutex<()>>,
+}
+
+impl AppState {
+    /// The state of an agent with this registry, with this membership if gossip is on, that ends when `stop`
+    /// is asked for. Must be called on a runtime: a task follows what changes.
+    #[must_use]
+    pub fn new(registry: EdgeCacheRegistry, gossip: Option<GossipPool>, stop: Stop) -> Self {
+        let events = Events::start(&registry, gossip.as_ref(), stop.clone());
+        Self {
+            registry,
+            gossip,
+            stop,
+            events,
+            replacing: Arc::default(),
+        }
+    }
 }
 
 /// The whole API, for those whom `access` lets in, under the names of `hosts`.
 ///
 /// What each route needs stands in `access/routes.rs`; one that does not stand there needs `admin`.
 pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
-    Router::new()
-        .route(
-            "/api/v1/nodes/{id}/edge-cache",
-            get(nodes::entry).post(nodes::enable).delete(nodes::disable),
-        )
-        .route(
-            "/api/v1/nodes/{id}/edge-cache/stats",
-            get(nodes::stats).post(nodes::add_stats),
-        )
-        .route("/api/v1/edge-cache/nodes", get(nodes::list))
-        .route("/api/v1/cluster/gossip/peers", get(cluster::peers))
-        .route("/api/v1/plugin", get(plugin::show))
-        .route("/health/livez", get(health::livez))
-        .route("/health/readyz", get(health::readyz))
+    let (router, _) = routes().split_for_parts();
+    router
         // Before the fallbacks, which it leaves out: what is not there has no role.
         .route_layer(middleware::from_fn(access::authorise))
         .fallback(problem::no_such_route)
@@ -95,4 +121,22 @@ pub fn health_router(state: AppState) -> Router {
             guard::refuse_browsers,
         ))
         .with_state(state)
+}
+
+/// Every route with its description: there is no other way to add one.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::Frame::openapi())
+        .routes(routes!(nodes::entry, nodes::enable, nodes::disable))
+        .routes(routes!(stats::stats, stats::add_stats))
+        .routes(routes!(all::list, replace::replace))
+        .routes(routes!(route::route))
+        .routes(routes!(cluster::peers))
+        .routes(routes!(cluster::members))
+        .routes(routes!(events::follow))
+        .routes(routes!(plugin::show))
+        .routes(routes!(plugin::logs))
+        .routes(routes!(leave::leave))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi::describe))
 }

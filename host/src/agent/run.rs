@@ -8,15 +8,15 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use super::cli::{ProtocolArg, RunArgs};
 use super::embedded;
-use super::http::{AppState, TlsError, TokensError};
-use super::signals::{self, Hangups, Stop};
+use super::http::{TlsError, TokensError};
+use super::signals::{self, Hangups};
+use super::stop::Stop;
 use super::systemd::Systemd;
 use crate::gossip::{
     GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol, PushBudget,
@@ -141,7 +141,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     if args.end_with_stdin {
         signals::end_with_stdin().map_err(system("watch standard input"))?;
     }
-    let stop = Stop::listen().map_err(system("listen for signals"))?;
+    let stop = Stop::default();
+    signals::stop_at_signals(stop.clone()).map_err(system("listen for signals"))?;
     let hangups = Hangups::listen().map_err(system("listen for SIGHUP"))?;
     let systemd = Systemd::find().map_err(system("start a thread for systemd"))?;
     let agent = tokio::select! {
@@ -153,14 +154,15 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         }
     };
     reread_files(hangups, &args, &agent, systemd.clone());
-    announce(&agent.api, agent.state.gossip.as_ref())?;
+    announce(&agent.api, agent.gossip.as_ref())?;
     agent.serve(&args, stop, systemd).await
 }
 
 /// An agent that is put together and does not serve yet.
 struct Agent {
     api: Api,
-    state: AppState,
+    registry: EdgeCacheRegistry,
+    gossip: Option<GossipPool>,
 }
 
 impl Agent {
@@ -171,12 +173,11 @@ impl Agent {
         let api = Api::bind(args).await?;
         let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
         let registry = start_registry(args, plugin, store, gossip.as_ref()).await?;
-        let state = AppState {
+        Ok(Self {
+            api,
             registry,
             gossip,
-            stopping: Arc::new(AtomicBool::new(false)),
-        };
-        Ok(Self { api, state })
+        })
     }
 }
 
@@ -272,7 +273,7 @@ pub(super) fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> 
 
 /// Reads keys, tokens and certificates again at every SIGHUP. A file that can't be used changes nothing.
 fn reread_files(hangups: Hangups, args: &RunArgs, agent: &Agent, systemd: Systemd) {
-    let (file, pool) = (args.gossip_key_file.clone(), agent.state.gossip.clone());
+    let (file, pool) = (args.gossip_key_file.clone(), agent.gossip.clone());
     let reread_api = agent.api.rereading();
     hangups.call(move || {
         systemd.reloading();

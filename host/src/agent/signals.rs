@@ -8,7 +8,8 @@ use std::io;
 use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+
+use super::stop::{Ending, Stop};
 
 /// What a shell reports for a process that a signal ended: 128 and the signal's number.
 const STATUS_BASE: i32 = 128;
@@ -31,35 +32,23 @@ pub(super) fn end_with_stdin() -> io::Result<()> {
         .map(drop)
 }
 
-/// Resolves at the first signal.
-#[derive(Debug, Clone)]
-pub(super) struct Stop(watch::Receiver<bool>);
-
-impl Stop {
-    /// Listens for signals from now on.
-    pub(super) fn listen() -> io::Result<Self> {
-        let (sender, receiver) = watch::channel(false);
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::spawn(async move {
-            loop {
-                let kind = tokio::select! {
-                    _ = interrupt.recv() => SignalKind::interrupt(),
-                    _ = terminate.recv() => SignalKind::terminate(),
-                };
-                if sender.send_replace(true) {
-                    std::process::exit(STATUS_BASE.saturating_add(kind.as_raw_value()));
-                }
-                tracing::info!("stopping; a second signal ends the agent at once");
+/// Listens for signals from now on: the first one asks for the end, one after that ends the process at once.
+pub(super) fn stop_at_signals(stop: Stop) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        loop {
+            let kind = tokio::select! {
+                _ = interrupt.recv() => SignalKind::interrupt(),
+                _ = terminate.recv() => SignalKind::terminate(),
+            };
+            if stop.ask(Ending::Stop) {
+                std::process::exit(STATUS_BASE.saturating_add(kind.as_raw_value()));
             }
-        });
-        Ok(Self(receiver))
-    }
-
-    pub(super) async fn wait(mut self) {
-        // The sender lives as long as the process.
-        let _ = self.0.wait_for(|stopped| *stopped).await;
-    }
+            tracing::info!("stopping; a second signal ends the agent at once");
+        }
+    });
+    Ok(())
 }
 
 /// SIGHUPs, none of which ends the process once this is there.

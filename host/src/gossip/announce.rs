@@ -151,6 +151,12 @@ impl OwnRecord {
         self.written.clone()
     }
 
+    /// Whether the node is to leave, and what decides about labels on it.
+    pub(super) fn says(&self) -> (bool, Option<String>) {
+        let wanted = self.wanted.borrow();
+        (wanted.rest.leaving, wanted.rest.policy.clone())
+    }
+
     pub(super) fn foreign(&self) -> Arc<Labels> {
         self.foreign.load_full()
     }

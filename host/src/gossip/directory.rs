@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::bad_records::{BadRecord, BadRecords, excerpt};
 use super::info::{KEY_PREFIX, Record, check_size, node_id_of};
 use super::topology::Neighbour;
-use super::{InfoError, PeerInfo, Peers};
+use super::{ClusterMember, InfoError, MemberStatus, PeerInfo, Peers};
 
 #[cfg(test)]
 mod tests;
@@ -31,13 +31,28 @@ const GHOST_INTERVALS: u32 = 60;
 /// The least of it: the failure detector is no quicker where intervals are short.
 const GHOST_MIN: Duration = Duration::from_secs(12);
 
+/// For how many intervals a member that was never live here is awaited before it counts as dead: all that
+/// were heard of and not yet from are silent at first.
+const AWAITED_INTERVALS: u32 = 15;
+/// How often dead members are looked at, which are forgotten without a word.
+const DEAD_AGAIN: Duration = Duration::from_secs(10);
+
 /// How many keys of other members are looked at, a member and a pass.
 const OTHERS_KEYS_MAX: usize = 8;
 
-/// What was read of one live member while chitchat's state was locked.
+/// Whether a member is heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pulse {
+    Live,
+    /// It is not heard of any more, or not yet.
+    Silent,
+}
+
+/// What was read of one member while chitchat's state was locked.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) id: ChitchatId,
+    pub(super) pulse: Pulse,
     pub(super) record: Reads,
     /// Keys of other members that this one has written to, as excerpts.
     pub(super) others_keys: Vec<(String, Version)>,
@@ -72,14 +87,19 @@ pub(super) struct View {
     pub(super) leaving: Vec<u64>,
     /// Another live member that has this node's id and a higher generation.
     pub(super) rival: Option<SocketAddr>,
+    /// All other members, ascending by node id.
+    pub(super) members: Vec<ClusterMember>,
+    /// Live agents that judge labels by another component, or with other settings, ascending.
+    pub(super) otherwise: Vec<u64>,
     /// When to look again even if nothing happens: a generation was too far ahead until then.
     pub(super) again_in: Option<Duration>,
 }
 
-/// The verdicts on all live members.
+/// The verdicts on all members.
 #[derive(Debug)]
 pub(super) struct Directory {
     own_node_id: u64,
+    own_policy: Option<String>,
     /// This member, once it has started.
     own: Option<ChitchatId>,
     members: HashMap<ChitchatId, Member>,
@@ -87,6 +107,8 @@ pub(super) struct Directory {
     newest: BTreeMap<u64, Newest>,
     /// How long a lower generation is taken for a ghost.
     ghost_for: Duration,
+    /// How long a member that was never live is awaited.
+    awaited_for: Duration,
     bad: BadRecords,
 }
 
@@ -96,8 +118,13 @@ struct Newest {
     chosen_at: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Member {
+    pulse: Pulse,
+    /// Whether it was ever live.
+    was_live: bool,
+    /// When it was first heard of.
+    since: Instant,
     /// Version of the record and what it holds if it can be trusted; `None` without a record.
     record: Option<(Version, Option<Announced>)>,
     /// The highest version of another member's key that was reported.
@@ -114,12 +141,19 @@ struct Announced {
 
 impl Directory {
     /// `interval` is the time between two rounds.
-    pub(super) fn new(own_node_id: u64, interval: Duration, bad: BadRecords) -> Self {
+    pub(super) fn new(
+        own_node_id: u64,
+        own_policy: Option<String>,
+        interval: Duration,
+        bad: BadRecords,
+    ) -> Self {
         Self {
             own_node_id,
+            own_policy,
             own: None,
             members: HashMap::new(),
             newest: BTreeMap::new(),
+            awaited_for: interval.saturating_mul(AWAITED_INTERVALS),
             ghost_for: interval.saturating_mul(GHOST_INTERVALS).max(GHOST_MIN),
             bad,
         }
@@ -130,8 +164,8 @@ impl Directory {
         self.own = Some(own);
     }
 
-    /// Copies what is new about a live member. Called under chitchat's lock, so nothing is decoded.
-    pub(super) fn read(&self, state: &NodeState) -> Reading {
+    /// Copies what is new about a member. Called under chitchat's lock, so nothing is decoded.
+    pub(super) fn read(&self, state: &NodeState, pulse: Pulse) -> Reading {
         let id = state.chitchat_id();
         let name = &*id.node_id;
         let is_node = node_id_of(name).is_some();
@@ -157,16 +191,20 @@ impl Directory {
             .collect();
         Reading {
             id: id.clone(),
+            pulse,
             record,
             others_keys,
         }
     }
 
-    /// Judges the readings of all live members; a member that is not among them is forgotten.
+    /// Judges the readings of all members; a member that is not among them is forgotten.
     pub(super) fn update(&mut self, readings: Vec<Reading>, now: Now) -> View {
         let mut members = HashMap::with_capacity(readings.len());
         for reading in readings {
-            let mut member = self.members.remove(&reading.id).unwrap_or_default();
+            let known = self.members.remove(&reading.id);
+            let mut member = known.unwrap_or_else(|| Member::new(now.instant));
+            member.pulse = reading.pulse;
+            member.was_live |= reading.pulse == Pulse::Live;
             self.judge(&mut member, &reading);
             members.insert(reading.id, member);
         }
@@ -206,6 +244,9 @@ impl Directory {
             else {
                 continue;
             };
+            if member.pulse == Pulse::Silent {
+                continue;
+            }
             if id.generation_id > horizon {
                 let wait = Duration::from_nanos(id.generation_id.saturating_sub(horizon));
                 again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
@@ -252,6 +293,20 @@ impl Directory {
             .filter_map(|(node_id, (id, announced))| Some((node_id, id, announced?)));
         let (leaving, staying): (Vec<_>, Vec<_>) =
             known.partition(|(_, _, announced)| announced.leaving);
+        let here = [
+            (MemberStatus::Alive, &staying),
+            (MemberStatus::Leaving, &leaving),
+        ];
+        let mut members: BTreeMap<_, _> = here
+            .into_iter()
+            .flat_map(|(status, known)| known.iter().map(move |known| (status, known)))
+            .map(|(status, (node_id, id, announced))| {
+                (*node_id, shown(*node_id, status, id, Some(announced)))
+            })
+            .collect();
+        if let Some(wait) = self.add_dead(&mut members, now) {
+            again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
+        }
         View {
             peers: Peers::from_ascending(staying.iter().map(|(_, _, a)| Arc::clone(&a.info))),
             neighbours: staying
@@ -262,10 +317,45 @@ impl Directory {
                     is_agent: announced.policy.is_some(),
                 })
                 .collect(),
+            otherwise: staying
+                .iter()
+                .filter(|(_, _, announced)| self.judges_otherwise(announced))
+                .map(|(node_id, _, _)| *node_id)
+                .collect(),
             leaving: leaving.iter().map(|(node_id, _, _)| *node_id).collect(),
             rival,
+            members: members.into_values().collect(),
             again_in,
         }
+    }
+
+    /// Adds the nodes of which no member is heard any more. Answers when to look again.
+    fn add_dead(&self, members: &mut BTreeMap<u64, ClusterMember>, now: Now) -> Option<Duration> {
+        let mut silent: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.pulse == Pulse::Silent)
+            .filter_map(|(id, member)| Some((node_id_of(&id.node_id)?, id, member)))
+            .filter(|(node_id, _, _)| *node_id != self.own_node_id)
+            .filter(|(node_id, _, _)| !members.contains_key(node_id))
+            .collect();
+        let again_in = (!silent.is_empty()).then_some(DEAD_AGAIN.min(self.awaited_for));
+        silent.retain(|(_, _, member)| {
+            let awaited = now.instant.saturating_duration_since(member.since);
+            member.was_live || awaited >= self.awaited_for
+        });
+        // The latest of several lives comes last, and is the one that stays.
+        silent.sort_by_key(|(_, id, _)| id.generation_id);
+        for (node_id, id, member) in silent {
+            let announced = member.record.as_ref().and_then(|(_, said)| said.as_ref());
+            members.insert(node_id, shown(node_id, MemberStatus::Dead, id, announced));
+        }
+        again_in
+    }
+
+    fn judges_otherwise(&self, announced: &Announced) -> bool {
+        let policies = (announced.policy.as_deref(), self.own_policy.as_deref());
+        matches!(policies, (Some(theirs), Some(own)) if theirs != own)
     }
 
     /// The address of a member with this node's id, if it was started later and elsewhere.
@@ -274,6 +364,34 @@ impl Directory {
         let is_rival = id.generation_id > own.generation_id
             && id.gossip_advertise_addr != own.gossip_advertise_addr;
         is_rival.then_some(id.gossip_advertise_addr)
+    }
+}
+
+impl Member {
+    fn new(since: Instant) -> Self {
+        Self {
+            pulse: Pulse::Silent,
+            was_live: false,
+            since,
+            record: None,
+            others_version: Version::default(),
+        }
+    }
+}
+
+fn shown(
+    node_id: u64,
+    status: MemberStatus,
+    id: &ChitchatId,
+    announced: Option<&Announced>,
+) -> ClusterMember {
+    let policy = announced.and_then(|announced| announced.policy.as_deref());
+    ClusterMember {
+        node_id,
+        status,
+        address: id.gossip_advertise_addr,
+        generation: id.generation_id,
+        policy: policy.map(str::to_owned),
     }
 }
 

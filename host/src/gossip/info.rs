@@ -26,12 +26,15 @@ const PROBLEM_CHARS_MAX: usize = 120;
 /// The fields, their order and their names are the wire format. A reader ignores fields that it
 /// does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "agent", derive(utoipa::ToSchema))]
 pub struct PeerInfo {
     /// The node's number in its cluster.
+    #[cfg_attr(feature = "agent", schema(maximum = 18446744073709551615u64))]
     pub node_id: u64,
     /// Public key of the node's WireGuard interface; empty where it is not known.
     pub wg_pubkey: String,
     /// Where the node's WireGuard interface listens; `0.0.0.0:0` where it is not known.
+    #[cfg_attr(feature = "agent", schema(value_type = String))]
     pub wg_endpoint: SocketAddr,
     /// The node's address inside the overlay; empty where it is not known.
     pub overlay_ip: String,

@@ -23,7 +23,8 @@
 //! - `announce`: this node's own record, from the wish to the write.
 //! - `carried`, `inbox`: decisions about nodes, on their way out and in.
 //! - `topology`, `directory`, `bad_records`: from chitchat's state to the peers that count.
-//! - `peers`, `events`: the snapshot, and the changes between two of them.
+//! - `peers`, `events`: the snapshot, and the changes between two of them. `members`: all that are known,
+//!   the dead among them.
 
 mod announce;
 mod bad_records;
@@ -36,6 +37,7 @@ mod inbox;
 mod info;
 mod keyring;
 mod member;
+mod members;
 mod memory;
 mod peers;
 mod plaintext;
@@ -57,6 +59,7 @@ pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
 pub use info::{InfoError, PeerInfo};
 pub use keyring::{KeyId, Keyring, KeyringError};
+pub use members::{ClusterMember, MemberStatus};
 pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use peers::Peers;
 pub use pool::GossipPool;

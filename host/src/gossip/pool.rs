@@ -29,7 +29,8 @@ use super::traffic::TrafficCounters;
 use super::transport::Medium;
 use super::udp::Udp;
 use super::{
-    GossipConfig, GossipError, Keyring, Network, PeerInfo, Peers, TopologyEvents, Traffic,
+    ClusterMember, GossipConfig, GossipError, Keyring, MemberStatus, Network, PeerInfo, Peers,
+    TopologyEvents, Traffic,
 };
 
 /// This node's membership in a cluster. Clones share it; it ends with
@@ -44,6 +45,8 @@ struct Shared {
     node_id: u64,
     listen: SocketAddr,
     advertise: SocketAddr,
+    /// Whether it was told of others to ask.
+    has_seeds: bool,
     own: OwnRecord,
     carried: Arc<Carried>,
     inbox: Arc<Inbox>,
@@ -103,6 +106,8 @@ impl GossipPool {
         let advertise = config.advertised(listen);
         let node_id = config.self_info.node_id;
         let cluster_id = config.cluster_id.clone();
+        let own_seed = advertise.to_string();
+        let has_seeds = config.seeds.iter().any(|seed| *seed != own_seed);
         let (own, announcer) = OwnRecord::new(
             config.self_info.clone(),
             config.labels.clone(),
@@ -112,6 +117,7 @@ impl GossipPool {
         let bad_records = Arc::new(AtomicU64::new(0));
         let directory = Directory::new(
             node_id,
+            config.policy.clone(),
             config.interval,
             BadRecords::new(Arc::clone(&bad_records)),
         );
@@ -166,6 +172,7 @@ impl GossipPool {
                 node_id,
                 listen,
                 advertise,
+                has_seeds,
                 own,
                 carried,
                 inbox,
@@ -294,6 +301,43 @@ impl GossipPool {
     #[must_use]
     pub fn leaving(&self) -> Arc<Vec<u64>> {
         self.shared.shown.leaving.load_full()
+    }
+
+    /// Live agents that judge labels by another component than this one, or with other settings, ascending: they
+    /// may route the same key elsewhere.
+    #[must_use]
+    pub fn otherwise(&self) -> Arc<Vec<u64>> {
+        self.shared.shown.otherwise.load_full()
+    }
+
+    /// All members that are known, this node and the dead among them, in ascending order of their node ids.
+    /// Of a node that was started again, only its latest life.
+    #[must_use]
+    pub fn members(&self) -> Vec<ClusterMember> {
+        let others = self.shared.shown.members.load();
+        let (leaving, policy) = self.shared.own.says();
+        let own = ClusterMember {
+            node_id: self.shared.node_id,
+            status: if leaving {
+                MemberStatus::Leaving
+            } else {
+                MemberStatus::Alive
+            },
+            address: self.shared.advertise,
+            generation: self.generation(),
+            policy,
+        };
+        let mut members: Vec<_> = others.iter().cloned().chain([own]).collect();
+        members.sort_by_key(|member| member.node_id);
+        members
+    }
+
+    /// Whether what this member knows of the cluster may be relied on: it has met a peer and had the time to
+    /// meet the others, or it was started without seeds and has nobody to ask.
+    #[must_use]
+    pub fn has_met_others(&self) -> bool {
+        let met = self.shared.shown.met.load(Ordering::Acquire);
+        !self.shared.has_seeds || (met && self.settles_at().is_none())
     }
 
     /// Replaces the keys, for datagrams sent and received from now on.

@@ -6,18 +6,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chitchat::Chitchat;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
-use super::Peers;
 use super::config::now_ns;
-use super::directory::{Directory, Now, Reading, View};
+use super::directory::{Directory, Now, Pulse, Reading, View};
 use super::member::SETTLING_INTERVALS;
+use super::{ClusterMember, Peers};
 use crate::timer::until;
 
 /// The longest sleep before another look at a generation that is too far ahead: such a generation
@@ -41,6 +42,12 @@ pub(super) struct Shown {
     pub(super) neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
     pub(super) leaving: ArcSwap<Vec<u64>>,
     pub(super) rival: ArcSwap<Option<SocketAddr>>,
+    /// Agents that judge labels otherwise, ascending.
+    pub(super) otherwise: ArcSwap<Vec<u64>>,
+    /// All other members, ascending by node id.
+    pub(super) members: ArcSwap<Vec<ClusterMember>>,
+    /// Whether there has ever been a peer.
+    pub(super) met: AtomicBool,
 }
 
 /// Keeps what is shown.
@@ -108,11 +115,12 @@ impl Topology {
 
     fn read(&self, chitchat: &Chitchat) -> Vec<Reading> {
         let own = chitchat.self_chitchat_id();
-        chitchat
-            .live_nodes()
-            .filter(|id| *id != own)
-            .filter_map(|id| chitchat.node_state(id))
-            .map(|state| self.directory.read(state))
+        let live = chitchat.live_nodes().map(|id| (id, Pulse::Live));
+        let silent = chitchat.dead_nodes().map(|id| (id, Pulse::Silent));
+        live.chain(silent)
+            .filter(|(id, _)| *id != own)
+            .filter_map(|(id, pulse)| Some((chitchat.node_state(id)?, pulse)))
+            .map(|(state, pulse)| self.directory.read(state, pulse))
             .collect()
     }
 
@@ -141,8 +149,14 @@ impl Topology {
             neighbours,
             leaving,
             rival,
+            members,
+            otherwise,
             ..
         } = view;
+        if !neighbours.is_empty() {
+            self.shown.met.store(true, Ordering::Release);
+        }
+        store_if_new(&self.shown.members, members);
         store_if_new(&self.shown.neighbours, neighbours);
         store_if_new(&self.shown.leaving, leaving);
         if store_if_new(&self.shown.rival, rival) {
@@ -152,6 +166,17 @@ impl Topology {
                     "another agent has this node's id and was started later: one of them must go"
                 ),
                 None => info!("no other agent has this node's id any more"),
+            }
+        }
+        if store_if_new(&self.shown.otherwise, otherwise) {
+            let nodes = self.shown.otherwise.load();
+            if nodes.is_empty() {
+                info!("all agents judge labels alike again");
+            } else {
+                warn!(
+                    ?nodes,
+                    "agents run another component, or another setting of it: they may route keys elsewhere"
+                );
             }
         }
         let peers = Arc::new(peers);

@@ -155,6 +155,7 @@ impl Builder {
         };
         let (queue, requests) = queue(limits.queue, limits.queue_wait, look_for);
         let (ending, ended) = watch::channel(());
+        let (changing, changed) = watch::channel(());
         let (started, start) = oneshot::channel();
 
         let config = InstanceConfig {
@@ -190,6 +191,7 @@ impl Builder {
             durable: Durable::new(store),
             own_labels: remembered.own_labels,
             decided: decided.clone(),
+            changed: changing,
         };
         thread::Builder::new()
             .name("edge-writer".into())
@@ -235,6 +237,7 @@ impl Builder {
                 plugin,
                 log,
                 counters,
+                changed,
                 ended,
             }),
         })

@@ -4,12 +4,15 @@
 //! does it best: a tree that is sorted, and a hash trie that answers in a third of the tree's time. Both
 //! share what they do not change with their copies, so a copy of all entries costs next to nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use imbl::ordmap::DiffItem;
 use imbl::shared_ptr::DefaultSharedPtr;
 use imbl::{GenericHashMap, OrdMap};
 
+use super::changes::RegistryEvent;
 use crate::labels::Labels;
 use crate::types::{Entry, NodeId};
 
@@ -57,6 +60,23 @@ impl Records {
     pub(crate) fn remove(&mut self, node_id: NodeId) {
         self.sorted.remove(&node_id);
         self.hashed.remove(&node_id);
+    }
+
+    /// The events that lead from these records to newer ones, in ascending order of node id. What both share
+    /// is not looked at.
+    pub(crate) fn events_to(&self, newer: &Self) -> VecDeque<RegistryEvent> {
+        let enabled = |record: &Record| RegistryEvent::Enabled(record.entry.node.clone());
+        self.sorted
+            .diff(&newer.sorted)
+            .filter_map(|change| match change {
+                DiffItem::Add(_, new) => Some(enabled(new)),
+                DiffItem::Update {
+                    old: (_, old),
+                    new: (_, new),
+                } => (old.entry.node != new.entry.node).then(|| enabled(new)),
+                DiffItem::Remove(node_id, _) => Some(RegistryEvent::Disabled { node_id: *node_id }),
+            })
+            .collect()
     }
 }
 

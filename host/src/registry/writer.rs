@@ -11,7 +11,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Instant;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::activity::Counters;
 use super::batch::Batch;
@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) own_labels: Labels,
     /// Notified when another decision stands.
     pub(crate) decided: Arc<Notify>,
+    /// Told of every view with other entries.
+    pub(crate) changed: watch::Sender<()>,
 }
 
 pub(crate) struct Writer {
@@ -318,6 +320,7 @@ impl Writer {
             standings: batch.standings.clone(),
             status: self.parts.view.load().status.clone(),
         }));
+        self.parts.changed.send_replace(());
         if batch.decides() {
             self.parts.decided.notify_one();
         }

@@ -11,7 +11,7 @@ use crate::limits::Limits;
 use crate::text;
 
 /// How many of the latest lines are kept for [`GuestLog::latest`].
-pub const LINES_KEPT: usize = 1_000;
+pub const LINES_KEPT: usize = 256;
 
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 

@@ -27,6 +27,10 @@ use crate::text;
 const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 const MODULE_HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
 
+/// The name of a component that came as bytes.
+const EMBEDDED: &str = "embedded";
+/// How much of a file's name is kept, in bytes.
+const NAME_BYTES_MAX: usize = 255;
 /// How many mismatches an error names: a file may have thousands of imports.
 const MISMATCHES_SHOWN: usize = 16;
 
@@ -132,6 +136,7 @@ const POLICY_DIGITS: usize = 12;
 /// A component that was checked against the world and compiled. Cheap to clone.
 #[derive(Clone)]
 pub struct Plugin {
+    name: Arc<str>,
     inner: Arc<Inner>,
 }
 
@@ -158,7 +163,11 @@ impl Plugin {
             .take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(read_error)?;
-        Self::from_bytes(&bytes, config)
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            name: text::clean(&name, NAME_BYTES_MAX).into(),
+            ..Self::from_bytes(&bytes, config)?
+        })
     }
 
     /// Checks and compiles a component. Takes up to seconds: not for an async thread.
@@ -199,6 +208,7 @@ impl Plugin {
             .map(|(name, _)| name.to_string())
             .collect();
         Ok(Self {
+            name: EMBEDDED.into(),
             inner: Arc::new(Inner {
                 engine,
                 pre,
@@ -232,6 +242,11 @@ impl Plugin {
         let mut hex = text::hex(&digest.finalize());
         hex.truncate(POLICY_DIGITS);
         hex
+    }
+
+    /// The name of its file; `embedded` where it came as bytes.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The names of what the component imports.

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::kinds;
 use super::problem::{Problem, quoted};
 use crate::text;
 
@@ -186,13 +187,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn unauthorized(detail: &'static str) -> Response {
-    let problem = Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "/problems/unauthorized",
-        "A token is needed",
-        detail,
-    );
-    let mut answer = problem.into_response();
+    let mut answer = Problem::new(&kinds::UNAUTHORIZED, detail).into_response();
     answer.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
     answer
 }
@@ -211,11 +206,5 @@ fn forbidden(need: Role, caller: Option<&Caller>) -> Response {
              `--api-token-file`, or with `--allow-local-admin`"
         ),
     };
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "/problems/forbidden",
-        "The role does not reach",
-        detail,
-    )
-    .into_response()
+    Problem::new(&kinds::ROLE_TOO_LOW, detail).into_response()
 }

@@ -4,13 +4,17 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, Required, SchemaFormat, Type};
 
-use super::body;
+use super::body::{self, BODY_BYTES_MAX, NODES_BYTES_MAX};
+use super::kinds;
 use super::problem::{Problem, quoted};
 use super::wording::wrong_body;
 use crate::text;
@@ -44,11 +48,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Node {
     }
 }
 
+impl IntoParams for Node {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::Custom("uint64".to_string())))
+            .minimum(Some(0_u64))
+            .maximum(Some(NodeId::MAX));
+        vec![
+            ParameterBuilder::new()
+                .name("id")
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .description(Some("The node."))
+                .schema(Some(number))
+                .build(),
+        ]
+    }
+}
+
 fn wrong_id(reason: &str) -> Problem {
     Problem::new(
-        StatusCode::BAD_REQUEST,
-        "/problems/invalid-node-id",
-        "The node id is invalid",
+        &kinds::INVALID_NODE_ID,
         format!("a node id is a number from 0 to {}; {reason}", NodeId::MAX),
     )
 }
@@ -66,9 +87,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             .map_err(|error| {
                 let error = text::error_chain(&error);
                 Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "/problems/invalid-query",
-                    "The query is invalid",
+                    &kinds::INVALID_QUERY,
                     text::clean(&error, text::ERROR_BYTES_MAX),
                 )
             })
@@ -83,27 +102,44 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let is_json = is_json(&parts.headers);
-        let bytes = body::read(body).await?;
-        if !is_json {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "/problems/not-json",
-                "The body is not JSON",
-                "the header `content-type` must be `application/json`",
-            ));
-        }
-        let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer)
-            .map(|Object(value)| value)
-            .map_err(|error| wrong_body(&error.path().to_string(), error.inner()))?;
-        // Something may stand behind the value.
-        deserializer
-            .end()
-            .map_err(|error| wrong_body(".", &error))?;
-        Ok(Self(value))
+        read_object(request, BODY_BYTES_MAX).await.map(Self)
     }
+}
+
+/// The same, large enough for all nodes.
+#[derive(Debug)]
+pub(super) struct NodesJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for NodesJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read_object(request, NODES_BYTES_MAX).await.map(Self)
+    }
+}
+
+async fn read_object<T: DeserializeOwned>(
+    request: Request,
+    bytes_max: usize,
+) -> Result<T, Problem> {
+    let (parts, body) = request.into_parts();
+    let is_json = is_json(&parts.headers);
+    let bytes = body::read(body, bytes_max).await?;
+    if !is_json {
+        return Err(Problem::new(
+            &kinds::NOT_JSON,
+            "the header `content-type` must be `application/json`",
+        ));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map(|Object(value)| value)
+        .map_err(|error| wrong_body(&error.path().to_string(), error.inner()))?;
+    // Something may stand behind the value.
+    deserializer
+        .end()
+        .map_err(|error| wrong_body(".", &error))?;
+    Ok(value)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -122,7 +158,9 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer.deserialize_map(ObjectVisitor(PhantomData))
 }
 
-struct Object<T>(T);
+/// A value that is read of an object only, as [`object`] does.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{StatusCode, uri::Authority};
+use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::kinds;
 use super::problem::Problem;
 
 #[cfg(test)]
@@ -51,13 +52,7 @@ pub(super) async fn refuse_browsers(
 }
 
 fn refused(detail: &'static str) -> Response {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "/problems/not-local",
-        "The request may come from a browser",
-        detail,
-    )
-    .into_response()
+    Problem::new(&kinds::NOT_LOCAL, detail).into_response()
 }
 
 fn is_local(host: &str) -> bool {

@@ -1,18 +1,20 @@
 //! Whether the agent lives, and whether it takes changes.
 
-use std::sync::atomic::Ordering;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
+use super::refusals::Refusals;
 use crate::PluginState;
 use crate::gossip::GossipPool;
 
-#[derive(Debug, Serialize)]
+/// How the agent is doing.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
+    /// Whether all is well.
     ok: bool,
     /// What is wrong; empty where all is well.
     reasons: Vec<String>,
@@ -22,11 +24,35 @@ type Answer = (StatusCode, Json<Health>);
 
 /// 503 where the agent is cut off from others: while gossip is being started again, and after a failure that
 /// only a restart of the process mends.
+#[utoipa::path(
+    get,
+    path = "/health/livez",
+    operation_id = "livez",
+    tag = "agent",
+    security(()),
+    responses(
+        (status = 200, description = "It lives.", body = Health),
+        (status = 503, description = "It does not, for these reasons.", body = Health),
+        Refusals<()>
+    )
+)]
 pub(super) async fn livez(State(state): State<AppState>) -> Answer {
     answer(state.dead())
 }
 
 /// 503 where changes are not taken now.
+#[utoipa::path(
+    get,
+    path = "/health/readyz",
+    operation_id = "readyz",
+    tag = "agent",
+    security(()),
+    responses(
+        (status = 200, description = "It takes changes.", body = Health),
+        (status = 503, description = "It does not, for these reasons.", body = Health),
+        Refusals<()>
+    )
+)]
 pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
     answer(state.unready())
 }
@@ -73,7 +99,7 @@ impl AppState {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.stop.asked().is_some()
     }
 }
 

@@ -1,93 +1,63 @@
-//! The registry: one node, its counters, and all nodes.
+//! One node: enabled, disabled, looked at.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time;
+use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::extract::{Json, Node, Query, object};
+use super::kinds;
 use super::problem::{Problem, quoted};
+use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId, WrongQuery};
+use super::views::{self, KnownView, PendingView};
 use crate::agent::cli;
 use crate::types::NodeId;
-use crate::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, NodeCapacity};
+use crate::{EdgeCacheError, NodeCapacity};
 
 /// The longest wait for labels that a client may ask for.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
 /// How often a wait looks for the labels.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
-/// The body of a registration, as ZLayer's.
-#[derive(Debug, Deserialize)]
+/// A registration, as ZLayer's.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Registration {
     #[serde(deserialize_with = "object")]
     capacity: NodeCapacity,
 }
 
-#[derive(Debug, Serialize)]
-struct NodeView {
-    node_id: NodeId,
-    capacity: NodeCapacity,
-    /// RFC 3339, UTC, milliseconds.
-    enabled_at: String,
-    advertised: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct EntryView {
-    #[serde(flatten)]
-    node: NodeView,
-    stats: EdgeCacheStats,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<DecisionView>,
-}
-
-/// What all agents go by; where the component refused it, the entry is still the one of before.
-#[derive(Debug, Serialize)]
-struct DecisionView {
-    op: String,
-    /// RFC 3339, UTC, milliseconds.
-    at: String,
-    /// The node whose agent decided.
-    by: NodeId,
-    /// Whether another agent carries it: it outlives this one then.
-    shared: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    capacity: Option<NodeCapacity>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<String>,
-}
-
-/// A node whose labels were waited for in vain, or whose decision the component refused.
-#[derive(Debug, Serialize)]
-struct PendingView {
-    node_id: NodeId,
-    /// Whether the node is registered now.
-    registered: bool,
-    /// Whether it is seen to advertise what follows from its entry.
-    advertised: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<DecisionView>,
-}
-
 /// The query of a change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Waiting {
-    /// How long to wait for the labels to follow, for instance `5s`.
+    /// How long to wait for the labels to follow, at most 60 s, with a unit: `200ms` or `5s`.
+    #[param(pattern = "^[0-9]{1,5}(ms|s|m)$", example = "5s")]
     wait: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct ListView {
-    nodes: Vec<NodeView>,
-}
-
+/// Enables a node, over what it was: its counters go back to zero. Any agent may be asked about any node;
+/// the decision travels, and the node's own agent shows its labels.
+#[utoipa::path(
+    post,
+    path = "/api/v1/nodes/{id}/edge-cache",
+    operation_id = "enable_node",
+    tag = "nodes",
+    security((), ("bearer" = ["write"])),
+    params(Node, Waiting),
+    request_body(content = Registration, content_type = "application/json", description = "At most 64 KiB."),
+    responses(
+        (status = 204, description = "The node is enabled, and its labels have followed where they were waited for."),
+        (status = 202, description = "The node is enabled; its labels did not follow in time.", body = PendingView),
+        Refusals<(WrongNodeId, WrongQuery, WrongBody, NotMade)>
+    )
+)]
 pub(super) async fn enable(
     State(state): State<AppState>,
     Node(node_id): Node,
@@ -100,6 +70,20 @@ pub(super) async fn enable(
     Ok(followed(&state, node_id, wait, || registry.is_advertised(node_id)).await)
 }
 
+/// Disables a node.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/nodes/{id}/edge-cache",
+    operation_id = "disable_node",
+    tag = "nodes",
+    security((), ("bearer" = ["write"])),
+    params(Node, Waiting),
+    responses(
+        (status = 204, description = "The node is disabled, and its labels are gone where that was waited for."),
+        (status = 202, description = "The node is disabled; its labels were not gone in time.", body = PendingView),
+        Refusals<(WrongNodeId, WrongQuery, Unknown, NotMade)>
+    )
+)]
 pub(super) async fn disable(
     State(state): State<AppState>,
     Node(node_id): Node,
@@ -119,9 +103,7 @@ impl Waiting {
         let time = cli::parse_time(text).ok().filter(|time| *time <= WAIT_MAX);
         time.ok_or_else(|| {
             Problem::new(
-                StatusCode::BAD_REQUEST,
-                "/problems/invalid-query",
-                "The query is invalid",
+                &kinds::INVALID_QUERY,
                 format!(
                     "`wait` is a time of at most {} s with a unit, such as 200ms or 5s; {} is not",
                     WAIT_MAX.as_secs(),
@@ -147,7 +129,7 @@ async fn followed(
     let mut looks = time::interval(LOOK_PAUSE);
     let shown = time::timeout(wait, async {
         // An agent that is stopping keeps nobody waiting, itself least of all.
-        while !is_shown() && !state.stopping.load(Ordering::Acquire) {
+        while !is_shown() && state.stop.asked().is_none() {
             looks.tick().await;
         }
     });
@@ -155,88 +137,31 @@ async fn followed(
     if is_shown() {
         return StatusCode::NO_CONTENT.into_response();
     }
-    (StatusCode::ACCEPTED, axum::Json(pending(state, node_id))).into_response()
+    (
+        StatusCode::ACCEPTED,
+        axum::Json(views::pending(state, node_id)),
+    )
+        .into_response()
 }
 
-fn pending(state: &AppState, node_id: NodeId) -> PendingView {
-    PendingView {
-        node_id,
-        registered: state.registry.is_enabled(node_id),
-        advertised: state.registry.is_advertised(node_id),
-        decision: decision(state, node_id),
-    }
-}
-
+/// All that is known of a node. Where the component refused the decision that stands, it says so.
+#[utoipa::path(
+    get,
+    path = "/api/v1/nodes/{id}/edge-cache",
+    operation_id = "show_node",
+    tag = "nodes",
+    security((), ("bearer" = ["read"])),
+    params(Node),
+    responses(
+        (status = 200, description = "What is known.", body = KnownView),
+        Refusals<(WrongNodeId, Unknown)>
+    )
+)]
 pub(super) async fn entry(
     State(state): State<AppState>,
     Node(node_id): Node,
-) -> Result<Response, Problem> {
-    let Some(entry) = state.registry.entry(node_id) else {
-        // All others list it: here it shows why this agent does not.
-        let standing = state.registry.standing(node_id);
-        if standing.is_some_and(|standing| standing.decision.enabled().is_some()) {
-            return Ok(axum::Json(pending(&state, node_id)).into_response());
-        }
-        return Err(EdgeCacheError::NodeNotFound(node_id).into());
-    };
-    let view = EntryView {
-        node: view(&state, &entry.node),
-        stats: entry.stats,
-        decision: decision(&state, node_id),
-    };
-    Ok(axum::Json(view).into_response())
-}
-
-pub(super) async fn stats(
-    State(state): State<AppState>,
-    Node(node_id): Node,
-) -> axum::Json<EdgeCacheStats> {
-    axum::Json(state.registry.stats(node_id))
-}
-
-pub(super) async fn add_stats(
-    State(state): State<AppState>,
-    Node(node_id): Node,
-    Json(delta): Json<EdgeCacheStats>,
-) -> Result<axum::Json<EdgeCacheStats>, Problem> {
-    Ok(axum::Json(state.registry.add_stats(node_id, delta).await?))
-}
-
-pub(super) async fn list(State(state): State<AppState>) -> Response {
-    let nodes = state
-        .registry
-        .list_eligible()
-        .iter()
-        .map(|node| view(&state, node))
-        .collect();
-    axum::Json(ListView { nodes }).into_response()
-}
-
-fn view(state: &AppState, node: &EdgeCacheNode) -> NodeView {
-    NodeView {
-        node_id: node.node_id,
-        capacity: node.capacity.clone(),
-        enabled_at: rfc3339(node.enabled_at),
-        advertised: state.registry.is_advertised(node.node_id),
-    }
-}
-
-fn decision(state: &AppState, node_id: NodeId) -> Option<DecisionView> {
-    let standing = state.registry.standing(node_id)?;
-    let decision = &standing.decision;
-    Some(DecisionView {
-        op: decision.op.to_string(),
-        at: rfc3339(decision.at.time()),
-        by: decision.by,
-        shared: state.registry.is_shared(node_id),
-        capacity: decision.enabled().map(|node| node.capacity),
-        refused: standing.refused.clone(),
-    })
-}
-
-fn rfc3339(time: std::time::SystemTime) -> String {
-    // Every time in the registry is between 1970 and 9999.
-    jiff::Timestamp::try_from(time)
-        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
-        .unwrap_or_default()
+) -> Result<axum::Json<KnownView>, Problem> {
+    let known = views::known(&state, node_id);
+    let unknown = || EdgeCacheError::NodeNotFound(node_id).into();
+    known.map(axum::Json).ok_or_else(unknown)
 }

@@ -2,47 +2,62 @@
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::kinds::{self, Kind};
 use crate::EdgeCacheError;
 use crate::text;
 
 #[cfg(test)]
 mod tests;
 
-const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// When a client that met a full queue should come again, in seconds.
+/// The media type of every document.
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+/// When a client should come again that was sent away for the moment, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// How much of a request is repeated in an answer, in bytes.
 pub(super) const QUOTED_BYTES_MAX: usize = 40;
 
 /// An error as a client sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Problem {
+    kind: &'static Kind,
+    detail: String,
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document {
     /// A stable name of the kind of problem, relative to the API.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The kind in words.
     title: &'static str,
-    #[serde(serialize_with = "as_number")]
-    status: StatusCode,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What was wrong, and what would be right.
     detail: String,
 }
 
 impl Problem {
-    /// A problem whose `kind` is a path such as `/problems/invalid-body`.
-    pub(super) fn new(
-        status: StatusCode,
-        kind: &'static str,
-        title: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
-            title,
-            status,
             detail: detail.into(),
+        }
+    }
+
+    pub(super) fn document(self) -> Document {
+        Document {
+            kind: self.kind.path,
+            title: self.kind.title,
+            status: self.kind.status.as_u16(),
+            detail: self.detail,
         }
     }
 }
@@ -50,53 +65,27 @@ impl Problem {
 impl From<EdgeCacheError> for Problem {
     fn from(error: EdgeCacheError) -> Self {
         use EdgeCacheError as E;
-        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        let (status, kind, title) = match &error {
-            E::Gossip(_) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "/problems/labels-refused",
-                "The labels are refused",
-            ),
-            E::InvalidCapacity(_) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "/problems/invalid-capacity",
-                "The capacity is invalid",
-            ),
-            E::NodeNotFound(_) => (
-                StatusCode::NOT_FOUND,
-                "/problems/node-not-found",
-                "The node is not registered",
-            ),
-            E::Full { .. } => (
-                StatusCode::CONFLICT,
-                "/problems/registry-full",
-                "The registry is full",
-            ),
-            E::PluginFailed(_) => (
-                unavailable,
-                "/problems/plugin-failed",
-                "The component failed",
-            ),
-            E::StoreFailed(_) => (unavailable, "/problems/store-failed", "The store failed"),
-            E::Busy { .. } => (unavailable, "/problems/busy", "The registry is busy"),
-            E::ShuttingDown => (
-                unavailable,
-                "/problems/shutting-down",
-                "The agent is stopping",
-            ),
+        let kind = match &error {
+            E::Gossip(_) => &kinds::LABELS_REFUSED,
+            E::InvalidCapacity(_) => &kinds::INVALID_CAPACITY,
+            E::NodeNotFound(_) => &kinds::NODE_NOT_FOUND,
+            E::Full { .. } => &kinds::REGISTRY_FULL,
+            E::PluginFailed(_) => &kinds::PLUGIN_FAILED,
+            E::StoreFailed(_) => &kinds::STORE_FAILED,
+            E::Busy { .. } => &kinds::BUSY,
+            E::ShuttingDown => &kinds::SHUTTING_DOWN,
         };
-        Self::new(status, kind, title, error.to_string())
+        Self::new(kind, error.to_string())
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status;
-        let busy = self.kind == "/problems/busy";
-        let mut response = (status, Json(self)).into_response();
+        let kind = self.kind;
+        let mut response = (kind.status, Json(self.document())).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, MEDIA_TYPE);
-        if busy {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if kind.passes() {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
@@ -105,18 +94,14 @@ impl IntoResponse for Problem {
 
 pub(super) async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(
-        StatusCode::NOT_FOUND,
-        "/problems/no-such-route",
-        "There is no such route",
+        &kinds::NO_SUCH_ROUTE,
         format!("the API has no {}", quoted(uri.path())),
     )
 }
 
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
     Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "/problems/no-such-method",
-        "The route does not take this method",
+        &kinds::NO_SUCH_METHOD,
         format!(
             "{} does not take {}; the header `Allow` says what it takes",
             quoted(uri.path()),
@@ -128,8 +113,4 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
 /// A part of a request, fit to be repeated.
 pub(super) fn quoted(input: &str) -> String {
     format!("`{}`", text::clean(input, QUOTED_BYTES_MAX))
-}
-
-fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
 }

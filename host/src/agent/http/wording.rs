@@ -2,8 +2,7 @@
 //!
 //! serde_json says it well, but names Rust's types, and repeats as much of the input as there is.
 
-use axum::http::StatusCode;
-
+use super::kinds;
 use super::problem::{Problem, QUOTED_BYTES_MAX};
 use crate::text;
 
@@ -18,19 +17,9 @@ pub(super) fn wrong_body(path: &str, error: &serde_json::Error) -> Problem {
     let detail = describe(path, &message, error.line(), error.column());
     // serde_json counts a number that even a float cannot hold as malformed, though it is only too large.
     if error.is_data() || message.starts_with("number out of range") {
-        return Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "/problems/invalid-body",
-            "The body does not say what it must",
-            detail,
-        );
+        return Problem::new(&kinds::INVALID_BODY, detail);
     }
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "/problems/malformed-json",
-        "The body is not well-formed JSON",
-        detail,
-    )
+    Problem::new(&kinds::MALFORMED_JSON, detail)
 }
 
 fn describe(path: &str, message: &str, line: usize, column: usize) -> String {

@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -14,7 +13,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Agent, RunError, system};
 use crate::agent::cli::RunArgs;
-use crate::agent::signals::Stop;
+use crate::agent::http::AppState;
+use crate::agent::stop::{Ending as Asked, Stop};
 use crate::agent::systemd::Systemd;
 
 impl Agent {
@@ -25,7 +25,12 @@ impl Agent {
         stop: Stop,
         systemd: Systemd,
     ) -> Result<(), RunError> {
-        let Self { api, state } = self;
+        let Self {
+            api,
+            registry,
+            gossip,
+        } = self;
+        let state = AppState::new(registry.clone(), gossip.clone(), stop.clone());
         let drain = Arc::new(Notify::new());
         let draining = drain.clone();
         let mut serving = tokio::spawn(api.serve(state.clone(), async move {
@@ -33,19 +38,18 @@ impl Agent {
         }));
         systemd.ready();
         systemd.watch(state.clone());
-        stop.wait().await;
+        stop.clone().wait().await;
 
         let mut ending = Ending::begin(args.shutdown_timeout);
-        state.stopping.store(true, Ordering::Release);
         systemd.stopping();
         // A component that hangs must not keep the agent from telling its peers.
         let half = ending.half;
-        let writer = state.registry.shutdown();
+        let writer = registry.shutdown();
         ending.step("the registry's writer", half, writer).await;
         let whole = ending.whole;
-        if let Some(gossip) = &state.gossip {
+        if let Some(gossip) = &gossip {
             let leave = async {
-                if args.leave_on_terminate {
+                if args.leave_on_terminate || stop.asked() == Some(Asked::Leave) {
                     gossip.leave().await;
                 } else {
                     gossip.shutdown().await;

@@ -17,6 +17,7 @@ impl Fixture {
         let bad = Arc::new(AtomicU64::new(0));
         let directory = Directory::new(
             OWN,
+            Some("0123456789ab".into()),
             Duration::from_secs(1),
             BadRecords::new(Arc::clone(&bad)),
         );
@@ -72,6 +73,7 @@ fn raw(
 ) -> Reading {
     Reading {
         id: id(&PeerInfo::key(node_id), generation),
+        pulse: Pulse::Live,
         record: Reads::New(version, value),
         others_keys: Vec::new(),
     }
@@ -247,4 +249,91 @@ fn an_older_life_does_not_come_back_when_the_newer_one_ends_first() {
     let view = fixture.update(vec![ghost()]);
     assert_eq!(view.peers.len(), 1);
     assert_eq!(view.again_in, None);
+}
+
+fn silent(mut reading: Reading) -> Reading {
+    reading.pulse = Pulse::Silent;
+    reading
+}
+
+fn statuses(view: &View) -> Vec<(u64, u64, MemberStatus)> {
+    let members = view.members.iter();
+    members
+        .map(|member| (member.node_id, member.generation, member.status))
+        .collect()
+}
+
+#[test]
+fn members_are_alive_leaving_or_dead() {
+    let mut fixture = Fixture::new();
+    let leaving = Record {
+        leaving: true,
+        policy: Some("0123456789ab".into()),
+        ..PeerInfo::placeholder(3).into()
+    };
+    let leaving = || raw(3, 5, 1, leaving.encode());
+    let view = fixture.update(vec![fresh(4, 5, ""), leaving(), fresh(2, 5, "")]);
+    let alive = [
+        (2, 5, MemberStatus::Alive),
+        (3, 5, MemberStatus::Leaving),
+        (4, 5, MemberStatus::Alive),
+    ];
+    assert_eq!(statuses(&view), alive);
+    assert_eq!(view.members[1].policy.as_deref(), Some("0123456789ab"));
+    assert_eq!(view.again_in, None);
+
+    // Node 2 was started again, node 4 is gone.
+    let known = |reading| with(reading, Reads::Known);
+    let readings = vec![
+        silent(known(fresh(2, 5, ""))),
+        fresh(2, 6, ""),
+        silent(known(leaving())),
+        silent(known(fresh(4, 5, ""))),
+    ];
+    let view = fixture.update(readings);
+    let left = [
+        (2, 6, MemberStatus::Alive),
+        (3, 5, MemberStatus::Dead),
+        (4, 5, MemberStatus::Dead),
+    ];
+    assert_eq!(statuses(&view), left);
+    assert_eq!(view.members[1].policy.as_deref(), Some("0123456789ab"));
+    assert_eq!(view.peers.len(), 1);
+    assert!(view.again_in.is_some(), "the dead go without a word");
+}
+
+#[test]
+fn agents_with_another_policy_are_told() {
+    let mut fixture = Fixture::new();
+    let mut version = 0;
+    let mut with = |node_id, policy: Option<&str>| {
+        version += 1;
+        let record = Record {
+            policy: policy.map(str::to_string),
+            ..PeerInfo::placeholder(node_id).into()
+        };
+        raw(node_id, 5, version, record.encode())
+    };
+    let readings = vec![
+        with(2, Some("0123456789ab")),
+        with(3, Some("ba9876543210")),
+        with(4, None),
+    ];
+    assert_eq!(fixture.update(readings).otherwise, [3]);
+    // Swapped, and then the same as here.
+    let readings = vec![with(3, Some("0123456789ab"))];
+    assert!(fixture.update(readings).otherwise.is_empty());
+}
+
+#[test]
+fn a_member_that_was_never_live_is_awaited_before_it_counts_as_dead() {
+    let mut fixture = Fixture::new();
+    let view = fixture.update(vec![silent(fresh(2, 5, ""))]);
+    assert_eq!(statuses(&view), []);
+    fixture.instant += view.again_in.unwrap();
+    let view = fixture.update(vec![silent(fresh(2, 5, ""))]);
+    assert_eq!(statuses(&view), []);
+    fixture.instant += view.again_in.unwrap();
+    let view = fixture.update(vec![silent(fresh(2, 5, ""))]);
+    assert_eq!(statuses(&view), [(2, 5, MemberStatus::Dead)]);
 }

@@ -1,0 +1,278 @@
+//! Changes as they happen, followed over HTTP.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edge_cache_tests::agent::Agent;
+use edge_cache_tests::sse::{Event, Events, parse};
+use edge_cache_tests::wait::until;
+use reqwest::Method;
+use reqwest::header::RETRY_AFTER;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+const NODES: &str = "/api/v1/edge-cache/nodes";
+/// How long anything here may take before it counts as stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+async fn standalone() -> Agent {
+    Agent::start(&["--node-id", "1"]).await.unwrap()
+}
+
+async fn enable(agent: &Agent, node_id: u64) {
+    let path = format!("/api/v1/nodes/{node_id}/edge-cache");
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let answer = agent.ask(Method::POST, &path, Some(&body)).await.unwrap();
+    assert_eq!(answer.status, 204, "{answer:?}");
+}
+
+async fn disable(agent: &Agent, node_id: u64) {
+    let path = format!("/api/v1/nodes/{node_id}/edge-cache");
+    let answer = agent.ask(Method::DELETE, &path, None).await.unwrap();
+    assert_eq!(answer.status, 204, "{answer:?}");
+}
+
+async fn next(events: &mut Events) -> Event {
+    events.next().await.unwrap().unwrap()
+}
+
+/// The first event with this name about this node; others may come before it.
+async fn await_event(events: &mut Events, name: &str, node_id: u64) -> Event {
+    loop {
+        let event = next(events).await;
+        if event.about() == (name, Some(node_id)) {
+            return event;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_gets_the_state_and_then_each_change() {
+    let agent = standalone().await;
+    enable(&agent, 5).await;
+    let mut events = Events::follow(&agent, None).await.unwrap();
+    let first = next(&mut events).await;
+    assert_eq!(first.name, "reset");
+    assert_eq!(first.data["nodes"][0]["node_id"], 5, "{first:?}");
+    assert_eq!(first.data["peers"], json!([]));
+
+    enable(&agent, 7).await;
+    let enabled = next(&mut events).await;
+    assert_eq!(enabled.about(), ("enabled", Some(7)));
+    let listed = agent.get(NODES).await.unwrap();
+    for field in ["capacity", "enabled_at"] {
+        assert_eq!(enabled.data[field], listed["nodes"][1][field]);
+    }
+    disable(&agent, 5).await;
+    assert_eq!(next(&mut events).await.about(), ("disabled", Some(5)));
+
+    assert_eq!(agent.terminate().await.unwrap(), Some(0));
+    assert_eq!(events.next().await.unwrap(), None, "it ends with the agent");
+}
+
+#[tokio::test]
+async fn a_client_goes_on_where_it_was() {
+    let agent = standalone().await;
+    let mut events = Events::follow(&agent, None).await.unwrap();
+    let reset = next(&mut events).await;
+    enable(&agent, 1).await;
+    let first = next(&mut events).await;
+    enable(&agent, 2).await;
+    assert_eq!(next(&mut events).await.about(), ("enabled", Some(2)));
+    drop(events);
+    disable(&agent, 1).await;
+
+    let mut resumed = Events::follow(&agent, Some(&first.id)).await.unwrap();
+    assert_eq!(next(&mut resumed).await.about(), ("enabled", Some(2)));
+    let last = next(&mut resumed).await;
+    assert_eq!(last.about(), ("disabled", Some(1)));
+    let mut from_start = Events::follow(&agent, Some(&reset.id)).await.unwrap();
+    assert_eq!(next(&mut from_start).await, first);
+
+    // Nothing is missing: the next event is the next change.
+    let mut up_to_date = Events::follow(&agent, Some(&last.id)).await.unwrap();
+    enable(&agent, 9).await;
+    assert_eq!(next(&mut up_to_date).await.about(), ("enabled", Some(9)));
+
+    let start = last.id.split_once('-').unwrap().0;
+    for unknown in [
+        "1-1",
+        "nonsense",
+        "",
+        &format!("{start}-9999"),
+        &format!("{start}-x"),
+    ] {
+        let mut events = Events::follow(&agent, Some(unknown)).await.unwrap();
+        let event = next(&mut events).await;
+        assert_eq!(event.name, "reset", "{unknown:?}");
+        let nodes = event.data["nodes"].as_array().unwrap();
+        let ids: Vec<_> = nodes
+            .iter()
+            .map(|node| node["node_id"].as_u64().unwrap())
+            .collect();
+        assert_eq!(ids, [2, 9]);
+    }
+}
+
+#[tokio::test]
+async fn peers_come_change_and_go() {
+    let gossip = [
+        "--gossip-listen",
+        "127.0.0.1:0",
+        "--gossip-interval",
+        "200ms",
+    ];
+    let one = Agent::start(&[&["--node-id", "1"][..], &gossip].concat())
+        .await
+        .unwrap();
+    let mut events = Events::follow(&one, None).await.unwrap();
+    assert_eq!(
+        next(&mut events).await.data,
+        json!({"nodes": [], "peers": []})
+    );
+    let seed = one.gossip.unwrap().to_string();
+    let two = Agent::start(&[&["--node-id", "2", "--seed", &seed][..], &gossip].concat())
+        .await
+        .unwrap();
+    let joined = await_event(&mut events, "joined", 2).await;
+    assert_eq!(joined.data["labels"], json!({}));
+    enable(&one, 2).await;
+    loop {
+        let updated = await_event(&mut events, "updated", 2).await;
+        if updated.data["labels"]["edge_cache"] == "true" {
+            assert_eq!(updated.data["labels"]["edge_cache_disk_mib"], "3");
+            break;
+        }
+    }
+    assert_eq!(two.terminate().await.unwrap(), Some(0));
+    await_event(&mut events, "left", 2).await;
+}
+
+#[tokio::test]
+async fn so_many_may_follow_and_no_more() {
+    const MAX: usize = 64;
+    let agent = standalone().await;
+    let mut all = Vec::new();
+    for _ in 0..MAX {
+        let mut events = Events::follow(&agent, None).await.unwrap();
+        next(&mut events).await;
+        all.push(events);
+    }
+    let request = agent.request(Method::GET, "/api/v1/events");
+    let refused = request.send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()[RETRY_AFTER], "1");
+    let problem: Value = refused.json().await.unwrap();
+    assert_eq!(problem["type"], "/problems/too-many-subscribers");
+
+    enable(&agent, 7).await;
+    for events in &mut all {
+        assert_eq!(next(events).await.about(), ("enabled", Some(7)));
+    }
+    all.pop();
+    until("a place", STUCK, || async {
+        Events::follow(&agent, None)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(agent.terminate().await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn a_quiet_stream_is_kept_alive_by_comments() {
+    let agent = standalone().await;
+    let mut stream = follow_raw(&agent, TcpSocket::new_v4().unwrap()).await;
+    let mut read = Vec::new();
+    let reading = async {
+        while !read.ends_with(b"\n\n: still here\n\n") {
+            assert_ne!(
+                stream.read_buf(&mut read).await.unwrap(),
+                0,
+                "the stream ended"
+            );
+        }
+    };
+    timeout(STUCK, reading).await.unwrap();
+}
+
+/// Asks for the events by hand: in HTTP 1.0, whose body comes as it is.
+async fn follow_raw(agent: &Agent, socket: TcpSocket) -> TcpStream {
+    let mut stream = socket.connect(agent.http).await.unwrap();
+    let host = agent.http;
+    let request = format!("GET /api/v1/events HTTP/1.0\r\nhost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The nodes and their disk, after these events.
+fn follow(state: &mut BTreeMap<u64, Value>, event: &Event) {
+    let put = |state: &mut BTreeMap<_, _>, node: &Value| {
+        state.insert(
+            node["node_id"].as_u64().unwrap(),
+            node["capacity"]["disk_mib"].clone(),
+        );
+    };
+    match event.name.as_str() {
+        "reset" => {
+            state.clear();
+            let nodes = event.data["nodes"].as_array().unwrap();
+            nodes.iter().for_each(|node| put(state, node));
+        }
+        "enabled" => put(state, &event.data),
+        "disabled" => drop(state.remove(&event.data["node_id"].as_u64().unwrap())),
+        other => panic!("{other}"),
+    }
+}
+
+/// A client that reads nothing while the state changes more often than the agent keeps.
+#[tokio::test]
+async fn one_that_lags_is_reset_and_ends_at_the_true_state() {
+    let agent = standalone().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    // What the system keeps for the client must not hide that it does not read.
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = follow_raw(&agent, socket).await;
+
+    let put = async |disk: u64| {
+        let node = |id| json!({"node_id": id, "capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": disk + id}});
+        let nodes: Vec<_> = (0..5_000).map(node).collect();
+        let answer = agent
+            .ask(Method::PUT, NODES, Some(&json!({"nodes": nodes})))
+            .await
+            .unwrap();
+        assert_eq!(answer.body["enabled"], 5_000, "{:?}", answer.status);
+    };
+    for round in 0..12 {
+        put(round * 10_000).await;
+    }
+    let last = json!({"nodes": [{"node_id": 1, "capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": 42}}]});
+    agent.ask(Method::PUT, NODES, Some(&last)).await.unwrap();
+
+    let (mut read, mut state, mut resets) = (Vec::new(), BTreeMap::new(), 0);
+    let truth = BTreeMap::from([(1, json!(42))]);
+    let mut buffer = vec![0; 256 * 1024];
+    let reading = async {
+        while state != truth {
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert_ne!(count, 0, "the stream ended");
+            read.extend_from_slice(&buffer[..count]);
+            while let Some(end) = read.windows(2).position(|two| two == b"\n\n") {
+                let block: Vec<u8> = read.drain(..end + 2).collect();
+                let block = std::str::from_utf8(&block).unwrap();
+                // The head of the answer stands before the first event.
+                let block = block.rsplit("\r\n").next().unwrap();
+                let Some(event) = parse(block).unwrap() else {
+                    continue;
+                };
+                resets += u32::from(event.name == "reset");
+                follow(&mut state, &event);
+            }
+        }
+    };
+    timeout(STUCK, reading).await.unwrap();
+    assert!(resets >= 2, "it lagged: the first reset is the beginning");
+}
