@@ -12,6 +12,7 @@ mod agent;
 mod client;
 mod error;
 mod log;
+mod route;
 mod show;
 mod watch;
 
@@ -21,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::agent::Agent;
 pub use self::error::DemoError;
+use self::route::agreed;
 use self::show::{heading, line, table};
 use self::watch::{Expected, labels, watch};
 use crate::NodeCapacity;
@@ -83,6 +85,10 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
     heading("What each agent sees of the others, and how long after they were enabled");
     table(&arrived);
 
+    heading("Which nodes serve which keys: every agent answers the same, best node first");
+    let before = agreed(agents, &[1, 2, 3]).await?;
+    show::routes(&before);
+
     heading("One node is disabled, and its labels go");
     for agent in agents.iter().filter(|agent| agent.node_id == LEAVING) {
         agent.client.disable().await?;
@@ -98,6 +104,10 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
             show::time(sight.took)
         ));
     }
+
+    heading("Only its keys move, each to the node that was next");
+    let after = agreed(agents, &[1, 3]).await?;
+    show::moves(&before, &after);
 
     heading("The agents are told to stop");
     for agent in agents.iter_mut() {

@@ -2,8 +2,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use edge_cache_host::gossip::PeerInfo;
+use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId};
 use edge_cache_tests::cluster::{Member, Settings, disk};
+use edge_cache_tests::component::reference_plugin_with;
 use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
 
@@ -122,4 +124,41 @@ async fn agreed(members: &[Member], nodes: &BTreeSet<NodeId>) -> Vec<Vec<NodeId>
         );
     }
     expected
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_that_judge_by_other_settings_are_told_to_each_other() {
+    let one = Member::start(reference_plugin().unwrap(), Settings::new(1, &[]));
+    let one = one.await.unwrap();
+    let two = Member::start(reference_plugin().unwrap(), Settings::new(2, &[&one]));
+    let two = two.await.unwrap();
+    let by_ram = reference_plugin_with(PluginConfig {
+        settings: [("weight".to_string(), "ram".to_string())].into(),
+        ..PluginConfig::default()
+    });
+    let by_ram = by_ram.unwrap();
+    let three = Member::start(by_ram, Settings::new(3, &[&one, &two]));
+    let three = three.await.unwrap();
+    for (member, otherwise) in [(&one, &[3][..]), (&two, &[3]), (&three, &[1, 2])] {
+        let what = format!("{otherwise:?} otherwise than {}", member.pool.node_id());
+        until(&what, AGREED_WITHIN, || async {
+            let seen = member.pool.otherwise();
+            if **seen == *otherwise {
+                Ok(())
+            } else {
+                Err(seen)
+            }
+        })
+        .await;
+    }
+    three.pool.leave().await;
+    until("agents that judge alike", AGREED_WITHIN, || async {
+        let seen = (one.pool.otherwise(), two.pool.otherwise());
+        if seen.0.is_empty() && seen.1.is_empty() {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response};
+use serde::Deserialize;
 
 use super::DemoError;
 use crate::gossip::PeerInfo;
@@ -68,6 +69,26 @@ impl Client {
             .into_iter()
             .map(|peer| (peer.node_id, peer.labels))
             .collect())
+    }
+
+    /// The nodes that serve a key, best first.
+    pub(super) async fn route(&self, key: &str) -> Result<Vec<u64>, DemoError> {
+        #[derive(Deserialize)]
+        struct Routed {
+            nodes: Vec<Replica>,
+        }
+        #[derive(Deserialize)]
+        struct Replica {
+            node_id: u64,
+        }
+        const NAME: &str = "GET edge-cache/route";
+        let url = format!("http://{}/api/v1/edge-cache/route?key={key}", self.address);
+        let response = self.send(NAME, self.http.get(url)).await?;
+        let routed: Routed = response
+            .json()
+            .await
+            .map_err(|error| self.unanswered(NAME, &chain(&error)))?;
+        Ok(routed.nodes.iter().map(|replica| replica.node_id).collect())
     }
 
     fn node_url(&self) -> String {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::route::Route;
 use super::watch::Sight;
 use crate::labels::Labels;
 use crate::{NodeCapacity, text};
@@ -31,12 +32,7 @@ pub(super) fn line(text: &str) {
 
 /// What each agent saw of each other one, and when.
 pub(super) fn table(sights: &[Sight]) {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .set_header(["agent", "peer", "labels that it sees", "after"]);
+    let mut table = plain_table(["agent", "peer", "labels that it sees", "after"]);
     for sight in sights {
         table.add_row([
             sight.by.to_string(),
@@ -46,6 +42,33 @@ pub(super) fn table(sights: &[Sight]) {
         ]);
     }
     print(&format!("{table}\n"));
+}
+
+/// The nodes that serve each key.
+pub(super) fn routes(routes: &[Route]) {
+    let mut table = plain_table(["key", "served by", "should it fail"]);
+    for Route { key, nodes } in routes {
+        let mut nodes = nodes.iter().map(|node| format!("node {node}"));
+        let first = nodes.next().unwrap_or_default();
+        let others: Vec<_> = nodes.collect();
+        table.add_row([key.to_string(), first, others.join(", then ")]);
+    }
+    print(&format!("{table}\n"));
+}
+
+/// Which keys another node serves now.
+pub(super) fn moves(before: &[Route], after: &[Route]) {
+    let mut table = plain_table(["key", "served by", "before"]);
+    let mut moved = 0_usize;
+    for (before, after) in before.iter().zip(after) {
+        let (was, is) = (before.nodes.first(), after.nodes.first());
+        let node = |id: Option<&u64>| id.map_or_else(String::new, |id| format!("node {id}"));
+        let former = if was == is { String::new() } else { node(was) };
+        moved += usize::from(was != is);
+        table.add_row([after.key.to_string(), node(is), former]);
+    }
+    print(&format!("{table}\n"));
+    line(&format!("{moved} of {} keys moved", after.len()));
 }
 
 /// A capacity in one line.
@@ -122,6 +145,16 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn plain_table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
+        .set_header(header);
+    table
 }
 
 fn pairs(labels: &Labels) -> String {

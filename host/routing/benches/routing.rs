@@ -11,8 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use edge_cache_host::routing::{Router, RouterWriter};
-use edge_cache_host::{Candidate, NodeId};
+use edge_cache_routing::{Candidate, NodeId, Router, RouterWriter};
 use fastrand::Rng;
 use pingora_ketama::{Bucket, Continuum};
 
