@@ -41,6 +41,9 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Makes `labels` the complete set of the component's labels on the own node.
     fn announce(&self, labels: Labels);
 
+    /// Says what decides about labels on the own node from now on.
+    fn set_policy(&self, policy: String);
+
     /// Whether another agent has taken over a decision, given as it travels.
     fn is_shared(&self, node_id: NodeId, decision: &str) -> bool;
 
@@ -52,7 +55,7 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
 
     /// Wakes at once, and whenever [`live`](Self::live) answers something else. Ends when nothing can change
     /// any more.
-    async fn follow(&self, wake: Wake);
+    async fn follow(&self, wake: &Wake);
 }
 
 #[async_trait]
@@ -69,6 +72,12 @@ impl Advertiser for GossipPool {
         // The size was checked when the component published, and a stopped pool has nobody to tell.
         if let Err(error) = self.publish_labels(labels) {
             tracing::warn!(%error, "labels are not announced");
+        }
+    }
+
+    fn set_policy(&self, policy: String) {
+        if let Err(error) = self.set_policy(policy) {
+            tracing::warn!(%error, "the component's digest is not announced");
         }
     }
 
@@ -89,7 +98,7 @@ impl Advertiser for GossipPool {
         infos.map(|info| (info.node_id, info)).collect()
     }
 
-    async fn follow(&self, wake: Wake) {
+    async fn follow(&self, wake: &Wake) {
         self.on_change(|| wake.wake()).await;
     }
 }
@@ -134,6 +143,8 @@ impl Advertiser for Standalone {
         self.changed.send_replace(());
     }
 
+    fn set_policy(&self, _: String) {}
+
     fn is_shared(&self, _: NodeId, _: &str) -> bool {
         false
     }
@@ -152,7 +163,7 @@ impl Advertiser for Standalone {
             .collect()
     }
 
-    async fn follow(&self, wake: Wake) {
+    async fn follow(&self, wake: &Wake) {
         let mut changed = self.changed.subscribe();
         wake.wake();
         while changed.changed().await.is_ok() {

@@ -15,21 +15,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use self::assessor::Assessor;
+use self::assessor::{Assessor, Record};
 use self::judgement::Judgement;
 use self::quarantine::Quarantine;
 use crate::advertise::{Advertiser, Wake};
 use crate::gossip::PeerInfo;
-use crate::routing::{Candidate, CandidateError, NodeId, Router, RouterWriter};
+use crate::registry::PluginCell;
+use crate::routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
 use crate::sandbox::{InstanceConfig, Plugin};
 
 pub use self::judgement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 
 /// The least time from one table to the next. Changes that come together, as when agents meet, make one.
 const PACE: Duration = Duration::from_millis(20);
+
+/// How long members are judged until the table is brought to what is known so far.
+const PASS_MAX: Duration = Duration::from_millis(250);
 
 /// How routing is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +45,7 @@ pub struct RoutingStatus {
     /// How often it failed while judging.
     pub failures: u64,
     /// Members that are not judged by their present labels: those are too many, or the component failed on
-    /// them.
+    /// them. The latter go on as what they were judged before, which agents that have not seen it don't know.
     pub unjudged: usize,
     /// Tables that were made.
     pub builds: u64,
@@ -57,12 +61,13 @@ pub struct RoutingStatus {
 pub(crate) struct Placement {
     router: Router,
     status: Arc<Mutex<RoutingStatus>>,
+    thread: JoinHandle<()>,
 }
 
 impl Placement {
     /// Starts the thread, and answers what wakes it.
     pub(crate) fn start(
-        plugin: Plugin,
+        plugin: Arc<PluginCell>,
         config: InstanceConfig,
         site: Arc<dyn Advertiser>,
     ) -> std::io::Result<(Self, Wake)> {
@@ -71,7 +76,8 @@ impl Placement {
         let status = Arc::<Mutex<RoutingStatus>>::default();
         let mut worker = Worker {
             site,
-            assessor: Assessor::new(plugin, config),
+            assessor: Assessor::new(Plugin::clone(&plugin.load()), config),
+            plugin,
             members: BTreeMap::new(),
             quarantine: Quarantine::default(),
             tables,
@@ -79,14 +85,24 @@ impl Placement {
             router: router.clone(),
             status: status.clone(),
         };
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("edge-placement".into())
             .spawn(move || worker.run(&woken))?;
-        Ok((Self { router, status }, Wake::new(waking)))
+        let placement = Self {
+            router,
+            status,
+            thread,
+        };
+        Ok((placement, Wake::new(waking)))
     }
 
     pub(crate) fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// Whether its thread runs. Its end, before this is dropped, is a defect.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.thread.is_finished()
     }
 
     pub(crate) fn status(&self) -> RoutingStatus {
@@ -106,6 +122,8 @@ impl fmt::Debug for Placement {
 /// What the thread works with.
 struct Worker {
     site: Arc<dyn Advertiser>,
+    /// Says which component decides.
+    plugin: Arc<PluginCell>,
     assessor: Assessor,
     /// The live members, as they were judged last.
     members: BTreeMap<NodeId, Judgement>,
@@ -137,12 +155,18 @@ impl Worker {
     /// Judges what is new, and makes the table that follows. Answers when to look again, should nobody wake.
     fn pass(&mut self) -> Option<Instant> {
         let now = Instant::now();
+        self.follow_component();
         let infos = self.site.live();
         self.members
             .retain(|node_id, _| infos.contains_key(node_id));
         self.quarantine.forget_old(now);
         let mut again = None;
         for info in self.in_order(infos) {
+            if now.elapsed() > PASS_MAX {
+                // What has changed meanwhile, a departure say, is not to wait for a slow component.
+                again = Some(now);
+                break;
+            }
             let before = self.members.remove(&info.node_id);
             let (judgement, retry) = self.judge(info, before, now);
             again = again.into_iter().chain(retry).min();
@@ -150,6 +174,16 @@ impl Worker {
         }
         self.build();
         again
+    }
+
+    /// After a swap all members are judged anew, with those that killed the component of before.
+    fn follow_component(&mut self) {
+        let plugin = self.plugin.load();
+        if !self.assessor.runs(&plugin) {
+            self.assessor.replace(Plugin::clone(&plugin));
+            self.quarantine = Quarantine::default();
+            self.members.values_mut().for_each(Judgement::reopen);
+        }
     }
 
     /// The members whose labels are new, or still to be judged: first those that never made the component
@@ -179,7 +213,12 @@ impl Worker {
         if let Some(retry) = self.quarantine.until(&info) {
             return (Judgement::failed(info, before), retry);
         }
-        match self.assessor.assess(&info) {
+        let record = if self.quarantine.holds_any_of(info.node_id) {
+            Record::Killer
+        } else {
+            Record::Clean
+        };
+        match self.assessor.assess(&info, record) {
             Ok(candidate) => {
                 self.count(|status| status.assessed = status.assessed.saturating_add(1));
                 (Judgement::judged(info, candidate), None)
@@ -207,6 +246,8 @@ impl Worker {
             .members
             .iter()
             .filter_map(|(node_id, judgement)| Some((*node_id, judgement.candidate.clone()?)))
+            // All agents leave out the same ones.
+            .take(CANDIDATES_MAX)
             .collect();
         let own = self.site.node_id().and_then(|own| candidates.get(&own));
         let home = own.and_then(|own| own.geo.clone());

@@ -15,6 +15,7 @@ mod queue;
 mod records;
 mod standing;
 mod status;
+mod swap;
 mod view;
 mod writer;
 
@@ -31,7 +32,7 @@ use crate::advertise::Advertiser;
 use crate::error::EdgeCacheError;
 use crate::placement::{Placement, RoutingStatus};
 use crate::routing::{Replicas, Router};
-use crate::sandbox::{GuestLog, Plugin};
+use crate::sandbox::{GuestLog, InstanceConfig, Plugin};
 use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 pub use self::activity::Activity;
@@ -39,6 +40,8 @@ pub use self::builder::{Builder, StartError};
 pub use self::changes::{RegistryEvent, RegistryEvents};
 pub use self::standing::Standing;
 pub use self::status::{PluginState, Status};
+pub(crate) use self::swap::PluginCell;
+pub use self::swap::SwapError;
 pub use self::view::EligibleNodes;
 
 /// Which nodes are eligible as edge caches, held and decided by a sandboxed component.
@@ -58,13 +61,15 @@ pub struct EdgeCacheRegistry {
 struct Shared {
     /// Dropped with the last handle: it holds an end of the queue, which would keep the writer.
     _exchange: Option<AbortOnDrop>,
-    /// Dropped likewise: it keeps the placement's thread awake.
+    /// Dropped likewise: it keeps the placement's thread alive.
     _follower: Option<AbortOnDrop>,
     placement: Option<Placement>,
     view: Arc<ViewCell>,
     queue: Queue,
     site: Arc<dyn Advertiser>,
-    plugin: Plugin,
+    plugin: Arc<PluginCell>,
+    /// What surrounds instances; a swap begins with it.
+    config: InstanceConfig,
     log: Arc<GuestLog>,
     counters: Arc<Counters>,
     /// Changes with every view that has other entries; closed when the writer's thread has ended.
@@ -191,7 +196,7 @@ impl EdgeCacheRegistry {
     /// Whether the node is seen to advertise any label that a component may set.
     pub fn shows_labels(&self, node_id: NodeId) -> bool {
         let shown = self.shared.site.shown(node_id).unwrap_or_default();
-        let mut shown = self.shared.plugin.config().labels.select(&shown);
+        let mut shown = self.plugin().config().labels.select(&shown);
         if self.shared.site.node_id() == Some(node_id) {
             let foreign = self.shared.site.foreign_labels();
             shown.retain(|key, _| !foreign.contains_key(key));
@@ -210,7 +215,7 @@ impl EdgeCacheRegistry {
         let Some(shown) = self.shared.site.shown(node_id) else {
             return false;
         };
-        let mut shown = self.shared.plugin.config().labels.select(&shown);
+        let mut shown = self.plugin().config().labels.select(&shown);
         if self.shared.site.node_id() == Some(node_id) {
             // What other software set here is known, and not the component's.
             let foreign = self.shared.site.foreign_labels();
@@ -225,7 +230,9 @@ impl EdgeCacheRegistry {
     ///
     /// `from_geo` is where the asker is: nodes with the same geo come first, then those of the same region.
     /// Without it all nodes are equally near. Waits for nothing. Nodes are eligible by what they advertise,
-    /// so a registry without a node of its own, which sees no labels, routes nowhere.
+    /// so a registry without a node of its own, which sees no labels, routes nowhere. Up to three replicas for
+    /// askers without geo, or with the node's own while it is eligible, are remembered; others take some ns a
+    /// candidate.
     pub fn route(&self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
         let placement = self.shared.placement.as_ref();
         placement
@@ -250,9 +257,10 @@ impl EdgeCacheRegistry {
         self.shared.queue.depth()
     }
 
-    /// Whether the writer's thread runs. Without [`EdgeCacheRegistry::shutdown`], its end is a defect.
+    /// Whether its threads run. Without [`EdgeCacheRegistry::shutdown`], the end of one is a defect.
     pub fn is_running(&self) -> bool {
-        self.shared.ended.has_changed().is_ok()
+        let placement = self.shared.placement.as_ref();
+        self.shared.ended.has_changed().is_ok() && placement.is_none_or(Placement::is_running)
     }
 
     /// How the component is doing.
@@ -266,8 +274,8 @@ impl EdgeCacheRegistry {
     }
 
     /// The component that decides.
-    pub fn plugin(&self) -> &Plugin {
-        &self.shared.plugin
+    pub fn plugin(&self) -> Plugin {
+        Plugin::clone(&self.shared.plugin.load())
     }
 
     /// The component's log.

@@ -14,11 +14,11 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::limits::LimitArgs;
-pub(super) use self::values::parse_time;
 use self::values::{
     count, parse_address, parse_grant, parse_import, parse_label, parse_log_level, parse_node_id,
-    parse_pair, parse_sha256, size, time,
+    parse_pair, size, time,
 };
+pub(super) use self::values::{parse_sha256, parse_time};
 use super::settings::{self, Layers, Lookup, SettingsError};
 use crate::sandbox::ImportGrants;
 use crate::text;

@@ -25,6 +25,7 @@ mod replace;
 mod route;
 mod serve;
 mod stats;
+mod swap;
 mod tls;
 mod trace;
 mod views;
@@ -39,6 +40,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::components::Components;
 use super::stop::Stop;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
@@ -68,6 +70,7 @@ pub const HEALTH_CONNECTIONS_MAX: usize = 32;
 pub struct AppState {
     registry: EdgeCacheRegistry,
     gossip: Option<GossipPool>,
+    components: Components,
     stop: Stop,
     events: Events,
     /// Held while all nodes are being replaced.
@@ -78,11 +81,17 @@ impl AppState {
     /// The state of an agent with this registry, with this membership if gossip is on, that ends when `stop`
     /// is asked for. Must be called on a runtime: a task follows what changes.
     #[must_use]
-    pub fn new(registry: EdgeCacheRegistry, gossip: Option<GossipPool>, stop: Stop) -> Self {
+    pub fn new(
+        registry: EdgeCacheRegistry,
+        gossip: Option<GossipPool>,
+        components: Components,
+        stop: Stop,
+    ) -> Self {
         let events = Events::start(&registry, gossip.as_ref(), stop.clone());
         Self {
             registry,
             gossip,
+            components,
             stop,
             events,
             replacing: Arc::default(),
@@ -133,7 +142,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(cluster::peers))
         .routes(routes!(cluster::members))
         .routes(routes!(events::follow))
-        .routes(routes!(plugin::show))
+        .routes(routes!(plugin::show, swap::swap))
         .routes(routes!(plugin::logs))
         .routes(routes!(leave::leave))
         .routes(routes!(health::livez))

@@ -13,6 +13,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::cli::{ProtocolArg, RunArgs};
+use super::components::Components;
 use super::embedded;
 use super::http::{TlsError, TokensError};
 use super::signals::{self, Hangups};
@@ -163,13 +164,16 @@ struct Agent {
     api: Api,
     registry: EdgeCacheRegistry,
     gossip: Option<GossipPool>,
+    components: Components,
 }
 
 impl Agent {
     async fn start(args: &RunArgs) -> Result<Self, RunError> {
         let gossip = gossip_config(args)?;
         let store = open_store(args)?;
-        let plugin = load_plugin(args, store.as_ref().map(Store::code_cache)).await?;
+        let cache = store.as_ref().map(Store::code_cache);
+        let components = Components::new(plugin_config(args, cache.clone()), args.plugin.clone());
+        let plugin = load_plugin(args, cache).await?;
         let api = Api::bind(args).await?;
         let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
         let registry = start_registry(args, plugin, store, gossip.as_ref()).await?;
@@ -177,6 +181,7 @@ impl Agent {
             api,
             registry,
             gossip,
+            components,
         })
     }
 }
@@ -221,19 +226,24 @@ fn open_store(args: &RunArgs) -> Result<Option<Store>, RunError> {
         .map_err(RunError::Store)
 }
 
-/// Compiling takes up to seconds, which is not for a thread of the runtime.
-pub(super) async fn load_plugin(
-    args: &RunArgs,
-    cache: Option<CodeCache>,
-) -> Result<Plugin, RunError> {
-    let config = PluginConfig {
+/// What components are loaded with.
+fn plugin_config(args: &RunArgs, cache: Option<CodeCache>) -> PluginConfig {
+    PluginConfig {
         limits: args.limits.limits(),
         imports: args.plugin_imports.iter().cloned().collect(),
         labels: args.plugin_labels.iter().cloned().collect(),
         settings: args.plugin_settings.iter().cloned().collect(),
         cache,
         sha256: args.plugin_sha256,
-    };
+    }
+}
+
+/// Compiling takes up to seconds, which is not for a thread of the runtime.
+pub(super) async fn load_plugin(
+    args: &RunArgs,
+    cache: Option<CodeCache>,
+) -> Result<Plugin, RunError> {
+    let config = plugin_config(args, cache);
     let file = args.plugin.clone();
     let load = move || match file {
         Some(file) => Plugin::from_file(&file, config).map_err(RunError::Plugin),
@@ -271,17 +281,23 @@ pub(super) fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> 
     args.gossip_key_file.as_ref().map(read).transpose()
 }
 
-/// Reads keys, tokens and certificates again at every SIGHUP. A file that can't be used changes nothing.
+/// Reads keys, tokens, certificates and the component again at every SIGHUP. A file that can't be used changes nothing.
 fn reread_files(hangups: Hangups, args: &RunArgs, agent: &Agent, systemd: Systemd) {
     let (file, pool) = (args.gossip_key_file.clone(), agent.gossip.clone());
     let reread_api = agent.api.rereading();
+    let (components, registry) = (agent.components.clone(), agent.registry.clone());
     hangups.call(move || {
         systemd.reloading();
         if let (Some(file), Some(pool)) = (&file, &pool) {
             reread_keys(file, pool);
         }
         reread_api();
-        systemd.ready();
+        let (components, registry) = (components.clone(), registry.clone());
+        let systemd = systemd.clone();
+        tokio::spawn(async move {
+            components.reread(&registry).await;
+            systemd.ready();
+        });
     });
 }
 

@@ -117,6 +117,21 @@ impl OwnRecord {
         })
     }
 
+    /// Says what decides about labels from now on.
+    pub(super) fn set_policy(&self, policy: String) -> Result<Revision, GossipError> {
+        self.change(|wanted| {
+            Wanted::merge(
+                wanted.revision.saturating_add(1),
+                wanted.base.clone(),
+                wanted.component.clone(),
+                Rest {
+                    policy: Some(policy),
+                    ..wanted.rest.clone()
+                },
+            )
+        })
+    }
+
     /// Says that this node is about to stop: the record has no labels from now on.
     pub(super) fn set_leaving(&self) -> Result<Revision, GossipError> {
         self.change(|wanted| {

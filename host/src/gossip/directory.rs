@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chitchat::{ChitchatId, NodeState, Version};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bad_records::{BadRecord, BadRecords, excerpt};
@@ -99,7 +100,7 @@ pub(super) struct View {
 #[derive(Debug)]
 pub(super) struct Directory {
     own_node_id: u64,
-    own_policy: Option<String>,
+    own_policy: watch::Receiver<Option<String>>,
     /// This member, once it has started.
     own: Option<ChitchatId>,
     members: HashMap<ChitchatId, Member>,
@@ -143,7 +144,7 @@ impl Directory {
     /// `interval` is the time between two rounds.
     pub(super) fn new(
         own_node_id: u64,
-        own_policy: Option<String>,
+        own_policy: watch::Receiver<Option<String>>,
         interval: Duration,
         bad: BadRecords,
     ) -> Self {
@@ -353,8 +354,17 @@ impl Directory {
         again_in
     }
 
+    /// Waits until this node's component is another.
+    pub(super) async fn policy_changed(&mut self) {
+        if self.own_policy.changed().await.is_err() {
+            // There is nobody left who could change it.
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn judges_otherwise(&self, announced: &Announced) -> bool {
-        let policies = (announced.policy.as_deref(), self.own_policy.as_deref());
+        let own = self.own_policy.borrow();
+        let policies = (announced.policy.as_deref(), own.as_deref());
         matches!(policies, (Some(theirs), Some(own)) if theirs != own)
     }
 

@@ -48,6 +48,7 @@ struct Shared {
     /// Whether it was told of others to ask.
     has_seeds: bool,
     own: OwnRecord,
+    policy: watch::Sender<Option<String>>,
     carried: Arc<Carried>,
     inbox: Arc<Inbox>,
     shown: Arc<Shown>,
@@ -115,9 +116,10 @@ impl GossipPool {
         )?;
 
         let bad_records = Arc::new(AtomicU64::new(0));
+        let policy = watch::Sender::new(config.policy.clone());
         let directory = Directory::new(
             node_id,
-            config.policy.clone(),
+            policy.subscribe(),
             config.interval,
             BadRecords::new(Arc::clone(&bad_records)),
         );
@@ -174,6 +176,7 @@ impl GossipPool {
                 advertise,
                 has_seeds,
                 own,
+                policy,
                 carried,
                 inbox,
                 shown,
@@ -258,6 +261,16 @@ impl GossipPool {
     /// accepted, and announced once it runs.
     pub fn publish_labels(&self, labels: BTreeMap<String, String>) -> Result<(), GossipError> {
         self.shared.own.set_labels(labels).map(|_| ())
+    }
+
+    /// Says what decides about labels on this node from now on. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish_labels`](Self::publish_labels).
+    pub(crate) fn set_policy(&self, policy: String) -> Result<(), GossipError> {
+        self.shared.policy.send_replace(Some(policy.clone()));
+        self.shared.own.set_policy(policy).map(|_| ())
     }
 
     /// Waits until everything that was accepted before this call is in gossip.

@@ -109,6 +109,7 @@ impl Topology {
                 changed = live.changed() => if changed.is_err() { return },
                 () = until(again) => {}
                 () = until(release) => {}
+                () = self.directory.policy_changed() => {}
             }
         }
     }
@@ -168,7 +169,8 @@ impl Topology {
                 None => info!("no other agent has this node's id any more"),
             }
         }
-        if store_if_new(&self.shown.otherwise, otherwise) {
+        // After a restart of gossip the agents of before have not been met yet.
+        if self.held.is_none() && store_if_new(&self.shown.otherwise, otherwise) {
             let nodes = self.shown.otherwise.load();
             if nodes.is_empty() {
                 info!("all agents judge labels alike again");

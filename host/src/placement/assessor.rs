@@ -15,9 +15,15 @@ pub(super) struct Assessor {
 }
 
 enum Running {
-    Instance(Box<Instance>),
-    /// There is none; the next may be started then.
-    Down(Instant),
+    Instance {
+        instance: Box<Instance>,
+        /// Whether it has judged anybody: what it fails on then may be its own past.
+        is_used: bool,
+    },
+    /// The last one failed on a member. The next may be started at once, but not for those that kill.
+    Killed(Instant),
+    /// The last one could not be started; the next may be then.
+    Broken(Instant),
 }
 
 /// Why there is no answer.
@@ -28,6 +34,13 @@ pub(super) enum Stopped {
     Down(Instant),
 }
 
+/// Whether a member has made the component fail before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Record {
+    Clean,
+    Killer,
+}
+
 impl Assessor {
     /// Nothing is started before the first question.
     pub(super) fn new(plugin: Plugin, config: InstanceConfig) -> Self {
@@ -35,36 +48,72 @@ impl Assessor {
             plugin,
             config,
             supervisor: Supervisor::default(),
-            running: Running::Down(Instant::now()),
+            running: Running::Killed(Instant::now()),
         }
     }
 
-    pub(super) fn assess(&mut self, info: &PeerInfo) -> Result<Option<Candidate>, Stopped> {
-        let now = Instant::now();
-        if let Running::Down(at) = self.running {
-            if at > now {
-                return Err(Stopped::Down(at));
-            }
-            match self.fresh() {
-                Ok(instance) => {
-                    self.supervisor.started(now);
-                    self.running = Running::Instance(Box::new(instance));
-                }
+    /// Whether it is this very component that judges.
+    pub(super) fn runs(&self, plugin: &Plugin) -> bool {
+        self.plugin.is(plugin)
+    }
+
+    /// Lets another component judge.
+    pub(super) fn replace(&mut self, plugin: Plugin) {
+        *self = Self::new(plugin, self.config.clone());
+    }
+
+    /// Judges a member. A failure is one of a fresh instance: the labels are to blame, and not what the
+    /// instance had been through.
+    pub(super) fn assess(
+        &mut self,
+        info: &PeerInfo,
+        record: Record,
+    ) -> Result<Option<Candidate>, Stopped> {
+        loop {
+            let (instance, is_used) = self.instance(record)?;
+            let was_used = std::mem::replace(is_used, true);
+            match instance.assess(info.node_id, &info.labels) {
+                Ok(candidate) => return Ok(candidate),
                 Err(failure) => {
-                    tracing::error!(%failure, "the component does not start for judging members");
-                    return Err(Stopped::Down(self.down(now)));
+                    self.running = Running::Killed(self.after_failure());
+                    if !was_used {
+                        return Err(Stopped::Failed(failure));
+                    }
+                    tracing::debug!(%failure, "once more in a fresh instance");
                 }
             }
         }
-        let Running::Instance(instance) = &mut self.running else {
-            return Err(Stopped::Down(now));
-        };
-        instance
-            .assess(info.node_id, &info.labels)
-            .map_err(|failure| {
-                self.down(Instant::now());
-                Stopped::Failed(failure)
-            })
+    }
+
+    /// The instance that runs, or a fresh one.
+    fn instance(&mut self, record: Record) -> Result<(&mut Instance, &mut bool), Stopped> {
+        let now = Instant::now();
+        match self.running {
+            Running::Killed(at) if at > now && record == Record::Killer => {
+                return Err(Stopped::Down(at));
+            }
+            Running::Broken(at) if at > now => return Err(Stopped::Down(at)),
+            Running::Killed(_) | Running::Broken(_) => match self.fresh() {
+                Ok(instance) => {
+                    self.supervisor.started(now);
+                    self.running = Running::Instance {
+                        instance: Box::new(instance),
+                        is_used: false,
+                    };
+                }
+                Err(failure) => {
+                    tracing::error!(%failure, "the component does not start for judging members");
+                    let at = self.after_failure();
+                    self.running = Running::Broken(at);
+                    return Err(Stopped::Down(at));
+                }
+            },
+            Running::Instance { .. } => {}
+        }
+        match &mut self.running {
+            Running::Instance { instance, is_used } => Ok((instance, is_used)),
+            Running::Killed(at) | Running::Broken(at) => Err(Stopped::Down(*at)),
+        }
     }
 
     /// An instance with an empty registry, which judging never looks at.
@@ -74,9 +123,8 @@ impl Assessor {
         Ok(instance)
     }
 
-    fn down(&mut self, now: Instant) -> Instant {
-        let (Next::Retry(at) | Next::Degraded(at)) = self.supervisor.failed(now);
-        self.running = Running::Down(at);
+    fn after_failure(&mut self) -> Instant {
+        let (Next::Retry(at) | Next::Degraded(at)) = self.supervisor.failed(Instant::now());
         at
     }
 }

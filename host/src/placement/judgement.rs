@@ -70,6 +70,11 @@ impl Judgement {
         }
     }
 
+    /// The labels are to be judged once more.
+    pub(super) fn reopen(&mut self) {
+        self.state = State::Open;
+    }
+
     /// Whether the candidate follows from the present labels.
     pub(super) fn is_judged(&self) -> bool {
         self.state == State::Judged

@@ -18,7 +18,7 @@ mod tests;
 /// How many are kept; beyond it the oldest goes.
 const KEPT_MAX: usize = 1_024;
 /// When the component is asked once more after a deadline that passed.
-const DEADLINE_FORGIVEN: Duration = Duration::from_secs(60);
+const DEADLINE_FORGIVEN: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {

@@ -180,10 +180,14 @@ impl Builder {
             },
             ..config.clone()
         };
+        let shown = Arc::new(ArcSwap::from_pointee(plugin.clone()));
+        let replaced = Arc::new(Notify::new());
+        let around = config.clone();
         let decided = Arc::new(Notify::new());
         let counters = Arc::new(Counters::default());
         let parts = Parts {
             plugin: plugin.clone(),
+            shown: shown.clone(),
             config,
             site: site.clone(),
             view: view.clone(),
@@ -191,6 +195,7 @@ impl Builder {
             durable: Durable::new(store),
             own_labels: remembered.own_labels,
             decided: decided.clone(),
+            replaced: replaced.clone(),
             changed: changing,
         };
         thread::Builder::new()
@@ -207,13 +212,21 @@ impl Builder {
 
         let placement = site
             .node_id()
-            .map(|_| Placement::start(plugin.clone(), judging, site.clone()))
+            .map(|_| Placement::start(shown.clone(), judging, site.clone()))
             .transpose()
             .map_err(StartError::Thread)?;
         let (placement, wake) = placement.unzip();
         let follower = wake.map(|wake| {
             let site = site.clone();
-            let follower = tokio::spawn(async move { site.follow(wake).await });
+            let follower = tokio::spawn(async move {
+                let swaps = async {
+                    loop {
+                        replaced.notified().await;
+                        wake.wake();
+                    }
+                };
+                tokio::join!(site.follow(&wake), swaps);
+            });
             AbortOnDrop(follower.abort_handle())
         });
         let exchange = pool.map(|pool| {
@@ -234,7 +247,8 @@ impl Builder {
                 view,
                 queue,
                 site,
-                plugin,
+                plugin: shown,
+                config: around,
                 log,
                 counters,
                 changed,

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::swap::SwapError;
 use crate::decision::Decision;
 use crate::error::EdgeCacheError;
+use crate::sandbox::Plugin;
 use crate::types::{EdgeCacheNode, EdgeCacheStats, NodeCapacity, NodeId};
 
 /// How long the writer and a caller look for each other before they sleep.
@@ -60,6 +62,11 @@ pub(crate) enum Request {
         answer: Answer,
         /// The room that it takes up in the queue.
         room: OwnedSemaphorePermit,
+    },
+    /// Lets another component decide.
+    Swap {
+        plugin: Box<Plugin>,
+        answer: oneshot::Sender<Result<(), SwapError>>,
     },
     /// Ends the writer; what is behind it in the queue is not made.
     Stop,
@@ -160,6 +167,16 @@ impl Queue {
             std::hint::spin_loop();
         }
         answered.await.unwrap_or(Err(EdgeCacheError::ShuttingDown))
+    }
+
+    /// Has the writer let another component decide, after the changes that wait.
+    pub(crate) async fn swap(&self, plugin: Plugin) -> Result<(), SwapError> {
+        let (answer, answered) = oneshot::channel();
+        let plugin = Box::new(plugin);
+        self.sender
+            .send(Request::Swap { plugin, answer })
+            .map_err(|_| SwapError::ShuttingDown)?;
+        answered.await.unwrap_or(Err(SwapError::ShuttingDown))
     }
 
     /// How many changes wait.

@@ -21,6 +21,7 @@ use super::quarantine::Quarantine;
 use super::queue::{Operation, Outcome, Request, Requests};
 use super::records::{Record, Records};
 use super::status::PluginState;
+use super::swap::{self, PluginCell, SwapError};
 use super::view::{View, ViewCell};
 use crate::advertise::Advertiser;
 use crate::decision::{Decision, HybridClock, Stamp, ms_of};
@@ -29,11 +30,13 @@ use crate::labels::Labels;
 use crate::sandbox::{Failure, Instance, InstanceConfig, Plugin, PublishedLabels};
 use crate::store::Changes;
 use crate::supervisor::{Next, Supervisor};
-use crate::types::{Entry, NodeId};
+use crate::types::NodeId;
 
 /// What a writer works with.
 pub(crate) struct Parts {
     pub(crate) plugin: Plugin,
+    /// The same, for those who read.
+    pub(crate) shown: Arc<PluginCell>,
     pub(crate) config: InstanceConfig,
     pub(crate) site: Arc<dyn Advertiser>,
     pub(crate) view: Arc<ViewCell>,
@@ -43,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) own_labels: Labels,
     /// Notified when another decision stands.
     pub(crate) decided: Arc<Notify>,
+    /// Notified when another component decides.
+    pub(crate) replaced: Arc<Notify>,
     /// Told of every view with other entries.
     pub(crate) changed: watch::Sender<()>,
 }
@@ -160,16 +165,29 @@ impl Writer {
         let mut next = Some(first);
         let mut flow = ControlFlow::Continue(());
         while let Some(request) = next.take() {
-            let Request::Change {
-                operation,
-                answer,
-                room,
-            } = request
-            else {
-                flow = ControlFlow::Break(());
-                break;
+            let (operation, answer) = match request {
+                Request::Change {
+                    operation,
+                    answer,
+                    room,
+                } => {
+                    drop(room);
+                    (operation, answer)
+                }
+                Request::Swap { plugin, answer } => {
+                    let fresh = self.new_batch();
+                    self.commit(std::mem::replace(&mut batch, fresh));
+                    // The caller may have gone away; the swap stays.
+                    let _ = answer.send(self.swap(*plugin));
+                    batch = self.new_batch();
+                    next = queue.waiting();
+                    continue;
+                }
+                Request::Stop => {
+                    flow = ControlFlow::Break(());
+                    break;
+                }
             };
-            drop(room);
             let result = self.decide(&mut batch, operation);
             batch.hold(answer, result);
             taken = taken.saturating_add(1);
@@ -345,15 +363,18 @@ impl Writer {
             batch.stand(decision, None);
         }
         self.restamp(&mut batch, own);
-        let refused: Vec<_> = batch
-            .standings
-            .values()
-            .filter(|standing| standing.refused.is_some())
-            .map(|standing| standing.decision.clone())
-            .collect();
         self.commit(batch);
         // Tried again when the store is open again.
         self.undecided = self.parts.durable.failure().is_some();
+        self.ask_again();
+    }
+
+    /// Asks the component about the decisions that it, or the one before it, has refused.
+    fn ask_again(&mut self) {
+        let view = self.parts.view.load_full();
+        let refused = view.standings.values();
+        let refused = refused.filter(|standing| standing.refused.is_some());
+        let refused: Vec<_> = refused.map(|standing| standing.decision.clone()).collect();
         for decision in refused {
             if !matches!(self.running, Running::Instance(_)) {
                 // One of them killed it, now or before: the others wait for the next start.
@@ -392,7 +413,7 @@ impl Writer {
     /// Starts a fresh instance, loaded with what is remembered and compared with it.
     fn revive(&mut self) {
         let remembered = self.parts.view.load().records.clone();
-        match self.fresh(&remembered) {
+        match swap::fresh(&self.parts.plugin, self.parts.config.clone(), &remembered) {
             Ok((instance, labels)) => {
                 self.supervisor.started(Instant::now());
                 self.running = Running::Instance(Box::new(instance));
@@ -402,21 +423,23 @@ impl Writer {
         }
     }
 
-    fn fresh(&self, remembered: &Records) -> Result<(Instance, PublishedLabels), Failure> {
-        let entries: Vec<Entry> = remembered
-            .iter()
-            .map(|record| record.entry.clone())
-            .collect();
-        let mut instance = Instance::start(&self.parts.plugin, self.parts.config.clone())?;
-        let labels = instance.load(&entries)?;
-        let listed = instance.list_eligible()?;
-        if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {
-            return Err(Failure::Contract {
-                call: "list-eligible",
-                reason: "it lists other entries than it was loaded with".to_string(),
-            });
-        }
-        Ok((instance, labels))
+    /// Lets another component go on from here. After an error the one before does.
+    fn swap(&mut self, plugin: Plugin) -> Result<(), SwapError> {
+        let remembered = self.parts.view.load().records.clone();
+        let config = swap::configured(&self.parts.config, &plugin);
+        let (instance, labels) = swap::fresh(&plugin, config.clone(), &remembered)?;
+        tracing::info!(policy = plugin.policy(), "another component has taken over");
+        self.parts.site.set_policy(plugin.policy());
+        self.parts.shown.store(Arc::new(plugin.clone()));
+        (self.parts.plugin, self.parts.config) = (plugin, config);
+        // What the one before has done is not this one's fault.
+        (self.supervisor, self.quarantine) = (Supervisor::default(), Quarantine::default());
+        self.supervisor.started(Instant::now());
+        self.running = Running::Instance(Box::new(instance));
+        self.take_over(&remembered, labels);
+        self.ask_again();
+        self.parts.replaced.notify_one();
+        Ok(())
     }
 
     /// What a fresh instance has published replaces everything that the one before it had.

@@ -164,10 +164,7 @@ impl Plugin {
             .read_to_end(&mut bytes)
             .map_err(read_error)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Ok(Self {
-            name: text::clean(&name, NAME_BYTES_MAX).into(),
-            ..Self::from_bytes(&bytes, config)?
-        })
+        Ok(Self::from_bytes(&bytes, config)?.named(&name))
     }
 
     /// Checks and compiles a component. Takes up to seconds: not for an async thread.
@@ -244,7 +241,21 @@ impl Plugin {
         hex
     }
 
-    /// The name of its file; `embedded` where it came as bytes.
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            name: text::clean(name, NAME_BYTES_MAX).into(),
+            ..self
+        }
+    }
+
+    /// Whether both are clones of one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The name of its file; `embedded` where it came as bytes and was not named.
     pub fn name(&self) -> &str {
         &self.name
     }

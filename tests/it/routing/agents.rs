@@ -45,7 +45,8 @@ async fn agreed(agents: &[Agent], nodes: &BTreeSet<u64>) -> Result<Vec<Vec<u64>>
         let first = some(&agents[0]).await?;
         for agent in agents {
             let other = some(agent).await?;
-            if other != first || !first.iter().flatten().all(|id| nodes.contains(id)) {
+            let named: BTreeSet<_> = first.iter().flatten().copied().collect();
+            if other != first || named != *nodes {
                 return Err(format!("{other:?}"));
             }
         }

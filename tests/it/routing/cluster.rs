@@ -82,10 +82,6 @@ async fn ten_members_agree_on_every_key_before_and_after_one_dies() {
     let dead = 4;
     let victim = members.remove(usize::try_from(dead - 1).unwrap());
     victim.crash().await;
-    // Nobody needs to know yet: who finds the first node dead goes to the second.
-    for routes in before.iter().filter(|routes| routes[0] == dead) {
-        assert_ne!(routes[1], dead);
-    }
     let left = &everyone - &BTreeSet::from([dead]);
     let after = agreed(&members, &left).await;
     let mut moved = 0;

@@ -134,3 +134,64 @@ async fn a_node_with_too_many_labels_is_no_candidate_and_not_bad() {
     assert_eq!(own.bad_records(), 0);
     assert_eq!(own.peers().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_kills_again_and_again_stays_as_it_was_and_holds_up_no_other() {
+    let own = member(1, Labels::new(), &[]).await;
+    let plugin = hostile::plugin("trap@assess-rack", Limits::default()).unwrap();
+    let builder = EdgeCacheRegistry::builder(plugin).gossip(own.clone());
+    let registry = builder.start().await.unwrap();
+    let harmless = member(HARMLESS, cache(2), &[&own]).await;
+    let deadly = member(DEADLY, cache(1), &[&own]).await;
+    expect(&registry, 0, &[(HARMLESS, 2), (DEADLY, 1)]).await;
+
+    // Killed again and again, the one waits; the other is judged all the same.
+    for weight in 3..12 {
+        let mut labels = cache(weight);
+        labels.insert("rack".to_string(), format!("b{weight}"));
+        say(&deadly, labels).await;
+        say(&harmless, cache(weight)).await;
+        let heavier = u32::try_from(weight).unwrap();
+        until("the harmless node", JUDGED_WITHIN, || async {
+            let table = registry.router().unwrap().table();
+            let seen = [HARMLESS, DEADLY].map(|id| table.candidate(id).unwrap().weight);
+            if seen == [heavier, 1] {
+                Ok(())
+            } else {
+                Err(seen)
+            }
+        })
+        .await;
+    }
+    assert!(registry.routing().failures > 0, "{:?}", registry.routing());
+    assert!(registry.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_judgement_does_not_hold_up_a_departure() {
+    let own = member(1, Labels::new(), &[]).await;
+    let plugin = hostile::plugin("loop@assess", Limits::default()).unwrap();
+    let builder = EdgeCacheRegistry::builder(plugin).gossip(own.clone());
+    let registry = builder.start().await.unwrap();
+    let harmless = member(HARMLESS, cache(2), &[&own]).await;
+    let _slow = member(DEADLY, cache(1), &[&own]).await;
+    expect(&registry, 1, &[(HARMLESS, 2)]).await;
+    harmless.leave().await;
+    expect(&registry, 1, &[]).await;
+    let failure = registry.routing().last_failure.unwrap();
+    assert!(failure.starts_with("assess ran for longer"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_instance_has_been_through_is_not_held_against_a_member() {
+    let own = member(1, Labels::new(), &[]).await;
+    let plugin = hostile::plugin("trap-on-third@assess", Limits::default()).unwrap();
+    let builder = EdgeCacheRegistry::builder(plugin).gossip(own.clone());
+    let registry = builder.start().await.unwrap();
+    let counting = member(DEADLY, cache(1), &[&own]).await;
+    for weight in 2..30 {
+        say(&counting, cache(weight)).await;
+        let weight = u32::try_from(weight).unwrap();
+        expect(&registry, 0, &[(DEADLY, weight)]).await;
+    }
+}

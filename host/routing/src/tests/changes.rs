@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::super::{RoutingTable, SLOTS, key_hash, slot_of};
+use super::super::{REPLICAS_MAX, RoutingTable, SLOTS, key_hash, slot_of};
 use super::oracle::{any_asker, any_candidate};
 use super::{Candidates, GEOS, candidate, long_tests, nodes, router};
 use crate::{Candidate, NodeId};
@@ -108,23 +108,29 @@ fn apply(candidates: &mut Candidates, home: &mut Option<&'static str>, step: Ste
 
 #[test]
 fn one_node_leaving_moves_only_its_own_keys_and_promotes_their_runners_up() {
-    let mut candidates = nodes(40);
-    let (router, mut writer) = router(&candidates, HOME);
+    let all = nodes(40);
+    let (router, mut writer) = router(&all, HOME);
     let before = router.table();
-    // One of the heaviest, and of the home geo.
-    let leaving = 31;
-    candidates.remove(&leaving);
-    writer.update(&candidates, HOME).unwrap();
-    let after = router.table();
-    let mut moved = 0;
-    for_all_keys(|slot, from, replicas| {
-        let old = before.route_slot(slot, replicas, from);
-        let new = after.route_slot(slot, replicas, from);
-        let stay: Vec<NodeId> = old.iter().copied().filter(|id| *id != leaving).collect();
-        assert_eq!(new[..stay.len()], stay, "slot {slot} from {from:?}");
-        moved += u32::from(old.first() == Some(&leaving));
-    });
-    assert!(moved > 0, "the node served no key");
+    // Of all sizes and geos; 31 is one of the heaviest, and of the home geo.
+    for leaving in [31, 0, 5, 17, 38] {
+        let mut candidates = all.clone();
+        candidates.remove(&leaving);
+        writer.update(&candidates, HOME).unwrap();
+        let after = router.table();
+        let mut moved = 0;
+        for_all_keys(|slot, from, replicas| {
+            let replicas = replicas.min(REPLICAS_MAX - 1);
+            let old = before.route_slot(slot, replicas + 1, from);
+            let new = after.route_slot(slot, replicas, from);
+            let mut expected: Vec<NodeId> = old.to_vec();
+            expected.retain(|node_id| *node_id != leaving);
+            expected.truncate(replicas);
+            assert_eq!(*new, expected, "slot {slot} from {from:?}");
+            moved += u32::from(old.first() == Some(&leaving));
+        });
+        assert!(moved > 0, "node {leaving} served no key");
+        writer.update(&all, HOME).unwrap();
+    }
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub(super) fn count(
 }
 
 /// The digest of a component file.
-pub(super) fn parse_sha256(text: &str) -> Result<[u8; SHA256_BYTES], String> {
+pub(in crate::agent) fn parse_sha256(text: &str) -> Result<[u8; SHA256_BYTES], String> {
     let wrong = || "a SHA-256 is 64 hexadecimal digits, as `sha256sum` prints it".to_string();
     let mut digest = [0; SHA256_BYTES];
     if text.len() != SHA256_BYTES.saturating_mul(2) || !text.is_ascii() {

@@ -70,7 +70,7 @@ impl AppState {
             .is_some_and(|pool| !pool.is_running())
             .then(|| "gossip has ended and is being started again".to_string());
         let writer =
-            (!self.registry.is_running()).then(|| "the registry's writer has ended".to_string());
+            (!self.registry.is_running()).then(|| "a thread of the registry has ended".to_string());
         gossip.into_iter().chain(writer).collect()
     }
 

@@ -38,9 +38,11 @@ kinds! {
     REGISTRY_FULL: CONFLICT, "registry-full", "The registry is full";
     CHANGED_MEANWHILE: PRECONDITION_FAILED, "changed-meanwhile", "The nodes are not those of `If-Match`";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large";
+    NOT_WASM: UNSUPPORTED_MEDIA_TYPE, "not-wasm", "The body is not WebAssembly";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
     INVALID_BODY: UNPROCESSABLE_ENTITY, "invalid-body", "The body does not say what it must";
     LABELS_REFUSED: UNPROCESSABLE_ENTITY, "labels-refused", "The labels are refused";
+    PLUGIN_REFUSED: UNPROCESSABLE_ENTITY, "plugin-refused", "The component does not take over";
     INVALID_CAPACITY: UNPROCESSABLE_ENTITY, "invalid-capacity", "The capacity is invalid";
     BUSY: SERVICE_UNAVAILABLE, "busy", "The registry is busy";
     PLUGIN_FAILED: SERVICE_UNAVAILABLE, "plugin-failed", "The component failed";

@@ -94,22 +94,29 @@ pub(super) struct LogsView {
     )
 )]
 pub(super) async fn show(State(state): State<AppState>) -> Json<PluginView> {
-    let plugin = state.registry.plugin();
-    let status = state.registry.status();
-    Json(PluginView {
-        name: plugin.name().to_string(),
-        sha256: text::hex(plugin.sha256()),
-        imports: plugin.imports().to_vec(),
-        state: match status.state {
-            PluginState::Starting => StateView::Starting,
-            PluginState::Running => StateView::Running,
-            PluginState::Restarting => StateView::Restarting,
-            PluginState::Degraded => StateView::Degraded,
-        },
-        restarts: status.restarts,
-        policy: plugin.policy(),
-        last_failure: status.last_failure,
-    })
+    Json(PluginView::now(&state))
+}
+
+impl PluginView {
+    /// The component at this moment.
+    pub(super) fn now(state: &AppState) -> Self {
+        let plugin = state.registry.plugin();
+        let status = state.registry.status();
+        Self {
+            name: plugin.name().to_string(),
+            sha256: text::hex(plugin.sha256()),
+            imports: plugin.imports().to_vec(),
+            state: match status.state {
+                PluginState::Starting => StateView::Starting,
+                PluginState::Running => StateView::Running,
+                PluginState::Restarting => StateView::Restarting,
+                PluginState::Degraded => StateView::Degraded,
+            },
+            restarts: status.restarts,
+            policy: plugin.policy(),
+            last_failure: status.last_failure,
+        }
+    }
 }
 
 /// The latest lines of the component's log.

@@ -51,6 +51,10 @@ pub(super) struct NotMade;
 #[derive(Debug)]
 pub(super) struct NotReplaced;
 
+/// A component that does not take over.
+#[derive(Debug)]
+pub(super) struct NotSwapped;
+
 /// One subscriber more than there may be.
 #[derive(Debug)]
 pub(super) struct Crowded;
@@ -101,6 +105,19 @@ impl Refusal for NotMade {
 impl Refusal for NotReplaced {
     const KINDS: &'static [&'static Kind] =
         &[&kinds::CHANGED_MEANWHILE, &kinds::NOT_MET, &kinds::BUSY];
+}
+
+impl Refusal for NotSwapped {
+    const KINDS: &'static [&'static Kind] = &[
+        &kinds::BODY_CUT_OFF,
+        &kinds::BODY_TOO_SLOW,
+        &kinds::BODY_TOO_LARGE,
+        &kinds::NOT_WASM,
+        &kinds::PLUGIN_REFUSED,
+        &kinds::BUSY,
+        &kinds::PLUGIN_FAILED,
+        &kinds::SHUTTING_DOWN,
+    ];
 }
 
 impl Refusal for Crowded {

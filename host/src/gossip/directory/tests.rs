@@ -17,7 +17,7 @@ impl Fixture {
         let bad = Arc::new(AtomicU64::new(0));
         let directory = Directory::new(
             OWN,
-            Some("0123456789ab".into()),
+            tokio::sync::watch::Sender::new(Some("0123456789ab".into())).subscribe(),
             Duration::from_secs(1),
             BadRecords::new(Arc::clone(&bad)),
         );
