@@ -33,6 +33,8 @@ mod anywhere;
 mod simulation;
 // Agents killed under load.
 mod power_cut;
+// Another component in the place of the one that runs.
+mod swap;
 // Bad requests.
 mod http;
 // Who may use the API, and how.

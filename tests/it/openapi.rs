@@ -5,6 +5,7 @@ mod schemathesis;
 use std::collections::BTreeSet;
 
 use edge_cache_tests::agent::Agent;
+use edge_cache_tests::component::reference_bytes;
 use edge_cache_tests::openapi::{Description, Operation};
 use reqwest::header::{ALLOW, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder};
@@ -18,6 +19,9 @@ const LEAVE: &str = "leave";
 const EVENTS: &str = "follow_events";
 /// More than any body may have.
 const TOO_LARGE: usize = 16 * 1024 * 1024 + 1;
+
+/// More than a component may have.
+const WASM_TOO_LARGE: usize = 64 * 1024 * 1024 + 1;
 
 /// A body that each operation with one must take.
 fn good_body(operation: &str) -> Value {
@@ -142,7 +146,20 @@ async fn every_answer_is_as_described() {
                 assert_eq!(status, 400, "{name} {wrong}");
             }
         }
-        if said["requestBody"].is_object() {
+        let takes_json = said["requestBody"]["content"]["application/json"].is_object();
+        if name == "swap_plugin" {
+            let wasm = || request("").header(CONTENT_TYPE, "application/wasm");
+            for (case, request, expected) in [
+                ("no media type", request("").body("{}"), 415),
+                ("no body", wasm(), 422),
+                ("no component", wasm().body("nonsense"), 422),
+                ("too large", wasm().body(vec![b' '; WASM_TOO_LARGE]), 413),
+            ] {
+                let status = contract.ask(operation, case, request).await;
+                assert_eq!(status, expected, "{name}, {case}");
+            }
+        }
+        if takes_json {
             let json = || request("").header(CONTENT_TYPE, "application/json");
             for (case, request, expected) in [
                 ("no body", json(), 400),
@@ -162,8 +179,16 @@ async fn every_answer_is_as_described() {
             }
         }
         let mut good = request(good_query(&name));
-        if said["requestBody"].is_object() {
+        if takes_json {
             good = good.json(&good_body(&name));
+        } else if name == "swap_plugin" {
+            let wasm = good.header(CONTENT_TYPE, "application/wasm");
+            good = wasm.body(reference_bytes().unwrap());
+        } else {
+            assert!(
+                !said["requestBody"].is_object(),
+                "{name}: say here what it takes"
+            );
         }
         if name == "add_stats" || name == "show_node" || name == "disable_node" {
             let capacity = json!({"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3});

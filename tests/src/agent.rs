@@ -218,6 +218,15 @@ impl Agent {
         Ok(status.code())
     }
 
+    /// Has it read its files again.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses.
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::HUP)
+    }
+
     /// Ends it without any warning while others still talk to it.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! Components for tests: built by the project's own builder, compiled once in a process.
 
+use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use anyhow::{Result, anyhow};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
+use sha2::{Digest, Sha256};
 
 /// The bytes of the reference component, built from the present sources.
 ///
@@ -43,4 +45,34 @@ pub fn reference_plugin() -> Result<Plugin> {
 /// Whatever kept it from being built or compiled.
 pub fn reference_plugin_with(config: PluginConfig) -> Result<Plugin> {
     Ok(Plugin::from_bytes(reference_bytes()?, config)?)
+}
+
+/// The digest of a file, as `sha256sum` prints it.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// The same component with a custom section behind it: another file that does the same.
+#[must_use]
+pub fn with_section(component: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
+    let mut section = vec![short(name.len())];
+    section.extend(name.as_bytes());
+    section.extend(content);
+    let mut bytes = component.to_vec();
+    bytes.extend([0, short(section.len())]);
+    bytes.extend(section);
+    bytes
+}
+
+/// A length that LEB128 writes in one byte.
+fn short(length: usize) -> u8 {
+    assert!(length < 0x80, "a short section is enough");
+    u8::try_from(length).unwrap_or_default()
 }

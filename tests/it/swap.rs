@@ -1,0 +1,374 @@
+//! Another component takes the place of the one that runs, between two changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
+use edge_cache_host::sandbox::{Plugin, PluginConfig};
+use edge_cache_host::{
+    EdgeCacheError, EdgeCacheRegistry, EdgeCacheStats, Limits, PluginState, Store, SwapError,
+};
+use edge_cache_tests::agent::{Agent, answer};
+use edge_cache_tests::cluster::{Member, Settings, disk};
+use edge_cache_tests::cluster_of_one::{ClusterOfOne, OWN, capacity, labels};
+use edge_cache_tests::component::{reference_bytes, reference_plugin_with, sha256, with_section};
+use edge_cache_tests::wait::until;
+use edge_cache_tests::{long_tests, reference_plugin};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::json;
+
+use crate::hostile;
+
+const SEEN_WITHIN: Duration = Duration::from_secs(20);
+const ONE: EdgeCacheStats = EdgeCacheStats { hits: 1, misses: 0 };
+
+/// The reference component, told apart from the other by a setting.
+fn weighing(by: &str) -> Plugin {
+    let settings = [("weight".to_string(), by.to_string())].into();
+    let config = PluginConfig {
+        settings,
+        ..PluginConfig::default()
+    };
+    reference_plugin_with(config).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_keeps_everything_and_judges_anew() {
+    let one = Member::start(weighing("disk"), Settings::new(1, &[]))
+        .await
+        .unwrap();
+    let two = Member::start(weighing("disk"), Settings::new(2, &[&one]))
+        .await
+        .unwrap();
+    one.registry.enable(1, disk(20_480)).await.unwrap();
+    one.registry.enable(7, disk(1)).await.unwrap();
+    one.registry.add_stats(7, ONE).await.unwrap();
+    let weight = |member: &Member| {
+        let table = member.registry.router().unwrap().table();
+        table.candidate(1).map(|candidate| candidate.weight)
+    };
+    let weighs = async |member: &Member, expected| {
+        until("the weight", SEEN_WITHIN, || async {
+            let seen = weight(member);
+            if seen == Some(expected) {
+                Ok(())
+            } else {
+                Err(seen)
+            }
+        })
+        .await;
+    };
+    weighs(&two, 20).await;
+    let entries = [1, 7].map(|id| one.registry.entry(id).unwrap());
+    let shown = one.pool.self_info().labels.clone();
+
+    one.registry.swap(weighing("ram")).await.unwrap();
+    assert_eq!(one.registry.plugin().policy(), weighing("ram").policy());
+    assert_eq!([1, 7].map(|id| one.registry.entry(id).unwrap()), entries);
+    assert_eq!(one.pool.self_info().labels, shown);
+    assert_eq!(one.registry.status().restarts, 0);
+    // It judges by other settings now, and agents are told.
+    weighs(&one, 8).await;
+    weighs(&two, 20).await;
+    until("agents that judge otherwise", SEEN_WITHIN, || async {
+        let seen = (one.pool.otherwise(), two.pool.otherwise());
+        if *seen.0 == [2] && *seen.1 == [1] {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
+    two.registry.swap(weighing("ram")).await.unwrap();
+    weighs(&two, 8).await;
+    until("agents that judge alike", SEEN_WITHIN, || async {
+        let seen = (one.pool.otherwise(), two.pool.otherwise());
+        if seen.0.is_empty() && seen.1.is_empty() {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
+    // The new one takes changes.
+    assert_eq!(
+        one.registry.add_stats(7, ONE).await.unwrap(),
+        EdgeCacheStats { hits: 2, misses: 0 }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_refuses_hangs_or_lies_does_not_take_over() {
+    let foreign = labels([("edge_cache_rack", "b4")]);
+    let node = ClusterOfOne::start(reference_plugin().unwrap(), foreign)
+        .await
+        .unwrap();
+    node.registry.enable(OWN, capacity()).await.unwrap();
+    node.registry.enable(666, capacity()).await.unwrap();
+    node.registry.add_stats(666, ONE).await.unwrap();
+    let before = node.shown().await.unwrap();
+    let policy = node.registry.plugin().policy();
+    let limits = Limits {
+        load_deadline: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    for (behaviour, said) in [
+        ("escaped-error@load", "refuses to take over"),
+        ("trap@load", "load trapped"),
+        ("loop@load", "load ran for longer than 500 ms"),
+        ("grow@load", "load ran out of memory"),
+        (
+            "forgotten@list-eligible",
+            "list-eligible broke the contract",
+        ),
+    ] {
+        let hostile = hostile::plugin(behaviour, limits.clone()).unwrap();
+        let registry = node.registry.clone();
+        // Changes go on while it is tried.
+        let swapping = tokio::spawn(async move { registry.swap(hostile).await });
+        let start = Instant::now();
+        node.registry
+            .add_stats(OWN, EdgeCacheStats::default())
+            .await
+            .unwrap();
+        assert!(start.elapsed() < Duration::from_millis(400), "{behaviour}");
+        let error = swapping.await.unwrap().unwrap_err();
+        assert!(error.to_string().contains(said), "{behaviour}: {error}");
+        assert_eq!(node.shown().await.unwrap(), before, "{behaviour}");
+        assert_eq!(node.registry.plugin().policy(), policy, "{behaviour}");
+        let status = node.registry.status();
+        assert_eq!((status.state, status.restarts), (PluginState::Running, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_brings_a_degraded_registry_back() {
+    let plugin = hostile::plugin("trap@enable", Limits::default()).unwrap();
+    let node = ClusterOfOne::start(plugin, BTreeMap::new()).await.unwrap();
+    node.registry.enable(7, capacity()).await.unwrap();
+    for n in 0..10 {
+        let mut capacity = capacity();
+        capacity.disk_mib += n;
+        node.registry.enable(666, capacity).await.unwrap_err();
+    }
+    assert_eq!(node.registry.status().state, PluginState::Degraded);
+    node.registry
+        .swap(reference_plugin().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(node.registry.status().state, PluginState::Running);
+    assert!(node.registry.is_enabled(7));
+    node.registry.enable(666, capacity()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_decision_is_asked_again_after_a_swap() {
+    let one = Member::start(reference_plugin().unwrap(), Settings::new(1, &[]))
+        .await
+        .unwrap();
+    let refusing = hostile::plugin("escaped-error@apply", Limits::default()).unwrap();
+    let two = Member::start(refusing, Settings::new(2, &[&one]))
+        .await
+        .unwrap();
+    one.registry.enable(666, capacity()).await.unwrap();
+    until("a refused decision", SEEN_WITHIN, || async {
+        let standing = two.registry.standing(666);
+        match &standing {
+            Some(standing) if standing.refused.is_some() => Ok(()),
+            _ => Err(standing),
+        }
+    })
+    .await;
+    assert!(!two.registry.is_enabled(666));
+    two.registry
+        .swap(reference_plugin().unwrap())
+        .await
+        .unwrap();
+    assert!(two.registry.is_enabled(666));
+    assert_eq!(two.registry.standing(666).unwrap().refused, None);
+}
+
+/// No change is lost, and none is made twice: each adds one, and the sum tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn swaps_under_load_lose_no_change_and_disturb_no_read() {
+    const CALLERS: u64 = 8;
+    let swaps = if long_tests() { 50 } else { 10 };
+    let directory = tempfile::tempdir().unwrap();
+    let listen = ([127, 0, 0, 1], 0).into();
+    let pool = GossipPool::start(GossipConfig::new(PeerInfo::placeholder(OWN), "one", listen));
+    let pool = pool.await.unwrap();
+    let identity = edge_cache_host::Identity {
+        node_id: Some(OWN),
+        cluster_id: "one".to_string(),
+    };
+    let store = Store::open(directory.path(), identity).unwrap();
+    let components = [weighing("disk"), weighing("ram")];
+    let registry = EdgeCacheRegistry::builder(components[0].clone())
+        .gossip(pool)
+        .store(store)
+        .start()
+        .await
+        .unwrap();
+    for node_id in 0..1_000 {
+        registry.enable(node_id, capacity()).await.unwrap();
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let longest = Arc::new(AtomicU64::new(0));
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|caller| {
+            let (registry, over, longest) = (registry.clone(), over.clone(), longest.clone());
+            tokio::spawn(async move {
+                let mut made = 0;
+                // 500 changes a second by all of them together.
+                let pause = Duration::from_millis(1_000 * CALLERS / 500);
+                let mut pace = tokio::time::interval(pause);
+                while !over.load(Ordering::Acquire) {
+                    pace.tick().await;
+                    let start = Instant::now();
+                    let totals = registry.add_stats(caller, ONE).await?;
+                    made += 1;
+                    assert_eq!(totals.hits, made, "each once, and in order");
+                    let took = u64::try_from(start.elapsed().as_micros()).unwrap();
+                    longest.fetch_max(took, Ordering::Relaxed);
+                }
+                Ok::<u64, EdgeCacheError>(made)
+            })
+        })
+        .collect();
+    let reader = std::thread::spawn({
+        let (registry, over) = (registry.clone(), over.clone());
+        move || {
+            let mut reads = 0_u64;
+            while !over.load(Ordering::Acquire) {
+                assert!(registry.is_enabled(999));
+                assert_eq!(registry.list_eligible().len(), 1_000);
+                reads += 1;
+            }
+            reads
+        }
+    });
+    let mut swap_took = Duration::ZERO;
+    for n in 0..swaps {
+        let start = Instant::now();
+        registry
+            .swap(components[(n + 1) % 2].clone())
+            .await
+            .unwrap();
+        swap_took = swap_took.max(start.elapsed());
+    }
+    over.store(true, Ordering::Release);
+    let mut sum = 0;
+    for (caller, made) in (0..).zip(callers) {
+        let made = made.await.unwrap().unwrap();
+        assert_eq!(registry.stats(caller).hits, made);
+        sum += made;
+    }
+    assert!(sum > 0);
+    let reads = reader.join().unwrap();
+    assert_eq!(registry.status().restarts, 0);
+    println!(
+        "{swaps} swaps with 1,000 entries, {sum} changes, {reads} reads; a swap took {swap_took:?} at most, a \
+         change {} us",
+        longest.load(Ordering::Relaxed)
+    );
+    registry.shutdown().await;
+    assert!(matches!(
+        registry.swap(components[0].clone()).await,
+        Err(SwapError::ShuttingDown)
+    ));
+}
+
+#[tokio::test]
+async fn a_component_is_swapped_in_over_http_and_pinned() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("first.wasm");
+    std::fs::write(&file, reference_bytes().unwrap()).unwrap();
+    let plugin = file.to_str().unwrap();
+    let pin = sha256(reference_bytes().unwrap());
+    let other = with_section(reference_bytes().unwrap(), "note", b"2");
+    let other_pin = sha256(&other);
+    let flags = ["--node-id", "1", "--allow-local-admin", "--plugin", plugin];
+    let agent = Agent::start(&[&flags[..], &["--plugin-sha256", &pin]].concat())
+        .await
+        .unwrap();
+    let put = async |query: &str, body: &[u8]| {
+        let request = agent.request(Method::PUT, &format!("/api/v1/plugin{query}"));
+        let request = request.header(CONTENT_TYPE, "application/wasm");
+        answer(request.body(body.to_vec())).await.unwrap()
+    };
+    let enable = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let path = "/api/v1/nodes/7/edge-cache";
+    let enabled = agent.ask(Method::POST, path, Some(&enable)).await.unwrap();
+    assert_eq!(enabled.status, 204);
+
+    let refused = put("", &other).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(&pin) && detail.contains(&other_pin),
+        "{detail}"
+    );
+    let refused = put(&format!("?sha256={pin}"), &other).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_eq!(put("?sha256=abc", &other).await.status, 400);
+    assert_eq!(put("", b"no component").await.status, 422);
+    let shown = agent.get("/api/v1/plugin").await.unwrap();
+    assert_eq!(
+        (&shown["sha256"], &shown["name"]),
+        (&json!(pin), &json!("first.wasm"))
+    );
+
+    let swapped = put(&format!("?sha256={other_pin}"), &other).await;
+    assert_eq!(swapped.status, 200, "{swapped:?}");
+    assert_eq!(swapped.body["sha256"], other_pin);
+    assert_eq!(swapped.body["name"], "uploaded");
+    assert_eq!(agent.get(path).await.unwrap()["node_id"], 7);
+
+    // Without admin rights there is no swap.
+    let closed = Agent::start(&["--node-id", "2"]).await.unwrap();
+    let request = closed.request(Method::PUT, "/api/v1/plugin");
+    let request = request.header(CONTENT_TYPE, "application/wasm").body(other);
+    assert_eq!(answer(request).await.unwrap().status, 403);
+}
+
+#[tokio::test]
+async fn a_changed_file_is_taken_in_on_sighup() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("registry.wasm");
+    let first = reference_bytes().unwrap();
+    std::fs::write(&file, first).unwrap();
+    let agent = Agent::start(&["--node-id", "1", "--plugin", file.to_str().unwrap()])
+        .await
+        .unwrap();
+    let shows = async |digest: &str| {
+        until("the component", SEEN_WITHIN, || async {
+            let shown = agent.get("/api/v1/plugin").await.unwrap();
+            if shown["sha256"] == digest {
+                Ok(())
+            } else {
+                Err(shown)
+            }
+        })
+        .await;
+    };
+    shows(&sha256(first)).await;
+    // One that is none changes nothing; the next is taken.
+    std::fs::write(&file, b"nothing").unwrap();
+    agent.hang_up().unwrap();
+    let second = with_section(first, "note", b"2");
+    std::fs::write(&file, &second).unwrap();
+    until("the second component", SEEN_WITHIN, || async {
+        agent.hang_up().unwrap();
+        let shown = agent.get("/api/v1/plugin").await.unwrap();
+        let digest = sha256(&second);
+        if shown["sha256"] == digest {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    })
+    .await;
+}
