@@ -44,16 +44,16 @@ pub(super) struct Announcer {
 struct Wanted {
     /// Counts the wishes, so that a caller can tell when its own, or a later one, was written.
     revision: u64,
-    base: PeerInfo,
-    component: Labels,
-    rest: Rest,
+    said: Said,
     merged: Arc<PeerInfo>,
     encoded: String,
 }
 
-/// What the record says beside the node info.
+/// All that is to be said, by whom it comes from.
 #[derive(Debug, Clone)]
-struct Rest {
+struct Said {
+    base: PeerInfo,
+    component: Labels,
     leaving: bool,
     policy: Option<String>,
 }
@@ -67,15 +67,13 @@ impl OwnRecord {
         policy: Option<String>,
     ) -> Result<(Self, Announcer), InfoError> {
         let foreign = ArcSwap::from_pointee(base.labels.clone());
-        let first = Wanted::merge(
-            0,
+        let said = Said {
             base,
             component,
-            Rest {
-                leaving: false,
-                policy,
-            },
-        )?;
+            leaving: false,
+            policy,
+        };
+        let first = Wanted::merge(0, said)?;
         let announced = Arc::new(ArcSwap::new(Arc::clone(&first.merged)));
         let (wanted_sender, wanted) = watch::channel(first);
         let (written, written_receiver) = watch::channel(0);
@@ -95,56 +93,22 @@ impl OwnRecord {
 
     /// Replaces the base.
     pub(super) fn set_base(&self, base: PeerInfo) -> Result<Revision, GossipError> {
-        self.change(|wanted| {
-            Wanted::merge(
-                wanted.revision.saturating_add(1),
-                base,
-                wanted.component.clone(),
-                wanted.rest.clone(),
-            )
-        })
+        self.change(|said| said.base = base)
     }
 
     /// Replaces the component's labels.
     pub(super) fn set_labels(&self, labels: Labels) -> Result<Revision, GossipError> {
-        self.change(|wanted| {
-            Wanted::merge(
-                wanted.revision.saturating_add(1),
-                wanted.base.clone(),
-                labels,
-                wanted.rest.clone(),
-            )
-        })
+        self.change(|said| said.component = labels)
     }
 
     /// Says what decides about labels from now on.
     pub(super) fn set_policy(&self, policy: String) -> Result<Revision, GossipError> {
-        self.change(|wanted| {
-            Wanted::merge(
-                wanted.revision.saturating_add(1),
-                wanted.base.clone(),
-                wanted.component.clone(),
-                Rest {
-                    policy: Some(policy),
-                    ..wanted.rest.clone()
-                },
-            )
-        })
+        self.change(|said| said.policy = Some(policy))
     }
 
     /// Says that this node is about to stop: the record has no labels from now on.
     pub(super) fn set_leaving(&self) -> Result<Revision, GossipError> {
-        self.change(|wanted| {
-            Wanted::merge(
-                wanted.revision.saturating_add(1),
-                wanted.base.clone(),
-                wanted.component.clone(),
-                Rest {
-                    leaving: true,
-                    ..wanted.rest.clone()
-                },
-            )
-        })
+        self.change(|said| said.leaving = true)
     }
 
     /// The newest accepted wish.
@@ -169,7 +133,7 @@ impl OwnRecord {
     /// Whether the node is to leave, and what decides about labels on it.
     pub(super) fn says(&self) -> (bool, Option<String>) {
         let wanted = self.wanted.borrow();
-        (wanted.rest.leaving, wanted.rest.policy.clone())
+        (wanted.said.leaving, wanted.said.policy.clone())
     }
 
     pub(super) fn foreign(&self) -> Arc<Labels> {
@@ -181,26 +145,28 @@ impl OwnRecord {
     }
 
     /// Decides on a wish while no other can be decided on. Refused, it leaves everything as it was.
-    fn change(
-        &self,
-        next: impl FnOnce(&Wanted) -> Result<Wanted, InfoError>,
-    ) -> Result<Revision, GossipError> {
+    fn change(&self, change: impl FnOnce(&mut Said)) -> Result<Revision, GossipError> {
         if self.wanted.is_closed() {
             return Err(GossipError::Stopped);
         }
         let mut outcome = Err(GossipError::Stopped);
-        self.wanted.send_if_modified(|wanted| match next(wanted) {
-            Ok(accepted) => {
-                if accepted.base.labels != wanted.base.labels {
-                    self.foreign.store(Arc::new(accepted.base.labels.clone()));
+        self.wanted.send_if_modified(|wanted| {
+            let mut said = wanted.said.clone();
+            change(&mut said);
+            match Wanted::merge(wanted.revision.saturating_add(1), said) {
+                Ok(accepted) => {
+                    if accepted.said.base.labels != wanted.said.base.labels {
+                        self.foreign
+                            .store(Arc::new(accepted.said.base.labels.clone()));
+                    }
+                    outcome = Ok(Revision(accepted.revision));
+                    *wanted = accepted;
+                    true
                 }
-                outcome = Ok(Revision(accepted.revision));
-                *wanted = accepted;
-                true
-            }
-            Err(error) => {
-                outcome = Err(error.into());
-                false
+                Err(error) => {
+                    outcome = Err(error.into());
+                    false
+                }
             }
         });
         outcome
@@ -215,7 +181,10 @@ impl Announcer {
     /// The record to start the member with.
     pub(super) fn first(&self) -> (String, String) {
         let wanted = self.wanted.borrow();
-        (PeerInfo::key(wanted.base.node_id), wanted.encoded.clone())
+        (
+            PeerInfo::key(wanted.said.base.node_id),
+            wanted.encoded.clone(),
+        )
     }
 
     /// Writes the newest wish, and then every other, or only the newest of several. Ends when there
@@ -246,33 +215,26 @@ impl Announcer {
 
 impl Wanted {
     /// Other software's labels win: it does not ask whether the component uses the same key.
-    fn merge(
-        revision: u64,
-        base: PeerInfo,
-        component: Labels,
-        rest: Rest,
-    ) -> Result<Self, InfoError> {
-        let mut merged = base.clone();
-        for (key, value) in &component {
+    fn merge(revision: u64, said: Said) -> Result<Self, InfoError> {
+        let mut merged = said.base.clone();
+        for (key, value) in &said.component {
             merged
                 .labels
                 .entry(key.clone())
                 .or_insert_with(|| value.clone());
         }
-        if rest.leaving {
+        if said.leaving {
             merged.labels.clear();
         }
         let record = Record {
             info: merged,
-            leaving: rest.leaving,
-            policy: rest.policy.clone(),
+            leaving: said.leaving,
+            policy: said.policy.clone(),
         };
         let encoded = record.encode()?;
         Ok(Self {
             revision,
-            base,
-            component,
-            rest,
+            said,
             merged: Arc::new(record.info),
             encoded,
         })

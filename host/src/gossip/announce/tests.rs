@@ -129,7 +129,7 @@ fn a_record_over_the_limit_changes_nothing() {
     let after = announcer.wanted.borrow().clone();
     assert_eq!(after.revision, before.revision);
     assert_eq!(after.encoded, before.encoded);
-    assert_eq!(*own.foreign(), before.base.labels);
+    assert_eq!(*own.foreign(), before.said.base.labels);
 }
 
 #[tokio::test]
