@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const README: &str = include_str!("../../README.md");
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
 const BEGIN: &str = "<!-- walkthrough -->\n";
 const END: &str = "<!-- /walkthrough -->\n";
 /// What stands in the README for a text that differs each time.
@@ -103,7 +103,7 @@ async fn the_readme_does_what_it_says() {
             return;
         }
     }
-    let steps = steps(README);
+    let steps = steps(&std::fs::read_to_string(README).unwrap());
     let gossip = free_port(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok(), 0);
     let http = free_port(|port| TcpListener::bind(("0.0.0.0", port)).is_ok(), gossip);
     let own = |text: &str| {
