@@ -31,8 +31,8 @@ fn main() -> ExitCode {
             print(&text);
             return ExitCode::SUCCESS;
         }
-        Parsed::Wrong(text) => {
-            say(&format!("{text}; see `edge-cache-agent run --help`"));
+        Parsed::Wrong { text, help } => {
+            say(&format!("{text}; see `{help}`"));
             return ExitCode::from(USAGE);
         }
     };

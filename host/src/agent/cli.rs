@@ -270,8 +270,13 @@ pub enum Parsed {
     Cli(Box<Cli>),
     /// Help or the version, to be printed on standard output.
     Text(String),
-    /// One line that says what is wrong with it.
-    Wrong(String),
+    /// Something is wrong with it.
+    Wrong {
+        /// One line that says what.
+        text: String,
+        /// The command line that prints what would be right.
+        help: String,
+    },
 }
 
 /// Reads the command line, the program's name first, and what `lookup` finds in the environment.
@@ -279,12 +284,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lookup: Lookup<'_>) -> Pa
     let args = with_default_command(args);
     match read(&args, lookup) {
         Ok(cli) => Parsed::Cli(Box::new(cli)),
-        Err(Unread::Settings(error)) => {
-            Parsed::Wrong(text::clean(&text::error_chain(&error), SETTINGS_BYTES_MAX))
-        }
+        Err(Unread::Settings(error)) => wrong(
+            &args,
+            text::clean(&text::error_chain(&error), SETTINGS_BYTES_MAX),
+        ),
         Err(Unread::Flags(error)) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Text(help(&args, &error)),
-            _ => Parsed::Wrong(one_line(&error.render().to_string())),
+            _ => wrong(&args, one_line(&error.render().to_string())),
         },
     }
 }
@@ -379,6 +385,22 @@ fn help(args: &[OsString], error: &clap::Error) -> String {
         Err(full) if full.kind() == error.kind() => full.render().to_string(),
         _ => error.render().to_string(),
     }
+}
+
+/// With the help of the command that was meant, as far as it is one.
+fn wrong(args: &[OsString], text: String) -> Parsed {
+    let whole = Cli::command();
+    let (mut command, mut help) = (&whole, whole.get_name().to_string());
+    for word in args.iter().skip(1) {
+        let Some(below) = command.find_subcommand(word) else {
+            break;
+        };
+        help.push(' ');
+        help.push_str(below.get_name());
+        command = below;
+    }
+    help.push_str(" --help");
+    Parsed::Wrong { text, help }
 }
 
 /// `run` where the first word is a flag of it, or nothing is given.

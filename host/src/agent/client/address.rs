@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use reqwest::Url;
 use thiserror::Error;
@@ -10,9 +11,9 @@ use thiserror::Error;
 #[cfg(test)]
 mod tests;
 
-/// The address of an agent's API.
+/// The address of an agent's API. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address(Url);
+pub struct Address(Arc<Url>);
 
 /// A text that is no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -41,7 +42,7 @@ impl Address {
 
     /// The URL of a route with these parameters.
     pub(super) fn url(&self, path: &str, query: &[(&str, String)]) -> Url {
-        let mut url = self.0.clone();
+        let mut url = Url::clone(&self.0);
         url.set_path(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -70,7 +71,7 @@ impl FromStr for Address {
             && url.query().is_none()
             && url.fragment().is_none();
         (is_http && is_bare)
-            .then_some(Self(url))
+            .then(|| Self(Arc::new(url)))
             .ok_or(AddressError)
     }
 }

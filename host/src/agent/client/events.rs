@@ -21,7 +21,7 @@ use crate::text;
 
 /// How many of the agent's comments may be missing before the connection counts as cut.
 const COMMENTS_MISSED: u32 = 3;
-/// The first wait before it is tried again; each is twice the one before.
+/// The first wait before it is tried again; each is twice the one before, until an event has come.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -35,6 +35,7 @@ pub(super) async fn follow(
         connection,
         format,
         last: None,
+        pause: PAUSE_MIN,
     };
     // Who can't be reached at all was named wrongly.
     let mut response = connection.open(&follower.request()).await?;
@@ -56,6 +57,8 @@ struct Follower<'a> {
     format: OutputFormat,
     /// The last event that was printed.
     last: Option<String>,
+    /// How long to wait before it is tried again.
+    pause: Duration,
 }
 
 impl Follower<'_> {
@@ -73,6 +76,7 @@ impl Follower<'_> {
             while let Some(event) = parser.next().map_err(|wrong| broken(&wrong))? {
                 output::line(&line(self.format, &event))?;
                 self.last = Some(event.id);
+                self.pause = PAUSE_MIN;
             }
             let chunk = timeout(silence, response.chunk())
                 .await
@@ -84,11 +88,10 @@ impl Follower<'_> {
     }
 
     /// Asks until there is an answer.
-    async fn again(&self) -> Result<Response, ClientError> {
-        let mut pause = PAUSE_MIN;
+    async fn again(&mut self) -> Result<Response, ClientError> {
         loop {
-            sleep(pause).await;
-            pause = pause.saturating_mul(2).min(PAUSE_MAX);
+            sleep(self.pause).await;
+            self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
             match self.connection.open(&self.request()).await {
                 Err(error) if error.passes() => {}
                 answered => return answered,
