@@ -30,6 +30,9 @@ pub use self::address::{Address, AddressError};
 pub(super) use self::connection::{Connection, Request};
 pub use self::error::{ClientError, exit};
 
+#[cfg(test)]
+mod tests;
+
 /// What became of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

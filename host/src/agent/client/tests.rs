@@ -10,7 +10,10 @@ fn made(registered: bool, waited: bool) -> Made {
 
 #[test]
 fn a_change_is_said_as_the_agent_says_one_that_is_pending() {
-    let (on, off) = (json!({"node_id": 7, "registered": true}), json!({"node_id": 7, "registered": false}));
+    let (on, off) = (
+        json!({"node_id": 7, "registered": true}),
+        json!({"node_id": 7, "registered": false}),
+    );
     assert_eq!(made(true, false).json(), on);
     assert_eq!(made(false, false).json(), off);
     let seen = json!({"node_id": 7, "registered": true, "advertised": true});
@@ -39,6 +42,10 @@ fn each_refusal_has_its_exit_code() {
             status: StatusCode::from_u16(status).unwrap(),
             detail: "because".to_string(),
         };
-        assert_eq!((error.exit_code(), error.passes()), (code, passes), "{error}");
+        assert_eq!(
+            (error.exit_code(), error.passes()),
+            (code, passes),
+            "{error}"
+        );
     }
 }
