@@ -5,12 +5,14 @@
 //! - [`http`] is the API; it alone knows axum.
 //! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
 //! - [`stop`] is the wish that it ends, by a signal or over HTTP.
+//! - [`client`] asks a running agent.
 //! - [`components`] loads other components while the agent runs.
 //! - `demo` runs three agents and shows what they see of one another.
 //!
 //! The library behind it knows nothing of flags, signals or exit codes.
 
 pub mod cli;
+pub mod client;
 pub mod components;
 pub mod demo;
 mod embedded;

@@ -1,6 +1,7 @@
 //! The binary `edge-cache-agent`: parses, runs, and turns what happened into an exit status.
 //!
-//! Status 0: it did what was asked. 1: it could not. 2: the command line or a setting is wrong.
+//! Status 0: it did what was asked. 1: it could not. 2: the command line or a setting is wrong. Commands that
+//! ask a running agent have some more, which `client` knows.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,6 +11,7 @@ use anyhow::{Context, Result};
 use edge_cache_host::agent::cli::{
     self, Cli, Command, ConfigCommand, GossipCommand, LogFormat, Parsed, RunArgs, TokenCommand,
 };
+use edge_cache_host::agent::client::{self, ClientError, Outcome};
 use edge_cache_host::agent::http::{self, NewToken};
 use edge_cache_host::agent::run::{self, RunError};
 use edge_cache_host::agent::{demo, log, settings};
@@ -29,8 +31,8 @@ fn main() -> ExitCode {
             print(&text);
             return ExitCode::SUCCESS;
         }
-        Parsed::Wrong(text) => {
-            say(&format!("{text}; see `edge-cache-agent run --help`"));
+        Parsed::Wrong { text, help } => {
+            say(&format!("{text}; see `{help}`"));
             return ExitCode::from(USAGE);
         }
     };
@@ -45,10 +47,7 @@ fn main() -> ExitCode {
                 LogFormat::Text => say(&format!("{error:#}")),
                 LogFormat::Json => tracing::error!("{error:#}"),
             }
-            match error.downcast_ref::<RunError>() {
-                Some(error) if error.is_usage() => ExitCode::from(USAGE),
-                _ => ExitCode::from(FAILED),
-            }
+            ExitCode::from(status(&error))
         }
     }
 }
@@ -80,8 +79,26 @@ fn start(cli: Cli) -> Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Example) => print(&cli::example()),
         Command::Config(ConfigCommand::Check(args)) => return check(&args),
+        Command::Completions { shell } => print(&cli::completions(shell)),
+        Command::Client(command) => {
+            return Ok(match runtime()?.block_on(client::run(&command))? {
+                Outcome::Done => ExitCode::SUCCESS,
+                Outcome::Pending => ExitCode::from(client::exit::PENDING),
+            });
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The exit status that says what went wrong.
+fn status(error: &anyhow::Error) -> u8 {
+    if let Some(error) = error.downcast_ref::<ClientError>() {
+        return error.exit_code();
+    }
+    match error.downcast_ref::<RunError>() {
+        Some(error) if error.is_usage() => USAGE,
+        _ => FAILED,
+    }
 }
 
 fn check(args: &RunArgs) -> Result<ExitCode> {

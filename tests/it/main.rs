@@ -64,6 +64,10 @@ mod hostile_gossip;
 mod key_rotation;
 // Decisions at random agents of a simulated cluster.
 mod decisions;
+// The commands that ask an agent.
+mod client;
+// What the README says to operators.
+mod walkthrough;
 // Settings from files and the environment, their check, and the log.
 mod settings;
 // Agents under a service manager, and their end within its bound.

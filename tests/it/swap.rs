@@ -10,7 +10,7 @@ use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{
     EdgeCacheError, EdgeCacheRegistry, EdgeCacheStats, Limits, PluginState, Store, SwapError,
 };
-use edge_cache_tests::agent::{Agent, answer};
+use edge_cache_tests::agent::{Agent, answer, run_to_end};
 use edge_cache_tests::cluster::{Member, Settings, disk};
 use edge_cache_tests::cluster_of_one::{ClusterOfOne, OWN, capacity, labels};
 use edge_cache_tests::component::{reference_bytes, reference_plugin_with, sha256, with_section};
@@ -325,6 +325,19 @@ async fn a_component_is_swapped_in_over_http_and_pinned() {
     assert_eq!(swapped.status, 200, "{swapped:?}");
     assert_eq!(swapped.body["sha256"], other_pin);
     assert_eq!(swapped.body["name"], "uploaded");
+    // Back again, by the command line.
+    let address = agent.http.to_string();
+    let swap = ["plugin", "swap", plugin, "--addr", &address];
+    let back = run_to_end(&[&swap[..], &["--sha256", &other_pin]].concat())
+        .await
+        .unwrap();
+    assert_eq!(back.code, Some(4), "{back:?}");
+    assert!(back.stderr.contains(&pin), "{back:?}");
+    let back = run_to_end(&[&swap[..], &["--sha256", &pin]].concat())
+        .await
+        .unwrap();
+    assert_eq!(back.code, Some(0), "{back:?}");
+    assert!(back.stdout.contains(&pin), "{back:?}");
     assert_eq!(agent.get(path).await.unwrap()["node_id"], 7);
 
     // Without admin rights there is no swap.

@@ -1,5 +1,6 @@
 //! The command line, and with it every setting there is: see `settings` for where their values come from.
 
+mod client;
 mod limits;
 mod values;
 
@@ -11,8 +12,15 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
+use clap_complete::Shell;
 
+pub use self::client::{
+    AgentArgs, ClientCommand, DisableArgs, EnableArgs, NodeArgs, OutputFormat, PeersArgs,
+    PluginCommand, RouteArgs, StatsArgs, StatusArg, WaitArgs,
+};
 pub use self::limits::LimitArgs;
 use self::values::{
     count, parse_address, parse_grant, parse_import, parse_label, parse_log_level, parse_node_id,
@@ -44,7 +52,7 @@ const GOSSIP_PORT_HELP: &str = "for instance 127.0.0.1:7946; gossip is off witho
 
 /// A node agent that hosts an edge-cache registry.
 #[derive(Debug, Parser)]
-#[command(name = "edge-cache-agent", version)]
+#[command(name = "edge-cache-agent", version, after_help = client::EXIT_CODES)]
 pub struct Cli {
     /// What to do; `run` where nothing is given.
     #[command(subcommand)]
@@ -67,6 +75,14 @@ pub enum Command {
     /// The settings of an agent
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what completes this command line in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Ask a running agent.
+    #[command(flatten)]
+    Client(ClientCommand),
 }
 
 /// What there is to do about settings without an agent.
@@ -254,8 +270,13 @@ pub enum Parsed {
     Cli(Box<Cli>),
     /// Help or the version, to be printed on standard output.
     Text(String),
-    /// One line that says what is wrong with it.
-    Wrong(String),
+    /// Something is wrong with it.
+    Wrong {
+        /// One line that says what.
+        text: String,
+        /// The command line that prints what would be right.
+        help: String,
+    },
 }
 
 /// Reads the command line, the program's name first, and what `lookup` finds in the environment.
@@ -263,12 +284,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lookup: Lookup<'_>) -> Pa
     let args = with_default_command(args);
     match read(&args, lookup) {
         Ok(cli) => Parsed::Cli(Box::new(cli)),
-        Err(Unread::Settings(error)) => {
-            Parsed::Wrong(text::clean(&text::error_chain(&error), SETTINGS_BYTES_MAX))
-        }
+        Err(Unread::Settings(error)) => wrong(
+            &args,
+            text::clean(&text::error_chain(&error), SETTINGS_BYTES_MAX),
+        ),
         Err(Unread::Flags(error)) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Text(help(&args, &error)),
-            _ => Parsed::Wrong(one_line(&error.render().to_string())),
+            _ => wrong(&args, one_line(&error.render().to_string())),
         },
     }
 }
@@ -281,6 +303,16 @@ pub fn example() -> String {
         .find_subcommand("run")
         .map(settings::example)
         .unwrap_or_default()
+}
+
+/// What completes the command line in a shell.
+#[must_use]
+pub fn completions(shell: Shell) -> String {
+    let mut command = Cli::command();
+    let name = command.get_name().to_string();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 enum Unread {
@@ -297,33 +329,54 @@ impl From<clap::Error> for Unread {
 /// First by the flags alone, which say where the file is and may be wrong whatever is in it; then with what
 /// else is set as defaults.
 fn read(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli, Unread> {
-    let said = with_settings(settings::alone).try_get_matches_from(args)?;
-    let run = match said.subcommand() {
-        Some(("run", run)) => run,
-        Some(("config", config)) => match config.subcommand() {
-            Some(("check", check)) => check,
-            _ => return Ok(Cli::from_arg_matches(&said)?),
-        },
-        _ => return Ok(Cli::from_arg_matches(&said)?),
-    };
-    let file = match run.get_one::<PathBuf>("config") {
-        Some(file) => Some(file.clone()),
-        None => settings::file_variable(lookup).map(PathBuf::from),
-    };
+    let said = with_settings(Cli::command(), &settings::alone).try_get_matches_from(args)?;
     let whole = Cli::command();
-    let layers = match whole.find_subcommand("run") {
-        Some(run) => Layers::read(run, file.as_deref(), lookup).map_err(Unread::Settings)?,
-        None => Layers::default(),
+    let (command, matches) = leaf(&whole, &said);
+    if !takes_settings(command) {
+        return Ok(Cli::from_arg_matches(&said)?);
+    }
+    // Only an agent has a file of settings.
+    let file = match matches.try_get_one::<PathBuf>(settings::FILE_FLAG) {
+        Ok(Some(file)) => Some(file.clone()),
+        Ok(None) => settings::file_variable(lookup).map(PathBuf::from),
+        Err(_) => None,
     };
-    let matches = with_settings(|run| layers.apply(run)).try_get_matches_from(args)?;
+    let layers = Layers::read(command, file.as_deref(), lookup).map_err(Unread::Settings)?;
+    let matches = with_settings(Cli::command(), &|command| layers.apply(command))
+        .try_get_matches_from(args)?;
     Ok(Cli::from_arg_matches(&matches)?)
 }
 
-/// The command line, with a change to what takes the settings of an agent.
-fn with_settings(change: impl Fn(clap::Command) -> clap::Command) -> clap::Command {
-    Cli::command()
-        .mut_subcommand("run", &change)
-        .mut_subcommand("config", |config| config.mut_subcommand("check", &change))
+/// The command line, with a change to every command that takes settings.
+fn with_settings(
+    command: clap::Command,
+    change: &dyn Fn(clap::Command) -> clap::Command,
+) -> clap::Command {
+    let command = if takes_settings(&command) {
+        change(command)
+    } else {
+        command
+    };
+    command.mut_subcommands(|below| with_settings(below, change))
+}
+
+/// Whether the environment has a say in what it does.
+fn takes_settings(command: &clap::Command) -> bool {
+    command.get_arguments().any(|arg| arg.get_env().is_some())
+}
+
+/// The command that was given, which may be one of a group, and what it was given.
+fn leaf<'a>(
+    command: &'a clap::Command,
+    matches: &'a ArgMatches,
+) -> (&'a clap::Command, &'a ArgMatches) {
+    let below = matches
+        .subcommand()
+        .and_then(|(name, matches)| Some((command.find_subcommand(name)?, matches)));
+    match below {
+        Some((command, matches)) => leaf(command, matches),
+        None => (command, matches),
+    }
 }
 
 /// The help with the names of the variables, which are taken out to read the flags alone.
@@ -332,6 +385,22 @@ fn help(args: &[OsString], error: &clap::Error) -> String {
         Err(full) if full.kind() == error.kind() => full.render().to_string(),
         _ => error.render().to_string(),
     }
+}
+
+/// With the help of the command that was meant, as far as it is one.
+fn wrong(args: &[OsString], text: String) -> Parsed {
+    let whole = Cli::command();
+    let (mut command, mut help) = (&whole, whole.get_name().to_string());
+    for word in args.iter().skip(1) {
+        let Some(below) = command.find_subcommand(word) else {
+            break;
+        };
+        help.push(' ');
+        help.push_str(below.get_name());
+        command = below;
+    }
+    help.push_str(" --help");
+    Parsed::Wrong { text, help }
 }
 
 /// `run` where the first word is a flag of it, or nothing is given.

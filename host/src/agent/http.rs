@@ -54,6 +54,7 @@ pub use access::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensEr
 pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX, NODES_BYTES_MAX};
 pub use events::{KEEP_ALIVE, SUBSCRIBERS_MAX};
 pub use guard::Hosts;
+pub use nodes::WAIT_MAX;
 pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
 pub use route::KEY_BYTES_MAX;
 pub use serve::{

@@ -40,7 +40,9 @@ pub enum FileError {
         mode: u32,
     },
     /// It belongs to somebody who could change it.
-    #[error("it belongs to the user {owner}: it must belong to the user of the agent, or to root")]
+    #[error(
+        "it belongs to the user {owner}: it must belong to the user of this process, or to root"
+    )]
     NotOwned {
         /// The owner's number.
         owner: u32,

@@ -36,7 +36,7 @@ mod tests;
 /// The sections of the file, as flags begin with them. A longer one goes before its beginning.
 const SECTIONS: &[&str] = &["gossip", "http", "limits-labels", "limits", "log", "plugin"];
 /// The flag that names the file, which can't stand in it.
-const FILE_FLAG: &str = "config";
+pub(super) const FILE_FLAG: &str = "config";
 /// How alike two names must be for one to be meant by the other, of 1 for the same.
 const ALIKE_MIN: f64 = 0.7;
 /// What a match of the last part alone is worth: a setting may stand in the wrong section.

@@ -25,7 +25,7 @@ fn run(line: &str) -> RunArgs {
 
 fn wrong(line: &str) -> String {
     match parsed(line) {
-        Parsed::Wrong(text) => text,
+        Parsed::Wrong { text, .. } => text,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -81,6 +81,31 @@ fn a_wrong_flag_is_one_line_that_names_it() {
 }
 
 #[test]
+fn the_help_that_is_named_is_of_the_command_that_was_meant() {
+    for (line, expected) in [
+        ("", "edge-cache-agent run --help"),
+        ("--node-id abc", "edge-cache-agent run --help"),
+        ("start", "edge-cache-agent --help"),
+        ("node seven", "edge-cache-agent node --help"),
+        ("plugin show now", "edge-cache-agent plugin show --help"),
+        (
+            "config check --node-id abc",
+            "edge-cache-agent config check --help",
+        ),
+    ] {
+        match parsed(line) {
+            Parsed::Wrong { help, .. } => assert_eq!(help, expected, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_command_line_contradicts_itself_nowhere() {
+    Cli::command().debug_assert();
+}
+
+#[test]
 fn labels_may_come_one_a_line() {
     let words = ["--node-id", "1", "--label", "zones=a,b\nrack=7"];
     let Parsed::Cli(cli) = parsed_words(words) else {
@@ -102,7 +127,7 @@ fn what_was_given_is_repeated_within_bounds() {
     let long = "9".repeat(100_000);
     for given in [long.as_str(), "a\nb", "\u{7}\u{1b}[31m\u{202e}"] {
         match parsed_words(["--node-id", given]) {
-            Parsed::Wrong(text) => {
+            Parsed::Wrong { text, .. } => {
                 assert!(text.len() <= WRONG_BYTES_MAX + '…'.len_utf8());
                 assert!(!text.contains(text::is_unprintable), "{text:?}");
             }

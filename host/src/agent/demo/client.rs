@@ -1,17 +1,18 @@
 //! The HTTP API of one agent, as the demo uses it.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, Response};
+use reqwest::Method;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::DemoError;
+use crate::NodeCapacity;
+use crate::agent::client::{Connection, Request};
 use crate::gossip::PeerInfo;
 use crate::labels::Labels;
-use crate::{NodeCapacity, text};
 
 /// How long an agent may take to answer a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -20,51 +21,36 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Client {
     node_id: u64,
-    address: SocketAddr,
-    http: reqwest::Client,
+    agent: Connection,
 }
 
 impl Client {
     pub(super) fn new(node_id: u64, address: SocketAddr) -> Result<Self, DemoError> {
-        let http = reqwest::Client::builder()
-            .timeout(ANSWER_WITHIN)
-            .no_proxy()
-            // It speaks plainly, and must not fail on a machine without certificates.
-            .tls_certs_only([])
-            .build()
-            .map_err(|error| DemoError::System {
-                action: "make an HTTP client",
-                reason: chain(&error),
+        let agent =
+            Connection::plain(address, ANSWER_WITHIN).map_err(|error| DemoError::System {
+                action: "reach an agent over HTTP",
+                reason: error.to_string(),
             })?;
-        Ok(Self {
-            node_id,
-            address,
-            http,
-        })
+        Ok(Self { node_id, agent })
     }
 
     /// Enables the agent's own node.
     pub(super) async fn enable(&self, capacity: &NodeCapacity) -> Result<(), DemoError> {
         let body = serde_json::json!({ "capacity": capacity });
-        let request = self.http.post(self.node_url()).json(&body);
-        self.send("POST edge-cache", request).await.map(drop)
+        let request = Request::new(Method::POST, self.node_path()).json(body);
+        self.ask(&request).await.map(drop)
     }
 
     /// Disables the agent's own node.
     pub(super) async fn disable(&self) -> Result<(), DemoError> {
-        let request = self.http.delete(self.node_url());
-        self.send("DELETE edge-cache", request).await.map(drop)
+        let request = Request::new(Method::DELETE, self.node_path());
+        self.ask(&request).await.map(drop)
     }
 
     /// The labels of the peers that the agent sees.
     pub(super) async fn peers(&self) -> Result<BTreeMap<u64, Labels>, DemoError> {
-        const NAME: &str = "GET gossip/peers";
-        let url = format!("http://{}/api/v1/cluster/gossip/peers", self.address);
-        let response = self.send(NAME, self.http.get(url)).await?;
-        let peers: Vec<PeerInfo> = response
-            .json()
-            .await
-            .map_err(|error| self.unanswered(NAME, &chain(&error)))?;
+        let request = Request::get("/api/v1/cluster/gossip/peers");
+        let peers: Vec<PeerInfo> = self.read(&request).await?;
         Ok(peers
             .into_iter()
             .map(|peer| (peer.node_id, peer.labels))
@@ -81,56 +67,30 @@ impl Client {
         struct Replica {
             node_id: u64,
         }
-        const NAME: &str = "GET edge-cache/route";
-        let url = format!("http://{}/api/v1/edge-cache/route?key={key}", self.address);
-        let response = self.send(NAME, self.http.get(url)).await?;
-        let routed: Routed = response
-            .json()
-            .await
-            .map_err(|error| self.unanswered(NAME, &chain(&error)))?;
+        let request = Request::get("/api/v1/edge-cache/route").query("key", Some(key));
+        let routed: Routed = self.read(&request).await?;
         Ok(routed.nodes.iter().map(|replica| replica.node_id).collect())
     }
 
-    fn node_url(&self) -> String {
-        format!(
-            "http://{}/api/v1/nodes/{}/edge-cache",
-            self.address, self.node_id
-        )
+    fn node_path(&self) -> String {
+        format!("/api/v1/nodes/{}/edge-cache", self.node_id)
     }
 
-    async fn send(
-        &self,
-        name: &'static str,
-        request: RequestBuilder,
-    ) -> Result<Response, DemoError> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unanswered(name, &chain(&error.without_url())))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let body = response.text().await.unwrap_or_default();
-        Err(self.unanswered(name, &format!("{status} {body}")))
+    async fn read<T: DeserializeOwned>(&self, request: &Request) -> Result<T, DemoError> {
+        let body = self.ask(request).await?;
+        serde_json::from_slice(&body).map_err(|error| self.unanswered(error.to_string()))
     }
 
-    fn unanswered(&self, request: &'static str, reason: &str) -> DemoError {
+    async fn ask(&self, request: &Request) -> Result<bytes::Bytes, DemoError> {
+        let answer = self.agent.ask(request).await;
+        let answer = answer.map_err(|error| self.unanswered(error.to_string()))?;
+        Ok(answer.body)
+    }
+
+    fn unanswered(&self, reason: String) -> DemoError {
         DemoError::Request {
             node_id: self.node_id,
-            request,
-            reason: text::clean(reason, text::ERROR_BYTES_MAX),
+            reason,
         }
     }
-}
-
-/// An error and its sources: reqwest's own text leaves out what the system said.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -17,13 +17,11 @@ pub enum DemoError {
         reason: String,
     },
     /// An agent did not answer as it should.
-    #[error("agent {node_id} did not answer {request}: {reason}")]
+    #[error("agent {node_id} did not answer as it should: {reason}")]
     Request {
         /// The agent's node.
         node_id: u64,
-        /// What was asked.
-        request: &'static str,
-        /// What came instead.
+        /// What was asked, and what came instead.
         reason: String,
     },
     /// An agent ended before it was told to.

@@ -20,7 +20,7 @@ use crate::types::NodeId;
 use crate::{EdgeCacheError, NodeCapacity};
 
 /// The longest wait for labels that a client may ask for.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// How often a wait looks for the labels.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 

@@ -33,7 +33,7 @@ fn run(flags: &str, variables: &[(&str, &str)], file: Option<&str>) -> RunArgs {
 
 fn wrong(flags: &str, variables: &[(&str, &str)], file: Option<&str>) -> String {
     match parsed(flags, variables, file) {
-        Parsed::Wrong(text) => text,
+        Parsed::Wrong { text, .. } => text,
         other => panic!("{other:?}"),
     }
 }

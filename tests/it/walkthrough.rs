@@ -1,0 +1,169 @@
+//! The walk through of the README, run as it stands there: what it says is printed is printed.
+
+use std::net::{TcpListener, UdpSocket};
+use std::ops::Range;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use edge_cache_tests::agent::binary;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+const BEGIN: &str = "<!-- walkthrough -->\n";
+const END: &str = "<!-- /walkthrough -->\n";
+/// What stands in the README for a text that differs each time.
+const ANY: char = '…';
+/// Ports that no socket gets by itself, with as many digits as those in the README.
+const PORTS: Range<u16> = 2_000..10_000;
+/// How long all of it may take.
+const WALKED_WITHIN: Duration = Duration::from_secs(150);
+
+/// Commands, and what the README says that they print.
+struct Step {
+    commands: String,
+    printed: String,
+}
+
+/// The blocks of commands between the two marks, each with the block of text behind it.
+fn steps(readme: &str) -> Vec<Step> {
+    let (_, rest) = readme.split_once(BEGIN).expect("it begins somewhere");
+    let (walk, _) = rest.split_once(END).expect("it ends somewhere");
+    let mut steps: Vec<Step> = Vec::new();
+    let mut parts = walk.split("```");
+    // Prose and blocks take turns.
+    while let (Some(_), Some(block)) = (parts.next(), parts.next()) {
+        let (kind, text) = block.split_once('\n').expect("a block has lines");
+        match kind {
+            "sh" => steps.push(Step {
+                commands: text.to_string(),
+                printed: String::new(),
+            }),
+            "text" => steps.last_mut().expect("commands come first").printed = text.to_string(),
+            other => panic!("a block is of sh or text, not {other}"),
+        }
+    }
+    steps
+}
+
+/// A port that is free on all addresses of loopback.
+fn free_port(listens: impl Fn(u16) -> bool, taken: u16) -> u16 {
+    let mut tries = std::iter::repeat_with(|| fastrand::u16(PORTS));
+    let port = tries
+        .by_ref()
+        .take(1_000)
+        .find(|port| *port != taken && listens(*port));
+    port.expect("some port is free")
+}
+
+/// Whether a line is the one that is expected, whose `…` stands for any text.
+fn matches(expected: &str, line: &str) -> bool {
+    let mut parts = expected.split(ANY);
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = line.strip_prefix(first) else {
+        return false;
+    };
+    let mut is_exact = true;
+    for part in parts {
+        // Blanks fill a cell up to its width, whatever is in it.
+        let part = part.trim_start();
+        let Some(place) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[place + part.len()..];
+        is_exact = false;
+    }
+    rest.is_empty() || (!is_exact && expected.ends_with(ANY))
+}
+
+#[test]
+fn a_line_is_compared_as_a_whole() {
+    for (expected, line, is_same) in [
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("a", "", false),
+        ("│ 1 ┆ … │", "│ 1 ┆ 0123 │", true),
+        ("│ 1 ┆ …   │", "│ 1 ┆ 0123 │", true),
+        ("│ 1 ┆ … │", "│ 2 ┆ 0123 │", false),
+        ("│ 1 ┆ … │", "│ 1 ┆ 0123", false),
+        ("a …", "a b", true),
+        ("… b", "a b c", false),
+    ] {
+        assert_eq!(matches(expected, line), is_same, "{expected} {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readme_does_what_it_says() {
+    for needed in ["openssl", "curl"] {
+        if Command::new(needed).arg("--help").output().await.is_err() {
+            println!("skipped: this machine has no {needed}");
+            return;
+        }
+    }
+    let steps = steps(&std::fs::read_to_string(README).unwrap());
+    let gossip = free_port(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok(), 0);
+    let http = free_port(|port| TcpListener::bind(("0.0.0.0", port)).is_ok(), gossip);
+    let own = |text: &str| {
+        text.replace("7946", &gossip.to_string())
+            .replace("7947", &http.to_string())
+    };
+    // Whatever happens, nothing that it started outlives it.
+    let mut script = "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n".to_string();
+    for (place, step) in steps.iter().enumerate() {
+        script.push_str(&format!("echo '=== {place}'\n{}", own(&step.commands)));
+    }
+
+    let directory = tempfile::tempdir().unwrap();
+    let (code, stdout, stderr) = walk(&script, directory.path()).await;
+    let told = || {
+        let logs = (1..=3).map(|n| directory.path().join(format!("agent-{n}.log")));
+        let logs: Vec<_> = logs
+            .filter_map(|log| std::fs::read_to_string(log).ok())
+            .collect();
+        format!("{stdout}\n{stderr}\n{}", logs.join("\n---\n"))
+    };
+    assert_eq!(code, Some(0), "{}", told());
+    assert_eq!(stderr, "", "{}", told());
+    let printed: Vec<&str> = stdout.split("=== ").skip(1).collect();
+    assert_eq!(printed.len(), steps.len(), "{}", told());
+    for (step, printed) in steps.iter().zip(printed) {
+        let expected = own(&step.printed);
+        let expected: Vec<&str> = expected.lines().collect();
+        let printed: Vec<&str> = printed.lines().skip(1).collect();
+        let mut lines = expected.iter().zip(&printed);
+        let is_same = expected.len() == printed.len()
+            && lines.all(|(expected, line)| matches(expected, line));
+        assert!(is_same, "expected {expected:#?}, printed {printed:#?}");
+    }
+}
+
+/// Runs a script in a directory, with the agent among the commands.
+async fn walk(script: &str, directory: &Path) -> (Option<i32>, String, String) {
+    let agent = binary().unwrap().parent().unwrap().to_str().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let (out, err) = (directory.join("stdout"), directory.join("stderr"));
+    // To files: a pipe would stay open for as long as anything that it started.
+    let file = |path: &Path| Stdio::from(std::fs::File::create(path).unwrap());
+    let mut bash = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", script])
+        .current_dir(directory)
+        .env("PATH", format!("{agent}:{path}"))
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::null())
+        .stdout(file(&out))
+        .stderr(file(&err))
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let group = Pid::from_raw(bash.id().unwrap().try_into().unwrap()).unwrap();
+    let status = timeout(WALKED_WITHIN, bash.wait()).await;
+    // The group is gone where all has ended.
+    let _ = kill_process_group(group, Signal::KILL);
+    let code = status.ok().and_then(|status| status.unwrap().code());
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    (code, read(&out), read(&err))
+}
