@@ -5,6 +5,7 @@
 //! - [`http`] is the API; it alone knows axum.
 //! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
 //! - [`stop`] is the wish that it ends, by a signal or over HTTP.
+//! - [`plugin`] looks at components without an agent.
 //! - `demo` runs three agents and shows what they see of one another.
 //!
 //! The library behind it knows nothing of flags, signals or exit codes.
@@ -14,6 +15,7 @@ pub mod demo;
 mod embedded;
 pub mod http;
 pub mod log;
+pub mod plugin;
 mod private_file;
 pub mod run;
 pub mod settings;

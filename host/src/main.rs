@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use edge_cache_host::agent::cli::{
-    self, Cli, Command, ConfigCommand, GossipCommand, LogFormat, Parsed, RunArgs, TokenCommand,
+    self, Cli, Command, ConfigCommand, GossipCommand, LogFormat, Parsed, PluginCommand, RunArgs,
+    TokenCommand,
 };
 use edge_cache_host::agent::http::{self, NewToken};
 use edge_cache_host::agent::run::{self, RunError};
-use edge_cache_host::agent::{demo, log, settings};
+use edge_cache_host::agent::{demo, log, plugin, settings};
 use edge_cache_host::gossip::Keyring;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
@@ -80,6 +81,17 @@ fn start(cli: Cli) -> Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Example) => print(&cli::example()),
         Command::Config(ConfigCommand::Check(args)) => return check(&args),
+        Command::Plugin(command) => {
+            // On this thread: no thread of a runtime ever runs guest code.
+            let told = match command {
+                PluginCommand::Inspect(args) => plugin::inspect(&args)?,
+                PluginCommand::Check(args) => plugin::check(&args)?,
+            };
+            print(&told.text);
+            if !told.is_good {
+                return Ok(ExitCode::from(FAILED));
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

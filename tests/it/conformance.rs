@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use edge_cache_host::conformance::{
     CONTRACT, Check, ComponentSubject, Factory, REFERENCE, Report, Settings, Subject, run,
 };
-use edge_cache_host::sandbox::PluginConfig;
-use edge_cache_tests::component::{reference_plugin, reference_plugin_with};
+use edge_cache_tests::component::reference_plugin;
 use edge_cache_tests::native::NativeSubject;
 
 use defects::{CAUGHT_BY, Defective};
@@ -83,15 +82,8 @@ fn native(settings: &Settings) -> Result<Box<dyn Subject>, String> {
 }
 
 fn component(settings: &Settings) -> Result<Box<dyn Subject>, String> {
-    let plugin = if settings.is_empty() {
-        reference_plugin()
-    } else {
-        reference_plugin_with(PluginConfig {
-            settings: settings.clone(),
-            ..PluginConfig::default()
-        })
-    };
-    let plugin = plugin.map_err(|error| format!("{error:#}"))?;
+    let plugin = reference_plugin().map_err(|error| format!("{error:#}"))?;
+    let plugin = plugin.with_settings(settings.clone());
     Ok(Box::new(ComponentSubject::start(&plugin)?))
 }
 
@@ -100,14 +92,14 @@ fn all_checks() -> impl Iterator<Item = Check> {
 }
 
 fn is_broken(report: &Report) -> bool {
-    report.broken.is_some()
+    report.broken().is_some()
 }
 
 fn expect_all(checks: &[Check], factory: &Factory<'_>) {
     let broken: Vec<String> = run(checks, factory)
         .into_iter()
         .filter_map(|report| {
-            let reason = report.broken?;
+            let reason = report.broken()?;
             Some(format!(
                 "{}: {}\n    but {reason}",
                 report.name, report.what

@@ -24,8 +24,10 @@ use crate::sandbox::ImportGrants;
 use crate::text;
 
 mod http;
+mod plugin;
 
 pub use http::{HttpArgs, TokenCommand};
+pub use plugin::{CheckArgs, HostArgs, InspectArgs, PluginCommand, ShowFormat};
 
 /// The longest text about a wrong command line, in bytes: it repeats what was given.
 const WRONG_BYTES_MAX: usize = 512;
@@ -67,6 +69,9 @@ pub enum Command {
     /// The settings of an agent
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Components, before an agent runs them
+    #[command(subcommand)]
+    Plugin(PluginCommand),
 }
 
 /// What there is to do about settings without an agent.
@@ -304,6 +309,10 @@ fn read(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli, Unread> {
             Some(("check", check)) => check,
             _ => return Ok(Cli::from_arg_matches(&said)?),
         },
+        Some(("plugin", plugin)) => match plugin.subcommand() {
+            Some(("inspect" | "check", args)) => args,
+            _ => return Ok(Cli::from_arg_matches(&said)?),
+        },
         _ => return Ok(Cli::from_arg_matches(&said)?),
     };
     let file = match run.get_one::<PathBuf>("config") {
@@ -324,6 +333,11 @@ fn with_settings(change: impl Fn(clap::Command) -> clap::Command) -> clap::Comma
     Cli::command()
         .mut_subcommand("run", &change)
         .mut_subcommand("config", |config| config.mut_subcommand("check", &change))
+        .mut_subcommand("plugin", |plugin| {
+            plugin
+                .mut_subcommand("inspect", &change)
+                .mut_subcommand("check", &change)
+        })
 }
 
 /// The help with the names of the variables, which are taken out to read the flags alone.

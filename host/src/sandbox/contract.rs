@@ -132,6 +132,8 @@ const PACKAGE: &str = "zlayer:edge-cache";
 /// Interfaces are matched by this track: within 0.1.x a component of another patch version fits.
 const TRACK: (u64, u64) = (0, 1);
 const VERSION: &str = "0.1.0";
+/// The world of the contract.
+pub(super) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
 
 /// The interfaces that the host has for a component, without their versions. WASI's are of 0.2.
 pub(super) const PROVIDED: &[&str] = &[
@@ -264,41 +266,103 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// Something that a component imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The interface, with its version.
+    pub name: String,
+    /// Whether it holds types only: nothing to call, so nothing to grant.
+    pub is_types_only: bool,
+    /// Why the component does not get it, if it does not.
+    pub mismatch: Option<Mismatch>,
+}
+
+/// A function that every component of the world exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The interface with its version, and the function.
+    pub function: String,
+    /// What it must be.
+    pub expected: &'static str,
+    /// What is wrong with it, if anything.
+    pub mismatch: Option<Mismatch>,
+}
+
 /// Every mismatch of a component, imports first.
 pub(super) fn compare(
     component: &Component,
     engine: &Engine,
     granted: &dyn Fn(&str) -> bool,
 ) -> Vec<Mismatch> {
-    let ty = component.component_type();
-    let imports = ty.imports(engine).filter_map(|(name, item)| {
-        let bare = without_version(name);
-        let full_name = || text::clean(name, text::ERROR_BYTES_MAX);
-        if is_types_only(&item.ty, engine) {
-            None
-        } else if !PROVIDED.contains(&bare) {
-            Some(Mismatch::UnknownImport(full_name()))
-        } else if !is_served(name) {
-            Some(Mismatch::ImportVersion {
-                name: full_name(),
-                served: served_version(bare),
-            })
-        } else if !granted(bare) {
-            Some(Mismatch::NotGranted(full_name()))
-        } else if bare == LABELS {
-            compare_labels(&item.ty, engine, full_name())
-        } else {
-            // Wasmtime compares WASI's own, which toolchains write and nobody by hand.
-            None
-        }
-    });
-    let exports = EXPORTS
-        .iter()
-        .filter_map(|&export| compare_export(component, engine, export));
-    let mut mismatches: Vec<_> = imports.chain(exports).collect();
+    let imports = imports(component, engine, granted);
+    let exports = exports(component, engine);
+    let mut mismatches: Vec<_> = imports
+        .into_iter()
+        .map(|import| import.mismatch)
+        .chain(exports.into_iter().map(|export| export.mismatch))
+        .flatten()
+        .collect();
     // A missing interface is found once for each of its functions.
     mismatches.dedup();
     mismatches
+}
+
+/// All that a component imports.
+pub(super) fn imports(
+    component: &Component,
+    engine: &Engine,
+    granted: &dyn Fn(&str) -> bool,
+) -> Vec<Import> {
+    let ty = component.component_type();
+    ty.imports(engine)
+        .map(|(name, item)| Import {
+            name: text::clean(name, text::ERROR_BYTES_MAX),
+            is_types_only: is_types_only(&item.ty, engine),
+            mismatch: compare_import(name, &item.ty, engine, granted),
+        })
+        .collect()
+}
+
+/// All that a component must export.
+pub(super) fn exports(component: &Component, engine: &Engine) -> Vec<Export> {
+    EXPORTS
+        .iter()
+        .map(|&export| {
+            let (interface, name, expected) = export;
+            Export {
+                function: format!("{PACKAGE}/{interface}@{VERSION}#{name}"),
+                expected,
+                mismatch: compare_export(component, engine, export),
+            }
+        })
+        .collect()
+}
+
+fn compare_import(
+    name: &str,
+    item: &ComponentItem,
+    engine: &Engine,
+    granted: &dyn Fn(&str) -> bool,
+) -> Option<Mismatch> {
+    let bare = without_version(name);
+    let full_name = || text::clean(name, text::ERROR_BYTES_MAX);
+    if is_types_only(item, engine) {
+        None
+    } else if !PROVIDED.contains(&bare) {
+        Some(Mismatch::UnknownImport(full_name()))
+    } else if !is_served(name) {
+        Some(Mismatch::ImportVersion {
+            name: full_name(),
+            served: served_version(bare),
+        })
+    } else if !granted(bare) {
+        Some(Mismatch::NotGranted(full_name()))
+    } else if bare == LABELS {
+        compare_labels(item, engine, full_name())
+    } else {
+        // Wasmtime compares WASI's own, which toolchains write and nobody by hand.
+        None
+    }
 }
 
 /// The first function of `gossip-labels` that is not as the host has it.
