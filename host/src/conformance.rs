@@ -20,6 +20,7 @@ mod measure;
 mod reference;
 mod samples;
 mod subject;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -29,15 +29,20 @@ fn file(bytes: &[u8]) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The status of a check, and what was found.
+/// The status of a check, and what was found or why nobody looked.
 fn line<'a>(told: &'a Told, name: &str) -> (&'a str, &'a str) {
     let mut lines = told.text.lines();
     let Some(line) = lines.find(|line| line.split_whitespace().nth(1) == Some(name)) else {
         panic!("there is no line of {name}: {}", told.text);
     };
-    let status = line.split_whitespace().next().unwrap_or_default();
-    let found = lines.next().filter(|next| next.starts_with("    "));
-    (status, found.unwrap_or_default().trim())
+    let (status, rest) = line.split_once(' ').unwrap_or_default();
+    let said = match status {
+        "FAILED" => lines
+            .next()
+            .and_then(|next| next.trim().strip_prefix("but ")),
+        _ => rest.trim().strip_prefix(name),
+    };
+    (status, said.unwrap_or_default().trim())
 }
 
 fn count(told: &Told, status: &str) -> usize {

@@ -10,6 +10,7 @@ mod undo;
 use std::time::{Duration, SystemTime};
 
 use super::subject::{Broken, Subject};
+use super::words::{NodePicture, Picture, Words};
 use super::{Check, Factory, Settings};
 use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
@@ -158,9 +159,12 @@ pub(super) fn enabled(
     nth: usize,
 ) -> Result<EdgeCacheNode, Broken> {
     let sample = subject.sample(nth);
-    subject
-        .enable(node_id, &sample)?
-        .map_err(|error| format!("enable of node {node_id} must succeed, found {error:?}"))
+    subject.enable(node_id, &sample)?.map_err(|error| {
+        format!(
+            "enable of node {node_id} must succeed, found {}",
+            error.words()
+        )
+    })
 }
 
 pub(super) fn entry(node_id: NodeId, capacity: NodeCapacity, stats: EdgeCacheStats) -> Entry {
@@ -179,7 +183,7 @@ pub(super) const fn counters(hits: u64, misses: u64) -> EdgeCacheStats {
 }
 
 /// Compares what was found with what must be.
-pub(super) fn same<T: PartialEq + std::fmt::Debug>(
+pub(super) fn same<T: PartialEq + Words>(
     what: &str,
     found: &T,
     expected: &T,
@@ -187,19 +191,22 @@ pub(super) fn same<T: PartialEq + std::fmt::Debug>(
     if found == expected {
         return Ok(());
     }
-    Err(format!("{what} must be {expected:?}, found {found:?}"))
+    Err(format!("{what} {}", found.differs_from(expected)))
 }
 
 /// All that a registry shows of some nodes, for comparing before and after.
-pub(super) fn picture(subject: &mut dyn Subject, nodes: &[NodeId]) -> Result<String, Broken> {
-    let mut picture = format!("{:?}", subject.list_eligible()?);
-    for &node_id in nodes {
-        picture.push_str(&format!(
-            "; node {node_id}: {} {:?} {:?}",
-            subject.is_enabled(node_id)?,
-            subject.stats(node_id)?,
-            subject.labels(node_id)
-        ));
-    }
-    Ok(picture)
+pub(super) fn picture(subject: &mut dyn Subject, nodes: &[NodeId]) -> Result<Picture, Broken> {
+    let list = subject.list_eligible()?;
+    let nodes = nodes.iter().map(|&node_id| {
+        Ok(NodePicture {
+            node_id,
+            is_enabled: subject.is_enabled(node_id)?,
+            stats: subject.stats(node_id)?,
+            labels: subject.labels(node_id),
+        })
+    });
+    Ok(Picture {
+        list,
+        nodes: nodes.collect::<Result<_, Broken>>()?,
+    })
 }

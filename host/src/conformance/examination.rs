@@ -9,6 +9,7 @@ use super::contract::at;
 use super::measure::{self, Costs};
 use super::samples::Samples;
 use super::subject::{Broken, Subject};
+use super::words::Words;
 use super::{Check, Outcome, Report, Settings, run};
 use crate::EdgeCacheError;
 use crate::sandbox::Plugin;
@@ -148,7 +149,8 @@ fn probe(
                 Ok(Err(EdgeCacheError::InvalidCapacity(reason))) => Some(reason),
                 Ok(Err(error)) => {
                     failed.get_or_insert(format!(
-                        "enable must succeed or be invalid-capacity, found {error:?}"
+                        "enable must succeed or be invalid-capacity, found {}",
+                        error.words()
                     ));
                     None
                 }

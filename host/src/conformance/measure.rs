@@ -6,6 +6,7 @@ use super::component::ComponentSubject;
 use super::contract::{at, counters, entry};
 use super::samples::Samples;
 use super::subject::{Broken, Subject};
+use super::words::Words;
 use crate::sandbox::Plugin;
 use crate::types::{Entry, NodeId};
 
@@ -82,11 +83,12 @@ pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Broke
     })
 }
 
-fn accepted<T, E: std::fmt::Debug>(answer: &Result<T, E>) -> Result<(), Broken> {
+fn accepted<T, E: Words>(answer: &Result<T, E>) -> Result<(), Broken> {
     match answer {
         Ok(_) => Ok(()),
         Err(error) => Err(format!(
-            "a call that is measured must succeed, found {error:?}"
+            "a call that is measured must succeed, found the error {}",
+            error.words()
         )),
     }
 }

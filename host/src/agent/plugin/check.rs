@@ -102,12 +102,14 @@ impl Checked {
         }
         for report in &examination.reports {
             let (status, found) = status(&report.outcome);
-            line(
-                &mut out,
-                &format!("{status:<9}{:<17}{}", report.name, report.what),
-            );
+            // Of what nobody looked at, the reason says more than what would have to hold.
+            let (what, found) = match (&report.outcome, found) {
+                (Outcome::Skipped(reason), _) => (reason.as_str(), None),
+                (_, found) => (report.what, found),
+            };
+            line(&mut out, &format!("{status:<9}{:<17}{what}", report.name));
             if let Some(found) = found {
-                line(&mut out, &format!("{:26}{found}", ""));
+                line(&mut out, &format!("{:26}but {found}", ""));
             }
         }
         if let Some(costs) = &examination.costs {

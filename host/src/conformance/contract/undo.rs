@@ -2,6 +2,7 @@
 
 use super::super::Factory;
 use super::super::subject::{Broken, OWN_NODE, Subject};
+use super::super::words::Words;
 use super::{counters, enabled, entry, fresh, picture, same};
 use crate::EdgeCacheError;
 use crate::types::{Change, Entry, NodeCapacity};
@@ -20,7 +21,12 @@ pub(super) fn invalid_capacity(factory: &Factory<'_>) -> Result<(), Broken> {
     for node_id in [1, 3] {
         match subject.enable(node_id, &nothing)? {
             Err(EdgeCacheError::InvalidCapacity(_)) => {}
-            other => return Err(format!("enable must be invalid-capacity, found {other:?}")),
+            other => {
+                return Err(format!(
+                    "enable of nothing must be invalid-capacity, found {}",
+                    other.words()
+                ));
+            }
         }
         same("the registry", &picture(subject, NODES)?, &before)?;
     }
@@ -122,6 +128,9 @@ pub(super) fn publishes_nothing(factory: &Factory<'_>) -> Result<Option<&'static
 fn gossip_error(call: &str, answer: &Result<(), EdgeCacheError>) -> Result<(), Broken> {
     match answer {
         Err(EdgeCacheError::Gossip(_)) => Ok(()),
-        other => Err(format!("{call} must be a gossip error, found {other:?}")),
+        other => Err(format!(
+            "{call} must be a gossip error, found {}",
+            other.words()
+        )),
     }
 }
