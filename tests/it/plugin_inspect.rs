@@ -80,6 +80,7 @@ fn as_json_it_is_one_document() -> Result<()> {
     assert_eq!(object["bytes"], bytes.len());
     assert_eq!(object["sha256"].as_str().map(str::len), Some(64));
     assert_eq!(object["world"], "zlayer:edge-cache/edge-cache-plugin@0.1.0");
+    assert_eq!(object["kind"], "component");
     assert_eq!(object["refusal"], Value::Null);
     let producers = object["producers"].as_array().unwrap();
     assert!(

@@ -48,7 +48,7 @@ pub const CONTRACT: &[Check] = &[
     },
     Check {
         name: "one-entry",
-        what: "a call changes only the entry that it names",
+        what: "a call changes only the entry that it names, and publishes for that node only",
         inapplicable: super::never,
         run: changes::one_entry,
     },

@@ -75,6 +75,21 @@ impl FileKind {
         }
     }
 
+    /// One word, the same for good.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Component => "component",
+            Self::CoreModule => "core-module",
+            Self::OtherWasm => "other-wasm",
+            Self::WasmText => "wasm-text",
+            Self::Elf => "elf",
+            Self::Gzip => "gzip",
+            Self::Empty => "empty",
+            Self::Other => "other",
+        }
+    }
+
     /// In words.
     #[must_use]
     pub fn words(self) -> &'static str {

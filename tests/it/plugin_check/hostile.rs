@@ -2,6 +2,8 @@
 //!
 //! Its trigger is a node of one check and not of others, so that both are seen.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use edge_cache_host::Limits;
 use edge_cache_host::conformance::{CONTRACT, Examination, Samples, examine};
@@ -113,6 +115,90 @@ const SHOWN_BY: &[(&str, u64, &str, &str)] = &[
         "load ran out of memory at 67108864 bytes, the limit `memory_bytes`",
     ),
     (
+        "sleep-in-poll@enable",
+        7,
+        "round-trip",
+        "enable trapped: wasi:io/poll would wait, and a component may not wait",
+    ),
+    (
+        "many-clocks@enable",
+        7,
+        "round-trip",
+        "enable ran for longer than 250 ms, the limit `call_deadline`",
+    ),
+    (
+        "many-settings@disable",
+        7,
+        "round-trip",
+        "disable ran for longer than 250 ms, the limit `call_deadline`",
+    ),
+    (
+        "many-lines@enable",
+        7,
+        "round-trip",
+        "enable ran for longer than 250 ms, the limit `call_deadline`",
+    ),
+    (
+        "many-labels@enable",
+        7,
+        "round-trip",
+        "enable ran for longer than 250 ms, the limit `call_deadline`",
+    ),
+    (
+        "exit-well@disable",
+        7,
+        "round-trip",
+        "disable trapped: it exited with status 0",
+    ),
+    (
+        "zeroes@enable",
+        7,
+        "round-trip",
+        "enable trapped: cannot write more zeroes than `check_write` allows",
+    ),
+    (
+        "poll-many@enable",
+        7,
+        "round-trip",
+        "enable handed over more than 1048576 bytes, the limit `call_data_bytes`",
+    ),
+    (
+        "huge-error@enable",
+        7,
+        "round-trip",
+        "enable ran out of memory at 67108864 bytes, the limit `memory_bytes`",
+    ),
+    (
+        "exact-time@enable",
+        7,
+        "round-trip",
+        "must be whole milliseconds, got 1 nanoseconds",
+    ),
+    (
+        "publish-17@enable",
+        7,
+        "round-trip",
+        "enable of node 7 must succeed, found gossip(",
+    ),
+    (
+        "publish-for-other@enable",
+        3,
+        "one-entry",
+        "what node 7 publishes was no labels and is the labels edge_cache=",
+    ),
+    (
+        "publish@add-stats",
+        1,
+        "stats-zero",
+        "found the error gossip(",
+    ),
+    (
+        "not-found@add-stats",
+        1,
+        "stats-zero",
+        "found the error node-not-found(1)",
+    ),
+    (
         "other-node@enable",
         7,
         "round-trip",
@@ -198,6 +284,9 @@ const SHOWN_BY: &[(&str, u64, &str, &str)] = &[
     ),
 ];
 
+/// What takes a while until it meets the limit that is to stop it.
+const GREEDY: &[&str] = &["grow", "huge", "recurse", "handles", "poll-many"];
+
 #[test]
 fn whatever_it_does_ends_the_check_with_a_line_and_the_next_goes_on() -> Result<()> {
     for &(behaviour, trigger, check, part) in SHOWN_BY {
@@ -230,8 +319,15 @@ fn what_is_found_is_fit_for_a_screen() -> Result<()> {
 }
 
 fn examined(behaviour: &str, trigger: u64) -> Result<Examination> {
+    let takes_time = GREEDY.iter().any(|greedy| behaviour.starts_with(greedy));
+    let deadline = if takes_time {
+        Duration::from_secs(20)
+    } else {
+        Limits::default().call_deadline
+    };
     let limits = Limits {
-        load_deadline: Limits::default().call_deadline,
+        call_deadline: deadline,
+        load_deadline: deadline,
         // Little enough to be loaded and listed within that.
         nodes_max: 1_000,
         ..Limits::default()

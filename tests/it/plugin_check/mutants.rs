@@ -36,6 +36,11 @@ const CAUGHT_BY: &[(&str, &str, &str)] = &[
         "the registry must be as it was, but its list was",
     ),
     (
+        "labels-elsewhere",
+        "one-entry",
+        "what enabling node 4 publishes for node 0 must be no labels, found the labels edge_cache=",
+    ),
+    (
         "touches-others",
         "one-entry",
         "stats of a neighbour must be 3 hits and 4 misses, found 0 hits",

@@ -149,7 +149,7 @@ fn object(inspection: &Inspection) -> Value {
         "file": inspection.name,
         "bytes": inspection.bytes,
         "sha256": inspection.sha256.as_ref().map(|digest| text::hex(digest)),
-        "kind": inspection.kind.words(),
+        "kind": inspection.kind.name(),
         "producers": producers.collect::<Vec<_>>(),
         "world": inspection.world(),
         "imports": imports.collect::<Vec<_>>(),

@@ -89,6 +89,9 @@ pub(super) fn ascending(factory: &Factory<'_>) -> Result<(), Broken> {
     )
 }
 
+/// Nodes that no call of the check [`one_entry`] names once it has begun: one registered, the others not.
+const OTHERS: &[u64] = &[0, 1, 2, 4, 6, 7, 8, 9, u64::MAX];
+
 pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     enabled(subject, 4, 0)?;
@@ -97,7 +100,11 @@ pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Broken> {
         &subject.add_stats(4, counters(3, 4))?,
         &Ok(counters(3, 4)),
     )?;
-    let before = picture(subject, &[4])?;
+    for &other in OTHERS.iter().filter(|&&other| other != 4) {
+        let what = format!("what enabling node 4 publishes for node {other}");
+        same(&what, &subject.labels(other), &Labels::new())?;
+    }
+    let before = picture(subject, OTHERS)?;
     subject.set_time(at(2_000));
     for (neighbour, nth) in [(3, 0), (5, 0), (3, 1)] {
         enabled(subject, neighbour, nth)?;
@@ -117,7 +124,7 @@ pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Broken> {
     for neighbour in [3, 5] {
         same("disable", &subject.disable(neighbour)?, &Ok(()))?;
     }
-    same("the registry", &picture(subject, &[4])?, &before)
+    same("the registry", &picture(subject, OTHERS)?, &before)
 }
 
 pub(super) fn enabled_at(factory: &Factory<'_>) -> Result<(), Broken> {

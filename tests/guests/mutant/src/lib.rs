@@ -203,6 +203,10 @@ fn enable(
     if is("counters-survive") {
         registry.add_stats(node_id, before)?;
     }
+    if is("labels-elsewhere") {
+        let labels = edge_cache_plugin::capacity_labels(&node.capacity);
+        Gossip.publish(0, &labels)?;
+    }
     if is("touches-others") {
         let zero = EdgeCacheStats::default();
         set_stats(

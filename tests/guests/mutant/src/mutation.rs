@@ -13,6 +13,7 @@ const KNOWN: &[&str] = &[
     "counters-survive",
     "commits-first",
     "publishes-in-vain",
+    "labels-elsewhere",
     "touches-others",
     "own-clock",
     "exact-time",
