@@ -7,7 +7,7 @@ mod policies;
 use std::collections::BTreeSet;
 
 use edge_cache_host::conformance::{
-    CONTRACT, Check, ComponentSubject, Factory, REFERENCE, Report, Settings, Subject, run,
+    CONTRACT, Check, ComponentSubject, Factory, Outcome, REFERENCE, Report, Settings, Subject, run,
 };
 use edge_cache_tests::component::reference_plugin;
 use edge_cache_tests::native::NativeSubject;
@@ -50,6 +50,23 @@ fn a_registry_of_another_policy_keeps_the_contract_too() {
         let other = run(REFERENCE, &governed);
         assert!(other.iter().any(is_broken), "{policy:?} is the reference's");
     }
+}
+
+#[test]
+fn what_there_is_nothing_to_look_at_is_skipped_with_the_reason() {
+    let silent = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+        Ok(Box::new(Governed::new(settings, Policy::Silent)))
+    };
+    let skipped: Vec<(&str, String)> = run(CONTRACT, &silent)
+        .into_iter()
+        .filter_map(|report| match report.outcome {
+            Outcome::Skipped(reason) => Some((report.name, reason)),
+            _ => None,
+        })
+        .collect();
+    let names = ["undo-enable", "undo-disable", "undo-load", "undo-half"];
+    let reason = "it publishes no labels that could be refused";
+    assert_eq!(skipped, names.map(|name| (name, reason.to_string())));
 }
 
 #[test]

@@ -173,8 +173,9 @@ fn what_does_not_load_is_said_once() -> Result<()> {
 
 #[test]
 fn settings_of_an_agent_count_here_too() -> Result<()> {
-    let config =
-        file(b"[plugin.settings]\nmutation = 'wrong-id'\n[limits]\nmemory_bytes = '32MiB'\n")?;
+    let config = file(
+        b"[plugin.settings]\nmutation = 'wrong-id'\n[limits]\nmemory_bytes = '32MiB'\nnodes_max = 300\n",
+    )?;
     let path = config.path().to_str().unwrap();
     let told = told("check", mutant()?, &["--config", path])?;
     assert_eq!(line(&told, "disable-unknown").0, "FAILED");
@@ -182,6 +183,11 @@ fn settings_of_an_agent_count_here_too() -> Result<()> {
         told.text
             .contains("of 32,768 KiB, the limit `memory_bytes`")
     );
+    assert_eq!(
+        (line(&told, "full").0, line(&told, "measured").0),
+        ("ok", "ok")
+    );
+    assert!(told.text.contains("with 300 entries"), "{}", told.text);
     Ok(())
 }
 

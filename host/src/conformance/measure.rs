@@ -10,18 +10,20 @@ use super::words::Words;
 use crate::sandbox::Plugin;
 use crate::types::{Entry, NodeId};
 
-/// The entries of the registry that is measured.
-pub const ENTRIES: u64 = 1_000;
+/// The entries of the registry that is measured; fewer where the agent may hold fewer.
+pub const ENTRIES: usize = 1_000;
 /// Calls of each kind, at most.
 const CALLS_MAX: usize = 1_000;
 /// How long calls of one kind are made, at most: a slow component is measured by fewer.
 const LOOK_FOR: Duration = Duration::from_millis(500);
 /// A node that has no entry yet.
-const NEW_NODE: NodeId = ENTRIES + 1;
+const NEW_NODE: NodeId = NodeId::MAX;
 
 /// What a component's calls cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Costs {
+    /// The entries of the registry that was measured.
+    pub entries: usize,
     /// Each kind of call.
     pub calls: Vec<CallCost>,
     /// The most linear memory that it had, in bytes.
@@ -41,12 +43,12 @@ pub struct CallCost {
     pub p99: Duration,
 }
 
-/// Loads a fresh instance with [`ENTRIES`] entries and times its calls.
+/// Loads a fresh instance with [`ENTRIES`] entries, if it may hold as many, and times its calls.
 pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Broken> {
     let mut subject = ComponentSubject::start(plugin)?;
     subject.set_time(at(0));
-    let entries: Vec<Entry> = (1..=ENTRIES)
-        .zip(0..)
+    let entries: Vec<Entry> = (1..)
+        .zip(0..ENTRIES.min(subject.room()))
         .map(|(node_id, nth)| entry(node_id, samples.nth(nth), counters(1, 1)))
         .collect();
     accepted(&subject.load(&entries)?)?;
@@ -76,6 +78,7 @@ pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Broke
         listed.time(|| subject.list_eligible())?;
     }
     Ok(Costs {
+        entries: entries.len(),
         calls: [enables, disables, assessed, counted, listed]
             .map(Timer::cost)
             .into(),
