@@ -104,6 +104,10 @@ fn a_registry_written_from_the_wit_alone_passes_with_samples_of_its_own() -> Res
     let sample = ["--sample", samples.path().to_str().unwrap()];
     let told = told("check", region()?, &[REGIONS, &sample].concat())?;
     assert!(told.is_good, "{}", told.text);
+    assert!(
+        told.text
+            .ends_with("region.wasm: 24 ok, 0 FAILED, 1 skipped\n")
+    );
     // The one that its policy refuses is said, with its reason, and counts for nothing.
     let skipped: Vec<&str> = told
         .text

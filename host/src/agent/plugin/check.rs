@@ -121,7 +121,10 @@ impl Checked {
                 .filter(|report| status(&report.outcome).0 == wanted)
                 .count()
         };
-        let (ok, failed, skipped) = (count("ok"), count("FAILED"), count("skipped"));
+        let refused = examination.samples.iter();
+        let refused = refused.filter(|sample| sample.refusal.is_some()).count();
+        let (ok, failed) = (count("ok"), count("FAILED"));
+        let skipped = count("skipped").saturating_add(refused);
         line(
             &mut out,
             &format!(
