@@ -6,7 +6,7 @@
 //! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
 //! - [`stop`] is the wish that it ends, by a signal or over HTTP.
 //! - [`client`] asks a running agent.
-//! - [`components`] loads other components while the agent runs.
+//! - [`components`] loads other components while the agent runs; [`plugin`] looks at them without an agent.
 //! - `demo` runs three agents and shows what they see of one another.
 //!
 //! The library behind it knows nothing of flags, signals or exit codes.
@@ -18,6 +18,7 @@ pub mod demo;
 mod embedded;
 pub mod http;
 pub mod log;
+pub mod plugin;
 mod private_file;
 pub mod run;
 pub mod settings;

@@ -5,7 +5,8 @@
 //! says in words what it found.
 //!
 //! [`CONTRACT`] holds for every component. [`REFERENCE`] is about what the reference component decides by
-//! itself: the names of labels, the weights and the settings.
+//! itself: the names of labels, the weights and the settings. [`examine`] runs them against a component and
+//! measures its calls.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -14,14 +15,21 @@
 
 mod component;
 mod contract;
+mod examination;
+mod measure;
 mod reference;
+mod samples;
 mod subject;
+mod words;
 
 use std::collections::BTreeMap;
 
 pub use component::ComponentSubject;
 pub use contract::CONTRACT;
+pub use examination::{Examination, SampleReport, examine};
+pub use measure::{CallCost, Costs, ENTRIES};
 pub use reference::REFERENCE;
+pub use samples::{SAMPLES_MAX, Samples, SamplesError};
 pub use subject::{Broken, OWN_NODE, Subject};
 
 /// The settings of a subject, as `wasi:config` would give them.
@@ -37,6 +45,8 @@ pub struct Check {
     pub name: &'static str,
     /// What must hold, as a sentence.
     pub what: &'static str,
+    /// Why there is nothing to look at in a registry of this policy, where there is not.
+    pub inapplicable: fn(&Factory<'_>) -> Result<Option<&'static str>, Broken>,
     /// Looks whether it does; the text of an error says what was found instead.
     pub run: fn(&Factory<'_>) -> Result<(), Broken>,
 }
@@ -48,18 +58,66 @@ pub struct Report {
     pub name: &'static str,
     /// What must hold.
     pub what: &'static str,
+    /// Whether it does.
+    pub outcome: Outcome,
+}
+
+/// Whether something holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It does.
+    Holds,
+    /// It does not; this was found instead.
+    Broken(Broken),
+    /// Nobody looked, for this reason.
+    Skipped(String),
+}
+
+impl Report {
     /// What was found instead, if it does not hold.
-    pub broken: Option<Broken>,
+    pub fn broken(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Broken(broken) => Some(broken),
+            _ => None,
+        }
+    }
+}
+
+impl Check {
+    fn report(&self, outcome: Outcome) -> Report {
+        Report {
+            name: self.name,
+            what: self.what,
+            outcome,
+        }
+    }
+
+    fn look(&self, factory: &Factory<'_>) -> Outcome {
+        match (self.inapplicable)(factory) {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Outcome::Skipped(reason.to_string()),
+            Err(broken) => return Outcome::Broken(broken),
+        }
+        match (self.run)(factory) {
+            Ok(()) => Outcome::Holds,
+            Err(broken) => Outcome::Broken(broken),
+        }
+    }
 }
 
 /// Runs checks, each on fresh subjects.
 pub fn run(checks: &[Check], factory: &Factory<'_>) -> Vec<Report> {
     checks
         .iter()
-        .map(|check| Report {
-            name: check.name,
-            what: check.what,
-            broken: (check.run)(factory).err(),
-        })
+        .map(|check| check.report(check.look(factory)))
         .collect()
+}
+
+/// Of a check that there is something to look at in every registry.
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "it is one of several functions of the same kind"
+)]
+fn never(_: &Factory<'_>) -> Result<Option<&'static str>, Broken> {
+    Ok(None)
 }

@@ -9,12 +9,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use edge_cache_host::agent::cli::{
-    self, Cli, Command, ConfigCommand, GossipCommand, LogFormat, Parsed, RunArgs, TokenCommand,
+    self, Cli, ClientCommand, Command, ConfigCommand, GossipCommand, LogFormat, Parsed,
+    PluginCommand, RunArgs, TokenCommand,
 };
 use edge_cache_host::agent::client::{self, ClientError, Outcome};
 use edge_cache_host::agent::http::{self, NewToken};
 use edge_cache_host::agent::run::{self, RunError};
-use edge_cache_host::agent::{demo, log, settings};
+use edge_cache_host::agent::{demo, log, plugin, settings};
 use edge_cache_host::gossip::Keyring;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
@@ -80,12 +81,13 @@ fn start(cli: Cli) -> Result<ExitCode> {
         Command::Config(ConfigCommand::Example) => print(&cli::example()),
         Command::Config(ConfigCommand::Check(args)) => return check(&args),
         Command::Completions { shell } => print(&cli::completions(shell)),
-        Command::Client(command) => {
-            return Ok(match runtime()?.block_on(client::run(&command))? {
-                Outcome::Done => ExitCode::SUCCESS,
-                Outcome::Pending => ExitCode::from(client::exit::PENDING),
-            });
+        Command::Client(command) => return ask(&command),
+        Command::Plugin(PluginCommand::Running(command)) => {
+            return ask(&ClientCommand::Plugin(command));
         }
+        // On this thread: no thread of a runtime ever runs guest code.
+        Command::Plugin(PluginCommand::Inspect(args)) => return tell(&plugin::inspect(&args)?),
+        Command::Plugin(PluginCommand::Check(args)) => return tell(&plugin::check(&args)?),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -99,6 +101,22 @@ fn status(error: &anyhow::Error) -> u8 {
         Some(error) if error.is_usage() => USAGE,
         _ => FAILED,
     }
+}
+
+fn ask(command: &ClientCommand) -> Result<ExitCode> {
+    Ok(match runtime()?.block_on(client::run(command))? {
+        Outcome::Done => ExitCode::SUCCESS,
+        Outcome::Pending => ExitCode::from(client::exit::PENDING),
+    })
+}
+
+fn tell(told: &plugin::Told) -> Result<ExitCode> {
+    print(&told.text);
+    Ok(if told.is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
 }
 
 fn check(args: &RunArgs) -> Result<ExitCode> {

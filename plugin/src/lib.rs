@@ -16,14 +16,17 @@
 //! - `settings`: [`Settings`], what the operator may choose
 //! - `placement`: [`assess`], the judgement of a node by its labels
 //! - `complaints`: which nodes were complained about already
-//! - `component`: the exports and imports of `wit/`; the only file that knows wit-bindgen
+//! - `component`: the exports and imports of `wit/`, behind the feature of that name; the only file that
+//!   knows wit-bindgen
 //!
 //! Invariants: only `component` reads a clock, a setting or a log; nothing panics, because a guest
 //! that panics is gone; nothing is kept in a `HashMap`, because its order would differ between two
 //! instances; no foreign text goes into an error or a log line except as an excerpt.
 
 mod capacity;
+#[cfg(feature = "component")]
 mod complaints;
+#[cfg(feature = "component")]
 mod component;
 mod entry;
 mod error;

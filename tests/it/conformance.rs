@@ -7,10 +7,9 @@ mod policies;
 use std::collections::BTreeSet;
 
 use edge_cache_host::conformance::{
-    CONTRACT, Check, ComponentSubject, Factory, REFERENCE, Report, Settings, Subject, run,
+    CONTRACT, Check, ComponentSubject, Factory, Outcome, REFERENCE, Report, Settings, Subject, run,
 };
-use edge_cache_host::sandbox::PluginConfig;
-use edge_cache_tests::component::{reference_plugin, reference_plugin_with};
+use edge_cache_tests::component::reference_plugin;
 use edge_cache_tests::native::NativeSubject;
 
 use defects::{CAUGHT_BY, Defective};
@@ -54,6 +53,23 @@ fn a_registry_of_another_policy_keeps_the_contract_too() {
 }
 
 #[test]
+fn what_there_is_nothing_to_look_at_is_skipped_with_the_reason() {
+    let silent = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+        Ok(Box::new(Governed::new(settings, Policy::Silent)))
+    };
+    let skipped: Vec<(&str, String)> = run(CONTRACT, &silent)
+        .into_iter()
+        .filter_map(|report| match report.outcome {
+            Outcome::Skipped(reason) => Some((report.name, reason)),
+            _ => None,
+        })
+        .collect();
+    let names = ["undo-enable", "undo-disable", "undo-load", "undo-half"];
+    let reason = "it publishes no labels that could be refused";
+    assert_eq!(skipped, names.map(|name| (name, reason.to_string())));
+}
+
+#[test]
 fn every_defect_is_caught_by_the_check_that_is_there_for_it() {
     for &(defect, check) in CAUGHT_BY {
         let defective = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
@@ -83,15 +99,8 @@ fn native(settings: &Settings) -> Result<Box<dyn Subject>, String> {
 }
 
 fn component(settings: &Settings) -> Result<Box<dyn Subject>, String> {
-    let plugin = if settings.is_empty() {
-        reference_plugin()
-    } else {
-        reference_plugin_with(PluginConfig {
-            settings: settings.clone(),
-            ..PluginConfig::default()
-        })
-    };
-    let plugin = plugin.map_err(|error| format!("{error:#}"))?;
+    let plugin = reference_plugin().map_err(|error| format!("{error:#}"))?;
+    let plugin = plugin.with_settings(settings.clone());
     Ok(Box::new(ComponentSubject::start(&plugin)?))
 }
 
@@ -100,14 +109,14 @@ fn all_checks() -> impl Iterator<Item = Check> {
 }
 
 fn is_broken(report: &Report) -> bool {
-    report.broken.is_some()
+    report.broken().is_some()
 }
 
 fn expect_all(checks: &[Check], factory: &Factory<'_>) {
     let broken: Vec<String> = run(checks, factory)
         .into_iter()
         .filter_map(|report| {
-            let reason = report.broken?;
+            let reason = report.broken()?;
             Some(format!(
                 "{}: {}\n    but {reason}",
                 report.name, report.what

@@ -14,6 +14,9 @@ mod conformance;
 mod model;
 // Files that are no component of our world.
 mod plugin_files;
+// What people are told of a component without an agent.
+mod plugin_check;
+mod plugin_inspect;
 // Labels that are refused, and labels of other software.
 mod labels;
 // Labels of peers that make no sense.

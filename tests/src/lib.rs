@@ -8,6 +8,7 @@ pub mod component;
 pub mod dummy;
 pub mod native;
 pub mod openapi;
+pub mod plugin_tools;
 pub mod simulation;
 pub mod small_disk;
 pub mod sse;

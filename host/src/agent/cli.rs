@@ -19,7 +19,7 @@ use clap_complete::Shell;
 
 pub use self::client::{
     AgentArgs, ClientCommand, DisableArgs, EnableArgs, NodeArgs, OutputFormat, PeersArgs,
-    PluginCommand, RouteArgs, StatsArgs, StatusArg, WaitArgs,
+    RouteArgs, RunningPlugin, StatsArgs, StatusArg, WaitArgs,
 };
 pub use self::limits::LimitArgs;
 use self::values::{
@@ -32,8 +32,10 @@ use crate::sandbox::ImportGrants;
 use crate::text;
 
 mod http;
+mod plugin;
 
 pub use http::{HttpArgs, TokenCommand};
+pub use plugin::{CheckArgs, HostArgs, InspectArgs, PluginCommand};
 
 /// The longest text about a wrong command line, in bytes: it repeats what was given.
 const WRONG_BYTES_MAX: usize = 512;
@@ -80,6 +82,9 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Components: before an agent runs them, and the one that runs
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Ask a running agent.
     #[command(flatten)]
     Client(ClientCommand),
@@ -335,13 +340,17 @@ fn read(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli, Unread> {
     if !takes_settings(command) {
         return Ok(Cli::from_arg_matches(&said)?);
     }
-    // Only an agent has a file of settings.
+    // Only what concerns an agent's settings has a file of them: all of its keys are known everywhere.
     let file = match matches.try_get_one::<PathBuf>(settings::FILE_FLAG) {
         Ok(Some(file)) => Some(file.clone()),
         Ok(None) => settings::file_variable(lookup).map(PathBuf::from),
         Err(_) => None,
     };
-    let layers = Layers::read(command, file.as_deref(), lookup).map_err(Unread::Settings)?;
+    let described = match whole.find_subcommand("run") {
+        Some(run) if has_file(command) => run,
+        _ => command,
+    };
+    let layers = Layers::read(described, file.as_deref(), lookup).map_err(Unread::Settings)?;
     let matches = with_settings(Cli::command(), &|command| layers.apply(command))
         .try_get_matches_from(args)?;
     Ok(Cli::from_arg_matches(&matches)?)
@@ -362,7 +371,13 @@ fn with_settings(
 
 /// Whether the environment has a say in what it does.
 fn takes_settings(command: &clap::Command) -> bool {
-    command.get_arguments().any(|arg| arg.get_env().is_some())
+    has_file(command) || command.get_arguments().any(|arg| arg.get_env().is_some())
+}
+
+/// Whether a file of settings counts for it.
+fn has_file(command: &clap::Command) -> bool {
+    let mut args = command.get_arguments();
+    args.any(|arg| arg.get_id() == settings::FILE_FLAG)
 }
 
 /// The command that was given, which may be one of a group, and what it was given.

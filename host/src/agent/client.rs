@@ -22,7 +22,7 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::cli::{AgentArgs, ClientCommand, EnableArgs, OutputFormat, PluginCommand, StatsArgs};
+use super::cli::{AgentArgs, ClientCommand, EnableArgs, OutputFormat, RunningPlugin, StatsArgs};
 use crate::types::NodeId;
 use crate::{EdgeCacheStats, NodeCapacity, text};
 
@@ -108,11 +108,11 @@ async fn ask(command: &ClientCommand) -> Result<Outcome, ClientError> {
         }
         ClientCommand::Events(_) => match events::follow(&asker.connection, asker.format).await? {},
         ClientCommand::Leave(_) => asker.leave().await,
-        ClientCommand::Plugin(PluginCommand::Show(_)) => {
+        ClientCommand::Plugin(RunningPlugin::Show(_)) => {
             let request = Request::get("/api/v1/plugin");
             asker.show(&request, show::plugin).await
         }
-        ClientCommand::Plugin(PluginCommand::Swap(args)) => {
+        ClientCommand::Plugin(RunningPlugin::Swap(args)) => {
             let component = std::fs::read(&args.file);
             let component = component.map_err(|source| ClientError::Component {
                 path: args.file.clone(),
@@ -123,7 +123,7 @@ async fn ask(command: &ClientCommand) -> Result<Outcome, ClientError> {
                 .wasm(component);
             asker.show(&request, show::plugin).await
         }
-        ClientCommand::Plugin(PluginCommand::Logs(_)) => {
+        ClientCommand::Plugin(RunningPlugin::Logs(_)) => {
             let request = Request::get("/api/v1/plugin/logs");
             asker.show(&request, show::logs).await
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use super::samples::Samples;
 use super::subject::{Broken, OWN_NODE, Subject};
 use crate::labels::Labels;
 use crate::sandbox::{
@@ -23,7 +24,9 @@ pub struct ComponentSubject {
     /// The labels of other software on [`OWN_NODE`].
     foreign: Arc<Mutex<Arc<Labels>>>,
     node_bytes: usize,
+    nodes_max: usize,
     labels: BTreeMap<NodeId, Labels>,
+    samples: Samples,
 }
 
 impl ComponentSubject {
@@ -53,8 +56,22 @@ impl ComponentSubject {
             refusing,
             foreign,
             node_bytes: plugin.config().limits.labels.node_bytes,
+            nodes_max: plugin.config().limits.nodes_max,
             labels: BTreeMap::new(),
+            samples: Samples::default(),
         })
+    }
+
+    /// Has the checks work with these capacities.
+    #[must_use]
+    pub fn with_samples(mut self, samples: Samples) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    /// The linear memory that the component has; it never gives any back.
+    pub fn memory_bytes(&self) -> usize {
+        self.instance.memory_bytes()
     }
 
     fn keep(&mut self, published: PublishedLabels) {
@@ -71,6 +88,14 @@ impl fmt::Debug for ComponentSubject {
 }
 
 impl Subject for ComponentSubject {
+    fn sample(&self, nth: usize) -> NodeCapacity {
+        self.samples.nth(nth)
+    }
+
+    fn room(&self) -> usize {
+        self.nodes_max
+    }
+
     fn enable(
         &mut self,
         node_id: NodeId,

@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
+use super::samples::Samples;
 use crate::labels::Labels;
 use crate::types::{Candidate, Change, EdgeCacheStats, NodeId};
-use crate::{EdgeCacheError, EdgeCacheNode, Entry, NodeCapacity};
+use crate::{EdgeCacheError, EdgeCacheNode, Entry, Limits, NodeCapacity};
 
 /// In words, why a check does not hold.
 pub type Broken = String;
@@ -17,6 +18,16 @@ pub const OWN_NODE: NodeId = 2;
 /// The outer error of a call says that it failed altogether, for instance by a trap. The inner result is
 /// the contract's.
 pub trait Subject {
+    /// The `nth` of the capacities that the registry takes; after the last one they begin again.
+    fn sample(&self, nth: usize) -> NodeCapacity {
+        Samples::default().nth(nth)
+    }
+
+    /// How many entries it is asked to hold at most.
+    fn room(&self) -> usize {
+        Limits::default().nodes_max
+    }
+
     /// `registry.enable`.
     fn enable(
         &mut self,

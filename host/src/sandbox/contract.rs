@@ -3,12 +3,13 @@
 //! Wasmtime refuses a component that does not fit, but names neither the function that differs nor what
 //! would be right. This file compares names and signatures first.
 
-use std::fmt;
+mod mismatch;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
+pub use self::mismatch::Mismatch;
 use super::signature;
 use crate::text;
 
@@ -132,6 +133,8 @@ const PACKAGE: &str = "zlayer:edge-cache";
 /// Interfaces are matched by this track: within 0.1.x a component of another patch version fits.
 const TRACK: (u64, u64) = (0, 1);
 const VERSION: &str = "0.1.0";
+/// The world of the contract.
+pub(super) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
 
 /// The interfaces that the host has for a component, without their versions. WASI's are of 0.2.
 pub(super) const PROVIDED: &[&str] = &[
@@ -167,101 +170,26 @@ pub(super) const PROVIDED: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
-/// One way in which a component is not of the world.
+/// Something that a component imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Mismatch {
-    /// It does not export this interface.
-    MissingInterface {
-        /// The interface with its version.
-        interface: String,
-        /// The name under which it exports another version of it, if it does.
-        other: Option<String>,
-    },
-    /// It does not export this function.
-    MissingExport {
-        /// The interface with its version, and the function.
-        function: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// It exports the function with another signature.
-    ExportDiffers {
-        /// The interface with its version, and the function.
-        function: String,
-        /// What it should be.
-        expected: &'static str,
-        /// What it is.
-        found: String,
-    },
-    /// It imports the function with another signature.
-    ImportDiffers {
-        /// The interface with its version, and the function.
-        function: String,
-        /// What the host has.
-        expected: &'static str,
-        /// What it asks for.
-        found: String,
-    },
-    /// It imports something that this host does not have.
-    UnknownImport(String),
-    /// It imports something that this host has in another version only.
-    ImportVersion {
-        /// What it imports, with the version.
-        name: String,
-        /// The version that the host has, in words.
-        served: &'static str,
-    },
-    /// It imports something that the host has and the operator did not grant.
-    NotGranted(String),
+pub struct Import {
+    /// The interface, with its version.
+    pub name: String,
+    /// Whether it holds types only: nothing to call, so nothing to grant.
+    pub is_types_only: bool,
+    /// Why the component does not get it, if it does not.
+    pub mismatch: Option<Mismatch>,
 }
 
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingInterface { interface, other } => {
-                write!(f, "it does not export the interface `{interface}`")?;
-                match other {
-                    Some(other) => write!(f, ", but `{other}`"),
-                    None => Ok(()),
-                }
-            }
-            Self::MissingExport { function, expected } => {
-                write!(
-                    f,
-                    "it does not export `{function}`, which must be `{expected}`"
-                )
-            }
-            Self::ExportDiffers {
-                function,
-                expected,
-                found,
-            } => write!(
-                f,
-                "its export `{function}` must be `{expected}`, but is `{found}`"
-            ),
-            Self::ImportDiffers {
-                function,
-                expected,
-                found,
-            } => write!(
-                f,
-                "its import `{function}` must be `{expected}`, but is `{found}`"
-            ),
-            Self::UnknownImport(name) => write!(
-                f,
-                "it imports `{name}`, which this host does not have; no setting can grant it"
-            ),
-            Self::ImportVersion { name, served } => {
-                write!(f, "it imports `{name}`, which this host has only {served}")
-            }
-            Self::NotGranted(name) => write!(
-                f,
-                "it imports `{name}`, which is not granted; add \"{}\" to `plugin.imports` to grant it",
-                without_version(name)
-            ),
-        }
-    }
+/// A function that every component of the world exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The interface with its version, and the function.
+    pub function: String,
+    /// What it must be.
+    pub expected: &'static str,
+    /// What is wrong with it, if anything.
+    pub mismatch: Option<Mismatch>,
 }
 
 /// Every mismatch of a component, imports first.
@@ -270,35 +198,75 @@ pub(super) fn compare(
     engine: &Engine,
     granted: &dyn Fn(&str) -> bool,
 ) -> Vec<Mismatch> {
-    let ty = component.component_type();
-    let imports = ty.imports(engine).filter_map(|(name, item)| {
-        let bare = without_version(name);
-        let full_name = || text::clean(name, text::ERROR_BYTES_MAX);
-        if is_types_only(&item.ty, engine) {
-            None
-        } else if !PROVIDED.contains(&bare) {
-            Some(Mismatch::UnknownImport(full_name()))
-        } else if !is_served(name) {
-            Some(Mismatch::ImportVersion {
-                name: full_name(),
-                served: served_version(bare),
-            })
-        } else if !granted(bare) {
-            Some(Mismatch::NotGranted(full_name()))
-        } else if bare == LABELS {
-            compare_labels(&item.ty, engine, full_name())
-        } else {
-            // Wasmtime compares WASI's own, which toolchains write and nobody by hand.
-            None
-        }
-    });
-    let exports = EXPORTS
-        .iter()
-        .filter_map(|&export| compare_export(component, engine, export));
-    let mut mismatches: Vec<_> = imports.chain(exports).collect();
+    let imports = imports(component, engine, granted);
+    let exports = exports(component, engine);
+    let mut mismatches: Vec<_> = imports
+        .into_iter()
+        .map(|import| import.mismatch)
+        .chain(exports.into_iter().map(|export| export.mismatch))
+        .flatten()
+        .collect();
     // A missing interface is found once for each of its functions.
     mismatches.dedup();
     mismatches
+}
+
+/// All that a component imports.
+pub(super) fn imports(
+    component: &Component,
+    engine: &Engine,
+    granted: &dyn Fn(&str) -> bool,
+) -> Vec<Import> {
+    let ty = component.component_type();
+    ty.imports(engine)
+        .map(|(name, item)| Import {
+            name: text::clean(name, text::ERROR_BYTES_MAX),
+            is_types_only: is_types_only(&item.ty, engine),
+            mismatch: compare_import(name, &item.ty, engine, granted),
+        })
+        .collect()
+}
+
+/// All that a component must export.
+pub(super) fn exports(component: &Component, engine: &Engine) -> Vec<Export> {
+    EXPORTS
+        .iter()
+        .map(|&export| {
+            let (interface, name, expected) = export;
+            Export {
+                function: format!("{PACKAGE}/{interface}@{VERSION}#{name}"),
+                expected,
+                mismatch: compare_export(component, engine, export),
+            }
+        })
+        .collect()
+}
+
+fn compare_import(
+    name: &str,
+    item: &ComponentItem,
+    engine: &Engine,
+    granted: &dyn Fn(&str) -> bool,
+) -> Option<Mismatch> {
+    let bare = without_version(name);
+    let full_name = || text::clean(name, text::ERROR_BYTES_MAX);
+    if is_types_only(item, engine) {
+        None
+    } else if !PROVIDED.contains(&bare) {
+        Some(Mismatch::UnknownImport(full_name()))
+    } else if !is_served(name) {
+        Some(Mismatch::ImportVersion {
+            name: full_name(),
+            served: served_version(bare),
+        })
+    } else if !granted(bare) {
+        Some(Mismatch::NotGranted(full_name()))
+    } else if bare == LABELS {
+        compare_labels(item, engine, full_name())
+    } else {
+        // Wasmtime compares WASI's own, which toolchains write and nobody by hand.
+        None
+    }
 }
 
 /// The first function of `gossip-labels` that is not as the host has it.

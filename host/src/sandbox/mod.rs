@@ -3,6 +3,7 @@
 //! - [`Plugin`] is a component that was checked and compiled; many instances may run from it.
 //! - [`Instance`] is one running component. It is owned by one thread, calls are synchronous, and after
 //!   any [`Failure`] it must be dropped.
+//! - [`Inspection`] is what can be said of any file without running it.
 //! - `bindings` is the only file that knows `bindgen!`; `convert` is the only way from a component's
 //!   value to the host's.
 //!
@@ -16,18 +17,22 @@ mod convert;
 mod engine;
 mod failure;
 mod gossip_labels;
+mod inspection;
 mod instance;
 mod limiter;
 mod log;
 mod plugin;
+mod producers;
 mod signature;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};
-pub use contract::Mismatch;
+pub use contract::{Export, Import, Mismatch};
 pub use failure::Failure;
 pub use gossip_labels::{ForeignLabels, LabelPolicy, PublishedLabels};
+pub use inspection::{FileKind, Inspection};
 pub use instance::{Called, Instance, InstanceConfig};
 pub use log::{GuestLog, LINES_KEPT, LogLevel, LogLine};
 pub use plugin::{ImportGrants, Plugin, PluginConfig, PluginError};
+pub use producers::{PRODUCERS_MAX, Producer};
 pub use wasi::WallClock;

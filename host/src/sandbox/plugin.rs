@@ -60,6 +60,11 @@ impl ImportGrants {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
+
+    /// Whether a component may import this interface.
+    pub(super) fn allow(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
 }
 
 impl Default for ImportGrants {
@@ -155,16 +160,8 @@ impl Plugin {
             path: path.to_path_buf(),
             source,
         };
-        let limit = config.limits.component_bytes;
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too large from one that just fits.
-        File::open(path)
-            .map_err(read_error)?
-            .take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(read_error)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Ok(Self::from_bytes(&bytes, config)?.named(&name))
+        let bytes = read(path, &config.limits).map_err(read_error)?;
+        Ok(Self::from_bytes(&bytes, config)?.named(&file_name(path)))
     }
 
     /// Checks and compiles a component. Takes up to seconds: not for an async thread.
@@ -178,27 +175,15 @@ impl Plugin {
             return Err(PluginError::OtherDigest { pinned, found });
         }
         let engine = engine::new(&config.limits).map_err(sandbox_error)?;
-        let component = {
-            static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-            let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-            let compile = || Component::from_binary(&engine, bytes);
-            // The cache is let go of with the store behind it: a plugin outlives many stores.
-            match config.cache.take() {
-                Some(cache) => cache.component(&engine, &sha256, compile),
-                None => compile(),
-            }
-            .map_err(invalid)?
-        };
-        let granted = |name: &str| config.imports.0.contains(name);
+        // The cache is let go of with the store behind it: a plugin outlives many stores.
+        let cache = config.cache.take();
+        let component = compile(&engine, bytes, &sha256, cache)?;
+        let granted = |name: &str| config.imports.allow(name);
         let mismatches = contract::compare(&component, &engine, &granted);
         if !mismatches.is_empty() {
             return Err(PluginError::Mismatch(mismatches));
         }
-        let linker = linker(&engine).map_err(sandbox_error)?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .and_then(EdgeCachePluginPre::new)
-            .map_err(invalid)?;
+        let pre = link(&engine, &component)?;
         let imports = component
             .component_type()
             .imports(&engine)
@@ -214,6 +199,31 @@ impl Plugin {
                 config,
             }),
         })
+    }
+
+    /// The same component with other settings, compiled already.
+    #[must_use]
+    pub fn with_settings(&self, settings: BTreeMap<String, String>) -> Self {
+        let Inner {
+            engine,
+            pre,
+            sha256,
+            imports,
+            config,
+        } = &*self.inner;
+        Self {
+            name: self.name.clone(),
+            inner: Arc::new(Inner {
+                engine: engine.clone(),
+                pre: pre.clone(),
+                sha256: *sha256,
+                imports: imports.clone(),
+                config: PluginConfig {
+                    settings,
+                    ..config.clone()
+                },
+            }),
+        }
     }
 
     /// The SHA-256 of the component file.
@@ -287,6 +297,52 @@ impl fmt::Debug for Plugin {
     }
 }
 
+/// The bytes of a file, or one more than a component may have where it is larger.
+pub(super) fn read(path: &Path, limits: &Limits) -> std::io::Result<Vec<u8>> {
+    let limit = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large from one that just fits.
+    File::open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A file's name, cut and cleaned.
+pub(super) fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    text::clean(&name, NAME_BYTES_MAX)
+}
+
+/// Compiles what was not compiled before.
+pub(super) fn compile(
+    engine: &Engine,
+    bytes: &[u8],
+    sha256: &[u8; 32],
+    cache: Option<CodeCache>,
+) -> Result<Component, PluginError> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let compile = || Component::from_binary(engine, bytes);
+    match cache {
+        Some(cache) => cache.component(engine, sha256, compile),
+        None => compile(),
+    }
+    .map_err(invalid)
+}
+
+/// Gives a component what it imports.
+pub(super) fn link(
+    engine: &Engine,
+    component: &Component,
+) -> Result<EdgeCachePluginPre<HostState>, PluginError> {
+    linker(engine)
+        .map_err(sandbox_error)?
+        .instantiate_pre(component)
+        .and_then(EdgeCachePluginPre::new)
+        .map_err(invalid)
+}
+
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasi::add_to_linker(&mut linker)?;
@@ -299,7 +355,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     Ok(linker)
 }
 
-fn check_header(bytes: &[u8], limit: usize) -> Result<(), PluginError> {
+pub(super) fn check_header(bytes: &[u8], limit: usize) -> Result<(), PluginError> {
     if bytes.len() > limit {
         return Err(PluginError::TooLarge { limit });
     }
@@ -319,7 +375,7 @@ fn invalid(error: wasmtime::Error) -> PluginError {
     PluginError::Invalid(text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
 }
 
-fn sandbox_error(error: wasmtime::Error) -> PluginError {
+pub(super) fn sandbox_error(error: wasmtime::Error) -> PluginError {
     PluginError::Sandbox(text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
 }
 

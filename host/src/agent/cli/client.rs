@@ -45,14 +45,14 @@ pub enum ClientCommand {
     Events(AgentArgs),
     /// Have the agent tell its peers that it leaves, and stop
     Leave(AgentArgs),
-    /// The component that decides
-    #[command(subcommand)]
-    Plugin(PluginCommand),
+    /// The component that decides. Its commands stand beside those that need no agent.
+    #[command(skip)]
+    Plugin(RunningPlugin),
 }
 
-/// What there is to do about the component.
+/// What there is to do about the component of a running agent.
 #[derive(Debug, Clone, Subcommand)]
-pub enum PluginCommand {
+pub enum RunningPlugin {
     /// Show which component an agent runs, and how it is doing
     Show(AgentArgs),
     /// Show the latest lines of its log
@@ -239,8 +239,8 @@ impl ClientCommand {
             Self::Stats(args) => &args.agent,
             Self::Peers(args) => &args.agent,
             Self::Route(args) => &args.agent,
-            Self::Plugin(PluginCommand::Show(agent) | PluginCommand::Logs(agent)) => agent,
-            Self::Plugin(PluginCommand::Swap(args)) => &args.agent,
+            Self::Plugin(RunningPlugin::Show(agent) | RunningPlugin::Logs(agent)) => agent,
+            Self::Plugin(RunningPlugin::Swap(args)) => &args.agent,
         }
     }
 }

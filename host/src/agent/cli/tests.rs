@@ -205,3 +205,29 @@ fn limits_are_shown_in_the_long_help_only() {
     assert!(!short.contains("--limits-batch"), "{short}");
     assert!(short.contains("--node-id"));
 }
+
+#[test]
+fn the_tools_for_components_take_the_settings_of_an_agent() {
+    let variables = |name: &str| match name {
+        "EDGE_CACHE_PLUGIN_SETTINGS" => Some("a=1\nb=2".into()),
+        "EDGE_CACHE_LIMITS_NODES_MAX" => Some("7".into()),
+        _ => None,
+    };
+    let check = |line: &str| {
+        let words = line.split_whitespace().map(OsString::from);
+        match parse(words, &variables) {
+            Parsed::Cli(cli) => match cli.command {
+                Command::Plugin(PluginCommand::Check(args)) => *args,
+                other => panic!("{line}: {other:?}"),
+            },
+            other => panic!("{line}: {other:?}"),
+        }
+    };
+    let args = check("edge-cache-agent plugin check x.wasm");
+    let pair = |key: &str, value: &str| (key.to_string(), value.to_string());
+    assert_eq!(args.host.plugin_settings, [pair("a", "1"), pair("b", "2")]);
+    assert_eq!(args.host.limits.limits().nodes_max, 7);
+    let args = check("edge-cache-agent plugin check x.wasm --setting c=3");
+    assert_eq!(args.host.plugin_settings, [pair("c", "3")]);
+    assert!(wrong("plugin check").contains("<FILE>"));
+}

@@ -51,8 +51,9 @@ pub(super) async fn swap(
     Query(pin): Query<Pin>,
     request: Request,
 ) -> Result<Json<PluginView>, Problem> {
-    let sha256 = pin.digest()?;
+    // A client writes before it reads: refused earlier, it would meet a broken connection.
     let Wasm(bytes) = Wasm::from_request(request, &state).await?;
+    let sha256 = pin.digest()?;
     state
         .components
         .replace(&state.registry, bytes, sha256)
@@ -85,6 +86,7 @@ impl FromRequest<AppState> for Wasm {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let (parts, content) = request.into_parts();
+        let bytes = body::read(content, state.components.bytes_max()).await?;
         let is_wasm = parts
             .headers
             .get(CONTENT_TYPE)
@@ -95,9 +97,7 @@ impl FromRequest<AppState> for Wasm {
                 format!("the header `content-type` must be `{WASM}`"),
             ));
         }
-        body::read(content, state.components.bytes_max())
-            .await
-            .map(Self)
+        Ok(Self(bytes))
     }
 }
 

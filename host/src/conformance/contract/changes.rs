@@ -10,7 +10,7 @@ use crate::labels::Labels;
 
 pub(super) fn round_trip(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    let node = enabled(subject, 7, 102_400)?;
+    let node = enabled(subject, 7, 0)?;
     same("the node id", &node.node_id, &7)?;
     same("enabled-at", &node.enabled_at, &at(1_000))?;
     same("is-enabled", &subject.is_enabled(7)?, &true)?;
@@ -28,7 +28,7 @@ pub(super) fn disable_unknown(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     let not_found = Err(EdgeCacheError::NodeNotFound(u64::MAX));
     same("disable", &subject.disable(u64::MAX)?, &not_found)?;
-    enabled(subject, u64::MAX, 1)?;
+    enabled(subject, u64::MAX, 0)?;
     same("disable", &subject.disable(u64::MAX)?, &Ok(()))?;
     same("a second disable", &subject.disable(u64::MAX)?, &not_found)
 }
@@ -36,7 +36,7 @@ pub(super) fn disable_unknown(factory: &Factory<'_>) -> Result<(), Broken> {
 pub(super) fn stats_zero(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     let zero = counters(0, 0);
-    enabled(subject, 1, 1)?;
+    enabled(subject, 1, 0)?;
     same("stats of a fresh node", &subject.stats(1)?, &zero)?;
     same("stats of an unknown node", &subject.stats(2)?, &zero)?;
     same("is-enabled after it", &subject.is_enabled(2)?, &false)?;
@@ -44,13 +44,13 @@ pub(super) fn stats_zero(factory: &Factory<'_>) -> Result<(), Broken> {
     same("add-stats", &totals, &Ok(counters(3, 4)))?;
     same("disable", &subject.disable(1)?, &Ok(()))?;
     same("stats of a disabled node", &subject.stats(1)?, &zero)?;
-    enabled(subject, 1, 1)?;
+    enabled(subject, 1, 0)?;
     same("stats of a node that is back", &subject.stats(1)?, &zero)
 }
 
 pub(super) fn enable_again(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    enabled(subject, 1, 10_240)?;
+    enabled(subject, 1, 0)?;
     same(
         "add-stats",
         &subject.add_stats(1, counters(3, 4))?,
@@ -58,13 +58,13 @@ pub(super) fn enable_again(factory: &Factory<'_>) -> Result<(), Broken> {
     )?;
     // The clock may go backwards in between; the second time holds all the same.
     subject.set_time(at(500));
-    let node = enabled(subject, 1, 20_480)?;
+    let node = enabled(subject, 1, 1)?;
     same("enabled-at", &node.enabled_at, &at(500))?;
     same("the list", &subject.list_eligible()?, &vec![node])?;
     same("stats", &subject.stats(1)?, &counters(0, 0))?;
     let other = &mut *fresh(factory)?;
     other.set_time(at(500));
-    let alone = enabled(other, 1, 20_480)?;
+    let alone = enabled(other, 1, 1)?;
     same(
         "the list, as if enabled once",
         &subject.list_eligible()?,
@@ -75,7 +75,7 @@ pub(super) fn enable_again(factory: &Factory<'_>) -> Result<(), Broken> {
 pub(super) fn ascending(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     for node_id in [300, 2, u64::MAX, 0, 2, 1 << 63, 17] {
-        enabled(subject, node_id, 1)?;
+        enabled(subject, node_id, 0)?;
     }
     let ids: Vec<u64> = subject
         .list_eligible()?
@@ -89,18 +89,25 @@ pub(super) fn ascending(factory: &Factory<'_>) -> Result<(), Broken> {
     )
 }
 
+/// Nodes that no call of the check [`one_entry`] names once it has begun: one registered, the others not.
+const OTHERS: &[u64] = &[0, 1, 2, 4, 6, 7, 8, 9, u64::MAX];
+
 pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    enabled(subject, 4, 40)?;
+    enabled(subject, 4, 0)?;
     same(
         "add-stats",
         &subject.add_stats(4, counters(3, 4))?,
         &Ok(counters(3, 4)),
     )?;
-    let before = picture(subject, &[4])?;
+    for &other in OTHERS.iter().filter(|&&other| other != 4) {
+        let what = format!("what enabling node 4 publishes for node {other}");
+        same(&what, &subject.labels(other), &Labels::new())?;
+    }
+    let before = picture(subject, OTHERS)?;
     subject.set_time(at(2_000));
-    for (neighbour, disk_mib) in [(3, 1), (5, 1), (3, 10_240)] {
-        enabled(subject, neighbour, disk_mib)?;
+    for (neighbour, nth) in [(3, 0), (5, 0), (3, 1)] {
+        enabled(subject, neighbour, nth)?;
         let totals = subject.add_stats(neighbour, counters(9, 0))?;
         same("add-stats", &totals, &Ok(counters(9, 0)))?;
         let found = subject
@@ -117,13 +124,13 @@ pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Broken> {
     for neighbour in [3, 5] {
         same("disable", &subject.disable(neighbour)?, &Ok(()))?;
     }
-    same("the registry", &picture(subject, &[4])?, &before)
+    same("the registry", &picture(subject, OTHERS)?, &before)
 }
 
 pub(super) fn enabled_at(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     subject.set_time(at(5) + Duration::from_nanos(999_999));
-    let node = enabled(subject, 1, 1)?;
+    let node = enabled(subject, 1, 0)?;
     same("enabled-at", &node.enabled_at, &at(5))?;
     same("the list", &subject.list_eligible()?, &vec![node])
 }
@@ -136,7 +143,7 @@ pub(super) fn add_stats(factory: &Factory<'_>) -> Result<(), Broken> {
         &Err(EdgeCacheError::NodeNotFound(1)),
     )?;
     same("is-enabled after it", &subject.is_enabled(1)?, &false)?;
-    enabled(subject, 1, 1)?;
+    enabled(subject, 1, 0)?;
     let steps = [
         (counters(2, 3), counters(2, 3)),
         (counters(10, 0), counters(12, 3)),
@@ -152,7 +159,7 @@ pub(super) fn add_stats(factory: &Factory<'_>) -> Result<(), Broken> {
 
 pub(super) fn labels_go(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    enabled(subject, 1, 1)?;
+    enabled(subject, 1, 0)?;
     same("disable", &subject.disable(1)?, &Ok(()))?;
     same("the labels", &subject.labels(1), &Labels::new())
 }

@@ -1,10 +1,11 @@
-//! `load`, `apply` and the purity of `assess`.
+//! `load`, `apply`, a full registry, and `assess`: that it is pure and takes any labels.
 
 use std::time::{Duration, SystemTime};
 
 use super::super::Factory;
 use super::super::subject::Broken;
 use super::{at, counters, enabled, entry, fresh, picture, same};
+use crate::PEER_LABELS_MAX;
 use crate::labels::Labels;
 use crate::types::{Change, Entry};
 
@@ -13,16 +14,16 @@ const LAST: Duration = Duration::from_millis(253_402_300_799_999);
 
 pub(super) fn load(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    let mut oldest = entry(0, 10, counters(u64::MAX, 2));
+    let mut oldest = entry(0, subject.sample(0), counters(u64::MAX, 2));
     oldest.node.enabled_at = SystemTime::UNIX_EPOCH;
-    let five = entry(5, 50, counters(3, 4));
+    let five = entry(5, subject.sample(1), counters(3, 4));
     same("load", &subject.load(&[five, oldest.clone()])?, &Ok(()))?;
     let before = picture(subject, &[0, 5])?;
     same("load of nothing", &subject.load(&[])?, &Ok(()))?;
     same("the registry", &picture(subject, &[0, 5])?, &before)?;
 
-    let three = entry(3, 30, counters(5, 6));
-    let mut five = entry(5, 51, counters(0, 9));
+    let three = entry(3, subject.sample(1), counters(5, 6));
+    let mut five = entry(5, subject.sample(2), counters(0, 9));
     five.node.enabled_at = SystemTime::UNIX_EPOCH + LAST;
     let second = [five.clone(), three.clone()];
     same("a second load", &subject.load(&second)?, &Ok(()))?;
@@ -38,7 +39,7 @@ pub(super) fn load(factory: &Factory<'_>) -> Result<(), Broken> {
 
 pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Broken> {
     let first = &mut *fresh(factory)?;
-    let node = enabled(first, 4, 40)?;
+    let node = enabled(first, 4, 0)?;
     let expected = first.labels(4);
     let stats = counters(1, 1);
     let entry = Entry { node, stats };
@@ -46,8 +47,8 @@ pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Broken> {
         let loaded = &mut *fresh(factory)?;
         let put = &mut *fresh(factory)?;
         if was_enabled {
-            enabled(loaded, 4, 10)?;
-            enabled(put, 4, 10)?;
+            enabled(loaded, 4, 1)?;
+            enabled(put, 4, 1)?;
         }
         let answer = loaded.load(std::slice::from_ref(&entry))?;
         same("load", &answer, &Ok(()))?;
@@ -62,19 +63,19 @@ pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Broken> {
 pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     // Entries are put as they are: what was counted before for their nodes is gone.
-    enabled(subject, 1, 10)?;
-    enabled(subject, 5, 10)?;
-    let kept = enabled(subject, 8, 80)?;
+    enabled(subject, 1, 0)?;
+    enabled(subject, 5, 0)?;
+    let kept = enabled(subject, 8, 1)?;
     for node_id in [1, 5, 8] {
         let totals = subject.add_stats(node_id, counters(9, 9))?;
         same("add-stats", &totals, &Ok(counters(9, 9)))?;
     }
-    let two = entry(2, 20, counters(2, 2));
-    let five = entry(5, 51, counters(5, 1));
+    let two = entry(2, subject.sample(0), counters(2, 2));
+    let five = entry(5, subject.sample(1), counters(5, 1));
     let changes = [
         Change::Remove(9),
-        Change::Put(entry(3, 30, counters(0, 0))),
-        Change::Put(entry(5, 50, counters(5, 0))),
+        Change::Put(entry(3, subject.sample(1), counters(0, 0))),
+        Change::Put(entry(5, subject.sample(0), counters(5, 0))),
         Change::Put(two.clone()),
         Change::Remove(1),
         Change::Remove(3),
@@ -102,7 +103,7 @@ pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Broken> {
 /// The labels are the component's own, so that it has something to judge, and such as no component makes.
 pub(super) fn assess_pure(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
-    enabled(subject, 1, 500_000)?;
+    enabled(subject, 1, 0)?;
     let one = subject.labels(1);
     let other = Labels::from([("zone".to_string(), "north".to_string())]);
     for labels in [one, other, Labels::new()] {
@@ -126,8 +127,75 @@ pub(super) fn assess_pure(factory: &Factory<'_>) -> Result<(), Broken> {
         same("the registry", &picture(subject, &[1])?, &before)?;
         let elsewhere = &mut *fresh(factory)?;
         // Nor does it matter what the other instance holds.
-        enabled(elsewhere, 6, 6)?;
+        enabled(elsewhere, 6, 1)?;
         same("assess elsewhere", &elsewhere.assess(1, &labels)?, &first)?;
+    }
+    Ok(())
+}
+
+pub(super) fn full(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    let last = u64::try_from(subject.room()).unwrap_or(u64::MAX);
+    let entries: Vec<Entry> = (1..=last)
+        .zip(0..)
+        .map(|(node_id, nth)| entry(node_id, subject.sample(nth), counters(node_id, 1)))
+        .collect();
+    same("load", &subject.load(&entries)?, &Ok(()))?;
+    let listed = subject.list_eligible()?;
+    same("the number of listed nodes", &listed.len(), &entries.len())?;
+    let differing = listed
+        .into_iter()
+        .zip(&entries)
+        .find(|(found, entry)| *found != entry.node);
+    if let Some((found, entry)) = differing {
+        same("a listed node", &found, &entry.node)?;
+    }
+    same(
+        "the counters of the last node",
+        &subject.stats(last)?,
+        &counters(last, 1),
+    )
+}
+
+/// Each of the component's own labels in turn says something that only other software would write.
+pub(super) fn assess_strange(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    enabled(subject, 1, 0)?;
+    let own = subject.labels(1);
+    let long = "9".repeat(1_024);
+    let strange = [
+        "",
+        " ",
+        "-1",
+        "1.5",
+        "true",
+        "\u{202e}\u{0}",
+        "\u{1f980}",
+        &long,
+    ];
+    let mut cases: Vec<(String, Labels)> = Vec::new();
+    for key in own.keys() {
+        for value in strange {
+            let mut labels = own.clone();
+            labels.insert(key.clone(), value.to_string());
+            cases.push((format!("`{key}` = {:.20?}", value), labels));
+        }
+        let mut labels = own.clone();
+        labels.remove(key);
+        cases.push((format!("no `{key}`"), labels));
+    }
+    let many = (0..PEER_LABELS_MAX.saturating_sub(own.len()))
+        .map(|n| (format!("other_{n}"), "x".repeat(100)))
+        .chain(own)
+        .collect();
+    cases.push((format!("{PEER_LABELS_MAX} labels"), many));
+    for (what, labels) in cases {
+        let subject = &mut *fresh(factory)?;
+        let first = subject
+            .assess(1, &labels)
+            .map_err(|broken| format!("with {what}: {broken}"))?;
+        let again = subject.assess(1, &labels)?;
+        same(&format!("assess again with {what}"), &again, &first)?;
     }
     Ok(())
 }

@@ -4,9 +4,9 @@
 use std::ops::RangeInclusive;
 
 use super::super::Factory;
-use super::super::contract::{capacity, counters, entry, fresh, picture, same};
+use super::super::contract::{counters, entry, fresh, picture, same};
 use super::super::subject::Broken;
-use super::enable;
+use super::{capacity, enable};
 use crate::EdgeCacheError;
 use crate::types::{Change, NodeCapacity};
 
@@ -137,14 +137,17 @@ pub(super) fn invalid_entries(factory: &Factory<'_>) -> Result<(), Broken> {
     let subject = &mut *fresh(factory)?;
     enable(subject, &capacity(10))?;
     let before = picture(subject, NODES)?;
-    let good = [entry(1, 1, counters(1, 1)), entry(2, 2, counters(2, 2))];
+    let good = [
+        entry(1, capacity(1), counters(1, 1)),
+        entry(2, capacity(2), counters(2, 2)),
+    ];
     for (invalid, field) in [
         (with_geo(""), "geo"),
         (with_geo("a\nb"), "geo"),
         (with_geo(&"x".repeat(65)), "geo"),
         (NOTHING, "disk_mib"),
     ] {
-        let mut bad = entry(4, 4, counters(4, 4));
+        let mut bad = entry(4, capacity(4), counters(4, 4));
         bad.node.capacity = invalid;
         let entries = [good.as_slice(), &[bad]].concat();
         let changes: Vec<_> = entries.iter().cloned().map(Change::Put).collect();

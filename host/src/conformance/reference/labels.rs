@@ -1,9 +1,9 @@
 //! Labels and texts: what peers and people get to read.
 
 use super::super::Factory;
-use super::super::contract::{capacity, fresh, same};
+use super::super::contract::{fresh, same};
 use super::super::subject::Broken;
-use super::{enable, pairs};
+use super::{capacity, enable, pairs};
 use crate::EdgeCacheError;
 use crate::types::NodeCapacity;
 

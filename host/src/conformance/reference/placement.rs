@@ -1,9 +1,9 @@
 //! The judgement of a node by its labels, and the settings that it follows.
 
-use super::super::contract::{capacity, fresh, same};
+use super::super::contract::{fresh, same};
 use super::super::subject::Broken;
 use super::super::{Factory, Settings};
-use super::{enable, pairs};
+use super::{capacity, enable, pairs};
 use crate::labels::Labels;
 use crate::types::{Candidate, NodeCapacity};
 

@@ -3,10 +3,22 @@
 use std::cell::OnceCell;
 
 use crate::bindings::wasi::config::store;
+use crate::bindings::zlayer::edge_cache::types::NodeId;
 
 thread_local! {
     // Read once: the settings do not change while an instance lives.
     static BEHAVIOUR: OnceCell<&'static str> = const { OnceCell::new() };
+    static TRIGGER: OnceCell<NodeId> = const { OnceCell::new() };
+}
+
+/// The node that brings out the guest's bad side: the setting `trigger`, or 666.
+pub(crate) fn trigger() -> NodeId {
+    TRIGGER.with(|trigger| {
+        *trigger.get_or_init(|| {
+            let setting = store::get("trigger").ok().flatten();
+            setting.and_then(|id| id.parse().ok()).unwrap_or(666)
+        })
+    })
 }
 
 /// What the setting `behaviour` asks for in `export`, where the call has to do with the trigger. Empty

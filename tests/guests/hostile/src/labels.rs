@@ -1,6 +1,6 @@
 //! What is published that may not be. The host's answer is reported.
 
-use crate::TRIGGER;
+use crate::behaviour::trigger;
 use crate::bindings::zlayer::edge_cache::gossip_labels::{LabelError, publish};
 use crate::bindings::zlayer::edge_cache::types::{Label, NodeId};
 
@@ -32,7 +32,7 @@ pub(crate) fn publish_for(deed: &str) -> Option<Result<(), LabelError>> {
         "publish-nodes" => return Some(publish_for_many_nodes()),
         _ => return None,
     };
-    Some(publish(TRIGGER, &labels))
+    Some(publish(trigger(), &labels))
 }
 
 /// The host's answer in words.

@@ -1,6 +1,6 @@
 //! What is made of a right answer.
 
-use crate::TRIGGER;
+use crate::behaviour::trigger;
 use crate::bindings::exports::zlayer::edge_cache::placement::Candidate;
 use crate::bindings::zlayer::edge_cache::types::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats};
 
@@ -14,7 +14,7 @@ pub(crate) fn enabled(
     mut node: EdgeCacheNode,
 ) -> Result<EdgeCacheNode, EdgeCacheError> {
     match deed {
-        "other-node" => node.node_id = TRIGGER + 1,
+        "other-node" => node.node_id = trigger() + 1,
         "huge" => node.capacity.geo = Some(huge_text()),
         "escapes" => node.capacity.geo = Some(ESCAPES.to_string()),
         "long-geo" => node.capacity.geo = Some("x".repeat(65)),
@@ -57,8 +57,8 @@ fn change(deed: &str) -> Result<(), EdgeCacheError> {
     Err(match deed {
         "huge" | "huge-error" => EdgeCacheError::Gossip(huge_text()),
         "escaped-error" => EdgeCacheError::Gossip(ESCAPES.repeat(100)),
-        "not-found" => EdgeCacheError::NodeNotFound(TRIGGER),
-        "other-not-found" => EdgeCacheError::NodeNotFound(TRIGGER + 1),
+        "not-found" => EdgeCacheError::NodeNotFound(trigger()),
+        "other-not-found" => EdgeCacheError::NodeNotFound(trigger() + 1),
         _ => return Ok(()),
     })
 }
@@ -67,7 +67,7 @@ pub(crate) fn listed(deed: &str, mut list: Vec<EdgeCacheNode>) -> Vec<EdgeCacheN
     match deed {
         "twice" => list.extend(list.last().cloned()),
         "unsorted" => list.reverse(),
-        "forgotten" => list.retain(|node| node.node_id != TRIGGER),
+        "forgotten" => list.retain(|node| node.node_id != trigger()),
         "huge" => {
             let last = list.last().cloned();
             let more = HUGE / size_of::<EdgeCacheNode>();

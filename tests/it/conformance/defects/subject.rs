@@ -11,6 +11,11 @@ use edge_cache_host::{
 use super::{Defect, Defective};
 
 impl Subject for Defective {
+    // Enough for every defect, and little enough for all of them.
+    fn room(&self) -> usize {
+        1_200
+    }
+
     fn enable(
         &mut self,
         node_id: NodeId,
@@ -112,6 +117,9 @@ impl Subject for Defective {
 
     fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken> {
         let mut entries = entries.to_vec();
+        if self.has(Defect::ForgetsBeyondAThousand) {
+            entries.truncate(1_000);
+        }
         for entry in &mut entries {
             self.loaded.insert(entry.node.node_id);
             match self.defect {
@@ -190,6 +198,10 @@ impl Subject for Defective {
     }
 
     fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
+        let is_empty = labels.values().any(String::is_empty);
+        if self.has(Defect::FailsOverStrangeLabels) && is_empty {
+            return Err("it trapped".to_string());
+        }
         let long = labels.values().map(String::len).sum::<usize>() > 20;
         if self.has(Defect::DoesNotKnowItsOwnLabels) && long {
             return Ok(None);
