@@ -24,7 +24,7 @@ use self::quarantine::Quarantine;
 use crate::advertise::{Advertiser, Wake};
 use crate::gossip::PeerInfo;
 use crate::routing::{Candidate, CandidateError, NodeId, Router, RouterWriter};
-use crate::sandbox::{InstanceConfig, Plugin};
+use crate::sandbox::{CallCounters, InstanceConfig, Plugin};
 
 pub use self::judgement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 
@@ -64,6 +64,7 @@ impl Placement {
     pub(crate) fn start(
         plugin: Plugin,
         config: InstanceConfig,
+        calls: Arc<CallCounters>,
         site: Arc<dyn Advertiser>,
     ) -> std::io::Result<(Self, Wake)> {
         let (router, tables) = Router::new();
@@ -71,7 +72,7 @@ impl Placement {
         let status = Arc::<Mutex<RoutingStatus>>::default();
         let mut worker = Worker {
             site,
-            assessor: Assessor::new(plugin, config),
+            assessor: Assessor::new(plugin, config, calls),
             members: BTreeMap::new(),
             quarantine: Quarantine::default(),
             tables,

@@ -9,6 +9,7 @@ mod access;
 mod all;
 mod body;
 mod cluster;
+mod counts;
 mod etag;
 mod events;
 mod extract;
@@ -16,6 +17,7 @@ mod guard;
 mod health;
 mod kinds;
 mod leave;
+mod metrics;
 mod nodes;
 mod openapi;
 mod plugin;
@@ -44,6 +46,7 @@ use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
 use self::events::Events;
+use self::metrics::Counts;
 
 #[cfg(test)]
 mod tests;
@@ -55,8 +58,8 @@ pub use guard::Hosts;
 pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
 pub use route::KEY_BYTES_MAX;
 pub use serve::{
-    CONNECTIONS_DEFAULT, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening, WRITE_TIMEOUT,
-    serve, warn_of_file_limit,
+    CONNECTIONS_DEFAULT, ConnectionCounts, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening,
+    WRITE_TIMEOUT, serve, warn_of_file_limit,
 };
 pub use tls::{HANDSHAKE_TIMEOUT, Tls, TlsError, use_ring};
 
@@ -72,6 +75,7 @@ pub struct AppState {
     events: Events,
     /// Held while all nodes are being replaced.
     replacing: Arc<Mutex<()>>,
+    counts: Arc<Counts>,
 }
 
 impl AppState {
@@ -86,7 +90,20 @@ impl AppState {
             stop,
             events,
             replacing: Arc::default(),
+            counts: Arc::new(Counts::new(routes().into_openapi().paths.paths.into_keys())),
         }
+    }
+
+    /// Where the connections of the listener for the whole API are counted.
+    #[must_use]
+    pub fn api_connections(&self) -> Arc<ConnectionCounts> {
+        self.counts.api.clone()
+    }
+
+    /// Where those of the listener for health alone are.
+    #[must_use]
+    pub fn health_connections(&self) -> Arc<ConnectionCounts> {
+        self.counts.health.clone()
     }
 }
 
@@ -95,6 +112,7 @@ impl AppState {
 /// What each route needs stands in `access/routes.rs`; one that does not stand there needs `admin`.
 pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
     let (router, _) = routes().split_for_parts();
+    let counts = state.counts.requests.clone();
     router
         // Before the fallbacks, which it leaves out: what is not there has no role.
         .route_layer(middleware::from_fn(access::authorise))
@@ -105,21 +123,24 @@ pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
             hosts,
             guard::refuse_browsers,
         ))
-        .layer(middleware::from_fn(trace::requests))
+        .layer(middleware::from_fn_with_state(counts, trace::requests))
         .with_state(state)
 }
 
-/// Health alone, for a listener that stays apart from the crowd, and open to all but browsers.
+/// Health and metrics alone, for a listener that stays apart from the crowd, and open to all but browsers.
 pub fn health_router(state: AppState) -> Router {
+    let counts = state.counts.requests.clone();
     Router::new()
         .route("/health/livez", get(health::livez))
         .route("/health/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn_with_state(
             Hosts::Any,
             guard::refuse_browsers,
         ))
+        .layer(middleware::from_fn_with_state(counts, trace::requests))
         .with_state(state)
 }
 
@@ -138,5 +159,6 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(leave::leave))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::describe))
 }

@@ -1,15 +1,17 @@
 //! The instance that judges members, and when a failed one is followed by the next.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::gossip::PeerInfo;
 use crate::routing::Candidate;
-use crate::sandbox::{Failure, Instance, InstanceConfig, Plugin};
+use crate::sandbox::{CallCounters, Failure, Instance, InstanceConfig, Plugin};
 use crate::supervisor::{Next, Supervisor};
 
 pub(super) struct Assessor {
     plugin: Plugin,
     config: InstanceConfig,
+    calls: Arc<CallCounters>,
     supervisor: Supervisor,
     running: Running,
 }
@@ -30,10 +32,11 @@ pub(super) enum Stopped {
 
 impl Assessor {
     /// Nothing is started before the first question.
-    pub(super) fn new(plugin: Plugin, config: InstanceConfig) -> Self {
+    pub(super) fn new(plugin: Plugin, config: InstanceConfig, calls: Arc<CallCounters>) -> Self {
         Self {
             plugin,
             config,
+            calls,
             supervisor: Supervisor::default(),
             running: Running::Down(Instant::now()),
         }
@@ -52,7 +55,7 @@ impl Assessor {
                 }
                 Err(failure) => {
                     tracing::error!(%failure, "the component does not start for judging members");
-                    return Err(Stopped::Down(self.down(now)));
+                    return Err(Stopped::Down(self.down(&failure, now)));
                 }
             }
         }
@@ -62,19 +65,21 @@ impl Assessor {
         instance
             .assess(info.node_id, &info.labels)
             .map_err(|failure| {
-                self.down(Instant::now());
+                self.down(&failure, Instant::now());
                 Stopped::Failed(failure)
             })
     }
 
     /// An instance with an empty registry, which judging never looks at.
     fn fresh(&self) -> Result<Instance, Failure> {
-        let mut instance = Instance::start(&self.plugin, self.config.clone())?;
+        let (config, calls) = (self.config.clone(), self.calls.clone());
+        let mut instance = Instance::start_counted(&self.plugin, config, calls)?;
         instance.load(&[])?;
         Ok(instance)
     }
 
-    fn down(&mut self, now: Instant) -> Instant {
+    fn down(&mut self, failure: &Failure, now: Instant) -> Instant {
+        self.calls.failed(failure);
         let (Next::Retry(at) | Next::Degraded(at)) = self.supervisor.failed(now);
         self.running = Running::Down(at);
         at

@@ -170,8 +170,9 @@ impl Writer {
                 break;
             };
             drop(room);
+            let name = operation.name();
             let result = self.decide(&mut batch, operation);
-            batch.hold(answer, result);
+            batch.hold(name, answer, result);
             taken = taken.saturating_add(1);
             // While a fresh instance is due, changes wait for it.
             let waits = matches!(self.running, Running::Down(Next::Retry(_)));
@@ -294,7 +295,7 @@ impl Writer {
     fn commit(&mut self, batch: Batch) {
         let changes = batch.changes();
         if changes.is_empty() {
-            batch.answer(None);
+            batch.answer(None, &self.parts.counters);
             return;
         }
         if let Err(reason) = self.parts.durable.commit(&changes, Instant::now()) {
@@ -303,7 +304,8 @@ impl Writer {
             // so that there is never the memory of two.
             self.running = Running::Down(Next::Retry(Instant::now()));
             self.revive();
-            batch.answer(Some(&EdgeCacheError::StoreFailed(reason)));
+            let error = EdgeCacheError::StoreFailed(reason);
+            batch.answer(Some(&error), &self.parts.counters);
             return;
         }
         self.publish(&batch);
@@ -311,7 +313,7 @@ impl Writer {
             self.parts.own_labels.clone_from(labels);
             self.parts.site.announce(labels.clone());
         }
-        batch.answer(None);
+        batch.answer(None, &self.parts.counters);
     }
 
     fn publish(&self, batch: &Batch) {
@@ -407,7 +409,8 @@ impl Writer {
             .iter()
             .map(|record| record.entry.clone())
             .collect();
-        let mut instance = Instance::start(&self.parts.plugin, self.parts.config.clone())?;
+        let (config, calls) = (self.parts.config.clone(), &self.parts.counters.calls);
+        let mut instance = Instance::start_counted(&self.parts.plugin, config, calls.clone())?;
         let labels = instance.load(&entries)?;
         let listed = instance.list_eligible()?;
         if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {
@@ -465,6 +468,7 @@ impl Writer {
     }
 
     fn down(&mut self, failure: &Failure) {
+        self.parts.counters.calls.failed(failure);
         let next = self.supervisor.failed(Instant::now());
         let state = match next {
             Next::Retry(_) => PluginState::Restarting,

@@ -11,6 +11,7 @@
 
 mod bindings;
 mod cache;
+mod calls;
 mod contract;
 mod convert;
 mod engine;
@@ -24,6 +25,8 @@ mod signature;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};
+pub(crate) use calls::CallCounters;
+pub use calls::Calls;
 pub use contract::Mismatch;
 pub use failure::Failure;
 pub use gossip_labels::{ForeignLabels, LabelPolicy, PublishedLabels};
