@@ -115,11 +115,13 @@ async fn numbers_move_with_what_happens() {
     assert_eq!(change("enable", "invalid-capacity"), 1.0);
     assert_eq!(change("disable", "node-not-found"), 1.0);
     assert_eq!(after.value("edge_cache_batch_changes_sum"), 2.0);
-    assert!(after.value("edge_cache_store_commit_seconds_count") >= 1.0);
+    assert!(after.value("edge_cache_store_commit_duration_seconds_count") >= 1.0);
     assert!(after.value("edge_cache_writer_busy_seconds_total") > 0.0);
     let calls = |export: &str| {
         let labels = format!(r#"{{export="{export}"}}"#);
-        after.value(&format!("edge_cache_plugin_call_seconds_count{labels}"))
+        after.value(&format!(
+            "edge_cache_plugin_call_duration_seconds_count{labels}"
+        ))
     };
     assert_eq!((calls("enable"), calls("disable")), (1.0, 1.0));
     assert!(calls("load") >= 1.0 && calls("instantiation") >= 1.0);

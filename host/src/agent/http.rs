@@ -13,6 +13,7 @@ mod counts;
 mod etag;
 mod events;
 mod extract;
+mod gate;
 mod guard;
 mod health;
 mod kinds;
@@ -34,8 +35,8 @@ mod wording;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::routing::get;
-use axum::{Router, middleware};
 use tokio::sync::Mutex;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -46,6 +47,7 @@ use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
 use self::events::Events;
+use self::gate::Gate;
 use self::metrics::Counts;
 
 #[cfg(test)]
@@ -112,36 +114,26 @@ impl AppState {
 /// What each route needs stands in `access/routes.rs`; one that does not stand there needs `admin`.
 pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
     let (router, _) = routes().split_for_parts();
-    let counts = state.counts.requests.clone();
-    router
-        // Before the fallbacks, which it leaves out: what is not there has no role.
-        .route_layer(middleware::from_fn(access::authorise))
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn_with_state(access, access::identify))
-        .layer(middleware::from_fn_with_state(
-            hosts,
-            guard::refuse_browsers,
-        ))
-        .layer(middleware::from_fn_with_state(counts, trace::requests))
-        .with_state(state)
+    let gate = Gate {
+        counts: state.counts.requests.clone(),
+        hosts,
+        access: Some(access),
+    };
+    gate::close(router, gate).with_state(state)
 }
 
 /// Health and metrics alone, for a listener that stays apart from the crowd, and open to all but browsers.
 pub fn health_router(state: AppState) -> Router {
-    let counts = state.counts.requests.clone();
-    Router::new()
+    let gate = Gate {
+        counts: state.counts.requests.clone(),
+        hosts: Hosts::Any,
+        access: None,
+    };
+    let router = Router::new()
         .route("/health/livez", get(health::livez))
         .route("/health/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn_with_state(
-            Hosts::Any,
-            guard::refuse_browsers,
-        ))
-        .layer(middleware::from_fn_with_state(counts, trace::requests))
-        .with_state(state)
+        .route("/metrics", get(metrics::metrics));
+    gate::close(router, gate).with_state(state)
 }
 
 /// Every route with its description: there is no other way to add one.

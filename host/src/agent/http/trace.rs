@@ -3,12 +3,10 @@
 //!
 //! A read costs one look at the filter, two at the clock, and the additions of `counts`.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, Level};
 
@@ -18,10 +16,11 @@ use crate::text;
 /// The longest path in a line, in bytes.
 const PATH_BYTES_MAX: usize = 128;
 
-pub(super) async fn requests(
-    State(counts): State<Arc<RequestCounts>>,
+/// Has a request answered, counts it, and logs what is to be logged.
+pub(super) async fn request(
+    counts: &RequestCounts,
     request: Request,
-    next: Next,
+    answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let start = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -29,7 +28,7 @@ pub(super) async fn requests(
     let counts = counts.of(route, request.method());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if is_read && !tracing::enabled!(Level::DEBUG) {
-        let response = next.run(request).await;
+        let response = answer(request).await;
         counts.add(response.status(), start.elapsed());
         return response;
     }
@@ -40,7 +39,7 @@ pub(super) async fn requests(
         is_read,
     };
     let span = tracing::debug_span!("request", method = %line.method, route = line.route);
-    let response = next.run(request).instrument(span).await;
+    let response = answer(request).instrument(span).await;
     let took = start.elapsed();
     counts.add(response.status(), took);
     line.write(response.status(), took);

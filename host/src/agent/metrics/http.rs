@@ -60,7 +60,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, numbers: &HttpNumbers) -> fmt::Result
         answers,
     )?;
     let times = family(
-        "http_request",
+        "http_request_duration",
         "The times until an answer began, by route and method.",
     );
     sheet.histograms(

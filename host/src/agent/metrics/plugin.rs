@@ -33,7 +33,7 @@ pub(super) fn write(
     );
     sheet.counter(restarts, status.restarts)?;
     let calls = family(
-        "plugin_call",
+        "plugin_call_duration",
         "The times of calls into the component, by export.",
     );
     let times = activity.calls.times.iter();

@@ -42,7 +42,10 @@ pub(super) fn write(
     sheet.histograms(sizes, [([], &activity.batch_sizes)])?;
     let busy = family("writer_busy", "The time that the writer was at work.");
     sheet.counter(busy.seconds(), activity.busy)?;
-    let commits = family("store_commit", "The times of commits to the store.");
+    let commits = family(
+        "store_commit_duration",
+        "The times of commits to the store.",
+    );
     sheet.histograms(commits.seconds(), [([], &activity.commits)])?;
     let failures = family(
         "store_failures",
