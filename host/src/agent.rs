@@ -3,6 +3,7 @@
 //! - `cli` says what may be asked for on the command line, `settings` where else its values may come from.
 //! - `run` puts an agent together, serves until it is told to stop, and takes it apart again.
 //! - [`http`] is the API; it alone knows axum.
+//! - `metrics` writes the agent's numbers as text; it alone knows prometheus-client.
 //! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
 //! - [`stop`] is the wish that it ends, by a signal or over HTTP.
 //! - [`client`] asks a running agent.
@@ -18,6 +19,7 @@ pub mod demo;
 mod embedded;
 pub mod http;
 pub mod log;
+mod metrics;
 pub mod plugin;
 mod private_file;
 pub mod run;

@@ -52,6 +52,7 @@ pub mod conformance;
 mod decision;
 mod error;
 pub mod gossip;
+mod histogram;
 pub mod labels;
 mod limits;
 mod placement;
@@ -67,10 +68,11 @@ pub use edge_cache_routing as routing;
 
 pub use decision::{Decision, Op, Stamp};
 pub use error::EdgeCacheError;
+pub use histogram::Histogram;
 pub use limits::{LabelLimits, Limits};
 pub use placement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX, RoutingStatus};
 pub use registry::{
-    Activity, Builder, EdgeCacheRegistry, EligibleNodes, PluginState, RegistryEvent,
+    Activity, Builder, Decisions, EdgeCacheRegistry, EligibleNodes, PluginState, RegistryEvent,
     RegistryEvents, Standing, StartError, Status, SwapError,
 };
 pub use store::{Identity, Store, StoreError};

@@ -25,7 +25,7 @@ use crate::advertise::{Advertiser, Wake};
 use crate::gossip::PeerInfo;
 use crate::registry::PluginCell;
 use crate::routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
-use crate::sandbox::{InstanceConfig, Plugin};
+use crate::sandbox::{CallCounters, InstanceConfig, Plugin};
 
 pub use self::judgement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 
@@ -69,6 +69,7 @@ impl Placement {
     pub(crate) fn start(
         plugin: Arc<PluginCell>,
         config: InstanceConfig,
+        calls: Arc<CallCounters>,
         site: Arc<dyn Advertiser>,
     ) -> std::io::Result<(Self, Wake)> {
         let (router, tables) = Router::new();
@@ -76,7 +77,7 @@ impl Placement {
         let status = Arc::<Mutex<RoutingStatus>>::default();
         let mut worker = Worker {
             site,
-            assessor: Assessor::new(Plugin::clone(&plugin.load()), config),
+            assessor: Assessor::new(Plugin::clone(&plugin.load()), config, calls),
             plugin,
             members: BTreeMap::new(),
             quarantine: Quarantine::default(),

@@ -38,7 +38,7 @@ use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 pub use self::activity::Activity;
 pub use self::builder::{Builder, StartError};
 pub use self::changes::{RegistryEvent, RegistryEvents};
-pub use self::standing::Standing;
+pub use self::standing::{Decisions, Standing};
 pub use self::status::{PluginState, Status};
 pub(crate) use self::swap::PluginCell;
 pub use self::swap::SwapError;
@@ -104,7 +104,12 @@ impl EdgeCacheRegistry {
         node_id: NodeId,
         capacity: NodeCapacity,
     ) -> Result<EdgeCacheNode, EdgeCacheError> {
-        capacity.check().map_err(EdgeCacheError::InvalidCapacity)?;
+        if let Err(reason) = capacity.check() {
+            let error = EdgeCacheError::InvalidCapacity(reason);
+            let counters = &self.shared.counters;
+            counters.add_result("enable", &Err(error.clone()));
+            return Err(error);
+        }
         match self.ask(Operation::Enable { node_id, capacity }).await? {
             Outcome::Enabled(node) => Ok(node),
             other => Err(mixed_up(&other)),
@@ -266,6 +271,11 @@ impl EdgeCacheRegistry {
     /// How the component is doing.
     pub fn status(&self) -> Status {
         self.shared.view.load().status.clone()
+    }
+
+    /// How many decisions stand. Looks at each of them.
+    pub fn decisions(&self) -> Decisions {
+        Decisions::of(&self.shared.view.load().standings)
     }
 
     /// What the writer has done so far.

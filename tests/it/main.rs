@@ -45,6 +45,10 @@ mod access;
 mod tls;
 // More connections than the API serves.
 mod load;
+// The agent's numbers.
+mod metrics;
+// Agents under load for a long time.
+mod soak;
 // The description of the API, and whether it is true.
 mod openapi;
 // All nodes listed and replaced at once.

@@ -9,13 +9,16 @@ mod access;
 mod all;
 mod body;
 mod cluster;
+mod counts;
 mod etag;
 mod events;
 mod extract;
+mod gate;
 mod guard;
 mod health;
 mod kinds;
 mod leave;
+mod metrics;
 mod nodes;
 mod openapi;
 mod plugin;
@@ -33,8 +36,8 @@ mod wording;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::routing::get;
-use axum::{Router, middleware};
 use tokio::sync::Mutex;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -46,6 +49,8 @@ use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
 use self::events::Events;
+use self::gate::Gate;
+use self::metrics::Counts;
 
 #[cfg(test)]
 mod tests;
@@ -58,8 +63,8 @@ pub use nodes::WAIT_MAX;
 pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
 pub use route::KEY_BYTES_MAX;
 pub use serve::{
-    CONNECTIONS_DEFAULT, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening, WRITE_TIMEOUT,
-    serve, warn_of_file_limit,
+    CONNECTIONS_DEFAULT, ConnectionCounts, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening,
+    WRITE_TIMEOUT, serve, warn_of_file_limit,
 };
 pub use tls::{HANDSHAKE_TIMEOUT, Tls, TlsError, use_ring};
 
@@ -76,6 +81,7 @@ pub struct AppState {
     events: Events,
     /// Held while all nodes are being replaced.
     replacing: Arc<Mutex<()>>,
+    counts: Arc<Counts>,
 }
 
 impl AppState {
@@ -96,7 +102,20 @@ impl AppState {
             stop,
             events,
             replacing: Arc::default(),
+            counts: Arc::new(Counts::new(routes().into_openapi().paths.paths.into_keys())),
         }
+    }
+
+    /// Where the connections of the listener for the whole API are counted.
+    #[must_use]
+    pub fn api_connections(&self) -> Arc<ConnectionCounts> {
+        self.counts.api.clone()
+    }
+
+    /// Where those of the listener for health alone are.
+    #[must_use]
+    pub fn health_connections(&self) -> Arc<ConnectionCounts> {
+        self.counts.health.clone()
     }
 }
 
@@ -105,32 +124,26 @@ impl AppState {
 /// What each route needs stands in `access/routes.rs`; one that does not stand there needs `admin`.
 pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
     let (router, _) = routes().split_for_parts();
-    router
-        // Before the fallbacks, which it leaves out: what is not there has no role.
-        .route_layer(middleware::from_fn(access::authorise))
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn_with_state(access, access::identify))
-        .layer(middleware::from_fn_with_state(
-            hosts,
-            guard::refuse_browsers,
-        ))
-        .layer(middleware::from_fn(trace::requests))
-        .with_state(state)
+    let gate = Gate {
+        counts: state.counts.requests.clone(),
+        hosts,
+        access: Some(access),
+    };
+    gate::close(router, gate).with_state(state)
 }
 
-/// Health alone, for a listener that stays apart from the crowd, and open to all but browsers.
+/// Health and metrics alone, for a listener that stays apart from the crowd, and open to all but browsers.
 pub fn health_router(state: AppState) -> Router {
-    Router::new()
+    let gate = Gate {
+        counts: state.counts.requests.clone(),
+        hosts: Hosts::Any,
+        access: None,
+    };
+    let router = Router::new()
         .route("/health/livez", get(health::livez))
         .route("/health/readyz", get(health::readyz))
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn_with_state(
-            Hosts::Any,
-            guard::refuse_browsers,
-        ))
-        .with_state(state)
+        .route("/metrics", get(metrics::metrics));
+    gate::close(router, gate).with_state(state)
 }
 
 /// Every route with its description: there is no other way to add one.
@@ -148,5 +161,6 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(leave::leave))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::describe))
 }

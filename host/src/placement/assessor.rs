@@ -1,15 +1,17 @@
 //! The instance that judges members, and when a failed one is followed by the next.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::gossip::PeerInfo;
 use crate::routing::Candidate;
-use crate::sandbox::{Failure, Instance, InstanceConfig, Plugin};
+use crate::sandbox::{CallCounters, Failure, Instance, InstanceConfig, Plugin};
 use crate::supervisor::{Next, Supervisor};
 
 pub(super) struct Assessor {
     plugin: Plugin,
     config: InstanceConfig,
+    calls: Arc<CallCounters>,
     supervisor: Supervisor,
     running: Running,
 }
@@ -43,10 +45,11 @@ pub(super) enum Record {
 
 impl Assessor {
     /// Nothing is started before the first question.
-    pub(super) fn new(plugin: Plugin, config: InstanceConfig) -> Self {
+    pub(super) fn new(plugin: Plugin, config: InstanceConfig, calls: Arc<CallCounters>) -> Self {
         Self {
             plugin,
             config,
+            calls,
             supervisor: Supervisor::default(),
             running: Running::Killed(Instant::now()),
         }
@@ -59,7 +62,7 @@ impl Assessor {
 
     /// Lets another component judge.
     pub(super) fn replace(&mut self, plugin: Plugin) {
-        *self = Self::new(plugin, self.config.clone());
+        *self = Self::new(plugin, self.config.clone(), self.calls.clone());
     }
 
     /// Judges a member. A failure is one of a fresh instance: the labels are to blame, and not what the
@@ -75,7 +78,7 @@ impl Assessor {
             match instance.assess(info.node_id, &info.labels) {
                 Ok(candidate) => return Ok(candidate),
                 Err(failure) => {
-                    self.running = Running::Killed(self.after_failure());
+                    self.running = Running::Killed(self.after(&failure));
                     if !was_used {
                         return Err(Stopped::Failed(failure));
                     }
@@ -103,7 +106,7 @@ impl Assessor {
                 }
                 Err(failure) => {
                     tracing::error!(%failure, "the component does not start for judging members");
-                    let at = self.after_failure();
+                    let at = self.after(&failure);
                     self.running = Running::Broken(at);
                     return Err(Stopped::Down(at));
                 }
@@ -118,12 +121,15 @@ impl Assessor {
 
     /// An instance with an empty registry, which judging never looks at.
     fn fresh(&self) -> Result<Instance, Failure> {
-        let mut instance = Instance::start(&self.plugin, self.config.clone())?;
+        let (config, calls) = (self.config.clone(), self.calls.clone());
+        let mut instance = Instance::start_counted(&self.plugin, config, calls)?;
         instance.load(&[])?;
         Ok(instance)
     }
 
-    fn after_failure(&mut self) -> Instant {
+    /// When the next attempt is due.
+    fn after(&mut self, failure: &Failure) -> Instant {
+        self.calls.failed(failure);
         let (Next::Retry(at) | Next::Degraded(at)) = self.supervisor.failed(Instant::now());
         at
     }

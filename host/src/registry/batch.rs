@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::activity::Counters;
 use super::queue::{Answer, Outcome};
 use super::records::{Record, Records};
 use super::standing::{Standing, Standings};
@@ -25,7 +26,14 @@ pub(crate) struct Batch {
     own: Option<NodeId>,
     touched: BTreeSet<NodeId>,
     decided: BTreeSet<NodeId>,
-    held: Vec<(Answer, Result<Outcome, EdgeCacheError>)>,
+    held: Vec<Held>,
+}
+
+/// An answer that waits for the commit.
+struct Held {
+    operation: &'static str,
+    answer: Answer,
+    result: Result<Outcome, EdgeCacheError>,
 }
 
 impl Batch {
@@ -140,8 +148,17 @@ impl Batch {
     }
 
     /// Keeps an answer until the commit.
-    pub(crate) fn hold(&mut self, answer: Answer, result: Result<Outcome, EdgeCacheError>) {
-        self.held.push((answer, result));
+    pub(crate) fn hold(
+        &mut self,
+        operation: &'static str,
+        answer: Answer,
+        result: Result<Outcome, EdgeCacheError>,
+    ) {
+        self.held.push(Held {
+            operation,
+            answer,
+            result,
+        });
     }
 
     /// What the batch changes, for the store.
@@ -164,11 +181,12 @@ impl Batch {
     }
 
     /// Answers every change: as it came out, or with what kept all of them from being made.
-    pub(crate) fn answer(self, failed: Option<&EdgeCacheError>) {
-        for (answer, result) in self.held {
-            let result = failed.map_or(result, |error| Err(error.clone()));
+    pub(crate) fn answer(self, failed: Option<&EdgeCacheError>, counters: &Counters) {
+        for held in self.held {
+            let result = failed.map_or(held.result, |error| Err(error.clone()));
+            counters.add_result(held.operation, &result);
             // The caller may have gone away; the change stays.
-            let _ = answer.send(result);
+            let _ = held.answer.send(result);
         }
     }
 

@@ -153,7 +153,9 @@ impl Builder {
         } else {
             LOOK_FOR
         };
-        let (queue, requests) = queue(limits.queue, limits.queue_wait, look_for);
+        let counters = Arc::new(Counters::default());
+        let (room, wait) = (limits.queue, limits.queue_wait);
+        let (queue, requests) = queue(room, wait, look_for, counters.clone());
         let (ending, ended) = watch::channel(());
         let (changing, changed) = watch::channel(());
         let (started, start) = oneshot::channel();
@@ -184,7 +186,6 @@ impl Builder {
         let replaced = Arc::new(Notify::new());
         let around = config.clone();
         let decided = Arc::new(Notify::new());
-        let counters = Arc::new(Counters::default());
         let parts = Parts {
             plugin: plugin.clone(),
             shown: shown.clone(),
@@ -192,7 +193,7 @@ impl Builder {
             site: site.clone(),
             view: view.clone(),
             counters: counters.clone(),
-            durable: Durable::new(store),
+            durable: Durable::new(store, counters.clone()),
             own_labels: remembered.own_labels,
             decided: decided.clone(),
             replaced: replaced.clone(),
@@ -212,7 +213,10 @@ impl Builder {
 
         let placement = site
             .node_id()
-            .map(|_| Placement::start(shown.clone(), judging, site.clone()))
+            .map(|_| {
+                let calls = counters.calls.clone();
+                Placement::start(shown.clone(), judging, calls, site.clone())
+            })
             .transpose()
             .map_err(StartError::Thread)?;
         let (placement, wake) = placement.unzip();

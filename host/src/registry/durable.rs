@@ -4,8 +4,10 @@
 //! succeeds, and what it holds is brought to what is remembered before it takes anything new. Without a
 //! store every commit succeeds.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::activity::Counters;
 use super::view::View;
 use crate::labels::Labels;
 use crate::store::{Changes, Remembered, Store, StoreError};
@@ -23,6 +25,7 @@ pub(crate) struct Durable {
     /// Failures since the last commit that succeeded.
     failures: u32,
     down: Option<Down>,
+    counters: Arc<Counters>,
 }
 
 /// The store has failed and is closed.
@@ -33,11 +36,12 @@ struct Down {
 }
 
 impl Durable {
-    pub(crate) fn new(store: Option<Store>) -> Self {
+    pub(crate) fn new(store: Option<Store>, counters: Arc<Counters>) -> Self {
         Self {
             store,
             failures: 0,
             down: None,
+            counters,
         }
     }
 
@@ -68,7 +72,12 @@ impl Durable {
 
     pub(crate) fn commit(&mut self, changes: &Changes, now: Instant) -> Result<(), String> {
         let committed = match &self.store {
-            Some(store) if !changes.is_empty() => store.commit(changes),
+            Some(store) if !changes.is_empty() => {
+                let start = Instant::now();
+                let committed = store.commit(changes);
+                self.counters.add_commit(start.elapsed());
+                committed
+            }
             _ => return Ok(()),
         };
         match committed {
@@ -82,6 +91,7 @@ impl Durable {
 
     fn failed(&mut self, error: &StoreError, now: Instant) -> String {
         self.failures = self.failures.saturating_add(1);
+        self.counters.add_store_failure();
         let wait = BACKOFF_STEP.saturating_mul(self.failures).min(BACKOFF_MAX);
         let reason = text::error_chain(error);
         tracing::error!(reason, failures = self.failures, ?wait, "the store failed");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::activity::Counters;
 use super::swap::SwapError;
 use crate::decision::Decision;
 use crate::error::EdgeCacheError;
@@ -40,6 +41,19 @@ pub(crate) enum Operation {
     Merge(Decision),
     /// Gives decisions of this agent's that its clock has put into the future a time of now.
     Restamp,
+}
+
+impl Operation {
+    /// A word for it that stays the same.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Enable { .. } => "enable",
+            Self::Disable { .. } => "disable",
+            Self::AddStats { .. } => "add-stats",
+            Self::Merge(_) => "merge",
+            Self::Restamp => "restamp",
+        }
+    }
 }
 
 /// What a change came to.
@@ -80,6 +94,8 @@ pub(crate) struct Queue {
     wait: Duration,
     look_for: Duration,
     stopping: Arc<AtomicBool>,
+    /// Counts the changes that do not come to the writer.
+    counters: Arc<Counters>,
 }
 
 /// The writer's end of the queue.
@@ -91,7 +107,12 @@ pub(crate) struct Requests {
 }
 
 /// A queue of `capacity` changes, in which a caller waits for room as long as `wait`.
-pub(crate) fn queue(capacity: usize, wait: Duration, look_for: Duration) -> (Queue, Requests) {
+pub(crate) fn queue(
+    capacity: usize,
+    wait: Duration,
+    look_for: Duration,
+    counters: Arc<Counters>,
+) -> (Queue, Requests) {
     let (sender, receiver) = mpsc::channel();
     let stopping = Arc::new(AtomicBool::new(false));
     let queue = Queue {
@@ -101,6 +122,7 @@ pub(crate) fn queue(capacity: usize, wait: Duration, look_for: Duration) -> (Que
         wait,
         look_for,
         stopping: stopping.clone(),
+        counters,
     };
     let requests = Requests {
         receiver,
@@ -143,21 +165,13 @@ impl Requests {
 impl Queue {
     /// Hands a change to the writer and waits for its answer.
     pub(crate) async fn ask(&self, operation: Operation) -> Result<Outcome, EdgeCacheError> {
-        let room = tokio::time::timeout(self.wait, self.room.clone().acquire_owned())
-            .await
-            .map_err(|_| EdgeCacheError::Busy {
-                queue: self.capacity,
-                waited_ms: self.wait.as_millis(),
-            })?
-            .map_err(|_| EdgeCacheError::ShuttingDown)?;
+        let name = operation.name();
         let (answer, mut answered) = oneshot::channel();
-        self.sender
-            .send(Request::Change {
-                operation,
-                answer,
-                room,
-            })
-            .map_err(|_| EdgeCacheError::ShuttingDown)?;
+        if let Err(error) = self.send(operation, answer).await {
+            let refused = Err(error);
+            self.counters.add_result(name, &refused);
+            return refused;
+        }
         // Behind others the answer takes longer than is worth looking for.
         let start = Instant::now();
         while self.depth() <= 1 && start.elapsed() < self.look_for {
@@ -177,6 +191,23 @@ impl Queue {
             .send(Request::Swap { plugin, answer })
             .map_err(|_| SwapError::ShuttingDown)?;
         answered.await.unwrap_or(Err(SwapError::ShuttingDown))
+    }
+
+    async fn send(&self, operation: Operation, answer: Answer) -> Result<(), EdgeCacheError> {
+        let room = tokio::time::timeout(self.wait, self.room.clone().acquire_owned())
+            .await
+            .map_err(|_| EdgeCacheError::Busy {
+                queue: self.capacity,
+                waited_ms: self.wait.as_millis(),
+            })?
+            .map_err(|_| EdgeCacheError::ShuttingDown)?;
+        self.sender
+            .send(Request::Change {
+                operation,
+                answer,
+                room,
+            })
+            .map_err(|_| EdgeCacheError::ShuttingDown)
     }
 
     /// How many changes wait.

@@ -17,5 +17,33 @@ pub struct Standing {
     pub refused: Option<String>,
 }
 
+/// How many decisions stand, by what they say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// Those that a node is enabled.
+    pub enabled: usize,
+    /// Those that a node is disabled: they are kept, so that older ones do not come back.
+    pub disabled: usize,
+    /// Of all of them, those that this agent's component did not follow.
+    pub refused: usize,
+}
+
+impl Decisions {
+    pub(crate) fn of(standings: &Standings) -> Self {
+        let count = |counts: &dyn Fn(&Standing) -> bool| {
+            standings
+                .values()
+                .filter(|standing| counts(standing))
+                .count()
+        };
+        let enabled = count(&|standing| standing.decision.enabled().is_some());
+        Self {
+            enabled,
+            disabled: standings.len().saturating_sub(enabled),
+            refused: count(&|standing| standing.refused.is_some()),
+        }
+    }
+}
+
 /// The standing decisions of all nodes, disabled ones among them. Cheap to clone.
 pub(crate) type Standings = OrdMap<NodeId, Arc<Standing>>;

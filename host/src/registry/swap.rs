@@ -60,7 +60,10 @@ impl EdgeCacheRegistry {
         thread::Builder::new()
             .name("edge-trial".into())
             .spawn(move || {
-                let result = fresh(&tried, config, &records).map(drop);
+                let instance = Instance::start(&tried, config);
+                let result = instance
+                    .and_then(|instance| load(instance, &records))
+                    .map(drop);
                 // A caller that has gone away wants no answer.
                 let _ = ending.send(result);
             })
@@ -81,17 +84,15 @@ pub(super) fn configured(config: &InstanceConfig, plugin: &Plugin) -> InstanceCo
     }
 }
 
-/// A fresh instance, loaded with what is remembered and compared with it.
-pub(super) fn fresh(
-    plugin: &Plugin,
-    config: InstanceConfig,
+/// Loads a fresh instance with what is remembered, and compares it.
+pub(super) fn load(
+    mut instance: Instance,
     remembered: &Records,
 ) -> Result<(Instance, PublishedLabels), Failure> {
     let entries: Vec<Entry> = remembered
         .iter()
         .map(|record| record.entry.clone())
         .collect();
-    let mut instance = Instance::start(plugin, config)?;
     let labels = instance.load(&entries)?;
     let listed = instance.list_eligible()?;
     if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {

@@ -188,8 +188,9 @@ impl Writer {
                     break;
                 }
             };
+            let name = operation.name();
             let result = self.decide(&mut batch, operation);
-            batch.hold(answer, result);
+            batch.hold(name, answer, result);
             taken = taken.saturating_add(1);
             // While a fresh instance is due, changes wait for it.
             let waits = matches!(self.running, Running::Down(Next::Retry(_)));
@@ -312,7 +313,7 @@ impl Writer {
     fn commit(&mut self, batch: Batch) {
         let changes = batch.changes();
         if changes.is_empty() {
-            batch.answer(None);
+            batch.answer(None, &self.parts.counters);
             return;
         }
         if let Err(reason) = self.parts.durable.commit(&changes, Instant::now()) {
@@ -321,7 +322,8 @@ impl Writer {
             // so that there is never the memory of two.
             self.running = Running::Down(Next::Retry(Instant::now()));
             self.revive();
-            batch.answer(Some(&EdgeCacheError::StoreFailed(reason)));
+            let error = EdgeCacheError::StoreFailed(reason);
+            batch.answer(Some(&error), &self.parts.counters);
             return;
         }
         self.publish(&batch);
@@ -329,7 +331,7 @@ impl Writer {
             self.parts.own_labels.clone_from(labels);
             self.parts.site.announce(labels.clone());
         }
-        batch.answer(None);
+        batch.answer(None, &self.parts.counters);
     }
 
     fn publish(&self, batch: &Batch) {
@@ -413,7 +415,7 @@ impl Writer {
     /// Starts a fresh instance, loaded with what is remembered and compared with it.
     fn revive(&mut self) {
         let remembered = self.parts.view.load().records.clone();
-        match swap::fresh(&self.parts.plugin, self.parts.config.clone(), &remembered) {
+        match self.fresh(&self.parts.plugin, self.parts.config.clone(), &remembered) {
             Ok((instance, labels)) => {
                 self.supervisor.started(Instant::now());
                 self.running = Running::Instance(Box::new(instance));
@@ -423,11 +425,21 @@ impl Writer {
         }
     }
 
+    fn fresh(
+        &self,
+        plugin: &Plugin,
+        config: InstanceConfig,
+        remembered: &Records,
+    ) -> Result<(Instance, PublishedLabels), Failure> {
+        let calls = self.parts.counters.calls.clone();
+        swap::load(Instance::start_counted(plugin, config, calls)?, remembered)
+    }
+
     /// Lets another component go on from here. After an error the one before does.
     fn swap(&mut self, plugin: Plugin) -> Result<(), SwapError> {
         let remembered = self.parts.view.load().records.clone();
         let config = swap::configured(&self.parts.config, &plugin);
-        let (instance, labels) = swap::fresh(&plugin, config.clone(), &remembered)?;
+        let (instance, labels) = self.fresh(&plugin, config.clone(), &remembered)?;
         tracing::info!(policy = plugin.policy(), "another component has taken over");
         self.parts.site.set_policy(plugin.policy());
         self.parts.shown.store(Arc::new(plugin.clone()));
@@ -488,6 +500,7 @@ impl Writer {
     }
 
     fn down(&mut self, failure: &Failure) {
+        self.parts.counters.calls.failed(failure);
         let next = self.supervisor.failed(Instant::now());
         let state = match next {
             Next::Retry(_) => PluginState::Restarting,

@@ -106,6 +106,45 @@ pub enum Failure {
     Refused(String),
 }
 
+impl Failure {
+    /// The export that failed, or `instantiation`.
+    #[must_use]
+    pub fn call(&self) -> &'static str {
+        match self {
+            Self::Deadline { call, .. }
+            | Self::Memory { call, .. }
+            | Self::Table { call, .. }
+            | Self::Stack { call, .. }
+            | Self::Data { call, .. }
+            | Self::Handles { call, .. }
+            | Self::Objects { call, .. }
+            | Self::Random { call, .. }
+            | Self::Trap { call, .. }
+            | Self::Contract { call, .. } => call,
+            Self::Refused(_) => "load",
+        }
+    }
+
+    /// What went wrong, in a word that stays the same: the limit that was met, or `trap`, `contract` or
+    /// `refused`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Deadline { .. } => "deadline",
+            Self::Memory { .. } => "memory",
+            Self::Table { .. } => "table",
+            Self::Stack { .. } => "stack",
+            Self::Data { .. } => "data",
+            Self::Handles { .. } => "handles",
+            Self::Objects { .. } => "objects",
+            Self::Random { .. } => "random",
+            Self::Trap { .. } => "trap",
+            Self::Contract { .. } => "contract",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
 /// What instantiation is called where an export's name stands otherwise.
 pub(super) const INSTANTIATION: &str = "instantiation";
 

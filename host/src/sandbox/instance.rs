@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 use wasmtime::component::{HasData, ResourceTable};
@@ -10,6 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::bindings::{EdgeCachePlugin, logging};
+use super::calls::CallCounters;
 use super::convert;
 use super::engine::ticks;
 use super::failure::{CallLimits, Failure, INSTANTIATION};
@@ -48,6 +49,7 @@ pub struct Instance {
     store: Store<HostState>,
     exports: EdgeCachePlugin,
     plugin: Plugin,
+    calls: Arc<CallCounters>,
 }
 
 impl fmt::Debug for Instance {
@@ -78,6 +80,15 @@ enum Weight {
 impl Instance {
     /// Instantiates a component. It holds nothing yet: [`Instance::load`] comes first.
     pub fn start(plugin: &Plugin, config: InstanceConfig) -> Result<Self, Failure> {
+        Self::start_counted(plugin, config, Arc::default())
+    }
+
+    /// The same, with its calls counted there.
+    pub(crate) fn start_counted(
+        plugin: &Plugin,
+        config: InstanceConfig,
+        calls: Arc<CallCounters>,
+    ) -> Result<Self, Failure> {
         let limits = &plugin.config().limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -100,14 +111,16 @@ impl Instance {
         store.set_max_component_handles(limits.handles);
         let call = call_limits(plugin, INSTANTIATION, Weight::Registry);
         arm(&mut store, &call, limits.epoch_tick);
-        let exports = plugin
-            .pre()
-            .instantiate(&mut store)
-            .map_err(|error| call.explain(&error, store.data().limiter.refused()))?;
+        let begun = Instant::now();
+        let exports = plugin.pre().instantiate(&mut store);
+        calls.took(INSTANTIATION, begun.elapsed());
+        let exports =
+            exports.map_err(|error| call.explain(&error, store.data().limiter.refused()))?;
         Ok(Self {
             store,
             exports,
             plugin: plugin.clone(),
+            calls,
         })
     }
 
@@ -271,8 +284,10 @@ impl Instance {
             &limits,
             self.plugin.config().limits.epoch_tick,
         );
-        call(&self.exports, &mut self.store)
-            .map_err(|error| limits.explain(&error, self.store.data().limiter.refused()))
+        let begun = Instant::now();
+        let called = call(&self.exports, &mut self.store);
+        self.calls.took(name, begun.elapsed());
+        called.map_err(|error| limits.explain(&error, self.store.data().limiter.refused()))
     }
 }
 

@@ -54,6 +54,7 @@ struct Inner {
     in_window: u32,
     dropped: u64,
     dropped_total: u64,
+    kept_total: u64,
     latest: VecDeque<LogLine>,
 }
 
@@ -68,6 +69,7 @@ impl GuestLog {
                 in_window: 0,
                 dropped: 0,
                 dropped_total: 0,
+                kept_total: 0,
                 latest: VecDeque::new(),
             }),
         }
@@ -81,6 +83,11 @@ impl GuestLog {
     /// How many lines were dropped because there were too many.
     pub fn dropped_total(&self) -> u64 {
         self.lock().dropped_total
+    }
+
+    /// How many lines were taken so far, those that [`latest`](Self::latest) has let go of among them.
+    pub fn kept_total(&self) -> u64 {
+        self.lock().kept_total
     }
 
     pub(super) fn line_bytes_max(&self) -> usize {
@@ -101,6 +108,7 @@ impl GuestLog {
             return;
         }
         inner.in_window = inner.in_window.saturating_add(1);
+        inner.kept_total = inner.kept_total.saturating_add(1);
         let dropped = std::mem::take(&mut inner.dropped);
         if dropped > 0 {
             tracing::warn!(

@@ -12,6 +12,7 @@
 
 mod bindings;
 mod cache;
+mod calls;
 mod contract;
 mod convert;
 mod engine;
@@ -27,6 +28,8 @@ mod signature;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};
+pub(crate) use calls::CallCounters;
+pub use calls::Calls;
 pub use contract::{Export, Import, Mismatch};
 pub use failure::Failure;
 pub use gossip_labels::{ForeignLabels, LabelPolicy, PublishedLabels};

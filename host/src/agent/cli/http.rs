@@ -44,7 +44,7 @@ pub struct HttpArgs {
     /// How many connections are served at a time; beyond, the one idle for longest makes room
     #[arg(long, env = "EDGE_CACHE_HTTP_CONNECTIONS", value_name = "NUMBER", default_value_t = default_connections())]
     pub http_connections: NonZeroUsize,
-    /// A further address (TCP) that serves health alone, without TLS and tokens, however crowded the API is
+    /// A further address (TCP) that serves health and metrics alone, without TLS and tokens, however crowded the API is
     #[arg(long, env = "EDGE_CACHE_HEALTH_LISTEN", value_name = "ADDR")]
     pub health_listen: Option<SocketAddr>,
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
@@ -98,6 +98,20 @@ impl Access {
         }
     }
 
+    /// Says who asks, or answers 401. What is open to everybody is not asked for a token.
+    pub(super) fn identify(&self, request: &mut Request) -> Option<Response> {
+        if needed(request) == Some(Need::Nothing) {
+            return None;
+        }
+        match self.caller(request.headers()) {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                None
+            }
+            Err(detail) => Some(unauthorized(detail)),
+        }
+    }
+
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, &'static str> {
         match &*self.0 {
             Rule::Local(role) => Ok(Caller {
@@ -123,22 +137,8 @@ impl Access {
     }
 }
 
-/// Says who asks, or answers 401. What is open to everybody is not asked for a token.
-pub(super) async fn identify(
-    State(access): State<Access>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if needed(&request) != Some(Need::Nothing) {
-        match access.caller(request.headers()) {
-            Ok(caller) => request.extensions_mut().insert(caller),
-            Err(detail) => return unauthorized(detail),
-        };
-    }
-    next.run(request).await
-}
-
-/// Answers 403 where the caller's role does not reach what the route needs. For the routes alone: a path or a
+/// Has a request answered, or answers 403 where the caller's role does not reach what the route needs. For the
+/// routes alone: a path or a
 /// method that is not there has no role.
 pub(super) async fn authorise(request: Request, next: Next) -> Response {
     let need = match needed(&request) {

@@ -74,6 +74,11 @@ impl Events {
         }
     }
 
+    /// How many follow.
+    pub(super) fn subscribers(&self) -> usize {
+        SUBSCRIBERS_MAX.saturating_sub(self.places.available_permits())
+    }
+
     /// One more who follows, if there is a place.
     fn subscribe(&self, last_event_id: Option<&str>) -> Result<Subscriber, Problem> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {

@@ -6,10 +6,9 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::kinds;
@@ -27,28 +26,26 @@ pub enum Hosts {
     Any,
 }
 
-pub(super) async fn refuse_browsers(
-    State(hosts): State<Hosts>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.headers().contains_key(ORIGIN) {
-        return refused(
-            "requests with an `Origin` header are refused: the API is not for browsers",
-        );
+impl Hosts {
+    /// The answer to a request that may come from a browser.
+    pub(super) fn refusal(self, request: &Request) -> Option<Response> {
+        if request.headers().contains_key(ORIGIN) {
+            return Some(refused(
+                "requests with an `Origin` header are refused: the API is not for browsers",
+            ));
+        }
+        if self == Self::Any {
+            return None;
+        }
+        let mut hosts = request.headers().get_all(HOST).iter();
+        // A target in absolute form names the host once more, and is the one that counts (RFC 9112, 3.2.2).
+        let target = request.uri().authority().map(Authority::as_str);
+        let is_here =
+            hosts.all(|host| host.to_str().is_ok_and(is_local)) && target.is_none_or(is_local);
+        (!is_here).then(|| {
+            refused("the header `Host` must name this machine: localhost, or a loopback address")
+        })
     }
-    if hosts == Hosts::Any {
-        return next.run(request).await;
-    }
-    let mut hosts = request.headers().get_all(HOST).iter();
-    // A target in absolute form names the host once more, and is the one that counts (RFC 9112, 3.2.2).
-    let target = request.uri().authority().map(Authority::as_str);
-    if !hosts.all(|host| host.to_str().is_ok_and(is_local)) || !target.is_none_or(is_local) {
-        return refused(
-            "the header `Host` must name this machine: localhost, or a loopback address",
-        );
-    }
-    next.run(request).await
 }
 
 fn refused(detail: &'static str) -> Response {

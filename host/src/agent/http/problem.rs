@@ -1,8 +1,9 @@
 //! Problem documents (RFC 9457), and the one place where an error becomes one.
 
 use axum::Json;
+use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -92,20 +93,20 @@ impl IntoResponse for Problem {
     }
 }
 
-pub(super) async fn no_such_route(uri: Uri) -> Problem {
+pub(super) fn no_such_route(request: &Request) -> Problem {
     Problem::new(
         &kinds::NO_SUCH_ROUTE,
-        format!("the API has no {}", quoted(uri.path())),
+        format!("the API has no {}", quoted(request.uri().path())),
     )
 }
 
-pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+pub(super) fn no_such_method(request: &Request) -> Problem {
     Problem::new(
         &kinds::NO_SUCH_METHOD,
         format!(
             "{} does not take {}; the header `Allow` says what it takes",
-            quoted(uri.path()),
-            quoted(method.as_str())
+            quoted(request.uri().path()),
+            quoted(request.method().as_str())
         ),
     )
 }

@@ -13,6 +13,7 @@
 //! answer more.
 
 mod activity;
+mod counts;
 mod patient;
 mod room;
 
@@ -20,6 +21,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -41,6 +43,7 @@ use activity::{Activity, Watched};
 use patient::Patient;
 use room::Room;
 
+pub use counts::ConnectionCounts;
 pub use patient::WRITE_TIMEOUT;
 pub use room::{CONNECTIONS_DEFAULT, warn_of_file_limit};
 
@@ -75,15 +78,21 @@ pub struct Listening {
     pub connections: usize,
 }
 
-/// Serves routes until `shutdown` resolves, then lets requests end for at most [`DRAIN`].
-pub async fn serve(listening: Listening, routes: Router, shutdown: impl Future<Output = ()>) {
+/// Serves routes until `shutdown` resolves, then lets requests end for at most [`DRAIN`]. Connections are counted
+/// in `counts`.
+pub async fn serve(
+    listening: Listening,
+    routes: Router,
+    counts: Arc<ConnectionCounts>,
+    shutdown: impl Future<Output = ()>,
+) {
     let Listening {
         listener,
         tls,
         connections,
     } = listening;
     let (stop, stopped) = watch::channel(());
-    let mut room = Room::new(connections);
+    let mut room = Room::new(connections, counts);
     let mut tasks = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     // The next one, until there is room.
@@ -101,7 +110,14 @@ pub async fn serve(listening: Listening, routes: Router, shutdown: impl Future<O
         if let Some(stream) = next.take() {
             let activity = room.activity();
             let (tls, routes) = (tls.clone(), routes.clone());
+            let counts = room.counts();
             let served = serve_stream(stream, tls, routes, activity.clone(), stopped.clone());
+            let served = async move {
+                if let Err(error) = served.await {
+                    tracing::debug!(%error, "a connection did not come to speak TLS");
+                    counts.refused();
+                }
+            };
             room.enter(tasks.spawn(served), activity);
         }
     }
@@ -132,24 +148,24 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+/// An error says that the client did not come to speak TLS.
 async fn serve_stream(
     stream: TcpStream,
     tls: Option<Tls>,
     routes: Router,
     activity: Activity,
     mut stopped: watch::Receiver<()>,
-) {
+) -> io::Result<()> {
     let Some(tls) = tls else {
-        return serve_requests(stream, routes, activity, stopped).await;
+        serve_requests(stream, routes, activity, stopped).await;
+        return Ok(());
     };
-    let shaken = tokio::select! {
-        shaken = shake_hands(&tls, stream) => shaken,
-        _ = stopped.changed() => return,
+    let stream = tokio::select! {
+        shaken = shake_hands(&tls, stream) => shaken?,
+        _ = stopped.changed() => return Ok(()),
     };
-    match shaken {
-        Ok(stream) => serve_requests(stream, routes, activity, stopped).await,
-        Err(error) => tracing::debug!(%error, "a connection did not come to speak TLS"),
-    }
+    serve_requests(stream, routes, activity, stopped).await;
+    Ok(())
 }
 
 async fn shake_hands(

@@ -125,6 +125,6 @@ fn decision(state: &AppState, node_id: NodeId) -> Option<DecisionView> {
 pub(super) fn rfc3339(time: SystemTime) -> String {
     // Every time in the registry is between 1970 and 9999.
     jiff::Timestamp::try_from(time)
-        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+        .map(|time| format!("{time:.3}"))
         .unwrap_or_default()
 }

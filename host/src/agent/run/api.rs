@@ -134,12 +134,12 @@ impl Api {
                 let stopped = async {
                     let _ = health_stopped.await;
                 };
-                http::serve(health, routes, stopped).await;
+                http::serve(health, routes, state.health_connections(), stopped).await;
             }
         };
         let main = async {
             let routes = http::router(state.clone(), self.access, self.hosts);
-            http::serve(self.main, routes, shutdown).await;
+            http::serve(self.main, routes, state.api_connections(), shutdown).await;
             drop(stop_health);
         };
         tokio::join!(main, health);

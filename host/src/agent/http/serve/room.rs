@@ -9,6 +9,7 @@ use tokio::task::{AbortHandle, Id, JoinError};
 use tokio::time::Instant;
 
 use super::activity::Activity;
+use super::counts::ConnectionCounts;
 
 /// How many connections are served at a time, where nothing else is set.
 pub const CONNECTIONS_DEFAULT: usize = 256;
@@ -23,21 +24,27 @@ pub(super) struct Room {
     start: Instant,
     waiting: Arc<Notify>,
     taken: HashMap<Id, (AbortHandle, Activity)>,
+    counts: Arc<ConnectionCounts>,
 }
 
 impl Room {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, counts: Arc<ConnectionCounts>) -> Self {
         Self {
             limit: limit.max(1),
             start: Instant::now(),
             waiting: Arc::default(),
             taken: HashMap::new(),
+            counts,
         }
     }
 
     /// The activity of a connection that has just come.
     pub(super) fn activity(&self) -> Activity {
         Activity::new(self.start, self.waiting.clone())
+    }
+
+    pub(super) fn counts(&self) -> Arc<ConnectionCounts> {
+        self.counts.clone()
     }
 
     /// Makes room for another connection: where there is none, the one goes whose client has been waited for
@@ -57,6 +64,8 @@ impl Room {
             "an idle connection made room for another"
         );
         connection.abort();
+        self.counts.evicted();
+        self.counts.open(self.taken.len());
         true
     }
 
@@ -68,6 +77,8 @@ impl Room {
     /// Takes a connection in.
     pub(super) fn enter(&mut self, task: AbortHandle, activity: Activity) {
         self.taken.insert(task.id(), (task, activity));
+        self.counts.accepted();
+        self.counts.open(self.taken.len());
     }
 
     /// Lets go of a connection that has ended, in whatever way.
@@ -77,6 +88,7 @@ impl Room {
             Err(error) => error.id(),
         };
         self.taken.remove(&id);
+        self.counts.open(self.taken.len());
     }
 
     fn longest_waiting(&self) -> Option<Id> {

@@ -55,9 +55,14 @@ async fn start_with(connections: usize) -> Server {
         tls: None,
         connections,
     };
-    let task = tokio::spawn(serve(listening, routes, async move {
-        stopped.await.unwrap_or_default();
-    }));
+    let task = tokio::spawn(serve(
+        listening,
+        routes,
+        std::sync::Arc::default(),
+        async move {
+            stopped.await.unwrap_or_default();
+        },
+    ));
     Server {
         address,
         entered,

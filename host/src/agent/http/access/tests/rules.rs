@@ -2,13 +2,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{Method, Request, StatusCode};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get};
 use tower::ServiceExt;
 
 use super::super::routes::{self, Need, ROUTES};
-use super::super::{Access, NewToken, Role, authorise, identify};
+use super::super::{Access, NewToken, Role, authorise};
 
 const METHODS: [Method; 5] = [
     Method::GET,
@@ -29,7 +29,15 @@ fn router(access: Access) -> Router {
     router
         .route_layer(middleware::from_fn(authorise))
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
-        .layer(middleware::from_fn_with_state(access, identify))
+        .layer(middleware::from_fn(move |mut request, next: Next| {
+            let access = access.clone();
+            async move {
+                match access.identify(&mut request) {
+                    Some(refusal) => refusal,
+                    None => next.run(request).await,
+                }
+            }
+        }))
 }
 
 struct Known {

@@ -1,0 +1,200 @@
+//! Reads over HTTP: the agent's API with everything on, beside a bare handler that answers a constant of the
+//! same size, in the same run.
+//!
+//! Both are served by one thread; the clients, on another, ask as fast as they are answered. The two take
+//! turns, and each figure is the median of its runs. Beside throughput and latency stands the time that the
+//! server's thread was at work for an answer, which a busy machine disturbs least.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use edge_cache_host::EdgeCacheRegistry;
+use edge_cache_host::agent::cli::LogFormat;
+use edge_cache_host::agent::http::{self, Access, AppState, CONNECTIONS_DEFAULT, Hosts, Listening};
+use edge_cache_host::agent::log;
+use edge_cache_host::agent::stop::Stop;
+use edge_cache_host::gossip::PeerInfo;
+use edge_cache_tests::bench::capacity;
+use edge_cache_tests::load::{Connection, request};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+const NODES: u64 = 100;
+const RUNS: usize = 5;
+const RUN: Duration = Duration::from_secs(2);
+const WARM_UP: Duration = Duration::from_millis(500);
+const CONNECTIONS: usize = 16;
+/// The server's thread, as the system knows it.
+const SERVER: &str = "bench-server";
+/// What the API is to reach of the bare handler's throughput, for one entry.
+const TARGET: f64 = 0.85;
+
+/// What came of one run.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+    /// Of the server, an answer.
+    cpu: Duration,
+}
+
+fn main() -> Result<()> {
+    log::init(LogFormat::Text, "info");
+    let server = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name(SERVER)
+        .enable_all()
+        .build()?;
+    let clients = Builder::new_current_thread().enable_all().build()?;
+    let api = server.block_on(start_api())?;
+    for (name, path) in [
+        ("one entry", "/api/v1/nodes/7/edge-cache"),
+        ("all nodes", "/api/v1/edge-cache/nodes"),
+    ] {
+        let body = clients.block_on(body_of(api, path))?;
+        let bare = server.block_on(start_bare(path, body.clone()))?;
+        let (ours, theirs) = compare(&clients, [api, bare], path)?;
+        let ratio = ours.per_second / theirs.per_second;
+        println!("{name}, {} bytes, {CONNECTIONS} connections:", body.len());
+        println!("  the API:      {}", ours.shown());
+        println!("  bare handler: {}", theirs.shown());
+        let by_cpu = theirs.cpu.as_secs_f64() / ours.cpu.as_secs_f64();
+        println!(
+            "  ratio {ratio:.3}, by the server's time {by_cpu:.3} (target for one entry: {TARGET})"
+        );
+    }
+    Ok(())
+}
+
+async fn start_api() -> Result<SocketAddr> {
+    let registry = EdgeCacheRegistry::builder(edge_cache_tests::reference_plugin()?)
+        .standalone(PeerInfo::placeholder(1))
+        .start()
+        .await?;
+    for node_id in 0..NODES {
+        registry.enable(node_id, capacity(node_id)).await?;
+    }
+    let state = AppState::new(registry, None, Stop::default());
+    let connections = state.api_connections();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let listening = Listening {
+        listener,
+        tls: None,
+        connections: CONNECTIONS_DEFAULT,
+    };
+    let routes = http::router(state, Access::local(), Hosts::Local);
+    let forever = std::future::pending();
+    tokio::spawn(http::serve(listening, routes, connections, forever));
+    Ok(address)
+}
+
+async fn start_bare(path: &str, body: Bytes) -> Result<SocketAddr> {
+    let answer = move || async move { ([(CONTENT_TYPE, "application/json")], body) };
+    let routes = Router::new().route(path, get(answer));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(address)
+}
+
+async fn body_of(address: SocketAddr, path: &str) -> Result<Bytes> {
+    let mut connection = Connection::open(address).await?;
+    let status = connection.ask(&request("GET", path, "")).await?;
+    ensure!(status == 200, "{path}: {status}");
+    Ok(Bytes::copy_from_slice(connection.body()))
+}
+
+/// Both sides in turns.
+fn compare(
+    clients: &Runtime,
+    [api, bare]: [SocketAddr; 2],
+    path: &str,
+) -> Result<(Figures, Figures)> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for address in [api, bare] {
+        clients.block_on(run(address, path, WARM_UP))?;
+    }
+    for _ in 0..RUNS {
+        ours.push(clients.block_on(run(api, path, RUN))?);
+        theirs.push(clients.block_on(run(bare, path, RUN))?);
+    }
+    Ok((median(ours)?, median(theirs)?))
+}
+
+async fn run(address: SocketAddr, path: &str, time: Duration) -> Result<Figures> {
+    let mut clients = JoinSet::new();
+    let cpu_before = server_cpu()?;
+    for _ in 0..CONNECTIONS {
+        let request = request("GET", path, "");
+        let mut connection = Connection::open(address).await?;
+        clients.spawn(async move {
+            let start = Instant::now();
+            let mut times = Vec::new();
+            loop {
+                let asked = Instant::now();
+                let status = connection.ask(&request).await?;
+                ensure!(status == 200, "{status}");
+                times.push(asked.elapsed());
+                if start.elapsed() > time {
+                    return anyhow::Ok((times, start.elapsed()));
+                }
+            }
+        });
+    }
+    let (mut all, mut per_second) = (Vec::new(), 0.0);
+    while let Some(ended) = clients.join_next().await {
+        let (times, took) = ended??;
+        per_second += times.len() as f64 / took.as_secs_f64();
+        all.extend(times);
+    }
+    let cpu = server_cpu()?.saturating_sub(cpu_before);
+    all.sort_unstable();
+    let at = |share: usize| all.get(all.len() * share / 100).copied();
+    Ok(Figures {
+        per_second,
+        p50: at(50).context("no answers")?,
+        p99: at(99).context("no answers")?,
+        cpu: cpu / u32::try_from(all.len())?,
+    })
+}
+
+/// How long the server's thread has run.
+fn server_cpu() -> Result<Duration> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if std::fs::read_to_string(task.join("comm"))?.trim() == SERVER {
+            let stat = std::fs::read_to_string(task.join("schedstat"))?;
+            let nanos = stat.split(' ').next().context("no time")?;
+            return Ok(Duration::from_nanos(nanos.parse()?));
+        }
+    }
+    anyhow::bail!("there is no thread {SERVER}")
+}
+
+/// The run in the middle by throughput.
+fn median(mut runs: Vec<Figures>) -> Result<Figures> {
+    runs.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+    runs.get(runs.len() / 2).copied().context("no runs")
+}
+
+impl Figures {
+    fn shown(&self) -> String {
+        let Self {
+            per_second,
+            p50,
+            p99,
+            cpu,
+        } = self;
+        format!(
+            "{per_second:.0} a second, p50 {p50:.0?}, p99 {p99:.0?}, {cpu:.1?} of the server an answer"
+        )
+    }
+}

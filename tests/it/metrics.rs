@@ -1,0 +1,276 @@
+//! The agent's numbers: whether a scraper can read them, and whether they say what has happened.
+
+use std::net::UdpSocket;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use edge_cache_tests::agent::{Agent, answer};
+use edge_cache_tests::prometheus::Scrape;
+use edge_cache_tests::wait::until;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::access;
+use crate::gossip_node::Node;
+
+const METRICS: &str = "/metrics";
+const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const NODE: &str = "/api/v1/nodes/4711/edge-cache";
+/// The node over which the hostile guest misbehaves.
+const TRIGGER: &str = "/api/v1/nodes/666/edge-cache";
+/// How long gossip and the writer may take.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// The list of all families, made of what an agent says.
+const LIST: &str = include_str!("../../host/metrics.md");
+
+fn capacity() -> Value {
+    json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}})
+}
+
+async fn scrape(agent: &Agent) -> Scrape {
+    let answer = agent.ask(Method::GET, METRICS, None).await.unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), &*answer.content_type),
+        (200, MEDIA_TYPE)
+    );
+    let text = answer.body.as_str().unwrap();
+    Scrape::parse(text).unwrap_or_else(|error| panic!("{error:#}\n{text}"))
+}
+
+async fn expect(agent: &Agent, method: Method, path: &str, body: Option<&Value>, status: u16) {
+    let answer = agent.ask(method, path, body).await.unwrap();
+    assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+}
+
+/// Scrapes until a series is above a value.
+async fn above(agent: &Agent, series: &str, value: f64) -> Scrape {
+    until(series, SEEN_WITHIN, || async {
+        let scrape = scrape(agent).await;
+        let found = scrape.value(series);
+        if found > value {
+            Ok(scrape)
+        } else {
+            Err(found)
+        }
+    })
+    .await
+}
+
+/// A hostile component that fails when node 666 is enabled, with gossip and a store.
+async fn start(data: &str) -> Agent {
+    let plugin = edge_cache_build::guest_component("hostile").unwrap();
+    let args = [
+        "--node-id",
+        "1",
+        "--gossip-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        data,
+        "--plugin",
+        plugin.to_str().unwrap(),
+        "--plugin-settings",
+        "behaviour=trap@enable",
+    ];
+    Agent::start(&args).await.unwrap()
+}
+
+#[tokio::test]
+async fn numbers_move_with_what_happens() {
+    let data = tempfile::tempdir().unwrap();
+    let agent = start(data.path().to_str().unwrap()).await;
+    let before = scrape(&agent).await;
+    assert_eq!(before.value("edge_cache_nodes"), 0.0);
+    assert_eq!(
+        before.value(r#"edge_cache_plugin_state{state="running"}"#),
+        1.0
+    );
+    assert_eq!(
+        before.value(r#"edge_cache_plugin_state{state="degraded"}"#),
+        0.0
+    );
+    assert_eq!(
+        before.value(r#"edge_cache_gossip_members{status="alive"}"#),
+        1.0
+    );
+
+    // Changes: one made, one that the host refuses, one that the component does.
+    expect(&agent, Method::POST, NODE, Some(&capacity()), 204).await;
+    let nothing = json!({"capacity": {"cpu_cores": 0, "ram_mib": 0, "disk_mib": 0}});
+    expect(&agent, Method::POST, NODE, Some(&nothing), 422).await;
+    expect(
+        &agent,
+        Method::DELETE,
+        "/api/v1/nodes/4712/edge-cache",
+        None,
+        404,
+    )
+    .await;
+    let after = above(&agent, "edge_cache_batch_changes_count", 1.0).await;
+    assert_eq!(after.value("edge_cache_nodes"), 1.0);
+    assert_eq!(after.value(r#"edge_cache_decisions{op="enable"}"#), 1.0);
+    let change = |operation: &str, result: &str| {
+        let labels = format!(r#"{{operation="{operation}",result="{result}"}}"#);
+        after.value(&format!("edge_cache_changes_total{labels}"))
+    };
+    assert_eq!(change("enable", "made"), 1.0);
+    assert_eq!(change("enable", "invalid-capacity"), 1.0);
+    assert_eq!(change("disable", "node-not-found"), 1.0);
+    assert_eq!(after.value("edge_cache_batch_changes_sum"), 2.0);
+    assert!(after.value("edge_cache_store_commit_duration_seconds_count") >= 1.0);
+    assert!(after.value("edge_cache_writer_busy_seconds_total") > 0.0);
+    let calls = |export: &str| {
+        let labels = format!(r#"{{export="{export}"}}"#);
+        after.value(&format!(
+            "edge_cache_plugin_call_duration_seconds_count{labels}"
+        ))
+    };
+    assert_eq!((calls("enable"), calls("disable")), (1.0, 1.0));
+    assert!(calls("load") >= 1.0 && calls("instantiation") >= 1.0);
+
+    // A component that is killed.
+    expect(&agent, Method::POST, TRIGGER, Some(&capacity()), 503).await;
+    let failed = r#"edge_cache_plugin_failures_total{export="enable",kind="trap"}"#;
+    let after = above(&agent, failed, 0.0).await;
+    assert_eq!(after.value(failed), 1.0);
+    assert_eq!(
+        after.value(r#"edge_cache_changes_total{operation="enable",result="plugin-failed"}"#),
+        1.0
+    );
+    above(&agent, "edge_cache_plugin_restarts_total", 0.0).await;
+
+    // A datagram that is none.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"nonsense", agent.gossip.unwrap()).unwrap();
+    let dropped = r#"edge_cache_gossip_dropped_datagrams_total{reason="not_chitchat"}"#;
+    assert_eq!(before.value(dropped), 0.0);
+    above(&agent, dropped, 0.0).await;
+
+    // Requests, by the route that took them and by no path.
+    expect(&agent, Method::GET, NODE, None, 200).await;
+    expect(&agent, Method::GET, "/4711", None, 404).await;
+    expect(&agent, Method::PATCH, NODE, None, 405).await;
+    let after = scrape(&agent).await;
+    let request = |route: &str, method: &str, status: &str| {
+        let labels = format!(r#"{{route="{route}",method="{method}",status="{status}"}}"#);
+        after.value(&format!("edge_cache_http_requests_total{labels}"))
+    };
+    let node = "/api/v1/nodes/{id}/edge-cache";
+    assert_eq!(request(node, "GET", "2xx"), 1.0);
+    assert_eq!(request(node, "POST", "2xx"), 1.0);
+    assert_eq!(request(node, "POST", "4xx"), 1.0);
+    assert_eq!(request(node, "POST", "5xx"), 1.0);
+    assert_eq!(request(node, "other", "4xx"), 1.0);
+    assert_eq!(request("none", "GET", "4xx"), 1.0);
+    assert!(request(METRICS, "GET", "2xx") >= 3.0);
+    let families = after.families();
+    for (name, family) in families {
+        for label in family.labels() {
+            for value in family.values(label) {
+                assert!(!value.contains("471"), "{name}: {label} is {value}");
+            }
+        }
+    }
+
+    // Connections and the process.
+    assert!(after.value(r#"edge_cache_http_connections{listener="api"}"#) >= 1.0);
+    assert!(after.value(r#"edge_cache_http_connections_accepted_total{listener="api"}"#) >= 1.0);
+    assert!(after.value("edge_cache_process_resident_memory_bytes") > 1e6);
+    assert!(after.value("edge_cache_process_open_files") > 4.0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let age = now.as_secs_f64() - after.value("edge_cache_process_start_time_seconds");
+    assert!((0.0..120.0).contains(&age), "{age}");
+
+    let written = list(&after);
+    assert!(LIST == written, "host/metrics.md must be:\n{written}");
+}
+
+/// The list of all families as it stands in `host/metrics.md`.
+fn list(scrape: &Scrape) -> String {
+    let mut text = "# Metrics\n\nWhat `GET /metrics` tells, as Prometheus text. Values of labels are words of a \
+        fixed list: never a node, a key, a path or an\naddress. Times are in seconds, sizes in bytes. A series with \
+        labels appears with the first thing that it counts.\n\n| name | type | labels | what |\n|---|---|---|---|\n"
+        .to_string();
+    for (name, family) in scrape.families() {
+        let labels: Vec<_> = family.labels().into_iter().collect();
+        let labels = labels.join(", ");
+        let (kind, help) = (&family.kind, &family.help);
+        text.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    text
+}
+
+#[tokio::test]
+async fn subscribers_are_counted_while_they_follow() {
+    let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
+    let series = "edge_cache_event_subscribers";
+    assert_eq!(scrape(&agent).await.value(series), 0.0);
+    let events = agent
+        .request(Method::GET, "/api/v1/events")
+        .send()
+        .await
+        .unwrap();
+    let following = scrape(&agent).await;
+    assert_eq!(following.value(series), 1.0);
+    // Without gossip there are no numbers of it.
+    let mut names = following.families().keys();
+    assert!(names.all(|name| !name.contains("gossip")));
+    drop(events);
+    until("the end of the subscription", SEEN_WITHIN, || async {
+        let found = scrape(&agent).await.value(series);
+        if found == 0.0 { Ok(()) } else { Err(found) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_makes_room_is_counted() {
+    let agent = Agent::start(&["--node-id", "1", "--http-connections", "1"])
+        .await
+        .unwrap();
+    let idle = tokio::net::TcpStream::connect(agent.http).await.unwrap();
+    let evicted = r#"edge_cache_http_connections_evicted_total{listener="api"}"#;
+    let after = above(&agent, evicted, 0.0).await;
+    assert_eq!(
+        after.value(r#"edge_cache_http_connections{listener="api"}"#),
+        1.0
+    );
+    drop(idle);
+}
+
+#[tokio::test]
+async fn the_api_asks_for_a_token_and_the_listener_for_health_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    let reader = access::token("reader", "read").await;
+    access::write(&file, &[&reader]);
+    let args = [
+        "--api-token-file",
+        file.to_str().unwrap(),
+        "--health-listen",
+        "127.0.0.1:0",
+    ];
+    let node = Node::start(1, &args).await.unwrap();
+    let ask = |address, token: Option<&str>| {
+        let url = format!("http://{address}{METRICS}");
+        let client = edge_cache_tests::agent::client(&[]).unwrap();
+        let request = client.get(url);
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        async move { answer(request).await.unwrap() }
+    };
+    assert_eq!(ask(node.http, None).await.status.as_u16(), 401);
+    assert_eq!(
+        ask(node.http, Some(&reader.secret)).await.status.as_u16(),
+        200
+    );
+    let open = ask(node.health.unwrap(), None).await;
+    assert_eq!(
+        (open.status.as_u16(), &*open.content_type),
+        (200, MEDIA_TYPE)
+    );
+    let scrape = Scrape::parse(open.body.as_str().unwrap()).unwrap();
+    assert!(scrape.value(r#"edge_cache_http_connections{listener="health"}"#) >= 1.0);
+    let refused = r#"edge_cache_http_requests_total{route="/metrics",method="GET",status="4xx"}"#;
+    assert_eq!(scrape.value(refused), 1.0);
+}
