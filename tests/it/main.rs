@@ -14,6 +14,12 @@ mod conformance;
 mod model;
 // Files that are no component of our world.
 mod plugin_files;
+// The contract from release to release.
+mod wit_versions;
+// What a component can reach, and whether the README says so.
+mod reach;
+// Compiled code that somebody has tampered with.
+mod code_cache;
 // Labels that are refused, and labels of other software.
 mod labels;
 // Labels of peers that make no sense.

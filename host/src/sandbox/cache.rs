@@ -179,7 +179,7 @@ struct OwnCode(Vec<u8>);
 
 impl OwnCode {
     fn check(bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Self, String> {
-        if Sha256::digest(&bytes)[..] == digest[..] {
+        if <[u8; 32]>::from(Sha256::digest(&bytes)) == *digest {
             Ok(Self(bytes))
         } else {
             Err("its content is not what was written".to_string())
