@@ -200,6 +200,14 @@ fn is_row(line: &str) -> bool {
     line.starts_with("| `")
 }
 
+/// A cell that is code as a whole, without its marks.
+fn unquoted(cell: &str) -> &str {
+    cell.strip_prefix('`')
+        .and_then(|code| code.strip_suffix('`'))
+        .filter(|code| !code.contains('`'))
+        .unwrap_or(cell)
+}
+
 /// The tables of a section: a row's first cell, and the others.
 fn tables(section: &str) -> Result<Vec<Rows>> {
     let mut tables = Vec::new();
@@ -210,7 +218,7 @@ fn tables(section: &str) -> Result<Vec<Rows>> {
             let mut cells = line
                 .trim_matches('|')
                 .split('|')
-                .map(|cell| cell.trim().trim_matches('`').to_string());
+                .map(|cell| unquoted(cell.trim()).to_string());
             let name = cells.next().context("a row has cells")?;
             let table = tables.last_mut().context("a row stands in a table")?;
             let twice = table.insert(name.clone(), cells.collect());

@@ -16,9 +16,10 @@ use super::*;
 use crate::limits::Limits;
 use crate::sandbox::engine;
 
-/// Components that differ in their file only: by the name of a custom section.
+/// A component with nothing in it but a custom section without content.
 const ONE: &[u8] = b"\0asm\x0d\0\x01\0\0\x02\x01a";
-const OTHER: &[u8] = b"\0asm\x0d\0\x01\0\0\x02\x01b";
+/// One with an empty module, so with other code.
+const OTHER: &[u8] = b"\0asm\x0d\0\x01\0\x01\x08\0asm\x01\0\0\0";
 /// Somebody who is neither root nor whoever runs the tests.
 const SOMEBODY: u32 = 54_321;
 
@@ -307,6 +308,7 @@ fn what_was_checked_is_what_is_loaded() {
 #[test]
 fn the_oldest_go_to_make_room() {
     let fixture = Fixture::new();
+    // The last byte is the name of the section.
     let component = |number: usize| {
         let number = u8::try_from(number).unwrap();
         [&ONE[..11], &[b'a' + number]].concat()
