@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
@@ -230,16 +232,22 @@ fn a_link_where_the_next_file_is_written_is_not_followed() {
 
 #[test]
 fn a_pipe_is_not_waited_for() {
-    let fixture = Fixture::new();
-    let mode = Mode::RUSR.union(Mode::WUSR);
-    fs::remove_file(fixture.path()).unwrap();
-    mknodat(CWD, fixture.path(), FileType::Fifo, mode, 0).unwrap();
-    fixture.mends("is not a regular file");
-    let fresh = format!("{}.new", fixture.name(ONE));
-    let fresh = fixture.cache.directory.join(fresh);
-    mknodat(CWD, fresh, FileType::Fifo, mode, 0).unwrap();
-    fs::write(fixture.path(), "poison").unwrap();
-    fixture.mends("not what was written");
+    let (done, waits) = mpsc::channel();
+    thread::spawn(move || {
+        let fixture = Fixture::new();
+        let mode = Mode::RUSR.union(Mode::WUSR);
+        fs::remove_file(fixture.path()).unwrap();
+        mknodat(CWD, fixture.path(), FileType::Fifo, mode, 0).unwrap();
+        fixture.mends("is not a regular file");
+        let fresh = format!("{}.new", fixture.name(ONE));
+        let fresh = fixture.cache.directory.join(fresh);
+        mknodat(CWD, fresh, FileType::Fifo, mode, 0).unwrap();
+        fs::write(fixture.path(), "poison").unwrap();
+        fixture.mends("not what was written");
+        done.send(()).unwrap();
+    });
+    // Nobody is at the other end: who opens it to wait does so for ever.
+    waits.recv_timeout(Duration::from_secs(20)).unwrap();
 }
 
 #[test]
