@@ -235,7 +235,7 @@ fn a_component_that_needs_a_later_host_is_refused_with_what_it_needs() -> Result
         Ok(plugin) => bail!("it was accepted: {plugin:?}"),
         Err(error) => error.to_string(),
     };
-    assert_snapshot!(refusal, @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `zlayer:edge-cache/gossip-labels@0.1.1#published`, which this host does not have; no setting can grant it; it imports `zlayer:edge-cache/notices@0.1.1`, which this host does not have; no setting can grant it");
+    assert_snapshot!(refusal, @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `zlayer:edge-cache/gossip-labels@0.1.1#published`, which a host of 0.1.0 does not have; it may need a later one; it imports `zlayer:edge-cache/notices@0.1.1`, which a host of 0.1.0 does not have; it may need a later one");
     Ok(())
 }
 

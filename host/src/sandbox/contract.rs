@@ -248,6 +248,10 @@ impl fmt::Display for Mismatch {
                 f,
                 "its import `{function}` must be `{expected}`, but is `{found}`"
             ),
+            Self::UnknownImport(name) if name.starts_with(PACKAGE) => write!(
+                f,
+                "it imports `{name}`, which a host of {VERSION} does not have; it may need a later one"
+            ),
             Self::UnknownImport(name) => write!(
                 f,
                 "it imports `{name}`, which this host does not have; no setting can grant it"
