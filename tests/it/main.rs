@@ -17,6 +17,12 @@ mod plugin_files;
 // What people are told of a component without an agent.
 mod plugin_check;
 mod plugin_inspect;
+// The contract from release to release.
+mod wit_versions;
+// What a component can reach, and whether the README says so.
+mod reach;
+// Compiled code that somebody has tampered with.
+mod code_cache;
 // Labels that are refused, and labels of other software.
 mod labels;
 // Labels of peers that make no sense.

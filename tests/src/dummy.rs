@@ -7,11 +7,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, PackageId, Resolve};
 
 /// The WIT package of the project.
-const OUR_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
+pub const OUR_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
 
 /// The one of the hostile guest.
 const HOSTILE_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/hostile/wit");
@@ -40,13 +41,35 @@ pub fn dummy_with(edit: impl Fn(&str) -> String) -> Result<Vec<u8>> {
 ///
 /// Whatever kept it from being made.
 pub fn dummy_beside(edit: impl Fn(&str) -> String, package: Option<&str>) -> Result<Vec<u8>> {
-    let copy = tempfile::tempdir()?;
-    copy_edited(Path::new(OUR_WIT), copy.path(), &edit)?;
+    let copy = edited(Path::new(OUR_WIT), edit)?;
     if let Some(package) = package {
         fs::write(copy.path().join("deps/added.wit"), package)?;
     }
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(copy.path())?;
+    encode(&resolve, package)
+}
+
+/// A copy of a WIT package after `edit` has gone over each of its files, those of its dependencies excepted.
+///
+/// # Errors
+///
+/// Whatever kept it from being written.
+pub fn edited(wit: &Path, edit: impl Fn(&str) -> String) -> Result<TempDir> {
+    let copy = tempfile::tempdir()?;
+    copy_edited(wit, copy.path(), &edit)?;
+    Ok(copy)
+}
+
+/// A component of the only world in `wit`, which may include our own.
+///
+/// # Errors
+///
+/// Whatever kept it from being made.
+pub fn dummy_including(wit: &str) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(OUR_WIT)?;
+    let package = resolve.push_str("dummy.wit", wit)?;
     encode(&resolve, package)
 }
 

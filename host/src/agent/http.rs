@@ -34,6 +34,7 @@ mod trace;
 mod views;
 mod wording;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -73,15 +74,19 @@ pub const HEALTH_CONNECTIONS_MAX: usize = 32;
 
 /// What the routes work with. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Parts>);
+
+/// One for all requests: each of them clones the state several times.
+#[derive(Debug)]
+pub struct Parts {
     registry: EdgeCacheRegistry,
     gossip: Option<GossipPool>,
     components: Components,
     stop: Stop,
     events: Events,
     /// Held while all nodes are being replaced.
-    replacing: Arc<Mutex<()>>,
-    counts: Arc<Counts>,
+    replacing: Mutex<()>,
+    counts: Counts,
 }
 
 impl AppState {
@@ -95,15 +100,15 @@ impl AppState {
         stop: Stop,
     ) -> Self {
         let events = Events::start(&registry, gossip.as_ref(), stop.clone());
-        Self {
+        Self(Arc::new(Parts {
             registry,
             gossip,
             components,
             stop,
             events,
-            replacing: Arc::default(),
-            counts: Arc::new(Counts::new(routes().into_openapi().paths.paths.into_keys())),
-        }
+            replacing: Mutex::default(),
+            counts: Counts::new(routes().into_openapi().paths.paths.into_keys()),
+        }))
     }
 
     /// Where the connections of the listener for the whole API are counted.
@@ -116,6 +121,14 @@ impl AppState {
     #[must_use]
     pub fn health_connections(&self) -> Arc<ConnectionCounts> {
         self.counts.health.clone()
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
     }
 }
 

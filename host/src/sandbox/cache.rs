@@ -5,7 +5,7 @@
 //! store, and is checked on the very bytes that are loaded. Anything else there is compiled anew.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -13,11 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::text;
+
+#[cfg(test)]
+mod tests;
 
 /// How many compiled files are kept; the oldest goes first.
 const FILES_MAX: usize = 8;
@@ -79,44 +83,54 @@ impl CodeCache {
     }
 
     fn load(&self, engine: &Engine, name: &str) -> Result<Option<Component>, String> {
+        match self.read(name)? {
+            Some(code) => deserialize(engine, &code)
+                .map(Some)
+                .map_err(|error| error.to_string()),
+            None => Ok(None),
+        }
+    }
+
+    /// What this host wrote under a name, if it is still there.
+    fn read(&self, name: &str) -> Result<Option<OwnCode>, String> {
         let Some(digest) = self.digests.get(name) else {
             return Ok(None);
         };
-        // Who can write to the folder above could put another one, or another store, in its place.
-        if let Some(parent) = self.directory.parent() {
-            check_owner(parent)?;
-        }
-        check_owner(&self.directory)?;
         let path = self.directory.join(name);
-        check_owner(&path)?;
-        let mut bytes = Vec::new();
-        File::open(&path)
-            .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
-            .map_err(|error| error.to_string())?;
-        if <[u8; 32]>::from(Sha256::digest(&bytes)) != digest {
-            return Err("its content is not what was written".to_string());
+        if path
+            .symlink_metadata()
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        {
+            // It went to make room for others.
+            return Ok(None);
         }
-        deserialize(engine, &bytes)
-            .map(Some)
-            .map_err(|error| error.to_string())
+        self.check_directory()?;
+        let mut bytes = Vec::new();
+        open(&path)?
+            .take(FILE_BYTES_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(|error| error.to_string())?;
+        OwnCode::check(bytes, &digest).map(Some)
     }
 
     fn save(&self, name: &str, component: &Component) -> Result<(), String> {
         let bytes = component.serialize().map_err(|error| error.to_string())?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIRECTORY_MODE)
+            .create(&self.directory)
+            .map_err(|error| error.to_string())?;
+        self.check_directory()?;
         self.write(name, &bytes)
             .map_err(|error| error.to_string())?;
         self.digests.put(name, Sha256::digest(&bytes).into())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(DIRECTORY_MODE)
-            .create(&self.directory)?;
-        self.make_room()?;
+        let path = self.directory.join(name);
+        self.make_room(&path)?;
         let fresh = self.directory.join(format!("{name}.new"));
-        let written =
-            write_file(&fresh, bytes).and_then(|()| fs::rename(&fresh, self.directory.join(name)));
+        let written = write_file(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
         if written.is_err() {
             // Half a file would only take up the room that was lacking.
             let _ = fs::remove_file(&fresh);
@@ -124,10 +138,13 @@ impl CodeCache {
         written
     }
 
-    fn make_room(&self) -> io::Result<()> {
+    /// Makes room for one file, which takes the place of the one at `path`.
+    fn make_room(&self, path: &Path) -> io::Result<()> {
         let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(&self.directory)?
             .filter_map(Result::ok)
-            .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))
+            .filter_map(|file| Some((file.metadata().ok()?, file.path())))
+            .filter(|(metadata, other)| !metadata.is_dir() && other != path)
+            .filter_map(|(metadata, path)| Some((metadata.modified().ok()?, path)))
             .collect();
         files.sort();
         let surplus = files.len().saturating_sub(FILES_MAX.saturating_sub(1));
@@ -136,17 +153,38 @@ impl CodeCache {
             .take(surplus)
             .try_for_each(|(_, path)| fs::remove_file(path))
     }
+
+    /// Who can write to the folder above could put another one, or another store, in its place.
+    fn check_directory(&self) -> Result<(), String> {
+        for directory in self
+            .directory
+            .parent()
+            .into_iter()
+            .chain([&*self.directory])
+        {
+            let metadata = directory
+                .symlink_metadata()
+                .map_err(|error| error.to_string())?;
+            if !metadata.is_dir() {
+                return Err(format!("{} is not a directory", directory.display()));
+            }
+            check_owner(&metadata, directory)?;
+        }
+        Ok(())
+    }
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// Bytes that this host wrote. Nothing else is ever loaded.
+struct OwnCode(Vec<u8>);
+
+impl OwnCode {
+    fn check(bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Self, String> {
+        if <[u8; 32]>::from(Sha256::digest(&bytes)) == *digest {
+            Ok(Self(bytes))
+        } else {
+            Err("its content is not what was written".to_string())
+        }
+    }
 }
 
 /// Loads compiled code.
@@ -154,11 +192,50 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     unsafe_code,
     reason = "the bytes have the digest of what this host compiled"
 )]
-fn deserialize(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the caller has compared the digest of these very bytes with the one that was kept when this
-    // host wrote them, so they are what `Component::serialize` made. Wasmtime itself refuses code of
-    // another version or for another machine.
-    unsafe { Component::deserialize(engine, bytes) }
+fn deserialize(engine: &Engine, code: &OwnCode) -> wasmtime::Result<Component> {
+    // SAFETY: the digest of these very bytes is the one that was kept when this host wrote them, so they
+    // are what `Component::serialize` made. Wasmtime itself refuses code of another version or for another
+    // machine.
+    unsafe { Component::deserialize(engine, &code.0) }
+}
+
+/// Opens a file of the agent's own.
+fn open(path: &Path) -> Result<File, String> {
+    // Not through a link, and without waiting for the other end of a pipe.
+    let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(|error| error.to_string())?;
+    // Of what was opened: the path may lead elsewhere by now.
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err(format!("{} is not a regular file", path.display()));
+    }
+    check_owner(&metadata, path)?;
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(format!(
+            "{} is larger than {FILE_BYTES_MAX} bytes",
+            path.display()
+        ));
+    }
+    Ok(file)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What is left from a write that was cut short must go: a new file is no link that leads elsewhere.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// The component, and everything about the engine that its code depends on.
@@ -170,9 +247,8 @@ fn file_name(engine: &Engine, sha256: &[u8; 32]) -> String {
 }
 
 /// The agent's user must be the owner, and nobody else a writer.
-fn check_owner(path: &Path) -> Result<(), String> {
-    let metadata = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
-    if metadata.is_symlink() || metadata.uid() != rustix::process::geteuid().as_raw() {
+fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(format!("{} is not the agent's own", path.display()));
     }
     if metadata.mode() & WRITABLE_BY_OTHERS != 0 {

@@ -51,21 +51,15 @@ impl Counts {
     )
 )]
 pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
-    let AppState {
-        registry,
-        gossip,
-        events,
-        counts,
-        ..
-    } = state;
+    let counts = &state.counts;
     let http = HttpNumbers {
         requests: counts.requests.read(),
         connections: vec![counts.api.read("api"), counts.health.read("health")],
-        subscribers: events.subscribers(),
+        subscribers: state.events.subscribers(),
     };
     let sources = Sources {
-        registry,
-        gossip,
+        registry: state.registry.clone(),
+        gossip: state.gossip.clone(),
         http,
         started: counts.started,
     };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::without_version;
+use super::{PACKAGE, VERSION, without_version};
 
 /// One way in which a component is not of the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,10 @@ impl fmt::Display for Mismatch {
             } => write!(
                 f,
                 "its import `{function}` must be `{expected}`, but is `{found}`"
+            ),
+            Self::UnknownImport(name) if name.starts_with(PACKAGE) => write!(
+                f,
+                "it imports `{name}`, which a host of {VERSION} does not have; it may need a later one"
             ),
             Self::UnknownImport(name) => write!(
                 f,
