@@ -25,6 +25,8 @@ mod routing;
 mod durable;
 // Components that fail.
 mod failures;
+// Components in other languages, alone and in a cluster.
+mod foreign;
 // Agents as processes: flags, HTTP, gossip.
 mod agents;
 // Nodes enabled and disabled at any agent.
