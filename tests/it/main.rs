@@ -27,6 +27,8 @@ mod durable;
 mod failures;
 // Components in other languages, alone and in a cluster.
 mod foreign;
+// The guide to writing a component.
+mod guide;
 // Agents as processes: flags, HTTP, gossip.
 mod agents;
 // Nodes enabled and disabled at any agent.

@@ -14,9 +14,9 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, anyhow};
 
 use crate::component::sha256;
-use tools::{run, target};
+use tools::run;
 
-pub use tools::{node_modules, venv};
+pub use tools::{node_modules, target, venv};
 
 const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests");
 /// The one thing that the authors of these components know of the project.

@@ -68,7 +68,7 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Where cargo builds.
-pub(super) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")),
         PathBuf::from,
