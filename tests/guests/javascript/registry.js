@@ -17,6 +17,7 @@ const EXCERPT_CHARS = 40;
 const COMPLAINTS_MAX = 1_000;
 
 const WEIGHTS = ["disk", "ram", "cpu", "equal"];
+const UTF8 = new TextEncoder();
 // What the interface `types` says is not printable.
 const UNPRINTABLE = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 const ZERO = { hits: 0n, misses: 0n };
@@ -167,7 +168,7 @@ function capacityFault({ cpuCores, ramMib, diskMib, geo }) {
 }
 
 function geoFault(geo) {
-  const length = new TextEncoder().encode(geo).length;
+  const length = UTF8.encode(geo).length;
   if (length < 1 || length > GEO_BYTES_MAX) {
     return `geo must be 1 to ${GEO_BYTES_MAX} bytes, got ${length}`;
   }
@@ -180,14 +181,16 @@ function geoFault(geo) {
 }
 
 function labelsOf({ cpuCores, ramMib, diskMib, geo }) {
-  const pairs = {
-    edge_cache: "true",
-    edge_cache_cpu: `${cpuCores}`,
-    edge_cache_disk_mib: `${diskMib}`,
-    ...(geo !== undefined && { edge_cache_geo: geo }),
-    edge_cache_ram_mib: `${ramMib}`,
-  };
-  return Object.entries(pairs).map(([key, value]) => ({ key, value }));
+  const labels = [
+    { key: "edge_cache", value: "true" },
+    { key: "edge_cache_cpu", value: `${cpuCores}` },
+    { key: "edge_cache_disk_mib", value: `${diskMib}` },
+    { key: "edge_cache_ram_mib", value: `${ramMib}` },
+  ];
+  if (geo !== undefined) {
+    labels.push({ key: "edge_cache_geo", value: geo });
+  }
+  return labels;
 }
 
 // What a node with these labels is worth, or why they can't be read.
