@@ -34,6 +34,10 @@ mod routing;
 mod durable;
 // Components that fail.
 mod failures;
+// Components in other languages, alone and in a cluster.
+mod foreign;
+// The guide to writing a component.
+mod guide;
 // Agents as processes: flags, HTTP, gossip.
 mod agents;
 // Nodes enabled and disabled at any agent.

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod cluster_of_one;
 pub mod component;
 pub mod dummy;
+pub mod foreign;
 pub mod load;
 pub mod native;
 pub mod openapi;

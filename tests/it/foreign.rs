@@ -1,0 +1,123 @@
+//! Components in other languages, which know nothing but `wit/`: alone, and in a cluster.
+
+mod cluster;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, ensure};
+use edge_cache_host::conformance::{CONTRACT, ComponentSubject, REFERENCE, Settings, Subject, run};
+use edge_cache_host::sandbox::{Plugin, PluginConfig};
+use edge_cache_host::{EdgeCacheNode, EdgeCacheStats, Entry, Identity, Limits, Store};
+use edge_cache_tests::bench::capacity;
+use edge_cache_tests::foreign::{javascript, python};
+use edge_cache_tests::long_tests;
+
+#[test]
+fn a_registry_in_python_keeps_the_contract_and_decides_as_the_reference() -> Result<()> {
+    python()?.map_or(Ok(()), keeps_the_contract)
+}
+
+#[test]
+fn a_registry_in_python_holds_as_many_nodes_as_there_may_be() -> Result<()> {
+    python()?.map_or(Ok(()), holds_the_most_nodes)
+}
+
+#[test]
+fn a_registry_in_javascript_keeps_the_contract_and_decides_as_the_reference() -> Result<()> {
+    if !long_tests() {
+        return Ok(());
+    }
+    javascript()?.map_or(Ok(()), keeps_the_contract)
+}
+
+#[test]
+fn a_registry_in_javascript_holds_as_many_nodes_as_there_may_be() -> Result<()> {
+    if !long_tests() {
+        return Ok(());
+    }
+    javascript()?.map_or(Ok(()), holds_the_most_nodes)
+}
+
+fn keeps_the_contract(component: &Path) -> Result<()> {
+    let cache = Cache::new()?;
+    let plugin = cache.plugin(component, &Settings::new())?;
+    let factory = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+        let plugin = if settings.is_empty() {
+            plugin.clone()
+        } else {
+            cache
+                .plugin(component, settings)
+                .map_err(|error| format!("{error:#}"))?
+        };
+        Ok(Box::new(ComponentSubject::start(&plugin)?))
+    };
+    let mut reports = run(CONTRACT, &factory);
+    reports.extend(run(REFERENCE, &factory));
+    let broken: Vec<String> = reports
+        .into_iter()
+        .filter_map(|report| Some(format!("{}: {}", report.name, report.broken()?)))
+        .collect();
+    ensure!(broken.is_empty(), "\n{}", broken.join("\n"));
+    Ok(())
+}
+
+/// Listed twice, because what the first list leaves behind takes room too.
+fn holds_the_most_nodes(component: &Path) -> Result<()> {
+    let cache = Cache::new()?;
+    let plugin = cache.plugin(component, &Settings::new())?;
+    let nodes = u64::try_from(Limits::default().nodes_max)?;
+    let entries: Vec<Entry> = (0..nodes).map(entry).collect();
+    let mut subject = ComponentSubject::start(&plugin).map_err(anyhow::Error::msg)?;
+    let loaded = subject.load(&entries).map_err(anyhow::Error::msg)?;
+    ensure!(loaded.is_ok(), "{loaded:?}");
+    for round in 0..2 {
+        let listed = subject.list_eligible().map_err(anyhow::Error::msg)?;
+        let same = listed.iter().eq(entries.iter().map(|entry| &entry.node));
+        ensure!(same, "round {round}: another list");
+    }
+    let last = entries.last().context("no entries")?;
+    let enabled = subject.enable(nodes - 1, &last.node.capacity);
+    ensure!(matches!(enabled, Ok(Ok(_))), "{enabled:?}");
+    Ok(())
+}
+
+fn entry(node_id: u64) -> Entry {
+    Entry {
+        node: EdgeCacheNode {
+            node_id,
+            capacity: capacity(node_id),
+            enabled_at: SystemTime::UNIX_EPOCH,
+        },
+        stats: EdgeCacheStats::default(),
+    }
+}
+
+/// Compiled code, so that other settings cost no other compilation.
+struct Cache {
+    store: Store,
+    _directory: tempfile::TempDir,
+}
+
+impl Cache {
+    fn new() -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let identity = Identity {
+            node_id: None,
+            cluster_id: "foreign".to_string(),
+        };
+        Ok(Self {
+            store: Store::open(directory.path(), identity)?,
+            _directory: directory,
+        })
+    }
+
+    fn plugin(&self, component: &Path, settings: &Settings) -> Result<Plugin> {
+        let config = PluginConfig {
+            settings: settings.clone(),
+            cache: Some(self.store.code_cache()),
+            ..PluginConfig::default()
+        };
+        Ok(Plugin::from_file(component, config)?)
+    }
+}

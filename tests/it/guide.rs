@@ -1,0 +1,170 @@
+//! The author's guide, `wit/README.md`: from an empty folder to a checked component, by its own commands.
+//!
+//! A chapter's files and commands are taken out of the text and carried out in its order. All that they are
+//! given is `WIT`, the folder of the contract, and the two binaries on the `PATH`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use edge_cache_host::conformance::{CONTRACT, ComponentSubject, Settings, Subject, run};
+use edge_cache_host::sandbox::{Plugin, PluginConfig};
+use edge_cache_tests::agent::binary;
+use edge_cache_tests::foreign::{target, venv};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// How a command begins that looks at a component.
+const CHECKING: &str = "edge-cache-agent plugin ";
+/// What the guide's requirement of Python is pinned to.
+const REQUIREMENTS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/guests/python/requirements.txt"
+);
+
+/// What a chapter asks its reader to do.
+#[derive(Debug, PartialEq)]
+enum Step {
+    /// To write a file.
+    Write { path: PathBuf, content: String },
+    /// To run a command.
+    Run(String),
+}
+
+#[test]
+fn the_guide_leads_to_a_component_in_rust() -> Result<()> {
+    let folder = empty_folder()?;
+    // The versions that the project is tested with, and no look at a registry for newer ones.
+    let lock = Path::new(ROOT).join("Cargo.lock");
+    fs::copy(lock, folder.path().join("Cargo.lock"))?;
+    follow("In Rust", folder.path())
+}
+
+#[test]
+fn the_guide_leads_to_a_component_in_python() -> Result<()> {
+    // Where this can't be set up, the guide's own commands can't be run either.
+    if venv("componentize-py", Path::new(REQUIREMENTS))?.is_none() {
+        return Ok(());
+    }
+    let folder = empty_folder()?;
+    follow("In Python", folder.path())
+}
+
+#[test]
+fn steps_are_files_and_commands_of_one_chapter() {
+    let guide = "# G\n\n```sh\nno\n```\n\n## A\n\nText.\n\n`a/b.txt`:\n\n```text\none\n\ntwo\n```\n\n\
+                 ```sh\nfirst\nsecond  # why\n```\n\n## B\n\n```sh\nno\n```\n";
+    let write = Step::Write {
+        path: "a/b.txt".into(),
+        content: "one\n\ntwo\n".to_string(),
+    };
+    let run = |line: &str| Step::Run(line.to_string());
+    assert_eq!(
+        steps(guide, "A").unwrap(),
+        [write, run("first"), run("second  # why")]
+    );
+    let stray = "## A\n\nSee:\n\n```rust\nfn main() {}\n```\n";
+    assert!(steps(stray, "A").is_err(), "code that belongs to no file");
+    assert!(steps(guide, "C").is_err(), "no such chapter");
+}
+
+fn follow(chapter: &str, folder: &Path) -> Result<()> {
+    let guide = fs::read_to_string(Path::new(ROOT).join("wit/README.md"))?;
+    let path = path_with_binaries()?;
+    let help = Command::new(binary()?)
+        .args(["plugin", "check", "--help"])
+        .output()?;
+    let checks = help.status.success();
+    for step in steps(&guide, chapter)? {
+        match step {
+            Step::Write { path, content } => {
+                let path = folder.join(path);
+                fs::create_dir_all(path.parent().context("a file without a folder")?)?;
+                fs::write(path, content)?;
+            }
+            // An agent without the tools for components has nothing to run.
+            Step::Run(line) if line.starts_with(CHECKING) && !checks => {}
+            Step::Run(line) => {
+                let output = Command::new("sh")
+                    .args(["-euc", &line])
+                    .current_dir(folder)
+                    .env("PATH", &path)
+                    .env("WIT", Path::new(ROOT).join("wit"))
+                    .output()?;
+                let said = String::from_utf8_lossy(&output.stderr);
+                let told = String::from_utf8_lossy(&output.stdout);
+                ensure!(output.status.success(), "{line}\n{told}{said}");
+            }
+        }
+    }
+    keeps_the_contract(&folder.join("registry.wasm"))
+}
+
+fn keeps_the_contract(component: &Path) -> Result<()> {
+    let plugin = Plugin::from_file(component, PluginConfig::default())?;
+    let factory = |_: &Settings| -> Result<Box<dyn Subject>, String> {
+        Ok(Box::new(ComponentSubject::start(&plugin)?))
+    };
+    let broken: Vec<String> = run(CONTRACT, &factory)
+        .into_iter()
+        .filter_map(|report| Some(format!("{}: {}", report.name, report.broken()?)))
+        .collect();
+    ensure!(broken.is_empty(), "\n{}", broken.join("\n"));
+    Ok(())
+}
+
+/// Below the folder where guests are built, so that they share what was compiled for the others.
+fn empty_folder() -> Result<tempfile::TempDir> {
+    let guests = target().join("guests");
+    fs::create_dir_all(&guests)?;
+    Ok(tempfile::tempdir_in(guests)?)
+}
+
+fn path_with_binaries() -> Result<OsString> {
+    let agent = binary()?;
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(ROOT)
+        .args(["build", "--quiet", "--bin", "edge-cache-build"])
+        .status()?;
+    ensure!(built.success(), "the builder is not there");
+    let here = agent.parent().context("a binary without a folder")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(here.to_path_buf()).chain(std::env::split_paths(&path));
+    Ok(std::env::join_paths(folders)?)
+}
+
+/// What a chapter asks for, in its order. A fence below a line with nothing but a path in backquotes and a
+/// colon is that file; one of `sh` is commands, a line each.
+fn steps(guide: &str, chapter: &str) -> Result<Vec<Step>> {
+    let heading = format!("\n## {chapter}\n");
+    let start = format!("\n{guide}");
+    let (_, text) = start
+        .split_once(&heading)
+        .with_context(|| format!("there is no chapter {chapter}"))?;
+    let mut steps = Vec::new();
+    let mut file = None;
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("## ") {
+            break;
+        }
+        let Some(language) = line.strip_prefix("```") else {
+            if !line.is_empty() {
+                let path = line.strip_prefix('`').and_then(|l| l.strip_suffix("`:"));
+                file = path.map(PathBuf::from);
+            }
+            continue;
+        };
+        let block = lines.by_ref().take_while(|line| *line != "```");
+        match (file.take(), language) {
+            (None, "sh") => steps.extend(block.map(|line| Step::Run(line.to_string()))),
+            (Some(path), _) => {
+                let content = block.map(|line| format!("{line}\n")).collect();
+                steps.push(Step::Write { path, content });
+            }
+            (None, language) => bail!("{chapter}: a block of {language} that belongs to no file"),
+        }
+    }
+    Ok(steps)
+}
