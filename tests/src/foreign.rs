@@ -110,12 +110,12 @@ fn build(language: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathB
     Ok(component)
 }
 
-/// Names and contents, folder by folder in the order of their names.
+/// Names and contents, folder by folder in the order of their names. Texts for people change no component.
 fn read_all(folder: &Path, into: &mut Vec<u8>) -> Result<()> {
     for path in files(folder)? {
         if path.is_dir() {
             read_all(&path, into)?;
-        } else {
+        } else if path.extension() != Some("md".as_ref()) {
             let content = fs::read(&path)?;
             into.extend(format!("{} {}\n", path.display(), content.len()).bytes());
             into.extend(content);
