@@ -15,10 +15,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::agent::cli::LogFormat;
+use edge_cache_host::agent::components::Components;
 use edge_cache_host::agent::http::{self, Access, AppState, CONNECTIONS_DEFAULT, Hosts, Listening};
 use edge_cache_host::agent::log;
 use edge_cache_host::agent::stop::Stop;
 use edge_cache_host::gossip::PeerInfo;
+use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::bench::capacity;
 use edge_cache_tests::load::{Connection, request};
 use tokio::net::TcpListener;
@@ -81,7 +83,8 @@ async fn start_api() -> Result<SocketAddr> {
     for node_id in 0..NODES {
         registry.enable(node_id, capacity(node_id)).await?;
     }
-    let state = AppState::new(registry, None, Stop::default());
+    let components = Components::new(PluginConfig::default(), None);
+    let state = AppState::new(registry, None, components, Stop::default());
     let connections = state.api_connections();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
