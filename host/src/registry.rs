@@ -30,6 +30,7 @@ use self::queue::{Operation, Outcome, Queue};
 use self::view::ViewCell;
 use crate::advertise::Advertiser;
 use crate::error::EdgeCacheError;
+use crate::labels::Labels;
 use crate::placement::{Placement, RoutingStatus};
 use crate::routing::{Replicas, Router};
 use crate::sandbox::{GuestLog, InstanceConfig, Plugin};
@@ -200,13 +201,7 @@ impl EdgeCacheRegistry {
 
     /// Whether the node is seen to advertise any label that a component may set.
     pub fn shows_labels(&self, node_id: NodeId) -> bool {
-        let shown = self.shared.site.shown(node_id).unwrap_or_default();
-        let mut shown = self.plugin().config().labels.select(&shown);
-        if self.shared.site.node_id() == Some(node_id) {
-            let foreign = self.shared.site.foreign_labels();
-            shown.retain(|key, _| !foreign.contains_key(key));
-        }
-        !shown.is_empty()
+        self.seen(node_id).is_some_and(|shown| !shown.is_empty())
     }
 
     /// Whether the node is seen to advertise exactly the labels that follow from its entry.
@@ -217,16 +212,7 @@ impl EdgeCacheRegistry {
         let Some(record) = view.records.get(node_id) else {
             return false;
         };
-        let Some(shown) = self.shared.site.shown(node_id) else {
-            return false;
-        };
-        let mut shown = self.plugin().config().labels.select(&shown);
-        if self.shared.site.node_id() == Some(node_id) {
-            // What other software set here is known, and not the component's.
-            let foreign = self.shared.site.foreign_labels();
-            shown.retain(|key, _| !foreign.contains_key(key));
-        }
-        shown == record.labels
+        self.seen(node_id).as_ref() == Some(&record.labels)
     }
 
     /// The best nodes for a key, best first: as many as asked for, at most
@@ -255,6 +241,18 @@ impl EdgeCacheRegistry {
     pub fn routing(&self) -> RoutingStatus {
         let placement = self.shared.placement.as_ref();
         placement.map(Placement::status).unwrap_or_default()
+    }
+
+    /// What a node is seen to advertise of what a component may set; `None` where it is not live.
+    fn seen(&self, node_id: NodeId) -> Option<Labels> {
+        let shown = self.shared.site.shown(node_id)?;
+        let mut shown = self.plugin().config().labels.select(&shown);
+        if self.shared.site.node_id() == Some(node_id) {
+            // What other software set here is known, and not the component's.
+            let foreign = self.shared.site.foreign_labels();
+            shown.retain(|key, _| !foreign.contains_key(key));
+        }
+        Some(shown)
     }
 
     /// How many changes wait for the writer.

@@ -76,14 +76,15 @@ fn main() -> Result<()> {
 }
 
 async fn start_api() -> Result<SocketAddr> {
-    let registry = EdgeCacheRegistry::builder(edge_cache_tests::reference_plugin()?)
+    let plugin = edge_cache_tests::reference_plugin()?;
+    let components = Components::new(PluginConfig::default(), None, &plugin);
+    let registry = EdgeCacheRegistry::builder(plugin)
         .standalone(PeerInfo::placeholder(1))
         .start()
         .await?;
     for node_id in 0..NODES {
         registry.enable(node_id, capacity(node_id)).await?;
     }
-    let components = Components::new(PluginConfig::default(), None);
     let state = AppState::new(registry, None, components, Stop::default());
     let connections = state.api_connections();
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use edge_cache_host::agent::components::Components;
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{
@@ -353,9 +354,15 @@ async fn a_changed_file_is_taken_in_on_sighup() {
     let file = directory.path().join("registry.wasm");
     let first = reference_bytes().unwrap();
     std::fs::write(&file, first).unwrap();
-    let agent = Agent::start(&["--node-id", "1", "--plugin", file.to_str().unwrap()])
-        .await
-        .unwrap();
+    let agent = Agent::start(&[
+        "--node-id",
+        "1",
+        "--allow-local-admin",
+        "--plugin",
+        file.to_str().unwrap(),
+    ])
+    .await
+    .unwrap();
     let shows = async |digest: &str| {
         until("the component", SEEN_WITHIN, || async {
             let shown = agent.get("/api/v1/plugin").await.unwrap();
@@ -384,4 +391,40 @@ async fn a_changed_file_is_taken_in_on_sighup() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("registry.wasm");
+    let versions = [b"1", b"2", b"3"];
+    let versions = versions.map(|n| with_section(reference_bytes().unwrap(), "note", n));
+    std::fs::write(&file, &versions[0]).unwrap();
+    let config = PluginConfig::default();
+    let first = Plugin::from_file(&file, config.clone()).unwrap();
+    let registry = EdgeCacheRegistry::builder(first.clone())
+        .start()
+        .await
+        .unwrap();
+    let components = Components::new(config, Some(file.clone()), &first);
+    let runs = |version: &[u8]| {
+        let plugin = registry.plugin();
+        assert_eq!(
+            *plugin.sha256(),
+            *Plugin::from_bytes(version, PluginConfig::default())
+                .unwrap()
+                .sha256()
+        );
+    };
+    components.reread(&registry).await;
+    runs(&versions[0]);
+    components
+        .replace(&registry, versions[1].clone(), None)
+        .await
+        .unwrap();
+    components.reread(&registry).await;
+    runs(&versions[1]);
+    std::fs::write(&file, &versions[2]).unwrap();
+    components.reread(&registry).await;
+    runs(&versions[2]);
 }

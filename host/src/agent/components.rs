@@ -3,7 +3,7 @@
 //! One at a time. A swap lasts until the process ends: the next start takes what the settings name.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -21,7 +21,9 @@ pub struct Components {
     config: PluginConfig,
     /// The file of the component, where it is not the one built in.
     file: Option<PathBuf>,
-    turn: Arc<Mutex<()>>,
+    /// Whoever holds it loads a component. It guards the digest of what the file held when it was taken last:
+    /// one that came over HTTP since then is not undone by a file that is as it was.
+    turn: Arc<Mutex<[u8; 32]>>,
 }
 
 /// Why another component did not take over. The one before goes on.
@@ -43,13 +45,13 @@ pub enum ReplaceError {
 }
 
 impl Components {
-    /// Those that are loaded with this configuration.
+    /// Those that are loaded with this configuration, after the first.
     #[must_use]
-    pub fn new(config: PluginConfig, file: Option<PathBuf>) -> Self {
+    pub fn new(config: PluginConfig, file: Option<PathBuf>, first: &Plugin) -> Self {
         Self {
             config,
             file,
-            turn: Arc::default(),
+            turn: Arc::new(Mutex::new(*first.sha256())),
         }
     }
 
@@ -60,7 +62,7 @@ impl Components {
     }
 
     /// Lets an uploaded component decide from now on, if it has this digest. Without one, it must have the
-    /// digest that the agent is pinned to, if it is.
+    /// digest that the agent is pinned to, if it is. A caller that goes away does not keep it from taking over.
     ///
     /// # Errors
     ///
@@ -71,30 +73,29 @@ impl Components {
         bytes: Vec<u8>,
         sha256: Option<[u8; 32]>,
     ) -> Result<(), ReplaceError> {
+        let turn = self.turn.clone().try_lock_owned();
+        let turn = turn.map_err(|_| ReplaceError::Busy)?;
         let mut config = self.config.clone();
         config.sha256 = sha256.or(config.sha256);
-        self.swap(registry, move || {
-            Plugin::from_bytes(&bytes, config).map(|plugin| plugin.named(UPLOADED))
-        })
-        .await
+        let registry = registry.clone();
+        let swap = async move {
+            let plugin = load(move || Plugin::from_bytes(&bytes, config)).await?;
+            registry.swap(plugin.named(UPLOADED)).await?;
+            drop(turn);
+            Ok(())
+        };
+        let swapped = tokio::spawn(swap).await;
+        swapped.map_err(|error| ReplaceError::System(io::Error::other(error)))?
     }
 
-    /// Lets the component decide that its file holds now, if it is another. What goes wrong is in the log.
+    /// Lets the component decide that its file holds now, if that is another than when it was taken last. What
+    /// goes wrong is in the log.
     pub async fn reread(&self, registry: &EdgeCacheRegistry) {
-        let Some(file) = self.file.clone() else {
+        let Some(file) = &self.file else {
             return;
         };
-        let present = registry.plugin();
-        let config = self.config.clone();
-        let path = file.clone();
-        let swapped = self
-            .swap_if(
-                registry,
-                move || Plugin::from_file(&path, config),
-                |plugin| plugin.sha256() != present.sha256(),
-            )
-            .await;
-        match swapped {
+        let mut taken = self.turn.lock().await;
+        match self.take(file, registry, &mut taken).await {
             Ok(true) => tracing::info!(file = %file.display(), "the component was replaced"),
             Ok(false) => {}
             Err(error) => {
@@ -104,29 +105,28 @@ impl Components {
         }
     }
 
-    async fn swap(
+    async fn take(
         &self,
+        file: &Path,
         registry: &EdgeCacheRegistry,
-        load: impl FnOnce() -> Result<Plugin, PluginError> + Send + 'static,
-    ) -> Result<(), ReplaceError> {
-        self.swap_if(registry, load, |_| true).await.map(drop)
-    }
-
-    async fn swap_if(
-        &self,
-        registry: &EdgeCacheRegistry,
-        load: impl FnOnce() -> Result<Plugin, PluginError> + Send + 'static,
-        is_wanted: impl FnOnce(&Plugin) -> bool,
+        taken: &mut [u8; 32],
     ) -> Result<bool, ReplaceError> {
-        let _turn = self.turn.try_lock().map_err(|_| ReplaceError::Busy)?;
-        // Compiling takes up to seconds, which is not for a thread of the runtime.
-        let plugin = tokio::task::spawn_blocking(load)
-            .await
-            .map_err(|error| ReplaceError::System(io::Error::other(error)))??;
-        if !is_wanted(&plugin) {
+        let (path, config) = (file.to_path_buf(), self.config.clone());
+        let plugin = load(move || Plugin::from_file(&path, config)).await?;
+        let digest = *plugin.sha256();
+        if digest == *taken {
             return Ok(false);
         }
         registry.swap(plugin).await?;
+        *taken = digest;
         Ok(true)
     }
+}
+
+/// Compiling takes up to seconds, which is not for a thread of the runtime.
+async fn load(
+    load: impl FnOnce() -> Result<Plugin, PluginError> + Send + 'static,
+) -> Result<Plugin, ReplaceError> {
+    let loaded = tokio::task::spawn_blocking(load).await;
+    Ok(loaded.map_err(|error| ReplaceError::System(io::Error::other(error)))??)
 }

@@ -154,7 +154,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             return Ok(());
         }
     };
-    reread_files(hangups, &args, &agent, systemd.clone());
+    reread_files(hangups, &args, &agent, systemd.clone(), stop.clone());
     announce(&agent.api, agent.gossip.as_ref())?;
     agent.serve(&args, stop, systemd).await
 }
@@ -172,8 +172,8 @@ impl Agent {
         let gossip = gossip_config(args)?;
         let store = open_store(args)?;
         let cache = store.as_ref().map(Store::code_cache);
-        let components = Components::new(plugin_config(args, cache.clone()), args.plugin.clone());
-        let plugin = load_plugin(args, cache).await?;
+        let plugin = load_plugin(args, cache.clone()).await?;
+        let components = Components::new(plugin_config(args, cache), args.plugin.clone(), &plugin);
         let api = Api::bind(args).await?;
         let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
         let registry = start_registry(args, plugin, store, gossip.as_ref()).await?;
@@ -282,7 +282,7 @@ pub(super) fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> 
 }
 
 /// Reads keys, tokens, certificates and the component again at every SIGHUP. A file that can't be used changes nothing.
-fn reread_files(hangups: Hangups, args: &RunArgs, agent: &Agent, systemd: Systemd) {
+fn reread_files(hangups: Hangups, args: &RunArgs, agent: &Agent, systemd: Systemd, stop: Stop) {
     let (file, pool) = (args.gossip_key_file.clone(), agent.gossip.clone());
     let reread_api = agent.api.rereading();
     let (components, registry) = (agent.components.clone(), agent.registry.clone());
@@ -293,10 +293,13 @@ fn reread_files(hangups: Hangups, args: &RunArgs, agent: &Agent, systemd: System
         }
         reread_api();
         let (components, registry) = (components.clone(), registry.clone());
-        let systemd = systemd.clone();
+        let (systemd, stop) = (systemd.clone(), stop.clone());
         tokio::spawn(async move {
             components.reread(&registry).await;
-            systemd.ready();
+            // An agent that stops meanwhile is not ready again.
+            if stop.asked().is_none() {
+                systemd.ready();
+            }
         });
     });
 }

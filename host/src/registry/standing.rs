@@ -13,7 +13,7 @@ pub struct Standing {
     /// The decision.
     pub decision: Decision,
     /// Why this agent's component did not follow it, if so. It stands all the same, since all agents must
-    /// agree; the entry of before stays beside it. The component is asked again after the next start.
+    /// agree; the entry of before stays beside it. The component is asked again after the next start or swap.
     pub refused: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! Another component in the place of the one that runs.
 //!
 //! It is tried on a thread of its own first, with the entries of the moment, so that one that hangs, fails or
-//! refuses costs changes nothing. Then the writer does the same between two changes, and that one stays. What
+//! refuses then costs changes nothing. Then the writer does the same between two changes, and that one stays. What
 //! the one before had published is replaced in one announcement.
 
 use std::thread;
@@ -68,7 +68,8 @@ impl EdgeCacheRegistry {
                 let _ = ending.send(result);
             })
             .map_err(SwapError::Thread)?;
-        ended.await.map_err(|_| SwapError::ShuttingDown)??;
+        let gone = |_| SwapError::Failed("the thread that tried it has ended".to_string());
+        ended.await.map_err(gone)??;
         self.shared.queue.swap(plugin).await
     }
 }

@@ -180,7 +180,9 @@ impl Writer {
                     // The caller may have gone away; the swap stays.
                     let _ = answer.send(self.swap(*plugin));
                     batch = self.new_batch();
-                    next = queue.waiting();
+                    if !self.is_due_at_once() {
+                        next = queue.waiting();
+                    }
                     continue;
                 }
                 Request::Stop => {
@@ -193,14 +195,18 @@ impl Writer {
             batch.hold(name, answer, result);
             taken = taken.saturating_add(1);
             // While a fresh instance is due, changes wait for it.
-            let waits = matches!(self.running, Running::Down(Next::Retry(_)));
-            if !waits && batch.len() < self.parts.plugin.config().limits.batch {
+            if !self.is_due_at_once() && batch.len() < self.parts.plugin.config().limits.batch {
                 next = queue.waiting();
             }
         }
         self.commit(batch);
         self.parts.counters.add_batch(taken, start.elapsed());
         flow
+    }
+
+    /// Whether changes wait for a fresh instance.
+    fn is_due_at_once(&self) -> bool {
+        matches!(self.running, Running::Down(Next::Retry(_)))
     }
 
     /// Has the component make a change in the batch. After a failure, what came before it is committed and
@@ -448,6 +454,10 @@ impl Writer {
         (self.supervisor, self.quarantine) = (Supervisor::default(), Quarantine::default());
         self.supervisor.started(Instant::now());
         self.running = Running::Instance(Box::new(instance));
+        let mut view = View::clone(&self.parts.view.load());
+        view.status.state = PluginState::Starting;
+        view.status.last_failure = None;
+        self.parts.view.store(Arc::new(view));
         self.take_over(&remembered, labels);
         self.ask_again();
         self.parts.replaced.notify_one();

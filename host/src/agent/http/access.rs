@@ -138,8 +138,8 @@ impl Access {
 }
 
 /// Has a request answered, or answers 403 where the caller's role does not reach what the route needs. For the
-/// routes alone: a path or a
-/// method that is not there has no role.
+/// routes alone: a path or a method that is not there has no role. What takes more than `read` is logged with the
+/// token's name.
 pub(super) async fn authorise(request: Request, next: Next) -> Response {
     let need = match needed(&request) {
         Some(Need::Nothing) => return next.run(request).await,
@@ -154,12 +154,10 @@ pub(super) async fn authorise(request: Request, next: Next) -> Response {
     let Some(name) = name.filter(|_| need > Role::Read) else {
         return next.run(request).await;
     };
-    let method = request.method().clone();
+    // Before it is made: a client that hangs up is to be named too.
     let path = text::clean(request.uri().path(), PATH_BYTES_MAX);
-    let answer = next.run(request).await;
-    let status = answer.status().as_u16();
-    tracing::info!(token = %name, %method, path, status, "a change over HTTP");
-    answer
+    tracing::info!(token = %name, method = %request.method(), path, "asked over HTTP");
+    next.run(request).await
 }
 
 /// What the request's route needs; none where there is no route.
