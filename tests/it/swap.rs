@@ -195,7 +195,8 @@ async fn a_refused_decision_is_asked_again_after_a_swap() {
 /// No change is lost, and none is made twice: each adds one, and the sum tells.
 #[tokio::test(flavor = "multi_thread")]
 async fn swaps_under_load_lose_no_change_and_disturb_no_read() {
-    const CALLERS: u64 = 8;
+    const CALLERS: u64 = 16;
+    const CHANGES_A_SWAP: u64 = 100;
     let swaps = if long_tests() { 50 } else { 10 };
     let directory = tempfile::tempdir().unwrap();
     let listen = ([127, 0, 0, 1], 0).into();
@@ -218,9 +219,11 @@ async fn swaps_under_load_lose_no_change_and_disturb_no_read() {
     }
     let over = Arc::new(AtomicBool::new(false));
     let longest = Arc::new(AtomicU64::new(0));
+    let answered = Arc::new(AtomicU64::new(0));
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
-            let (registry, over, longest) = (registry.clone(), over.clone(), longest.clone());
+            let (registry, over) = (registry.clone(), over.clone());
+            let (longest, answered) = (longest.clone(), answered.clone());
             tokio::spawn(async move {
                 let mut made = 0;
                 // 500 changes a second by all of them together.
@@ -234,6 +237,7 @@ async fn swaps_under_load_lose_no_change_and_disturb_no_read() {
                     assert_eq!(totals.hits, made, "each once, and in order");
                     let took = u64::try_from(start.elapsed().as_micros()).unwrap();
                     longest.fetch_max(took, Ordering::Relaxed);
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok::<u64, EdgeCacheError>(made)
             })
@@ -251,7 +255,7 @@ async fn swaps_under_load_lose_no_change_and_disturb_no_read() {
             reads
         }
     });
-    let mut swap_took = Duration::ZERO;
+    let (mut swap_took, begun) = (Duration::ZERO, Instant::now());
     for n in 0..swaps {
         let start = Instant::now();
         registry
@@ -259,6 +263,16 @@ async fn swaps_under_load_lose_no_change_and_disturb_no_read() {
             .await
             .unwrap();
         swap_took = swap_took.max(start.elapsed());
+        let before = answered.load(Ordering::Relaxed);
+        until("changes by the new one", SEEN_WITHIN, || async {
+            let since = answered.load(Ordering::Relaxed) - before;
+            if since >= CHANGES_A_SWAP {
+                Ok(())
+            } else {
+                Err(since)
+            }
+        })
+        .await;
     }
     over.store(true, Ordering::Release);
     let mut sum = 0;
@@ -267,12 +281,13 @@ async fn swaps_under_load_lose_no_change_and_disturb_no_read() {
         assert_eq!(registry.stats(caller).hits, made);
         sum += made;
     }
-    assert!(sum > 0);
+    assert!(sum >= CHANGES_A_SWAP * swaps as u64);
+    let rate = sum as f64 / begun.elapsed().as_secs_f64();
     let reads = reader.join().unwrap();
     assert_eq!(registry.status().restarts, 0);
     println!(
-        "{swaps} swaps with 1,000 entries, {sum} changes, {reads} reads; a swap took {swap_took:?} at most, a \
-         change {} us",
+        "{swaps} swaps with 1,000 entries, {sum} changes, {rate:.0} a second, {reads} reads; a swap took \
+         {swap_took:?} at most, a change {} us",
         longest.load(Ordering::Relaxed)
     );
     registry.shutdown().await;
