@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use crate::decision::Decision;
 use crate::gossip::{GossipPool, PeerInfo};
 use crate::labels::Labels;
 use crate::types::NodeId;
@@ -44,8 +45,8 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Says what decides about labels on the own node from now on.
     fn set_policy(&self, policy: String);
 
-    /// Whether another agent has taken over a decision, given as it travels.
-    fn is_shared(&self, node_id: NodeId, decision: &str) -> bool;
+    /// Whether another agent has taken over a decision.
+    fn is_shared(&self, decision: &Decision) -> bool;
 
     /// All labels that a live node shows at present, as far as is known here.
     fn shown(&self, node_id: NodeId) -> Option<Labels>;
@@ -81,8 +82,8 @@ impl Advertiser for GossipPool {
         }
     }
 
-    fn is_shared(&self, node_id: NodeId, decision: &str) -> bool {
-        self.is_shared(node_id, decision)
+    fn is_shared(&self, decision: &Decision) -> bool {
+        self.is_shared(decision.node_id, &decision.encode())
     }
 
     fn shown(&self, node_id: NodeId) -> Option<Labels> {
@@ -145,7 +146,7 @@ impl Advertiser for Standalone {
 
     fn set_policy(&self, _: String) {}
 
-    fn is_shared(&self, _: NodeId, _: &str) -> bool {
+    fn is_shared(&self, _: &Decision) -> bool {
         false
     }
 

@@ -193,10 +193,8 @@ impl EdgeCacheRegistry {
     /// Whether another agent carries the decision that stands about a node: from then on it outlives this
     /// agent.
     pub fn is_shared(&self, node_id: NodeId) -> bool {
-        self.standing(node_id).is_some_and(|standing| {
-            let value = standing.decision.encode();
-            self.shared.site.is_shared(node_id, &value)
-        })
+        self.standing(node_id)
+            .is_some_and(|standing| self.shared.site.is_shared(&standing.decision))
     }
 
     /// Whether the node is seen to advertise any label that a component may set.

@@ -403,8 +403,7 @@ impl Writer {
     fn restamp(&mut self, batch: &mut Batch, own: NodeId) {
         let site = &self.parts.site;
         let now_ms = ms_of(self.parts.config.clock.time());
-        let is_shared = |decision: &Decision| site.is_shared(decision.node_id, &decision.encode());
-        self.stamps = deciding::restamp(batch, own, now_ms, is_shared);
+        self.stamps = deciding::restamp(batch, own, now_ms, |decision| site.is_shared(decision));
     }
 
     /// Brings the status to what the store is doing.
