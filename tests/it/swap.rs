@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_cache_host::agent::components::Components;
+use edge_cache_host::agent::components::{Components, ReplaceError};
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{
@@ -434,9 +434,17 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     components.reread(&registry).await;
     runs(&versions[0]);
     components
-        .replace(&registry, versions[1].clone(), None)
+        .replace(
+            components.turn().unwrap(),
+            &registry,
+            versions[1].clone(),
+            None,
+        )
         .await
         .unwrap();
+    let turn = components.turn().unwrap();
+    assert!(matches!(components.turn(), Err(ReplaceError::Busy)));
+    drop(turn);
     components.reread(&registry).await;
     runs(&versions[1]);
     std::fs::write(&file, &versions[2]).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::sandbox::{Plugin, PluginConfig, PluginError};
 use crate::{EdgeCacheRegistry, SwapError, text};
@@ -25,6 +25,10 @@ pub struct Components {
     /// one that came over HTTP since then is not undone by a file that is as it was.
     turn: Arc<Mutex<[u8; 32]>>,
 }
+
+/// The right to load a component, of which there is one at a time.
+#[derive(Debug)]
+pub struct Turn(OwnedMutexGuard<[u8; 32]>);
 
 /// Why another component did not take over. The one before goes on.
 #[derive(Debug, Error)]
@@ -61,6 +65,16 @@ impl Components {
         self.config.limits.component_bytes
     }
 
+    /// Takes the turn, if nobody has it. It comes before an upload is read, so that only one is held at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplaceError::Busy`].
+    pub fn turn(&self) -> Result<Turn, ReplaceError> {
+        let turn = self.turn.clone().try_lock_owned();
+        turn.map(Turn).map_err(|_| ReplaceError::Busy)
+    }
+
     /// Lets an uploaded component decide from now on, if it has this digest. Without one, it must have the
     /// digest that the agent is pinned to, if it is. A caller that goes away does not keep it from taking over.
     ///
@@ -69,12 +83,11 @@ impl Components {
     /// Any [`ReplaceError`].
     pub async fn replace(
         &self,
+        Turn(turn): Turn,
         registry: &EdgeCacheRegistry,
         bytes: Vec<u8>,
         sha256: Option<[u8; 32]>,
     ) -> Result<(), ReplaceError> {
-        let turn = self.turn.clone().try_lock_owned();
-        let turn = turn.map_err(|_| ReplaceError::Busy)?;
         let mut config = self.config.clone();
         config.sha256 = sha256.or(config.sha256);
         let registry = registry.clone();

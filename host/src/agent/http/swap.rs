@@ -1,7 +1,8 @@
 //! Another component in the place of the one that runs.
 
 use axum::Json;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -51,12 +52,17 @@ pub(super) async fn swap(
     Query(pin): Query<Pin>,
     request: Request,
 ) -> Result<Json<PluginView>, Problem> {
+    let (parts, content) = request.into_parts();
+    let turn = state.components.turn();
+    let bytes_max = turn.as_ref().map_or(0, |_| state.components.bytes_max());
     // A client writes before it reads: refused earlier, it would meet a broken connection.
-    let Wasm(bytes) = Wasm::from_request(request, &state).await?;
+    let body = body::read(content, bytes_max).await;
+    let turn = turn?;
+    check_type(&parts.headers)?;
     let sha256 = pin.digest()?;
     state
         .components
-        .replace(&state.registry, bytes, sha256)
+        .replace(turn, &state.registry, body?, sha256)
         .await?;
     Ok(Json(PluginView::now(&state)))
 }
@@ -78,27 +84,15 @@ impl Pin {
     }
 }
 
-/// The bytes of a component.
-struct Wasm(Vec<u8>);
-
-impl FromRequest<AppState> for Wasm {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let (parts, content) = request.into_parts();
-        let bytes = body::read(content, state.components.bytes_max()).await?;
-        let is_wasm = parts
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(WASM.as_bytes()));
-        if !is_wasm {
-            return Err(Problem::new(
-                &kinds::NOT_WASM,
-                format!("the header `content-type` must be `{WASM}`"),
-            ));
-        }
-        Ok(Self(bytes))
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(CONTENT_TYPE);
+    if given.is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(WASM.as_bytes())) {
+        return Ok(());
     }
+    Err(Problem::new(
+        &kinds::NOT_WASM,
+        format!("the header `content-type` must be `{WASM}`"),
+    ))
 }
 
 impl From<ReplaceError> for Problem {
