@@ -1,16 +1,15 @@
 //! Where the labels of a node go: into gossip, or nowhere.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::decision::Decision;
-use crate::gossip::{GossipPool, PeerInfo};
+use crate::gossip::{GossipPool, PeerInfo, Peers};
 use crate::labels::Labels;
 use crate::types::NodeId;
 
@@ -27,6 +26,45 @@ impl Wake {
     pub(crate) fn wake(&self) {
         // A full channel has it woken already, a closed one has nobody to wake.
         let _ = self.0.try_send(());
+    }
+}
+
+/// The live nodes of one moment, and what they show. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveNodes {
+    /// The agent's own node.
+    pub(crate) own: Option<Arc<PeerInfo>>,
+    /// The labels that other software has set on it.
+    pub(crate) foreign: Arc<Labels>,
+    pub(crate) peers: Arc<Peers>,
+}
+
+impl LiveNodes {
+    /// All labels that a node shows, where it is live and known.
+    pub(crate) fn labels(&self, node_id: NodeId) -> Option<&Labels> {
+        let own = self.own.as_ref().filter(|own| own.node_id == node_id);
+        let info = own.or_else(|| self.peers.get(node_id));
+        info.map(|info| &info.labels)
+    }
+
+    /// Whether other software has set this label on a node.
+    pub(crate) fn is_foreign(&self, node_id: NodeId, key: &str) -> bool {
+        let is_own = self.own.as_ref().is_some_and(|own| own.node_id == node_id);
+        is_own && self.foreign.contains_key(key)
+    }
+
+    /// The infos of all, each node once.
+    pub(crate) fn infos(&self) -> impl Iterator<Item = &Arc<PeerInfo>> {
+        self.peers.iter().chain(&self.own)
+    }
+
+    /// Whether both are of the same moment. False says nothing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let own = match (&self.own, &other.own) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        own && Arc::ptr_eq(&self.foreign, &other.foreign) && Arc::ptr_eq(&self.peers, &other.peers)
     }
 }
 
@@ -48,11 +86,8 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Whether another agent has taken over a decision.
     fn is_shared(&self, decision: &Decision) -> bool;
 
-    /// All labels that a live node shows at present, as far as is known here.
-    fn shown(&self, node_id: NodeId) -> Option<Labels>;
-
-    /// The infos of all live members that are known, the own node's among them.
-    fn live(&self) -> BTreeMap<NodeId, Arc<PeerInfo>>;
+    /// The nodes that are live and known now.
+    fn live(&self) -> LiveNodes;
 
     /// Wakes at once, and whenever [`live`](Self::live) answers something else. Ends when nothing can change
     /// any more.
@@ -86,17 +121,12 @@ impl Advertiser for GossipPool {
         self.is_shared(decision.node_id, &decision.encode())
     }
 
-    fn shown(&self, node_id: NodeId) -> Option<Labels> {
-        if node_id == self.node_id() {
-            return Some(self.self_info().labels.clone());
+    fn live(&self) -> LiveNodes {
+        LiveNodes {
+            own: Some(self.self_info()),
+            foreign: self.foreign_labels(),
+            peers: self.snapshot(),
         }
-        self.snapshot().get(node_id).map(|peer| peer.labels.clone())
-    }
-
-    fn live(&self) -> BTreeMap<NodeId, Arc<PeerInfo>> {
-        let peers = self.snapshot();
-        let infos = peers.iter().cloned().chain([self.self_info()]);
-        infos.map(|info| (info.node_id, info)).collect()
     }
 
     async fn follow(&self, wake: &Wake) {
@@ -107,10 +137,11 @@ impl Advertiser for GossipPool {
 /// The only member of its cluster: its labels are its own peer record and travel nowhere.
 #[derive(Debug)]
 pub(crate) struct Standalone {
-    /// `None` for a registry that has no node of its own.
-    info: Option<PeerInfo>,
+    node_id: Option<NodeId>,
     foreign: Arc<Labels>,
-    shown: ArcSwap<Labels>,
+    peers: Arc<Peers>,
+    /// The own node as it is shown; none for a registry that has no node of its own.
+    own: ArcSwapOption<PeerInfo>,
     changed: watch::Sender<()>,
 }
 
@@ -118,11 +149,11 @@ impl Standalone {
     /// A node on its own; without an info, a registry that has no node of its own.
     pub(crate) fn new(info: Option<PeerInfo>) -> Self {
         let foreign = info.as_ref().map(|info| info.labels.clone());
-        let foreign = Arc::new(foreign.unwrap_or_default());
         Self {
-            info,
-            shown: ArcSwap::new(foreign.clone()),
-            foreign,
+            node_id: info.as_ref().map(|info| info.node_id),
+            foreign: Arc::new(foreign.unwrap_or_default()),
+            peers: Arc::default(),
+            own: ArcSwapOption::new(info.map(Arc::new)),
             changed: watch::Sender::default(),
         }
     }
@@ -131,7 +162,7 @@ impl Standalone {
 #[async_trait]
 impl Advertiser for Standalone {
     fn node_id(&self) -> Option<NodeId> {
-        self.info.as_ref().map(|info| info.node_id)
+        self.node_id
     }
 
     fn foreign_labels(&self) -> Arc<Labels> {
@@ -139,8 +170,15 @@ impl Advertiser for Standalone {
     }
 
     fn announce(&self, mut labels: Labels) {
-        labels.extend((*self.foreign).clone());
-        self.shown.store(Arc::new(labels));
+        let Some(own) = self.own.load_full() else {
+            return;
+        };
+        labels.extend(Labels::clone(&self.foreign));
+        let own = PeerInfo {
+            labels,
+            ..PeerInfo::clone(&own)
+        };
+        self.own.store(Some(Arc::new(own)));
         self.changed.send_replace(());
     }
 
@@ -150,18 +188,12 @@ impl Advertiser for Standalone {
         false
     }
 
-    fn shown(&self, node_id: NodeId) -> Option<Labels> {
-        (self.node_id() == Some(node_id)).then(|| Labels::clone(&self.shown.load()))
-    }
-
-    fn live(&self) -> BTreeMap<NodeId, Arc<PeerInfo>> {
-        let info = self.info.clone().map(|info| PeerInfo {
-            labels: Labels::clone(&self.shown.load()),
-            ..info
-        });
-        info.map(|info| (info.node_id, Arc::new(info)))
-            .into_iter()
-            .collect()
+    fn live(&self) -> LiveNodes {
+        LiveNodes {
+            own: self.own.load_full(),
+            foreign: self.foreign.clone(),
+            peers: self.peers.clone(),
+        }
     }
 
     async fn follow(&self, wake: &Wake) {

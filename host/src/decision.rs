@@ -202,12 +202,20 @@ impl Decision {
     }
 }
 
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Op {
+    /// What it is called on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
             Self::Enable { .. } => "enable",
             Self::Disable {} => "disable",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -73,7 +73,7 @@ pub use limits::{LabelLimits, Limits};
 pub use placement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX, RoutingStatus};
 pub use registry::{
     Activity, Builder, Decisions, EdgeCacheRegistry, EligibleNodes, PluginState, RegistryEvent,
-    RegistryEvents, Standing, StartError, Status, SwapError,
+    RegistryEvents, Snapshot, Standing, StartError, Status, SwapError,
 };
 pub use store::{Identity, Store, StoreError};
 pub use types::{

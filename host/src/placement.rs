@@ -157,7 +157,11 @@ impl Worker {
     fn pass(&mut self) -> Option<Instant> {
         let now = Instant::now();
         self.follow_component();
-        let infos = self.site.live();
+        let live = self.site.live();
+        let infos: BTreeMap<_, _> = live
+            .infos()
+            .map(|info| (info.node_id, info.clone()))
+            .collect();
         self.members
             .retain(|node_id, _| infos.contains_key(node_id));
         self.quarantine.forget_old(now);

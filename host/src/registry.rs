@@ -13,6 +13,7 @@ mod exchange;
 mod quarantine;
 mod queue;
 mod records;
+mod snapshot;
 mod standing;
 mod status;
 mod swap;
@@ -30,7 +31,6 @@ use self::queue::{Operation, Outcome, Queue};
 use self::view::ViewCell;
 use crate::advertise::Advertiser;
 use crate::error::EdgeCacheError;
-use crate::labels::Labels;
 use crate::placement::{Placement, RoutingStatus};
 use crate::routing::{Replicas, Router};
 use crate::sandbox::{GuestLog, InstanceConfig, Plugin};
@@ -39,6 +39,7 @@ use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 pub use self::activity::Activity;
 pub use self::builder::{Builder, StartError};
 pub use self::changes::{RegistryEvent, RegistryEvents};
+pub use self::snapshot::Snapshot;
 pub use self::standing::{Decisions, Standing};
 pub use self::status::{PluginState, Status};
 pub(crate) use self::swap::PluginCell;
@@ -142,6 +143,17 @@ impl EdgeCacheRegistry {
         }
     }
 
+    /// All that is known now, for who has more than one question: the answers fit together.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let shared = &self.shared;
+        Snapshot::new(
+            shared.view.load_full(),
+            shared.site.live(),
+            shared.plugin.load_full(),
+        )
+    }
+
     /// The nodes that are eligible now, in ascending order of node id.
     pub fn list_eligible(&self) -> EligibleNodes {
         EligibleNodes::new(self.shared.view.load().records.clone())
@@ -199,18 +211,14 @@ impl EdgeCacheRegistry {
 
     /// Whether the node is seen to advertise any label that a component may set.
     pub fn shows_labels(&self, node_id: NodeId) -> bool {
-        self.seen(node_id).is_some_and(|shown| !shown.is_empty())
+        self.snapshot().shows_labels(node_id)
     }
 
     /// Whether the node is seen to advertise exactly the labels that follow from its entry.
     ///
     /// Advertising comes after deciding, at its own pace; for another node it also takes that node's agent.
     pub fn is_advertised(&self, node_id: NodeId) -> bool {
-        let view = self.shared.view.load();
-        let Some(record) = view.records.get(node_id) else {
-            return false;
-        };
-        self.seen(node_id).as_ref() == Some(&record.labels)
+        self.snapshot().is_advertised(node_id)
     }
 
     /// The best nodes for a key, best first: as many as asked for, at most
@@ -239,18 +247,6 @@ impl EdgeCacheRegistry {
     pub fn routing(&self) -> RoutingStatus {
         let placement = self.shared.placement.as_ref();
         placement.map(Placement::status).unwrap_or_default()
-    }
-
-    /// What a node is seen to advertise of what a component may set; `None` where it is not live.
-    fn seen(&self, node_id: NodeId) -> Option<Labels> {
-        let shown = self.shared.site.shown(node_id)?;
-        let mut shown = self.plugin().config().labels.select(&shown);
-        if self.shared.site.node_id() == Some(node_id) {
-            // What other software set here is known, and not the component's.
-            let foreign = self.shared.site.foreign_labels();
-            shown.retain(|key, _| !foreign.contains_key(key));
-        }
-        Some(shown)
     }
 
     /// How many changes wait for the writer.

@@ -37,6 +37,7 @@ mod wording;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::routing::get;
 use tokio::sync::Mutex;
@@ -49,6 +50,7 @@ use super::stop::Stop;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
+use self::all::Listed;
 use self::events::Events;
 use self::gate::Gate;
 use self::metrics::Counts;
@@ -86,6 +88,8 @@ pub struct Parts {
     events: Events,
     /// Held while all nodes are being replaced.
     replacing: Mutex<()>,
+    /// The list of all nodes as it was sent last.
+    listed: ArcSwapOption<Listed>,
     counts: Counts,
 }
 
@@ -107,6 +111,7 @@ impl AppState {
             stop,
             events,
             replacing: Mutex::default(),
+            listed: ArcSwapOption::empty(),
             counts: Counts::new(routes().into_openapi().paths.paths.into_keys()),
         }))
     }

@@ -2,8 +2,7 @@
 //!
 //! With a token file, every request but those for health carries a token, and the token's role must reach what
 //! its route needs. Without one, the API is reached from this machine only, and whoever reaches it may read and
-//! write. Two steps: `identify` says who asks, on every request; `authorise` says whether they may, on those
-//! that a route takes. A token never appears in a log line or an answer; its name does.
+//! write. A token never appears in a log line or an answer; its name does.
 
 mod role;
 mod routes;
@@ -13,11 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::extract::{MatchedPath, Request};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
 
 use super::kinds;
 use super::problem::{Problem, quoted};
@@ -30,10 +27,6 @@ use routes::Need;
 
 #[cfg(test)]
 mod tests;
-
-const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
-/// The longest path in a log line, in bytes.
-const PATH_BYTES_MAX: usize = 256;
 
 /// Who is let in. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,7 +44,7 @@ enum Rule {
 }
 
 /// Who asks.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Caller {
     /// The token's name; none without tokens.
     name: Option<Arc<str>>,
@@ -98,17 +91,23 @@ impl Access {
         }
     }
 
-    /// Says who asks, or answers 401. What is open to everybody is not asked for a token.
-    pub(super) fn identify(&self, request: &mut Request) -> Option<Response> {
-        if needed(request) == Some(Need::Nothing) {
-            return None;
+    /// Lets a request in, or answers 401, or 403 where the caller's role does not reach what its route needs.
+    /// Answers the name of the token that it came with. A path or a method that is not there has no route and
+    /// needs no role: whoever has a token is told that it is not there.
+    pub(super) fn admit(
+        &self,
+        route: Option<&str>,
+        request: &Request,
+    ) -> Result<Option<Arc<str>>, Problem> {
+        let need = route.map(|route| routes::need(route, request.method()));
+        if need == Some(Need::Nothing) {
+            return Ok(None);
         }
-        match self.caller(request.headers()) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-                None
-            }
-            Err(detail) => Some(unauthorized(detail)),
+        let caller = self.caller(request.headers());
+        let caller = caller.map_err(|detail| Problem::new(&kinds::UNAUTHORIZED, detail))?;
+        match need {
+            Some(Need::Role(role)) if caller.role < role => Err(forbidden(role, &caller)),
+            _ => Ok(caller.name),
         }
     }
 
@@ -137,40 +136,6 @@ impl Access {
     }
 }
 
-/// Has a request answered, or answers 403 where the caller's role does not reach what the route needs. For the
-/// routes alone: a path or a method that is not there has no role. What takes more than `read` is logged with the
-/// token's name.
-pub(super) async fn authorise(request: Request, next: Next) -> Response {
-    let need = match needed(&request) {
-        Some(Need::Nothing) => return next.run(request).await,
-        Some(Need::Role(role)) => role,
-        None => Role::Admin,
-    };
-    let caller = request.extensions().get::<Caller>();
-    let name = match caller {
-        Some(caller) if caller.role >= need => caller.name.clone(),
-        _ => return forbidden(need, caller),
-    };
-    let Some(name) = name.filter(|_| need > Role::Read) else {
-        return next.run(request).await;
-    };
-    // Before it is made: a client that hangs up is to be named too.
-    let path = text::clean(request.uri().path(), PATH_BYTES_MAX);
-    tracing::info!(token = %name, method = %request.method(), path, "asked over HTTP");
-    next.run(request).await
-}
-
-/// What the request's route needs; none where there is no route.
-fn needed(request: &Request) -> Option<Need> {
-    let path = request.extensions().get::<MatchedPath>()?;
-    // A route for GET takes HEAD too.
-    let method = match *request.method() {
-        Method::HEAD => &Method::GET,
-        ref other => other,
-    };
-    Some(routes::need(path.as_str(), method))
-}
-
 /// The token, of a header as RFC 6750 has it.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -184,25 +149,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then(|| token.trim_matches(' '))
 }
 
-fn unauthorized(detail: &'static str) -> Response {
-    let mut answer = Problem::new(&kinds::UNAUTHORIZED, detail).into_response();
-    answer.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
-    answer
-}
-
-fn forbidden(need: Role, caller: Option<&Caller>) -> Response {
-    let detail = match caller {
-        Some(Caller {
-            name: Some(name),
-            role,
-        }) => format!(
-            "this needs the role `{need}`; the token {} has `{role}`",
-            quoted(name)
+fn forbidden(need: Role, caller: &Caller) -> Problem {
+    let detail = match &caller.name {
+        Some(name) => format!(
+            "this needs the role `{need}`; the token {} has `{}`",
+            quoted(name),
+            caller.role
         ),
-        _ => format!(
+        None => format!(
             "this needs the role `{need}`, which nobody has without tokens: start the agent with \
              `--api-token-file`, or with `--allow-local-admin`"
         ),
     };
-    Problem::new(&kinds::ROLE_TOO_LOW, detail).into_response()
+    Problem::new(&kinds::ROLE_TOO_LOW, detail)
 }

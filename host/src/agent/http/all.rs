@@ -1,5 +1,8 @@
 //! All nodes as one list.
 
+use std::sync::Arc;
+
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
@@ -10,31 +13,51 @@ use utoipa::ToSchema;
 use super::AppState;
 use super::etag::ETag;
 use super::refusals::Refusals;
-use super::views::{self, NodeView};
+use super::views::{JSON, NodeView, node_view};
+use crate::Snapshot;
 
 /// All eligible nodes, in ascending order of node id.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ListView {
-    nodes: Vec<NodeView>,
+pub(super) struct ListView<'a> {
+    nodes: Vec<NodeView<'a>>,
 }
 
-/// The list as it is sent, and its tag.
+/// The list as it is sent, and its tag. Made once for all who ask before something changes: what takes 90 µs for
+/// 100 nodes takes 20 ms for 20,000.
 #[derive(Debug)]
 pub(super) struct Listed {
-    pub(super) body: Vec<u8>,
     pub(super) tag: ETag,
+    body: Bytes,
+    /// What it was made of.
+    snapshot: Snapshot,
 }
 
 impl Listed {
     /// The list at this moment. The tag is made of its content: `advertised` also changes without a change of
     /// the registry.
-    pub(super) fn now(state: &AppState) -> Self {
-        let nodes = state.registry.list_eligible();
-        let nodes = nodes.iter().map(|node| views::node(state, node)).collect();
+    pub(super) fn now(state: &AppState) -> Arc<Self> {
+        let snapshot = state.registry.snapshot();
+        let before = state.listed.load_full();
+        if let Some(same) = before.filter(|before| before.snapshot.is_same(&snapshot)) {
+            return same;
+        }
+        let listed = Arc::new(Self::of(snapshot));
+        state.listed.store(Some(listed.clone()));
+        listed
+    }
+
+    fn of(snapshot: Snapshot) -> Self {
+        let nodes = snapshot.eligible().map(|node| node_view(&snapshot, node));
+        let list = ListView {
+            nodes: nodes.collect(),
+        };
         // Texts and numbers: there is nothing in it that JSON could not say.
-        let body = serde_json::to_vec(&ListView { nodes }).unwrap_or_default();
-        let tag = ETag::of(&body);
-        Self { body, tag }
+        let body = Bytes::from(serde_json::to_vec(&list).unwrap_or_default());
+        Self {
+            tag: ETag::of(&body),
+            body,
+            snapshot,
+        }
     }
 }
 
@@ -55,11 +78,10 @@ impl Listed {
     )
 )]
 pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    let Listed { body, tag } = Listed::now(&state);
-    let shown = (ETAG, tag.to_string());
-    if tag.is_had(&headers) {
-        return (StatusCode::NOT_MODIFIED, [shown]).into_response();
+    let listed = Listed::now(&state);
+    let tag = [(ETAG, listed.tag.to_string())];
+    if listed.tag.is_had(&headers) {
+        return (StatusCode::NOT_MODIFIED, tag).into_response();
     }
-    let json = (CONTENT_TYPE, "application/json".to_string());
-    ([shown, json], body).into_response()
+    (tag, [(CONTENT_TYPE, JSON)], listed.body.clone()).into_response()
 }

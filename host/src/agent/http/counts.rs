@@ -57,9 +57,18 @@ struct RouteCounts {
     other: MethodCounts,
 }
 
+/// Where a request counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// None for those that no route takes.
+    route: Option<usize>,
+    /// None for methods that are not listed.
+    method: Option<usize>,
+}
+
 /// Requests of one route by one method.
 #[derive(Debug)]
-pub(super) struct MethodCounts {
+struct MethodCounts {
     method: &'static str,
     classes: [AtomicU64; CLASSES.len()],
     times: HistogramCounters,
@@ -75,16 +84,21 @@ impl RequestCounts {
     }
 
     /// Where a request counts.
-    pub(super) fn of(&self, template: Option<&str>, method: &Method) -> &MethodCounts {
-        let known = template.and_then(|template| {
+    pub(super) fn place(&self, template: Option<&str>, method: &Method) -> Place {
+        let route = template.and_then(|template| {
             let mut routes = self.routes.iter();
-            routes.find(|route| route.template == template)
+            routes.position(|route| route.template == template)
         });
-        let route = known.unwrap_or(&self.no_route);
-        let methods = &mut route.methods.iter();
-        methods
-            .find(|counts| counts.method == method.as_str())
-            .unwrap_or(&route.other)
+        let method = METHODS.iter().position(|known| *known == method.as_str());
+        Place { route, method }
+    }
+
+    /// Counts an answer.
+    pub(super) fn add(&self, place: Place, status: StatusCode, took: Duration) {
+        let route = place.route.and_then(|index| self.routes.get(index));
+        let route = route.unwrap_or(&self.no_route);
+        let method = place.method.and_then(|index| route.methods.get(index));
+        method.unwrap_or(&route.other).add(status, took);
     }
 
     /// What was counted; pairs that never were are left out.
@@ -117,8 +131,7 @@ impl MethodCounts {
         }
     }
 
-    /// Counts an answer.
-    pub(super) fn add(&self, status: StatusCode, took: Duration) {
+    fn add(&self, status: StatusCode, took: Duration) {
         let class = usize::from(status.as_u16() / 100).checked_sub(1);
         if let Some(count) = class.and_then(|index| self.classes.get(index)) {
             count.fetch_add(1, Ordering::Relaxed);

@@ -1,21 +1,27 @@
 //! What every request passes on its way, in one step: it is counted and logged, a browser's is refused, it is
 //! said who asks, and whether they may.
 //!
-//! One step, since each layer of a router costs about as much as answering a small read does.
+//! One step, and one that boxes nothing of its own, since each layer of a router costs a good part of what
+//! answering a small read does.
 
+use std::convert::Infallible;
+use std::future::{Future, ready};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use tower::layer::layer_fn;
+use tower::{Service, service_fn};
+use tracing::{Instrument, Span};
 
-use super::AppState;
-use super::access::{self, Access};
-use super::counts::RequestCounts;
+use super::access::Access;
+use super::counts::{Place, RequestCounts};
 use super::guard::Hosts;
 use super::problem::{self, Problem};
-use super::trace;
+use super::trace::Line;
 
 /// What a listener asks of requests.
 #[derive(Debug)]
@@ -26,46 +32,92 @@ pub(super) struct Gate {
     pub(super) access: Option<Access>,
 }
 
+/// A request between the gate and its answer.
+#[derive(Debug)]
+struct Visit {
+    gate: Arc<Gate>,
+    start: Instant,
+    place: Place,
+    line: Option<Line>,
+}
+
 impl Gate {
-    fn refusal(&self, request: &mut Request) -> Option<Response> {
+    /// Takes note of a request, and says whether it comes in: if not, with the answer to it.
+    fn enter(self: Arc<Self>, request: &Request) -> (Visit, Result<(), Problem>) {
+        let start = Instant::now();
+        let route = request.extensions().get::<MatchedPath>();
+        let route = route.map(MatchedPath::as_str);
+        let (token, admitted) = match self.admit(route, request) {
+            Ok(token) => (token, Ok(())),
+            Err(refusal) => (None, Err(refusal)),
+        };
+        let visit = Visit {
+            start,
+            place: self.counts.place(route, request.method()),
+            line: Line::of(route, request, token),
+            gate: self,
+        };
+        (visit, admitted)
+    }
+
+    /// The name of the token that a request came with, if it did, or why it does not come in.
+    fn admit(&self, route: Option<&str>, request: &Request) -> Result<Option<Arc<str>>, Problem> {
+        if let Some(refusal) = self.hosts.refusal(request) {
+            return Err(refusal);
+        }
         let access = self.access.as_ref();
-        self.hosts
-            .refusal(request)
-            .or_else(|| access.and_then(|access| access.identify(request)))
+        access.map_or(Ok(None), |access| access.admit(route, request))
     }
 }
 
-/// The step of a request that a route takes.
-pub(super) async fn enter(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let answer = async |mut request: Request| match gate.refusal(&mut request) {
-        Some(refusal) => refusal,
-        None if gate.access.is_some() => access::authorise(request, next).await,
-        None => next.run(request).await,
-    };
-    trace::request(&gate.counts, request, answer).await
-}
-
-/// The step of one that none takes: what is not there has no role.
-pub(super) async fn turn_away(
-    gate: Arc<Gate>,
-    request: Request,
-    problem: fn(&Request) -> Problem,
-) -> Response {
-    let answer = async |mut request: Request| {
-        let refusal = gate.refusal(&mut request);
-        refusal.unwrap_or_else(|| problem(&request).into_response())
-    };
-    trace::request(&gate.counts, request, answer).await
+impl Visit {
+    /// Waits for the answer, or takes the refusal, and counts it.
+    async fn end(
+        self,
+        answer: Result<impl Future<Output = Result<Response, Infallible>>, Problem>,
+    ) -> Result<Response, Infallible> {
+        let response = match answer {
+            Ok(answer) => {
+                let span = self.line.as_ref().map(Line::span);
+                answer.instrument(span.unwrap_or_else(Span::none)).await?
+            }
+            Err(refusal) => refusal.into_response(),
+        };
+        let (status, took) = (response.status(), self.start.elapsed());
+        self.gate.counts.add(self.place, status, took);
+        if let Some(line) = self.line {
+            line.answered(status, took);
+        }
+        Ok(response)
+    }
 }
 
 /// Puts the gate before all that a router has.
-pub(super) fn close(router: Router<AppState>, gate: Gate) -> Router<AppState> {
+pub(super) fn close<S: Clone + Send + Sync + 'static>(router: Router<S>, gate: Gate) -> Router<S> {
     let gate = Arc::new(gate);
     let (no_route, no_method) = (gate.clone(), gate.clone());
+    let before = move |mut route: Route| {
+        let gate = gate.clone();
+        service_fn(move |request| {
+            let (visit, admitted) = gate.clone().enter(&request);
+            visit.end(admitted.map(|()| route.call(request)))
+        })
+    };
     router
-        .route_layer(middleware::from_fn_with_state(gate, enter))
+        .route_layer(layer_fn(before))
         .fallback(move |request| turn_away(no_route.clone(), request, problem::no_such_route))
         .method_not_allowed_fallback(move |request| {
             turn_away(no_method.clone(), request, problem::no_such_method)
         })
+}
+
+/// Answers a request that no route takes.
+async fn turn_away(
+    gate: Arc<Gate>,
+    request: Request,
+    problem: fn(&Request) -> Problem,
+) -> Result<Response, Infallible> {
+    let (visit, admitted) = gate.enter(&request);
+    let answer = admitted.map(|()| ready(Ok(problem(&request).into_response())));
+    visit.end(answer).await
 }

@@ -4,12 +4,11 @@
 //! request carries an `Origin`, or, where the page's own name was pointed at loopback, a `Host` that is not
 //! local. Beyond loopback an agent has many names, and every request brings a token, which no browser adds.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::response::{IntoResponse, Response};
 
 use super::kinds;
 use super::problem::Problem;
@@ -28,7 +27,7 @@ pub enum Hosts {
 
 impl Hosts {
     /// The answer to a request that may come from a browser.
-    pub(super) fn refusal(self, request: &Request) -> Option<Response> {
+    pub(super) fn refusal(self, request: &Request) -> Option<Problem> {
         if request.headers().contains_key(ORIGIN) {
             return Some(refused(
                 "requests with an `Origin` header are refused: the API is not for browsers",
@@ -48,19 +47,23 @@ impl Hosts {
     }
 }
 
-fn refused(detail: &'static str) -> Response {
-    Problem::new(&kinds::NOT_LOCAL, detail).into_response()
+fn refused(detail: &'static str) -> Problem {
+    Problem::new(&kinds::NOT_LOCAL, detail)
 }
 
 fn is_local(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else {
-        return false;
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !host.ends_with(']') => (name, port),
+        _ => (host, ""),
     };
-    let name = authority.host();
     let address = name
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'))
         .unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost")
-        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let is_local = name.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    is_local && port.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -14,7 +14,7 @@ use super::extract::{Json, Node, Query, object};
 use super::kinds;
 use super::problem::{Problem, quoted};
 use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId, WrongQuery};
-use super::views::{self, KnownView, PendingView};
+use super::views::{self, KnownView, Look, PendingView};
 use crate::agent::cli;
 use crate::types::NodeId;
 use crate::{EdgeCacheError, NodeCapacity};
@@ -137,11 +137,8 @@ async fn followed(
     if is_shown() {
         return StatusCode::NO_CONTENT.into_response();
     }
-    (
-        StatusCode::ACCEPTED,
-        axum::Json(views::pending(state, node_id)),
-    )
-        .into_response()
+    let look = Look::at(&state.registry);
+    (StatusCode::ACCEPTED, views::json(&look.pending(node_id))).into_response()
 }
 
 /// All that is known of a node. Where the component refused the decision that stands, it says so.
@@ -160,8 +157,8 @@ async fn followed(
 pub(super) async fn entry(
     State(state): State<AppState>,
     Node(node_id): Node,
-) -> Result<axum::Json<KnownView>, Problem> {
-    let known = views::known(&state, node_id);
-    let unknown = || EdgeCacheError::NodeNotFound(node_id).into();
-    known.map(axum::Json).ok_or_else(unknown)
+) -> Result<Response, Problem> {
+    let look = Look::at(&state.registry);
+    let known = look.known(node_id).map(|known| views::json(&known));
+    known.ok_or_else(|| EdgeCacheError::NodeNotFound(node_id).into())
 }

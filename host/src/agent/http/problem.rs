@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,6 +19,8 @@ mod tests;
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// When a client should come again that was sent away for the moment, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// How a client that did not say who it is may say so (RFC 6750).
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 /// How much of a request is repeated in an answer, in bytes.
 pub(super) const QUOTED_BYTES_MAX: usize = 40;
 
@@ -88,6 +90,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if kind.passes() {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if kind.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, BEARER);
         }
         response
     }

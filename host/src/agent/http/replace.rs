@@ -135,7 +135,7 @@ pub(super) async fn replace(
             ),
         ));
     };
-    let present = Listed::now(&state).tag;
+    let present = &Listed::now(&state).tag;
     if !present.is_asked_for(&headers) {
         let problem = Problem::new(
             &kinds::CHANGED_MEANWHILE,

@@ -1,75 +1,87 @@
-//! What is seen of each request: a count always, and a line of the log for changes, for reads where debugging is
-//! on.
+//! What the log tells of requests: one line for each change, and for each read where debugging is on.
 //!
-//! A read costs one look at the filter, two at the clock, and the additions of `counts`.
+//! A read costs one look at the filter.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::response::Response;
-use tracing::{Instrument, Level};
+use tracing::{Level, Span};
 
-use super::counts::RequestCounts;
 use crate::text;
 
 /// The longest path in a line, in bytes.
 const PATH_BYTES_MAX: usize = 128;
 
-/// Has a request answered, counts it, and logs what is to be logged.
-pub(super) async fn request(
-    counts: &RequestCounts,
-    request: Request,
-    answer: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
-    let start = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map(MatchedPath::as_str);
-    let counts = counts.of(route, request.method());
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_read && !tracing::enabled!(Level::DEBUG) {
-        let response = answer(request).await;
-        counts.add(response.status(), start.elapsed());
-        return response;
-    }
-    let line = Line {
-        method: request.method().clone(),
-        route: route.unwrap_or("none"),
-        path: text::clean(request.uri().path(), PATH_BYTES_MAX),
-        is_read,
-    };
-    let span = tracing::debug_span!("request", method = %line.method, route = line.route);
-    let response = answer(request).instrument(span).await;
-    let took = start.elapsed();
-    counts.add(response.status(), took);
-    line.write(response.status(), took);
-    response
-}
-
-/// What is logged of a request.
-struct Line<'a> {
+/// The line of one request, written when it is dropped: without an answer the client went away, and what it asked
+/// for may have been done all the same.
+#[derive(Debug)]
+pub(super) struct Line {
     method: Method,
-    route: &'a str,
+    route: String,
     path: String,
-    is_read: bool,
+    /// The name of the token that the request came with.
+    token: Option<Arc<str>>,
+    answer: Option<(StatusCode, Duration)>,
 }
 
-impl Line<'_> {
-    fn write(&self, status: StatusCode, took: Duration) {
+impl Line {
+    /// None where nothing is to be logged. `token` is the name of the one that the request came with.
+    pub(super) fn of(
+        route: Option<&str>,
+        request: &Request,
+        token: Option<Arc<str>>,
+    ) -> Option<Self> {
+        if is_read(request.method()) && !tracing::enabled!(Level::DEBUG) {
+            return None;
+        }
+        Some(Self {
+            method: request.method().clone(),
+            route: route.unwrap_or("none").to_string(),
+            path: text::clean(request.uri().path(), PATH_BYTES_MAX),
+            token,
+            answer: None,
+        })
+    }
+
+    /// The span of what is done for the request.
+    pub(super) fn span(&self) -> Span {
+        tracing::debug_span!("request", method = %self.method, route = self.route)
+    }
+
+    /// Says how the request was answered.
+    pub(super) fn answered(mut self, status: StatusCode, took: Duration) {
+        self.answer = Some((status, took));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
         let Self {
             method,
             route,
             path,
-            is_read,
+            token,
+            answer,
         } = self;
+        let token = token.as_deref();
+        let Some((status, took)) = answer else {
+            tracing::info!(%method, route, path, token, "the client went away");
+            return;
+        };
         let code = status.as_u16();
         let time_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if *is_read {
-            tracing::debug!(%method, route, path, status = code, time_us, "answered");
+        if is_read(method) {
+            tracing::debug!(%method, route, path, token, status = code, time_us, "answered");
         } else if status.is_server_error() {
-            tracing::warn!(%method, route, path, status = code, time_us, "answered");
+            tracing::warn!(%method, route, path, token, status = code, time_us, "answered");
         } else {
-            tracing::info!(%method, route, path, status = code, time_us, "answered");
+            tracing::info!(%method, route, path, token, status = code, time_us, "answered");
         }
     }
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }

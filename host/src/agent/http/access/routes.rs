@@ -54,10 +54,16 @@ pub(super) const ROUTES: &[(&str, &[(Method, Need)])] = &[
     ("/health/readyz", &[(Method::GET, Need::Nothing)]),
 ];
 
-pub(super) fn need(path: &str, method: &Method) -> Need {
+/// What a request to a route needs.
+pub(super) fn need(route: &str, method: &Method) -> Need {
+    // A route for GET takes HEAD too.
+    let method = match *method {
+        Method::HEAD => &Method::GET,
+        ref other => other,
+    };
     ROUTES
         .iter()
-        .filter(|(route, _)| *route == path)
+        .filter(|(listed, _)| *listed == route)
         .flat_map(|(_, methods)| methods.iter())
         .find(|(listed, _)| listed == method)
         .map_or(ADMIN, |(_, need)| *need)

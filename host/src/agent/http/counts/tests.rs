@@ -9,8 +9,8 @@ const NODE: &str = "/nodes/{id}";
 fn counted(requests: &[(Option<&str>, &Method, StatusCode)]) -> Vec<String> {
     let counts = RequestCounts::new([NODE.to_string(), "/nodes".to_string()]);
     for (template, method, status) in requests {
-        let method = counts.of(*template, method);
-        method.add(*status, Duration::from_micros(60));
+        let place = counts.place(*template, method);
+        counts.add(place, *status, Duration::from_micros(60));
     }
     let read = counts.read().into_iter();
     read.map(|of| {

@@ -2,7 +2,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower::ServiceExt;
 
@@ -49,7 +49,7 @@ async fn ask(hosts: Hosts, target: &str, headers: &[(&str, &str)]) -> Response {
         .route("/", get(async || "in"))
         .layer(middleware::from_fn(move |request, next: Next| async move {
             match hosts.refusal(&request) {
-                Some(refusal) => refusal,
+                Some(refusal) => refusal.into_response(),
                 None => next.run(request).await,
             }
         }));

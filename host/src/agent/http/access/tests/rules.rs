@@ -1,14 +1,18 @@
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{Method, Request, StatusCode};
-use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get};
 use tower::ServiceExt;
 
 use super::super::routes::{self, Need, ROUTES};
-use super::super::{Access, NewToken, Role, authorise};
+use super::super::{Access, NewToken, Role};
+use crate::agent::http::counts::RequestCounts;
+use crate::agent::http::gate::{self, Gate};
+use crate::agent::http::guard::Hosts;
 
 const METHODS: [Method; 5] = [
     Method::GET,
@@ -18,7 +22,7 @@ const METHODS: [Method; 5] = [
     Method::PATCH,
 ];
 
-/// Every listed route for every method, one that nobody listed, and one for a single method.
+/// Every listed route for every method, one that nobody listed, and one for a single method, behind the gate.
 fn router(access: Access) -> Router {
     let mut router = Router::new()
         .route("/new", any(async || "in"))
@@ -26,18 +30,12 @@ fn router(access: Access) -> Router {
     for (path, _) in ROUTES {
         router = router.route(path, any(async || "in"));
     }
-    router
-        .route_layer(middleware::from_fn(authorise))
-        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
-        .layer(middleware::from_fn(move |mut request, next: Next| {
-            let access = access.clone();
-            async move {
-                match access.identify(&mut request) {
-                    Some(refusal) => refusal,
-                    None => next.run(request).await,
-                }
-            }
-        }))
+    let gate = Gate {
+        counts: Arc::new(RequestCounts::new([])),
+        hosts: Hosts::Any,
+        access: Some(access),
+    };
+    gate::close(router, gate)
 }
 
 struct Known {
