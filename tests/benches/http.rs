@@ -140,17 +140,18 @@ async fn run(address: SocketAddr, path: &str, time: Duration) -> Result<Figures>
         let request = request("GET", path, "");
         let mut connection = Connection::open(address).await?;
         clients.spawn(async move {
+            let status = connection.ask(&request).await?;
+            ensure!(status == 200, "{status}");
             let start = Instant::now();
             let mut times = Vec::new();
-            loop {
-                let asked = Instant::now();
-                let status = connection.ask(&request).await?;
-                ensure!(status == 200, "{status}");
-                times.push(asked.elapsed());
-                if start.elapsed() > time {
-                    return anyhow::Ok((times, start.elapsed()));
-                }
+            let mut asked = start;
+            while asked - start < time {
+                connection.ask_again(&request).await?;
+                let answered = Instant::now();
+                times.push(answered - asked);
+                asked = answered;
             }
+            anyhow::Ok((times, asked - start))
         });
     }
     let (mut all, mut per_second) = (Vec::new(), 0.0);

@@ -10,12 +10,16 @@ use tokio::net::TcpStream;
 
 /// What an answer's head ends with.
 const HEAD_END: &[u8] = b"\r\n\r\n";
+/// What an answer with status 200 begins with.
+const OK: &[u8] = b"HTTP/1.1 200 ";
 
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
+    /// Of the last answer, head and all.
+    length: usize,
 }
 
 /// A request as it is sent.
@@ -41,6 +45,7 @@ impl Connection {
         Ok(Self {
             stream,
             read: Vec::with_capacity(64 * 1024),
+            length: 0,
         })
     }
 
@@ -72,8 +77,27 @@ impl Connection {
         if self.read.len() > head + length {
             bail!("more than was asked for");
         }
+        self.length = self.read.len();
         self.read.drain(..head);
         Ok(status)
+    }
+
+    /// Asks for what the last request asked for, where the answer is known to be as long again. It is not read
+    /// in any other way than for its length and its status, so that a server is busier than its client.
+    ///
+    /// # Errors
+    ///
+    /// Where the answer is shorter or longer, or its status is not 200.
+    pub async fn ask_again(&mut self, request: &[u8]) -> Result<()> {
+        self.stream.write_all(request).await?;
+        self.read.clear();
+        while self.read.len() < self.length {
+            self.more().await?;
+        }
+        if self.read.len() > self.length || !self.read.starts_with(OK) {
+            bail!("another answer: {}", String::from_utf8_lossy(&self.read));
+        }
+        Ok(())
     }
 
     /// The body of the last answer.

@@ -32,6 +32,14 @@ pub(super) struct Gate {
     pub(super) access: Option<Access>,
 }
 
+/// What takes a request behind the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    ByRoute,
+    /// Nothing does, and so it needs no role: there is no such path, or no such method of it.
+    ByNone,
+}
+
 /// A request between the gate and its answer.
 #[derive(Debug)]
 struct Visit {
@@ -42,12 +50,13 @@ struct Visit {
 }
 
 impl Gate {
-    /// Takes note of a request, and says whether it comes in: if not, with the answer to it.
-    fn enter(self: Arc<Self>, request: &Request) -> (Visit, Result<(), Problem>) {
+    /// Takes note of a request, and says whether it comes in.
+    fn enter(self: Arc<Self>, request: &Request, taken: Taken) -> (Visit, Result<(), Problem>) {
         let start = Instant::now();
         let route = request.extensions().get::<MatchedPath>();
         let route = route.map(MatchedPath::as_str);
-        let (token, admitted) = match self.admit(route, request) {
+        let entered = route.filter(|_| taken == Taken::ByRoute);
+        let (token, admitted) = match self.admit(entered, request) {
             Ok(token) => (token, Ok(())),
             Err(refusal) => (None, Err(refusal)),
         };
@@ -99,7 +108,7 @@ pub(super) fn close<S: Clone + Send + Sync + 'static>(router: Router<S>, gate: G
     let before = move |mut route: Route| {
         let gate = gate.clone();
         service_fn(move |request| {
-            let (visit, admitted) = gate.clone().enter(&request);
+            let (visit, admitted) = gate.clone().enter(&request, Taken::ByRoute);
             visit.end(admitted.map(|()| route.call(request)))
         })
     };
@@ -117,7 +126,7 @@ async fn turn_away(
     request: Request,
     problem: fn(&Request) -> Problem,
 ) -> Result<Response, Infallible> {
-    let (visit, admitted) = gate.enter(&request);
+    let (visit, admitted) = gate.enter(&request, Taken::ByNone);
     let answer = admitted.map(|()| ready(Ok(problem(&request).into_response())));
     visit.end(answer).await
 }

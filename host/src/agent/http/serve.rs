@@ -215,7 +215,7 @@ fn answer(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
     let activity = activity.clone();
-    let request = request.map(|body| Watched::request(body, activity.clone()));
+    let request = request.map(|body| Watched::request(body, &activity));
     let answer = routes.call(request);
     async move { Ok(answer.await?.map(|body| Watched::answer(body, activity))) }
 }

@@ -67,17 +67,17 @@ impl Drop for Line {
         } = self;
         let token = token.as_deref();
         let Some((status, took)) = answer else {
-            tracing::info!(%method, route, path, token, "the client went away");
+            tracing::info!(token, %method, route, path, "the client went away");
             return;
         };
         let code = status.as_u16();
         let time_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if is_read(method) {
-            tracing::debug!(%method, route, path, token, status = code, time_us, "answered");
+            tracing::debug!(token, %method, route, path, status = code, time_us, "answered");
         } else if status.is_server_error() {
-            tracing::warn!(%method, route, path, token, status = code, time_us, "answered");
+            tracing::warn!(token, %method, route, path, status = code, time_us, "answered");
         } else {
-            tracing::info!(%method, route, path, token, status = code, time_us, "answered");
+            tracing::info!(token, %method, route, path, status = code, time_us, "answered");
         }
     }
 }

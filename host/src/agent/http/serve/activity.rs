@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use axum::body::HttpBody;
-use hyper::body::{Frame, SizeHint};
+use axum::body::{Body, HttpBody};
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -92,17 +92,18 @@ enum Part {
     Answer,
 }
 
-impl<B: HttpBody> Watched<B> {
+impl Watched<Incoming> {
     /// The body of a request: until it has come the client is waited for.
-    pub(super) fn request(body: B, activity: Activity) -> Self {
+    pub(super) fn request(body: Incoming, activity: &Activity) -> Body {
         if body.is_end_stream() {
             activity.works();
+            return Body::empty();
         }
-        Self {
+        Body::new(Self {
             body,
-            activity,
+            activity: activity.clone(),
             part: Part::Request,
-        }
+        })
     }
 }
 
