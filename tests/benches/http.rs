@@ -13,21 +13,24 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::agent::cli::LogFormat;
 use edge_cache_host::agent::components::Components;
 use edge_cache_host::agent::http::{self, Access, AppState, CONNECTIONS_DEFAULT, Hosts, Listening};
 use edge_cache_host::agent::log;
 use edge_cache_host::agent::stop::Stop;
-use edge_cache_host::gossip::PeerInfo;
 use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::bench::capacity;
+use edge_cache_tests::cluster::{Member, Settings};
 use edge_cache_tests::load::{Connection, request};
+use edge_cache_tests::wait::until;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 const NODES: u64 = 100;
+/// The agent's own node.
+const OWN: u64 = 1;
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 const RUNS: usize = 5;
 const RUN: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -55,9 +58,9 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     let clients = Builder::new_current_thread().enable_all().build()?;
-    let api = server.block_on(start_api())?;
+    let (api, _members) = server.block_on(start_api())?;
     for (name, path) in [
-        ("one entry", "/api/v1/nodes/7/edge-cache"),
+        ("one entry", "/api/v1/nodes/1/edge-cache"),
         ("all nodes", "/api/v1/edge-cache/nodes"),
     ] {
         let body = clients.block_on(body_of(api, path))?;
@@ -75,17 +78,29 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-async fn start_api() -> Result<SocketAddr> {
+/// One of two agents that gossip: the entry that is asked for is advertised, and carried by both.
+async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     let plugin = edge_cache_tests::reference_plugin()?;
     let components = Components::new(PluginConfig::default(), None, &plugin);
-    let registry = EdgeCacheRegistry::builder(plugin)
-        .standalone(PeerInfo::placeholder(1))
-        .start()
-        .await?;
+    let one = Member::start(plugin.clone(), Settings::new(OWN, &[])).await?;
+    let two = Member::start(plugin, Settings::new(OWN + 1, &[&one])).await?;
     for node_id in 0..NODES {
-        registry.enable(node_id, capacity(node_id)).await?;
+        one.registry.enable(node_id, capacity(node_id)).await?;
     }
-    let state = AppState::new(registry, None, components, Stop::default());
+    until(
+        "an entry that is carried by both",
+        SETTLED_WITHIN,
+        async || {
+            let is_shared = one.registry.is_shared(OWN);
+            let is_advertised = one.registry.is_advertised(OWN);
+            (is_shared && is_advertised)
+                .then_some(())
+                .ok_or((is_shared, is_advertised))
+        },
+    )
+    .await;
+    let (registry, pool) = (one.registry.clone(), one.pool.clone());
+    let state = AppState::new(registry, Some(pool), components, Stop::default());
     let connections = state.api_connections();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -97,7 +112,7 @@ async fn start_api() -> Result<SocketAddr> {
     let routes = http::router(state, Access::local(), Hosts::Local);
     let forever = std::future::pending();
     tokio::spawn(http::serve(listening, routes, connections, forever));
-    Ok(address)
+    Ok((address, [one, two]))
 }
 
 async fn start_bare(path: &str, body: Bytes) -> Result<SocketAddr> {
