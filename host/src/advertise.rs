@@ -118,7 +118,7 @@ impl Advertiser for GossipPool {
     }
 
     fn is_shared(&self, decision: &Decision) -> bool {
-        self.is_shared(decision.node_id, &decision.encode())
+        self.is_shared(decision)
     }
 
     fn live(&self) -> LiveNodes {

@@ -72,8 +72,8 @@ pub use histogram::Histogram;
 pub use limits::{LabelLimits, Limits};
 pub use placement::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX, RoutingStatus};
 pub use registry::{
-    Activity, Builder, Decisions, EdgeCacheRegistry, EligibleNodes, PluginState, RegistryEvent,
-    RegistryEvents, Snapshot, Standing, StartError, Status, SwapError,
+    Activity, Builder, Decisions, EdgeCacheRegistry, EligibleNodes, NodeState, PluginState,
+    RegistryEvent, RegistryEvents, Snapshot, Standing, StartError, Status, SwapError,
 };
 pub use store::{Identity, Store, StoreError};
 pub use types::{

@@ -30,6 +30,7 @@ use self::activity::Counters;
 use self::queue::{Operation, Outcome, Queue};
 use self::view::ViewCell;
 use crate::advertise::Advertiser;
+use crate::decision::Decision;
 use crate::error::EdgeCacheError;
 use crate::placement::{Placement, RoutingStatus};
 use crate::routing::{Replicas, Router};
@@ -39,7 +40,7 @@ use crate::types::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 pub use self::activity::Activity;
 pub use self::builder::{Builder, StartError};
 pub use self::changes::{RegistryEvent, RegistryEvents};
-pub use self::snapshot::Snapshot;
+pub use self::snapshot::{NodeState, Snapshot};
 pub use self::standing::{Decisions, Standing};
 pub use self::status::{PluginState, Status};
 pub(crate) use self::swap::PluginCell;
@@ -206,7 +207,12 @@ impl EdgeCacheRegistry {
     /// agent.
     pub fn is_shared(&self, node_id: NodeId) -> bool {
         self.standing(node_id)
-            .is_some_and(|standing| self.shared.site.is_shared(&standing.decision))
+            .is_some_and(|standing| self.is_carried(&standing.decision))
+    }
+
+    /// Whether another agent carries this decision.
+    pub(crate) fn is_carried(&self, decision: &Decision) -> bool {
+        self.shared.site.is_shared(decision)
     }
 
     /// Whether the node is seen to advertise any label that a component may set.

@@ -63,6 +63,8 @@ mod soak;
 mod openapi;
 // All nodes listed and replaced at once.
 mod all_nodes;
+// Answers that are kept.
+mod answers;
 // Changes as they happen.
 mod events;
 // Members that live, leave and die.

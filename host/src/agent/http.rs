@@ -7,6 +7,7 @@
 
 mod access;
 mod all;
+mod answers;
 mod body;
 mod cluster;
 mod counts;
@@ -51,6 +52,7 @@ use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
 
 use self::all::Listed;
+use self::answers::Answers;
 use self::events::Events;
 use self::gate::Gate;
 use self::metrics::Counts;
@@ -88,6 +90,7 @@ pub struct Parts {
     events: Events,
     /// Held while all nodes are being replaced.
     replacing: Mutex<()>,
+    answers: Answers,
     /// The list of all nodes as it was sent last.
     listed: ArcSwapOption<Listed>,
     counts: Counts,
@@ -111,6 +114,7 @@ impl AppState {
             stop,
             events,
             replacing: Mutex::default(),
+            answers: Answers::default(),
             listed: ArcSwapOption::empty(),
             counts: Counts::new(routes().into_openapi().paths.paths.into_keys()),
         }))

@@ -111,12 +111,12 @@ impl Inbox {
         self.lock().note(key, value, seen)
     }
 
-    /// Whether another member carries this value.
-    pub(super) fn is_shared(&self, node_id: u64, value: &str) -> bool {
-        let hash = self.hasher.hash_one(value);
-        let inner = self.lock();
-        let seen = inner.seen.get(&node_id);
-        seen.is_some_and(|seen| seen.hash == hash && seen.is_shared)
+    /// Whether another member carries this decision.
+    pub(super) fn is_shared(&self, decision: &Decision) -> bool {
+        let seen = self.lock().seen.get(&decision.node_id).copied();
+        // Encoded only where it matters.
+        let is_it = |seen: Seen| seen.hash == self.hasher.hash_one(decision.encode());
+        seen.is_some_and(|seen| seen.is_shared && is_it(seen))
     }
 
     /// Has all values come again, also those that were taken before.

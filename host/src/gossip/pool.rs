@@ -32,6 +32,7 @@ use super::{
     ClusterMember, GossipConfig, GossipError, Keyring, MemberStatus, Network, PeerInfo, Peers,
     TopologyEvents, Traffic,
 };
+use crate::decision::Decision;
 
 /// This node's membership in a cluster. Clones share it; it ends with
 /// [`shutdown`](Self::shutdown) or with the last clone.
@@ -385,8 +386,8 @@ impl GossipPool {
     }
 
     /// Whether another member carries this very decision.
-    pub(crate) fn is_shared(&self, node_id: u64, value: &str) -> bool {
-        self.shared.inbox.is_shared(node_id, value)
+    pub(crate) fn is_shared(&self, decision: &Decision) -> bool {
+        self.shared.inbox.is_shared(decision)
     }
 
     /// Has all decisions that members carry come again.

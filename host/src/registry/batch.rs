@@ -104,7 +104,7 @@ impl Batch {
             call: "add-stats",
             reason,
         };
-        let Some(mut record) = self.records.get(node_id).cloned() else {
+        let Some(record) = self.records.get(node_id) else {
             return Err(broken(format!(
                 "it counted for node {node_id}, which is not registered"
             )));
@@ -120,6 +120,7 @@ impl Batch {
                 expected.hits, expected.misses, totals.hits, totals.misses
             )));
         }
+        let mut record = Record::clone(record);
         record.entry.stats = totals;
         self.records.put(record);
         self.touched.insert(node_id);

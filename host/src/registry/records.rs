@@ -40,8 +40,8 @@ impl Records {
         self.hashed.contains_key(&node_id)
     }
 
-    pub(crate) fn get(&self, node_id: NodeId) -> Option<&Record> {
-        self.hashed.get(&node_id).map(Arc::as_ref)
+    pub(crate) fn get(&self, node_id: NodeId) -> Option<&Arc<Record>> {
+        self.hashed.get(&node_id)
     }
 
     /// In ascending order of node id.

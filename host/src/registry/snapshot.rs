@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::records::Record;
 use super::standing::Standing;
 use super::view::View;
 use crate::advertise::LiveNodes;
@@ -16,6 +17,35 @@ pub struct Snapshot {
     plugin: Arc<Plugin>,
 }
 
+/// All that the registry knew of one node at one moment. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct NodeState {
+    record: Option<Arc<Record>>,
+    standing: Option<Arc<Standing>>,
+}
+
+impl NodeState {
+    /// Its entry, where it was eligible.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        self.record.as_ref().map(|record| &record.entry)
+    }
+
+    /// The decision that stood about it, as [`EdgeCacheRegistry::standing`](crate::EdgeCacheRegistry::standing)
+    /// has it.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_deref()
+    }
+
+    /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        is_same(self.record.as_ref(), other.record.as_ref())
+            && is_same(self.standing.as_ref(), other.standing.as_ref())
+    }
+}
+
 impl Snapshot {
     pub(super) fn new(view: Arc<View>, live: LiveNodes, plugin: Arc<Plugin>) -> Self {
         Self { view, live, plugin }
@@ -26,17 +56,13 @@ impl Snapshot {
         self.view.records.iter().map(|record| &record.entry.node)
     }
 
-    /// What was known of an eligible node.
+    /// What was known of one node.
     #[must_use]
-    pub fn entry(&self, node_id: NodeId) -> Option<&Entry> {
-        self.view.records.get(node_id).map(|record| &record.entry)
-    }
-
-    /// The decision that stood about a node, as [`EdgeCacheRegistry::standing`](crate::EdgeCacheRegistry::standing)
-    /// has it.
-    #[must_use]
-    pub fn standing(&self, node_id: NodeId) -> Option<&Standing> {
-        self.view.standings.get(&node_id).map(Arc::as_ref)
+    pub fn node(&self, node_id: NodeId) -> NodeState {
+        NodeState {
+            record: self.view.records.get(node_id).cloned(),
+            standing: self.view.standings.get(&node_id).cloned(),
+        }
     }
 
     /// Whether the node was seen to advertise any label that a component may set.
@@ -71,5 +97,12 @@ impl Snapshot {
         // What other software set here is known, and not the component's.
         let is_its = move |key: &str| grants.allow(key) && !self.live.is_foreign(node_id, key);
         Some(labels.filter(move |(key, _)| is_its(key)))
+    }
+}
+
+fn is_same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::header::ETAG;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::AppState;
 use super::etag::ETag;
 use super::refusals::Refusals;
-use super::views::{JSON, NodeView, node_view};
+use super::views::{self, NodeView};
 use crate::Snapshot;
 
 /// All eligible nodes, in ascending order of node id.
@@ -47,12 +47,11 @@ impl Listed {
     }
 
     fn of(snapshot: Snapshot) -> Self {
-        let nodes = snapshot.eligible().map(|node| node_view(&snapshot, node));
+        let nodes = snapshot.eligible().map(|node| views::node(&snapshot, node));
         let list = ListView {
             nodes: nodes.collect(),
         };
-        // Texts and numbers: there is nothing in it that JSON could not say.
-        let body = Bytes::from(serde_json::to_vec(&list).unwrap_or_default());
+        let body = views::encode(&list);
         Self {
             tag: ETag::of(&body),
             body,
@@ -83,5 +82,5 @@ pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> R
     if listed.tag.is_had(&headers) {
         return (StatusCode::NOT_MODIFIED, tag).into_response();
     }
-    (tag, [(CONTENT_TYPE, JSON)], listed.body.clone()).into_response()
+    (tag, views::json(listed.body.clone())).into_response()
 }

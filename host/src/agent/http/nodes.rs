@@ -14,7 +14,7 @@ use super::extract::{Json, Node, Query, object};
 use super::kinds;
 use super::problem::{Problem, quoted};
 use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId, WrongQuery};
-use super::views::{self, KnownView, Look, PendingView};
+use super::views::{self, Known, KnownView, PendingView};
 use crate::agent::cli;
 use crate::types::NodeId;
 use crate::{EdgeCacheError, NodeCapacity};
@@ -137,8 +137,9 @@ async fn followed(
     if is_shown() {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let look = Look::at(&state.registry);
-    (StatusCode::ACCEPTED, views::json(&look.pending(node_id))).into_response()
+    let known = Known::now(&state.registry, node_id, None);
+    let pending = views::encode(&known.pending());
+    (StatusCode::ACCEPTED, views::json(pending)).into_response()
 }
 
 /// All that is known of a node. Where the component refused the decision that stands, it says so.
@@ -158,7 +159,7 @@ pub(super) async fn entry(
     State(state): State<AppState>,
     Node(node_id): Node,
 ) -> Result<Response, Problem> {
-    let look = Look::at(&state.registry);
-    let known = look.known(node_id).map(|known| views::json(&known));
-    known.ok_or_else(|| EdgeCacheError::NodeNotFound(node_id).into())
+    let answer = state.answers.about(&state.registry, node_id);
+    let unknown = || EdgeCacheError::NodeNotFound(node_id).into();
+    answer.map(views::json).ok_or_else(unknown)
 }

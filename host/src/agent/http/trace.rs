@@ -65,7 +65,7 @@ impl Drop for Line {
             token,
             answer,
         } = self;
-        let token = token.as_deref();
+        let token = token.as_deref().map(tracing::field::display);
         let Some((status, took)) = answer else {
             tracing::info!(token, %method, route, path, "the client went away");
             return;

@@ -4,6 +4,7 @@
 
 use std::time::SystemTime;
 
+use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
@@ -11,13 +12,14 @@ use utoipa::ToSchema;
 
 use crate::types::NodeId;
 use crate::{
-    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, Entry, NodeCapacity, Op, Snapshot, Standing,
+    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, Entry, NodeCapacity, NodeState, Op, Snapshot,
+    Standing,
 };
 
 /// Room for the JSON of one node and its decision, in bytes: a longer one takes more.
 const NODE_BYTES: usize = 512;
 /// The media type of every view.
-pub(super) const JSON: &str = "application/json";
+const JSON: &str = "application/json";
 
 /// One eligible node.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,55 +101,72 @@ pub(super) enum KnownView<'a> {
 #[derive(Debug)]
 struct Rfc3339(SystemTime);
 
-/// The registry at one moment, and what the agents carry then.
+/// All that an answer about one node is made of.
 #[derive(Debug)]
-pub(super) struct Look<'a> {
-    registry: &'a EdgeCacheRegistry,
-    snapshot: Snapshot,
+pub(super) struct Known {
+    node_id: NodeId,
+    state: NodeState,
+    advertised: bool,
+    shared: bool,
 }
 
-impl<'a> Look<'a> {
-    pub(super) fn at(registry: &'a EdgeCacheRegistry) -> Self {
+impl Known {
+    /// All of this moment. `before` may be what was known of any node earlier: a decision that others carried
+    /// then need not be looked for again.
+    pub(super) fn now(
+        registry: &EdgeCacheRegistry,
+        node_id: NodeId,
+        before: Option<&Self>,
+    ) -> Self {
+        let snapshot = registry.snapshot();
+        let state = snapshot.node(node_id);
+        let was_shared = before.is_some_and(|before| before.shared && before.state.is_same(&state));
+        let is_shared = || {
+            let standing = state.standing();
+            standing.is_some_and(|standing| registry.is_carried(&standing.decision))
+        };
         Self {
-            registry,
-            snapshot: registry.snapshot(),
+            node_id,
+            advertised: snapshot.is_advertised(node_id),
+            shared: was_shared || is_shared(),
+            state,
         }
     }
 
+    /// Whether both are written alike. False says nothing.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same = self.node_id == other.node_id && self.state.is_same(&other.state);
+        same && (self.advertised, self.shared) == (other.advertised, other.shared)
+    }
+
     /// `None` where the node is neither registered nor was to be.
-    pub(super) fn known(&self, node_id: NodeId) -> Option<KnownView<'_>> {
-        let decision = self.decision(node_id);
-        let Some(Entry { node, stats }) = self.snapshot.entry(node_id) else {
-            decision.as_ref()?.capacity?;
-            return Some(KnownView::Refused(self.pending(node_id)));
+    pub(super) fn view(&self) -> Option<KnownView<'_>> {
+        let decision = self.decision();
+        let Some(Entry { node, stats }) = self.state.entry() else {
+            decision?.capacity?;
+            return Some(KnownView::Refused(self.pending()));
         };
-        let NodeView {
-            node_id,
-            capacity,
-            enabled_at,
-            advertised,
-        } = node_view(&self.snapshot, node);
         Some(KnownView::Entry(EntryView {
-            node_id,
-            capacity,
-            enabled_at,
-            advertised,
+            node_id: node.node_id,
+            capacity: &node.capacity,
+            enabled_at: Rfc3339(node.enabled_at),
+            advertised: self.advertised,
             stats: *stats,
             decision,
         }))
     }
 
-    pub(super) fn pending(&self, node_id: NodeId) -> PendingView<'_> {
+    pub(super) fn pending(&self) -> PendingView<'_> {
         PendingView {
-            node_id,
-            registered: self.snapshot.entry(node_id).is_some(),
-            advertised: self.snapshot.is_advertised(node_id),
-            decision: self.decision(node_id),
+            node_id: self.node_id,
+            registered: self.state.entry().is_some(),
+            advertised: self.advertised,
+            decision: self.decision(),
         }
     }
 
-    fn decision(&self, node_id: NodeId) -> Option<DecisionView<'_>> {
-        let Standing { decision, refused } = self.snapshot.standing(node_id)?;
+    fn decision(&self) -> Option<DecisionView<'_>> {
+        let Standing { decision, refused } = self.state.standing()?;
         let capacity = match &decision.op {
             Op::Enable { capacity, .. } => Some(capacity),
             Op::Disable {} => None,
@@ -156,14 +175,14 @@ impl<'a> Look<'a> {
             op: decision.op.name(),
             at: Rfc3339(decision.at.time()),
             by: decision.by,
-            shared: self.registry.is_shared(node_id),
+            shared: self.shared,
             capacity,
             refused: refused.as_deref(),
         })
     }
 }
 
-pub(super) fn node_view<'a>(snapshot: &Snapshot, node: &'a EdgeCacheNode) -> NodeView<'a> {
+pub(super) fn node<'a>(snapshot: &Snapshot, node: &'a EdgeCacheNode) -> NodeView<'a> {
     NodeView {
         node_id: node.node_id,
         capacity: &node.capacity,
@@ -172,11 +191,16 @@ pub(super) fn node_view<'a>(snapshot: &Snapshot, node: &'a EdgeCacheNode) -> Nod
     }
 }
 
-/// A view as an answer.
-pub(super) fn json(view: &impl Serialize) -> Response {
+/// A view as it is sent.
+pub(super) fn encode(view: &impl Serialize) -> Bytes {
     let mut body = Vec::with_capacity(NODE_BYTES);
     // Texts and numbers: there is nothing in it that JSON could not say.
     let _ = serde_json::to_writer(&mut body, view);
+    Bytes::from(body)
+}
+
+/// An answer of JSON.
+pub(super) fn json(body: Bytes) -> Response {
     ([(CONTENT_TYPE, JSON)], body).into_response()
 }
 
