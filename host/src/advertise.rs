@@ -40,17 +40,16 @@ pub(crate) struct LiveNodes {
 }
 
 impl LiveNodes {
-    /// All labels that a node shows, where it is live and known.
-    pub(crate) fn labels(&self, node_id: NodeId) -> Option<&Labels> {
+    /// What a node says of itself, where it is live and known.
+    pub(crate) fn info(&self, node_id: NodeId) -> Option<&Arc<PeerInfo>> {
         let own = self.own.as_ref().filter(|own| own.node_id == node_id);
-        let info = own.or_else(|| self.peers.get(node_id));
-        info.map(|info| &info.labels)
+        own.or_else(|| self.peers.get(node_id))
     }
 
-    /// Whether other software has set this label on a node.
-    pub(crate) fn is_foreign(&self, node_id: NodeId, key: &str) -> bool {
+    /// The labels that other software has set on a node, as far as they are known.
+    pub(crate) fn foreign(&self, node_id: NodeId) -> Option<&Arc<Labels>> {
         let is_own = self.own.as_ref().is_some_and(|own| own.node_id == node_id);
-        is_own && self.foreign.contains_key(key)
+        is_own.then_some(&self.foreign)
     }
 
     /// The infos of all, each node once.
@@ -60,10 +59,7 @@ impl LiveNodes {
 
     /// Whether both are of the same moment. False says nothing.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let own = match (&self.own, &other.own) {
-            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
-            (own, other) => own.is_none() && other.is_none(),
-        };
+        let own = self.own.as_ref().map(Arc::as_ptr) == other.own.as_ref().map(Arc::as_ptr);
         own && Arc::ptr_eq(&self.foreign, &other.foreign) && Arc::ptr_eq(&self.peers, &other.peers)
     }
 }

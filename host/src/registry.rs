@@ -217,14 +217,14 @@ impl EdgeCacheRegistry {
 
     /// Whether the node is seen to advertise any label that a component may set.
     pub fn shows_labels(&self, node_id: NodeId) -> bool {
-        self.snapshot().shows_labels(node_id)
+        self.snapshot().node(node_id).shows_labels()
     }
 
     /// Whether the node is seen to advertise exactly the labels that follow from its entry.
     ///
     /// Advertising comes after deciding, at its own pace; for another node it also takes that node's agent.
     pub fn is_advertised(&self, node_id: NodeId) -> bool {
-        self.snapshot().is_advertised(node_id)
+        self.snapshot().node(node_id).is_advertised()
     }
 
     /// The best nodes for a key, best first: as many as asked for, at most

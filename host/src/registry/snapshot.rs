@@ -6,6 +6,8 @@ use super::records::Record;
 use super::standing::Standing;
 use super::view::View;
 use crate::advertise::LiveNodes;
+use crate::gossip::PeerInfo;
+use crate::labels::Labels;
 use crate::sandbox::Plugin;
 use crate::types::{EdgeCacheNode, Entry, NodeId};
 
@@ -17,33 +19,14 @@ pub struct Snapshot {
     plugin: Arc<Plugin>,
 }
 
-/// All that the registry knew of one node at one moment. Cheap to clone.
+/// All that was known of one node at one moment. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct NodeState {
     record: Option<Arc<Record>>,
     standing: Option<Arc<Standing>>,
-}
-
-impl NodeState {
-    /// Its entry, where it was eligible.
-    #[must_use]
-    pub fn entry(&self) -> Option<&Entry> {
-        self.record.as_ref().map(|record| &record.entry)
-    }
-
-    /// The decision that stood about it, as [`EdgeCacheRegistry::standing`](crate::EdgeCacheRegistry::standing)
-    /// has it.
-    #[must_use]
-    pub fn standing(&self) -> Option<&Standing> {
-        self.standing.as_deref()
-    }
-
-    /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        is_same(self.record.as_ref(), other.record.as_ref())
-            && is_same(self.standing.as_ref(), other.standing.as_ref())
-    }
+    info: Option<Arc<PeerInfo>>,
+    foreign: Option<Arc<Labels>>,
+    plugin: Arc<Plugin>,
 }
 
 impl Snapshot {
@@ -62,23 +45,10 @@ impl Snapshot {
         NodeState {
             record: self.view.records.get(node_id).cloned(),
             standing: self.view.standings.get(&node_id).cloned(),
+            info: self.live.info(node_id).cloned(),
+            foreign: self.live.foreign(node_id).cloned(),
+            plugin: self.plugin.clone(),
         }
-    }
-
-    /// Whether the node was seen to advertise any label that a component may set.
-    #[must_use]
-    pub fn shows_labels(&self, node_id: NodeId) -> bool {
-        self.shown(node_id)
-            .is_some_and(|mut shown| shown.next().is_some())
-    }
-
-    /// Whether the node was seen to advertise exactly the labels that follow from its entry.
-    #[must_use]
-    pub fn is_advertised(&self, node_id: NodeId) -> bool {
-        let wanted = self.view.records.get(node_id).map(|record| &record.labels);
-        wanted
-            .zip(self.shown(node_id))
-            .is_some_and(|(wanted, shown)| shown.eq(wanted))
     }
 
     /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
@@ -88,21 +58,61 @@ impl Snapshot {
             && self.live.is_same(&other.live)
             && Arc::ptr_eq(&self.plugin, &other.plugin)
     }
+}
 
-    /// What a node was seen to advertise of what a component may set, in the order of keys; none where it was
-    /// not live.
-    fn shown(&self, node_id: NodeId) -> Option<impl Iterator<Item = (&String, &String)>> {
+impl NodeState {
+    /// Its entry, where it was eligible.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        self.record.as_ref().map(|record| &record.entry)
+    }
+
+    /// The decision that stood about it, as [`EdgeCacheRegistry::standing`](crate::EdgeCacheRegistry::standing)
+    /// has it.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_deref()
+    }
+
+    /// Whether it was seen to advertise any label that a component may set.
+    #[must_use]
+    pub fn shows_labels(&self) -> bool {
+        self.shown().is_some_and(|mut shown| shown.next().is_some())
+    }
+
+    /// Whether it was seen to advertise exactly the labels that follow from its entry.
+    #[must_use]
+    pub fn is_advertised(&self) -> bool {
+        let wanted = self.record.as_ref().map(|record| &record.labels);
+        wanted
+            .zip(self.shown())
+            .is_some_and(|(wanted, shown)| shown.eq(wanted))
+    }
+
+    /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        is_same(&self.record, &other.record)
+            && is_same(&self.standing, &other.standing)
+            && is_same(&self.info, &other.info)
+            && is_same(&self.foreign, &other.foreign)
+            && Arc::ptr_eq(&self.plugin, &other.plugin)
+    }
+
+    /// What it was seen to advertise of what a component may set, in the order of keys; none where it was not
+    /// live.
+    fn shown(&self) -> Option<impl Iterator<Item = (&String, &String)>> {
         let grants = &self.plugin.config().labels;
-        let labels = self.live.labels(node_id)?.iter();
         // What other software set here is known, and not the component's.
-        let is_its = move |key: &str| grants.allow(key) && !self.live.is_foreign(node_id, key);
-        Some(labels.filter(move |(key, _)| is_its(key)))
+        let is_foreign = |key: &String| {
+            let foreign = self.foreign.as_ref();
+            foreign.is_some_and(|foreign| foreign.contains_key(key))
+        };
+        let labels = self.info.as_ref()?.labels.iter();
+        Some(labels.filter(move |(key, _)| grants.allow(key) && !is_foreign(key)))
     }
 }
 
-fn is_same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        (one, other) => one.is_none() && other.is_none(),
-    }
+fn is_same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+    one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
 }

@@ -106,7 +106,6 @@ struct Rfc3339(SystemTime);
 pub(super) struct Known {
     node_id: NodeId,
     state: NodeState,
-    advertised: bool,
     shared: bool,
 }
 
@@ -118,8 +117,7 @@ impl Known {
         node_id: NodeId,
         before: Option<&Self>,
     ) -> Self {
-        let snapshot = registry.snapshot();
-        let state = snapshot.node(node_id);
+        let state = registry.snapshot().node(node_id);
         let was_shared = before.is_some_and(|before| before.shared && before.state.is_same(&state));
         let is_shared = || {
             let standing = state.standing();
@@ -127,7 +125,6 @@ impl Known {
         };
         Self {
             node_id,
-            advertised: snapshot.is_advertised(node_id),
             shared: was_shared || is_shared(),
             state,
         }
@@ -136,7 +133,7 @@ impl Known {
     /// Whether both are written alike. False says nothing.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same = self.node_id == other.node_id && self.state.is_same(&other.state);
-        same && (self.advertised, self.shared) == (other.advertised, other.shared)
+        same && self.shared == other.shared
     }
 
     /// `None` where the node is neither registered nor was to be.
@@ -150,7 +147,7 @@ impl Known {
             node_id: node.node_id,
             capacity: &node.capacity,
             enabled_at: Rfc3339(node.enabled_at),
-            advertised: self.advertised,
+            advertised: self.state.is_advertised(),
             stats: *stats,
             decision,
         }))
@@ -160,7 +157,7 @@ impl Known {
         PendingView {
             node_id: self.node_id,
             registered: self.state.entry().is_some(),
-            advertised: self.advertised,
+            advertised: self.state.is_advertised(),
             decision: self.decision(),
         }
     }
@@ -187,7 +184,7 @@ pub(super) fn node<'a>(snapshot: &Snapshot, node: &'a EdgeCacheNode) -> NodeView
         node_id: node.node_id,
         capacity: &node.capacity,
         enabled_at: Rfc3339(node.enabled_at),
-        advertised: snapshot.is_advertised(node.node_id),
+        advertised: snapshot.node(node.node_id).is_advertised(),
     }
 }
 
