@@ -8,10 +8,25 @@ use std::task::{Context, Poll};
 use axum::body::{Body, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-/// What stands for an agent at work in place of a time.
+/// What stands for an agent at work in place of a turn.
 const AT_WORK: u64 = u64::MAX;
+
+/// What the connections of a listener share: which client began to be waited for before which other. A turn is
+/// less work than a time, and nothing but their order is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    turns: AtomicU64,
+    /// Told when the agent is no longer at work for one of them.
+    again: Notify,
+}
+
+impl Waits {
+    /// Resolves when another client is waited for since the last time.
+    pub(super) async fn again(&self) {
+        self.again.notified().await;
+    }
+}
 
 /// What one connection is about. Clones are about the same one.
 #[derive(Debug, Clone)]
@@ -19,30 +34,26 @@ pub(super) struct Activity(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Since when the client has been waited for, in microseconds after `start`; or [`AT_WORK`].
+    /// The turn since which the client has been waited for, or [`AT_WORK`].
     waits_since: AtomicU64,
     /// Whether an answer has been given away, but is not known to be written yet.
     answered: AtomicBool,
-    start: Instant,
-    /// Told when the agent is no longer at work.
-    waiting: Arc<Notify>,
+    waits: Arc<Waits>,
 }
 
 impl Activity {
-    /// A connection that has just come. Times are counted from `start`; `waiting` is told when the client is
-    /// waited for again.
-    pub(super) fn new(start: Instant, waiting: Arc<Notify>) -> Self {
+    /// A connection that has just come.
+    pub(super) fn new(waits: Arc<Waits>) -> Self {
         let activity = Self(Arc::new(State {
             waits_since: AtomicU64::new(AT_WORK),
             answered: AtomicBool::new(false),
-            start,
-            waiting,
+            waits,
         }));
         activity.waits();
         activity
     }
 
-    /// Since when the client has been waited for; none while the agent is at work.
+    /// The turn since which the client has been waited for; none while the agent is at work.
     pub(super) fn waits_since(&self) -> Option<u64> {
         Some(self.0.waits_since.load(Ordering::Relaxed)).filter(|since| *since != AT_WORK)
     }
@@ -70,9 +81,9 @@ impl Activity {
     }
 
     fn waits(&self) {
-        let since = u64::try_from(self.0.start.elapsed().as_micros()).unwrap_or(0);
-        self.0.waits_since.store(since, Ordering::Relaxed);
-        self.0.waiting.notify_one();
+        let turn = self.0.waits.turns.fetch_add(1, Ordering::Relaxed);
+        self.0.waits_since.store(turn, Ordering::Relaxed);
+        self.0.waits.again.notify_one();
     }
 }
 

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
-use tokio::sync::Notify;
 use tokio::task::{AbortHandle, Id, JoinError};
-use tokio::time::Instant;
 
-use super::activity::Activity;
+use super::activity::{Activity, Waits};
 use super::counts::ConnectionCounts;
 
 /// How many connections are served at a time, where nothing else is set.
@@ -21,8 +19,7 @@ const OTHER_FILES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Room {
     limit: usize,
-    start: Instant,
-    waiting: Arc<Notify>,
+    waits: Arc<Waits>,
     taken: HashMap<Id, (AbortHandle, Activity)>,
     counts: Arc<ConnectionCounts>,
 }
@@ -31,8 +28,7 @@ impl Room {
     pub(super) fn new(limit: usize, counts: Arc<ConnectionCounts>) -> Self {
         Self {
             limit: limit.max(1),
-            start: Instant::now(),
-            waiting: Arc::default(),
+            waits: Arc::default(),
             taken: HashMap::new(),
             counts,
         }
@@ -40,7 +36,7 @@ impl Room {
 
     /// The activity of a connection that has just come.
     pub(super) fn activity(&self) -> Activity {
-        Activity::new(self.start, self.waiting.clone())
+        Activity::new(self.waits.clone())
     }
 
     pub(super) fn counts(&self) -> Arc<ConnectionCounts> {
@@ -71,7 +67,7 @@ impl Room {
 
     /// Resolves when room may be made other than by an end.
     pub(super) async fn changed(&self) {
-        self.waiting.notified().await;
+        self.waits.again().await;
     }
 
     /// Takes a connection in.

@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use super::*;
 
 fn activity() -> Activity {
-    Activity::new(tokio::time::Instant::now(), Default::default())
+    Activity::new(Default::default())
 }
 
 #[tokio::test(start_paused = true)]
