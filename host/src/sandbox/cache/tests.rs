@@ -5,8 +5,9 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -184,7 +185,7 @@ fn code_that_others_may_write_is_not_taken() {
         set_mode(&fixture.path(), mode);
         fixture.mends("is writable by others");
         let mode = fs::metadata(fixture.path()).unwrap().mode();
-        assert_eq!(mode & 0o777, FILE_MODE);
+        assert_eq!(mode & 0o777, own_file::FILE_MODE);
     }
 }
 
