@@ -15,7 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::agent::cli::LogFormat;
-use edge_cache_host::agent::components::Components;
+use edge_cache_host::agent::components::{Components, Source};
 use edge_cache_host::agent::http::{self, Access, AppState, CONNECTIONS_DEFAULT, Hosts, Listening};
 use edge_cache_host::agent::log;
 use edge_cache_host::agent::stop::Stop;
@@ -76,8 +76,8 @@ fn main() -> Result<()> {
 }
 
 async fn start_api() -> Result<SocketAddr> {
-    let plugin = edge_cache_tests::reference_plugin()?;
-    let components = Components::new(PluginConfig::default(), None, &plugin);
+    let reference = Source::Embedded(edge_cache_tests::component::reference_bytes()?);
+    let (components, plugin) = Components::start(PluginConfig::default(), reference, None)?;
     let registry = EdgeCacheRegistry::builder(plugin)
         .standalone(PeerInfo::placeholder(1))
         .start()
