@@ -5,6 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use edge_cache_host::EdgeCacheRegistry;
+use edge_cache_host::agent::components::{Components, Source, Upload};
+use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::agent::{Agent, Answer, answer, run_to_end};
 use edge_cache_tests::component::{reference_bytes, sha256, with_section};
 use edge_cache_tests::long_tests;
@@ -381,6 +384,39 @@ async fn who_changes_what_the_settings_name_has_decided_later() {
     assert_eq!(keep(&agent, &other()).await, kept(&other()));
     let (_agent, found) = place.again(agent).await;
     assert_eq!(found, kept(&other()));
+}
+
+/// SIGHUP also comes for other reasons: the file was seen when the component was kept in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_kept_after_the_file_had_changed_is_not_undone_by_a_later_sighup() {
+    let place = Place::new();
+    fs::create_dir(place.data()).unwrap();
+    let data = place.data();
+    let source = Source::File(place.plugin());
+    let config = PluginConfig::default();
+    let (components, first) = Components::start(config, source, Some(&data)).unwrap();
+    let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
+    let runs = || text_of(registry.plugin().sha256());
+    place.name(&with_section(&settings(), "note", b"newer"));
+    let upload = Upload {
+        bytes: other(),
+        sha256: None,
+        keep: true,
+    };
+    let turn = components.turn().unwrap();
+    components.replace(turn, &registry, upload).await.unwrap();
+    components.reread(&registry).await;
+    assert_eq!(runs(), sha256(&other()));
+    assert_eq!(components.kept().map(|kept| text_of(&kept)), Some(runs()));
+    let newest = with_section(&settings(), "note", b"newest");
+    place.name(&newest);
+    components.reread(&registry).await;
+    assert_eq!(runs(), sha256(&newest));
+    assert_eq!(components.kept(), None);
+}
+
+fn text_of(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]

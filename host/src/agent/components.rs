@@ -44,9 +44,7 @@ pub struct Components {
 
 /// The right to load a component, of which there is one at a time.
 #[derive(Debug)]
-pub struct Turn {
-    _held: OwnedMutexGuard<[u8; 32]>,
-}
+pub struct Turn(OwnedMutexGuard<[u8; 32]>);
 
 /// A component that came over HTTP.
 #[derive(Debug)]
@@ -152,8 +150,7 @@ impl Components {
     /// [`ReplaceError::Busy`].
     pub fn turn(&self) -> Result<Turn, ReplaceError> {
         let turn = self.turn.clone().try_lock_owned();
-        turn.map(|held| Turn { _held: held })
-            .map_err(|_| ReplaceError::Busy)
+        turn.map(Turn).map_err(|_| ReplaceError::Busy)
     }
 
     /// Lets an uploaded component decide from now on. A caller that goes away does not keep it from taking over.
@@ -163,15 +160,13 @@ impl Components {
     /// Any [`ReplaceError`].
     pub async fn replace(
         &self,
-        turn: Turn,
+        Turn(mut turn): Turn,
         registry: &EdgeCacheRegistry,
         upload: Upload,
     ) -> Result<(), ReplaceError> {
         let (components, registry) = (self.clone(), registry.clone());
-        let swapped = tokio::spawn(async move {
-            let _turn = turn;
-            components.take_in(&registry, upload).await
-        });
+        let swapped =
+            tokio::spawn(async move { components.take_in(&registry, upload, &mut turn).await });
         swapped
             .await
             .map_err(|error| ReplaceError::System(io::Error::other(error)))?
@@ -181,12 +176,12 @@ impl Components {
         &self,
         registry: &EdgeCacheRegistry,
         upload: Upload,
+        taken: &mut [u8; 32],
     ) -> Result<(), ReplaceError> {
-        let shelf = match &self.shelf {
-            Some(shelf) if upload.keep => Some(shelf.clone()),
-            None if upload.keep => return Err(KeepError::Nowhere.into()),
-            _ => None,
-        };
+        let shelf = upload
+            .keep
+            .then(|| self.shelf.clone().ok_or(KeepError::Nowhere))
+            .transpose()?;
         let mut config = self.config.clone();
         config.sha256 = upload.sha256.or(config.sha256);
         let (plugin, kept) = blocking(move || {
@@ -197,26 +192,28 @@ impl Components {
         .await?;
         let tried = registry.try_out(plugin).await?;
         match kept {
-            Some((shelf, component)) => self.keep(shelf, component, tried).await,
-            None => Ok(tried.take_over().await?),
+            Some((shelf, component)) => *taken = self.keep(shelf, component, tried).await?,
+            None => tried.take_over().await?,
         }
+        Ok(())
     }
 
-    /// It is kept before it takes over, so that whatever fails has changed nothing.
+    /// It is kept before it takes over, so that whatever fails has changed nothing. Answers in whose place.
     async fn keep(
         &self,
         shelf: Shelf,
         component: ComponentFile,
         tried: Tried,
-    ) -> Result<(), ReplaceError> {
+    ) -> Result<[u8; 32], ReplaceError> {
         let sha256 = text::hex(component.sha256());
         let (config, source) = (self.config.clone(), self.source.clone());
         let put = blocking(move || {
             let settings = source.read(&config.limits).map_err(KeepError::Settings)?;
             let named = Named::new(&settings, &config);
-            Ok(shelf.put(&component, named).map_err(KeepError::Write)?)
+            let put = shelf.put(&component, named).map_err(KeepError::Write)?;
+            Ok((put, named.sha256))
         });
-        let put = put.await?;
+        let (put, in_place_of) = put.await?;
         if let Err(error) = tried.take_over().await {
             settle(|| put.undo()).await;
             return Err(error.into());
@@ -224,7 +221,7 @@ impl Components {
         let kept = self.kept.clone();
         settle(move || kept.store(put.stand().map(Arc::new))).await;
         tracing::info!(sha256, "the next start takes the component too");
-        Ok(())
+        Ok(in_place_of)
     }
 
     /// Lets the component decide that its file holds now, if that is another than when it was looked at last. What
