@@ -1,6 +1,6 @@
 //! Another component takes the place of the one that runs, between two changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -458,7 +458,7 @@ impl Digests for Asked {
         None
     }
 
-    fn put(&self, _: &str, _: [u8; 32]) -> Result<(), String> {
+    fn put(&self, _: &str, _: [u8; 32], _: &BTreeSet<String>) -> Result<(), String> {
         Ok(())
     }
 }

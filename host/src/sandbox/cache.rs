@@ -4,6 +4,7 @@
 //! So nothing is loaded that this host did not write: the digest of every file is kept elsewhere, in the
 //! store, and is checked on the very bytes that are loaded. Anything else there is compiled anew.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::hash::{Hash, Hasher};
@@ -33,12 +34,13 @@ pub trait Digests: fmt::Debug + Send + Sync {
     /// The digest that was kept under a name.
     fn get(&self, name: &str) -> Option<[u8; 32]>;
 
-    /// Keeps a digest under a name.
+    /// Keeps a digest under a name, and forgets those under all names but `names`, which are those that there are
+    /// files of, this one's among them.
     ///
     /// # Errors
     ///
     /// In words, where it could not be kept; the file is then never loaded.
-    fn put(&self, name: &str, digest: [u8; 32]) -> Result<(), String>;
+    fn put(&self, name: &str, digest: [u8; 32], names: &BTreeSet<String>) -> Result<(), String>;
 }
 
 /// A directory of compiled code.
@@ -109,7 +111,17 @@ impl CodeCache {
         self.check_directory()?;
         self.write(name, &bytes)
             .map_err(|error| error.to_string())?;
-        self.digests.put(name, Sha256::digest(&bytes).into())
+        let names = self.names().map_err(|error| error.to_string())?;
+        self.digests
+            .put(name, Sha256::digest(&bytes).into(), &names)
+    }
+
+    /// What there are files of.
+    fn names(&self) -> io::Result<BTreeSet<String>> {
+        let files = fs::read_dir(&self.directory)?.filter_map(Result::ok);
+        Ok(files
+            .filter_map(|file| file.file_name().into_string().ok())
+            .collect())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
