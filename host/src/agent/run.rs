@@ -23,7 +23,7 @@ use crate::gossip::{
     GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol, PushBudget,
 };
 use crate::labels::{self, LabelError};
-use crate::sandbox::{CodeCache, Plugin, PluginConfig, PluginError};
+use crate::sandbox::{CodeCache, Plugin, PluginError};
 use crate::{EdgeCacheRegistry, Identity, StartError, Store, StoreError};
 
 pub(super) mod api;
@@ -225,18 +225,6 @@ fn open_store(args: &RunArgs) -> Result<Option<Store>, RunError> {
         .map_err(RunError::Store)
 }
 
-/// What components are loaded with.
-fn plugin_config(args: &RunArgs, cache: Option<CodeCache>) -> PluginConfig {
-    PluginConfig {
-        limits: args.limits.limits(),
-        imports: args.plugin_imports.iter().cloned().collect(),
-        labels: args.plugin_labels.iter().cloned().collect(),
-        settings: args.plugin_settings.iter().cloned().collect(),
-        cache,
-        sha256: args.plugin_sha256,
-    }
-}
-
 /// Where the component is that the settings name.
 fn plugin_source(args: &RunArgs) -> Result<Source, RunError> {
     match &args.plugin {
@@ -251,14 +239,14 @@ async fn load_plugin(
     args: &RunArgs,
     cache: Option<CodeCache>,
 ) -> Result<(Components, Plugin), RunError> {
-    let (config, source) = (plugin_config(args, cache), plugin_source(args)?);
+    let (config, source) = (args.given.config(&args.limits, cache), plugin_source(args)?);
     let data_dir = args.data_dir.clone();
     compiling(move || Components::start(config, source, data_dir.as_deref())).await
 }
 
 /// What would be loaded, without a cache and without changing anything.
 pub(super) async fn choose_plugin(args: &RunArgs) -> Result<First, RunError> {
-    let (config, source) = (plugin_config(args, None), plugin_source(args)?);
+    let (config, source) = (args.given.config(&args.limits, None), plugin_source(args)?);
     let shelf = args.data_dir.as_deref().map(Shelf::of);
     compiling(move || First::choose(&config, &source, shelf.as_ref())).await
 }

@@ -84,7 +84,7 @@ fn data_dir(path: Option<&Path>) -> Checked {
 async fn plugin(args: &RunArgs) -> Checked {
     let first = run::choose_plugin(args).await;
     said(first.map(|First { plugin, found, .. }| {
-        let pin = match args.plugin_sha256 {
+        let pin = match args.given.plugin_sha256 {
             Some(_) => "as pinned",
             None => "not pinned",
         };
