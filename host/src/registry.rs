@@ -41,8 +41,10 @@ pub use self::builder::{Builder, StartError};
 pub use self::changes::{RegistryEvent, RegistryEvents};
 pub use self::standing::{Decisions, Standing};
 pub use self::status::{PluginState, Status};
+pub(crate) use self::swap::PluginCell;
 pub use self::swap::SwapError;
-pub(crate) use self::swap::{PluginCell, Tried};
+#[cfg(feature = "agent")]
+pub(crate) use self::swap::Tried;
 pub use self::view::EligibleNodes;
 
 /// Which nodes are eligible as edge caches, held and decided by a sandboxed component.

@@ -1,11 +1,11 @@
 //! The component that an agent starts with: the one that is kept, or the one that the settings name.
 //!
-//! What is wrong with the settings keeps an agent from starting, as ever. What is wrong with the kept component does
-//! not: it runs in the place of one that the operator has named, which is there, has the agent serve and be asked,
-//! and can be replaced over HTTP once more, while an agent that does not start can't be helped from afar. The log
-//! and `GET /api/v1/plugin` say which one runs, and peers that it decides otherwise. Nothing is taken away, so that
-//! the start after the mending has it again. A kept component that loads and then fails is like any other one that
-//! does: the registry is degraded, and waits to be given another.
+//! What is wrong with the settings keeps an agent from starting, as ever. A kept component that is damaged or does not
+//! load does not: the agent starts with the one that the settings name. The operator trusts that one too, and an agent
+//! that serves can be given another over HTTP, while one that does not start can't be helped from afar. The log and
+//! `GET /api/v1/plugin` say which one runs, and peers see that it decides otherwise. Nothing is taken away, so that a
+//! start after the mending has the kept one again. One that loads and fails then is like any other that does: the
+//! registry is degraded, and waits to be given another.
 
 use std::fmt;
 use std::path::PathBuf;

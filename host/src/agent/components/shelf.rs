@@ -1,8 +1,8 @@
 //! The component that outlives the process, in the data directory.
 //!
 //! `kept/which.json` says which one and in whose place, `kept/SHA256.wasm` is its file. Each is durable before the
-//! next is written, and the first is what counts: a cut leaves what was kept before, or what is kept now. To keep
-//! nothing any more it is enough to remove the directory, or any file of it.
+//! next is written, and the first, which comes last, is what counts: a cut leaves what was kept before, or what is kept
+//! now. To keep nothing any more it is enough to remove the directory.
 //!
 //! A kept component stands in for the one that the settings named when it was kept, and for no other. Who changes
 //! what they name has decided later, and the later decision wins.
