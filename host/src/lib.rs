@@ -55,6 +55,7 @@ pub mod gossip;
 mod histogram;
 pub mod labels;
 mod limits;
+mod own_file;
 mod placement;
 mod registry;
 pub mod sandbox;

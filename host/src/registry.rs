@@ -45,6 +45,8 @@ pub use self::standing::{Decisions, Standing};
 pub use self::status::{PluginState, Status};
 pub(crate) use self::swap::PluginCell;
 pub use self::swap::SwapError;
+#[cfg(feature = "agent")]
+pub(crate) use self::swap::Tried;
 pub use self::view::EligibleNodes;
 
 /// Which nodes are eligible as edge caches, held and decided by a sandboxed component.

@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod format;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -198,12 +199,13 @@ impl Digests for Store {
         slot.as_ref()?.code_digest(name).ok()?
     }
 
-    fn put(&self, name: &str, digest: [u8; 32]) -> Result<(), String> {
-        write(
-            &mut lock(&self.inner.database),
-            &Write::CodeDigest(name, digest),
-        )
-        .map_err(|error| error.to_string())
+    fn put(&self, name: &str, digest: [u8; 32], names: &BTreeSet<String>) -> Result<(), String> {
+        let digest = Write::CodeDigest {
+            name,
+            digest,
+            names,
+        };
+        write(&mut lock(&self.inner.database), &digest).map_err(|error| error.to_string())
     }
 }
 

@@ -14,7 +14,7 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use edge_cache_host::agent::cli::LogFormat;
-use edge_cache_host::agent::components::Components;
+use edge_cache_host::agent::components::{Components, Source};
 use edge_cache_host::agent::http::{self, Access, AppState, CONNECTIONS_DEFAULT, Hosts, Listening};
 use edge_cache_host::agent::log;
 use edge_cache_host::agent::stop::Stop;
@@ -80,8 +80,8 @@ fn main() -> Result<()> {
 
 /// One of two agents that gossip: the entry that is asked for is advertised, and carried by both.
 async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
-    let plugin = edge_cache_tests::reference_plugin()?;
-    let components = Components::new(PluginConfig::default(), None, &plugin);
+    let reference = Source::Embedded(edge_cache_tests::component::reference_bytes()?);
+    let (components, plugin) = Components::start(PluginConfig::default(), reference, None)?;
     let one = Member::start(plugin.clone(), Settings::new(OWN, &[])).await?;
     let two = Member::start(plugin, Settings::new(OWN + 1, &[&one])).await?;
     for node_id in 0..NODES {

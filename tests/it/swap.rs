@@ -1,13 +1,13 @@
 //! Another component takes the place of the one that runs, between two changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_cache_host::agent::components::{Components, ReplaceError};
+use edge_cache_host::agent::components::{Components, ReplaceError, Source, Upload};
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
-use edge_cache_host::sandbox::{Plugin, PluginConfig};
+use edge_cache_host::sandbox::{CodeCache, Digests, Plugin, PluginConfig};
 use edge_cache_host::{
     EdgeCacheError, EdgeCacheRegistry, EdgeCacheStats, Limits, PluginState, Store, SwapError,
 };
@@ -416,12 +416,8 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     let versions = versions.map(|n| with_section(reference_bytes().unwrap(), "note", n));
     std::fs::write(&file, &versions[0]).unwrap();
     let config = PluginConfig::default();
-    let first = Plugin::from_file(&file, config.clone()).unwrap();
-    let registry = EdgeCacheRegistry::builder(first.clone())
-        .start()
-        .await
-        .unwrap();
-    let components = Components::new(config, Some(file.clone()), &first);
+    let (components, first) = Components::start(config, Source::File(file.clone()), None).unwrap();
+    let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let runs = |version: &[u8]| {
         let plugin = registry.plugin();
         assert_eq!(
@@ -433,13 +429,13 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     };
     components.reread(&registry).await;
     runs(&versions[0]);
+    let upload = Upload {
+        bytes: versions[1].clone(),
+        sha256: None,
+        keep: false,
+    };
     components
-        .replace(
-            components.turn().unwrap(),
-            &registry,
-            versions[1].clone(),
-            None,
-        )
+        .replace(components.turn().unwrap(), &registry, upload)
         .await
         .unwrap();
     let turn = components.turn().unwrap();
@@ -450,4 +446,43 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     std::fs::write(&file, &versions[2]).unwrap();
     components.reread(&registry).await;
     runs(&versions[2]);
+}
+
+/// A cache's digests that count how often they are asked for.
+#[derive(Debug, Default)]
+struct Asked(AtomicU64);
+
+impl Digests for Asked {
+    fn get(&self, _: &str) -> Option<[u8; 32]> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    fn put(&self, _: &str, _: [u8; 32], _: &BTreeSet<String>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_as_it_was_is_not_loaded_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("registry.wasm");
+    std::fs::write(&file, reference_bytes().unwrap()).unwrap();
+    let asked = Arc::new(Asked::default());
+    let config = PluginConfig {
+        cache: Some(CodeCache::new(directory.path().join("code"), asked.clone())),
+        ..PluginConfig::default()
+    };
+    let (components, first) = Components::start(config, Source::File(file.clone()), None).unwrap();
+    let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
+    let loads = || asked.0.load(Ordering::Relaxed);
+    assert_eq!(loads(), 1);
+    components.reread(&registry).await;
+    components.reread(&registry).await;
+    assert_eq!(loads(), 1);
+    let second = with_section(reference_bytes().unwrap(), "note", b"2");
+    std::fs::write(&file, &second).unwrap();
+    components.reread(&registry).await;
+    components.reread(&registry).await;
+    assert_eq!(loads(), 2);
 }

@@ -22,10 +22,7 @@ pub use self::client::{
     RouteArgs, RunningPlugin, StatsArgs, StatusArg, WaitArgs,
 };
 pub use self::limits::LimitArgs;
-use self::values::{
-    count, parse_address, parse_grant, parse_import, parse_label, parse_log_level, parse_node_id,
-    parse_pair, size, time,
-};
+use self::values::{count, parse_address, parse_label, parse_log_level, parse_node_id, size, time};
 pub(super) use self::values::{parse_sha256, parse_time};
 use super::settings::{self, Layers, Lookup, SettingsError};
 use crate::sandbox::ImportGrants;
@@ -35,7 +32,7 @@ mod http;
 mod plugin;
 
 pub use http::{HttpArgs, TokenCommand};
-pub use plugin::{CheckArgs, HostArgs, InspectArgs, PluginCommand};
+pub use plugin::{CheckArgs, GivenArgs, HostArgs, InspectArgs, PluginCommand};
 
 /// The longest text about a wrong command line, in bytes: it repeats what was given.
 const WRONG_BYTES_MAX: usize = 512;
@@ -200,19 +197,9 @@ pub struct RunArgs {
         value_name = "FILE"
     )]
     pub plugin: Option<PathBuf>,
-    /// The SHA-256 that the component must have, as hexadecimal digits; any other is refused
-    #[arg(long, env = "EDGE_CACHE_PLUGIN_SHA256", value_name = "HEX", value_parser = parse_sha256)]
-    pub plugin_sha256: Option<[u8; 32]>,
-    // No setting of a component holds a line's end so far, while a comma may be part of a value.
-    /// A setting of the component; may be given several times, in the environment one a line
-    #[arg(long, env = "EDGE_CACHE_PLUGIN_SETTINGS", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_pair, action = ArgAction::Append)]
-    pub plugin_settings: Vec<(String, String)>,
-    /// A label key that the component may set, with all that go on with `_`; may be given several times
-    #[arg(long, env = "EDGE_CACHE_PLUGIN_LABELS", value_name = "KEY", value_delimiter = ',', default_value = "edge_cache", value_parser = parse_grant, action = ArgAction::Append)]
-    pub plugin_labels: Vec<String>,
-    /// An interface that the component may import, without version; may be given several times
-    #[arg(long, env = "EDGE_CACHE_PLUGIN_IMPORTS", value_name = "NAME", value_delimiter = ',', default_values_t = import_names(), value_parser = parse_import, action = ArgAction::Append, hide_short_help = true, hide_default_value = true)]
-    pub plugin_imports: Vec<String>,
+    /// What the component is given.
+    #[command(flatten)]
+    pub given: GivenArgs,
     // No label holds a line's end, while a comma may be part of a value.
     /// A label of other software on this node; may be given several times, in the environment one a line
     #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_label, action = ArgAction::Append)]

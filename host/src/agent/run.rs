@@ -13,7 +13,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::cli::{ProtocolArg, RunArgs};
-use super::components::Components;
+use super::components::{Components, First, Shelf, Source};
 use super::embedded;
 use super::http::{TlsError, TokensError};
 use super::signals::{self, Hangups};
@@ -23,7 +23,7 @@ use crate::gossip::{
     GossipConfig, GossipError, GossipPool, Keyring, KeyringError, PeerInfo, Protocol, PushBudget,
 };
 use crate::labels::{self, LabelError};
-use crate::sandbox::{CodeCache, Plugin, PluginConfig, PluginError};
+use crate::sandbox::{CodeCache, Plugin, PluginError};
 use crate::{EdgeCacheRegistry, Identity, StartError, Store, StoreError};
 
 pub(super) mod api;
@@ -172,8 +172,7 @@ impl Agent {
         let gossip = gossip_config(args)?;
         let store = open_store(args)?;
         let cache = store.as_ref().map(Store::code_cache);
-        let plugin = load_plugin(args, cache.clone()).await?;
-        let components = Components::new(plugin_config(args, cache), args.plugin.clone(), &plugin);
+        let (components, plugin) = load_plugin(args, cache).await?;
         let api = Api::bind(args).await?;
         let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
         let registry = start_registry(args, plugin, store, gossip.as_ref()).await?;
@@ -226,38 +225,42 @@ fn open_store(args: &RunArgs) -> Result<Option<Store>, RunError> {
         .map_err(RunError::Store)
 }
 
-/// What components are loaded with.
-fn plugin_config(args: &RunArgs, cache: Option<CodeCache>) -> PluginConfig {
-    PluginConfig {
-        limits: args.limits.limits(),
-        imports: args.plugin_imports.iter().cloned().collect(),
-        labels: args.plugin_labels.iter().cloned().collect(),
-        settings: args.plugin_settings.iter().cloned().collect(),
-        cache,
-        sha256: args.plugin_sha256,
+/// Where the component is that the settings name.
+fn plugin_source(args: &RunArgs) -> Result<Source, RunError> {
+    match &args.plugin {
+        Some(file) => Ok(Source::File(file.clone())),
+        None => embedded::COMPONENT
+            .map(Source::Embedded)
+            .ok_or(RunError::NoPlugin),
     }
 }
 
-/// Compiling takes up to seconds, which is not for a thread of the runtime.
-pub(super) async fn load_plugin(
+async fn load_plugin(
     args: &RunArgs,
     cache: Option<CodeCache>,
-) -> Result<Plugin, RunError> {
-    let config = plugin_config(args, cache);
-    let file = args.plugin.clone();
-    let load = move || match file {
-        Some(file) => Plugin::from_file(&file, config).map_err(RunError::Plugin),
-        None => {
-            let bytes = embedded::COMPONENT.ok_or(RunError::NoPlugin)?;
-            Plugin::from_bytes(bytes, config).map_err(RunError::Plugin)
-        }
-    };
-    tokio::task::spawn_blocking(load)
-        .await
-        .map_err(|error| RunError::System {
-            action: "load the plugin",
-            source: io::Error::other(error),
-        })?
+) -> Result<(Components, Plugin), RunError> {
+    let (config, source) = (args.given.config(&args.limits, cache), plugin_source(args)?);
+    let data_dir = args.data_dir.clone();
+    compiling(move || Components::start(config, source, data_dir.as_deref())).await
+}
+
+/// What would be loaded, without a cache and without changing anything.
+pub(super) async fn choose_plugin(args: &RunArgs) -> Result<First, RunError> {
+    let (config, source) = (args.given.config(&args.limits, None), plugin_source(args)?);
+    let shelf = args.data_dir.as_deref().map(Shelf::of);
+    compiling(move || First::choose(&config, &source, shelf.as_ref())).await
+}
+
+/// Compiling takes up to seconds, which is not for a thread of the runtime.
+async fn compiling<T: Send + 'static>(
+    load: impl FnOnce() -> Result<T, PluginError> + Send + 'static,
+) -> Result<T, RunError> {
+    let loaded = tokio::task::spawn_blocking(load).await;
+    let loaded = loaded.map_err(|error| RunError::System {
+        action: "load the plugin",
+        source: io::Error::other(error),
+    })?;
+    loaded.map_err(RunError::Plugin)
 }
 
 fn self_info(args: &RunArgs) -> PeerInfo {

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::EdgeCacheRegistry;
+use super::queue::Queue;
 use super::records::Records;
 use crate::sandbox::{Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels};
 use crate::types::Entry;
@@ -53,6 +54,11 @@ impl EdgeCacheRegistry {
     ///
     /// Any [`SwapError`].
     pub async fn swap(&self, plugin: Plugin) -> Result<(), SwapError> {
+        self.try_out(plugin).await?.take_over().await
+    }
+
+    /// The first half of a swap: whether a component would take over the entries that there are.
+    pub(crate) async fn try_out(&self, plugin: Plugin) -> Result<Tried, SwapError> {
         let (ending, ended) = oneshot::channel();
         let config = configured(&self.shared.config, &plugin);
         let records = self.shared.view.load().records.clone();
@@ -70,7 +76,24 @@ impl EdgeCacheRegistry {
             .map_err(SwapError::Thread)?;
         let gone = |_| SwapError::Failed("the thread that tried it has ended".to_string());
         ended.await.map_err(gone)??;
-        self.shared.queue.swap(plugin).await
+        Ok(Tried {
+            queue: self.shared.queue.clone(),
+            plugin,
+        })
+    }
+}
+
+/// A component that would take over. The one before still decides.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    queue: Queue,
+    plugin: Plugin,
+}
+
+impl Tried {
+    /// The second half of a swap. After an error the component before goes on.
+    pub(crate) async fn take_over(self) -> Result<(), SwapError> {
+        self.queue.swap(self.plugin).await
     }
 }
 

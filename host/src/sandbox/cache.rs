@@ -4,20 +4,21 @@
 //! So nothing is loaded that this host did not write: the digest of every file is kept elsewhere, in the
 //! store, and is checked on the very bytes that are loaded. Anything else there is compiled anew.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::own_file;
 use crate::text;
 
 #[cfg(test)]
@@ -27,23 +28,19 @@ mod tests;
 const FILES_MAX: usize = 8;
 /// The largest compiled file that is read: several times what the largest component compiles to.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// Nobody but the agent's user reads or writes there.
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
-/// The mode bits that would let somebody else write.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Where the digests of compiled files are kept: not beside them.
 pub trait Digests: fmt::Debug + Send + Sync {
     /// The digest that was kept under a name.
     fn get(&self, name: &str) -> Option<[u8; 32]>;
 
-    /// Keeps a digest under a name.
+    /// Keeps a digest under a name, and forgets those under all names but `names`, which are those that there are
+    /// files of, this one's among them.
     ///
     /// # Errors
     ///
     /// In words, where it could not be kept; the file is then never loaded.
-    fn put(&self, name: &str, digest: [u8; 32]) -> Result<(), String>;
+    fn put(&self, name: &str, digest: [u8; 32], names: &BTreeSet<String>) -> Result<(), String>;
 }
 
 /// A directory of compiled code.
@@ -96,20 +93,11 @@ impl CodeCache {
         let Some(digest) = self.digests.get(name) else {
             return Ok(None);
         };
-        let path = self.directory.join(name);
-        if path
-            .symlink_metadata()
-            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        {
+        let Some(bytes) = own_file::read(&self.directory.join(name), FILE_BYTES_MAX)? else {
             // It went to make room for others.
             return Ok(None);
-        }
+        };
         self.check_directory()?;
-        let mut bytes = Vec::new();
-        open(&path)?
-            .take(FILE_BYTES_MAX)
-            .read_to_end(&mut bytes)
-            .map_err(|error| error.to_string())?;
         OwnCode::check(bytes, &digest).map(Some)
     }
 
@@ -117,25 +105,29 @@ impl CodeCache {
         let bytes = component.serialize().map_err(|error| error.to_string())?;
         DirBuilder::new()
             .recursive(true)
-            .mode(DIRECTORY_MODE)
+            .mode(own_file::DIRECTORY_MODE)
             .create(&self.directory)
             .map_err(|error| error.to_string())?;
         self.check_directory()?;
         self.write(name, &bytes)
             .map_err(|error| error.to_string())?;
-        self.digests.put(name, Sha256::digest(&bytes).into())
+        let names = self.names().map_err(|error| error.to_string())?;
+        self.digests
+            .put(name, Sha256::digest(&bytes).into(), &names)
+    }
+
+    /// What there are files of.
+    fn names(&self) -> io::Result<BTreeSet<String>> {
+        let files = fs::read_dir(&self.directory)?.filter_map(Result::ok);
+        Ok(files
+            .filter_map(|file| file.file_name().into_string().ok())
+            .collect())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.directory.join(name);
         self.make_room(&path)?;
-        let fresh = self.directory.join(format!("{name}.new"));
-        let written = write_file(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
-        if written.is_err() {
-            // Half a file would only take up the room that was lacking.
-            let _ = fs::remove_file(&fresh);
-        }
-        written
+        own_file::write(&path, bytes)
     }
 
     /// Makes room for one file, which takes the place of the one at `path`.
@@ -168,7 +160,7 @@ impl CodeCache {
             if !metadata.is_dir() {
                 return Err(format!("{} is not a directory", directory.display()));
             }
-            check_owner(&metadata, directory)?;
+            own_file::check_owner(&metadata, directory)?;
         }
         Ok(())
     }
@@ -199,62 +191,12 @@ fn deserialize(engine: &Engine, code: &OwnCode) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize(engine, &code.0) }
 }
 
-/// Opens a file of the agent's own.
-fn open(path: &Path) -> Result<File, String> {
-    // Not through a link, and without waiting for the other end of a pipe.
-    let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(|error| error.to_string())?;
-    // Of what was opened: the path may lead elsewhere by now.
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err(format!("{} is not a regular file", path.display()));
-    }
-    check_owner(&metadata, path)?;
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err(format!(
-            "{} is larger than {FILE_BYTES_MAX} bytes",
-            path.display()
-        ));
-    }
-    Ok(file)
-}
-
-fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // What is left from a write that was cut short must go: a new file is no link that leads elsewhere.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 /// The component, and everything about the engine that its code depends on.
 fn file_name(engine: &Engine, sha256: &[u8; 32]) -> String {
     let mut hasher = DigestHasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let engine: [u8; 32] = hasher.0.finalize().into();
     format!("{}-{}.cwasm", text::hex(sha256), text::hex(&engine))
-}
-
-/// The agent's user must be the owner, and nobody else a writer.
-fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err(format!("{} is not the agent's own", path.display()));
-    }
-    if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-        return Err(format!("{} is writable by others", path.display()));
-    }
-    Ok(())
 }
 
 /// `Hash` values into a digest that is the same in every process.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::contract::{self, Export, Import};
 use super::engine;
+use super::file;
 use super::plugin::{self, PluginConfig, PluginError};
 use super::producers::{self, Producer};
 
@@ -114,11 +115,11 @@ impl Inspection {
     ///
     /// The file can't be read.
     pub fn of_file(path: &Path, config: &PluginConfig) -> std::io::Result<Self> {
-        let bytes = plugin::read(path, &config.limits)?;
+        let bytes = file::read(path, &config.limits)?;
         let size = std::fs::metadata(path)?.len();
         let is_whole = bytes.len() <= config.limits.component_bytes;
         let mut inspection = Self {
-            name: plugin::file_name(path),
+            name: file::file_name(path),
             bytes: size,
             sha256: is_whole.then(|| Sha256::digest(&bytes).into()),
             kind: FileKind::of(&bytes),
@@ -144,7 +145,7 @@ impl Inspection {
 
     /// Goes as far as loading would, and finds all that there is to say on the way.
     fn look_into(&mut self, bytes: &[u8], config: &PluginConfig) -> Result<(), PluginError> {
-        plugin::check_header(bytes, config.limits.component_bytes)?;
+        file::check_header(bytes, config.limits.component_bytes)?;
         let sha256 = self.sha256.unwrap_or_default();
         let engine = engine::new(&config.limits).map_err(plugin::sandbox_error)?;
         let component = plugin::compile(&engine, bytes, &sha256, None)?;

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +14,7 @@ use super::bindings::{EdgeCachePluginPre, gossip_labels, logging, types};
 use super::cache::CodeCache;
 use super::contract::{self, Mismatch, PROVIDED};
 use super::engine;
+use super::file::{self, ComponentFile};
 use super::gossip_labels::HasLabels;
 use super::instance::{HasLog, HostState};
 use super::wasi;
@@ -23,14 +22,6 @@ use crate::labels::LabelGrants;
 use crate::limits::Limits;
 use crate::text;
 
-/// The first bytes of a component, and of a core module. Both begin with wasm's magic number.
-const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
-const MODULE_HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
-
-/// The name of a component that came as bytes.
-const EMBEDDED: &str = "embedded";
-/// How much of a file's name is kept, in bytes.
-const NAME_BYTES_MAX: usize = 255;
 /// How many mismatches an error names: a file may have thousands of imports.
 const MISMATCHES_SHOWN: usize = 16;
 
@@ -156,20 +147,24 @@ struct Inner {
 impl Plugin {
     /// Reads, checks and compiles a component file. Takes up to seconds: not for an async thread.
     pub fn from_file(path: &Path, config: PluginConfig) -> Result<Self, PluginError> {
-        let read_error = |source| PluginError::Read {
-            path: path.to_path_buf(),
-            source,
-        };
-        let bytes = read(path, &config.limits).map_err(read_error)?;
-        Ok(Self::from_bytes(&bytes, config)?.named(&file_name(path)))
+        ComponentFile::read(path, &config.limits)?.load(config)
     }
 
     /// Checks and compiles a component. Takes up to seconds: not for an async thread.
     ///
     /// Components are compiled one at a time in a process, whatever the number of callers.
-    pub fn from_bytes(bytes: &[u8], mut config: PluginConfig) -> Result<Self, PluginError> {
-        check_header(bytes, config.limits.component_bytes)?;
-        let sha256: [u8; 32] = Sha256::digest(bytes).into();
+    pub fn from_bytes(bytes: &[u8], config: PluginConfig) -> Result<Self, PluginError> {
+        // What is too large is not hashed.
+        file::check_header(bytes, config.limits.component_bytes)?;
+        Self::from_digested(bytes, Sha256::digest(bytes).into(), config)
+    }
+
+    /// The same of bytes that are known to be of the right size and to begin as a component does.
+    pub(super) fn from_digested(
+        bytes: &[u8],
+        sha256: [u8; 32],
+        mut config: PluginConfig,
+    ) -> Result<Self, PluginError> {
         if let Some(pinned) = config.sha256.filter(|pinned| *pinned != sha256) {
             let found = sha256;
             return Err(PluginError::OtherDigest { pinned, found });
@@ -190,7 +185,7 @@ impl Plugin {
             .map(|(name, _)| name.to_string())
             .collect();
         Ok(Self {
-            name: EMBEDDED.into(),
+            name: file::EMBEDDED.into(),
             inner: Arc::new(Inner {
                 engine,
                 pre,
@@ -255,7 +250,7 @@ impl Plugin {
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         Self {
-            name: text::clean(name, NAME_BYTES_MAX).into(),
+            name: text::clean(name, file::NAME_BYTES_MAX).into(),
             ..self
         }
     }
@@ -297,23 +292,6 @@ impl fmt::Debug for Plugin {
     }
 }
 
-/// The bytes of a file, or one more than a component may have where it is larger.
-pub(super) fn read(path: &Path, limits: &Limits) -> std::io::Result<Vec<u8>> {
-    let limit = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits.
-    File::open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A file's name, cut and cleaned.
-pub(super) fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    text::clean(&name, NAME_BYTES_MAX)
-}
-
 /// Compiles what was not compiled before.
 pub(super) fn compile(
     engine: &Engine,
@@ -353,22 +331,6 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     gossip_labels::add_to_linker::<_, HasLabels>(&mut linker, |state| &mut state.labels)?;
     logging::add_to_linker::<_, HasLog>(&mut linker, |state| &state.log)?;
     Ok(linker)
-}
-
-pub(super) fn check_header(bytes: &[u8], limit: usize) -> Result<(), PluginError> {
-    if bytes.len() > limit {
-        return Err(PluginError::TooLarge { limit });
-    }
-    if bytes.starts_with(&COMPONENT_HEADER) {
-        return Ok(());
-    }
-    if bytes.starts_with(&MODULE_HEADER) {
-        return Err(PluginError::CoreModule);
-    }
-    if bytes.starts_with(b"\0asm") {
-        return Err(PluginError::UnknownVersion);
-    }
-    Err(PluginError::NotWasm)
 }
 
 fn invalid(error: wasmtime::Error) -> PluginError {

@@ -3,6 +3,7 @@
 //! Redb panics on some damaged pages instead of answering an error, so every use of it is behind
 //! [`guarded`].
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,12 @@ pub(super) enum Write<'a> {
     Changes(&'a Changes),
     Generation(u64),
     Peers(&'a [StoredPeer]),
-    CodeDigest(&'a str, [u8; 32]),
+    CodeDigest {
+        name: &'a str,
+        digest: [u8; 32],
+        /// Those of all others are removed.
+        names: &'a BTreeSet<String>,
+    },
 }
 
 /// Makes a file with nothing but its meta data.
@@ -117,7 +123,17 @@ impl Database {
             Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
             Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
             Write::Peers(peers) => put(&transaction, META, PEERS, peers)?,
-            Write::CodeDigest(name, digest) => put(&transaction, CODE, name, digest)?,
+            Write::CodeDigest {
+                name,
+                digest,
+                names,
+            } => {
+                put(&transaction, CODE, name, digest)?;
+                let mut table = transaction.open_table(CODE).map_err(|e| e.to_string())?;
+                table
+                    .retain(|name, _| names.contains(name))
+                    .map_err(|e| e.to_string())?;
+            }
             Write::Changes(changes) => {
                 let mut table = transaction.open_table(ENTRIES).map_err(|e| e.to_string())?;
                 for entry in &changes.put {

@@ -6,13 +6,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
+use crate::own_file;
 
 const FILE: &str = "registry.redb";
 const FRESH: &str = "registry.redb.new";
 const CODE: &str = "code";
 const LOCK: &str = "lock";
-/// Nobody but the agent's user reads or writes there.
-const MODE: u32 = 0o700;
 
 /// A data directory that this process holds. It is free again when this is dropped.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ impl Directory {
     pub(super) fn hold(path: &Path) -> Result<Self, StoreError> {
         DirBuilder::new()
             .recursive(true)
-            .mode(MODE)
+            .mode(own_file::DIRECTORY_MODE)
             .create(path)
             .map_err(io_error("create the data directory", path))?;
         let lock_path = path.join(LOCK);
@@ -62,18 +61,11 @@ impl Directory {
         make: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let fresh = self.path.join(FRESH);
-        match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &fresh)(error));
-            }
-            _ => {}
-        }
+        own_file::remove(&fresh).map_err(io_error("remove", &fresh))?;
         make(&fresh)?;
         let file = self.file();
         fs::rename(&fresh, &file).map_err(io_error("create", &file))?;
-        File::open(&self.path)
-            .and_then(|directory| directory.sync_all())
-            .map_err(io_error("sync", &self.path))
+        own_file::sync_directory(&self.path).map_err(io_error("sync", &self.path))
     }
 }
 

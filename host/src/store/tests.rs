@@ -220,3 +220,42 @@ fn a_reopened_store_answers_what_it_holds() {
     store.commit(&put([3])).unwrap();
     assert_eq!(store.reopen().unwrap().entries.len(), 3);
 }
+
+#[test]
+fn digests_of_code_that_is_gone_are_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect();
+    store.put("a", [1; 32], &names(&["a"])).unwrap();
+    store.put("b", [2; 32], &names(&["a", "b"])).unwrap();
+    assert_eq!(
+        (store.get("a"), store.get("b")),
+        (Some([1; 32]), Some([2; 32]))
+    );
+    store
+        .put("c", [3; 32], &names(&["b", "c", "no code"]))
+        .unwrap();
+    drop(store);
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let found = ["a", "b", "c", "no code"].map(|name| store.get(name));
+    assert_eq!(found, [None, Some([2; 32]), Some([3; 32]), None]);
+}
+
+/// A component a day for a year leaves no more behind than the files that there is room for.
+#[test]
+fn the_file_does_not_grow_with_every_component() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let file = directory.path().join("registry.redb");
+    let name = |n: usize| format!("{n:064x}-{n:064x}.cwasm");
+    let compile = |n: usize| {
+        let names = (n.saturating_sub(7)..=n).map(name).collect();
+        store.put(&name(n), [7; 32], &names).unwrap();
+    };
+    (0..20).for_each(compile);
+    let size = fs::metadata(&file).unwrap().len();
+    (20..400).for_each(compile);
+    assert_eq!(fs::metadata(&file).unwrap().len(), size);
+    let kept = (0..400).filter(|&n| store.get(&name(n)).is_some()).count();
+    assert_eq!(kept, 8);
+}

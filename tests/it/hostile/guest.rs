@@ -1,6 +1,6 @@
 //! The hostile guest: built and compiled once, told what to do, and run under limits that suit a case.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn code_cache() -> CodeCache {
             let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             known.get(name).copied()
         }
-        fn put(&self, name: &str, digest: [u8; 32]) -> Result<(), String> {
+        fn put(&self, name: &str, digest: [u8; 32], _: &BTreeSet<String>) -> Result<(), String> {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             known.insert(name.to_string(), digest);
             Ok(())

@@ -10,7 +10,7 @@ use super::client::{OutputFormat, RunningPlugin};
 use super::limits::LimitArgs;
 use super::values::{parse_grant, parse_import, parse_pair, parse_sha256};
 use crate::agent::run::RunError;
-use crate::sandbox::PluginConfig;
+use crate::sandbox::{CodeCache, PluginConfig};
 
 /// What there is to do about components.
 #[derive(Debug, Clone, Subcommand)]
@@ -62,21 +62,30 @@ pub struct HostArgs {
     /// A TOML file with the settings of an agent
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The SHA-256 that the component must have, as hexadecimal digits
-    #[arg(long, value_name = "HEX", value_parser = parse_sha256)]
-    pub plugin_sha256: Option<[u8; 32]>,
-    /// A setting of the component; may be given several times
-    #[arg(long = "setting", alias = "plugin-settings", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_pair, action = ArgAction::Append)]
-    pub plugin_settings: Vec<(String, String)>,
-    /// A label key that the component may set, with all that go on with `_`; may be given several times
-    #[arg(long, value_name = "KEY", value_delimiter = ',', default_value = "edge_cache", value_parser = parse_grant, action = ArgAction::Append)]
-    pub plugin_labels: Vec<String>,
-    /// An interface that the component may import, without version; may be given several times
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values_t = super::import_names(), value_parser = parse_import, action = ArgAction::Append, hide_short_help = true, hide_default_value = true)]
-    pub plugin_imports: Vec<String>,
+    /// What the component is given.
+    #[command(flatten)]
+    pub given: GivenArgs,
     /// The limits of the host.
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// What a component is given, in an agent and without one.
+#[derive(Debug, Clone, Args)]
+pub struct GivenArgs {
+    /// The SHA-256 that the component must have, as hexadecimal digits; any other is refused
+    #[arg(long, env = "EDGE_CACHE_PLUGIN_SHA256", value_name = "HEX", value_parser = parse_sha256)]
+    pub plugin_sha256: Option<[u8; 32]>,
+    // No setting of a component holds a line's end so far, while a comma may be part of a value.
+    /// A setting of the component; may be given several times, in the environment one a line
+    #[arg(long, visible_alias = "setting", env = "EDGE_CACHE_PLUGIN_SETTINGS", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_pair, action = ArgAction::Append)]
+    pub plugin_settings: Vec<(String, String)>,
+    /// A label key that the component may set, with all that go on with `_`; may be given several times
+    #[arg(long, env = "EDGE_CACHE_PLUGIN_LABELS", value_name = "KEY", value_delimiter = ',', default_value = "edge_cache", value_parser = parse_grant, action = ArgAction::Append)]
+    pub plugin_labels: Vec<String>,
+    /// An interface that the component may import, without version; may be given several times
+    #[arg(long, env = "EDGE_CACHE_PLUGIN_IMPORTS", value_name = "NAME", value_delimiter = ',', default_values_t = super::import_names(), value_parser = parse_import, action = ArgAction::Append, hide_short_help = true, hide_default_value = true)]
+    pub plugin_imports: Vec<String>,
 }
 
 impl HostArgs {
@@ -87,13 +96,24 @@ impl HostArgs {
     /// A limit contradicts another.
     pub(in crate::agent) fn config(&self) -> Result<PluginConfig, RunError> {
         self.limits.check().map_err(RunError::Usage)?;
-        Ok(PluginConfig {
-            limits: self.limits.limits(),
+        Ok(self.given.config(&self.limits, None))
+    }
+}
+
+impl GivenArgs {
+    /// In the sandbox's words.
+    pub(in crate::agent) fn config(
+        &self,
+        limits: &LimitArgs,
+        cache: Option<CodeCache>,
+    ) -> PluginConfig {
+        PluginConfig {
+            limits: limits.limits(),
             imports: self.plugin_imports.iter().cloned().collect(),
             labels: self.plugin_labels.iter().cloned().collect(),
             settings: self.plugin_settings.iter().cloned().collect(),
-            cache: None,
+            cache,
             sha256: self.plugin_sha256,
-        })
+        }
     }
 }

@@ -225,9 +225,12 @@ fn the_tools_for_components_take_the_settings_of_an_agent() {
     };
     let args = check("edge-cache-agent plugin check x.wasm");
     let pair = |key: &str, value: &str| (key.to_string(), value.to_string());
-    assert_eq!(args.host.plugin_settings, [pair("a", "1"), pair("b", "2")]);
+    assert_eq!(
+        args.host.given.plugin_settings,
+        [pair("a", "1"), pair("b", "2")]
+    );
     assert_eq!(args.host.limits.limits().nodes_max, 7);
     let args = check("edge-cache-agent plugin check x.wasm --setting c=3");
-    assert_eq!(args.host.plugin_settings, [pair("c", "3")]);
+    assert_eq!(args.host.given.plugin_settings, [pair("c", "3")]);
     assert!(wrong("plugin check").contains("<FILE>"));
 }

@@ -29,10 +29,16 @@ enum StateView {
 /// The component that decides.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PluginView {
-    /// The name of its file; `embedded` for the one that the agent carries.
+    /// The name of its file; `embedded` for the one that the agent carries, `uploaded` for one that came over HTTP.
     name: String,
     /// The digest of its file, in hexadecimal.
     sha256: String,
+    /// Whether it is kept: the next start takes it, in the place of what the settings name.
+    kept: bool,
+    /// The digest of the component that is kept for the next start, be it this one or another; left out where none
+    /// is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_sha256: Option<String>,
     /// The interfaces that it imports.
     imports: Vec<String>,
     state: StateView,
@@ -102,9 +108,12 @@ impl PluginView {
     pub(super) fn now(state: &AppState) -> Self {
         let plugin = state.registry.plugin();
         let status = state.registry.status();
+        let kept = state.components.kept();
         Self {
             name: plugin.name().to_string(),
             sha256: text::hex(plugin.sha256()),
+            kept: kept.as_ref() == Some(plugin.sha256()),
+            kept_sha256: kept.map(|kept| text::hex(&kept)),
             imports: plugin.imports().to_vec(),
             state: match status.state {
                 PluginState::Starting => StateView::Starting,

@@ -13,24 +13,27 @@ use super::problem::{Problem, quoted};
 use super::refusals::{NotSwapped, Refusals, WrongQuery};
 use super::{AppState, body, kinds};
 use crate::agent::cli;
-use crate::agent::components::ReplaceError;
+use crate::agent::components::{KeepError, ReplaceError, Upload};
 use crate::{SwapError, text};
 
 /// The media type of a component.
 const WASM: &str = "application/wasm";
 
-/// Which component is expected.
+/// Which component is expected, and for how long.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Pin {
+pub(super) struct Terms {
     /// The SHA-256 that the component must have, in hexadecimal. An agent that is pinned to a component takes
     /// another one only with it.
     #[param(min_length = 64, max_length = 64, pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
+    /// Whether the next start takes it too, in the place of the component that the settings name, as long as they
+    /// name that one. It needs a data directory. Where it is the very one that they name, none is kept any more.
+    keep: Option<bool>,
 }
 
-/// Lets another component decide from now on, until the agent ends. It is tried with all entries first: one that
+/// Lets another component decide from now on, until the agent ends or, with `keep`, beyond. It is tried with all entries first: one that
 /// refuses them, fails, or lists others does not take over, and the one before goes on. No change is lost or made
 /// twice.
 #[utoipa::path(
@@ -39,7 +42,7 @@ pub(super) struct Pin {
     operation_id = "swap_plugin",
     tag = "plugin",
     security((), ("bearer" = ["admin"])),
-    params(Pin),
+    params(Terms),
     request_body(content = Vec<u8>, content_type = "application/wasm",
         description = "The component, at most 64 MiB where the limit `component_bytes` is not another."),
     responses(
@@ -49,7 +52,7 @@ pub(super) struct Pin {
 )]
 pub(super) async fn swap(
     State(state): State<AppState>,
-    Query(pin): Query<Pin>,
+    Query(terms): Query<Terms>,
     request: Request,
 ) -> Result<Json<PluginView>, Problem> {
     let (parts, content) = request.into_parts();
@@ -59,15 +62,19 @@ pub(super) async fn swap(
     let body = body::read(content, bytes_max).await;
     let turn = turn?;
     check_type(&parts.headers)?;
-    let sha256 = pin.digest()?;
+    let upload = Upload {
+        sha256: terms.digest()?,
+        bytes: body?,
+        keep: terms.keep == Some(true),
+    };
     state
         .components
-        .replace(turn, &state.registry, body?, sha256)
+        .replace(turn, &state.registry, upload)
         .await?;
     Ok(Json(PluginView::now(&state)))
 }
 
-impl Pin {
+impl Terms {
     fn digest(&self) -> Result<Option<[u8; 32]>, Problem> {
         let Some(hex) = &self.sha256 else {
             return Ok(None);
@@ -99,6 +106,8 @@ impl From<ReplaceError> for Problem {
     fn from(error: ReplaceError) -> Self {
         let kind = match &error {
             ReplaceError::Busy => &kinds::BUSY,
+            ReplaceError::Keep(KeepError::Write(_)) => &kinds::STORE_FAILED,
+            ReplaceError::Keep(_) => &kinds::NOT_KEPT,
             ReplaceError::Swap(SwapError::ShuttingDown) => &kinds::SHUTTING_DOWN,
             ReplaceError::System(_) | ReplaceError::Swap(SwapError::Thread(_)) => {
                 &kinds::PLUGIN_FAILED

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::agent::cli::RunArgs;
+use crate::agent::components::{First, Found};
 use crate::agent::run::{self, RunError};
 use crate::text;
 
@@ -81,13 +82,25 @@ fn data_dir(path: Option<&Path>) -> Checked {
 }
 
 async fn plugin(args: &RunArgs) -> Checked {
-    let plugin = run::load_plugin(args, None).await;
-    said(plugin.map(|plugin| {
-        let pin = match args.plugin_sha256 {
+    let first = run::choose_plugin(args).await;
+    said(first.map(|First { plugin, found, .. }| {
+        let pin = match args.given.plugin_sha256 {
             Some(_) => "as pinned",
             None => "not pinned",
         };
-        format!("sha256 {}, {pin}; it loads", text::hex(plugin.sha256()))
+        let loads = format!("sha256 {}, {pin}; it loads", text::hex(plugin.sha256()));
+        match found {
+            Found::Nothing => loads,
+            Found::Used(kept) => {
+                let kept = text::hex(kept.sha256());
+                format!("sha256 {kept}, kept in the place of what the settings name; it loads")
+            }
+            Found::Outdated(kept) => {
+                let kept = text::hex(kept.sha256());
+                format!("{loads}; {kept} was kept in the place of another one, and will be no more")
+            }
+            Found::Unusable(reason) => format!("{loads}; a kept one cannot be used: {reason}"),
+        }
     }))
 }
 

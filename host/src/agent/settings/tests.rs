@@ -117,11 +117,11 @@ fn tables_and_lists_reach_their_flags() {
     };
     assert_eq!(args.labels, pairs(&[("rack", "x=y"), ("zone", "a")]));
     assert_eq!(
-        args.plugin_settings,
+        args.given.plugin_settings,
         pairs(&[("note", "a, b"), ("weight", "ram")])
     );
-    assert_eq!(args.plugin_labels, ["edge_cache", "other"]);
-    assert!(args.plugin_imports.is_empty());
+    assert_eq!(args.given.plugin_labels, ["edge_cache", "other"]);
+    assert!(args.given.plugin_imports.is_empty());
     let limits = args.limits.limits();
     assert_eq!(
         (limits.memory_bytes, limits.list_data_bytes),

@@ -5,8 +5,9 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -33,8 +34,10 @@ impl Digests for Kept {
         self.0.lock().unwrap().get(name).copied()
     }
 
-    fn put(&self, name: &str, digest: [u8; 32]) -> Result<(), String> {
-        self.0.lock().unwrap().insert(name.to_string(), digest);
+    fn put(&self, name: &str, digest: [u8; 32], names: &BTreeSet<String>) -> Result<(), String> {
+        let mut kept = self.0.lock().unwrap();
+        kept.insert(name.to_string(), digest);
+        kept.retain(|name, _| names.contains(name));
         Ok(())
     }
 }
@@ -170,10 +173,9 @@ fn code_without_a_digest_is_not_looked_at() {
     assert!(fixture.cache.read(&fixture.name(ONE)).unwrap().is_none());
     assert!(fixture.compiles(ONE));
     assert!(!fixture.compiles(ONE));
-    fixture
-        .digests
-        .put(&fixture.name(ONE), Sha256::digest(b"other code").into())
-        .unwrap();
+    let other = Sha256::digest(b"other code").into();
+    let name = fixture.name(ONE);
+    fixture.digests.0.lock().unwrap().insert(name, other);
     fixture.mends("not what was written");
 }
 
@@ -184,7 +186,7 @@ fn code_that_others_may_write_is_not_taken() {
         set_mode(&fixture.path(), mode);
         fixture.mends("is writable by others");
         let mode = fs::metadata(fixture.path()).unwrap().mode();
-        assert_eq!(mode & 0o777, FILE_MODE);
+        assert_eq!(mode & 0o777, own_file::FILE_MODE);
     }
 }
 
@@ -328,6 +330,8 @@ fn the_oldest_go_to_make_room() {
     assert!(fixture.compiles(&component(FILES_MAX)));
     let files = fs::read_dir(&fixture.cache.directory).unwrap().count();
     assert_eq!(files, FILES_MAX);
+    // Their digests with them.
+    assert_eq!(fixture.digests.0.lock().unwrap().len(), FILES_MAX);
     assert!(fixture.cache.read(&fixture.name(ONE)).unwrap().is_none());
     assert!(fixture.compiles(ONE));
 }
