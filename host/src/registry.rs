@@ -157,6 +157,19 @@ impl EdgeCacheRegistry {
         )
     }
 
+    /// All that is known of one node now.
+    #[must_use]
+    pub fn node(&self, node_id: NodeId) -> NodeState {
+        let shared = &self.shared;
+        let view = shared.view.load();
+        NodeState::new(
+            node_id,
+            &view,
+            &shared.site.live(),
+            shared.plugin.load_full(),
+        )
+    }
+
     /// The nodes that are eligible now, in ascending order of node id.
     pub fn list_eligible(&self) -> EligibleNodes {
         EligibleNodes::new(self.shared.view.load().records.clone())
@@ -219,14 +232,14 @@ impl EdgeCacheRegistry {
 
     /// Whether the node is seen to advertise any label that a component may set.
     pub fn shows_labels(&self, node_id: NodeId) -> bool {
-        self.snapshot().node(node_id).shows_labels()
+        self.node(node_id).shows_labels()
     }
 
     /// Whether the node is seen to advertise exactly the labels that follow from its entry.
     ///
     /// Advertising comes after deciding, at its own pace; for another node it also takes that node's agent.
     pub fn is_advertised(&self, node_id: NodeId) -> bool {
-        self.snapshot().node(node_id).is_advertised()
+        self.node(node_id).is_advertised()
     }
 
     /// The best nodes for a key, best first: as many as asked for, at most

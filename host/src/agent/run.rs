@@ -173,7 +173,7 @@ impl Agent {
         let store = open_store(args)?;
         let cache = store.as_ref().map(Store::code_cache);
         let (components, plugin) = load_plugin(args, cache).await?;
-        let api = Api::bind(args).await?;
+        let api = Api::bind(args)?;
         let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
         let registry = start_registry(args, plugin, store, gossip.as_ref()).await?;
         Ok(Self {

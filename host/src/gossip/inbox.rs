@@ -119,6 +119,11 @@ impl Inbox {
         seen.is_some_and(|seen| seen.is_shared && is_it(seen))
     }
 
+    /// How many values wait to be taken.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Has all values come again, also those that were taken before.
     pub(super) fn forget(&self) {
         // What can't be taken is counted once.

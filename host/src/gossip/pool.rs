@@ -385,6 +385,12 @@ impl GossipPool {
         self.shared.inbox.take().await
     }
 
+    /// How many decisions of others wait to be taken.
+    #[must_use]
+    pub fn decisions_waiting(&self) -> usize {
+        self.shared.inbox.waiting()
+    }
+
     /// Whether another member carries this very decision.
     pub(crate) fn is_shared(&self, decision: &Decision) -> bool {
         self.shared.inbox.is_shared(decision)

@@ -42,13 +42,7 @@ impl Snapshot {
     /// What was known of one node.
     #[must_use]
     pub fn node(&self, node_id: NodeId) -> NodeState {
-        NodeState {
-            record: self.view.records.get(node_id).cloned(),
-            standing: self.view.standings.get(&node_id).cloned(),
-            info: self.live.info(node_id).cloned(),
-            foreign: self.live.foreign(node_id).cloned(),
-            plugin: self.plugin.clone(),
-        }
+        NodeState::new(node_id, &self.view, &self.live, self.plugin.clone())
     }
 
     /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
@@ -61,6 +55,16 @@ impl Snapshot {
 }
 
 impl NodeState {
+    pub(super) fn new(node_id: NodeId, view: &View, live: &LiveNodes, plugin: Arc<Plugin>) -> Self {
+        Self {
+            record: view.records.get(node_id).cloned(),
+            standing: view.standings.get(&node_id).cloned(),
+            info: live.info(node_id).cloned(),
+            foreign: live.foreign(node_id).cloned(),
+            plugin,
+        }
+    }
+
     /// Its entry, where it was eligible.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {

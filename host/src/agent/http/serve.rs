@@ -28,15 +28,15 @@ use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tower::Service;
 
 use super::tls::{HANDSHAKE_TIMEOUT, Tls};
 use activity::{Activity, Watched};
@@ -188,7 +188,6 @@ async fn serve_requests(
     mut stopped: watch::Receiver<()>,
 ) {
     let stream = Patient::new(stream, activity.clone());
-    let routes = TowerToHyperService::new(routes);
     let service = service_fn(|request| answer(&routes, &activity, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -210,12 +209,13 @@ async fn serve_requests(
 
 /// Answers a request, and takes note of whether the agent or the client is being waited for.
 fn answer(
-    routes: &TowerToHyperService<Router>,
+    routes: &Router,
     activity: &Activity,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
     let activity = activity.clone();
     let request = request.map(|body| Watched::request(body, &activity));
-    let answer = routes.call(request);
+    // A router is always ready.
+    let answer = routes.clone().call(request);
     async move { Ok(answer.await?.map(|body| Watched::answer(body, activity))) }
 }

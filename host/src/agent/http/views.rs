@@ -117,7 +117,7 @@ impl Known {
         node_id: NodeId,
         before: Option<&Self>,
     ) -> Self {
-        let state = registry.snapshot().node(node_id);
+        let state = registry.node(node_id);
         let was_shared = before.is_some_and(|before| before.shared && before.state.is_same(&state));
         let is_shared = || {
             let standing = state.standing();

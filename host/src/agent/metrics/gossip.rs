@@ -35,6 +35,11 @@ pub(super) fn write(sheet: &mut Sheet<'_>, pool: &GossipPool) -> fmt::Result {
     sheet.gauge(otherwise, pool.otherwise().len())?;
     let bad = family("gossip_bad_records", "Bad records of others, ignored.");
     sheet.counter(bad, pool.bad_records())?;
+    let waiting = family(
+        "gossip_decisions_waiting",
+        "Decisions of others that wait to be looked at.",
+    );
+    sheet.gauge(waiting, pool.decisions_waiting())?;
     write_traffic(sheet, pool)
 }
 

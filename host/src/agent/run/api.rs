@@ -4,12 +4,16 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 use super::RunError;
 use crate::agent::cli::RunArgs;
 use crate::agent::http::{self, Access, AppState, Hosts, Listening, Tls};
+
+/// How many connections wait in the kernel to be accepted, as far as the system's own limit allows. Whoever comes
+/// when there are more tries again after a second, which is as long as a health check waits.
+const BACKLOG: u32 = 1_024;
 
 /// Bound, but not serving yet.
 #[derive(Debug)]
@@ -68,12 +72,12 @@ pub(in crate::agent) fn look(args: &RunArgs) -> Result<String, RunError> {
 }
 
 impl Api {
-    pub(super) async fn bind(args: &RunArgs) -> Result<Self, RunError> {
+    pub(super) fn bind(args: &RunArgs) -> Result<Self, RunError> {
         let http = &args.http;
         let access = access(args)?;
         let tls = tls(args)?;
         let main = Listening {
-            listener: listen(args.http_listen).await?,
+            listener: listen(args.http_listen)?,
             tls,
             connections: http.http_connections.get(),
         };
@@ -82,7 +86,7 @@ impl Api {
         if let Some(address) = http.health_listen {
             connections = connections.saturating_add(http::HEALTH_CONNECTIONS_MAX);
             health = Some(Listening {
-                listener: listen(address).await?,
+                listener: listen(address)?,
                 tls: None,
                 connections: http::HEALTH_CONNECTIONS_MAX,
             });
@@ -168,8 +172,16 @@ fn tls(args: &RunArgs) -> Result<Option<Tls>, RunError> {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Http { address, source })
+fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let listening = socket.and_then(|socket| {
+        // Connections of before that are still ending do not keep a new start from its port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    });
+    listening.map_err(|source| RunError::Http { address, source })
 }
