@@ -8,9 +8,9 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::decision::Decision;
 use crate::gossip::{GossipPool, PeerInfo, Peers};
 use crate::labels::Labels;
+use crate::registry::Standing;
 use crate::types::NodeId;
 
 /// Wakes a thread, once for all that happened since it last looked.
@@ -79,8 +79,8 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Says what decides about labels on the own node from now on.
     fn set_policy(&self, policy: String);
 
-    /// Whether another agent has taken over a decision.
-    fn is_shared(&self, decision: &Decision) -> bool;
+    /// Whether another agent carries a decision that stands.
+    fn is_shared(&self, standing: &Standing) -> bool;
 
     /// The nodes that are live and known now.
     fn live(&self) -> LiveNodes;
@@ -113,8 +113,8 @@ impl Advertiser for GossipPool {
         }
     }
 
-    fn is_shared(&self, decision: &Decision) -> bool {
-        self.is_shared(decision)
+    fn is_shared(&self, standing: &Standing) -> bool {
+        self.is_shared(&standing.decision, &standing.mark)
     }
 
     fn live(&self) -> LiveNodes {
@@ -180,7 +180,7 @@ impl Advertiser for Standalone {
 
     fn set_policy(&self, _: String) {}
 
-    fn is_shared(&self, _: &Decision) -> bool {
+    fn is_shared(&self, _: &Standing) -> bool {
         false
     }
 

@@ -12,6 +12,7 @@ mod clock;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,26 @@ pub struct Decision {
     /// The node whose agent decided.
     pub by: NodeId,
 }
+
+/// By what the value of a decision is told from others of its node, made when it is first asked for. It follows from
+/// the decision, so nothing differs by it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mark(OnceLock<u64>);
+
+impl Mark {
+    /// The mark, made by `make` where it is not known yet: always the same for the same decision.
+    pub(crate) fn get(&self, make: impl FnOnce() -> u64) -> u64 {
+        *self.0.get_or_init(make)
+    }
+}
+
+impl PartialEq for Mark {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Mark {}
 
 /// The value of a decision on the wire; the node is in its key.
 #[derive(Debug, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 //! This file knows no meaning of any label: what `edge_cache` says is the component's business.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -29,13 +30,14 @@ pub enum LabelError {
 }
 
 /// The label keys that a component may set: each grant is a key, and all keys that go on with `_`.
+/// Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabelGrants(Vec<String>);
+pub struct LabelGrants(Arc<[String]>);
 
 impl Default for LabelGrants {
     /// `edge_cache` and `edge_cache_*`.
     fn default() -> Self {
-        Self(vec!["edge_cache".to_string()])
+        Self::from_iter(["edge_cache"])
     }
 }
 
@@ -52,15 +54,6 @@ impl LabelGrants {
             key.strip_prefix(grant.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
         })
-    }
-
-    /// Those of `labels` that a component may have set.
-    pub fn select(&self, labels: &Labels) -> Labels {
-        labels
-            .iter()
-            .filter(|(key, _)| self.allow(key))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
     }
 }
 

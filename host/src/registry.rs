@@ -30,7 +30,6 @@ use self::activity::Counters;
 use self::queue::{Operation, Outcome, Queue};
 use self::view::ViewCell;
 use crate::advertise::Advertiser;
-use crate::decision::Decision;
 use crate::error::EdgeCacheError;
 use crate::placement::{Placement, RoutingStatus};
 use crate::routing::{Replicas, Router};
@@ -146,28 +145,20 @@ impl EdgeCacheRegistry {
         }
     }
 
-    /// All that is known now, for who has more than one question: the answers fit together.
+    /// All that is known now of all nodes.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let shared = &self.shared;
-        Snapshot::new(
-            shared.view.load_full(),
-            shared.site.live(),
-            shared.plugin.load_full(),
-        )
+        let grants = shared.plugin.load().config().labels.clone();
+        Snapshot::new(shared.view.load_full(), shared.site.live(), grants)
     }
 
-    /// All that is known of one node now.
+    /// All that is known now of one node.
     #[must_use]
     pub fn node(&self, node_id: NodeId) -> NodeState {
         let shared = &self.shared;
-        let view = shared.view.load();
-        NodeState::new(
-            node_id,
-            &view,
-            &shared.site.live(),
-            shared.plugin.load_full(),
-        )
+        let grants = shared.plugin.load().config().labels.clone();
+        NodeState::new(node_id, &shared.view.load(), &shared.site.live(), grants)
     }
 
     /// The nodes that are eligible now, in ascending order of node id.
@@ -222,12 +213,12 @@ impl EdgeCacheRegistry {
     /// agent.
     pub fn is_shared(&self, node_id: NodeId) -> bool {
         self.standing(node_id)
-            .is_some_and(|standing| self.is_carried(&standing.decision))
+            .is_some_and(|standing| self.is_carried(&standing))
     }
 
     /// Whether another agent carries this decision.
-    pub(crate) fn is_carried(&self, decision: &Decision) -> bool {
-        self.shared.site.is_shared(decision)
+    pub(crate) fn is_carried(&self, standing: &Standing) -> bool {
+        self.shared.site.is_shared(standing)
     }
 
     /// Whether the node is seen to advertise any label that a component may set.

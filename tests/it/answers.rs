@@ -12,6 +12,8 @@ const NODES: [u64; 4] = [1, 1 + 1_024, 1 + 2 * 1_024, 2];
 const CHANGES: u32 = 200;
 /// How long labels may take to follow.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+/// How long agents may take to find each other and what they carry.
+const FOUND_WITHIN: Duration = Duration::from_secs(20);
 
 fn path(node: u64) -> String {
     format!("/api/v1/nodes/{node}/edge-cache")
@@ -110,4 +112,35 @@ async fn labels_that_come_later_are_seen_in_the_entry_and_in_the_list() {
         assert_eq!(answer.unwrap().status, 204, "round {round}");
         assert_eq!(shown(&agent, 1).await, None);
     }
+}
+
+#[tokio::test]
+async fn what_another_agent_does_is_seen_in_the_entry() {
+    let gossip = [
+        "--gossip-listen",
+        "127.0.0.1:0",
+        "--gossip-interval",
+        "100ms",
+    ];
+    let one = Agent::start(&[&["--node-id", "1"][..], &gossip].concat()).await;
+    let one = one.unwrap();
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let answer = one.ask(Method::POST, &path(2), Some(&body)).await;
+    assert_eq!(answer.unwrap().status, 204);
+    let expect = async |shared, advertised| {
+        let expected = [Some(shared), Some(advertised)];
+        until("the other agent's part", FOUND_WITHIN, async || {
+            let entry = one.get(&path(2)).await.unwrap();
+            let said = [&entry["decision"]["shared"], &entry["advertised"]].map(Value::as_bool);
+            (said == expected).then_some(()).ok_or(said)
+        })
+        .await;
+    };
+    expect(false, false).await;
+    let seed = one.gossip.unwrap().to_string();
+    let args = [&["--node-id", "2", "--seed", &seed][..], &gossip].concat();
+    let two = Agent::start(&args).await.unwrap();
+    expect(true, true).await;
+    assert_eq!(two.terminate().await.unwrap(), Some(0));
+    expect(true, false).await;
 }

@@ -9,7 +9,7 @@ use chitchat::{Chitchat, ChitchatId};
 use tokio::sync::Notify;
 use tracing::warn;
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Mark};
 
 /// Keys with this prefix hold decisions; a node id follows.
 pub(super) const DECISION_PREFIX: &str = "edge_cache:";
@@ -112,11 +112,10 @@ impl Inbox {
     }
 
     /// Whether another member carries this decision.
-    pub(super) fn is_shared(&self, decision: &Decision) -> bool {
+    pub(super) fn is_shared(&self, decision: &Decision, mark: &Mark) -> bool {
         let seen = self.lock().seen.get(&decision.node_id).copied();
-        // Encoded only where it matters.
-        let is_it = |seen: Seen| seen.hash == self.hasher.hash_one(decision.encode());
-        seen.is_some_and(|seen| seen.is_shared && is_it(seen))
+        let mark = || mark.get(|| self.hasher.hash_one(decision.encode()));
+        seen.is_some_and(|seen| seen.is_shared && seen.hash == mark())
     }
 
     /// How many values wait to be taken.

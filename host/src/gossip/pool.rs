@@ -32,7 +32,7 @@ use super::{
     ClusterMember, GossipConfig, GossipError, Keyring, MemberStatus, Network, PeerInfo, Peers,
     TopologyEvents, Traffic,
 };
-use crate::decision::Decision;
+use crate::decision::{Decision, Mark};
 
 /// This node's membership in a cluster. Clones share it; it ends with
 /// [`shutdown`](Self::shutdown) or with the last clone.
@@ -392,8 +392,8 @@ impl GossipPool {
     }
 
     /// Whether another member carries this very decision.
-    pub(crate) fn is_shared(&self, decision: &Decision) -> bool {
-        self.shared.inbox.is_shared(decision)
+    pub(crate) fn is_shared(&self, decision: &Decision, mark: &Mark) -> bool {
+        self.shared.inbox.is_shared(decision, mark)
     }
 
     /// Has all decisions that members carry come again.

@@ -77,7 +77,7 @@ impl Batch {
     /// Lets a decision stand.
     pub(crate) fn stand(&mut self, decision: Decision, refused: Option<String>) {
         let node_id = decision.node_id;
-        let standing = Standing { decision, refused };
+        let standing = Standing::new(decision, refused);
         self.standings.insert(node_id, Arc::new(standing));
         self.decided.insert(node_id);
     }

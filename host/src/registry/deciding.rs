@@ -7,6 +7,7 @@ use crate::types::{Change, EdgeCacheStats, Entry, NodeId};
 
 use super::batch::Batch;
 use super::queue::{Operation, Outcome};
+use super::standing::Standing;
 
 /// What stamps the decisions that are taken here.
 pub(super) struct Deciding<'a> {
@@ -106,7 +107,7 @@ pub(super) fn restamp(
     batch: &mut Batch,
     own: NodeId,
     clock_ms: u64,
-    is_shared: impl Fn(&Decision) -> bool,
+    is_shared: impl Fn(&Standing) -> bool,
 ) -> HybridClock {
     // What others have decided shows that the time is not before it.
     let others = batch
@@ -126,7 +127,7 @@ pub(super) fn restamp(
             (false, true) => stamps.resume(decision.at),
             (false, false) => stamps.observe(decision.at),
             // In nobody's future but this clock's.
-            (true, true) if is_shared(decision) => stamps.observe(decision.at),
+            (true, true) if is_shared(standing) => stamps.observe(decision.at),
             (true, true) => wrong.push(standing.clone()),
             (true, false) => {}
         }

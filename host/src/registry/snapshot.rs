@@ -1,4 +1,7 @@
-//! The registry at one moment, and what nodes were seen to show then.
+//! What is known of nodes, taken at one go: what the registry holds, and what they were seen to show then.
+//!
+//! Taking it waits for nothing. So labels may be in it already without the change that they follow from, or be
+//! missing still: they travel at their own pace anyway. Nothing here keeps a component alive.
 
 use std::sync::Arc;
 
@@ -7,42 +10,53 @@ use super::standing::Standing;
 use super::view::View;
 use crate::advertise::LiveNodes;
 use crate::gossip::PeerInfo;
-use crate::labels::Labels;
-use crate::sandbox::Plugin;
+use crate::labels::{LabelGrants, Labels};
 use crate::types::{EdgeCacheNode, Entry, NodeId};
 
-/// All that was known at one moment. Cheap to clone; never changes.
+/// What was known of all nodes. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     view: Arc<View>,
     live: LiveNodes,
-    plugin: Arc<Plugin>,
+    grants: LabelGrants,
 }
 
-/// All that was known of one node at one moment. Cheap to clone; never changes.
+/// What was known of one node. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct NodeState {
     record: Option<Arc<Record>>,
     standing: Option<Arc<Standing>>,
     info: Option<Arc<PeerInfo>>,
     foreign: Option<Arc<Labels>>,
-    plugin: Arc<Plugin>,
+    grants: LabelGrants,
+}
+
+/// The labels that a live node shows, and what tells those of a component from others.
+#[derive(Debug)]
+struct Shown<'a> {
+    labels: &'a Labels,
+    foreign: Option<&'a Labels>,
+    grants: &'a LabelGrants,
 }
 
 impl Snapshot {
-    pub(super) fn new(view: Arc<View>, live: LiveNodes, plugin: Arc<Plugin>) -> Self {
-        Self { view, live, plugin }
+    pub(super) fn new(view: Arc<View>, live: LiveNodes, grants: LabelGrants) -> Self {
+        Self { view, live, grants }
     }
 
-    /// The nodes that were eligible, in ascending order of node id.
-    pub fn eligible(&self) -> impl Iterator<Item = &EdgeCacheNode> {
-        self.view.records.iter().map(|record| &record.entry.node)
-    }
-
-    /// What was known of one node.
-    #[must_use]
-    pub fn node(&self, node_id: NodeId) -> NodeState {
-        NodeState::new(node_id, &self.view, &self.live, self.plugin.clone())
+    /// The nodes that were eligible, in ascending order of node id, and whether each was seen to advertise exactly
+    /// the labels that follow from its entry.
+    pub fn eligible(&self) -> impl Iterator<Item = (&EdgeCacheNode, bool)> {
+        self.view.records.iter().map(|record| {
+            let node = &record.entry.node;
+            let info = self.live.info(node.node_id);
+            let shown = info.map(|info| Shown {
+                labels: &info.labels,
+                foreign: self.live.foreign(node.node_id).map(Arc::as_ref),
+                grants: &self.grants,
+            });
+            (node, shown.is_some_and(|shown| shown.is(&record.labels)))
+        })
     }
 
     /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
@@ -50,18 +64,18 @@ impl Snapshot {
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.view, &other.view)
             && self.live.is_same(&other.live)
-            && Arc::ptr_eq(&self.plugin, &other.plugin)
+            && self.grants == other.grants
     }
 }
 
 impl NodeState {
-    pub(super) fn new(node_id: NodeId, view: &View, live: &LiveNodes, plugin: Arc<Plugin>) -> Self {
+    pub(super) fn new(node_id: NodeId, view: &View, live: &LiveNodes, grants: LabelGrants) -> Self {
         Self {
             record: view.records.get(node_id).cloned(),
             standing: view.standings.get(&node_id).cloned(),
             info: live.info(node_id).cloned(),
             foreign: live.foreign(node_id).cloned(),
-            plugin,
+            grants,
         }
     }
 
@@ -81,7 +95,8 @@ impl NodeState {
     /// Whether it was seen to advertise any label that a component may set.
     #[must_use]
     pub fn shows_labels(&self) -> bool {
-        self.shown().is_some_and(|mut shown| shown.next().is_some())
+        self.shown()
+            .is_some_and(|shown| shown.iter().next().is_some())
     }
 
     /// Whether it was seen to advertise exactly the labels that follow from its entry.
@@ -90,7 +105,7 @@ impl NodeState {
         let wanted = self.record.as_ref().map(|record| &record.labels);
         wanted
             .zip(self.shown())
-            .is_some_and(|(wanted, shown)| shown.eq(wanted))
+            .is_some_and(|(wanted, shown)| shown.is(wanted))
     }
 
     /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
@@ -100,20 +115,32 @@ impl NodeState {
             && is_same(&self.standing, &other.standing)
             && is_same(&self.info, &other.info)
             && is_same(&self.foreign, &other.foreign)
-            && Arc::ptr_eq(&self.plugin, &other.plugin)
+            && self.grants == other.grants
     }
 
-    /// What it was seen to advertise of what a component may set, in the order of keys; none where it was not
-    /// live.
-    fn shown(&self) -> Option<impl Iterator<Item = (&String, &String)>> {
-        let grants = &self.plugin.config().labels;
-        // What other software set here is known, and not the component's.
-        let is_foreign = |key: &String| {
-            let foreign = self.foreign.as_ref();
-            foreign.is_some_and(|foreign| foreign.contains_key(key))
+    fn shown(&self) -> Option<Shown<'_>> {
+        Some(Shown {
+            labels: &self.info.as_ref()?.labels,
+            foreign: self.foreign.as_deref(),
+            grants: &self.grants,
+        })
+    }
+}
+
+impl Shown<'_> {
+    /// What a component may have set, in the order of keys. What other software set is known, and not the
+    /// component's.
+    fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        let is_foreign = |key| {
+            self.foreign
+                .is_some_and(|foreign| foreign.contains_key(key))
         };
-        let labels = self.info.as_ref()?.labels.iter();
-        Some(labels.filter(move |(key, _)| grants.allow(key) && !is_foreign(key)))
+        let labels = self.labels.iter();
+        labels.filter(move |(key, _)| self.grants.allow(key) && !is_foreign(*key))
+    }
+
+    fn is(&self, wanted: &Labels) -> bool {
+        self.iter().eq(wanted)
     }
 }
 

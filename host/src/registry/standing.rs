@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Mark};
 use crate::types::NodeId;
 
 /// A decision that no known one beats.
@@ -15,6 +15,17 @@ pub struct Standing {
     /// Why this agent's component did not follow it, if so. It stands all the same, since all agents must
     /// agree; the entry of before stays beside it. The component is asked again after the next start or swap.
     pub refused: Option<String>,
+    pub(crate) mark: Mark,
+}
+
+impl Standing {
+    pub(crate) fn new(decision: Decision, refused: Option<String>) -> Self {
+        Self {
+            decision,
+            refused,
+            mark: Mark::default(),
+        }
+    }
 }
 
 /// How many decisions stand, by what they say.

@@ -402,7 +402,7 @@ impl Writer {
     fn restamp(&mut self, batch: &mut Batch, own: NodeId) {
         let site = &self.parts.site;
         let now_ms = ms_of(self.parts.config.clock.time());
-        self.stamps = deciding::restamp(batch, own, now_ms, |decision| site.is_shared(decision));
+        self.stamps = deciding::restamp(batch, own, now_ms, |standing| site.is_shared(standing));
     }
 
     /// Brings the status to what the store is doing.

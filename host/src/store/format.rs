@@ -76,7 +76,7 @@ pub(super) fn open_standing(
 ) -> Result<Standing, String> {
     let StoredStanding { decision, refused } = open(table, &node_id.to_le_bytes(), value)?;
     let decision = Decision::decode(node_id, &decision).map_err(|error| error.to_string())?;
-    Ok(Standing { decision, refused })
+    Ok(Standing::new(decision, refused))
 }
 
 /// Where a peer was seen last.

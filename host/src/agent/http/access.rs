@@ -18,6 +18,7 @@ use axum::http::header::AUTHORIZATION;
 
 use super::kinds;
 use super::problem::{Problem, quoted};
+use super::trace::PATH_BYTES_MAX;
 use crate::text;
 
 pub use role::{Role, RoleError};
@@ -91,24 +92,34 @@ impl Access {
         }
     }
 
-    /// Lets a request in, or answers 401, or 403 where the caller's role does not reach what its route needs.
-    /// Answers the name of the token that it came with. A path or a method that is not there has no route and
+    /// Whether a request comes in: else 401, or 403 where the caller's role does not reach what its route needs.
+    /// Before that the name of the token that it came with. A path or a method that is not there has no route and
     /// needs no role: whoever has a token is told that it is not there.
     pub(super) fn admit(
         &self,
         route: Option<&str>,
         request: &Request,
-    ) -> Result<Option<Arc<str>>, Problem> {
+    ) -> (Option<Arc<str>>, Result<(), Problem>) {
         let need = route.map(|route| routes::need(route, request.method()));
         if need == Some(Need::Nothing) {
-            return Ok(None);
+            return (None, Ok(()));
         }
-        let caller = self.caller(request.headers());
-        let caller = caller.map_err(|detail| Problem::new(&kinds::UNAUTHORIZED, detail))?;
-        match need {
-            Some(Need::Role(role)) if caller.role < role => Err(forbidden(role, &caller)),
-            _ => Ok(caller.name),
+        let Caller { name, role } = match self.caller(request.headers()) {
+            Ok(caller) => caller,
+            Err(detail) => return (None, Err(Problem::new(&kinds::UNAUTHORIZED, detail))),
+        };
+        if let Some(Need::Role(need)) = need
+            && role < need
+        {
+            let refusal = forbidden(need, name.as_deref(), role);
+            return (name, Err(refusal));
         }
+        if let (Some(Need::Role(Role::Admin)), Some(token)) = (need, &name) {
+            // Before it is done: what an agent was told that died of it is to be known.
+            let path = text::clean(request.uri().path(), PATH_BYTES_MAX);
+            tracing::info!(%token, method = %request.method(), path, "asked over HTTP");
+        }
+        (name, Ok(()))
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, &'static str> {
@@ -149,12 +160,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then(|| token.trim_matches(' '))
 }
 
-fn forbidden(need: Role, caller: &Caller) -> Problem {
-    let detail = match &caller.name {
+fn forbidden(need: Role, name: Option<&str>, role: Role) -> Problem {
+    let detail = match name {
         Some(name) => format!(
-            "this needs the role `{need}`; the token {} has `{}`",
-            quoted(name),
-            caller.role
+            "this needs the role `{need}`; the token {} has `{role}`",
+            quoted(name)
         ),
         None => format!(
             "this needs the role `{need}`, which nobody has without tokens: start the agent with \

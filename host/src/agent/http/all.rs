@@ -47,9 +47,8 @@ impl Listed {
     }
 
     fn of(snapshot: Snapshot) -> Self {
-        let nodes = snapshot.eligible().map(|node| views::node(&snapshot, node));
         let list = ListView {
-            nodes: nodes.collect(),
+            nodes: snapshot.eligible().map(views::node).collect(),
         };
         let body = views::encode(&list);
         Self {

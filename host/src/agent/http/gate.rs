@@ -56,10 +56,7 @@ impl Gate {
         let route = request.extensions().get::<MatchedPath>();
         let route = route.map(MatchedPath::as_str);
         let entered = route.filter(|_| taken == Taken::ByRoute);
-        let (token, admitted) = match self.admit(entered, request) {
-            Ok(token) => (token, Ok(())),
-            Err(refusal) => (None, Err(refusal)),
-        };
+        let (token, admitted) = self.admit(entered, request);
         let visit = Visit {
             start,
             place: self.counts.place(route, request.method()),
@@ -69,13 +66,17 @@ impl Gate {
         (visit, admitted)
     }
 
-    /// The name of the token that a request came with, if it did, or why it does not come in.
-    fn admit(&self, route: Option<&str>, request: &Request) -> Result<Option<Arc<str>>, Problem> {
+    /// The name of the token that a request came with, if it did, and why it does not come in, if it does not.
+    fn admit(
+        &self,
+        route: Option<&str>,
+        request: &Request,
+    ) -> (Option<Arc<str>>, Result<(), Problem>) {
         if let Some(refusal) = self.hosts.refusal(request) {
-            return Err(refusal);
+            return (None, Err(refusal));
         }
         let access = self.access.as_ref();
-        access.map_or(Ok(None), |access| access.admit(route, request))
+        access.map_or((None, Ok(())), |access| access.admit(route, request))
     }
 }
 

@@ -137,7 +137,7 @@ async fn followed(
     if is_shown() {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let known = Known::now(&state.registry, node_id, None);
+    let known = Known::now(&state.registry, node_id);
     let pending = views::encode(&known.pending());
     (StatusCode::ACCEPTED, views::json(pending)).into_response()
 }

@@ -12,13 +12,16 @@ use tracing::{Level, Span};
 use crate::text;
 
 /// The longest path in a line, in bytes.
-const PATH_BYTES_MAX: usize = 128;
+pub(super) const PATH_BYTES_MAX: usize = 128;
+/// The longest method in a line, in bytes: a client may make one up.
+const METHOD_BYTES_MAX: usize = 32;
 
-/// The line of one request, written when it is dropped: without an answer the client went away, and what it asked
-/// for may have been done all the same.
+/// The line of one request, written when it is dropped. Without an answer its client went away, or the connection was
+/// cut off; what it asked for may have been done all the same.
 #[derive(Debug)]
 pub(super) struct Line {
-    method: Method,
+    method: String,
+    is_read: bool,
     route: String,
     path: String,
     /// The name of the token that the request came with.
@@ -33,11 +36,13 @@ impl Line {
         request: &Request,
         token: Option<Arc<str>>,
     ) -> Option<Self> {
-        if is_read(request.method()) && !tracing::enabled!(Level::DEBUG) {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if is_read && !tracing::enabled!(Level::DEBUG) {
             return None;
         }
         Some(Self {
-            method: request.method().clone(),
+            method: text::clean(request.method().as_str(), METHOD_BYTES_MAX),
+            is_read,
             route: route.unwrap_or("none").to_string(),
             path: text::clean(request.uri().path(), PATH_BYTES_MAX),
             token,
@@ -47,7 +52,7 @@ impl Line {
 
     /// The span of what is done for the request.
     pub(super) fn span(&self) -> Span {
-        tracing::debug_span!("request", method = %self.method, route = self.route)
+        tracing::debug_span!("request", method = self.method, route = self.route)
     }
 
     /// Says how the request was answered.
@@ -60,6 +65,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let Self {
             method,
+            is_read,
             route,
             path,
             token,
@@ -67,12 +73,12 @@ impl Drop for Line {
         } = self;
         let token = token.as_deref().map(tracing::field::display);
         let Some((status, took)) = answer else {
-            tracing::info!(token, %method, route, path, "the client went away");
+            tracing::info!(token, %method, route, path, "ended without an answer");
             return;
         };
         let code = status.as_u16();
         let time_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if is_read(method) {
+        if *is_read {
             tracing::debug!(token, %method, route, path, status = code, time_us, "answered");
         } else if status.is_server_error() {
             tracing::warn!(token, %method, route, path, status = code, time_us, "answered");
@@ -80,8 +86,4 @@ impl Drop for Line {
             tracing::info!(token, %method, route, path, status = code, time_us, "answered");
         }
     }
-}
-
-fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
 }

@@ -12,8 +12,7 @@ use utoipa::ToSchema;
 
 use crate::types::NodeId;
 use crate::{
-    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, Entry, NodeCapacity, NodeState, Op, Snapshot,
-    Standing,
+    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, Entry, NodeCapacity, NodeState, Op, Standing,
 };
 
 /// Room for the JSON of one node and its decision, in bytes: a longer one takes more.
@@ -110,22 +109,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// All of this moment. `before` may be what was known of any node earlier: a decision that others carried
-    /// then need not be looked for again.
-    pub(super) fn now(
-        registry: &EdgeCacheRegistry,
-        node_id: NodeId,
-        before: Option<&Self>,
-    ) -> Self {
+    /// All of this moment.
+    pub(super) fn now(registry: &EdgeCacheRegistry, node_id: NodeId) -> Self {
         let state = registry.node(node_id);
-        let was_shared = before.is_some_and(|before| before.shared && before.state.is_same(&state));
-        let is_shared = || {
-            let standing = state.standing();
-            standing.is_some_and(|standing| registry.is_carried(&standing.decision))
-        };
+        let standing = state.standing();
         Self {
             node_id,
-            shared: was_shared || is_shared(),
+            shared: standing.is_some_and(|standing| registry.is_carried(standing)),
             state,
         }
     }
@@ -163,7 +153,9 @@ impl Known {
     }
 
     fn decision(&self) -> Option<DecisionView<'_>> {
-        let Standing { decision, refused } = self.state.standing()?;
+        let Standing {
+            decision, refused, ..
+        } = self.state.standing()?;
         let capacity = match &decision.op {
             Op::Enable { capacity, .. } => Some(capacity),
             Op::Disable {} => None,
@@ -179,12 +171,12 @@ impl Known {
     }
 }
 
-pub(super) fn node<'a>(snapshot: &Snapshot, node: &'a EdgeCacheNode) -> NodeView<'a> {
+pub(super) fn node((node, advertised): (&EdgeCacheNode, bool)) -> NodeView<'_> {
     NodeView {
         node_id: node.node_id,
         capacity: &node.capacity,
         enabled_at: Rfc3339(node.enabled_at),
-        advertised: snapshot.node(node.node_id).is_advertised(),
+        advertised,
     }
 }
 
