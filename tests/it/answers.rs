@@ -125,22 +125,27 @@ async fn what_another_agent_does_is_seen_in_the_entry() {
     let one = Agent::start(&[&["--node-id", "1"][..], &gossip].concat()).await;
     let one = one.unwrap();
     let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
-    let answer = one.ask(Method::POST, &path(2), Some(&body)).await;
-    assert_eq!(answer.unwrap().status, 204);
-    let expect = async |shared, advertised| {
+    for node in [2, 3] {
+        let answer = one.ask(Method::POST, &path(node), Some(&body)).await;
+        assert_eq!(answer.unwrap().status, 204);
+    }
+    let expect = async |node, shared, advertised| {
         let expected = [Some(shared), Some(advertised)];
         until("the other agent's part", FOUND_WITHIN, async || {
-            let entry = one.get(&path(2)).await.unwrap();
+            let entry = one.get(&path(node)).await.unwrap();
             let said = [&entry["decision"]["shared"], &entry["advertised"]].map(Value::as_bool);
             (said == expected).then_some(()).ok_or(said)
         })
         .await;
     };
-    expect(false, false).await;
+    expect(2, false, false).await;
+    // Of node 3, which has no agent, nothing changes but that another agent carries its decision.
+    expect(3, false, false).await;
     let seed = one.gossip.unwrap().to_string();
     let args = [&["--node-id", "2", "--seed", &seed][..], &gossip].concat();
     let two = Agent::start(&args).await.unwrap();
-    expect(true, true).await;
+    expect(2, true, true).await;
+    expect(3, true, false).await;
     assert_eq!(two.terminate().await.unwrap(), Some(0));
-    expect(true, false).await;
+    expect(2, true, false).await;
 }
