@@ -19,7 +19,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// The content of a file of the agent's own; none where nothing is there. In words, why it is not taken.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, String> {
-    let said = |error: io::Error| error.to_string();
+    let said = |error: io::Error| format!("{}: {error}", path.display());
     if path
         .symlink_metadata()
         .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
@@ -50,9 +50,29 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Strin
     Ok(Some(bytes))
 }
 
+/// A directory with files of the agent's own. Who can write to the one above could put another in its place, so
+/// that one is judged too.
+pub(crate) fn check_directory(path: &Path) -> Result<(), String> {
+    for directory in path.parent().into_iter().chain([path]) {
+        let metadata = directory
+            .symlink_metadata()
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
+        if !metadata.is_dir() {
+            return Err(format!("{} is not a directory", directory.display()));
+        }
+        check_owner(&metadata, directory)?;
+    }
+    Ok(())
+}
+
+/// Whether it belongs to the user that this process runs as.
+pub(crate) fn is_own(metadata: &Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw()
+}
+
 /// The agent's user must be the owner, and nobody else a writer.
-pub(crate) fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
+fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
+    if !is_own(metadata) {
         return Err(format!("{} is not the agent's own", path.display()));
     }
     if metadata.mode() & WRITABLE_BY_OTHERS != 0 {

@@ -1,7 +1,7 @@
 //! A component that is swapped in and kept: the next start takes it, in the place of what the settings name.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,8 +18,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const SEEN_WITHIN: Duration = Duration::from_secs(20);
-/// The latest moment of a cut after an upload has begun.
-const CUT_WITHIN_MS: u64 = 120;
+/// The latest moment of a kill after an upload has begun.
+const KILLED_WITHIN_MS: u64 = 120;
+/// Somebody who is neither root nor whoever runs the tests.
+const SOMEBODY: u32 = 54_321;
 const NODE: &str = "/api/v1/nodes/1/edge-cache";
 
 /// What an agent is started with, again and again.
@@ -78,6 +80,15 @@ impl Place {
         Agent::start(&args).await.unwrap()
     }
 
+    /// The components of an agent that runs inside of the test.
+    async fn start_within(&self) -> (Components, EdgeCacheRegistry) {
+        let (source, config) = (Source::File(self.plugin()), PluginConfig::default());
+        let started = Components::start(config, source, Some(&self.data()));
+        let (components, first) = started.unwrap();
+        let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
+        (components, registry)
+    }
+
     /// What `config check` says of the component.
     async fn checked(&self) -> String {
         let args = self.args(&["config", "check"]);
@@ -110,6 +121,11 @@ fn other() -> Vec<u8> {
 /// It runs, and nothing is kept.
 fn plain(component: &[u8]) -> Shown {
     (sha256(component), false, None)
+}
+
+/// It runs in the place of one that is kept and can't be used.
+fn instead_of(unusable: &[u8], component: &[u8]) -> Shown {
+    (sha256(component), false, Some(sha256(unusable)))
 }
 
 /// It runs, and is kept.
@@ -164,7 +180,7 @@ async fn weighs(agent: &Agent, weight: u64) {
 }
 
 #[tokio::test]
-async fn a_kept_component_decides_after_a_power_cut() {
+async fn a_kept_component_decides_after_a_kill() {
     let place = Place::new();
     let agent = place.start().await;
     let capacity = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 20_480}});
@@ -178,16 +194,15 @@ async fn a_kept_component_decides_after_a_power_cut() {
     assert_eq!(agent.get(NODE).await.unwrap()["node_id"], 1);
     let checked = place.checked().await;
     assert!(checked.contains(&sha256(&other())), "{checked}");
-    // The file of the settings is as it was, and undoes nothing; a start after the next one is like the next.
-    agent.hang_up().unwrap();
+    // A start after the next one is like the next.
     let (agent, shown) = place.again(agent).await;
     assert_eq!(shown, kept(&other()));
     assert_eq!(agent.terminate().await.unwrap(), Some(0));
 }
 
-/// Whatever is being written when the power goes, the next start finds one of the two, and that one whole.
+/// Whatever is being written when the agent is killed, the next start finds one of the two, and that one whole.
 #[tokio::test]
-async fn a_power_cut_while_one_is_being_kept_leaves_it_or_the_one_before() {
+async fn a_kill_while_one_is_being_kept_leaves_it_or_the_one_before() {
     let rounds = if long_tests() { 100 } else { 8 };
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -198,14 +213,14 @@ async fn a_power_cut_while_one_is_being_kept_leaves_it_or_the_one_before() {
     let mut answered = 0;
     for round in 1..=rounds {
         let component = &components[round % 2];
-        // Nothing is waited for: the moment of the cut is what the test is about.
-        let cut = async {
-            tokio::time::sleep(Duration::from_millis(random.u64(1..CUT_WITHIN_MS))).await;
+        // Nothing is waited for: the moment of the kill is what the test is about.
+        let killed = async {
+            tokio::time::sleep(Duration::from_millis(random.u64(1..KILLED_WITHIN_MS))).await;
             agent.cut_power().unwrap();
         };
         let request = agent.request(Method::PUT, "/api/v1/plugin?keep=true");
         let request = request.header(CONTENT_TYPE, "application/wasm");
-        let (answer, ()) = tokio::join!(answer(request.body(component.clone())), cut);
+        let (answer, ()) = tokio::join!(answer(request.body(component.clone())), killed);
         let found;
         (agent, found) = place.again(agent).await;
         match answer {
@@ -221,7 +236,7 @@ async fn a_power_cut_while_one_is_being_kept_leaves_it_or_the_one_before() {
         }
         before = found;
     }
-    println!("{answered} of {rounds} were answered before the cut");
+    println!("{answered} of {rounds} were answered before the kill");
 }
 
 #[tokio::test]
@@ -267,7 +282,7 @@ async fn a_kept_component_that_cannot_be_used_does_not_stop_the_agent_and_can_be
     for damaged in [&flipped[..], &whole[..whole.len() / 2], b""] {
         fs::write(&file, damaged).unwrap();
         (agent, found) = place.again(agent).await;
-        assert_eq!(found, plain(&settings()));
+        assert_eq!(found, instead_of(&other(), &settings()));
         let checked = place.checked().await;
         assert!(checked.contains("is not what was kept"), "{checked}");
         assert_eq!(fs::read(&file).unwrap(), damaged, "it is left as it is");
@@ -275,7 +290,7 @@ async fn a_kept_component_that_cannot_be_used_does_not_stop_the_agent_and_can_be
     fs::write(&file, &whole).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     (agent, found) = place.again(agent).await;
-    assert_eq!(found, plain(&settings()));
+    assert_eq!(found, instead_of(&other(), &settings()));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&which, &said[..said.len() / 2]).unwrap();
     (agent, found) = place.again(agent).await;
@@ -301,7 +316,7 @@ async fn a_kept_component_that_does_not_load_any_more_does_not_stop_the_agent() 
     let args = place.args(&["--limits-component-bytes", &limit]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let agent = Agent::start(&args).await.unwrap();
-    assert_eq!(shown(&agent).await, plain(&settings()));
+    assert_eq!(shown(&agent).await, instead_of(&large, &settings()));
     let (_agent, shown) = place.again(agent).await;
     assert_eq!(shown, kept(&large));
 }
@@ -391,11 +406,7 @@ async fn who_changes_what_the_settings_name_has_decided_later() {
 async fn one_kept_after_the_file_had_changed_is_not_undone_by_a_later_sighup() {
     let place = Place::new();
     fs::create_dir(place.data()).unwrap();
-    let data = place.data();
-    let source = Source::File(place.plugin());
-    let config = PluginConfig::default();
-    let (components, first) = Components::start(config, source, Some(&data)).unwrap();
-    let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
+    let (components, registry) = place.start_within().await;
     let runs = || text_of(registry.plugin().sha256());
     place.name(&with_section(&settings(), "note", b"newer"));
     let upload = Upload {
@@ -408,11 +419,91 @@ async fn one_kept_after_the_file_had_changed_is_not_undone_by_a_later_sighup() {
     components.reread(&registry).await;
     assert_eq!(runs(), sha256(&other()));
     assert_eq!(components.kept().map(|kept| text_of(&kept)), Some(runs()));
+    // Nor by one after another start.
+    let (components, registry) = place.start_within().await;
+    let runs = || text_of(registry.plugin().sha256());
+    components.reread(&registry).await;
+    assert_eq!(runs(), sha256(&other()));
+    assert_eq!(components.kept().map(|kept| text_of(&kept)), Some(runs()));
     let newest = with_section(&settings(), "note", b"newest");
     place.name(&newest);
     components.reread(&registry).await;
     assert_eq!(runs(), sha256(&newest));
     assert_eq!(components.kept(), None);
+}
+
+/// Whoever changed the file twice since then has decided later, also against one that the agent could not use.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_could_not_be_used_does_not_come_back_against_later_decisions() {
+    let (place, agent) = keeping(&other()).await;
+    agent.kill().await.unwrap();
+    let which = place.data().join("kept/which.json");
+    let (file, said) = (place.kept_file(&other()), fs::read(&which).unwrap());
+    for damaged in [&file, &which] {
+        fs::write(&which, &said).unwrap();
+        fs::write(damaged, "").unwrap();
+        let (components, registry) = place.start_within().await;
+        let is_known = damaged == &file;
+        let tried_again = components.kept().map(|kept| text_of(&kept));
+        assert_eq!(tried_again, is_known.then(|| sha256(&other())));
+        for named in [with_section(&settings(), "note", b"newer"), settings()] {
+            place.name(&named);
+            components.reread(&registry).await;
+            assert_eq!(text_of(registry.plugin().sha256()), sha256(&named));
+            assert_eq!(components.kept(), None);
+        }
+        assert!(!which.exists());
+        fs::write(&file, other()).unwrap();
+    }
+    let agent = place.start().await;
+    assert_eq!(shown(&agent).await, plain(&settings()));
+}
+
+/// The pin does not let the settings' component in, or it does not load: the kept one is all that the agent has.
+#[tokio::test]
+async fn what_the_next_start_needs_is_not_taken_from_it() {
+    let (mut place, agent) = keeping(&other()).await;
+    place.pin = Some(sha256(&other()));
+    let (agent, found) = place.again(agent).await;
+    assert_eq!(found, kept(&other()));
+    let query = format!("?keep=true&sha256={}", sha256(&settings()));
+    let refused = put(&agent, &query, &settings()).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.body["type"]),
+        (409, &json!("/problems/not-kept"))
+    );
+    assert_eq!(shown(&agent).await, kept(&other()));
+    let (agent, found) = place.again(agent).await;
+    assert_eq!(found, kept(&other()));
+
+    place.name(b"no component");
+    let refused = put(&agent, "?keep=true", &other()).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.body["type"]),
+        (409, &json!("/problems/not-kept"))
+    );
+    place.name(&settings());
+    let (_agent, found) = place.again(agent).await;
+    assert_eq!(found, kept(&other()));
+}
+
+/// Root may look into the data directory of an agent that runs as somebody else, and finds what is not root's own.
+#[tokio::test]
+async fn a_check_by_somebody_else_does_not_say_which_one_runs() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give a file to somebody else");
+        return;
+    }
+    let (place, agent) = keeping(&other()).await;
+    agent.kill().await.unwrap();
+    let kept = place.data().join("kept");
+    let files = [kept.join("which.json"), place.kept_file(&other())];
+    for path in files.iter().chain([&place.data(), &kept]) {
+        chown(path, Some(SOMEBODY), None).unwrap();
+    }
+    let checked = place.checked().await;
+    assert!(checked.contains("belongs to somebody else"), "{checked}");
+    assert!(!checked.contains("cannot be used"), "{checked}");
 }
 
 fn text_of(digest: &[u8; 32]) -> String {

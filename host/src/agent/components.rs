@@ -85,9 +85,14 @@ pub enum KeepError {
     /// The state of the agent is lost with the process.
     #[error("a component is kept in the data directory, and the agent has none: `--data-dir`")]
     Nowhere,
-    /// The next start would fail.
-    #[error("the component that the settings name cannot be read, so none is kept in its place")]
+    /// The next start would fail, now or once the kept one is damaged.
+    #[error("the component that the settings name cannot be used, so none is kept in its place")]
     Settings(#[source] PluginError),
+    /// The next start would fail: nothing would be kept any more, and the pin refuses what the settings name.
+    #[error(
+        "the agent is pinned to another component than this one of the settings, so the next start would fail"
+    )]
+    Pinned,
     /// The system does not write it.
     #[error("the component cannot be written to the data directory")]
     Write(#[source] io::Error),
@@ -122,11 +127,14 @@ impl Components {
                 tracing::info!(sha256, "the component is the kept one");
                 components.kept.store(Some(Arc::new(kept)));
             }
-            Found::Outdated(kept) => components.set_aside(&kept),
-            Found::Unusable(reason) => tracing::error!(
-                reason,
-                "the kept component is not used, but the one that the settings name; the next start tries again"
-            ),
+            Found::Outdated(kept) => components.set_aside(Some(&kept)),
+            Found::Unusable { kept, reason } => {
+                tracing::error!(
+                    reason,
+                    "the kept component is not used, but the one that the settings name; the next start tries again"
+                );
+                components.kept.store(kept.map(Arc::new));
+            }
         }
         Ok((components, first.plugin))
     }
@@ -137,7 +145,8 @@ impl Components {
         self.config.limits.component_bytes
     }
 
-    /// The digest of the component that the next start takes in the place of what the settings name.
+    /// The digest of the component that the next start takes in the place of what the settings name, or tries to
+    /// where this start could not use it.
     #[must_use]
     pub fn kept(&self) -> Option<[u8; 32]> {
         self.kept.load().as_ref().map(|kept| *kept.sha256())
@@ -210,6 +219,7 @@ impl Components {
         let put = blocking(move || {
             let settings = source.read(&config.limits).map_err(KeepError::Settings)?;
             let named = Named::new(&settings, &config);
+            check_settings(&settings, config, &component)?;
             let put = shelf.put(&component, named).map_err(KeepError::Write)?;
             Ok((put, named.sha256))
         });
@@ -261,32 +271,53 @@ impl Components {
         let digest = *plugin.sha256();
         registry.swap(plugin).await?;
         *taken = digest;
-        if let Some(kept) = self.kept.load_full() {
-            let components = self.clone();
-            settle(move || components.set_aside(&kept)).await;
-        }
+        let components = self.clone();
+        settle(move || components.set_aside(components.kept.load_full().as_deref())).await;
         Ok(true)
     }
 
-    /// The settings name another component than when this one was kept.
-    fn set_aside(&self, kept: &Kept) {
+    /// The settings name another component than when this one was kept. Where none is known, there may still be
+    /// one that this start could not make out, and that a later start must not take either.
+    fn set_aside(&self, kept: Option<&Kept>) {
         self.kept.store(None);
         let Some(shelf) = &self.shelf else {
             return;
         };
-        let (sha256, file) = (text::hex(kept.sha256()), shelf.file(kept.sha256()));
-        match shelf.point(None) {
-            Ok(()) => tracing::warn!(
+        let sha256 = kept.map(|kept| text::hex(kept.sha256()));
+        match (shelf.point(None), kept) {
+            (Ok(()), Some(kept)) => tracing::warn!(
                 sha256,
-                file = %file.display(),
+                file = %shelf.file(kept.sha256()).display(),
                 "the settings name another component than when this one was kept: it is kept no more, and its file \
                  stays until another one is"
             ),
-            Err(error) => {
-                tracing::error!(%error, sha256, "a component that is to be kept no more still is");
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                tracing::error!(%error, sha256, "a component that is to be kept no more may still be");
             }
         }
     }
+}
+
+/// Whether the next start can do with what the settings name: at once where this is the one that is to decide, and
+/// otherwise if the kept one is damaged.
+fn check_settings(
+    settings: &ComponentFile,
+    config: PluginConfig,
+    component: &ComponentFile,
+) -> Result<(), KeepError> {
+    if settings.sha256() == component.sha256() {
+        // It has loaded, but by the digest that came with it.
+        let is_let_in = config.sha256.is_none_or(|pin| pin == *settings.sha256());
+        return is_let_in.then_some(()).ok_or(KeepError::Pinned);
+    }
+    // A pin that lets in the kept one alone is the operator's will.
+    let config = PluginConfig {
+        sha256: None,
+        ..config
+    };
+    let loaded = settings.load(config);
+    loaded.map(drop).map_err(KeepError::Settings)
 }
 
 /// Compiling takes up to seconds, and so may a disk, which is not for a thread of the runtime.

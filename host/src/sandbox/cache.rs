@@ -97,7 +97,7 @@ impl CodeCache {
             // It went to make room for others.
             return Ok(None);
         };
-        self.check_directory()?;
+        own_file::check_directory(&self.directory)?;
         OwnCode::check(bytes, &digest).map(Some)
     }
 
@@ -108,7 +108,7 @@ impl CodeCache {
             .mode(own_file::DIRECTORY_MODE)
             .create(&self.directory)
             .map_err(|error| error.to_string())?;
-        self.check_directory()?;
+        own_file::check_directory(&self.directory)?;
         self.write(name, &bytes)
             .map_err(|error| error.to_string())?;
         let names = self.names().map_err(|error| error.to_string())?;
@@ -144,25 +144,6 @@ impl CodeCache {
             .iter()
             .take(surplus)
             .try_for_each(|(_, path)| fs::remove_file(path))
-    }
-
-    /// Who can write to the folder above could put another one, or another store, in its place.
-    fn check_directory(&self) -> Result<(), String> {
-        for directory in self
-            .directory
-            .parent()
-            .into_iter()
-            .chain([&*self.directory])
-        {
-            let metadata = directory
-                .symlink_metadata()
-                .map_err(|error| error.to_string())?;
-            if !metadata.is_dir() {
-                return Err(format!("{} is not a directory", directory.display()));
-            }
-            own_file::check_owner(&metadata, directory)?;
-        }
-        Ok(())
     }
 }
 

@@ -40,8 +40,13 @@ pub(in crate::agent) enum Found {
     Used(Kept),
     /// The settings name another one than when it was kept.
     Outdated(Kept),
-    /// It can't be used. In words, why.
-    Unusable(String),
+    /// It can't be used.
+    Unusable {
+        /// Which one it is, where that much is known.
+        kept: Option<Kept>,
+        /// In words, why.
+        reason: String,
+    },
 }
 
 impl First {
@@ -75,9 +80,12 @@ fn look(shelf: &Shelf, named: Named, config: &PluginConfig) -> (Found, Option<Pl
         Ok(Some(kept)) if !kept.stands_in_for(named) => (Found::Outdated(kept), None),
         Ok(Some(kept)) => match load(&kept, shelf, config) {
             Ok(plugin) => (Found::Used(kept), Some(plugin)),
-            Err(reason) => (Found::Unusable(reason), None),
+            Err(reason) => {
+                let kept = Some(kept);
+                (Found::Unusable { kept, reason }, None)
+            }
         },
-        Err(reason) => (Found::Unusable(reason), None),
+        Err(reason) => (Found::Unusable { kept: None, reason }, None),
     }
 }
 

@@ -70,8 +70,11 @@ pub(in crate::agent) struct Shelf {
 #[derive(Debug)]
 pub(super) struct Put {
     shelf: Shelf,
-    before: Option<Kept>,
+    /// What said before which one is kept, to the last bit: what is damaged may still be mended.
+    before: Option<Vec<u8>>,
     kept: Option<Kept>,
+    /// The file, where there was none before.
+    added: Option<PathBuf>,
 }
 
 impl Put {
@@ -81,15 +84,18 @@ impl Put {
         self.kept
     }
 
-    /// Keeps the one before instead.
+    /// Leaves everything as it was before.
     pub(super) fn undo(self) {
-        let Self { shelf, before, .. } = self;
-        match shelf.point(before.as_ref()) {
-            Ok(()) => shelf.sweep(before.as_ref()),
+        match self.shelf.say(self.before.as_deref()) {
+            Ok(()) => self.take_away(),
             Err(error) => {
                 tracing::error!(%error, "a component that did not take over may be kept");
             }
         }
+    }
+
+    fn take_away(self) {
+        self.added.as_deref().into_iter().for_each(take_away);
     }
 }
 
@@ -125,8 +131,8 @@ impl Shelf {
 
     /// Which component is kept, if any is; in words, why that can't be said.
     pub(super) fn look(&self) -> Result<Option<Kept>, String> {
-        let path = self.directory.join(WHICH);
-        let Some(bytes) = own_file::read(&path, WHICH_BYTES_MAX)? else {
+        let path = self.which();
+        let Some(bytes) = self.read(&path, WHICH_BYTES_MAX)? else {
             return Ok(None);
         };
         let kept = serde_json::from_slice(&bytes);
@@ -138,7 +144,8 @@ impl Shelf {
     pub(super) fn take(&self, kept: &Kept, bytes_max: usize) -> Result<ComponentFile, String> {
         let path = self.file(kept.sha256());
         let bytes_max = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-        let bytes = own_file::read(&path, bytes_max)?
+        let bytes = self
+            .read(&path, bytes_max)?
             .ok_or_else(|| format!("{} is gone", path.display()))?;
         let file = ComponentFile::new(UPLOADED, bytes);
         if file.sha256() == kept.sha256() {
@@ -148,19 +155,30 @@ impl Shelf {
         }
     }
 
+    /// What a file here holds, if it is there.
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, String> {
+        let read = own_file::read(path, bytes_max)?;
+        if read.is_some() {
+            own_file::check_directory(&self.directory)?;
+        }
+        Ok(read)
+    }
+
     /// Keeps a component in the place of what the settings name; where it is that very one, nothing is kept any
-    /// more. After an error what was kept before still is.
+    /// more. After an error everything is as it was.
     pub(super) fn put(&self, component: &ComponentFile, named: Named) -> io::Result<Put> {
         let kept =
             (*component.sha256() != named.sha256).then(|| Kept::new(*component.sha256(), named));
+        let file = self.file(component.sha256());
         let put = Put {
             shelf: self.clone(),
-            // What can't be read is not used, and need not be put back.
-            before: self.look().ok().flatten(),
+            // What is not the agent's own is not put back: written by the agent, it would be.
+            before: self.read(&self.which(), WHICH_BYTES_MAX).unwrap_or(None),
             kept,
+            added: is_missing(&file).then_some(file),
         };
         if let Err(error) = self.write(component, put.kept.as_ref()) {
-            self.sweep(put.before.as_ref());
+            put.take_away();
             return Err(error);
         }
         if let Err(error) = self.point(put.kept.as_ref()) {
@@ -179,6 +197,7 @@ impl Shelf {
             .recursive(true)
             .mode(own_file::DIRECTORY_MODE)
             .create(&self.directory)?;
+        own_file::check_directory(&self.directory).map_err(io::Error::other)?;
         own_file::sync_directory(&self.data)?;
         own_file::write(&self.file(component.sha256()), component.bytes())?;
         own_file::sync_directory(&self.directory)
@@ -186,10 +205,14 @@ impl Shelf {
 
     /// Says which of the components there is kept.
     pub(super) fn point(&self, kept: Option<&Kept>) -> io::Result<()> {
-        let which = self.directory.join(WHICH);
-        match kept {
-            Some(kept) => own_file::write(&which, &serde_json::to_vec(kept)?)?,
-            None => own_file::remove(&which)?,
+        let said = kept.map(serde_json::to_vec).transpose()?;
+        self.say(said.as_deref())
+    }
+
+    fn say(&self, which: Option<&[u8]>) -> io::Result<()> {
+        match which {
+            Some(bytes) => own_file::write(&self.which(), bytes)?,
+            None => own_file::remove(&self.which())?,
         }
         match own_file::sync_directory(&self.directory) {
             // Then there is nothing to make durable.
@@ -206,18 +229,31 @@ impl Shelf {
             let is_component = path
                 .extension()
                 .is_some_and(|end| end == "wasm" || end == "new");
-            if !is_component || Some(&path) == left.as_ref() {
-                continue;
-            }
-            if let Err(error) = own_file::remove(&path) {
-                tracing::warn!(%error, file = %path.display(), "a component that is not kept takes up room");
+            if is_component && Some(&path) != left.as_ref() {
+                take_away(&path);
             }
         }
+    }
+
+    /// The file that says which component is kept.
+    fn which(&self) -> PathBuf {
+        self.directory.join(WHICH)
     }
 
     /// The file of a component.
     pub(super) fn file(&self, sha256: &[u8; 32]) -> PathBuf {
         self.directory.join(format!("{}.wasm", text::hex(sha256)))
+    }
+}
+
+fn is_missing(file: &Path) -> bool {
+    file.symlink_metadata()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn take_away(file: &Path) {
+    if let Err(error) = own_file::remove(file) {
+        tracing::warn!(%error, file = %file.display(), "a component that is not kept takes up room");
     }
 }
 

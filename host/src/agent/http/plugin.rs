@@ -35,8 +35,8 @@ pub(super) struct PluginView {
     sha256: String,
     /// Whether it is kept: the next start takes it, in the place of what the settings name.
     kept: bool,
-    /// The digest of the component that is kept for the next start, be it this one or another; left out where none
-    /// is.
+    /// The digest of the component that is kept for the next start, be it this one or another, also where the
+    /// last start could not use it; left out where none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept_sha256: Option<String>,
     /// The interfaces that it imports.

@@ -33,9 +33,9 @@ pub(super) struct Terms {
     keep: Option<bool>,
 }
 
-/// Lets another component decide from now on, until the agent ends or, with `keep`, beyond. It is tried with all entries first: one that
-/// refuses them, fails, or lists others does not take over, and the one before goes on. No change is lost or made
-/// twice.
+/// Lets another component decide from now on, until the agent ends or, with `keep`, beyond. It is tried with all
+/// entries first: one that refuses them, fails, or lists others does not take over, and the one before goes on. No
+/// change is lost or made twice.
 #[utoipa::path(
     put,
     path = "/api/v1/plugin",

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::agent::cli::RunArgs;
 use crate::agent::components::{First, Found};
 use crate::agent::run::{self, RunError};
-use crate::text;
+use crate::{own_file, text};
 
 /// What one check came to, in words.
 type Checked = Result<String, String>;
@@ -99,9 +99,22 @@ async fn plugin(args: &RunArgs) -> Checked {
                 let kept = text::hex(kept.sha256());
                 format!("{loads}; {kept} was kept in the place of another one, and will be no more")
             }
-            Found::Unusable(reason) => format!("{loads}; a kept one cannot be used: {reason}"),
+            Found::Unusable { .. } if is_somebody_elses(args.data_dir.as_deref()) => format!(
+                "what the settings name: {loads}; whether a kept one takes its place cannot be told, since the data \
+                 directory belongs to somebody else: check as its owner"
+            ),
+            Found::Unusable { reason, .. } => {
+                format!("{loads}; a kept one cannot be used: {reason}")
+            }
         }
     }))
+}
+
+/// An agent takes as its own what belongs to the user that it runs as.
+fn is_somebody_elses(data_dir: Option<&Path>) -> bool {
+    data_dir
+        .and_then(|path| path.metadata().ok())
+        .is_some_and(|metadata| !own_file::is_own(&metadata))
 }
 
 fn said(result: Result<String, RunError>) -> Checked {

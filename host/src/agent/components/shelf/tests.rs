@@ -88,6 +88,31 @@ fn one_that_does_not_take_over_leaves_what_was_kept() {
     }
 }
 
+/// What can't be read is left too: whoever mends it has it again.
+#[test]
+fn one_that_is_not_kept_after_all_takes_nothing_away() {
+    for which_says in [Some("{"), None] {
+        let (_data, shelf) = shelf();
+        shelf.put(&component("one"), NAMED).unwrap().stand();
+        let which = shelf.directory.join(WHICH);
+        let whole = fs::read(&which).unwrap();
+        match which_says {
+            Some(damaged) => fs::write(&which, damaged).unwrap(),
+            None => fs::remove_file(&which).unwrap(),
+        }
+        let two = component("two");
+        shelf.put(&two, NAMED).unwrap().undo();
+        let blocked = shelf.file(two.sha256());
+        fs::create_dir(&blocked).unwrap();
+        shelf.put(&two, NAMED).unwrap_err();
+        fs::remove_dir(&blocked).unwrap();
+        assert_eq!(fs::read_to_string(&which).ok().as_deref(), which_says);
+        fs::write(&which, &whole).unwrap();
+        assert_eq!(taken(&shelf), Ok(Some("one".to_string())));
+        assert_eq!(files(&shelf), 2);
+    }
+}
+
 /// At each point at which a write can fail.
 #[test]
 fn one_that_cannot_be_written_leaves_what_was_kept() {
@@ -140,6 +165,7 @@ fn what_is_not_as_it_was_kept_is_not_taken() {
     refused("is gone");
     symlink(&aside, &file).unwrap();
     refused("symbolic link");
+    refused(&file.display().to_string());
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     refused("is not a regular file");
@@ -148,6 +174,31 @@ fn what_is_not_as_it_was_kept_is_not_taken() {
     fs::write(&file, "one").unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     assert_eq!(taken(&shelf), Ok(Some("one".to_string())));
+}
+
+#[test]
+fn a_directory_that_others_may_write_is_neither_read_nor_written() {
+    let (data, shelf) = shelf();
+    let kept = shelf.put(&component("one"), NAMED).unwrap().stand();
+    let set_mode = |place: &Path, mode| {
+        fs::set_permissions(place, Permissions::from_mode(mode)).unwrap();
+    };
+    for place in [&shelf.directory, data.path()] {
+        for mode in [0o720, 0o702, 0o777] {
+            set_mode(place, mode);
+            let refusals = [
+                shelf.look().unwrap_err(),
+                shelf.take(kept.as_ref().unwrap(), BYTES_MAX).unwrap_err(),
+                shelf.put(&component("two"), NAMED).unwrap_err().to_string(),
+            ];
+            for refusal in refusals {
+                assert!(refusal.contains("is writable by others"), "{refusal}");
+            }
+        }
+        set_mode(place, 0o700);
+        assert_eq!(taken(&shelf), Ok(Some("one".to_string())));
+        assert_eq!(files(&shelf), 2);
+    }
 }
 
 #[test]
