@@ -4,6 +4,8 @@
 //! handle never touches chitchat itself, and the task never holds the handle, so dropping the last
 //! one ends the member.
 
+mod decisions;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,7 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tracing::info;
 
 use super::announce::OwnRecord;
@@ -32,7 +33,6 @@ use super::{
     ClusterMember, GossipConfig, GossipError, Keyring, MemberStatus, Network, PeerInfo, Peers,
     TopologyEvents, Traffic,
 };
-use crate::decision::{Decision, Mark};
 
 /// This node's membership in a cluster. Clones share it; it ends with
 /// [`shutdown`](Self::shutdown) or with the last clone.
@@ -372,51 +372,6 @@ impl GossipPool {
         // Refused by a pool that has stopped: peers have been told, or never will be.
         let _ = self.shared.own.set_leaving();
         self.end(Wish::Leave).await;
-    }
-
-    /// Carries these decisions from now on, by the node that they are about, and no longer those that
-    /// are `None`.
-    pub(crate) fn carry(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
-        self.shared.carried.change(changes);
-    }
-
-    /// Waits for decisions of others: the node that each is about, and its value as it came.
-    pub(crate) async fn decisions(&self) -> Vec<(u64, String)> {
-        self.shared.inbox.take().await
-    }
-
-    /// How many decisions of others wait to be taken.
-    #[must_use]
-    pub fn decisions_waiting(&self) -> usize {
-        self.shared.inbox.waiting()
-    }
-
-    /// Whether another member carries this very decision.
-    pub(crate) fn is_shared(&self, decision: &Decision, mark: &Mark) -> bool {
-        self.shared.inbox.is_shared(decision, mark)
-    }
-
-    /// Has all decisions that members carry come again.
-    pub(crate) fn reread_decisions(&self) {
-        self.shared.inbox.forget();
-    }
-
-    /// Counts a decision that cannot be taken.
-    pub(crate) fn bad_decision(&self) {
-        self.shared.bad_records.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// When this member will have met the others that are there, if that is still to come.
-    pub(crate) fn settles_at(&self) -> Option<Instant> {
-        let settles_at = **self.shared.condition.settles_at.load();
-        settles_at.filter(|at| *at > Instant::now())
-    }
-
-    /// The live peers that carry decisions, in ascending order: agents, not ZLayer's nodes.
-    pub(crate) fn agents(&self) -> Vec<u64> {
-        let neighbours = self.shared.shown.neighbours.load();
-        let agents = neighbours.iter().filter(|neighbour| neighbour.is_agent);
-        agents.map(|neighbour| neighbour.node_id).collect()
     }
 
     /// Stops the member and returns when its port is free. Peers notice by themselves. Does not

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::refusals::Refusals;
-use super::views::rfc3339;
+use super::views::Rfc3339;
 use crate::PluginState;
 use crate::sandbox::{LogLevel, LogLine};
 use crate::text;
@@ -69,8 +69,8 @@ enum LevelView {
 #[derive(Debug, Serialize, ToSchema)]
 struct LineView {
     /// When the agent took it: RFC 3339, UTC, milliseconds.
-    #[schema(format = DateTime)]
-    at: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Rfc3339,
     level: LevelView,
     /// Which part of the component wrote it.
     context: String,
@@ -150,7 +150,7 @@ pub(super) async fn logs(State(state): State<AppState>) -> Json<LogsView> {
 
 fn line(line: LogLine) -> LineView {
     LineView {
-        at: rfc3339(line.at),
+        at: Rfc3339(line.at),
         level: match line.level {
             LogLevel::Trace => LevelView::Trace,
             LogLevel::Debug => LevelView::Debug,

@@ -96,9 +96,9 @@ pub(super) enum KnownView<'a> {
     Refused(PendingView<'a>),
 }
 
-/// A time of the registry, which is between 1970 and 9999.
+/// A time of the registry, which is between 1970 and 9999: RFC 3339, UTC, milliseconds.
 #[derive(Debug)]
-struct Rfc3339(SystemTime);
+pub(super) struct Rfc3339(pub(super) SystemTime);
 
 /// All that an answer about one node is made of.
 #[derive(Debug)]
@@ -191,14 +191,6 @@ pub(super) fn encode(view: &impl Serialize) -> Bytes {
 /// An answer of JSON.
 pub(super) fn json(body: Bytes) -> Response {
     ([(CONTENT_TYPE, JSON)], body).into_response()
-}
-
-/// RFC 3339, UTC, milliseconds.
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    // Every time in the registry is between 1970 and 9999.
-    jiff::Timestamp::try_from(time)
-        .map(|time| format!("{time:.3}"))
-        .unwrap_or_default()
 }
 
 impl Serialize for Rfc3339 {

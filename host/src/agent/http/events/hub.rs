@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::super::views::rfc3339;
+use super::super::views::Rfc3339;
 use super::ring::Ring;
 use crate::agent::stop::Stop;
 use crate::gossip::{PeerInfo, Peers, TopologyEvent, TopologyEvents};
@@ -48,7 +48,7 @@ pub(super) struct Hub {
 struct NodeData<'a> {
     node_id: NodeId,
     capacity: &'a NodeCapacity,
-    enabled_at: String,
+    enabled_at: Rfc3339,
 }
 
 #[derive(Debug, Serialize)]
@@ -195,7 +195,7 @@ fn data(node: &EdgeCacheNode) -> NodeData<'_> {
     NodeData {
         node_id: node.node_id,
         capacity: &node.capacity,
-        enabled_at: rfc3339(node.enabled_at),
+        enabled_at: Rfc3339(node.enabled_at),
     }
 }
 
