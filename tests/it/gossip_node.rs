@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use edge_cache_tests::agent::{Answer, answer, binary, client};
+use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
 use reqwest::{Client, Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
@@ -96,6 +97,14 @@ impl Node {
             request = request.json(body);
         }
         answer(request).await.unwrap()
+    }
+
+    /// How many datagrams of gossip it has read.
+    pub(crate) async fn datagrams_received(&self) -> u64 {
+        let url = format!("http://{}/metrics", self.http);
+        let answer = self.client.get(url).send().await.unwrap();
+        let scrape = Scrape::parse(&answer.text().await.unwrap()).unwrap();
+        scrape.value(r#"edge_cache_gossip_datagrams_total{direction="received"}"#) as u64
     }
 
     /// Whether the agent says that it lives.
