@@ -30,6 +30,7 @@ mod route;
 mod serve;
 mod stats;
 mod swap;
+mod table;
 mod tls;
 mod trace;
 mod views;
@@ -39,8 +40,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use axum::Router;
-use axum::routing::get;
 use tokio::sync::Mutex;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -63,6 +62,7 @@ mod tests;
 pub use access::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensError};
 pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX, NODES_BYTES_MAX};
 pub use events::{KEEP_ALIVE, SUBSCRIBERS_MAX};
+pub use gate::Routes;
 pub use guard::Hosts;
 pub use nodes::WAIT_MAX;
 pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
@@ -144,28 +144,28 @@ impl Deref for AppState {
 /// The whole API, for those whom `access` lets in, under the names of `hosts`.
 ///
 /// What each route needs stands in `access/routes.rs`; one that does not stand there needs `admin`.
-pub fn router(state: AppState, access: Access, hosts: Hosts) -> Router {
-    let (router, _) = routes().split_for_parts();
+pub fn router(state: AppState, access: Access, hosts: Hosts) -> Routes {
     let gate = Gate {
         counts: state.counts.requests.clone(),
         hosts,
         access: Some(access),
     };
-    gate::close(router, gate).with_state(state)
+    gated(routes(), state, gate)
 }
 
 /// Health and metrics alone, for a listener that stays apart from the crowd, and open to all but browsers.
-pub fn health_router(state: AppState) -> Router {
+pub fn health_router(state: AppState) -> Routes {
     let gate = Gate {
         counts: state.counts.requests.clone(),
         hosts: Hosts::Any,
         access: None,
     };
-    let router = Router::new()
-        .route("/health/livez", get(health::livez))
-        .route("/health/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics));
-    gate::close(router, gate).with_state(state)
+    gated(health_routes(), state, gate)
+}
+
+fn gated(routes: OpenApiRouter<AppState>, state: AppState, gate: Gate) -> Routes {
+    let (router, description) = routes.split_for_parts();
+    Routes::new(router.with_state(state), openapi::paths(description), gate)
 }
 
 /// Every route with its description: there is no other way to add one.
@@ -181,8 +181,13 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(plugin::show, swap::swap))
         .routes(routes!(plugin::logs))
         .routes(routes!(leave::leave))
+        .routes(routes!(openapi::describe))
+        .merge(health_routes())
+}
+
+fn health_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
-        .routes(routes!(openapi::describe))
 }

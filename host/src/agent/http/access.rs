@@ -24,7 +24,7 @@ use crate::text;
 pub use role::{Role, RoleError};
 pub use tokens::{NewToken, TokenError, Tokens, TokensError};
 
-use routes::Need;
+pub(super) use routes::{Need, need};
 
 #[cfg(test)]
 mod tests;
@@ -92,15 +92,14 @@ impl Access {
         }
     }
 
-    /// Whether a request comes in: else 401, or 403 where the caller's role does not reach what its route needs.
-    /// Before that the name of the token that it came with. A path or a method that is not there has no route and
-    /// needs no role: whoever has a token is told that it is not there.
+    /// Whether a request comes in: else 401, or 403 where the caller's role does not reach what it needs. Before
+    /// that the name of the token that it came with. What is not there needs no role, and has no `need`: whoever
+    /// has a token is told so.
     pub(super) fn admit(
         &self,
-        route: Option<&str>,
+        need: Option<Need>,
         request: &Request,
     ) -> (Option<Arc<str>>, Result<(), Problem>) {
-        let need = route.map(|route| routes::need(route, request.method()));
         if need == Some(Need::Nothing) {
             return (None, Ok(()));
         }

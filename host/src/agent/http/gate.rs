@@ -1,7 +1,7 @@
 //! What every request passes on its way, in one step: it is counted and logged, a browser's is refused, it is
 //! said who asks, and whether they may.
 //!
-//! One step, and one that boxes nothing of its own, since each layer of a router costs a good part of what
+//! One step, before the router and without a box of its own: each layer of a router costs a good part of what
 //! answering a small read does.
 
 use std::convert::Infallible;
@@ -10,17 +10,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
-use axum::routing::Route;
-use tower::layer::layer_fn;
-use tower::{Service, service_fn};
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use tower::Service;
 use tracing::{Instrument, Span};
 
-use super::access::Access;
+use super::access::{Access, Need};
 use super::counts::{Place, RequestCounts};
 use super::guard::Hosts;
-use super::problem::{self, Problem};
+use super::problem::Problem;
+use super::table::Table;
 use super::trace::Line;
 
 /// What a listener asks of requests.
@@ -32,102 +34,97 @@ pub(super) struct Gate {
     pub(super) access: Option<Access>,
 }
 
-/// What takes a request behind the gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    ByRoute,
-    /// Nothing does, and so it needs no role: there is no such path, or no such method of it.
-    ByNone,
+/// What a listener answers, behind its gate. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Routes(Arc<Gated>);
+
+#[derive(Debug)]
+struct Gated {
+    gate: Gate,
+    table: Table,
+    router: Router,
 }
 
 /// A request between the gate and its answer.
 #[derive(Debug)]
 struct Visit {
-    gate: Arc<Gate>,
+    routes: Routes,
     start: Instant,
     place: Place,
-    line: Option<Line>,
+    line: Option<Box<Line>>,
 }
 
 impl Gate {
-    /// Takes note of a request, and says whether it comes in.
-    fn enter(self: Arc<Self>, request: &Request, taken: Taken) -> (Visit, Result<(), Problem>) {
-        let start = Instant::now();
-        let route = request.extensions().get::<MatchedPath>();
-        let route = route.map(MatchedPath::as_str);
-        let entered = route.filter(|_| taken == Taken::ByRoute);
-        let (token, admitted) = self.admit(entered, request);
-        let visit = Visit {
-            start,
-            place: self.counts.place(route, request.method()),
-            line: Line::of(route, request, token),
-            gate: self,
-        };
-        (visit, admitted)
-    }
-
     /// The name of the token that a request came with, if it did, and why it does not come in, if it does not.
     fn admit(
         &self,
-        route: Option<&str>,
+        need: Option<Need>,
         request: &Request,
     ) -> (Option<Arc<str>>, Result<(), Problem>) {
         if let Some(refusal) = self.hosts.refusal(request) {
             return (None, Err(refusal));
         }
         let access = self.access.as_ref();
-        access.map_or((None, Ok(())), |access| access.admit(route, request))
+        access.map_or((None, Ok(())), |access| access.admit(need, request))
+    }
+}
+
+impl Routes {
+    /// The routes of a router behind a gate: those of these paths, each with its methods, and no other.
+    pub(super) fn new(
+        router: Router,
+        paths: impl IntoIterator<Item = (String, Vec<Method>)>,
+        gate: Gate,
+    ) -> Self {
+        let table = Table::new(paths, &gate.counts);
+        Self(Arc::new(Gated {
+            gate,
+            table,
+            router,
+        }))
+    }
+
+    /// Answers a request, or turns it away.
+    pub(super) fn answer(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
+        let start = Instant::now();
+        let Gated {
+            gate,
+            table,
+            router,
+        } = &*self.0;
+        let target = table.find(&request, &gate.counts);
+        let (token, admitted) = gate.admit(target.need, &request);
+        let visit = Visit {
+            routes: self.clone(),
+            start,
+            place: target.place,
+            line: Line::of(target.route(), &request, token).map(Box::new),
+        };
+        let refusal = match admitted {
+            Ok(()) => target.refusal(&request),
+            Err(problem) => Some(problem.into_response()),
+        };
+        let answer = match refusal {
+            Some(refusal) => Either::Left(ready(Ok(refusal))),
+            // A router is always ready.
+            None => Either::Right(router.clone().call(request)),
+        };
+        let span = visit.line.as_ref().map(|line| line.span());
+        answer
+            .instrument(span.unwrap_or_else(Span::none))
+            .map(|answer| visit.end(answer))
     }
 }
 
 impl Visit {
-    /// Waits for the answer, or takes the refusal, and counts it.
-    async fn end(
-        self,
-        answer: Result<impl Future<Output = Result<Response, Infallible>>, Problem>,
-    ) -> Result<Response, Infallible> {
-        let response = match answer {
-            Ok(answer) => {
-                let span = self.line.as_ref().map(Line::span);
-                answer.instrument(span.unwrap_or_else(Span::none)).await?
-            }
-            Err(refusal) => refusal.into_response(),
-        };
+    /// Counts the answer.
+    fn end(self, answer: Result<Response, Infallible>) -> Response {
+        let response = answer.unwrap_or_else(|never| match never {});
         let (status, took) = (response.status(), self.start.elapsed());
-        self.gate.counts.add(self.place, status, took);
+        self.routes.0.gate.counts.add(self.place, status, took);
         if let Some(line) = self.line {
             line.answered(status, took);
         }
-        Ok(response)
+        response
     }
-}
-
-/// Puts the gate before all that a router has.
-pub(super) fn close<S: Clone + Send + Sync + 'static>(router: Router<S>, gate: Gate) -> Router<S> {
-    let gate = Arc::new(gate);
-    let (no_route, no_method) = (gate.clone(), gate.clone());
-    let before = move |mut route: Route| {
-        let gate = gate.clone();
-        service_fn(move |request| {
-            let (visit, admitted) = gate.clone().enter(&request, Taken::ByRoute);
-            visit.end(admitted.map(|()| route.call(request)))
-        })
-    };
-    router
-        .route_layer(layer_fn(before))
-        .fallback(move |request| turn_away(no_route.clone(), request, problem::no_such_route))
-        .method_not_allowed_fallback(move |request| {
-            turn_away(no_method.clone(), request, problem::no_such_method)
-        })
-}
-
-/// Answers a request that no route takes.
-async fn turn_away(
-    gate: Arc<Gate>,
-    request: Request,
-    problem: fn(&Request) -> Problem,
-) -> Result<Response, Infallible> {
-    let (visit, admitted) = gate.enter(&request, Taken::ByNone);
-    let answer = admitted.map(|()| ready(Ok(problem(&request).into_response())));
-    visit.end(answer).await
 }

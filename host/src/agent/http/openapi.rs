@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi as Description;
@@ -61,6 +62,19 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
     let document = routes().into_openapi().to_json();
     document.unwrap_or_default().into()
 });
+
+/// Each path that is described, and its methods.
+pub(super) fn paths(description: Description) -> impl Iterator<Item = (String, Vec<Method>)> {
+    description.paths.paths.into_iter().map(|(template, item)| {
+        let methods = [
+            item.get.map(|_| Method::GET),
+            item.post.map(|_| Method::POST),
+            item.put.map(|_| Method::PUT),
+            item.delete.map(|_| Method::DELETE),
+        ];
+        (template, methods.into_iter().flatten().collect())
+    })
+}
 
 /// This description.
 #[utoipa::path(

@@ -24,8 +24,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -36,8 +36,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tower::Service;
 
+use super::gate::Routes;
 use super::tls::{HANDSHAKE_TIMEOUT, Tls};
 use activity::{Activity, Watched};
 use patient::Patient;
@@ -82,7 +82,7 @@ pub struct Listening {
 /// in `counts`.
 pub async fn serve(
     listening: Listening,
-    routes: Router,
+    routes: Routes,
     counts: Arc<ConnectionCounts>,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -152,7 +152,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 async fn serve_stream(
     stream: TcpStream,
     tls: Option<Tls>,
-    routes: Router,
+    routes: Routes,
     activity: Activity,
     mut stopped: watch::Receiver<()>,
 ) -> io::Result<()> {
@@ -183,7 +183,7 @@ async fn shake_hands(
 
 async fn serve_requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    routes: Router,
+    routes: Routes,
     activity: Activity,
     mut stopped: watch::Receiver<()>,
 ) {
@@ -209,13 +209,12 @@ async fn serve_requests(
 
 /// Answers a request, and takes note of whether the agent or the client is being waited for.
 fn answer(
-    routes: &Router,
+    routes: &Routes,
     activity: &Activity,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
     let activity = activity.clone();
     let request = request.map(|body| Watched::request(body, &activity));
-    // A router is always ready.
-    let answer = routes.clone().call(request);
-    async move { Ok(answer.await?.map(|body| Watched::answer(body, activity))) }
+    let answer = routes.answer(request);
+    answer.map(|answer| Ok(answer.map(|body| Watched::answer(body, activity))))
 }

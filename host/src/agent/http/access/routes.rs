@@ -9,7 +9,7 @@ use super::Role;
 
 /// What a request must bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
+pub(in super::super) enum Need {
     /// Nothing: whoever watches over agents has no token.
     Nothing,
     /// A token that reaches this role.
@@ -55,7 +55,7 @@ pub(super) const ROUTES: &[(&str, &[(Method, Need)])] = &[
 ];
 
 /// What a request to a route needs.
-pub(super) fn need(route: &str, method: &Method) -> Need {
+pub(in super::super) fn need(route: &str, method: &Method) -> Need {
     // A route for GET takes HEAD too.
     let method = match *method {
         Method::HEAD => &Method::GET,

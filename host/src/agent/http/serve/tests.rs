@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Method;
 use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{CONNECTIONS_DEFAULT, HEADERS_BYTES_MAX, Listening, NOT_TLS, serve};
+use crate::agent::http::counts::RequestCounts;
 use crate::agent::http::extract::Json;
+use crate::agent::http::gate::{Gate, Routes};
+use crate::agent::http::guard::Hosts;
 
 /// How long anything here may take before it counts as stuck; less than any limit of the server.
 const STUCK: Duration = Duration::from_secs(4);
@@ -48,6 +52,19 @@ async fn start_with(connections: usize) -> Server {
         .route("/fast", get(async || "fast"))
         .route("/large", get(async || vec![b'x'; 16 * MIB]))
         .route("/slow", get(slow));
+    let paths = [
+        ("/", Method::POST),
+        ("/fast", Method::GET),
+        ("/large", Method::GET),
+        ("/slow", Method::GET),
+    ];
+    let paths = paths.map(|(path, method)| (path.to_string(), vec![method]));
+    let gate = Gate {
+        counts: std::sync::Arc::new(RequestCounts::new([])),
+        hosts: Hosts::Local,
+        access: None,
+    };
+    let routes = Routes::new(routes, paths, gate);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let listening = Listening {

@@ -6,12 +6,11 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use axum::routing::{any, get};
-use tower::ServiceExt;
 
 use super::super::routes::{self, Need, ROUTES};
 use super::super::{Access, NewToken, Role};
 use crate::agent::http::counts::RequestCounts;
-use crate::agent::http::gate::{self, Gate};
+use crate::agent::http::gate::{Gate, Routes};
 use crate::agent::http::guard::Hosts;
 
 const METHODS: [Method; 5] = [
@@ -23,19 +22,24 @@ const METHODS: [Method; 5] = [
 ];
 
 /// Every listed route for every method, one that nobody listed, and one for a single method, behind the gate.
-fn router(access: Access) -> Router {
+fn behind_gate(access: Access) -> Routes {
     let mut router = Router::new()
         .route("/new", any(async || "in"))
         .route("/one", get(async || "in"));
+    let mut paths = vec![
+        ("/new".to_string(), METHODS.to_vec()),
+        ("/one".to_string(), vec![Method::GET]),
+    ];
     for (path, _) in ROUTES {
         router = router.route(path, any(async || "in"));
+        paths.push((path.to_string(), METHODS.to_vec()));
     }
     let gate = Gate {
         counts: Arc::new(RequestCounts::new([])),
         hosts: Hosts::Any,
         access: Some(access),
     };
-    gate::close(router, gate)
+    Routes::new(router, paths, gate)
 }
 
 struct Known {
@@ -64,7 +68,7 @@ async fn ask(access: &Access, method: &Method, path: &str, headers: &[&str]) -> 
         request = request.header(AUTHORIZATION, *value);
     }
     let request = request.body(Body::empty()).unwrap();
-    router(access.clone()).oneshot(request).await.unwrap()
+    behind_gate(access.clone()).answer(request).await
 }
 
 async fn text(answer: Response) -> String {

@@ -1,0 +1,84 @@
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+use super::*;
+use crate::agent::http::access::Role;
+use crate::agent::http::counts::RequestCounts;
+use crate::agent::http::{openapi, routes};
+
+/// What is said of a request: the template of its path, and what it needs.
+fn found(method: &str, target: &str) -> (Option<String>, Option<Need>) {
+    let paths: Vec<_> = openapi::paths(routes().into_openapi()).collect();
+    let counts = RequestCounts::new(paths.iter().map(|(template, _)| template.clone()));
+    let table = Table::new(paths, &counts);
+    let request = Request::builder().method(method).uri(target);
+    let request = request.body(Body::empty()).unwrap();
+    let target = table.find(&request, &counts);
+    let refusal = target.refusal(&request).map(|answer| answer.status());
+    let missing = match target.route() {
+        _ if target.need.is_some() => None,
+        Some(_) => Some(StatusCode::METHOD_NOT_ALLOWED),
+        None => Some(StatusCode::NOT_FOUND),
+    };
+    assert_eq!(refusal, missing, "{method} {target:?}");
+    (target.route().map(str::to_string), target.need)
+}
+
+#[test]
+fn a_request_is_for_the_route_that_its_path_fits() {
+    let node = "/api/v1/nodes/{id}/edge-cache";
+    for (method, target, route, need) in [
+        ("GET", "/api/v1/nodes/7/edge-cache", node, Role::Read),
+        ("HEAD", "/api/v1/nodes/7/edge-cache?x=y", node, Role::Read),
+        (
+            "POST",
+            "http://localhost/api/v1/nodes/%37/edge-cache",
+            node,
+            Role::Write,
+        ),
+        (
+            "DELETE",
+            "/api/v1/nodes/nobody/edge-cache",
+            node,
+            Role::Write,
+        ),
+        ("PUT", "/api/v1/plugin", "/api/v1/plugin", Role::Admin),
+    ] {
+        let expected = (Some(route.to_string()), Some(Need::Role(need)));
+        assert_eq!(found(method, target), expected, "{method} {target}");
+    }
+    // What is wrong with a node's id is said by who reads it.
+    let empty = found("GET", "/api/v1/nodes//edge-cache");
+    assert_eq!(empty.0.as_deref(), Some(node));
+    let open = found("HEAD", "/health/livez");
+    assert_eq!(
+        open,
+        (Some("/health/livez".to_string()), Some(Need::Nothing))
+    );
+}
+
+#[test]
+fn what_is_not_there_needs_nothing() {
+    let node = "/api/v1/nodes/{id}/edge-cache";
+    for method in ["PUT", "PATCH", "OPTIONS", "TRACE", "get", "MADEUP"] {
+        let target = "/api/v1/nodes/7/edge-cache";
+        assert_eq!(
+            found(method, target),
+            (Some(node.to_string()), None),
+            "{method}"
+        );
+    }
+    for target in [
+        "/",
+        "/api/v1/nodes/7/edge-cache/",
+        "/api/v1/nodes/7%2fedge-cache",
+        "/api/v1/nodes/7/8/edge-cache",
+        "//api/v1/plugin",
+        "/API/v1/plugin",
+        "/api/v1/plugin/../plugin",
+        "*",
+    ] {
+        let method = if target == "*" { "OPTIONS" } else { "GET" };
+        assert_eq!(found(method, target), (None, None), "{target}");
+    }
+}
