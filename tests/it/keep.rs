@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use edge_cache_host::EdgeCacheRegistry;
@@ -34,7 +35,10 @@ struct Place {
 type Shown = (String, bool, Option<String>);
 
 impl Place {
+    /// Also builds what the tests swap in: a build holds a test's thread up, and an agent that runs meanwhile
+    /// closes the connections that the test would go on with.
     fn new() -> Self {
+        other();
         let directory = tempfile::tempdir().unwrap();
         let place = Self {
             directory,
@@ -114,8 +118,10 @@ fn settings() -> Vec<u8> {
 }
 
 /// A component that weighs all nodes alike, where the one of the settings goes by their disks.
-fn other() -> Vec<u8> {
-    fs::read(edge_cache_build::guest_component("released").unwrap()).unwrap()
+fn other() -> &'static [u8] {
+    static BYTES: LazyLock<Vec<u8>> =
+        LazyLock::new(|| fs::read(edge_cache_build::guest_component("released").unwrap()).unwrap());
+    &BYTES
 }
 
 /// It runs, and nothing is kept.
@@ -187,16 +193,16 @@ async fn a_kept_component_decides_after_a_kill() {
     let enabled = agent.ask(Method::POST, NODE, Some(&capacity)).await;
     assert_eq!(enabled.unwrap().status, 204);
     weighs(&agent, 20).await;
-    assert_eq!(keep(&agent, &other()).await, kept(&other()));
+    assert_eq!(keep(&agent, other()).await, kept(other()));
     let (agent, shown) = place.again(agent).await;
-    assert_eq!(shown, kept(&other()));
+    assert_eq!(shown, kept(other()));
     weighs(&agent, 1).await;
     assert_eq!(agent.get(NODE).await.unwrap()["node_id"], 1);
     let checked = place.checked().await;
-    assert!(checked.contains(&sha256(&other())), "{checked}");
+    assert!(checked.contains(&sha256(other())), "{checked}");
     // A start after the next one is like the next.
     let (agent, shown) = place.again(agent).await;
-    assert_eq!(shown, kept(&other()));
+    assert_eq!(shown, kept(other()));
     assert_eq!(agent.terminate().await.unwrap(), Some(0));
 }
 
@@ -207,7 +213,7 @@ async fn a_kill_while_one_is_being_kept_leaves_it_or_the_one_before() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let components = [b"1", b"2"].map(|note| with_section(&other(), "note", note));
+    let components = [b"1", b"2"].map(|note| with_section(other(), "note", note));
     let (place, mut agent) = keeping(&components[0]).await;
     let mut before = kept(&components[0]);
     let mut answered = 0;
@@ -241,15 +247,15 @@ async fn a_kill_while_one_is_being_kept_leaves_it_or_the_one_before() {
 
 #[tokio::test]
 async fn a_swap_without_keep_leaves_what_is_kept_and_the_component_of_the_settings_ends_it() {
-    let (first, second) = (other(), with_section(&other(), "note", b"2"));
-    let (place, agent) = keeping(&first).await;
+    let (first, second) = (other(), with_section(other(), "note", b"2"));
+    let (place, agent) = keeping(first).await;
     let swapped = put(&agent, "?keep=false", &second).await;
     assert_eq!(
         said(&swapped.body),
-        (sha256(&second), false, Some(sha256(&first)))
+        (sha256(&second), false, Some(sha256(first)))
     );
     let (agent, shown) = place.again(agent).await;
-    assert_eq!(shown, kept(&first));
+    assert_eq!(shown, kept(first));
     // Another one takes its place, by the command line.
     let file = place.directory.path().join("second.wasm");
     fs::write(&file, &second).unwrap();
@@ -263,7 +269,7 @@ async fn a_swap_without_keep_leaves_what_is_kept_and_the_component_of_the_settin
         said(&serde_json::from_str(&ended.stdout).unwrap())
     };
     assert_eq!(swap(&file).await, kept(&second));
-    assert!(!place.kept_file(&first).exists());
+    assert!(!place.kept_file(first).exists());
     assert_eq!(swap(&plugin).await, plain(&settings()));
     assert!(!place.kept_file(&second).exists());
     let (_agent, shown) = place.again(agent).await;
@@ -272,25 +278,25 @@ async fn a_swap_without_keep_leaves_what_is_kept_and_the_component_of_the_settin
 
 #[tokio::test]
 async fn a_kept_component_that_cannot_be_used_does_not_stop_the_agent_and_can_be_mended() {
-    let (place, mut agent) = keeping(&other()).await;
-    let file = place.kept_file(&other());
+    let (place, mut agent) = keeping(other()).await;
+    let file = place.kept_file(other());
     let which = place.data().join("kept/which.json");
     let (whole, said) = (other(), fs::read(&which).unwrap());
-    let mut flipped = whole.clone();
+    let mut flipped = whole.to_vec();
     flipped[whole.len() / 2] ^= 1;
     let mut found;
     for damaged in [&flipped[..], &whole[..whole.len() / 2], b""] {
         fs::write(&file, damaged).unwrap();
         (agent, found) = place.again(agent).await;
-        assert_eq!(found, instead_of(&other(), &settings()));
+        assert_eq!(found, instead_of(other(), &settings()));
         let checked = place.checked().await;
         assert!(checked.contains("is not what was kept"), "{checked}");
         assert_eq!(fs::read(&file).unwrap(), damaged, "it is left as it is");
     }
-    fs::write(&file, &whole).unwrap();
+    fs::write(&file, whole).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     (agent, found) = place.again(agent).await;
-    assert_eq!(found, instead_of(&other(), &settings()));
+    assert_eq!(found, instead_of(other(), &settings()));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&which, &said[..said.len() / 2]).unwrap();
     (agent, found) = place.again(agent).await;
@@ -298,12 +304,12 @@ async fn a_kept_component_that_cannot_be_used_does_not_stop_the_agent_and_can_be
 
     fs::write(&which, &said).unwrap();
     (agent, found) = place.again(agent).await;
-    assert_eq!(found, kept(&whole));
+    assert_eq!(found, kept(whole));
     // Without the files there is nothing to use, and nothing to complain of.
     fs::remove_dir_all(place.data().join("kept")).unwrap();
     (agent, found) = place.again(agent).await;
     assert_eq!(found, plain(&settings()));
-    assert_eq!(keep(&agent, &whole).await, kept(&whole));
+    assert_eq!(keep(&agent, whole).await, kept(whole));
 }
 
 /// It was whole when it was kept, and the agent would not take it now: its limit is another one.
@@ -323,24 +329,24 @@ async fn a_kept_component_that_does_not_load_any_more_does_not_stop_the_agent() 
 
 #[tokio::test]
 async fn without_a_data_directory_or_room_in_it_nothing_is_kept_or_swapped() {
+    let place = Place::new();
     let agent = Agent::start(&["--node-id", "1", "--allow-local-admin"])
         .await
         .unwrap();
     let before = shown(&agent).await;
-    let refused = put(&agent, "?keep=true", &other()).await;
+    let refused = put(&agent, "?keep=true", other()).await;
     assert_eq!(
         (refused.status.as_u16(), &refused.body["type"]),
         (409, &json!("/problems/not-kept"))
     );
     let detail = refused.body["detail"].as_str().unwrap();
     assert!(detail.contains("--data-dir"), "{detail}");
-    assert_eq!(put(&agent, "?keep=maybe", &other()).await.status, 400);
+    assert_eq!(put(&agent, "?keep=maybe", other()).await.status, 400);
     assert_eq!(shown(&agent).await, before);
 
-    let place = Place::new();
     let agent = place.start().await;
     fs::write(place.data().join("kept"), "in the way").unwrap();
-    let failed = put(&agent, "?keep=true", &other()).await;
+    let failed = put(&agent, "?keep=true", other()).await;
     assert_eq!(
         (failed.status.as_u16(), &failed.body["type"]),
         (503, &json!("/problems/store-failed"))
@@ -352,7 +358,7 @@ async fn without_a_data_directory_or_room_in_it_nothing_is_kept_or_swapped() {
     assert_eq!(refused.status, 422, "{refused:?}");
     // Nor one in the place of a component that the next start would not find.
     fs::remove_file(place.plugin()).unwrap();
-    let refused = put(&agent, "?keep=true", &other()).await;
+    let refused = put(&agent, "?keep=true", other()).await;
     assert_eq!(
         (refused.status.as_u16(), &refused.body["type"]),
         (409, &json!("/problems/not-kept"))

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use edge_cache_tests::agent::run_to_end;
 use edge_cache_tests::wait::until;
+use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -96,15 +97,17 @@ async fn a_rolling_rotation_loses_no_member() {
     let over = Arc::new(AtomicBool::new(false));
     let changes: Arc<[AtomicU64]> = (0..NODES).map(|_| AtomicU64::new(0)).collect();
     let mut work = JoinSet::new();
-    for (place, node) in nodes.iter().enumerate() {
-        let (node, other) = (node.clone(), nodes[(place + 1) % nodes.len()].clone());
-        let (over, changes) = (over.clone(), changes.clone());
-        work.spawn(async move {
+    work.spawn({
+        let (nodes, over, changes) = (nodes.clone(), over.clone(), changes.clone());
+        async move {
+            // All at once, and then all wait: faster than they are seen, changes would only fill the sockets.
             while !over.load(Ordering::Relaxed) {
-                change(&node, &other, &changes[place]).await;
+                let others = nodes.iter().cycle().skip(1);
+                let all = nodes.iter().zip(others).zip(changes.iter());
+                join_all(all.map(|((node, other), made)| change(node, other, made))).await;
             }
-        });
-    }
+        }
+    });
     for node in nodes.iter().cloned() {
         let over = over.clone();
         work.spawn(async move {

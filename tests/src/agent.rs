@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use edge_cache_host::agent::http::HEADERS_TIMEOUT;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -98,9 +97,6 @@ pub fn client(roots: &[&str]) -> Result<Client> {
         .collect();
     Ok(Client::builder()
         .no_proxy()
-        // A test may be held up, by the build of a guest say, until an agent closes what was idle: then the
-        // client is not to send on it.
-        .pool_idle_timeout(HEADERS_TIMEOUT / 2)
         .tls_certs_only(roots?)
         .build()?)
 }
