@@ -13,6 +13,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::component::reference_bytes;
+
 /// How long an agent may take to be ready, compiling its component included.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long an agent may take to end.
@@ -34,7 +36,8 @@ pub fn binary() -> Result<&'static Path> {
 /// Builds from the root of the workspace, as the aliases do: elsewhere cargo would choose other features
 /// and compile everything again.
 fn build() -> Result<PathBuf> {
-    edge_cache_build::reference_component()?;
+    // Built here once and for all: a build while an agent waits would hold the test's client up.
+    reference_bytes()?;
     let built = Cargo::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .args(["build", "--quiet", "--bin", "edge-cache-agent"])
