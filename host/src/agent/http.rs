@@ -22,6 +22,7 @@ mod leave;
 mod metrics;
 mod nodes;
 mod openapi;
+mod operation;
 mod plugin;
 mod problem;
 mod refusals;
@@ -39,25 +40,19 @@ mod wording;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-
 use super::components::Components;
 use super::stop::Stop;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
+use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
 
 use self::all::Listed;
 use self::answers::Answers;
 use self::events::Events;
 use self::gate::Gate;
 use self::metrics::Counts;
-
-#[cfg(test)]
-mod tests;
+use self::operation::{Described, Operation, described};
 
 pub use access::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensError};
 pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, DISCARDED_BYTES_MAX, NODES_BYTES_MAX};
@@ -116,7 +111,7 @@ impl AppState {
             replacing: Mutex::default(),
             answers: Answers::default(),
             listed: ArcSwapOption::empty(),
-            counts: Counts::new(routes().into_openapi().paths.paths.into_keys()),
+            counts: Counts::new(openapi::description().paths.paths.into_keys()),
         }))
     }
 
@@ -150,7 +145,7 @@ pub fn router(state: AppState, access: Access, hosts: Hosts) -> Routes {
         hosts,
         access: Some(access),
     };
-    gated(routes(), state, gate)
+    Routes::new(with_state(described(), &state), gate)
 }
 
 /// Health and metrics alone, for a listener that stays apart from the crowd, and open to all but browsers.
@@ -160,34 +155,39 @@ pub fn health_router(state: AppState) -> Routes {
         hosts: Hosts::Any,
         access: None,
     };
-    gated(health_routes(), state, gate)
+    Routes::new(with_state(described_health(), &state), gate)
 }
 
-fn gated(routes: OpenApiRouter<AppState>, state: AppState, gate: Gate) -> Routes {
-    let (router, description) = routes.split_for_parts();
-    Routes::new(router.with_state(state), openapi::paths(description), gate)
+fn with_state(described: Vec<Described>, state: &AppState) -> impl Iterator<Item = Operation> {
+    let state = state.clone();
+    let described = described.into_iter();
+    described.flat_map(move |described| described.operations(&state))
 }
 
-/// Every route with its description: there is no other way to add one.
-fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Frame::openapi())
-        .routes(routes!(nodes::entry, nodes::enable, nodes::disable))
-        .routes(routes!(stats::stats, stats::add_stats))
-        .routes(routes!(all::list, replace::replace))
-        .routes(routes!(route::route))
-        .routes(routes!(cluster::peers))
-        .routes(routes!(cluster::members))
-        .routes(routes!(events::follow))
-        .routes(routes!(plugin::show, swap::swap))
-        .routes(routes!(plugin::logs))
-        .routes(routes!(leave::leave))
-        .routes(routes!(openapi::describe))
-        .merge(health_routes())
+/// Every operation with its description: there is no other way to add one.
+fn described() -> Vec<Described> {
+    let mut all = described![
+        nodes::entry,
+        nodes::enable,
+        nodes::disable,
+        stats::stats,
+        stats::add_stats,
+        all::list,
+        replace::replace,
+        route::route,
+        cluster::peers,
+        cluster::members,
+        events::follow,
+        plugin::show,
+        swap::swap,
+        plugin::logs,
+        leave::leave,
+        openapi::describe,
+    ];
+    all.extend(described_health());
+    all
 }
 
-fn health_routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(health::livez))
-        .routes(routes!(health::readyz))
-        .routes(routes!(metrics::metrics))
+fn described_health() -> Vec<Described> {
+    described![health::livez, health::readyz, metrics::metrics]
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use utoipa::IntoParams;
@@ -23,6 +24,9 @@ use crate::types::NodeId;
 #[cfg(test)]
 mod tests;
 
+/// What stands before a node's id in every path that has one.
+const NODES: &str = "/api/v1/nodes/";
+
 /// The node of the path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node(pub(super) NodeId);
@@ -30,8 +34,10 @@ pub(super) struct Node(pub(super) NodeId);
 impl<S: Send + Sync> FromRequestParts<S> for Node {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(Path(id)) = Path::<String>::from_request_parts(parts, state).await else {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let path = parts.uri.path().strip_prefix(NODES).unwrap_or_default();
+        let id = path.split('/').next().unwrap_or_default();
+        let Ok(id) = percent_decode_str(id).decode_utf8() else {
             return Err(wrong_id("it is not UTF-8"));
         };
         // `parse` alone would take a plus sign.

@@ -1,26 +1,22 @@
 //! What every request passes on its way, in one step: it is counted and logged, a browser's is refused, it is
 //! said who asks, and whether they may.
 //!
-//! One step, before the router and without a box of its own: each layer of a router costs a good part of what
-//! answering a small read does.
+//! One step, without a box of its own: each layer of a router costs a good part of what answering a small read
+//! does.
 
-use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::Request;
-use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use futures_util::future::Either;
-use tower::Service;
 use tracing::{Instrument, Span};
 
 use super::access::{Access, Need};
 use super::counts::{Place, RequestCounts};
 use super::guard::Hosts;
+use super::operation::Operation;
 use super::problem::Problem;
 use super::table::Table;
 use super::trace::Line;
@@ -42,7 +38,6 @@ pub struct Routes(Arc<Gated>);
 struct Gated {
     gate: Gate,
     table: Table,
-    router: Router,
 }
 
 /// A request between the gate and its answer.
@@ -70,44 +65,27 @@ impl Gate {
 }
 
 impl Routes {
-    /// The routes of a router behind a gate: those of these paths, each with its methods, and no other.
-    pub(super) fn new(
-        router: Router,
-        paths: impl IntoIterator<Item = (String, Vec<Method>)>,
-        gate: Gate,
-    ) -> Self {
-        let table = Table::new(paths, &gate.counts);
-        Self(Arc::new(Gated {
-            gate,
-            table,
-            router,
-        }))
+    /// These operations behind a gate.
+    pub(super) fn new(operations: impl IntoIterator<Item = Operation>, gate: Gate) -> Self {
+        let table = Table::new(operations, &gate.counts);
+        Self(Arc::new(Gated { gate, table }))
     }
 
     /// Answers a request, or turns it away.
     pub(super) fn answer(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
         let start = Instant::now();
-        let Gated {
-            gate,
-            table,
-            router,
-        } = &*self.0;
+        let Gated { gate, table } = &*self.0;
         let target = table.find(&request, &gate.counts);
-        let (token, admitted) = gate.admit(target.need, &request);
+        let (token, admitted) = gate.admit(target.need(), &request);
         let visit = Visit {
             routes: self.clone(),
             start,
             place: target.place,
             line: Line::of(target.route(), &request, token).map(Box::new),
         };
-        let refusal = match admitted {
-            Ok(()) => target.refusal(&request),
-            Err(problem) => Some(problem.into_response()),
-        };
-        let answer = match refusal {
-            Some(refusal) => Either::Left(ready(Ok(refusal))),
-            // A router is always ready.
-            None => Either::Right(router.clone().call(request)),
+        let answer = match admitted {
+            Ok(()) => target.answer(request),
+            Err(problem) => ready(problem.into_response()).boxed(),
         };
         let span = visit.line.as_ref().map(|line| line.span());
         answer
@@ -118,8 +96,7 @@ impl Routes {
 
 impl Visit {
     /// Counts the answer.
-    fn end(self, answer: Result<Response, Infallible>) -> Response {
-        let response = answer.unwrap_or_else(|never| match never {});
+    fn end(self, response: Response) -> Response {
         let (status, took) = (response.status(), self.start.elapsed());
         self.routes.0.gate.counts.add(self.place, status, took);
         if let Some(line) = self.line {

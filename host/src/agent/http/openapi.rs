@@ -3,16 +3,16 @@
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi as Description;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
 
+use super::described;
 use super::problem::Document;
 use super::refusals::Refusals;
-use super::routes;
 
 /// What is not said at a route.
 #[derive(Debug, OpenApi)]
@@ -59,21 +59,17 @@ impl Modify for Bearer {
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
     // Maps with text as keys: there is nothing in it that JSON could not say.
-    let document = routes().into_openapi().to_json();
+    let document = description().to_json();
     document.unwrap_or_default().into()
 });
 
-/// Each path that is described, and its methods.
-pub(super) fn paths(description: Description) -> impl Iterator<Item = (String, Vec<Method>)> {
-    description.paths.paths.into_iter().map(|(template, item)| {
-        let methods = [
-            item.get.map(|_| Method::GET),
-            item.post.map(|_| Method::POST),
-            item.put.map(|_| Method::PUT),
-            item.delete.map(|_| Method::DELETE),
-        ];
-        (template, methods.into_iter().flatten().collect())
-    })
+/// What all operations say of themselves.
+pub(super) fn description() -> Description {
+    let described = described()
+        .into_iter()
+        .map(|described| described.description);
+    let frame = OpenApiRouter::with_openapi(Frame::openapi());
+    described.fold(frame, OpenApiRouter::routes).into_openapi()
 }
 
 /// This description.

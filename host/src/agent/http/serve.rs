@@ -13,6 +13,7 @@
 //! answer more.
 
 mod activity;
+mod alarm;
 mod counts;
 mod patient;
 mod room;
@@ -30,7 +31,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -40,6 +41,7 @@ use tokio::time::{sleep, timeout};
 use super::gate::Routes;
 use super::tls::{HANDSHAKE_TIMEOUT, Tls};
 use activity::{Activity, Watched};
+use alarm::Alarm;
 use patient::Patient;
 use room::Room;
 
@@ -190,7 +192,7 @@ async fn serve_requests(
     let stream = Patient::new(stream, activity.clone());
     let service = service_fn(|request| answer(&routes, &activity, request));
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(Alarm::default())
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(HEADERS_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);

@@ -1,25 +1,32 @@
-//! Which route a request is for, found before anything is done for it.
+//! Which operation a request is for, found before anything is done for it.
 //!
-//! It is made of the paths and methods that the description has, by the library that axum's router goes by
-//! itself. What is not in it never reaches the router, so the two cannot disagree about who may come in.
+//! What is not in the table is answered here: no path is reached that is not described, and none without what it
+//! needs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::ready;
 
 use axum::extract::Request;
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::access::{self, Need};
 use super::counts::{Place, RequestCounts};
+use super::operation::{Handler, Operation};
 use super::problem;
 
 #[cfg(test)]
 mod tests;
 
-/// The routes of a listener.
-#[derive(Debug, Clone, Default)]
+/// The operations of a listener.
+#[derive(Debug, Default)]
 pub(super) struct Table(matchit::Router<Path>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Path {
     template: String,
     methods: Vec<Taken>,
@@ -28,31 +35,49 @@ struct Path {
 }
 
 /// A method that a path takes.
-#[derive(Debug, Clone)]
 struct Taken {
     method: Method,
     need: Need,
     place: Place,
+    handler: Handler,
 }
 
 /// What a request is for.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     path: Option<&'a Path>,
-    /// What it needs; none where nothing takes it: there is no such path, or no such method of it.
-    pub(super) need: Option<Need>,
+    /// None where nothing takes it: there is no such path, or no such method of it.
+    taken: Option<&'a Taken>,
     pub(super) place: Place,
 }
 
 impl Table {
-    /// The table of these paths, each with its methods; `GET` stands for `HEAD` too.
+    /// The table of these operations; `GET` stands for `HEAD` too.
     pub(super) fn new(
-        paths: impl IntoIterator<Item = (String, Vec<Method>)>,
+        operations: impl IntoIterator<Item = Operation>,
         counts: &RequestCounts,
     ) -> Self {
+        let mut paths: BTreeMap<String, Vec<Taken>> = BTreeMap::new();
+        for Operation {
+            template,
+            method,
+            handler,
+        } in operations
+        {
+            let head = (method == Method::GET).then_some(Method::HEAD);
+            for method in [Some(method), head].into_iter().flatten() {
+                let taken = Taken {
+                    need: access::need(&template, &method),
+                    place: counts.place(Some(&template), &method),
+                    handler: handler.clone(),
+                    method,
+                };
+                paths.entry(template.clone()).or_default().push(taken);
+            }
+        }
         let mut table = matchit::Router::new();
         for (template, methods) in paths {
-            let path = Path::new(template.clone(), methods, counts);
+            let path = Path::new(template.clone(), methods);
             if let Err(error) = table.insert(template, path) {
                 tracing::error!(%error, "a route stays closed");
             }
@@ -66,40 +91,25 @@ impl Table {
         let path = self.0.at(request.uri().path()).ok();
         let path = path.map(|matched| matched.value);
         let mut methods = path.iter().flat_map(|path| &path.methods);
-        match methods.find(|taken| taken.method == *method) {
-            Some(taken) => Target {
-                path,
-                need: Some(taken.need),
-                place: taken.place,
-            },
-            None => Target {
-                path,
-                need: None,
-                place: counts.place(path.map(|path| path.template.as_str()), method),
-            },
+        let taken = methods.find(|taken| taken.method == *method);
+        let template = || path.map(|path| path.template.as_str());
+        Target {
+            path,
+            taken,
+            place: taken.map_or_else(|| counts.place(template(), method), |taken| taken.place),
         }
     }
 }
 
 impl Path {
-    fn new(template: String, methods: Vec<Method>, counts: &RequestCounts) -> Self {
-        let with_head = |method| {
-            let head = (method == Method::GET).then_some(Method::HEAD);
-            [Some(method), head].into_iter().flatten()
-        };
-        let methods: Vec<Method> = methods.into_iter().flat_map(with_head).collect();
-        let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    fn new(template: String, methods: Vec<Taken>) -> Self {
+        let names: Vec<&str> = methods.iter().map(|taken| taken.method.as_str()).collect();
         // Methods are tokens, which every header takes.
         let allow = HeaderValue::try_from(names.join(",")).ok();
-        let taken = methods.into_iter().map(|method| Taken {
-            need: access::need(&template, &method),
-            place: counts.place(Some(&template), &method),
-            method,
-        });
         Self {
-            methods: taken.collect(),
             allow: allow.unwrap_or_else(|| HeaderValue::from_static("")),
             template,
+            methods,
         }
     }
 }
@@ -110,15 +120,33 @@ impl<'a> Target<'a> {
         self.path.map(|path| path.template.as_str())
     }
 
-    /// The answer where nothing takes it.
-    pub(super) fn refusal(&self, request: &Request) -> Option<Response> {
-        if self.need.is_some() {
-            return None;
+    /// What it needs; none where nothing takes it.
+    pub(super) fn need(&self) -> Option<Need> {
+        self.taken.map(|taken| taken.need)
+    }
+
+    /// Answers it, and if only that nothing takes it.
+    pub(super) fn answer(&self, request: Request) -> BoxFuture<'static, Response> {
+        if let Some(taken) = self.taken {
+            return (taken.handler)(request);
         }
-        let Some(path) = self.path else {
-            return Some(problem::no_such_route(request).into_response());
+        let refusal = match self.path {
+            Some(path) => {
+                let refused = problem::no_such_method(&request);
+                ([(ALLOW, path.allow.clone())], refused).into_response()
+            }
+            None => problem::no_such_route(&request).into_response(),
         };
-        let refused = problem::no_such_method(request);
-        Some(([(ALLOW, path.allow.clone())], refused).into_response())
+        ready(refusal).boxed()
+    }
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, need, .. } = self;
+        f.debug_struct("Taken")
+            .field("method", method)
+            .field("need", need)
+            .finish_non_exhaustive()
     }
 }

@@ -18,12 +18,12 @@ struct Wanted {
 
 async fn ask(id: &str, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
     let app = Router::new().route(
-        "/{id}",
+        "/api/v1/nodes/{id}/edge-cache",
         post(async |Node(id): Node, Json(wanted): Json<Wanted>| {
             format!("[{id},{}]", wanted.capacity.cpu_cores)
         }),
     );
-    let request = Request::post(format!("/{id}"))
+    let request = Request::post(format!("/api/v1/nodes/{id}/edge-cache"))
         .header("content-type", content_type)
         .body(body.into())
         .unwrap();

@@ -1,9 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::Method;
-use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +14,7 @@ use crate::agent::http::counts::RequestCounts;
 use crate::agent::http::extract::Json;
 use crate::agent::http::gate::{Gate, Routes};
 use crate::agent::http::guard::Hosts;
+use crate::agent::http::operation::{Operation, handler};
 
 /// How long anything here may take before it counts as stuck; less than any limit of the server.
 const STUCK: Duration = Duration::from_secs(4);
@@ -47,24 +46,25 @@ async fn start_with(connections: usize) -> Server {
         left.await.unwrap();
         "done"
     };
-    let routes = Router::new()
-        .route("/", post(async |Json(_): Json<Value>| "taken"))
-        .route("/fast", get(async || "fast"))
-        .route("/large", get(async || vec![b'x'; 16 * MIB]))
-        .route("/slow", get(slow));
-    let paths = [
-        ("/", Method::POST),
-        ("/fast", Method::GET),
-        ("/large", Method::GET),
-        ("/slow", Method::GET),
+    let take = handler(async |Json(_): Json<Value>| "taken", ());
+    let large = handler(async || vec![b'x'; 16 * MIB], ());
+    let operations = [
+        ("/", Method::POST, take),
+        ("/fast", Method::GET, handler(async || "fast", ())),
+        ("/large", Method::GET, large),
+        ("/slow", Method::GET, handler(slow, ())),
     ];
-    let paths = paths.map(|(path, method)| (path.to_string(), vec![method]));
+    let operations = operations.map(|(template, method, handler)| Operation {
+        template: template.to_string(),
+        method,
+        handler,
+    });
     let gate = Gate {
         counts: std::sync::Arc::new(RequestCounts::new([])),
         hosts: Hosts::Local,
         access: None,
     };
-    let routes = Routes::new(routes, paths, gate);
+    let routes = Routes::new(operations, gate);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let listening = Listening {

@@ -4,24 +4,36 @@ use axum::http::{Request, StatusCode};
 use super::*;
 use crate::agent::http::access::Role;
 use crate::agent::http::counts::RequestCounts;
-use crate::agent::http::{openapi, routes};
+use crate::agent::http::described;
+use crate::agent::http::operation::{Operation, handler};
 
 /// What is said of a request: the template of its path, and what it needs.
 fn found(method: &str, target: &str) -> (Option<String>, Option<Need>) {
-    let paths: Vec<_> = openapi::paths(routes().into_openapi()).collect();
-    let counts = RequestCounts::new(paths.iter().map(|(template, _)| template.clone()));
-    let table = Table::new(paths, &counts);
+    let described = described().into_iter();
+    let operations: Vec<_> = described
+        .flat_map(|described| described.paths())
+        .map(|(template, method)| Operation {
+            template,
+            method,
+            handler: handler(async || "in", ()),
+        })
+        .collect();
+    let templates = operations
+        .iter()
+        .map(|operation| operation.template.clone());
+    let counts = RequestCounts::new(templates);
+    let table = Table::new(operations, &counts);
     let request = Request::builder().method(method).uri(target);
     let request = request.body(Body::empty()).unwrap();
     let target = table.find(&request, &counts);
-    let refusal = target.refusal(&request).map(|answer| answer.status());
-    let missing = match target.route() {
-        _ if target.need.is_some() => None,
-        Some(_) => Some(StatusCode::METHOD_NOT_ALLOWED),
-        None => Some(StatusCode::NOT_FOUND),
+    let answer = target.answer(request).now_or_never().unwrap();
+    let expected = match (target.route(), target.need()) {
+        (_, Some(_)) => StatusCode::OK,
+        (Some(_), None) => StatusCode::METHOD_NOT_ALLOWED,
+        (None, None) => StatusCode::NOT_FOUND,
     };
-    assert_eq!(refusal, missing, "{method} {target:?}");
-    (target.route().map(str::to_string), target.need)
+    assert_eq!(answer.status(), expected, "{method} {target:?}");
+    (target.route().map(str::to_string), target.need())
 }
 
 #[test]

@@ -1,17 +1,16 @@
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
-use axum::routing::{any, get};
 
 use super::super::routes::{self, Need, ROUTES};
 use super::super::{Access, NewToken, Role};
 use crate::agent::http::counts::RequestCounts;
 use crate::agent::http::gate::{Gate, Routes};
 use crate::agent::http::guard::Hosts;
+use crate::agent::http::operation::{Operation, handler};
 
 const METHODS: [Method; 5] = [
     Method::GET,
@@ -23,23 +22,21 @@ const METHODS: [Method; 5] = [
 
 /// Every listed route for every method, one that nobody listed, and one for a single method, behind the gate.
 fn behind_gate(access: Access) -> Routes {
-    let mut router = Router::new()
-        .route("/new", any(async || "in"))
-        .route("/one", get(async || "in"));
-    let mut paths = vec![
-        ("/new".to_string(), METHODS.to_vec()),
-        ("/one".to_string(), vec![Method::GET]),
-    ];
-    for (path, _) in ROUTES {
-        router = router.route(path, any(async || "in"));
-        paths.push((path.to_string(), METHODS.to_vec()));
-    }
+    let listed = ROUTES.iter().map(|(path, _)| *path);
+    let all = listed.chain(["/new"]);
+    let all = all.flat_map(|path| METHODS.map(|method| (path, method)));
+    let operations = all.chain([("/one", Method::GET)]);
+    let operations = operations.map(|(path, method)| Operation {
+        template: path.to_string(),
+        method,
+        handler: handler(async || "in", ()),
+    });
     let gate = Gate {
         counts: Arc::new(RequestCounts::new([])),
         hosts: Hosts::Any,
         access: Some(access),
     };
-    Routes::new(router, paths, gate)
+    Routes::new(operations, gate)
 }
 
 struct Known {
