@@ -118,7 +118,7 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
         tls: None,
         connections: CONNECTIONS_DEFAULT,
     };
-    let routes = http::router(state, Access::local(), Hosts::Local);
+    let routes = http::api_routes(state, Access::local(), Hosts::Local);
     let forever = std::future::pending();
     tokio::spawn(http::serve(listening, routes, connections, forever));
     Ok((address, [one, two]))

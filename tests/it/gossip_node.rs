@@ -99,7 +99,7 @@ impl Node {
         answer(request).await.unwrap()
     }
 
-    /// How many datagrams of gossip it has read.
+    /// How many messages of gossip it has taken in.
     pub(crate) async fn datagrams_received(&self) -> u64 {
         let url = format!("http://{}/metrics", self.http);
         let answer = self.client.get(url).send().await.unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use edge_cache_host::EdgeCacheRegistry;
@@ -12,6 +12,7 @@ use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::agent::{Agent, Answer, answer, run_to_end};
 use edge_cache_tests::component::{reference_bytes, sha256, with_section};
 use edge_cache_tests::long_tests;
+use edge_cache_tests::plugin_tools::released;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -119,9 +120,8 @@ fn settings() -> Vec<u8> {
 
 /// A component that weighs all nodes alike, where the one of the settings goes by their disks.
 fn other() -> &'static [u8] {
-    static BYTES: LazyLock<Vec<u8>> =
-        LazyLock::new(|| fs::read(edge_cache_build::guest_component("released").unwrap()).unwrap());
-    &BYTES
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| fs::read(released().unwrap()).unwrap())
 }
 
 /// It runs, and nothing is kept.

@@ -28,8 +28,8 @@ const DATAGRAM_ROOM_MIN: u64 = 512;
 const CHANGES_A_STEP: u64 = 10;
 /// How long the changes between two steps may take.
 const CHANGED_WITHIN: Duration = Duration::from_secs(60);
-/// How long a whole rotation may take: more than all its steps, whose own limits say what was late.
-const ROTATED_WITHIN: Duration = Duration::from_secs(240);
+/// How long a whole rotation may take: more than all its steps together, whose own limits say what was late.
+const ROTATED_WITHIN: Duration = Duration::from_secs(360);
 
 /// The file with a node's keys.
 fn key_file(directory: &Path, id: u64) -> PathBuf {
@@ -146,7 +146,7 @@ async fn a_rolling_rotation_loses_no_member() {
             let before = node.datagrams_received().await;
             until("what waited is read", READ_WITHIN, || async {
                 let read = node.datagrams_received().await - before;
-                if read > waiting {
+                if read > waiting || unread(node.gossip).0 == 0 {
                     Ok(())
                 } else {
                     Err((read, waiting))

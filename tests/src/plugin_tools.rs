@@ -47,6 +47,16 @@ pub fn region() -> Result<&'static Path> {
     guest(&PATH, "region")
 }
 
+/// The component that is built against the frozen 0.1.0, built once in a process.
+///
+/// # Errors
+///
+/// Whatever kept it from being built.
+pub fn released() -> Result<&'static Path> {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    guest(&PATH, "released")
+}
+
 fn guest(path: &'static OnceLock<Result<PathBuf, String>>, name: &str) -> Result<&'static Path> {
     path.get_or_init(|| edge_cache_build::guest_component(name).map_err(|e| format!("{e:#}")))
         .as_deref()

@@ -40,12 +40,13 @@ mod wording;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
+
 use super::components::Components;
 use super::stop::Stop;
 use crate::EdgeCacheRegistry;
 use crate::gossip::GossipPool;
-use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
 
 use self::all::Listed;
 use self::answers::Answers;
@@ -138,24 +139,24 @@ impl Deref for AppState {
 
 /// The whole API, for those whom `access` lets in, under the names of `hosts`.
 ///
-/// What each route needs stands in `access/routes.rs`; one that does not stand there needs `admin`.
-pub fn router(state: AppState, access: Access, hosts: Hosts) -> Routes {
+/// What each route needs stands in `access/needs.rs`; one that does not stand there needs `admin`.
+pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Routes {
     let gate = Gate {
         counts: state.counts.requests.clone(),
         hosts,
         access: Some(access),
     };
-    Routes::new(with_state(described(), &state), gate)
+    Routes::new(with_state(operations(), &state), gate)
 }
 
 /// Health and metrics alone, for a listener that stays apart from the crowd, and open to all but browsers.
-pub fn health_router(state: AppState) -> Routes {
+pub fn health_routes(state: AppState) -> Routes {
     let gate = Gate {
         counts: state.counts.requests.clone(),
         hosts: Hosts::Any,
         access: None,
     };
-    Routes::new(with_state(described_health(), &state), gate)
+    Routes::new(with_state(health_operations(), &state), gate)
 }
 
 fn with_state(described: Vec<Described>, state: &AppState) -> impl Iterator<Item = Operation> {
@@ -165,7 +166,7 @@ fn with_state(described: Vec<Described>, state: &AppState) -> impl Iterator<Item
 }
 
 /// Every operation with its description: there is no other way to add one.
-fn described() -> Vec<Described> {
+fn operations() -> Vec<Described> {
     let mut all = described![
         nodes::entry,
         nodes::enable,
@@ -184,10 +185,10 @@ fn described() -> Vec<Described> {
         leave::leave,
         openapi::describe,
     ];
-    all.extend(described_health());
+    all.extend(health_operations());
     all
 }
 
-fn described_health() -> Vec<Described> {
+fn health_operations() -> Vec<Described> {
     described![health::livez, health::readyz, metrics::metrics]
 }

@@ -4,8 +4,8 @@
 //! its route needs. Without one, the API is reached from this machine only, and whoever reaches it may read and
 //! write. A token never appears in a log line or an answer; its name does.
 
+mod needs;
 mod role;
-mod routes;
 mod tokens;
 
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use crate::text;
 pub use role::{Role, RoleError};
 pub use tokens::{NewToken, TokenError, Tokens, TokensError};
 
-pub(super) use routes::{Need, need};
+pub(super) use needs::{Need, need};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Requests, counted by route, method and class of status.
 //!
-//! A route is its template and a method one of a list, so that no request makes another series. Counting is a
-//! look at a short table and three additions.
+//! A route is its template and a method one of a list, so that no request makes another series. Where a
+//! request counts is looked up once for each operation; counting is three additions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -25,7 +25,7 @@ use crate::types::NodeId;
 mod tests;
 
 /// What stands before a node's id in every path that has one.
-const NODES: &str = "/api/v1/nodes/";
+pub(super) const NODES: &str = "/api/v1/nodes/";
 
 /// The node of the path.
 #[derive(Debug, Clone, Copy)]

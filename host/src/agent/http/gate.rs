@@ -1,8 +1,7 @@
 //! What every request passes on its way, in one step: it is counted and logged, a browser's is refused, it is
 //! said who asks, and whether they may.
 //!
-//! One step, without a box of its own: each layer of a router costs a good part of what answering a small read
-//! does.
+//! One step: each layer of a router, with its boxes, costs a good part of what answering a small read does.
 
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -40,7 +39,7 @@ struct Gated {
     table: Table,
 }
 
-/// A request between the gate and its answer.
+/// A request between the gate and its answer. One whose client goes away before is logged, and not counted.
 #[derive(Debug)]
 struct Visit {
     routes: Routes,

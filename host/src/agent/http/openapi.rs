@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::described;
+use super::operations;
 use super::problem::Document;
 use super::refusals::Refusals;
 
@@ -65,7 +65,7 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
 
 /// What all operations say of themselves.
 pub(super) fn description() -> Description {
-    let described = described()
+    let described = operations()
         .into_iter()
         .map(|described| described.description);
     let frame = OpenApiRouter::with_openapi(Frame::openapi());

@@ -23,7 +23,7 @@ use super::problem;
 mod tests;
 
 /// The operations of a listener.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table(matchit::Router<Path>);
 
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl<'a> Target<'a> {
         self.path.map(|path| path.template.as_str())
     }
 
-    /// What it needs; none where nothing takes it.
+    /// What it needs; none where nothing takes it, which is said to any token.
     pub(super) fn need(&self) -> Option<Need> {
         self.taken.map(|taken| taken.need)
     }

@@ -134,7 +134,7 @@ impl Api {
         let (stop_health, health_stopped) = oneshot::channel::<()>();
         let health = async {
             if let Some(health) = self.health {
-                let routes = http::health_router(state.clone());
+                let routes = http::health_routes(state.clone());
                 let stopped = async {
                     let _ = health_stopped.await;
                 };
@@ -142,7 +142,7 @@ impl Api {
             }
         };
         let main = async {
-            let routes = http::router(state.clone(), self.access, self.hosts);
+            let routes = http::api_routes(state.clone(), self.access, self.hosts);
             http::serve(self.main, routes, state.api_connections(), shutdown).await;
             drop(stop_health);
         };

@@ -1,8 +1,8 @@
-//! One timer for all that a connection waits for, one after the other.
+//! One timer for all the heads that a connection waits for, one after the other.
 //!
 //! hyper asks for a timer for every head and drops it when the head is there. To give one to the runtime and to take
-//! it back costs more than looking up what is asked for. So the runtime has one that stays: it is set anew when it
-//! rings, and too early if so, not for every wait.
+//! it back is a good part of what a small read costs. So the runtime keeps one for each connection: it is not set anew
+//! for every wait, but when it rings too early.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,7 +1,10 @@
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::Method;
+use futures_util::stream::repeat;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,12 +50,14 @@ async fn start_with(connections: usize) -> Server {
         "done"
     };
     let take = handler(async |Json(_): Json<Value>| "taken", ());
+    let endless = async || Body::from_stream(repeat(Ok::<_, Infallible>("again")));
     let large = handler(async || vec![b'x'; 16 * MIB], ());
     let operations = [
         ("/", Method::POST, take),
         ("/fast", Method::GET, handler(async || "fast", ())),
         ("/large", Method::GET, large),
         ("/slow", Method::GET, handler(slow, ())),
+        ("/endless", Method::GET, handler(endless, ())),
     ];
     let operations = operations.map(|(template, method, handler)| Operation {
         template: template.to_string(),
@@ -129,6 +134,35 @@ async fn a_body_that_is_far_too_large_gets_its_answer() {
         let answer = exchange(server.address, &request).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains("/problems/body-too-large"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_answered_as_a_get_without_its_body() {
+    let server = start().await;
+    for (path, length) in [("/fast", 4), ("/large", 16 * MIB)] {
+        let answer = exchange(server.address, &head(&format!("HEAD {path}"), "x: y")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let length = format!("\r\ncontent-length: {length}\r\n");
+        assert!(answer.contains(&length), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    // Nothing of a body is left in the way of what comes after it.
+    let mut requests = String::new();
+    for target in ["HEAD /endless", "HEAD /large", "HEAD /missing"] {
+        requests += &format!("{target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    }
+    requests += "GET /fast HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let answers = exchange(server.address, requests.as_bytes()).await;
+    let answers: Vec<&str> = answers.split("\r\n\r\n").collect();
+    let [endless, large, missing, fast, "fast"] = answers[..] else {
+        panic!("{answers:?}")
+    };
+    for (answer, status) in [(endless, 200), (large, 200), (missing, 404), (fast, 200)] {
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
     }
 }
 

@@ -1,15 +1,17 @@
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
 use super::*;
 use crate::agent::http::access::Role;
-use crate::agent::http::counts::RequestCounts;
-use crate::agent::http::described;
-use crate::agent::http::operation::{Operation, handler};
+use crate::agent::http::extract::NODES;
+use crate::agent::http::operation::handler;
+use crate::agent::http::operations;
 
 /// What is said of a request: the template of its path, and what it needs.
 fn found(method: &str, target: &str) -> (Option<String>, Option<Need>) {
-    let described = described().into_iter();
+    let described = operations().into_iter();
     let operations: Vec<_> = described
         .flat_map(|described| described.paths())
         .map(|(template, method)| Operation {
@@ -70,7 +72,7 @@ fn a_request_is_for_the_route_that_its_path_fits() {
 }
 
 #[test]
-fn what_is_not_there_needs_nothing() {
+fn what_is_not_there_has_no_need() {
     let node = "/api/v1/nodes/{id}/edge-cache";
     for method in ["PUT", "PATCH", "OPTIONS", "TRACE", "get", "MADEUP"] {
         let target = "/api/v1/nodes/7/edge-cache";
@@ -88,9 +90,34 @@ fn what_is_not_there_needs_nothing() {
         "//api/v1/plugin",
         "/API/v1/plugin",
         "/api/v1/plugin/../plugin",
+        "/api/v1/%70lugin",
         "*",
+        "localhost:80",
     ] {
-        let method = if target == "*" { "OPTIONS" } else { "GET" };
+        let method = match target {
+            "*" => "OPTIONS",
+            "localhost:80" => "CONNECT",
+            _ => "GET",
+        };
         assert_eq!(found(method, target), (None, None), "{target}");
+    }
+}
+
+#[test]
+fn every_operation_stands_in_the_table_once() {
+    let mut seen = BTreeSet::new();
+    for described in operations() {
+        let paths = described.paths();
+        // One whose method is not known would be described, and answered with 405.
+        assert_eq!(paths.len(), 1, "{paths:?}");
+        for (template, method) in paths {
+            if let Some((before, _)) = template.split_once('{') {
+                assert_eq!(before, NODES, "a node's id is read from behind that");
+            }
+            let (found, need) = found(method.as_str(), &template.replace("{id}", "7"));
+            assert_eq!(found.as_ref(), Some(&template), "{method}");
+            assert!(need.is_some(), "{method} {template}");
+            assert!(seen.insert((template, method.to_string())), "{seen:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 
-use super::super::routes::{self, Need, ROUTES};
+use super::super::needs::{self, NEEDS, Need};
 use super::super::{Access, NewToken, Role};
 use crate::agent::http::counts::RequestCounts;
 use crate::agent::http::gate::{Gate, Routes};
@@ -22,7 +22,7 @@ const METHODS: [Method; 5] = [
 
 /// Every listed route for every method, one that nobody listed, and one for a single method, behind the gate.
 fn behind_gate(access: Access) -> Routes {
-    let listed = ROUTES.iter().map(|(path, _)| *path);
+    let listed = NEEDS.iter().map(|(path, _)| *path);
     let all = listed.chain(["/new"]);
     let all = all.flat_map(|path| METHODS.map(|method| (path, method)));
     let operations = all.chain([("/one", Method::GET)]);
@@ -76,13 +76,13 @@ async fn text(answer: Response) -> String {
 #[tokio::test]
 async fn every_route_and_method_asks_for_its_role() {
     let known = known();
-    for (path, listed) in ROUTES {
+    for (path, listed) in NEEDS {
         for method in &METHODS {
             let need = listed
                 .iter()
                 .find(|(one, _)| one == method)
                 .map_or(Need::Role(Role::Admin), |(_, need)| *need);
-            assert_eq!(routes::need(path, method), need);
+            assert_eq!(needs::need(path, method), need);
             let status = ask(&known.access, method, path, &[]).await.status();
             let open = need == Need::Nothing;
             assert_eq!(

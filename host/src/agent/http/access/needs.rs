@@ -21,7 +21,7 @@ const WRITE: Need = Need::Role(Role::Write);
 const ADMIN: Need = Need::Role(Role::Admin);
 
 /// Each route with its methods. `GET` stands for `HEAD` too.
-pub(super) const ROUTES: &[(&str, &[(Method, Need)])] = &[
+pub(super) const NEEDS: &[(&str, &[(Method, Need)])] = &[
     (
         "/api/v1/nodes/{id}/edge-cache",
         &[
@@ -61,7 +61,7 @@ pub(in super::super) fn need(route: &str, method: &Method) -> Need {
         Method::HEAD => &Method::GET,
         ref other => other,
     };
-    ROUTES
+    NEEDS
         .iter()
         .filter(|(listed, _)| *listed == route)
         .flat_map(|(_, methods)| methods.iter())
