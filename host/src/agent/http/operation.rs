@@ -1,4 +1,7 @@
 //! What the API does: one operation for each method of each path, described where it is written.
+//!
+//! Functions are called as they are, by axum's trait for them: its router would look for the path once more, and put
+//! each answer in several boxes.
 
 use std::sync::Arc;
 
