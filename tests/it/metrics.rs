@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use edge_cache_tests::agent::{Agent, answer};
+use edge_cache_tests::agent::{Agent, answer, client};
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
@@ -19,6 +19,8 @@ const NODE: &str = "/api/v1/nodes/4711/edge-cache";
 const TRIGGER: &str = "/api/v1/nodes/666/edge-cache";
 /// How long gossip and the writer may take.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// After what time a client goes away: long enough to send its request.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
 /// The list of all families, made of what an agent says.
 const LIST: &str = include_str!("../../host/metrics.md");
 
@@ -273,4 +275,24 @@ async fn the_api_asks_for_a_token_and_the_listener_for_health_does_not() {
     assert!(scrape.value(r#"edge_cache_http_connections{listener="health"}"#) >= 1.0);
     let refused = r#"edge_cache_http_requests_total{route="/metrics",method="GET",status="4xx"}"#;
     assert_eq!(scrape.value(refused), 1.0);
+}
+
+#[tokio::test]
+async fn a_request_whose_client_goes_away_is_logged_and_not_counted() {
+    let node = Node::start(1, &[]).await.unwrap();
+    // No agent has that node: its labels would be waited for to the end.
+    let url = format!("http://{}{NODE}?wait=60s", node.http);
+    let request = client(&[]).unwrap().post(url).json(&capacity());
+    let given_up = request.timeout(GIVEN_UP_AFTER).send().await;
+    assert!(given_up.unwrap_err().is_timeout());
+    let log = node.log_handle();
+    log.expect("ended without an answer", SEEN_WITHIN).await;
+    node.enable(1).await;
+    let metrics = node.ask(Method::GET, METRICS, None).await;
+    let scrape = Scrape::parse(metrics.body.as_str().unwrap()).unwrap();
+    let answered = r#"edge_cache_http_requests_total{route="/api/v1/nodes/{id}/edge-cache",method="POST",status="2xx"}"#;
+    assert_eq!(scrape.value(answered), 1.0, "{}", log.read());
+    // What it asked for was done all the same.
+    let entry = node.ask(Method::GET, NODE, None).await;
+    assert_eq!(entry.status.as_u16(), 200, "{entry:?}");
 }
