@@ -27,7 +27,7 @@ fn main() -> Result<()> {
 }
 
 fn hostile(behaviour: &str) -> Result<Plugin> {
-    let bytes = std::fs::read(edge_cache_build::guest_component("hostile")?)?;
+    let bytes = std::fs::read(edge_cache_tests::component::hostile()?)?;
     let config = PluginConfig {
         limits: Limits {
             // Long enough for every block to be read within one hang.

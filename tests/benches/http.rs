@@ -41,7 +41,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const CONNECTIONS: usize = 16;
 /// The server's thread, as the system knows it.
 const SERVER: &str = "bench-server";
-/// After how many polls of its tasks, each a few nanoseconds, the clients' thread looks for answers.
+/// After how many polls of its tasks the clients' thread looks for answers.
 const LOOKED_EVERY: u32 = 8;
 /// What the API is to reach of the bare handler's throughput, for one entry.
 const TARGET: f64 = 0.85;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use edge_cache_tests::agent::binary;
+use edge_cache_tests::component::hostile;
 use edge_cache_tests::wait::until;
 use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
@@ -101,7 +102,7 @@ async fn an_agent_ends_within_its_bound_whatever_is_under_way() {
 
 #[tokio::test]
 async fn a_component_that_hangs_does_not_hold_up_the_end() {
-    let plugin = edge_cache_build::guest_component("hostile").unwrap();
+    let plugin = hostile().unwrap();
     let one = Node::start(1, &["--gossip-interval", "200ms"])
         .await
         .unwrap();
@@ -113,7 +114,7 @@ async fn a_component_that_hangs_does_not_hold_up_the_end() {
         "--limits-load-deadline=5m",
         "--plugin-settings=behaviour=loop@enable",
         "--plugin",
-        text(&plugin),
+        text(plugin),
         "--seed",
         &seed,
     ];
@@ -185,13 +186,13 @@ async fn a_component_that_hangs_does_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn an_agent_that_is_still_starting_ends_at_once() {
-    let plugin = edge_cache_build::guest_component("hostile").unwrap();
+    let plugin = hostile().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let place = [
         "--data-dir",
         text(directory.path()),
         "--plugin",
-        text(&plugin),
+        text(plugin),
     ];
     let node = Node::start(1, &place).await.unwrap();
     let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": 1}});

@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edge_cache_tests::agent::{Agent, answer, client};
+use edge_cache_tests::component::hostile;
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
@@ -59,7 +60,7 @@ async fn above(agent: &Agent, series: &str, value: f64) -> Scrape {
 
 /// A hostile component that fails when node 666 is enabled, with gossip and a store.
 async fn start(data: &str) -> Agent {
-    let plugin = edge_cache_build::guest_component("hostile").unwrap();
+    let plugin = hostile().unwrap();
     let args = [
         "--node-id",
         "1",

@@ -9,9 +9,9 @@ use std::io::Write as _;
 use anyhow::Result;
 use edge_cache_host::agent::plugin::Told;
 use edge_cache_tests::agent::run_to_end;
-use edge_cache_tests::component::reference_bytes;
+use edge_cache_tests::component::{mutant, reference_bytes, region};
 use edge_cache_tests::dummy::dummy_of;
-use edge_cache_tests::plugin_tools::{mutant, region, told};
+use edge_cache_tests::plugin_tools::told;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheRegistry, EdgeCacheStats, NodeCapacity};
+use edge_cache_tests::component;
 use edge_cache_tests::dummy::{OUR_WIT, dummy_with, edited};
-use edge_cache_tests::plugin_tools;
 use insta::assert_snapshot;
 use wit_component::semver_check;
 use wit_parser::{PackageId, Resolve, WorldId, WorldItem};
@@ -242,7 +242,7 @@ fn a_component_that_needs_a_later_host_is_refused_with_what_it_needs() -> Result
 
 /// The guest that is built against the frozen 0.1.0.
 fn released() -> Result<Vec<u8>> {
-    Ok(fs::read(plugin_tools::released()?)?)
+    Ok(fs::read(component::released()?)?)
 }
 
 /// The released contract after these edits, as another version.

@@ -1,6 +1,7 @@
 //! Components for tests: built by the project's own builder, compiled once in a process.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Result, anyhow};
@@ -45,6 +46,52 @@ pub fn reference_plugin() -> Result<Plugin> {
 /// Whatever kept it from being built or compiled.
 pub fn reference_plugin_with(config: PluginConfig) -> Result<Plugin> {
     Ok(Plugin::from_bytes(reference_bytes()?, config)?)
+}
+
+/// The component that misbehaves as its settings say, built once in a process.
+///
+/// # Errors
+///
+/// Whatever kept it from being built.
+pub fn hostile() -> Result<&'static Path> {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    guest(&PATH, "hostile")
+}
+
+/// The reference with one semantic broken on demand, built once in a process.
+///
+/// # Errors
+///
+/// Whatever kept it from being built.
+pub fn mutant() -> Result<&'static Path> {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    guest(&PATH, "mutant")
+}
+
+/// The registry of allowed regions, built once in a process.
+///
+/// # Errors
+///
+/// Whatever kept it from being built.
+pub fn region() -> Result<&'static Path> {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    guest(&PATH, "region")
+}
+
+/// The component that is built against the frozen 0.1.0, built once in a process.
+///
+/// # Errors
+///
+/// Whatever kept it from being built.
+pub fn released() -> Result<&'static Path> {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    guest(&PATH, "released")
+}
+
+fn guest(path: &'static OnceLock<Result<PathBuf, String>>, name: &str) -> Result<&'static Path> {
+    path.get_or_init(|| edge_cache_build::guest_component(name).map_err(|e| format!("{e:#}")))
+        .as_deref()
+        .map_err(|error| anyhow!("the guest {name} is not there: {error}"))
 }
 
 /// The digest of a file, as `sha256sum` prints it.

@@ -1,9 +1,8 @@
 //! `plugin inspect` and `plugin check` without a process: parsed and run as the binary does it.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use edge_cache_host::agent::cli::{Command, Parsed, PluginCommand, parse};
 use edge_cache_host::agent::plugin::{self, Told};
 
@@ -25,40 +24,4 @@ pub fn told(tool: &str, file: &Path, args: &[&str]) -> Result<Told> {
         Command::Plugin(PluginCommand::Check(args)) => Ok(plugin::check(&args)?),
         other => bail!("it is another command: {other:?}"),
     }
-}
-
-/// The reference with one semantic broken on demand, built once in a process.
-///
-/// # Errors
-///
-/// Whatever kept it from being built.
-pub fn mutant() -> Result<&'static Path> {
-    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    guest(&PATH, "mutant")
-}
-
-/// The registry of allowed regions, built once in a process.
-///
-/// # Errors
-///
-/// Whatever kept it from being built.
-pub fn region() -> Result<&'static Path> {
-    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    guest(&PATH, "region")
-}
-
-/// The component that is built against the frozen 0.1.0, built once in a process.
-///
-/// # Errors
-///
-/// Whatever kept it from being built.
-pub fn released() -> Result<&'static Path> {
-    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    guest(&PATH, "released")
-}
-
-fn guest(path: &'static OnceLock<Result<PathBuf, String>>, name: &str) -> Result<&'static Path> {
-    path.get_or_init(|| edge_cache_build::guest_component(name).map_err(|e| format!("{e:#}")))
-        .as_deref()
-        .map_err(|error| anyhow!("the guest {name} is not there: {error}"))
 }

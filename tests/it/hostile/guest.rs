@@ -5,27 +5,20 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use edge_cache_host::Limits;
 use edge_cache_host::sandbox::{
     CodeCache, Digests, GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PluginConfig,
     WallClock,
 };
+use edge_cache_tests::component::hostile;
 
 use super::{OWN, check_memory};
 
 /// The hostile guest, told to do this.
 pub(crate) fn plugin(behaviour: &str, limits: Limits) -> Result<Plugin> {
     check_memory()?;
-    static BYTES: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
-    let bytes = BYTES
-        .get_or_init(|| {
-            let path =
-                edge_cache_build::guest_component("hostile").map_err(|e| format!("{e:#}"))?;
-            std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
-        })
-        .as_deref()
-        .map_err(|error| anyhow!("the hostile guest is not there: {error}"))?;
+    let bytes = std::fs::read(hostile()?)?;
     let settings = BTreeMap::from([("behaviour".to_string(), behaviour.to_string())]);
     let config = PluginConfig {
         limits,
@@ -33,7 +26,7 @@ pub(crate) fn plugin(behaviour: &str, limits: Limits) -> Result<Plugin> {
         cache: Some(code_cache()),
         ..PluginConfig::default()
     };
-    Ok(Plugin::from_bytes(bytes, config)?)
+    Ok(Plugin::from_bytes(&bytes, config)?)
 }
 
 /// So that the guest is compiled once for all cases.

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use edge_cache_host::Limits;
 use edge_cache_host::conformance::{CONTRACT, Examination, Samples, examine};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
-use edge_cache_tests::plugin_tools::mutant;
+use edge_cache_tests::component::mutant;
 
 /// Every mutation, the check that names the broken semantic, and a part of what it says it found.
 const CAUGHT_BY: &[(&str, &str, &str)] = &[

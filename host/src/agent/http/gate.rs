@@ -39,7 +39,7 @@ struct Gated {
     table: Table,
 }
 
-/// A request between the gate and its answer. One whose client goes away before is logged, and not counted.
+/// A request between the gate and its answer. One whose client goes away before is not counted.
 #[derive(Debug)]
 struct Visit {
     routes: Routes,

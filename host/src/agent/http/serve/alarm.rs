@@ -17,14 +17,14 @@ use tokio::time;
 mod tests;
 
 /// The timer of one connection, which waits for one thing at a time.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Alarm(Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>);
 
 /// One wait of a connection.
 #[derive(Debug)]
 struct Wait {
     until: time::Instant,
-    alarm: Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>,
+    alarm: Alarm,
 }
 
 impl Timer for Alarm {
@@ -36,7 +36,7 @@ impl Timer for Alarm {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         Box::pin(Wait {
             until: deadline.into(),
-            alarm: self.0.clone(),
+            alarm: self.clone(),
         })
     }
 
@@ -49,7 +49,7 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut alarm = self.alarm.0.lock().unwrap_or_else(PoisonError::into_inner);
         let alarm = alarm.get_or_insert_with(|| Box::pin(time::sleep_until(self.until)));
         if self.until < alarm.deadline() {
             alarm.as_mut().reset(self.until);
