@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use http_body_util::BodyExt;
 
 use super::kinds;
@@ -14,9 +14,6 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 pub const NODES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much beyond its limit of a body that is too large is read all the same, so that the client, which writes before it
-/// reads, gets the answer and not a broken connection. Nothing of it is kept.
-pub const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The whole body.
 pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
@@ -31,8 +28,16 @@ pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Vec<u8>, Proble
 }
 
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        Problem::new(
+            &kinds::BODY_TOO_LARGE,
+            format!("a body may have {bytes_max} bytes"),
+        )
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
-    let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
             return Err(Problem::new(
@@ -43,19 +48,10 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        seen = seen.saturating_add(data.len());
-        if seen > bytes_max.saturating_add(DISCARDED_BYTES_MAX) {
-            break;
+        if data.len() > bytes_max - bytes.len() {
+            return Err(too_large());
         }
-        if seen <= bytes_max {
-            bytes.extend_from_slice(&data);
-        }
+        bytes.extend_from_slice(&data);
     }
-    if seen <= bytes_max {
-        return Ok(bytes);
-    }
-    Err(Problem::new(
-        &kinds::BODY_TOO_LARGE,
-        format!("a body may have {bytes_max} bytes"),
-    ))
+    Ok(bytes)
 }

@@ -129,14 +129,13 @@ async fn read_object<T: DeserializeOwned>(
     bytes_max: usize,
 ) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
-    let is_json = is_json(&parts.headers);
-    let bytes = body::read(body, bytes_max).await?;
-    if !is_json {
+    if !is_json(&parts.headers) {
         return Err(Problem::new(
             &kinds::NOT_JSON,
             "the header `content-type` must be `application/json`",
         ));
     }
+    let bytes = body::read(body, bytes_max).await?;
     let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map(|Object(value)| value)

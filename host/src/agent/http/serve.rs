@@ -15,6 +15,7 @@
 mod activity;
 mod alarm;
 mod counts;
+mod leftover;
 mod patient;
 mod room;
 
@@ -46,6 +47,7 @@ use patient::Patient;
 use room::Room;
 
 pub use counts::ConnectionCounts;
+pub use leftover::{DISCARDED_BYTES_MAX, DISCARDED_WITHIN};
 pub use patient::WRITE_TIMEOUT;
 pub use room::{CONNECTIONS_DEFAULT, warn_of_file_limit};
 
@@ -216,7 +218,9 @@ fn answer(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
     let activity = activity.clone();
-    let request = request.map(|body| Watched::request(body, &activity));
-    let answer = routes.answer(request);
-    answer.map(|answer| Ok(answer.map(|body| Watched::answer(body, activity))))
+    let (request, leftover) = leftover::watch(request, &activity);
+    routes.answer(request).map(|mut answer| {
+        leftover.discard(&mut answer);
+        Ok(answer.map(|body| Watched::answer(body, activity)))
+    })
 }

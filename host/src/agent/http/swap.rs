@@ -56,15 +56,11 @@ pub(super) async fn swap(
     request: Request,
 ) -> Result<Json<PluginView>, Problem> {
     let (parts, content) = request.into_parts();
-    let turn = state.components.turn();
-    let bytes_max = turn.as_ref().map_or(0, |_| state.components.bytes_max());
-    // A client writes before it reads: refused earlier, it would meet a broken connection.
-    let body = body::read(content, bytes_max).await;
-    let turn = turn?;
+    let turn = state.components.turn()?;
     check_type(&parts.headers)?;
     let upload = Upload {
         sha256: terms.digest()?,
-        bytes: body?,
+        bytes: body::read(content, state.components.bytes_max()).await?,
         keep: terms.keep == Some(true),
     };
     state

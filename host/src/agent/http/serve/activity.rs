@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use axum::body::{Body, HttpBody};
-use hyper::body::{Frame, Incoming, SizeHint};
+use axum::body::HttpBody;
+use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 
 /// What stands for an agent at work in place of a turn.
@@ -75,7 +75,8 @@ impl Activity {
         }
     }
 
-    fn works(&self) {
+    /// The agent is at work.
+    pub(super) fn works(&self) {
         self.0.answered.store(false, Ordering::Relaxed);
         self.0.waits_since.store(AT_WORK, Ordering::Relaxed);
     }
@@ -87,47 +88,19 @@ impl Activity {
     }
 }
 
-/// A body whose end changes who is waited for.
+/// The body of an answer: once it is written, the client's next request is waited for.
 #[derive(Debug)]
 pub(super) struct Watched<B> {
     body: B,
     activity: Activity,
-    part: Part,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Part {
-    /// Behind it, the agent is at work.
-    Request,
-    /// Behind it, once it is written, the client's next request is waited for.
-    Answer,
-}
-
-impl Watched<Incoming> {
-    /// The body of a request: until it has come the client is waited for.
-    pub(super) fn request(body: Incoming, activity: &Activity) -> Body {
-        if body.is_end_stream() {
-            activity.works();
-            return Body::empty();
-        }
-        Body::new(Self {
-            body,
-            activity: activity.clone(),
-            part: Part::Request,
-        })
-    }
 }
 
 impl<B> Watched<B> {
-    /// The body of an answer: the agent is at work until all of it has been written.
+    /// The agent is at work until all of it has been written.
     pub(super) fn answer(body: B, activity: Activity) -> Self {
         // The request's body may not have been asked for.
         activity.works();
-        Self {
-            body,
-            activity,
-            part: Part::Answer,
-        }
+        Self { body, activity }
     }
 }
 
@@ -139,12 +112,7 @@ impl<B: HttpBody + Unpin> HttpBody for Watched<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        let over = matches!(polled, Poll::Ready(None)) || self.body.is_end_stream();
-        if over && self.part == Part::Request {
-            self.activity.works();
-        }
-        polled
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -158,8 +126,6 @@ impl<B: HttpBody + Unpin> HttpBody for Watched<B> {
 
 impl<B> Drop for Watched<B> {
     fn drop(&mut self) {
-        if self.part == Part::Answer {
-            self.activity.0.answered.store(true, Ordering::Relaxed);
-        }
+        self.activity.0.answered.store(true, Ordering::Relaxed);
     }
 }

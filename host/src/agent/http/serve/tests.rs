@@ -12,7 +12,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{CONNECTIONS_DEFAULT, HEADERS_BYTES_MAX, Listening, NOT_TLS, serve};
+use super::{
+    CONNECTIONS_DEFAULT, DISCARDED_BYTES_MAX, DISCARDED_WITHIN, HEADERS_BYTES_MAX, Listening,
+    NOT_TLS, serve,
+};
 use crate::agent::http::counts::RequestCounts;
 use crate::agent::http::extract::Json;
 use crate::agent::http::gate::{Gate, Routes};
@@ -137,6 +140,105 @@ async fn a_body_that_is_far_too_large_gets_its_answer() {
     }
 }
 
+/// Reads until this much of the answers has come.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut answers = Vec::new();
+    let whole = async {
+        while !answers.ends_with(end.as_bytes()) {
+            assert!(stream.read_buf(&mut answers).await.unwrap() > 0);
+        }
+    };
+    timeout(STUCK, whole).await.unwrap();
+    String::from_utf8(answers).unwrap()
+}
+
+#[tokio::test]
+async fn after_an_answer_that_came_before_the_body_the_connection_goes_on() {
+    let server = start().await;
+    let part = vec![b' '; MIB];
+    let fast = b"GET /fast HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    // Not described, not taken there, not wanted, and too large.
+    let early = [
+        ("POST /missing", "x: y", 404),
+        ("PUT /fast", "x: y", 405),
+        ("GET /fast", "x: y", 200),
+        ("POST /", "content-type: text/plain", 415),
+        ("POST /", "content-type: application/json", 413),
+    ];
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for (line, header, status) in early {
+        let head = format!(
+            "{line} HTTP/1.1\r\nhost: localhost\r\n{header}\r\ncontent-length: {}\r\n\r\n",
+            2 * MIB
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&part).await.unwrap();
+        let end = if status == 200 { "fast" } else { "}" };
+        let answer = read_until(&mut stream, end).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(!answer.contains("\r\nconnection: "), "{answer}");
+        stream.write_all(&part).await.unwrap();
+        stream.write_all(fast).await.unwrap();
+        let answer = read_until(&mut stream, "fast").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_asked_for_is_not_waited_for() {
+    let server = start().await;
+    for (length, header) in [
+        (MIB, "expect: 100-continue"),
+        (DISCARDED_BYTES_MAX + 1, "x: y"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: localhost\r\n{header}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, "}").await;
+        assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        // What is sent all the same is read, but not for ever.
+        if length > DISCARDED_BYTES_MAX {
+            stream.write_all(&vec![b' '; length]).await.unwrap();
+        }
+        assert!(is_closed(&mut stream, STUCK).await);
+    }
+    // One that is asked for is read, and the connection goes on.
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+        content-type: application/json\r\ncontent-length: 2\r\n\r\n";
+    for _ in 0..2 {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let asked = read_until(&mut stream, "\r\n\r\n").await;
+        assert!(asked.starts_with("HTTP/1.1 100 "), "{asked}");
+        stream.write_all(b"{}").await.unwrap();
+        let answer = read_until(&mut stream, "taken").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_body_is_not_read_for_ever() {
+    let server = start().await;
+    let head = b"POST /missing HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut endless = TcpStream::connect(server.address).await.unwrap();
+    for stream in [&mut silent, &mut endless] {
+        stream.write_all(head).await.unwrap();
+        let answer = read_until(stream, "}").await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    let chunk = [b"100000\r\n", &vec![b' '; MIB][..], b"\r\n"].concat();
+    let cut_off = async { while endless.write_all(&chunk).await.is_ok() {} };
+    timeout(STUCK, cut_off).await.unwrap();
+    assert!(is_closed(&mut silent, DISCARDED_WITHIN + STUCK).await);
+}
+
 #[tokio::test]
 async fn a_head_is_answered_as_a_get_without_its_body() {
     let server = start().await;
@@ -187,29 +289,29 @@ async fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
 
 #[tokio::test]
 async fn at_the_limit_the_one_that_waits_longest_makes_room() {
-    let server = start_with(4).await;
-    let part = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n";
+    let server = start_with(5).await;
+    let post = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n";
+    let within = format!("{post}content-type: application/json\r\n\r\n1234");
     let mut crowd = Vec::new();
-    // Silent, within a head, within a body, and after an answer.
-    for sent in [&b""[..], &part[..], &[&part[..], b"\r\n1234"].concat()] {
+    // Silent, within a head, and within a body.
+    for sent in ["", post, &within] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(sent).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
         crowd.push(stream);
     }
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream
-        .write_all(b"GET /fast HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .await
-        .unwrap();
-    assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
-    crowd.push(stream);
+    // After an answer, and after one that came before the body.
+    let get = "GET /fast HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for sent in [get, &format!("{post}\r\n1234")] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        crowd.push(stream);
+    }
     // Each new one takes the place of the oldest, and no other's.
     let mut taken = Vec::new();
     while !crowd.is_empty() {
         let mut late = TcpStream::connect(server.address).await.unwrap();
-        late.write_all(b"GET /fast HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            .await
-            .unwrap();
+        late.write_all(get.as_bytes()).await.unwrap();
         assert!(late.read(&mut [0; 1024]).await.unwrap() > 0);
         taken.push(late);
         assert!(is_closed(&mut crowd.remove(0), STUCK).await);
