@@ -222,3 +222,18 @@ async fn requests_that_are_wrong_as_a_whole_are_refused() {
     let local = answer(json().header("host", "localhost:1")).await.unwrap();
     assert_eq!(local.status, StatusCode::NO_CONTENT);
 }
+
+/// Each is refused before its body has come, and the client goes on with the connection at once, many times over:
+/// whether it could was a matter of luck once.
+#[tokio::test]
+async fn a_refusal_does_not_get_in_the_way_of_the_next_request() {
+    const ROUNDS: usize = 100;
+    let (agent, before) = agent().await;
+    for _ in 0..ROUNDS {
+        let upload = agent.request(Method::PUT, "/api/v1/plugin");
+        let upload = upload.body(vec![0; 128 * 1024]);
+        expect_problem(upload, 403, "forbidden", "--allow-local-admin").await;
+        let found = agent.get("/api/v1/edge-cache/nodes").await.unwrap();
+        assert_eq!(found, before);
+    }
+}

@@ -48,7 +48,7 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if data.len() > bytes_max - bytes.len() {
+        if data.len() > bytes_max.saturating_sub(bytes.len()) {
             return Err(too_large());
         }
         bytes.extend_from_slice(&data);

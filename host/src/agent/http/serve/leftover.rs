@@ -81,9 +81,9 @@ impl Leftover {
 }
 
 async fn discard(mut body: Incoming) {
-    let mut seen = 0;
+    let mut seen = 0_usize;
     while let Some(Ok(frame)) = body.frame().await {
-        seen += frame.data_ref().map_or(0, Bytes::len);
+        seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len));
         if seen > DISCARDED_BYTES_MAX {
             break;
         }
