@@ -1,6 +1,7 @@
 //! The life of an agent as a process and its service manager see it: ready, reloading, and the end within
 //! its bound.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,17 @@ const SOON: Duration = Duration::from_secs(20);
 const TO_END: Duration = Duration::from_secs(3);
 /// A request whose body never comes.
 const UNFINISHED: &str = "POST /api/v1/nodes/7/edge-cache HTTP/1.1\r\nhost: localhost\r\n\
-    content-type: application/json\r\ncontent-length: 10\r\n\r\n{";
+    content-type: application/json\r\ncontent-length: 10\r\nexpect: 100-continue\r\n\r\n";
+
+/// A request that the agent has begun with: it has asked for the body.
+async fn begin(at: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    stream.write_all(UNFINISHED.as_bytes()).await.unwrap();
+    let mut asked = [0; 12];
+    stream.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    stream
+}
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -87,9 +98,7 @@ async fn a_service_manager_is_told_of_the_agents_life() {
 #[tokio::test]
 async fn an_agent_ends_within_its_bound_whatever_is_under_way() {
     let node = Node::start(1, &["--shutdown-timeout", "1s"]).await.unwrap();
-    let mut slow = TcpStream::connect(node.http).await.unwrap();
-    slow.write_all(UNFINISHED.as_bytes()).await.unwrap();
-    assert!(node.livez().await);
+    let _slow = begin(node.http).await;
     let log = node.log_handle();
     let start = Instant::now();
     node.signal(Signal::TERM);
@@ -251,9 +260,7 @@ async fn an_agent_that_is_still_starting_ends_at_once() {
 #[tokio::test]
 async fn a_second_signal_ends_an_agent_at_once() {
     let node = Node::start(1, &["--shutdown-timeout", "5m"]).await.unwrap();
-    let mut slow = TcpStream::connect(node.http).await.unwrap();
-    slow.write_all(UNFINISHED.as_bytes()).await.unwrap();
-    assert!(node.livez().await);
+    let _slow = begin(node.http).await;
     node.signal(Signal::TERM);
     until("an agent that serves no more", SOON, || async {
         match TcpStream::connect(node.http).await {

@@ -4,6 +4,7 @@ mod schemathesis;
 
 use std::collections::BTreeSet;
 
+use edge_cache_host::agent::http::HEADERS_BYTES_MAX;
 use edge_cache_tests::agent::Agent;
 use edge_cache_tests::component::reference_bytes;
 use edge_cache_tests::openapi::{Description, Operation};
@@ -279,6 +280,7 @@ async fn answers_that_take_some_provoking_are_described_too() {
     let capacity = json!({"cpu_cores": 0, "ram_mib": 0, "disk_mib": 0});
     let twice = json!({"node_id": 7, "capacity": capacity});
     let none = json!({"nodes": []});
+    let long = format!("?key={}", "k".repeat(HEADERS_BYTES_MAX));
     for (name, id, query, header, body, expected) in [
         (
             "enable_node",
@@ -340,6 +342,7 @@ async fn answers_that_take_some_provoking_are_described_too() {
             422,
         ),
         ("list_members", "", "?status=dead", None, None, 200),
+        ("route_key", "", long.as_str(), None, None, 431),
     ] {
         let operations = contract.description.operations().unwrap();
         let operation = operations

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use edge_cache_host::agent::http::HEADERS_TIMEOUT;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -101,6 +102,8 @@ pub fn client(roots: &[&str]) -> Result<Client> {
     Ok(Client::builder()
         .no_proxy()
         .tls_certs_only(roots?)
+        // An agent closes a connection that is idle for longer than this.
+        .pool_idle_timeout(HEADERS_TIMEOUT / 2)
         .build()?)
 }
 

@@ -64,8 +64,8 @@ pub use nodes::WAIT_MAX;
 pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
 pub use route::KEY_BYTES_MAX;
 pub use serve::{
-    CONNECTIONS_DEFAULT, ConnectionCounts, DISCARDED_BYTES_MAX, DISCARDED_WITHIN, DRAIN,
-    HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening, WRITE_TIMEOUT, serve, warn_of_file_limit,
+    CONNECTIONS_DEFAULT, ConnectionCounts, DISCARDED_WITHIN, DRAIN, HEADERS_BYTES_MAX,
+    HEADERS_TIMEOUT, Listening, WRITE_TIMEOUT, serve, warn_of_file_limit,
 };
 pub use tls::{HANDSHAKE_TIMEOUT, Tls, TlsError, use_ring};
 

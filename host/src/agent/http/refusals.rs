@@ -159,9 +159,20 @@ impl<T: Causes> IntoResponses for Refusals<T> {
         }
         by_status
             .into_iter()
-            .map(|(status, kinds)| (status.to_string(), RefOr::T(response(&kinds))))
+            .map(|(status, kinds)| (status.to_string(), response(&kinds)))
+            .chain([("431".to_string(), head_too_large())])
+            .map(|(status, response)| (status, RefOr::T(response)))
             .collect()
     }
+}
+
+/// Said by hyper, before there is a request.
+fn head_too_large() -> Response {
+    ResponseBuilder::new()
+        .description(
+            "The head of the request, its URL among it, is larger than 16 KiB; without a body",
+        )
+        .build()
 }
 
 fn response(kinds: &[&Kind]) -> Response {

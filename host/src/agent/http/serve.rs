@@ -47,7 +47,7 @@ use patient::Patient;
 use room::Room;
 
 pub use counts::ConnectionCounts;
-pub use leftover::{DISCARDED_BYTES_MAX, DISCARDED_WITHIN};
+pub use leftover::DISCARDED_WITHIN;
 pub use patient::WRITE_TIMEOUT;
 pub use room::{CONNECTIONS_DEFAULT, warn_of_file_limit};
 
@@ -192,7 +192,8 @@ async fn serve_requests(
     mut stopped: watch::Receiver<()>,
 ) {
     let stream = Patient::new(stream, activity.clone());
-    let service = service_fn(|request| answer(&routes, &activity, request));
+    let told = stopped.clone();
+    let service = service_fn(|request| answer(&routes, &activity, &told, request));
     let connection = http1::Builder::new()
         .timer(Alarm::default())
         .header_read_timeout(HEADERS_TIMEOUT)
@@ -215,10 +216,11 @@ async fn serve_requests(
 fn answer(
     routes: &Routes,
     activity: &Activity,
+    stopped: &watch::Receiver<()>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
     let activity = activity.clone();
-    let (request, leftover) = leftover::watch(request, &activity);
+    let (request, leftover) = leftover::watch(request, &activity, stopped);
     routes.answer(request).map(|mut answer| {
         leftover.discard(&mut answer);
         Ok(answer.map(|body| Watched::answer(body, activity)))

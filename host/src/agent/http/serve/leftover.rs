@@ -1,7 +1,8 @@
 //! What a handler leaves of a request's body: it is read all the same, and thrown away.
 //!
 //! A client writes before it reads, and may send its next request as soon as it has its answer. Hyper closes a
-//! connection whose body is not read: an answer that came early would be lost with it, or the next request would.
+//! connection whose body is not read, unless the rest is there already: by luck, an answer that came early would be
+//! lost with it, or the next request would.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,14 +14,12 @@ use axum::http::header::{CONNECTION, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::{Request, Response};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::activity::Activity;
 
-/// How much of a body is read and thrown away behind its answer; then the connection is closed.
-pub const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long that may take; then the connection is closed.
+/// How long a body is read and thrown away behind its answer; then the connection is closed.
 pub const DISCARDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The body of a request: until it has come the client is waited for.
@@ -28,7 +27,7 @@ pub const DISCARDED_WITHIN: Duration = Duration::from_secs(10);
 struct Awaited {
     /// None once it has come.
     body: Option<Incoming>,
-    /// Whether the client sends it only when it is asked for, which reading it does.
+    /// Whether the client may wait to be asked for it, which reading it does.
     asks_first: bool,
     activity: Activity,
     left: Option<oneshot::Sender<Left>>,
@@ -42,51 +41,62 @@ struct Left {
 
 /// What is left of a request's body, once its answer is there.
 #[derive(Debug)]
-pub(super) struct Leftover(Option<oneshot::Receiver<Left>>);
+pub(super) struct Leftover(Option<Coming>);
+
+#[derive(Debug)]
+struct Coming {
+    left: oneshot::Receiver<Left>,
+    /// Told when the server is about to stop.
+    stopped: watch::Receiver<()>,
+}
 
 /// The request for a handler, and what the handler will have left of its body.
-pub(super) fn watch(request: Request<Incoming>, activity: &Activity) -> (Request<Body>, Leftover) {
+pub(super) fn watch(
+    request: Request<Incoming>,
+    activity: &Activity,
+    stopped: &watch::Receiver<()>,
+) -> (Request<Body>, Leftover) {
     let (parts, body) = request.into_parts();
     if body.is_end_stream() {
         activity.works();
         return (Request::from_parts(parts, Body::empty()), Leftover(None));
     }
-    let (left, leftover) = oneshot::channel();
+    let (leave, left) = oneshot::channel();
+    let stopped = stopped.clone();
     let body = Body::new(Awaited {
         body: Some(body),
         asks_first: parts.headers.contains_key(EXPECT),
         activity: activity.clone(),
-        left: Some(left),
+        left: Some(leave),
     });
-    (Request::from_parts(parts, body), Leftover(Some(leftover)))
+    let coming = Coming { left, stopped };
+    (Request::from_parts(parts, body), Leftover(Some(coming)))
 }
 
 impl Leftover {
-    /// Has it read while the answer is written. An answer after which the connection closes says so.
+    /// Has it read while the answer is written. No handler keeps a body beyond its answer.
     pub(super) fn discard(self, answer: &mut Response<Body>) {
-        let left = self.0.and_then(|mut left| left.try_recv().ok());
-        let Some(Left { body, asks_first }) = left else {
+        let Some(Coming { mut left, stopped }) = self.0 else {
             return;
         };
-        let is_large = body.size_hint().lower() > DISCARDED_BYTES_MAX as u64;
-        if asks_first || is_large {
+        let Ok(Left { body, asks_first }) = left.try_recv() else {
+            return;
+        };
+        if asks_first {
+            // It may come or not: what comes next on the connection could not be told.
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);
         }
-        if !asks_first {
-            // It ends with the connection, if not before.
-            tokio::spawn(timeout(DISCARDED_WITHIN, discard(body)));
-        }
+        // It ends with the connection, if not before.
+        tokio::spawn(timeout(DISCARDED_WITHIN, discard(body, stopped)));
     }
 }
 
-async fn discard(mut body: Incoming) {
-    let mut seen = 0_usize;
-    while let Some(Ok(frame)) = body.frame().await {
-        seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len));
-        if seen > DISCARDED_BYTES_MAX {
-            break;
-        }
+async fn discard(mut body: Incoming, mut stopped: watch::Receiver<()>) {
+    let read = async { while let Some(Ok(_)) = body.frame().await {} };
+    tokio::select! {
+        () = read => {}
+        _ = stopped.changed() => {}
     }
 }
 
@@ -122,6 +132,8 @@ impl HttpBody for Awaited {
 
 impl Drop for Awaited {
     fn drop(&mut self) {
+        // What the handler does from now on, it does without the client.
+        self.activity.works();
         if let (Some(body), Some(left)) = (self.body.take(), self.left.take()) {
             let asks_first = self.asks_first;
             // Where nobody takes it, the client is gone.
