@@ -12,6 +12,7 @@ use utoipa::openapi::{
 
 use super::kinds::{self, Kind};
 use super::problem::MEDIA_TYPE;
+use super::serve::HEADERS_BYTES_MAX;
 
 /// Problems of one cause.
 pub(super) trait Refusal {
@@ -168,11 +169,9 @@ impl<T: Causes> IntoResponses for Refusals<T> {
 
 /// Said by hyper, before there is a request.
 fn head_too_large() -> Response {
-    ResponseBuilder::new()
-        .description(
-            "The head of the request, its URL among it, is larger than 16 KiB; without a body",
-        )
-        .build()
+    let kib = HEADERS_BYTES_MAX / 1024;
+    let said = format!("The head, with the URL, is larger than {kib} KiB; there is no body");
+    ResponseBuilder::new().description(said).build()
 }
 
 fn response(kinds: &[&Kind]) -> Response {

@@ -220,7 +220,7 @@ fn answer(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
     let activity = activity.clone();
-    let (request, leftover) = leftover::watch(request, &activity, stopped);
+    let (request, leftover) = leftover::await_body(request, &activity, stopped);
     routes.answer(request).map(|mut answer| {
         leftover.discard(&mut answer);
         Ok(answer.map(|body| Watched::answer(body, activity)))

@@ -96,10 +96,8 @@ pub(super) struct Watched<B> {
 }
 
 impl<B> Watched<B> {
-    /// The agent is at work until all of it has been written.
+    /// The agent, at work since the request's body was read or given up, is so until all of this is written.
     pub(super) fn answer(body: B, activity: Activity) -> Self {
-        // The request's body may not have been asked for.
-        activity.works();
         Self { body, activity }
     }
 }

@@ -51,7 +51,7 @@ struct Coming {
 }
 
 /// The request for a handler, and what the handler will have left of its body.
-pub(super) fn watch(
+pub(super) fn await_body(
     request: Request<Incoming>,
     activity: &Activity,
     stopped: &watch::Receiver<()>,
