@@ -6,7 +6,7 @@ mod policies;
 
 use std::collections::BTreeSet;
 
-use edge_cache_host::conformance::{
+use edge_cache_conformance::{
     CONTRACT, Check, ComponentSubject, Factory, Outcome, REFERENCE, Report, Settings, Subject, run,
 };
 use edge_cache_tests::component::reference_plugin;

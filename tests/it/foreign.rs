@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
-use edge_cache_host::conformance::{CONTRACT, ComponentSubject, REFERENCE, Settings, Subject, run};
+use edge_cache_conformance::{CONTRACT, ComponentSubject, REFERENCE, Settings, Subject, run};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheNode, EdgeCacheStats, Entry, Identity, Limits, Store};
 use edge_cache_tests::bench::capacity;

@@ -22,7 +22,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Warnings, exchanged keys, what concerns HTTP, and every change of who is there.
 const LOG: &str = "warn,edge_cache_host::gossip::topology=debug,edge_cache_host::gossip::pool=info,\
-    edge_cache_host::agent::http=info";
+    edge_cache_agent::http=info";
 /// How much of the log a test that failed shows of each agent.
 const LINES_SHOWN: usize = 40;
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use edge_cache_agent::components::{Components, Source};
 use edge_cache_host::EdgeCacheRegistry;
-use edge_cache_host::agent::components::{Components, Source};
 use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::agent::{Agent, Answer, answer, run_to_end};
 use edge_cache_tests::component::{reference_bytes, released, sha256, with_section};

@@ -4,7 +4,7 @@ mod schemathesis;
 
 use std::collections::BTreeSet;
 
-use edge_cache_host::agent::http::HEADERS_BYTES_MAX;
+use edge_cache_agent::http::HEADERS_BYTES_MAX;
 use edge_cache_tests::agent::Agent;
 use edge_cache_tests::component::reference_bytes;
 use edge_cache_tests::openapi::{Description, Operation};

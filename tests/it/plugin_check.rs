@@ -7,7 +7,7 @@ mod mutants;
 use std::io::Write as _;
 
 use anyhow::Result;
-use edge_cache_host::agent::plugin::Told;
+use edge_cache_agent::plugin::Told;
 use edge_cache_tests::agent::run_to_end;
 use edge_cache_tests::component::{mutant, reference_bytes, region};
 use edge_cache_tests::dummy::dummy_of;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use edge_cache_host::agent::plugin::Told;
+use edge_cache_agent::plugin::Told;
 use edge_cache_tests::agent::run_to_end;
 use edge_cache_tests::component::{reference_bytes, region};
 use edge_cache_tests::dummy::{dummy, dummy_beside, dummy_of, dummy_with, dummy_with_core};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use edge_cache_host::agent::cli;
+use edge_cache_agent::cli;
 use edge_cache_host::sandbox::{ImportGrants, LINES_KEPT, Plugin, PluginConfig};
 use edge_cache_host::{GEO_BYTES_MAX, PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 use edge_cache_tests::dummy::dummy_including;

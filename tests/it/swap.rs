@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_cache_host::agent::components::{Components, ReplaceError, Source, Upload};
+use edge_cache_agent::components::{Components, ReplaceError, Source, Upload};
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{CodeCache, Digests, Plugin, PluginConfig};
 use edge_cache_host::{

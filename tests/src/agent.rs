@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use edge_cache_host::agent::http::HEADERS_TIMEOUT;
+use edge_cache_agent::http::HEADERS_TIMEOUT;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -94,7 +94,7 @@ pub struct Ended {
 ///
 /// Where a root is none.
 pub fn client(roots: &[&str]) -> Result<Client> {
-    edge_cache_host::agent::http::use_ring();
+    edge_cache_agent::http::use_ring();
     let roots: Result<Vec<_>, _> = roots
         .iter()
         .map(|root| reqwest::Certificate::from_pem(root.as_bytes()))

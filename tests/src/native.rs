@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use edge_cache_host::conformance::{Broken, OWN_NODE, Settings, Subject};
+use edge_cache_conformance::{Broken, OWN_NODE, Settings, Subject};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{
     Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use edge_cache_host::agent::cli::{Command, Parsed, PluginCommand, parse};
-use edge_cache_host::agent::plugin::{self, Told};
+use edge_cache_agent::cli::{Command, Parsed, PluginCommand, parse};
+use edge_cache_agent::plugin::{self, Told};
 
 /// What the binary prints after `plugin`, and whether it ends with status 0.
 ///

@@ -5,7 +5,7 @@ mod subject;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use edge_cache_host::conformance::{Broken, Settings, Subject};
+use edge_cache_conformance::{Broken, Settings, Subject};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_tests::native::NativeSubject;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::chown;
 
-use edge_cache_host::agent::components::Upload;
+use edge_cache_agent::components::Upload;
 
 use super::*;
 

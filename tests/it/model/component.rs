@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use edge_cache_host::conformance::{ComponentSubject, OWN_NODE, Subject};
+use edge_cache_conformance::{ComponentSubject, OWN_NODE, Subject};
 use edge_cache_host::{Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeId};
 use edge_cache_tests::reference_plugin;
 use proptest::prelude::*;

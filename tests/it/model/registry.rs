@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use edge_cache_host::conformance::OWN_NODE;
+use edge_cache_conformance::OWN_NODE;
 use edge_cache_host::gossip::PeerInfo;
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{

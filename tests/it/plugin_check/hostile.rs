@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use edge_cache_conformance::{CONTRACT, Examination, Samples, examine};
 use edge_cache_host::Limits;
-use edge_cache_host::conformance::{CONTRACT, Examination, Samples, examine};
 
 use crate::hostile::plugin;
 

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use anyhow::{Result, anyhow};
+use edge_cache_conformance::{CONTRACT, Examination, Samples, examine};
 use edge_cache_host::Limits;
-use edge_cache_host::conformance::{CONTRACT, Examination, Samples, examine};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_tests::component::mutant;
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use edge_cache_host::conformance::{Broken, Subject};
+use edge_cache_conformance::{Broken, Subject};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{
     Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,

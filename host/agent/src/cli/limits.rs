@@ -1,0 +1,165 @@
+//! The limits of the host as settings: a flag for each field of [`Limits`].
+//!
+//! The bounds keep out what can't work at all; what is wise is the operator's to know.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::{count, size, time};
+use edge_cache_host::{GEO_BYTES_MAX, LabelLimits, Limits};
+
+const HEADING: &str = "Limits";
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const MANY: usize = 1_000_000;
+/// What an entry without a geo takes of a component's result, in bytes.
+const ENTRY_BYTES: usize = 72;
+
+/// What a call or a start may take. A deadline of nothing would fail every call.
+const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(600);
+const TICKS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
+const WAITS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
+/// The component runs on threads with 2 MiB of stack, of which it may have half.
+const STACKS: RangeInclusive<usize> = 64 * KIB..=MIB;
+const MEMORIES: RangeInclusive<usize> = 64 * KIB..=4_096 * MIB;
+const DATA: RangeInclusive<usize> = KIB..=1_024 * MIB;
+/// Much randomness takes longer than a deadline, and a host call can't be interrupted.
+const RANDOM: RangeInclusive<usize> = 0..=MIB;
+const LINES: RangeInclusive<usize> = 64..=64 * KIB;
+/// All labels of a node travel in one record of at most 16 KiB, with room for escapes.
+const NODE_LABELS: RangeInclusive<usize> = 64..=4 * KIB;
+/// Other agents judge nobody with more labels.
+const LABEL_COUNT: RangeInclusive<usize> = 0..=64;
+
+/// The limits of the host.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// The size of a component file
+    #[arg(long, env = "EDGE_CACHE_LIMITS_COMPONENT_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
+    pub limits_component_bytes: usize,
+    /// All linear memories of the component together
+    #[arg(long, env = "EDGE_CACHE_LIMITS_MEMORY_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size(MEMORIES), help_heading = HEADING, hide_short_help = true)]
+    pub limits_memory_bytes: usize,
+    /// The elements of all tables of the component together
+    #[arg(long, env = "EDGE_CACHE_LIMITS_TABLE_ELEMENTS", value_name = "COUNT", default_value = "100000", value_parser = count(0..=10 * MANY), help_heading = HEADING, hide_short_help = true)]
+    pub limits_table_elements: usize,
+    /// Core instances, tables and memories of the component, each
+    #[arg(long, env = "EDGE_CACHE_LIMITS_OBJECTS", value_name = "COUNT", default_value = "10000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
+    pub limits_objects: usize,
+    /// How long a call into the component may take
+    #[arg(long, env = "EDGE_CACHE_LIMITS_CALL_DEADLINE", value_name = "TIME", default_value = "250ms", value_parser = time(DEADLINES), help_heading = HEADING, hide_short_help = true)]
+    pub limits_call_deadline: Duration,
+    /// The same for calls in proportion to the registry: its start, `load`, `apply`, `list-eligible`
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LOAD_DEADLINE", value_name = "TIME", default_value = "10s", value_parser = time(DEADLINES), help_heading = HEADING, hide_short_help = true)]
+    pub limits_load_deadline: Duration,
+    /// How often a running call is looked at: the accuracy of the deadlines
+    #[arg(long, env = "EDGE_CACHE_LIMITS_EPOCH_TICK", value_name = "TIME", default_value = "10ms", value_parser = time(TICKS), help_heading = HEADING, hide_short_help = true)]
+    pub limits_epoch_tick: Duration,
+    /// The stack of the component
+    #[arg(long, env = "EDGE_CACHE_LIMITS_STACK_BYTES", value_name = "SIZE", default_value = "512KiB", value_parser = size(STACKS), help_heading = HEADING, hide_short_help = true)]
+    pub limits_stack_bytes: usize,
+    /// What the component may hand to the host in one call
+    #[arg(long, env = "EDGE_CACHE_LIMITS_CALL_DATA_BYTES", value_name = "SIZE", default_value = "1MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
+    pub limits_call_data_bytes: usize,
+    /// The same within `load`, `apply` and `list-eligible`
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LIST_DATA_BYTES", value_name = "SIZE", default_value = "16MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
+    pub limits_list_data_bytes: usize,
+    /// Handles and resources of the component
+    #[arg(long, env = "EDGE_CACHE_LIMITS_HANDLES", value_name = "COUNT", default_value = "1000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
+    pub limits_handles: usize,
+    /// Bytes of randomness in one host call
+    #[arg(long, env = "EDGE_CACHE_LIMITS_RANDOM_BYTES", value_name = "SIZE", default_value = "64KiB", value_parser = size(RANDOM), help_heading = HEADING, hide_short_help = true)]
+    pub limits_random_bytes: usize,
+    /// The length of a line in the component's log; more is cut
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LOG_LINE_BYTES", value_name = "SIZE", default_value = "1KiB", value_parser = size(LINES), help_heading = HEADING, hide_short_help = true)]
+    pub limits_log_line_bytes: usize,
+    /// Lines of the component's log a second; more are counted and dropped
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LOG_LINES_PER_SECOND", value_name = "COUNT", default_value = "100", value_parser = count(0..=100_000), help_heading = HEADING, hide_short_help = true)]
+    pub limits_log_lines_per_second: usize,
+    /// Nodes in the registry
+    #[arg(long, env = "EDGE_CACHE_LIMITS_NODES_MAX", value_name = "COUNT", default_value = "20000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
+    pub limits_nodes_max: usize,
+    /// Changes that wait for the writer
+    #[arg(long, env = "EDGE_CACHE_LIMITS_QUEUE", value_name = "COUNT", default_value = "1024", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
+    pub limits_queue: usize,
+    /// How long a change waits for room in the queue
+    #[arg(long, env = "EDGE_CACHE_LIMITS_QUEUE_WAIT", value_name = "TIME", default_value = "10s", value_parser = time(WAITS), help_heading = HEADING, hide_short_help = true)]
+    pub limits_queue_wait: Duration,
+    /// Changes that are committed at once
+    #[arg(long, env = "EDGE_CACHE_LIMITS_BATCH", value_name = "COUNT", default_value = "256", value_parser = count(1..=100_000), help_heading = HEADING, hide_short_help = true)]
+    pub limits_batch: usize,
+    /// Labels of the component on one node
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_COUNT", value_name = "COUNT", default_value = "16", value_parser = count(LABEL_COUNT), help_heading = HEADING, hide_short_help = true)]
+    pub limits_labels_count: usize,
+    /// The length of a label's key
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_KEY_BYTES", value_name = "SIZE", default_value = "64", value_parser = size(1..=KIB), help_heading = HEADING, hide_short_help = true)]
+    pub limits_labels_key_bytes: usize,
+    /// The length of a label's value
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_VALUE_BYTES", value_name = "SIZE", default_value = "256", value_parser = size(1..=4 * KIB), help_heading = HEADING, hide_short_help = true)]
+    pub limits_labels_value_bytes: usize,
+    /// All labels of a node together, other software's included
+    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_NODE_BYTES", value_name = "SIZE", default_value = "2KiB", value_parser = size(NODE_LABELS), help_heading = HEADING, hide_short_help = true)]
+    pub limits_labels_node_bytes: usize,
+}
+
+impl LimitArgs {
+    /// In the host's words.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            component_bytes: self.limits_component_bytes,
+            memory_bytes: self.limits_memory_bytes,
+            table_elements: self.limits_table_elements,
+            objects: self.limits_objects,
+            call_deadline: self.limits_call_deadline,
+            load_deadline: self.limits_load_deadline,
+            epoch_tick: self.limits_epoch_tick,
+            stack_bytes: self.limits_stack_bytes,
+            call_data_bytes: self.limits_call_data_bytes,
+            list_data_bytes: self.limits_list_data_bytes,
+            handles: self.limits_handles,
+            random_bytes: u64::try_from(self.limits_random_bytes).unwrap_or(u64::MAX),
+            log_line_bytes: self.limits_log_line_bytes,
+            log_lines_per_second: u32::try_from(self.limits_log_lines_per_second)
+                .unwrap_or(u32::MAX),
+            labels: LabelLimits {
+                count: self.limits_labels_count,
+                key_bytes: self.limits_labels_key_bytes,
+                value_bytes: self.limits_labels_value_bytes,
+                node_bytes: self.limits_labels_node_bytes,
+            },
+            nodes_max: self.limits_nodes_max,
+            queue: self.limits_queue,
+            queue_wait: self.limits_queue_wait,
+            batch: self.limits_batch,
+        }
+    }
+
+    /// Checks what one limit asks of another.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.limits_epoch_tick > self.limits_call_deadline {
+            return Err(
+                "`--limits-epoch-tick` must not be longer than `--limits-call-deadline`"
+                    .to_string(),
+            );
+        }
+        if self.limits_call_deadline > self.limits_load_deadline {
+            return Err(
+                "`--limits-load-deadline` must not be shorter than `--limits-call-deadline`"
+                    .to_string(),
+            );
+        }
+        let entry = ENTRY_BYTES.saturating_add(GEO_BYTES_MAX);
+        let needed = self.limits_nodes_max.saturating_mul(entry);
+        if needed > self.limits_list_data_bytes {
+            return Err(format!(
+                "`--limits-nodes-max {}` needs `--limits-list-data-bytes` of at least {needed}, or a \
+                 full registry could not be listed",
+                self.limits_nodes_max
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! Waits until agents see the labels that they should.
+
+use std::time::{Duration, Instant};
+
+use super::DemoError;
+use super::agent::Agent;
+use super::show::{self, Progress};
+use edge_cache_core::labels::Labels;
+use edge_cache_host::NodeCapacity;
+
+/// How long labels may travel. Gossip goes round once a second.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// How often the agents are asked what they see.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// That one agent should see exactly these labels of another node.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) by: u64,
+    pub(super) of: u64,
+    pub(super) labels: Labels,
+    /// When the change behind it was acknowledged.
+    pub(super) since: Instant,
+}
+
+/// That it does, and how long after the change.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) by: u64,
+    pub(super) of: u64,
+    pub(super) labels: Labels,
+    pub(super) took: Duration,
+}
+
+/// Asks the agents until all of it is seen; in the order of who sees whom.
+pub(super) async fn watch(
+    agents: &[Agent],
+    mut missing: Vec<Expected>,
+    title: &'static str,
+) -> Result<Vec<Sight>, DemoError> {
+    let progress = Progress::start(title, missing.len());
+    let deadline = Instant::now() + SEEN_WITHIN;
+    let mut sights = Vec::with_capacity(missing.len());
+    while !missing.is_empty() {
+        for agent in agents {
+            if missing.iter().all(|expected| expected.by != agent.node_id) {
+                continue;
+            }
+            let peers = agent.client.peers().await?;
+            let arrived = missing.extract_if(.., |expected| {
+                expected.by == agent.node_id && peers.get(&expected.of) == Some(&expected.labels)
+            });
+            for Expected {
+                by,
+                of,
+                labels,
+                since,
+            } in arrived
+            {
+                let took = since.elapsed();
+                let how = if labels.is_empty() { "without" } else { "with" };
+                progress.step(&format!("agent {by} sees node {of} {how} labels"), took);
+                sights.push(Sight {
+                    by,
+                    of,
+                    labels,
+                    took,
+                });
+            }
+            let late = missing.iter().find(|expected| expected.by == agent.node_id);
+            if let Some(expected) = late
+                && Instant::now() > deadline
+            {
+                return Err(DemoError::NotSeen {
+                    by: agent.node_id,
+                    expected: show::seen(expected.of, Some(&expected.labels)),
+                    seen: show::seen(expected.of, peers.get(&expected.of)),
+                    within: SEEN_WITHIN,
+                });
+            }
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+    sights.sort_by_key(|sight| (sight.by, sight.of));
+    Ok(sights)
+}
+
+/// The labels that follow from a capacity.
+pub(super) fn labels(capacity: &NodeCapacity) -> Labels {
+    let geo = capacity
+        .geo
+        .clone()
+        .map(|geo| ("edge_cache_geo".to_string(), geo));
+    [
+        ("edge_cache", "true".to_string()),
+        ("edge_cache_cpu", capacity.cpu_cores.to_string()),
+        ("edge_cache_ram_mib", capacity.ram_mib.to_string()),
+        ("edge_cache_disk_mib", capacity.disk_mib.to_string()),
+    ]
+    .map(|(key, value)| (key.to_string(), value))
+    .into_iter()
+    .chain(geo)
+    .collect()
+}

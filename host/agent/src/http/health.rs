@@ -1,0 +1,114 @@
+//! Whether the agent lives, and whether it takes changes.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::AppState;
+use super::refusals::Refusals;
+use edge_cache_host::PluginState;
+use edge_cache_host::gossip::GossipPool;
+
+/// How the agent is doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// Whether all is well.
+    ok: bool,
+    /// What is wrong; empty where all is well.
+    reasons: Vec<String>,
+}
+
+type Answer = (StatusCode, Json<Health>);
+
+/// 503 where the agent is cut off from others: while gossip is being started again, and after a failure that
+/// only a restart of the process mends.
+#[utoipa::path(
+    get,
+    path = "/health/livez",
+    operation_id = "livez",
+    tag = "agent",
+    security(()),
+    responses(
+        (status = 200, description = "It lives.", body = Health),
+        (status = 503, description = "It does not, for these reasons.", body = Health),
+        Refusals<()>
+    )
+)]
+pub(super) async fn livez(State(state): State<AppState>) -> Answer {
+    answer(state.dead())
+}
+
+/// 503 where changes are not taken now.
+#[utoipa::path(
+    get,
+    path = "/health/readyz",
+    operation_id = "readyz",
+    tag = "agent",
+    security(()),
+    responses(
+        (status = 200, description = "It takes changes.", body = Health),
+        (status = 503, description = "It does not, for these reasons.", body = Health),
+        Refusals<()>
+    )
+)]
+pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
+    answer(state.unready())
+}
+
+impl AppState {
+    /// Why the agent is cut off from others; empty where it lives. One that is stopping ends what it is
+    /// made of by itself.
+    pub(crate) fn dead(&self) -> Vec<String> {
+        if self.is_stopping() {
+            return Vec::new();
+        }
+        let gossip = self
+            .gossip
+            .as_ref()
+            .is_some_and(|pool| !pool.is_running())
+            .then(|| "gossip has ended and is being started again".to_string());
+        let writer =
+            (!self.registry.is_running()).then(|| "a thread of the registry has ended".to_string());
+        gossip.into_iter().chain(writer).collect()
+    }
+
+    /// Why changes are not taken now; empty where they are.
+    pub(crate) fn unready(&self) -> Vec<String> {
+        let mut reasons = self.dead();
+        if let Some(address) = self.gossip.as_ref().and_then(GossipPool::rival) {
+            reasons.push(format!(
+                "the agent at {address} has this node's id and was started later: one of them must go"
+            ));
+        }
+        let status = self.registry.status();
+        if status.state != PluginState::Running {
+            let failure = status
+                .last_failure
+                .unwrap_or_else(|| "it is being started".to_string());
+            reasons.push(format!("the component is not running: {failure}"));
+        }
+        if let Some(failure) = status.store_failure {
+            reasons.push(format!("the store failed: {failure}"));
+        }
+        if self.is_stopping() {
+            reasons.push("the agent is stopping".to_string());
+        }
+        reasons
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.asked().is_some()
+    }
+}
+
+fn answer(reasons: Vec<String>) -> Answer {
+    let ok = reasons.is_empty();
+    let status = if ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(Health { ok, reasons }))
+}

@@ -1,0 +1,28 @@
+//! The agent's end, asked for over HTTP.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::AppState;
+use super::refusals::Refusals;
+use crate::stop::Ending;
+
+/// Has the agent tell its peers that it leaves, and stop in order. Requests under way are answered, this one
+/// first.
+#[utoipa::path(
+    post,
+    path = "/api/v1/agent/leave",
+    operation_id = "leave",
+    tag = "agent",
+    security((), ("bearer" = ["admin"])),
+    responses(
+        (status = 202, description = "It is about to leave."),
+        Refusals<()>
+    )
+)]
+pub(super) async fn leave(State(state): State<AppState>) -> StatusCode {
+    if !state.stop.ask(Ending::Leave) {
+        tracing::info!("asked over HTTP to leave");
+    }
+    StatusCode::ACCEPTED
+}

@@ -1,0 +1,234 @@
+//! All nodes, replaced by another set.
+//!
+//! It is no transaction: each node is a change of its own, in the queue with those of others. What failed is
+//! said a node, and the same request again does the rest, also after a client that went away half-way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use super::AppState;
+use super::all::Listed;
+use super::extract::{NodesJson, Object, object};
+use super::kinds;
+use super::problem::{Document, Problem};
+use super::refusals::{NotReplaced, Refusals, WrongBody};
+use edge_cache_core::NodeId;
+use edge_cache_host::gossip::GossipPool;
+use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
+
+/// How many changes are under way at once: a batch of the writer's. The rest of the queue is for others.
+pub const CHANGES_UNDER_WAY_MAX: usize = 256;
+/// How long a replacement waits for another one to end.
+pub const TURN_WAIT: Duration = Duration::from_secs(10);
+
+/// The nodes that are to be eligible.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replacement {
+    /// Each node once, in any order; at most as many as the registry holds, 20,000.
+    #[schema(value_type = Vec<Wanted>, max_items = 20000)]
+    nodes: Vec<Object<Wanted>>,
+}
+
+/// One node. The other fields of a list's entry are taken and ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Wanted {
+    #[schema(value_type = u64, maximum = 18446744073709551615u64)]
+    node_id: NodeId,
+    #[serde(deserialize_with = "object")]
+    capacity: NodeCapacity,
+}
+
+/// What became of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Fate {
+    /// It had this capacity already.
+    Untouched,
+    /// It is enabled, or has another capacity now.
+    Enabled,
+    /// It was not in the list, and is disabled.
+    Disabled,
+    /// It is as it was, for the reason in `problem`.
+    Failed,
+}
+
+/// What became of one node.
+#[derive(Debug, Serialize, ToSchema)]
+struct NodeResult {
+    #[schema(value_type = u64, maximum = 18446744073709551615u64)]
+    node_id: NodeId,
+    result: Fate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Document>,
+}
+
+/// What became of the nodes, each of which is counted once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Replaced {
+    /// How many had their capacity already.
+    untouched: usize,
+    /// How many were enabled.
+    enabled: usize,
+    /// How many were disabled.
+    disabled: usize,
+    /// How many are as they were, against the wish.
+    failed: usize,
+    /// Those of the list and those that were to go, in ascending order of node id.
+    nodes: Vec<NodeResult>,
+}
+
+/// What is to be done about a node.
+#[derive(Debug)]
+enum Step {
+    Leave,
+    Enable(NodeCapacity),
+    Disable,
+}
+
+/// Makes the nodes of the list the eligible ones. A node whose capacity is the same stays untouched, one
+/// that is new or has another capacity is enabled, one that is not in the list is disabled. It is not
+/// atomic: a node that fails leaves the others as they come out, and the same request again does the rest.
+#[utoipa::path(
+    put,
+    path = "/api/v1/edge-cache/nodes",
+    operation_id = "replace_nodes",
+    tag = "registry",
+    security((), ("bearer" = ["write"])),
+    params(("If-Match" = Option<String>, Header, description = "The tag of the list that this one is to replace.")),
+    request_body(content = Replacement, content_type = "application/json",
+                 description = "The shape of the list, at most 16 MiB."),
+    responses(
+        (status = 200, description = "What became of each node.", body = Replaced),
+        Refusals<(WrongBody, NotReplaced)>
+    )
+)]
+pub(super) async fn replace(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    NodesJson(wanted): NodesJson<Replacement>,
+) -> Result<Response, Problem> {
+    let wanted = wanted.by_node(state.registry.plugin().config().limits.nodes_max)?;
+    let met = state.gossip.as_ref().is_none_or(GossipPool::has_met_others);
+    if !met {
+        return Err(Problem::new(
+            &kinds::NOT_MET,
+            "this agent has not met its seeds yet: it can't tell which nodes are registered",
+        ));
+    }
+    // Two at once would end in a mixture.
+    let Ok(_turn) = timeout(TURN_WAIT, state.replacing.lock()).await else {
+        return Err(Problem::new(
+            &kinds::BUSY,
+            format!(
+                "another replacement is under way for longer than {} s",
+                TURN_WAIT.as_secs()
+            ),
+        ));
+    };
+    let present = &Listed::now(&state).tag;
+    if !present.is_asked_for(&headers) {
+        let problem = Problem::new(
+            &kinds::CHANGED_MEANWHILE,
+            "the list has changed since: get it again, its tag is in `ETag`",
+        );
+        return Ok(([(ETAG, present.to_string())], problem).into_response());
+    }
+    let steps = steps(wanted, &state.registry.list_eligible());
+    let results = stream::iter(steps)
+        .map(|(node_id, step)| take(&state, node_id, step))
+        .buffered(CHANGES_UNDER_WAY_MAX)
+        .collect()
+        .await;
+    Ok(axum::Json(Replaced::of(results)).into_response())
+}
+
+impl Replacement {
+    fn by_node(self, nodes_max: usize) -> Result<BTreeMap<NodeId, NodeCapacity>, Problem> {
+        let refused = |detail| Err(Problem::new(&kinds::INVALID_BODY, detail));
+        if self.nodes.len() > nodes_max {
+            return refused(format!(
+                "`nodes`: {} nodes, the registry holds at most {nodes_max}",
+                self.nodes.len()
+            ));
+        }
+        let mut by_node = BTreeMap::new();
+        for Object(Wanted { node_id, capacity }) in self.nodes {
+            if by_node.insert(node_id, capacity).is_some() {
+                return refused(format!(
+                    "`nodes`: node {node_id} is listed twice, each node may be listed once"
+                ));
+            }
+        }
+        Ok(by_node)
+    }
+}
+
+/// What leads from the present nodes to the wanted ones, in ascending order.
+fn steps(
+    wanted: BTreeMap<NodeId, NodeCapacity>,
+    present: &EligibleNodes,
+) -> BTreeMap<NodeId, Step> {
+    let mut steps: BTreeMap<_, _> = present
+        .iter()
+        .map(|node| (node.node_id, Step::Disable))
+        .collect();
+    for (node_id, capacity) in wanted {
+        let is_same = present
+            .get(node_id)
+            .is_some_and(|node| node.capacity == capacity);
+        let step = if is_same {
+            Step::Leave
+        } else {
+            Step::Enable(capacity)
+        };
+        steps.insert(node_id, step);
+    }
+    steps
+}
+
+async fn take(state: &AppState, node_id: NodeId, step: Step) -> NodeResult {
+    let taken = match step {
+        Step::Leave => Ok(Fate::Untouched),
+        Step::Enable(capacity) => {
+            let enabled = state.registry.enable(node_id, capacity).await;
+            enabled.map(|_| Fate::Enabled)
+        }
+        Step::Disable => match state.registry.disable(node_id).await {
+            // Somebody else was quicker, and it is as it was to be.
+            Ok(()) | Err(EdgeCacheError::NodeNotFound(_)) => Ok(Fate::Disabled),
+            Err(error) => Err(error),
+        },
+    };
+    let (result, problem) = match taken {
+        Ok(fate) => (fate, None),
+        Err(error) => (Fate::Failed, Some(Problem::from(error).document())),
+    };
+    NodeResult {
+        node_id,
+        result,
+        problem,
+    }
+}
+
+impl Replaced {
+    fn of(nodes: Vec<NodeResult>) -> Self {
+        let count = |fate| nodes.iter().filter(|node| node.result == fate).count();
+        Self {
+            untouched: count(Fate::Untouched),
+            enabled: count(Fate::Enabled),
+            disabled: count(Fate::Disabled),
+            failed: count(Fate::Failed),
+            nodes,
+        }
+    }
+}

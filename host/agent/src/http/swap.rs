@@ -1,0 +1,116 @@
+//! Another component in the place of the one that runs.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::extract::Query;
+use super::plugin::PluginView;
+use super::problem::{Problem, quoted};
+use super::refusals::{NotSwapped, Refusals, WrongQuery};
+use super::{AppState, body, kinds};
+use crate::cli;
+use crate::components::{KeepError, ReplaceError, Upload};
+use edge_cache_core::text;
+use edge_cache_host::SwapError;
+
+/// The media type of a component.
+const WASM: &str = "application/wasm";
+
+/// Which component is expected, and for how long.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Terms {
+    /// The SHA-256 that the component must have, in hexadecimal. An agent that is pinned to a component takes
+    /// another one only with it.
+    #[param(min_length = 64, max_length = 64, pattern = "^[0-9a-fA-F]{64}$")]
+    sha256: Option<String>,
+    /// Whether the next start takes it too, in the place of the component that the settings name, as long as they
+    /// name that one. It needs a data directory. Where it is the very one that they name, none is kept any more.
+    keep: Option<bool>,
+}
+
+/// Lets another component decide from now on, until the agent ends or, with `keep`, beyond. It is tried with all
+/// entries first: one that refuses them, fails, or lists others does not take over, and the one before goes on. No
+/// change is lost or made twice.
+#[utoipa::path(
+    put,
+    path = "/api/v1/plugin",
+    operation_id = "swap_plugin",
+    tag = "plugin",
+    security((), ("bearer" = ["admin"])),
+    params(Terms),
+    request_body(content = Vec<u8>, content_type = "application/wasm",
+        description = "The component, at most 64 MiB where the limit `component_bytes` is not another."),
+    responses(
+        (status = 200, description = "It decides now.", body = PluginView),
+        Refusals<(WrongQuery, NotSwapped)>
+    )
+)]
+pub(super) async fn swap(
+    State(state): State<AppState>,
+    Query(terms): Query<Terms>,
+    request: Request,
+) -> Result<Json<PluginView>, Problem> {
+    let (parts, content) = request.into_parts();
+    let turn = state.components.turn()?;
+    check_type(&parts.headers)?;
+    let upload = Upload {
+        sha256: terms.digest()?,
+        bytes: body::read(content, state.components.bytes_max()).await?,
+        keep: terms.keep == Some(true),
+    };
+    state
+        .components
+        .replace(turn, &state.registry, upload)
+        .await?;
+    Ok(Json(PluginView::now(&state)))
+}
+
+impl Terms {
+    fn digest(&self) -> Result<Option<[u8; 32]>, Problem> {
+        let Some(hex) = &self.sha256 else {
+            return Ok(None);
+        };
+        cli::parse_sha256(hex).map(Some).map_err(|_| {
+            Problem::new(
+                &kinds::INVALID_QUERY,
+                format!(
+                    "`sha256` must be 64 hexadecimal digits, got {}",
+                    quoted(hex)
+                ),
+            )
+        })
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(CONTENT_TYPE);
+    if given.is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(WASM.as_bytes())) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        &kinds::NOT_WASM,
+        format!("the header `content-type` must be `{WASM}`"),
+    ))
+}
+
+impl From<ReplaceError> for Problem {
+    fn from(error: ReplaceError) -> Self {
+        let kind = match &error {
+            ReplaceError::Busy => &kinds::BUSY,
+            ReplaceError::Keep(KeepError::Write(_)) => &kinds::STORE_FAILED,
+            ReplaceError::Keep(_) => &kinds::NOT_KEPT,
+            ReplaceError::Swap(SwapError::ShuttingDown) => &kinds::SHUTTING_DOWN,
+            ReplaceError::System(_) | ReplaceError::Swap(SwapError::Thread(_)) => {
+                &kinds::PLUGIN_FAILED
+            }
+            ReplaceError::Plugin(_) | ReplaceError::Swap(_) => &kinds::PLUGIN_REFUSED,
+        };
+        Self::new(kind, text::error_chain(&error))
+    }
+}

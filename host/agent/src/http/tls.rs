@@ -1,0 +1,180 @@
+//! TLS for the API: who speaks to an agent knows that it is the one, and nobody listens in.
+//!
+//! The only file that knows rustls. It never lets a request through that did not come over TLS, and never shows
+//! a key.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::private_file::{self, FileError};
+use edge_cache_core::text;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a client may take to agree on keys.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The only protocol that is spoken inside.
+const PROTOCOL: &[u8] = b"http/1.1";
+/// The most certificates from the agent's own up to a root.
+const CHAIN_MAX: usize = 16;
+
+/// A certificate with its key, as they stand in their files. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tls(Arc<Pair>);
+
+#[derive(Debug)]
+struct Pair {
+    certificates: PathBuf,
+    key: PathBuf,
+    config: ArcSwap<ServerConfig>,
+}
+
+/// Why a certificate and its key can't be used.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The file of the certificates.
+    #[error("the certificate file {} cannot be used", path.display())]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FileError,
+    },
+    /// The file of the key.
+    #[error("the key file {} cannot be used", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FileError,
+    },
+    /// There is no certificate in it.
+    #[error("{} must hold 1 to {CHAIN_MAX} certificates in PEM, the agent's own first", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no key in it.
+    #[error("{} must hold a private key in PEM, not encrypted", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// They are not of one another, or of a kind that is not supported.
+    #[error(
+        "the certificate in {} and the key in {} cannot be used together",
+        certificates.display(),
+        key.display()
+    )]
+    Pair {
+        /// The file of the certificates.
+        certificates: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// What is wrong with them.
+        #[source]
+        source: rustls::Error,
+    },
+}
+
+impl Tls {
+    /// Reads a chain of certificates and its key, both PEM. The key must not be readable by others.
+    ///
+    /// # Errors
+    ///
+    /// Any [`TlsError`].
+    pub fn read(certificates: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+        let config = ArcSwap::from_pointee(config(&certificates, &key)?);
+        Ok(Self(Arc::new(Pair {
+            certificates,
+            key,
+            config,
+        })))
+    }
+
+    /// Reads both files again, for connections from now on. A pair that can't be used changes nothing.
+    pub fn reread(&self) {
+        let pair = &*self.0;
+        match config(&pair.certificates, &pair.key) {
+            Ok(config) => {
+                pair.config.store(Arc::new(config));
+                tracing::info!("HTTP certificate replaced");
+            }
+            Err(error) => {
+                let error = text::error_chain(&error);
+                tracing::error!(error, "the HTTP certificate stays as it is");
+            }
+        }
+    }
+
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let acceptor = TlsAcceptor::from(self.0.config.load_full());
+        timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await?
+    }
+}
+
+/// Makes ring what TLS is computed with wherever in this process nothing else was said. HTTP clients of reqwest
+/// need it before they are made, even to speak plainly.
+pub fn use_ring() {
+    // An error means that another one was chosen before, which then stays.
+    let _ = ring::default_provider().install_default();
+}
+
+fn config(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+    let chain = read_chain(certificates)?;
+    let private = read_key(key)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            builder
+                .with_no_client_auth()
+                .with_single_cert(chain, private)
+        })
+        .map_err(|source| TlsError::Pair {
+            certificates: certificates.to_owned(),
+            key: key.to_owned(),
+            source,
+        })?;
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    Ok(config)
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = private_file::read_public(path).map_err(|source| TlsError::CertificateFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&text).collect();
+    chain
+        .ok()
+        .filter(|chain| (1..=CHAIN_MAX).contains(&chain.len()))
+        .ok_or_else(|| TlsError::NoCertificate {
+            path: path.to_owned(),
+        })
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let text = private_file::read_private(path).map_err(|source| TlsError::KeyFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey {
+        path: path.to_owned(),
+    })
+}

@@ -1,0 +1,96 @@
+use super::*;
+use crate::cli::{self, Command, Parsed};
+
+fn args(line: &str) -> RunArgs {
+    let words = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
+    match cli::parse(words.map(Into::into), &|_| None) {
+        Parsed::Cli(cli) => match cli.command {
+            Command::Run(args) => *args,
+            other => panic!("{line}: {other:?}"),
+        },
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn flags_that_do_not_go_together_are_a_wrong_usage() {
+    for (line, said) in [
+        ("--node-id 1 --http-listen 0.0.0.0:0", "--api-token-file"),
+        ("--node-id 1 --http-listen [::]:0", "--api-token-file"),
+        (
+            "--node-id 1 --http-listen [::]:0 --api-token-file t",
+            "--http-tls-cert-file",
+        ),
+        (
+            "--node-id 1 --http-listen [::]:0 --api-token-file t",
+            "--insecure-http",
+        ),
+        ("--node-id 1 --http-tls-cert-file c", "--http-tls-key-file"),
+        ("--node-id 1 --http-tls-key-file k", "--http-tls-cert-file"),
+        (
+            "--node-id 1 --api-token-file t --allow-local-admin",
+            "--allow-local-admin",
+        ),
+        ("--node-id 1 --gossip-listen 0.0.0.0:0", "--insecure-gossip"),
+        ("--node-id 1 --seed a:1", "--gossip-listen"),
+        (
+            "--node-id 1 --gossip-advertise 10.0.0.1:1",
+            "--gossip-listen",
+        ),
+        ("--node-id 1 --label =x", "--label"),
+        (
+            "--node-id 1 --limits-epoch-tick 1s",
+            "--limits-call-deadline",
+        ),
+    ] {
+        let error = check(&args(line)).unwrap_err();
+        assert!(error.is_usage(), "{line}: {error:?}");
+        assert!(error.to_string().contains(said), "{line}: {error}");
+    }
+}
+
+#[test]
+fn beyond_loopback_tokens_travel_over_tls_or_an_encrypted_network() {
+    let any = "--node-id 1 --http-listen [::]:0 --api-token-file t";
+    for more in [
+        "--insecure-http",
+        "--http-tls-cert-file c --http-tls-key-file k",
+    ] {
+        check(&args(&format!("{any} {more}"))).unwrap();
+    }
+    check(&args(
+        "--node-id 1 --http-listen [::1]:0 --allow-local-admin",
+    ))
+    .unwrap();
+}
+
+#[tokio::test]
+async fn settings_that_gossip_refuses_are_a_wrong_usage() {
+    let long = "k".repeat(PeerInfo::ENCODED_BYTES_MAX);
+    for line in [
+        "--gossip-listen 127.0.0.1:0 --gossip-interval 10m",
+        "--gossip-listen 127.0.0.1:0 --gossip-interval 0ms",
+        "--gossip-listen 127.0.0.1:0 --cluster-id=",
+        "--gossip-listen 127.0.0.1:0 --gossip-advertise 0.0.0.0:1",
+        "--gossip-listen 0.0.0.0:0 --insecure-gossip",
+        &format!("--gossip-listen 127.0.0.1:0 --wg-pubkey {long}"),
+    ] {
+        let error = try_join(line).await.unwrap_err();
+        assert!(error.is_usage(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_no_wrong_usage() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap();
+    let error = try_join(&format!("--gossip-listen {listen}"))
+        .await
+        .unwrap_err();
+    assert!(!error.is_usage(), "{error:?}");
+}
+
+async fn try_join(line: &str) -> Result<Option<GossipPool>, RunError> {
+    let config = gossip_config(&args(&format!("--node-id 1 {line}")))?;
+    join(config, String::new(), None).await
+}

@@ -1,0 +1,167 @@
+//! The bounds of a capacity. The host has them too; a component that is called by another one must not rely
+//! on it.
+
+use std::ops::RangeInclusive;
+
+use super::super::Factory;
+use super::super::contract::{counters, entry, fresh, picture, same};
+use super::super::subject::Broken;
+use super::{capacity, enable};
+use edge_cache_core::EdgeCacheError;
+use edge_cache_core::{Change, NodeCapacity};
+
+const NODES: &[u64] = &[1, 2, 3, 4];
+
+const NOTHING: NodeCapacity = NodeCapacity {
+    cpu_cores: 0,
+    ram_mib: 0,
+    disk_mib: 0,
+    geo: None,
+};
+
+/// All characters that text in this contract may not have.
+const UNPRINTABLE: &[RangeInclusive<char>] = &[
+    '\0'..='\u{1f}',
+    '\u{7f}'..='\u{9f}',
+    '\u{61c}'..='\u{61c}',
+    '\u{200e}'..='\u{200f}',
+    '\u{2028}'..='\u{2029}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2066}'..='\u{2069}',
+];
+
+/// Their neighbours, which it may have.
+const PRINTABLE: &[char] = &[
+    ' ', '~', '\u{a0}', '\u{61b}', '\u{61d}', '\u{200d}', '\u{2010}', '\u{2027}', '\u{202f}',
+    '\u{2065}', '\u{206a}',
+];
+
+fn with_geo(geo: &str) -> NodeCapacity {
+    NodeCapacity {
+        geo: Some(geo.to_string()),
+        ..capacity(1)
+    }
+}
+
+fn most(geo: Option<String>) -> NodeCapacity {
+    NodeCapacity {
+        cpu_cores: u32::MAX,
+        ram_mib: u64::MAX,
+        disk_mib: u64::MAX,
+        geo,
+    }
+}
+
+pub(super) fn as_given(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    for given in [capacity(102_400), most(None), most(Some("x".repeat(64)))] {
+        let answered = subject.enable(1, &given)?.map(|node| node.capacity);
+        same("the capacity", &answered, &Ok(given))?;
+    }
+    Ok(())
+}
+
+pub(super) fn single_zero(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    for (cpu_cores, ram_mib, disk_mib) in [(0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 1, 1)] {
+        let capacity = NodeCapacity {
+            cpu_cores,
+            ram_mib,
+            disk_mib,
+            geo: None,
+        };
+        enable(subject, &capacity)?;
+    }
+    match subject.enable(1, &NOTHING)? {
+        Err(EdgeCacheError::InvalidCapacity(text))
+            if ["cpu_cores", "ram_mib", "disk_mib"]
+                .iter()
+                .all(|field| text.contains(field)) =>
+        {
+            Ok(())
+        }
+        other => Err(format!(
+            "a capacity of nothing must be invalid-capacity naming the fields, found {other:?}"
+        )),
+    }
+}
+
+pub(super) fn geo_length(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    for geo in ["x", &"x".repeat(64), &"ü".repeat(32)] {
+        enable(subject, &with_geo(geo))?;
+    }
+    let before = picture(subject, NODES)?;
+    for geo in ["", &"x".repeat(65), &"ü".repeat(33), &"x".repeat(10_000)] {
+        for node_id in [1, 2] {
+            match subject.enable(node_id, &with_geo(geo))? {
+                Err(EdgeCacheError::InvalidCapacity(text))
+                    if text.contains("geo") && text.contains("64") => {}
+                other => {
+                    return Err(format!(
+                        "a geo of {} bytes must be invalid-capacity naming field and limit, found {other:?}",
+                        geo.len()
+                    ));
+                }
+            }
+        }
+    }
+    same("the registry", &picture(subject, NODES)?, &before)
+}
+
+pub(super) fn geo_printable(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    enable(subject, &with_geo("Zürich, 東京"))?;
+    for c in PRINTABLE {
+        enable(subject, &with_geo(&format!("a{c}b")))?;
+    }
+    let before = picture(subject, NODES)?;
+    for c in UNPRINTABLE.iter().cloned().flatten() {
+        for node_id in [1, 2] {
+            match subject.enable(node_id, &with_geo(&format!("a{c}b")))? {
+                Err(EdgeCacheError::InvalidCapacity(text))
+                    if text.contains("geo") && !text.contains(c) => {}
+                other => {
+                    return Err(format!(
+                        "a geo with {c:?} must be invalid-capacity naming the field, found {other:?}"
+                    ));
+                }
+            }
+        }
+    }
+    same("the registry", &picture(subject, NODES)?, &before)
+}
+
+/// The node that breaks a bound comes last, so that the others could have been taken already.
+pub(super) fn invalid_entries(factory: &Factory<'_>) -> Result<(), Broken> {
+    let subject = &mut *fresh(factory)?;
+    enable(subject, &capacity(10))?;
+    let before = picture(subject, NODES)?;
+    let good = [
+        entry(1, capacity(1), counters(1, 1)),
+        entry(2, capacity(2), counters(2, 2)),
+    ];
+    for (invalid, field) in [
+        (with_geo(""), "geo"),
+        (with_geo("a\nb"), "geo"),
+        (with_geo(&"x".repeat(65)), "geo"),
+        (NOTHING, "disk_mib"),
+    ] {
+        let mut bad = entry(4, capacity(4), counters(4, 4));
+        bad.node.capacity = invalid;
+        let entries = [good.as_slice(), &[bad]].concat();
+        let changes: Vec<_> = entries.iter().cloned().map(Change::Put).collect();
+        for answer in [subject.load(&entries)?, subject.apply(&changes)?] {
+            match answer {
+                Err(text) if text.contains("node 4") && text.contains(field) => {}
+                other => {
+                    return Err(format!(
+                        "load and apply must be refused naming node and field, found {other:?}"
+                    ));
+                }
+            }
+            same("the registry", &picture(subject, NODES)?, &before)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+use std::collections::HashSet;
+use std::thread;
+
+use chitchat::ChitchatId;
+
+use super::*;
+use crate::GossipConfig;
+
+const NODE: u64 = 7;
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn base(pairs: &[(&str, &str)]) -> PeerInfo {
+    PeerInfo {
+        labels: labels(pairs),
+        ..PeerInfo::placeholder(NODE)
+    }
+}
+
+/// A member's state without a network.
+fn chitchat(first: (String, String)) -> Mutex<Chitchat> {
+    let address = ([127, 0, 0, 1], 7946).into();
+    let id = ChitchatId::new(PeerInfo::key(NODE), 1, address);
+    let config = GossipConfig::new(PeerInfo::placeholder(NODE), "test", address).chitchat(id);
+    let (_, seeds) = watch::channel(HashSet::new());
+    Mutex::new(Chitchat::with_chitchat_id_and_seeds(
+        config,
+        seeds,
+        vec![first],
+    ))
+}
+
+async fn in_gossip(chitchat: &Mutex<Chitchat>) -> PeerInfo {
+    let mut chitchat = chitchat.lock().await;
+    let value = chitchat.self_node_state().get("worker:7").unwrap();
+    Record::decode(value).unwrap().info
+}
+
+#[tokio::test]
+async fn what_is_shown_as_announced_is_what_was_written() {
+    let (own, mut announcer) =
+        OwnRecord::new(base(&[("zone", "a")]), BTreeMap::new(), None).unwrap();
+    let chitchat = chitchat(announcer.first());
+    assert_eq!(*own.announced(), in_gossip(&chitchat).await);
+    own.written(own.newest()).await.unwrap();
+
+    let revision = own.set_labels(labels(&[("edge_cache", "true")])).unwrap();
+    assert_eq!(own.announced().labels, labels(&[("zone", "a")]), "not yet");
+    let written = async {
+        own.written(revision).await.unwrap();
+        in_gossip(&chitchat).await
+    };
+    let written = tokio::select! {
+        written = written => written,
+        () = announcer.run(&chitchat) => unreachable!("the own record is still held"),
+    };
+    assert_eq!(
+        written.labels,
+        labels(&[("edge_cache", "true"), ("zone", "a")])
+    );
+    assert_eq!(*own.announced(), written);
+}
+
+#[test]
+fn the_two_parts_do_not_lose_one_another() {
+    const TURNS: usize = 500;
+    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 0..=TURNS {
+                own.set_base(base(&[("base", &turn.to_string())])).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            for turn in 0..=TURNS {
+                own.set_labels(labels(&[("component", &turn.to_string())]))
+                    .unwrap();
+            }
+        });
+    });
+    let last = TURNS.to_string();
+    let wanted = announcer.wanted.borrow();
+    assert_eq!(
+        wanted.merged.labels,
+        labels(&[("base", &last), ("component", &last)])
+    );
+    assert_eq!(*own.foreign(), labels(&[("base", &last)]));
+}
+
+#[test]
+fn a_key_of_other_software_wins_until_it_is_given_up() {
+    let (own, announcer) =
+        OwnRecord::new(base(&[("edge_cache", "mine")]), BTreeMap::new(), None).unwrap();
+    let merged = || announcer.wanted.borrow().merged.labels.clone();
+    own.set_labels(labels(&[("edge_cache", "true"), ("edge_cache_cpu", "4")]))
+        .unwrap();
+    assert_eq!(
+        merged(),
+        labels(&[("edge_cache", "mine"), ("edge_cache_cpu", "4")])
+    );
+    own.set_base(base(&[])).unwrap();
+    assert_eq!(
+        merged(),
+        labels(&[("edge_cache", "true"), ("edge_cache_cpu", "4")])
+    );
+}
+
+#[test]
+fn a_record_over_the_limit_changes_nothing() {
+    let half = "x".repeat(PeerInfo::ENCODED_BYTES_MAX / 2);
+    let (own, announcer) = OwnRecord::new(base(&[("base", &half)]), BTreeMap::new(), None).unwrap();
+    let before = announcer.wanted.borrow().clone();
+    let refused = [
+        own.set_labels(labels(&[("component", &half)])),
+        own.set_base(base(&[("base", &half), ("more", &half)])),
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert!(matches!(
+            error,
+            GossipError::Info(InfoError::TooLarge { .. })
+        ));
+    }
+    let after = announcer.wanted.borrow().clone();
+    assert_eq!(after.revision, before.revision);
+    assert_eq!(after.encoded, before.encoded);
+    assert_eq!(*own.foreign(), before.said.base.labels);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_task_that_is_gone() {
+    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
+    let revision = own.set_labels(labels(&[("a", "b")])).unwrap();
+    drop(announcer);
+    assert!(matches!(
+        own.written(revision).await,
+        Err(GossipError::Stopped)
+    ));
+    assert!(matches!(
+        own.set_labels(Labels::new()),
+        Err(GossipError::Stopped)
+    ));
+}

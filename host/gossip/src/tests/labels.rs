@@ -1,0 +1,109 @@
+//! What a node announces about itself.
+
+use std::thread;
+
+use super::harness::{config, info, labels, peers_when, start};
+use crate::{GossipError, GossipPool, InfoError, PeerInfo};
+
+#[tokio::test]
+async fn each_part_survives_a_change_of_the_other() {
+    let mut settings = config(1, &[]);
+    settings.self_info = info(1, &[("zone", "a")]);
+    let a = GossipPool::start(settings).await.unwrap();
+    let b = start(2, &[&a]).await;
+
+    a.publish_labels(labels(&[("edge_cache", "true")])).unwrap();
+    let both = info(1, &[("edge_cache", "true"), ("zone", "a")]);
+    peers_when(&b, |peers| peers.get(1).is_some_and(|peer| **peer == both)).await;
+
+    let rekeyed = PeerInfo {
+        wg_pubkey: "rotated".into(),
+        ..info(1, &[("zone", "b")])
+    };
+    a.announce_self(rekeyed.clone()).await.unwrap();
+    assert_eq!(a.self_info().wg_pubkey, "rotated");
+    assert_eq!(*a.foreign_labels(), labels(&[("zone", "b")]));
+    let expected = PeerInfo {
+        labels: labels(&[("edge_cache", "true"), ("zone", "b")]),
+        ..rekeyed.clone()
+    };
+    peers_when(&b, |peers| {
+        peers.get(1).is_some_and(|peer| **peer == expected)
+    })
+    .await;
+
+    a.publish_labels(labels(&[])).unwrap();
+    peers_when(&b, |peers| {
+        peers.get(1).is_some_and(|peer| **peer == rekeyed)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn other_softwares_label_wins_over_the_components() {
+    let mut settings = config(1, &[]);
+    settings.self_info = info(1, &[("edge_cache", "mine")]);
+    let a = GossipPool::start(settings).await.unwrap();
+    a.publish_labels(labels(&[("edge_cache", "true"), ("edge_cache_cpu", "4")]))
+        .unwrap();
+    a.published().await.unwrap();
+    assert_eq!(
+        a.self_info().labels,
+        labels(&[("edge_cache", "mine"), ("edge_cache_cpu", "4")])
+    );
+}
+
+#[tokio::test]
+async fn labels_may_come_from_any_thread() {
+    let a = start(1, &[]).await;
+    let publisher = a.clone();
+    thread::spawn(move || {
+        for turn in 0..=100 {
+            let turn = turn.to_string();
+            publisher
+                .publish_labels(labels(&[("turn", &turn)]))
+                .unwrap();
+        }
+    })
+    .join()
+    .unwrap();
+    a.published().await.unwrap();
+    assert_eq!(a.self_info().labels, labels(&[("turn", "100")]));
+}
+
+#[tokio::test]
+async fn a_record_over_the_limit_is_refused_and_nothing_changes() {
+    let a = start(1, &[]).await;
+    let b = start(2, &[&a]).await;
+    let good = labels(&[("edge_cache", "true")]);
+    a.publish_labels(good.clone()).unwrap();
+    let huge = "x".repeat(PeerInfo::ENCODED_BYTES_MAX);
+
+    let error = a.announce_self(info(1, &[("x", &huge)])).await.unwrap_err();
+    assert!(matches!(
+        error,
+        GossipError::Info(InfoError::TooLarge { .. })
+    ));
+    assert!(error.to_string().contains("the limit is 16384"), "{error}");
+    a.publish_labels(labels(&[("x", &huge)])).unwrap_err();
+
+    a.published().await.unwrap();
+    assert_eq!(a.self_info().labels, good);
+    assert!(a.foreign_labels().is_empty());
+    peers_when(&b, |peers| {
+        peers.get(1).is_some_and(|peer| peer.labels == good)
+    })
+    .await;
+
+    let mut settings = config(3, &[]);
+    settings.self_info = info(3, &[("x", &huge)]);
+    GossipPool::start(settings).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_node_does_not_speak_for_another() {
+    let a = start(1, &[]).await;
+    let error = a.announce_self(info(2, &[])).await.unwrap_err();
+    assert!(matches!(error, GossipError::OtherNode { own: 1, given: 2 }));
+    assert_eq!(a.self_info().node_id, 1);
+}

@@ -1,0 +1,318 @@
+//! Starting, stopping, and dying.
+
+use std::error::Error;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use chitchat::transport::{RecvOutcome, SendOutcome, Socket};
+use chitchat::{ChitchatEnvelope, ChitchatId, DeletionStatus, ProtocolVersion, VersionedValue};
+use tokio::sync::Notify;
+
+use super::harness::{
+    CLUSTER, config, eventually, in_time, info, labels, loopback, next, peers_when, start, stranger,
+};
+use crate::info::Record;
+use crate::transport::{Bound, Medium, MemberSide};
+use crate::udp::Udp;
+use crate::{GossipError, GossipPool, PeerInfo, TopologyEvent};
+
+#[tokio::test]
+async fn a_port_that_the_system_chose_is_advertised() {
+    let a = start(1, &[]).await;
+    assert_ne!(a.listen_addr().port(), 0);
+    assert_eq!(a.advertise_addr(), a.listen_addr());
+
+    let mut settings = config(2, &[&a]);
+    settings.listen = "0.0.0.0:0".parse().unwrap();
+    settings.advertise = Some(loopback());
+    let b = GossipPool::start(settings).await.unwrap();
+    let port = b.listen_addr().port();
+    assert_eq!(b.advertise_addr(), SocketAddr::from(([127, 0, 0, 1], port)));
+    peers_when(&a, |peers| peers.get(2).is_some()).await;
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_before_anything_starts() {
+    let mut settings = config(1, &[]);
+    settings.listen = "0.0.0.0:0".parse().unwrap();
+    let error = GossipPool::start(settings).await.unwrap_err();
+    assert!(matches!(error, GossipError::NotAdvertisable { .. }));
+
+    let mut settings = config(1, &[]);
+    settings.seeds = vec!["nowhere".into()];
+    let error = GossipPool::start(settings).await.unwrap_err();
+    assert!(error.to_string().contains("\"nowhere\""), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let a = start(1, &[]).await;
+    let mut settings = config(2, &[]);
+    settings.listen = a.listen_addr();
+    let error = GossipPool::start(settings).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&a.listen_addr().to_string()), "{text}");
+    assert!(error.source().is_some());
+}
+
+#[tokio::test]
+async fn shutdown_frees_the_port_and_ends_the_followers() {
+    let a = start(1, &[]).await;
+    let b = start(2, &[&a]).await;
+    peers_when(&a, |peers| peers.len() == 1).await;
+    let mut events = a.subscribe();
+    let clone = a.clone();
+
+    in_time(async { tokio::join!(a.shutdown(), clone.shutdown()) }).await;
+    UdpSocket::bind(a.listen_addr()).unwrap();
+    assert!(!a.is_running());
+    assert_eq!(in_time(events.next()).await, None);
+    assert_eq!(a.peers().len(), 1, "the last view stays readable");
+    assert!(matches!(
+        a.publish_labels(labels(&[])),
+        Err(GossipError::Stopped)
+    ));
+    in_time(a.shutdown()).await;
+    assert!(b.is_running());
+}
+
+#[tokio::test]
+async fn the_last_clone_stops_everything() {
+    let a = start(1, &[]).await;
+    let address = a.listen_addr();
+    let mut events = a.subscribe();
+    let clone = a.clone();
+    drop(a);
+    assert!(clone.is_running());
+    clone.publish_labels(labels(&[("a", "b")])).unwrap();
+    clone.published().await.unwrap();
+    drop(clone);
+    assert_eq!(in_time(events.next()).await, None);
+    eventually(|| UdpSocket::bind(address).is_ok()).await;
+}
+
+#[tokio::test]
+async fn traffic_is_counted() {
+    let a = start(1, &[]).await;
+    let b = start(2, &[&a]).await;
+    peers_when(&a, |peers| peers.len() == 1).await;
+    for traffic in [a.traffic(), b.traffic()] {
+        assert!(traffic.datagrams_sent > 0 && traffic.datagrams_received > 0);
+        assert!(traffic.bytes_sent > traffic.datagrams_sent);
+        assert!(traffic.bytes_received > traffic.datagrams_received);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_started_again_on_the_same_port() {
+    for fault in [Fault::Error, Fault::Panic] {
+        let broken = Arc::new(Notify::new());
+        let medium = Breakable {
+            inner: Udp::new(CLUSTER.into(), ProtocolVersion::V0, None),
+            broken: Arc::clone(&broken),
+            fault,
+        };
+        let a = GossipPool::start_on(config(1, &[]), Box::new(medium), None)
+            .await
+            .unwrap();
+        let b = start(2, &[&a]).await;
+        peers_when(&a, |peers| peers.len() == 1).await;
+        peers_when(&b, |peers| peers.len() == 1).await;
+        let (address, first) = (a.listen_addr(), a.generation());
+        let mut events = a.subscribe();
+
+        broken.notify_one();
+        eventually(|| !a.is_running()).await;
+        a.publish_labels(labels(&[("while", "down")])).unwrap();
+        assert_eq!(a.peers().len(), 1, "the last view stays readable");
+        in_time(a.published()).await.unwrap();
+        assert!(a.is_running() && a.generation() > first && a.restarts() == 1);
+        assert_eq!(a.listen_addr(), address);
+        peers_when(&b, |peers| {
+            peers
+                .get(1)
+                .is_some_and(|info| info.labels == labels(&[("while", "down")]))
+        })
+        .await;
+        b.publish_labels(labels(&[("after", "all")])).unwrap();
+        let update = next(&mut events).await;
+        assert!(
+            matches!(&update, TopologyEvent::Updated(info) if info.labels == labels(&[("after", "all")])),
+            "who was there before is not said to have left: {update:?}"
+        );
+        in_time(a.shutdown()).await;
+        UdpSocket::bind(a.listen_addr()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_pool_can_be_shut_down_while_its_server_is_dead() {
+    let broken = Arc::new(Notify::new());
+    let medium = Breakable {
+        inner: Udp::new(CLUSTER.into(), ProtocolVersion::V0, None),
+        broken: Arc::clone(&broken),
+        fault: Fault::Error,
+    };
+    let a = GossipPool::start_on(config(1, &[]), Box::new(medium), None)
+        .await
+        .unwrap();
+    broken.notify_one();
+    eventually(|| !a.is_running()).await;
+    in_time(a.shutdown()).await;
+    assert!(!a.is_running());
+    assert_eq!(a.restarts(), 0);
+    UdpSocket::bind(a.listen_addr()).unwrap();
+}
+
+#[tokio::test]
+async fn a_leave_is_seen_at_once_and_a_return_too() {
+    let a = start(1, &[]).await;
+    let mut slow = config(2, &[&a]);
+    slow.interval = Duration::from_secs(5);
+    slow.self_info = info(2, &[("zone", "a")]);
+    let b = GossipPool::start(slow).await.unwrap();
+    let c = start(3, &[&a]).await;
+    for pool in [&a, &c] {
+        peers_when(pool, |peers| peers.len() == 2).await;
+    }
+    let started = Instant::now();
+    in_time(b.leave()).await;
+    for pool in [&a, &c] {
+        peers_when(pool, |peers| peers.get(2).is_none()).await;
+        assert_eq!(*pool.leaving(), [2]);
+    }
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(b.self_info().labels.is_empty() && !b.is_running());
+    UdpSocket::bind(b.listen_addr()).unwrap();
+
+    let again = start(2, &[&a]).await;
+    peers_when(&a, |peers| peers.get(2).is_some()).await;
+    eventually(|| a.leaving().is_empty()).await;
+    drop(again);
+}
+
+#[tokio::test]
+async fn whoever_is_impersonated_starts_again_and_is_heard() {
+    let a = start(1, &[]).await;
+    let b = start(2, &[&a]).await;
+    peers_when(&b, |peers| peers.len() == 1).await;
+    let id = ChitchatId::new(PeerInfo::key(1), a.generation(), a.advertise_addr());
+    let first = a.generation();
+    // A member whose state of node 1 is ahead of what node 1 itself has written.
+    let liar = stranger("liar", 1, &[], &b).await;
+    let lie = VersionedValue {
+        value: Record::from(info(1, &[("false", "label")]))
+            .encode()
+            .unwrap(),
+        version: 1_000,
+        status: DeletionStatus::Set,
+    };
+    liar.chitchat().lock().await.reset_node_state_if_update(
+        &id,
+        std::iter::once((PeerInfo::key(1), lie)),
+        1_000,
+        0,
+    );
+    eventually(|| a.restarts() == 1).await;
+    in_time(a.announce_self(info(1, &[("true", "label")])))
+        .await
+        .unwrap();
+    assert!(a.generation() > first);
+    peers_when(&b, |peers| {
+        peers
+            .get(1)
+            .is_some_and(|info| info.labels == labels(&[("true", "label")]))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_older_of_two_agents_with_one_id_knows_of_the_younger() {
+    let a = start(1, &[]).await;
+    let b = start(2, &[&a]).await;
+    peers_when(&b, |peers| peers.len() == 1).await;
+    assert_eq!(a.rival(), None);
+    let younger = start(1, &[&b]).await;
+    eventually(|| a.rival() == Some(younger.advertise_addr())).await;
+    peers_when(&b, |peers| peers.get(1).is_some()).await;
+    assert_eq!(younger.rival(), None);
+    in_time(younger.shutdown()).await;
+    eventually(|| a.rival().is_none()).await;
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Error,
+    Panic,
+}
+
+/// A medium whose sockets work until they are told to break.
+struct Breakable {
+    inner: Udp,
+    broken: Arc<Notify>,
+    fault: Fault,
+}
+
+struct BreakablePlace {
+    inner: Box<dyn Bound>,
+    broken: Arc<Notify>,
+    fault: Fault,
+}
+
+struct BreakableSocket {
+    inner: Box<dyn Socket>,
+    broken: Arc<Notify>,
+    fault: Fault,
+}
+
+#[async_trait]
+impl Medium for Breakable {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>> {
+        Ok(Box::new(BreakablePlace {
+            inner: self.inner.bind(listen).await?,
+            broken: Arc::clone(&self.broken),
+            fault: self.fault,
+        }))
+    }
+}
+
+impl Bound for BreakablePlace {
+    fn local_addr(&self) -> SocketAddr {
+        self.inner.local_addr()
+    }
+
+    fn into_socket(self: Box<Self>, member: MemberSide) -> Box<dyn Socket> {
+        Box::new(BreakableSocket {
+            inner: self.inner.into_socket(member),
+            broken: self.broken,
+            fault: self.fault,
+        })
+    }
+}
+
+#[async_trait]
+impl Socket for BreakableSocket {
+    fn local_addr(&self) -> anyhow::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    async fn send(
+        &mut self,
+        to: SocketAddr,
+        envelope: ChitchatEnvelope,
+    ) -> anyhow::Result<SendOutcome> {
+        self.inner.send(to, envelope).await
+    }
+
+    async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
+        tokio::select! {
+            outcome = self.inner.recv() => outcome,
+            () = self.broken.notified() => match self.fault {
+                Fault::Error => Err(anyhow::anyhow!("broken on purpose")),
+                Fault::Panic => panic!("broken on purpose"),
+            },
+        }
+    }
+}

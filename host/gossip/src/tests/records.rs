@@ -1,0 +1,112 @@
+//! Records of members that run other software, or mean harm.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::harness::{eventually, info, node_ids, peers_when, start, stranger};
+use crate::PeerInfo;
+use crate::config::now_ns;
+use crate::directory::AHEAD_MAX;
+use crate::info::Record;
+
+#[tokio::test]
+async fn a_zlayer_node_is_listed() {
+    let a = start(1, &[]).await;
+    let json = concat!(
+        r#"{"node_id":42,"wg_pubkey":"k","wg_endpoint":"10.0.0.1:51820","overlay_ip":"10.9.0.1","#,
+        r#""labels":{"edge_cache":"true"}}"#
+    );
+    let value = URL_SAFE_NO_PAD.encode(json);
+    // Its generation is always 0.
+    let _zlayer = stranger("worker:42", 0, &[("worker:42", &value)], &a).await;
+    peers_when(&a, |peers| peers.len() == 1).await;
+    let expected = PeerInfo {
+        wg_pubkey: "k".into(),
+        wg_endpoint: "10.0.0.1:51820".parse().unwrap(),
+        overlay_ip: "10.9.0.1".into(),
+        ..info(42, &[("edge_cache", "true")])
+    };
+    assert_eq!(a.peers(), [expected]);
+}
+
+#[tokio::test]
+async fn bad_records_are_counted_once_and_ignored() {
+    let a = start(1, &[]).await;
+    let others = Record::from(info(9, &[])).encode().unwrap();
+    let large = "A".repeat(PeerInfo::ENCODED_BYTES_MAX + 1);
+    let _bad = [
+        stranger("worker:10", 1, &[("worker:10", "!")], &a).await,
+        stranger("worker:11", 1, &[("worker:11", "e30")], &a).await,
+        stranger("worker:12", 1, &[("worker:12", &large)], &a).await,
+        stranger("worker:13", 1, &[("worker:13", &others)], &a).await,
+        stranger("worker:14", 1, &[("worker:9", &others)], &a).await,
+        stranger("intruder", 1, &[("worker:9", &others)], &a).await,
+    ];
+    eventually(|| a.bad_records() == 6).await;
+
+    // Rounds go on, the bad records stay in the state, and a good one is told from them.
+    let b = start(2, &[&a]).await;
+    for turn in ["1", "2", "3"] {
+        b.announce_self(info(2, &[("turn", turn)])).await.unwrap();
+        peers_when(&a, |peers| {
+            peers
+                .get(2)
+                .is_some_and(|peer| peer.labels.values().eq([turn]))
+        })
+        .await;
+    }
+    assert_eq!(node_ids(&a.snapshot()), [2]);
+    assert_eq!(a.bad_records(), 6);
+}
+
+#[tokio::test]
+async fn a_record_that_turns_bad_takes_its_node_off_the_list() {
+    let a = start(1, &[]).await;
+    let good = Record::from(info(7, &[])).encode().unwrap();
+    let seven = stranger("worker:7", 1, &[("worker:7", &good)], &a).await;
+    peers_when(&a, |peers| node_ids(peers) == [7]).await;
+    let set = |value: &str| {
+        let value = value.to_owned();
+        let seven = &seven;
+        async move {
+            seven
+                .with_chitchat(|chitchat| chitchat.self_node_state().set("worker:7", &value))
+                .await;
+        }
+    };
+    set("!").await;
+    peers_when(&a, |peers| peers.is_empty()).await;
+    assert_eq!(a.bad_records(), 1);
+    set(&good).await;
+    peers_when(&a, |peers| node_ids(peers) == [7]).await;
+}
+
+#[tokio::test]
+async fn a_generation_too_far_ahead_is_listed_when_it_is_due() {
+    let a = start(1, &[]).await;
+    let due = now_ns() + 1_000_000_000;
+    let generation = due + u64::try_from(AHEAD_MAX.as_nanos()).unwrap();
+    let record = Record::from(info(7, &[])).encode().unwrap();
+    // It never says anything new, so nothing but the clock can bring it onto the list.
+    let _ahead = stranger("worker:7", generation, &[("worker:7", &record)], &a).await;
+    peers_when(&a, |peers| node_ids(peers) == [7]).await;
+    assert!(now_ns() >= due);
+}
+
+#[tokio::test]
+async fn members_of_other_software_are_no_peers_and_not_bad() {
+    let a = start(1, &[]).await;
+    let other = stranger("searcher", 1, &[("searcher", "x"), ("role", "y")], &a).await;
+    let b = start(2, &[&a]).await;
+    peers_when(&a, |peers| node_ids(peers) == [2]).await;
+    let chitchat = other.chitchat();
+    // It is live: it answers, and knows both.
+    eventually(|| {
+        chitchat
+            .try_lock()
+            .is_ok_and(|chitchat| chitchat.live_nodes().count() == 3)
+    })
+    .await;
+    peers_when(&b, |peers| node_ids(peers) == [1]).await;
+    assert_eq!(a.bad_records(), 0);
+}

@@ -1,0 +1,292 @@
+//! How a registry is put together.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::activity::Counters;
+use super::durable::Durable;
+use super::exchange::Exchange;
+use super::queue::{LOOK_FOR, queue};
+use super::records::{Record, Records};
+use super::status::{PluginState, Status};
+use super::view::View;
+use super::writer::{Parts, Writer};
+use super::{AbortOnDrop, EdgeCacheRegistry, Shared};
+use crate::advertise::{Advertiser, Standalone};
+use crate::placement::Placement;
+use crate::store::{Remembered, Store};
+use edge_cache_core::decision::{Standing, Standings};
+use edge_cache_core::labels::{self, LabelError, Labels};
+use edge_cache_core::{Entry, NodeId};
+use edge_cache_gossip::{GossipPool, PeerInfo};
+use edge_cache_sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
+
+/// Puts a registry together; see [`EdgeCacheRegistry::builder`].
+#[derive(Debug)]
+pub struct Builder {
+    plugin: Plugin,
+    place: Place,
+    store: Option<Store>,
+    clock: WallClock,
+}
+
+#[derive(Debug)]
+enum Place {
+    Nowhere,
+    Standalone(PeerInfo),
+    Gossip(GossipPool),
+}
+
+/// Why a registry did not start. Nothing runs.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Labels that other software sets on the node break a bound.
+    #[error("the node's own labels are refused")]
+    Labels(#[source] LabelError),
+    /// The store is another node's. It was not touched.
+    #[error("the store is of {store:?}, the registry of {registry:?}")]
+    OtherNode {
+        /// The store's node.
+        store: Option<NodeId>,
+        /// The registry's own node.
+        registry: Option<NodeId>,
+    },
+    /// A registry has been started with the store before, and what it remembers has gone on since.
+    #[error("the store serves a registry already, or has served one; open it again")]
+    StoreUsed,
+    /// The system gave no thread.
+    #[error("cannot start the registry's thread")]
+    Thread(#[source] std::io::Error),
+    /// The thread ended before it served anything.
+    #[error("the registry's thread ended while starting")]
+    Ended,
+}
+
+impl Builder {
+    pub(super) fn new(plugin: Plugin) -> Self {
+        Self {
+            plugin,
+            place: Place::Nowhere,
+            store: None,
+            clock: WallClock::default(),
+        }
+    }
+
+    /// Takes the time from another clock than the system's, the component's included. For tests.
+    #[must_use]
+    pub fn clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes `info` the node's own record: the component's labels join those in it, and travel nowhere.
+    #[must_use]
+    pub fn standalone(mut self, info: PeerInfo) -> Self {
+        self.place = Place::Standalone(info);
+        self
+    }
+
+    /// Shows the component's labels to the cluster, as a part of the pool's own info.
+    #[must_use]
+    pub fn gossip(mut self, pool: GossipPool) -> Self {
+        self.place = Place::Gossip(pool);
+        self
+    }
+
+    /// Makes every change durable before it is answered, and begins with what the store holds.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Starts the component. A component that fails at once is tried again as after any other failure, so
+    /// the registry is there all the same and its status says why it takes no changes.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StartError`].
+    pub async fn start(self) -> Result<EdgeCacheRegistry, StartError> {
+        let Self {
+            plugin,
+            place,
+            store,
+            clock,
+        } = self;
+        let limits = &plugin.config().limits;
+        let mut pool = None;
+        let site: Arc<dyn Advertiser> = match place {
+            Place::Nowhere => Arc::new(Standalone::new(None)),
+            Place::Standalone(info) => Arc::new(Standalone::new(Some(info))),
+            Place::Gossip(gossip) => {
+                pool = Some(gossip.clone());
+                Arc::new(gossip)
+            }
+        };
+        labels::check_foreign(&site.foreign_labels(), limits.labels).map_err(StartError::Labels)?;
+
+        let log = Arc::new(GuestLog::new(limits));
+        let remembered = match &store {
+            Some(store) => remember(store, site.node_id())?,
+            None => Remembered::default(),
+        };
+        // Peers see the labels of before until the component has said what holds now.
+        site.announce(remembered.own_labels.clone());
+        let view = Arc::new(ArcSwap::from_pointee(View {
+            records: records(remembered.entries, site.node_id(), &remembered.own_labels),
+            standings: standings(remembered.standings),
+            status: Status {
+                state: PluginState::Starting,
+                restarts: 0,
+                last_failure: None,
+                store_failure: None,
+            },
+        }));
+        let look_for = if store.is_some() {
+            Duration::ZERO
+        } else {
+            LOOK_FOR
+        };
+        let counters = Arc::new(Counters::default());
+        let (room, wait) = (limits.queue, limits.queue_wait);
+        let (queue, requests) = queue(room, wait, look_for, counters.clone());
+        let (ending, ended) = watch::channel(());
+        let (changing, changed) = watch::channel(());
+        let (started, start) = oneshot::channel();
+
+        let config = InstanceConfig {
+            policy: LabelPolicy {
+                node: site.node_id(),
+                grants: plugin.config().labels.clone(),
+                foreign: {
+                    let site = site.clone();
+                    Arc::new(move || site.foreign_labels())
+                },
+                closed: Arc::default(),
+            },
+            log: log.clone(),
+            clock: clock.clone(),
+        };
+        // Whatever it publishes when it is loaded with nothing goes nowhere.
+        let judging = InstanceConfig {
+            policy: LabelPolicy {
+                node: None,
+                foreign: Arc::new(Arc::default),
+                ..config.policy.clone()
+            },
+            ..config.clone()
+        };
+        let shown = Arc::new(ArcSwap::from_pointee(plugin.clone()));
+        let replaced = Arc::new(Notify::new());
+        let around = config.clone();
+        let decided = Arc::new(Notify::new());
+        let parts = Parts {
+            plugin: plugin.clone(),
+            shown: shown.clone(),
+            config,
+            site: site.clone(),
+            view: view.clone(),
+            counters: counters.clone(),
+            durable: Durable::new(store, counters.clone()),
+            own_labels: remembered.own_labels,
+            decided: decided.clone(),
+            replaced: replaced.clone(),
+            changed: changing,
+        };
+        thread::Builder::new()
+            .name("edge-writer".into())
+            .spawn(move || {
+                let _ending = ending;
+                let writer = Writer::start(parts);
+                // Nobody waits any more where the caller gave up; the queue's end stops the writer then.
+                let _ = started.send(());
+                writer.run(&requests);
+            })
+            .map_err(StartError::Thread)?;
+        start.await.map_err(|_| StartError::Ended)?;
+
+        let placement = site
+            .node_id()
+            .map(|_| {
+                let calls = counters.calls.clone();
+                Placement::start(shown.clone(), judging, calls, site.clone())
+            })
+            .transpose()
+            .map_err(StartError::Thread)?;
+        let (placement, wake) = placement.unzip();
+        let follower = wake.map(|wake| {
+            let site = site.clone();
+            let follower = tokio::spawn(async move {
+                let swaps = async {
+                    loop {
+                        replaced.notified().await;
+                        wake.wake();
+                    }
+                };
+                tokio::join!(site.follow(&wake), swaps);
+            });
+            AbortOnDrop(follower.abort_handle())
+        });
+        let exchange = pool.map(|pool| {
+            let exchange = Exchange {
+                pool,
+                view: view.clone(),
+                queue: queue.clone(),
+                clock,
+                decided,
+            };
+            AbortOnDrop(tokio::spawn(exchange.run()).abort_handle())
+        });
+        Ok(EdgeCacheRegistry {
+            shared: Arc::new(Shared {
+                _exchange: exchange,
+                _follower: follower,
+                placement,
+                view,
+                queue,
+                site,
+                plugin: shown,
+                config: around,
+                log,
+                counters,
+                changed,
+                ended,
+            }),
+        })
+    }
+}
+
+fn remember(store: &Store, own: Option<NodeId>) -> Result<Remembered, StartError> {
+    if store.identity().node_id != own {
+        return Err(StartError::OtherNode {
+            store: store.identity().node_id,
+            registry: own,
+        });
+    }
+    store.take_remembered().ok_or(StartError::StoreUsed)
+}
+
+fn standings(remembered: Vec<Standing>) -> Standings {
+    let by_node = |standing: Standing| (standing.decision.node_id, Arc::new(standing));
+    remembered.into_iter().map(by_node).collect()
+}
+
+/// The remembered entries, with the labels that are shown before the component has been asked.
+fn records(entries: Vec<Entry>, own: Option<NodeId>, own_labels: &Labels) -> Records {
+    let record = |entry: Entry| {
+        let node_id = entry.node.node_id;
+        let labels = if own == Some(node_id) {
+            own_labels.clone()
+        } else {
+            Labels::new()
+        };
+        Record { entry, labels }
+    };
+    entries.into_iter().map(record).collect()
+}

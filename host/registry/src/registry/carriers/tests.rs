@@ -1,0 +1,96 @@
+use super::*;
+use edge_cache_core::decision::Stamp;
+
+fn decision(node_id: NodeId, by: NodeId) -> Decision {
+    Decision::disable(node_id, Stamp::at_ms(1), by)
+}
+
+/// Which of these agents carry, each asked for itself.
+fn carriers(decision: &Decision, agents: &[NodeId]) -> Vec<NodeId> {
+    let asked = agents.iter().filter(|own| {
+        let others: Vec<_> = agents.iter().copied().filter(|id| id != *own).collect();
+        is_carrier(decision, **own, Some(&others))
+    });
+    asked.copied().collect()
+}
+
+#[test]
+fn the_origin_the_node_and_three_more_carry() {
+    let agents: Vec<_> = (1..=50).collect();
+    for node_id in 1..=50 {
+        let chosen = carriers(&decision(node_id, 1_000), &agents);
+        assert!(chosen.contains(&node_id));
+        assert!((CHOSEN..=CHOSEN + 1).contains(&chosen.len()), "{chosen:?}");
+        let chosen = carriers(&decision(node_id + 1_000, 7), &agents);
+        assert!(chosen.contains(&7));
+        assert!((CHOSEN..=CHOSEN + 1).contains(&chosen.len()), "{chosen:?}");
+    }
+}
+
+#[test]
+fn when_one_dies_exactly_one_takes_up() {
+    let agents: Vec<_> = (1..=50).collect();
+    for node_id in 1_000..1_200 {
+        let decision = decision(node_id, 2_000);
+        let before = carriers(&decision, &agents);
+        let left: Vec<_> = agents
+            .iter()
+            .copied()
+            .filter(|id| *id != before[0])
+            .collect();
+        let after = carriers(&decision, &left);
+        assert_eq!(after.len(), CHOSEN);
+        assert_eq!(
+            after.iter().filter(|id| before.contains(id)).count(),
+            CHOSEN - 1
+        );
+    }
+}
+
+#[test]
+fn the_work_is_shared() {
+    let agents: Vec<_> = (1..=20).collect();
+    let mut count = BTreeMap::<NodeId, usize>::new();
+    for node_id in 1_000..3_000 {
+        for agent in carriers(&decision(node_id, 2_000_000), &agents) {
+            *count.entry(agent).or_default() += 1;
+        }
+    }
+    let expected = 2_000 * CHOSEN / agents.len();
+    assert!(
+        count
+            .values()
+            .all(|share| (expected / 2..expected * 2).contains(share)),
+        "{count:?}"
+    );
+}
+
+#[test]
+fn a_carrier_that_is_no_longer_chosen_stops_after_an_hour() {
+    let agents: Vec<_> = (2..=50).collect();
+    let node_id = (1_000..)
+        .find(|node_id| !is_carrier(&decision(*node_id, 9), 1, Some(&agents)))
+        .unwrap();
+    let decision = decision(node_id, 9);
+    let start = Instant::now();
+    let mut own = Carriers::default();
+    assert_eq!(own.judge(&decision, 1, None, start), Carry::No, "too early");
+    assert_eq!(own.judge(&decision, 1, Some(&agents), start), Carry::No);
+    assert_eq!(
+        own.judge(&decision, 1, Some(&[]), start),
+        Carry::Yes,
+        "alone"
+    );
+    let later = start + Duration::from_secs(1);
+    assert_eq!(own.judge(&decision, 1, Some(&agents), later), Carry::Yes);
+    let almost = later + STOP_AFTER - Duration::from_millis(1);
+    assert_eq!(own.judge(&decision, 1, Some(&agents), almost), Carry::Yes);
+    assert_eq!(
+        own.judge(&decision, 1, Some(&agents), later + STOP_AFTER),
+        Carry::Stop
+    );
+    assert_eq!(
+        own.judge(&decision, 1, Some(&agents), later + STOP_AFTER),
+        Carry::No
+    );
+}

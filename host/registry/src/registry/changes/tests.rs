@@ -1,0 +1,134 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::{RegistryEvent, RegistryEvents};
+use crate::registry::records::{Record, Records};
+use crate::registry::status::{PluginState, Status};
+use crate::registry::view::{View, ViewCell};
+use edge_cache_core::labels::Labels;
+use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+
+fn node(node_id: NodeId, disk_mib: u64) -> EdgeCacheNode {
+    EdgeCacheNode {
+        node_id,
+        capacity: NodeCapacity {
+            cpu_cores: 1,
+            ram_mib: 1,
+            disk_mib,
+            geo: None,
+        },
+        enabled_at: SystemTime::UNIX_EPOCH + Duration::from_millis(disk_mib),
+    }
+}
+
+fn record(node: EdgeCacheNode, hits: u64) -> Record {
+    Record {
+        entry: Entry {
+            node,
+            stats: EdgeCacheStats { hits, misses: 0 },
+        },
+        labels: Labels::new(),
+    }
+}
+
+/// What a writer would do: entries of nodes, by number and disk.
+struct Writer {
+    view: Arc<ViewCell>,
+    changed: watch::Sender<()>,
+}
+
+impl Writer {
+    fn new(records: &[(NodeId, u64)]) -> Self {
+        let view = View {
+            records: records
+                .iter()
+                .map(|(id, disk)| record(node(*id, *disk), 0))
+                .collect(),
+            standings: Default::default(),
+            status: Status {
+                state: PluginState::Running,
+                restarts: 0,
+                last_failure: None,
+                store_failure: None,
+            },
+        };
+        Self {
+            view: Arc::new(ArcSwap::from_pointee(view)),
+            changed: watch::channel(()).0,
+        }
+    }
+
+    fn events(&self) -> RegistryEvents {
+        RegistryEvents::new(self.view.clone(), self.changed.subscribe())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Records)) {
+        let mut view = View::clone(&self.view.load());
+        change(&mut view.records);
+        self.view.store(Arc::new(view));
+        self.changed.send_replace(());
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_told_in_ascending_order() {
+    let writer = Writer::new(&[(1, 10), (2, 20), (3, 30)]);
+    let mut events = writer.events();
+    assert_eq!(
+        events.snapshot().to_vec(),
+        [node(1, 10), node(2, 20), node(3, 30)]
+    );
+    writer.change(|records| {
+        records.put(record(node(9, 90), 0));
+        records.put(record(node(2, 21), 0));
+        records.remove(1);
+        // Counters alone are no change.
+        records.put(record(node(3, 30), 7));
+    });
+    for expected in [
+        RegistryEvent::Disabled { node_id: 1 },
+        RegistryEvent::Enabled(node(2, 21)),
+        RegistryEvent::Enabled(node(9, 90)),
+    ] {
+        assert_eq!(events.next().await, Some(expected));
+    }
+    assert_eq!(
+        events.snapshot().to_vec(),
+        [node(2, 21), node(3, 30), node(9, 90)]
+    );
+    drop(writer.changed);
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_skips_states_and_ends_at_the_true_one() {
+    let writer = Writer::new(&[(1, 10)]);
+    let mut events = writer.events();
+    for disk in 11..100 {
+        writer.change(|records| records.put(record(node(1, disk), 0)));
+        writer.change(|records| records.put(record(node(2, disk), 0)));
+        writer.change(|records| records.remove(2));
+    }
+    assert_eq!(
+        events.next().await,
+        Some(RegistryEvent::Enabled(node(1, 99)))
+    );
+    drop(writer.changed);
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn what_came_before_the_subscription_is_in_its_snapshot_only() {
+    let writer = Writer::new(&[]);
+    writer.change(|records| records.put(record(node(1, 10), 0)));
+    let mut events = writer.events();
+    assert_eq!(events.snapshot().to_vec(), [node(1, 10)]);
+    writer.change(|records| records.remove(1));
+    assert_eq!(
+        events.next().await,
+        Some(RegistryEvent::Disabled { node_id: 1 })
+    );
+}

@@ -1,0 +1,226 @@
+//! What outlives the process: the entries, the decisions that stand, the labels last wanted, and the
+//! generation last used.
+//!
+//! One file, `registry.redb`, in a directory that one agent holds at a time. A batch of changes is one
+//! transaction with one sync. Opening looks at a copy in memory first and checks every value of it, so a
+//! file that is damaged, of a newer format or somebody else's is left exactly as it is.
+//!
+//! This module decides nothing and knows no component. `database` is the only file that knows redb.
+
+mod database;
+mod directory;
+mod error;
+mod format;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::database::{Database, Write};
+use self::directory::Directory;
+use self::format::{Meta, StoredPeer};
+use edge_cache_core::decision::Standing;
+use edge_cache_core::labels::Labels;
+use edge_cache_core::{Entry, NodeId};
+use edge_cache_gossip::{GossipMemory, KnownAddress, MemoryError};
+use edge_cache_sandbox::{CodeCache, Digests};
+
+pub use self::error::StoreError;
+
+/// Whose state it is. A directory belongs to one node of one cluster for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The agent's own node, if it has one.
+    pub node_id: Option<NodeId>,
+    /// The cluster.
+    pub cluster_id: String,
+}
+
+/// What a store held when it was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// In ascending order of node id.
+    pub(crate) entries: Vec<Entry>,
+    /// The set of labels that the component wanted last for the own node.
+    pub(crate) own_labels: Labels,
+    /// In ascending order of node id.
+    pub(crate) standings: Vec<Standing>,
+}
+
+/// What one batch changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) put: Vec<Entry>,
+    pub(crate) remove: Vec<NodeId>,
+    pub(crate) own_labels: Option<Labels>,
+    pub(crate) standings: Vec<Arc<Standing>>,
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.put.is_empty()
+            && self.remove.is_empty()
+            && self.own_labels.is_none()
+            && self.standings.is_empty()
+    }
+}
+
+/// The durable state of one agent. Cheap to clone; the directory is free again when the last clone is
+/// dropped.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    directory: Directory,
+    identity: Identity,
+    /// None after a failure, until it is opened again: redb answers nothing but errors from then on.
+    database: Mutex<Option<Database>>,
+    /// What the file held at the start, until the registry takes it.
+    remembered: Mutex<Option<Remembered>>,
+}
+
+impl Store {
+    /// Opens the store of `identity` in `directory`, making both where they are not there.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`]. A file that can't be used is left as it is.
+    pub fn open(directory: &Path, identity: Identity) -> Result<Self, StoreError> {
+        let directory = Directory::hold(directory)?;
+        let file = directory.file();
+        // A link that leads nowhere is a volume that is not there, not a store to be made.
+        if file.symlink_metadata().is_err() {
+            directory.create(|fresh| database::create(fresh, &Meta::new(&identity)))?;
+        }
+        let (database, remembered) = database::open(&file, &identity)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                directory,
+                identity,
+                database: Mutex::new(Some(database)),
+                remembered: Mutex::new(Some(remembered)),
+            }),
+        })
+    }
+
+    /// The set of labels that the component wanted last for the own node, until the registry has started.
+    pub fn own_labels(&self) -> Labels {
+        lock(&self.inner.remembered)
+            .as_ref()
+            .map(|remembered| remembered.own_labels.clone())
+            .unwrap_or_default()
+    }
+
+    /// A cache for compiled code, in a directory of its own beside the store; the digests are in the store.
+    pub fn code_cache(&self) -> CodeCache {
+        CodeCache::new(self.inner.directory.code(), Arc::new(self.clone()))
+    }
+
+    /// Whose state it is.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// What the file held when it was opened. It is handed out once: later it is not true any more.
+    pub(crate) fn take_remembered(&self) -> Option<Remembered> {
+        lock(&self.inner.remembered).take()
+    }
+
+    /// The file, opened again first if a failure has closed it. The registry brings it to what is remembered
+    /// before it writes anything: this does not stand in for that.
+    fn opened(&self) -> Result<MutexGuard<'_, Option<Database>>, StoreError> {
+        let mut slot = lock(&self.inner.database);
+        if slot.is_none() {
+            let (database, _) = database::open(&self.inner.directory.file(), &self.inner.identity)?;
+            *slot = Some(database);
+        }
+        Ok(slot)
+    }
+
+    /// Makes the changes of a batch durable, all or none.
+    ///
+    /// After an error the store takes nothing until [`Store::reopen`] has succeeded.
+    pub(crate) fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
+        write(&mut lock(&self.inner.database), &Write::Changes(changes))
+    }
+
+    /// Opens the file again after a failure and answers what it holds: with a commit that failed, that
+    /// may be either side of it.
+    pub(crate) fn reopen(&self) -> Result<Remembered, StoreError> {
+        let mut slot = lock(&self.inner.database);
+        // Redb lets a file be opened once; the broken handle goes first.
+        *slot = None;
+        let (database, remembered) =
+            database::open(&self.inner.directory.file(), &self.inner.identity)?;
+        *slot = Some(database);
+        Ok(remembered)
+    }
+}
+
+impl GossipMemory for Store {
+    fn next_generation(&self, now: u64) -> Result<u64, MemoryError> {
+        let mut slot = self.opened()?;
+        let database = slot.as_ref().ok_or(StoreError::Closed)?;
+        let next = now.max(database.generation()?.saturating_add(1));
+        write(&mut slot, &Write::Generation(next))?;
+        Ok(next)
+    }
+
+    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
+        let slot = self.opened()?;
+        let peers = slot.as_ref().ok_or(StoreError::Closed)?.peers()?;
+        let known = |peer: StoredPeer| KnownAddress {
+            node_id: peer.node_id,
+            address: peer.address,
+            seen_ms: peer.seen_ms,
+        };
+        Ok(peers.into_iter().map(known).collect())
+    }
+
+    fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError> {
+        let stored = |known: &KnownAddress| StoredPeer {
+            node_id: known.node_id,
+            address: known.address,
+            seen_ms: known.seen_ms,
+        };
+        let peers: Vec<_> = addresses.iter().map(stored).collect();
+        let mut slot = self.opened()?;
+        write(&mut slot, &Write::Peers(&peers))?;
+        Ok(())
+    }
+}
+
+impl Digests for Store {
+    fn get(&self, name: &str) -> Option<[u8; 32]> {
+        let slot = lock(&self.inner.database);
+        slot.as_ref()?.code_digest(name).ok()?
+    }
+
+    fn put(&self, name: &str, digest: [u8; 32], names: &BTreeSet<String>) -> Result<(), String> {
+        let digest = Write::CodeDigest {
+            name,
+            digest,
+            names,
+        };
+        write(&mut lock(&self.inner.database), &digest).map_err(|error| error.to_string())
+    }
+}
+
+fn write(slot: &mut Option<Database>, write: &Write<'_>) -> Result<(), StoreError> {
+    let result = slot.as_ref().ok_or(StoreError::Closed)?.write(write);
+    if result.is_err() {
+        *slot = None;
+    }
+    result
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic inside redb is caught before it could leave anything half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! The only file that knows redb.
+//!
+//! Redb panics on some damaged pages instead of answering an error, so every use of it is behind
+//! [`guarded`].
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::backends::InMemoryBackend;
+use redb::{
+    Builder, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    TableError, TableHandle, WriteTransaction,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::directory::io_error;
+use super::error::StoreError;
+use super::format::{self, FORMAT, Meta, StoredPeer};
+use super::{Changes, Identity, Remembered};
+use edge_cache_core::NodeId;
+use edge_cache_core::text;
+
+/// Node id to entry.
+const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
+/// Node id to the decision that stands.
+const RECORDS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
+/// `own` to the labels last wanted for the own node.
+const LABELS: Named = TableDefinition::new("labels");
+/// `file` to [`Meta`], `generation` to the generation last used, `peers` to their last addresses.
+const META: Named = TableDefinition::new("meta");
+
+/// The name of a file of compiled code to its digest.
+const CODE: Named = TableDefinition::new("code");
+
+const OWN: &str = "own";
+const FILE: &str = "file";
+const GENERATION: &str = "generation";
+const PEERS: &str = "peers";
+
+/// Pages that redb keeps in memory. The registry is read once, at the start.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    inner: redb::Database,
+}
+
+/// One transaction.
+#[derive(Debug)]
+pub(super) enum Write<'a> {
+    Meta(&'a Meta),
+    Changes(&'a Changes),
+    Generation(u64),
+    Peers(&'a [StoredPeer]),
+    CodeDigest {
+        name: &'a str,
+        digest: [u8; 32],
+        /// Those of all others are removed.
+        names: &'a BTreeSet<String>,
+    },
+}
+
+/// Makes a file with nothing but its meta data.
+pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), StoreError> {
+    let database = guarded(path, || {
+        let inner = builder()
+            .create(path)
+            .map_err(|error| opening(path, error))?;
+        Ok(Database {
+            path: path.to_path_buf(),
+            inner,
+        })
+    })?;
+    database.write(&Write::Meta(meta))
+}
+
+/// Opens a file and answers all that it holds, every value checked.
+pub(super) fn open(path: &Path, identity: &Identity) -> Result<(Database, Remembered), StoreError> {
+    let remembered = guarded(path, || inspect(path, identity))?;
+    let inner = guarded(path, || {
+        builder().open(path).map_err(|error| opening(path, error))
+    })?;
+    let database = Database {
+        path: path.to_path_buf(),
+        inner,
+    };
+    Ok((database, remembered))
+}
+
+impl Database {
+    pub(super) fn generation(&self) -> Result<u64, StoreError> {
+        guarded(&self.path, || {
+            read(&self.path, &self.inner, META, GENERATION).map(Option::unwrap_or_default)
+        })
+    }
+
+    pub(super) fn peers(&self) -> Result<Vec<StoredPeer>, StoreError> {
+        guarded(&self.path, || {
+            read(&self.path, &self.inner, META, PEERS).map(Option::unwrap_or_default)
+        })
+    }
+
+    pub(super) fn write(&self, write: &Write<'_>) -> Result<(), StoreError> {
+        guarded(&self.path, || {
+            self.transact(write)
+                .map_err(|error| StoreError::Failed(clean(&error)))
+        })
+    }
+
+    /// The digest of a file of compiled code.
+    pub(super) fn code_digest(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        guarded(&self.path, || read(&self.path, &self.inner, CODE, name))
+    }
+
+    fn transact(&self, write: &Write<'_>) -> Result<(), String> {
+        let transaction = self.inner.begin_write().map_err(|e| e.to_string())?;
+        match write {
+            Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
+            Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
+            Write::Peers(peers) => put(&transaction, META, PEERS, peers)?,
+            Write::CodeDigest {
+                name,
+                digest,
+                names,
+            } => {
+                put(&transaction, CODE, name, digest)?;
+                let mut table = transaction.open_table(CODE).map_err(|e| e.to_string())?;
+                table
+                    .retain(|name, _| names.contains(name))
+                    .map_err(|e| e.to_string())?;
+            }
+            Write::Changes(changes) => {
+                let mut table = transaction.open_table(ENTRIES).map_err(|e| e.to_string())?;
+                for entry in &changes.put {
+                    let value = format::seal_entry(ENTRIES.name(), entry)?;
+                    table
+                        .insert(entry.node.node_id, value.as_slice())
+                        .map_err(|e| e.to_string())?;
+                }
+                for node_id in &changes.remove {
+                    table.remove(node_id).map_err(|e| e.to_string())?;
+                }
+                drop(table);
+                if !changes.standings.is_empty() {
+                    let mut table = transaction.open_table(RECORDS).map_err(|e| e.to_string())?;
+                    for standing in &changes.standings {
+                        let value = format::seal_standing(RECORDS.name(), standing)?;
+                        table
+                            .insert(standing.decision.node_id, value.as_slice())
+                            .map_err(|e| e.to_string())?;
+                    }
+                }
+                if let Some(labels) = &changes.own_labels {
+                    put(&transaction, LABELS, OWN, labels)?;
+                }
+            }
+        }
+        transaction.commit().map_err(|e| e.to_string())
+    }
+}
+
+/// A table of sealed values by name.
+type Named = TableDefinition<'static, &'static str, &'static [u8]>;
+
+fn put(
+    transaction: &WriteTransaction,
+    table: Named,
+    key: &str,
+    payload: &impl Serialize,
+) -> Result<(), String> {
+    let value = format::seal(table.name(), key.as_bytes(), payload)?;
+    let mut table = transaction.open_table(table).map_err(|e| e.to_string())?;
+    table
+        .insert(key, value.as_slice())
+        .map(drop)
+        .map_err(|e| e.to_string())
+}
+
+/// Reads all of a file from a copy in memory, where redb may repair what it likes.
+fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
+    let bytes = fs::read(path).map_err(io_error("read", path))?;
+    let copy = InMemoryBackend::new();
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    copy.set_len(length)
+        .and_then(|()| copy.write(0, &bytes))
+        .map_err(|error| StoreError::Failed(clean(&error.to_string())))?;
+    if bytes.is_empty() {
+        return Err(damaged(path, "it is empty"));
+    }
+    let database = builder()
+        .set_check_integrity_on_open(true)
+        .create_with_backend(copy)
+        .map_err(|error| damaged(path, &error.to_string()))?;
+
+    let meta: Meta = read(path, &database, META, FILE)?
+        .ok_or_else(|| damaged(path, "it does not say whose it is"))?;
+    if meta.format > FORMAT {
+        return Err(StoreError::Newer {
+            path: path.to_path_buf(),
+            found: meta.format,
+            supported: FORMAT,
+        });
+    }
+    let expected = Meta::new(identity);
+    if (meta.node_id, &meta.cluster_id) != (expected.node_id, &expected.cluster_id) {
+        return Err(StoreError::Foreign {
+            path: path.to_path_buf(),
+            found: meta.owner(),
+            expected: expected.owner(),
+        });
+    }
+    read::<u64>(path, &database, META, GENERATION)?;
+    read::<Vec<StoredPeer>>(path, &database, META, PEERS)?;
+    Ok(Remembered {
+        entries: by_node(&database, ENTRIES, format::open_entry)
+            .map_err(|reason| damaged(path, &reason))?,
+        standings: by_node(&database, RECORDS, format::open_standing)
+            .map_err(|reason| damaged(path, &reason))?,
+        own_labels: read(path, &database, LABELS, OWN)?.unwrap_or_default(),
+    })
+}
+
+/// All values of a table, each read by `open`.
+fn by_node<T>(
+    database: &redb::Database,
+    table: TableDefinition<'static, u64, &[u8]>,
+    open: fn(&str, NodeId, &[u8]) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let name = table.name();
+    let transaction = database.begin_read().map_err(|e| e.to_string())?;
+    let table = match transaction.open_table(table) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.to_string()),
+    };
+    table
+        .iter()
+        .map_err(|e| e.to_string())?
+        .map(|item| {
+            let (key, value) = item.map_err(|e| e.to_string())?;
+            open(name, key.value(), value.value())
+                .map_err(|reason| format!("node {} of `{name}` has {reason}", key.value()))
+        })
+        .collect()
+}
+
+fn read<T: DeserializeOwned>(
+    path: &Path,
+    database: &redb::Database,
+    table: Named,
+    key: &str,
+) -> Result<Option<T>, StoreError> {
+    let broken = |reason: String| damaged(path, &reason);
+    let transaction = database.begin_read().map_err(|e| broken(e.to_string()))?;
+    let name = table.name();
+    let table = match transaction.open_table(table) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(broken(error.to_string())),
+    };
+    let Some(value) = table.get(key).map_err(|e| broken(e.to_string()))? else {
+        return Ok(None);
+    };
+    format::open(name, key.as_bytes(), value.value())
+        .map(Some)
+        .map_err(|reason| broken(format!("`{key}` of `{name}` has {reason}")))
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+fn opening(path: &Path, error: DatabaseError) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
+            path: path.to_path_buf(),
+        },
+        DatabaseError::Storage(redb::StorageError::Io(source)) => io_error("open", path)(source),
+        error => damaged(path, &error.to_string()),
+    }
+}
+
+fn damaged(path: &Path, reason: &str) -> StoreError {
+    StoreError::Damaged {
+        path: path.to_path_buf(),
+        reason: clean(reason),
+    }
+}
+
+fn clean(reason: &str) -> String {
+    text::clean(reason, text::ERROR_BYTES_MAX)
+}
+
+/// Turns a panic of redb into an error.
+fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("an inner check failed");
+        Err(damaged(path, reason))
+    })
+}

@@ -1,0 +1,261 @@
+//! The store on real files.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::*;
+use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
+
+fn identity() -> Identity {
+    Identity {
+        node_id: Some(1),
+        cluster_id: "test".to_string(),
+    }
+}
+
+fn entry(node_id: NodeId) -> Entry {
+    Entry {
+        node: EdgeCacheNode {
+            node_id,
+            capacity: NodeCapacity {
+                cpu_cores: 4,
+                ram_mib: 8_192,
+                disk_mib: 102_400,
+                geo: Some("eu-central-1".to_string()),
+            },
+            enabled_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        },
+        stats: EdgeCacheStats {
+            hits: u64::MAX,
+            misses: 7,
+        },
+    }
+}
+
+fn put(ids: impl IntoIterator<Item = NodeId>) -> Changes {
+    Changes {
+        put: ids.into_iter().map(entry).collect(),
+        ..Changes::default()
+    }
+}
+
+/// A closed store with 200 entries, and its file.
+fn filled() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    store.commit(&put(0..200)).unwrap();
+    drop(store);
+    let file = directory.path().join("registry.redb");
+    (directory, file)
+}
+
+#[test]
+fn everything_committed_is_there_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let remembered = store.take_remembered().unwrap();
+    assert_eq!(remembered, Remembered::default());
+    store.commit(&put([9, u64::MAX, 3])).unwrap();
+    let labels = Labels::from([("edge_cache".to_string(), "true".to_string())]);
+    store
+        .commit(&Changes {
+            remove: vec![9, 1_000],
+            own_labels: Some(labels.clone()),
+            ..Changes::default()
+        })
+        .unwrap();
+    drop(store);
+
+    let remembered = Store::open(directory.path(), identity())
+        .unwrap()
+        .take_remembered()
+        .unwrap();
+    assert_eq!(remembered.entries, [entry(3), entry(u64::MAX)]);
+    assert_eq!(remembered.own_labels, labels);
+}
+
+#[test]
+fn generations_grow_although_the_clock_stands_or_steps_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    assert_eq!(store.next_generation(100).unwrap(), 100);
+    assert_eq!(store.next_generation(100).unwrap(), 101);
+    drop(store);
+    let store = Store::open(directory.path(), identity()).unwrap();
+    assert_eq!(store.next_generation(5).unwrap(), 102);
+}
+
+#[test]
+fn a_directory_has_one_user_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let _store = Store::open(directory.path(), identity()).unwrap();
+    let error = Store::open(directory.path(), identity()).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+}
+
+#[test]
+fn another_nodes_or_clusters_file_is_refused_and_left_alone() {
+    let (directory, file) = filled();
+    let before = fs::read(&file).unwrap();
+    for other in [
+        Identity {
+            node_id: Some(2),
+            ..identity()
+        },
+        Identity {
+            cluster_id: "other".to_string(),
+            ..identity()
+        },
+    ] {
+        let error = Store::open(directory.path(), other).unwrap_err();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let newer = Meta {
+        format: format::FORMAT + 1,
+        ..Meta::new(&identity())
+    };
+    let file = directory.path().join("registry.redb");
+    database::create(&file, &newer).unwrap();
+    let before = fs::read(&file).unwrap();
+    let error = Store::open(directory.path(), identity()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::Newer {
+                found: 2,
+                supported: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_truncated_file_is_refused_and_left_alone() {
+    let (directory, file) = filled();
+    let whole = fs::read(&file).unwrap();
+    for keep in [0, 1, 100, 4_096, whole.len() / 2, whole.len() - 4_096] {
+        fs::write(&file, &whole[..keep]).unwrap();
+        let error = Store::open(directory.path(), identity()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Damaged { .. }),
+            "{keep}: {error}"
+        );
+        assert_eq!(fs::read(&file).unwrap(), whole[..keep]);
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_never_taken_for_data() {
+    let (directory, file) = filled();
+    let whole = fs::read(&file).unwrap();
+    let remembered = Store::open(directory.path(), identity())
+        .unwrap()
+        .take_remembered()
+        .unwrap();
+    // Every page is hit, at places that differ from page to page.
+    for at in (0..whole.len()).step_by(4_099) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&file, &bytes).unwrap();
+        match Store::open(directory.path(), identity()) {
+            Ok(store) => assert_eq!(store.take_remembered().unwrap(), remembered, "byte {at}"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Damaged { .. }), "{at}: {error}");
+                assert_eq!(fs::read(&file).unwrap(), bytes, "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zeroed_pages_are_an_error_and_no_panic() {
+    let (directory, file) = filled();
+    let whole = fs::read(&file).unwrap();
+    let remembered = Store::open(directory.path(), identity())
+        .unwrap()
+        .take_remembered()
+        .unwrap();
+    for page in (0..whole.len()).step_by(4_096) {
+        let mut bytes = whole.clone();
+        bytes[page..page + 4_096].fill(0);
+        fs::write(&file, &bytes).unwrap();
+        if let Ok(store) = Store::open(directory.path(), identity()) {
+            assert_eq!(
+                store.take_remembered().unwrap(),
+                remembered,
+                "page at {page}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_creation_that_was_cut_off_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("registry.redb.new"), b"half").unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let remembered = store.take_remembered().unwrap();
+    assert_eq!(remembered, Remembered::default());
+    store.commit(&put([1])).unwrap();
+}
+
+#[test]
+fn a_reopened_store_answers_what_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    store.commit(&put([1, 2])).unwrap();
+    assert_eq!(store.reopen().unwrap().entries, [entry(1), entry(2)]);
+    store.commit(&put([3])).unwrap();
+    assert_eq!(store.reopen().unwrap().entries.len(), 3);
+}
+
+#[test]
+fn digests_of_code_that_is_gone_are_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect();
+    store.put("a", [1; 32], &names(&["a"])).unwrap();
+    store.put("b", [2; 32], &names(&["a", "b"])).unwrap();
+    assert_eq!(
+        (store.get("a"), store.get("b")),
+        (Some([1; 32]), Some([2; 32]))
+    );
+    store
+        .put("c", [3; 32], &names(&["b", "c", "no code"]))
+        .unwrap();
+    drop(store);
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let found = ["a", "b", "c", "no code"].map(|name| store.get(name));
+    assert_eq!(found, [None, Some([2; 32]), Some([3; 32]), None]);
+}
+
+/// A component a day for a year leaves no more behind than the files that there is room for.
+#[test]
+fn the_file_does_not_grow_with_every_component() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let file = directory.path().join("registry.redb");
+    let name = |n: usize| format!("{n:064x}-{n:064x}.cwasm");
+    let compile = |n: usize| {
+        let names = (n.saturating_sub(7)..=n).map(name).collect();
+        store.put(&name(n), [7; 32], &names).unwrap();
+    };
+    (0..20).for_each(compile);
+    let size = fs::metadata(&file).unwrap().len();
+    (20..400).for_each(compile);
+    assert_eq!(fs::metadata(&file).unwrap().len(), size);
+    let kept = (0..400).filter(|&n| store.get(&name(n)).is_some()).count();
+    assert_eq!(kept, 8);
+}

@@ -1,0 +1,178 @@
+//! The only way from a component's value to the host's, and back.
+//!
+//! Nothing from a component is trusted: every bound of the contract is checked here, and a value that
+//! breaks one is reported in the host's words.
+
+use std::time::{Duration, SystemTime};
+
+use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
+
+use super::bindings::placement as wit_placement;
+use super::bindings::state as wit_state;
+use super::bindings::types as wit;
+use edge_cache_core::EdgeCacheError;
+use edge_cache_core::labels::Labels;
+use edge_cache_core::text;
+use edge_cache_core::{
+    Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, check_geo,
+};
+use edge_cache_routing::Candidate;
+use edge_cache_routing::WEIGHT_MAX;
+
+/// 10000-01-01T00:00:00Z, the first time that RFC 3339 can't write.
+const SECONDS_END: u64 = 253_402_300_800;
+const NANOS_PER_MILLI: u32 = 1_000_000;
+const NANOS_END: u32 = 1_000_000_000;
+
+/// A node as a component answered it.
+pub(super) fn node(node: wit::EdgeCacheNode) -> Result<EdgeCacheNode, String> {
+    let capacity = NodeCapacity {
+        cpu_cores: node.capacity.cpu_cores,
+        ram_mib: node.capacity.ram_mib,
+        disk_mib: node.capacity.disk_mib,
+        geo: node.capacity.geo,
+    };
+    capacity
+        .check()
+        .map_err(|reason| format!("the capacity of node {} is invalid: {reason}", node.node_id))?;
+    let enabled_at = time(node.enabled_at)
+        .map_err(|reason| format!("enabled-at of node {} {reason}", node.node_id))?;
+    Ok(EdgeCacheNode {
+        node_id: node.node_id,
+        capacity,
+        enabled_at,
+    })
+}
+
+/// The list of a component: ascending and each node once, or it is refused.
+pub(super) fn nodes(list: Vec<wit::EdgeCacheNode>) -> Result<Vec<EdgeCacheNode>, String> {
+    let mut nodes: Vec<EdgeCacheNode> = Vec::with_capacity(list.len());
+    for item in list {
+        let item = node(item)?;
+        match nodes.last() {
+            Some(last) if last.node_id == item.node_id => {
+                return Err(format!("node {} is listed twice", item.node_id));
+            }
+            Some(last) if last.node_id > item.node_id => {
+                return Err(format!(
+                    "node {} is listed after node {}, the list must be ascending",
+                    item.node_id, last.node_id
+                ));
+            }
+            _ => nodes.push(item),
+        }
+    }
+    Ok(nodes)
+}
+
+/// A component's refusal. Its texts are cut and cleaned.
+pub(super) fn error(error: wit::EdgeCacheError) -> EdgeCacheError {
+    match error {
+        wit::EdgeCacheError::Gossip(reason) => EdgeCacheError::Gossip(clean(&reason)),
+        wit::EdgeCacheError::NodeNotFound(id) => EdgeCacheError::NodeNotFound(id),
+        wit::EdgeCacheError::InvalidCapacity(reason) => {
+            EdgeCacheError::InvalidCapacity(clean(&reason))
+        }
+    }
+}
+
+/// A text of a component, cut and cleaned.
+pub(super) fn clean(text: &str) -> String {
+    text::clean(text, text::ERROR_BYTES_MAX)
+}
+
+pub(super) fn stats(stats: wit::EdgeCacheStats) -> EdgeCacheStats {
+    EdgeCacheStats {
+        hits: stats.hits,
+        misses: stats.misses,
+    }
+}
+
+pub(super) fn candidate(candidate: wit_placement::Candidate) -> Result<Candidate, String> {
+    if candidate.weight == 0 || candidate.weight > WEIGHT_MAX {
+        return Err(format!(
+            "the weight must be 1 to {WEIGHT_MAX}, got {}",
+            candidate.weight
+        ));
+    }
+    if let Some(geo) = &candidate.geo {
+        check_geo(geo)?;
+    }
+    Ok(Candidate {
+        weight: candidate.weight,
+        geo: candidate.geo,
+    })
+}
+
+pub(super) fn wit_capacity(capacity: &NodeCapacity) -> wit::NodeCapacity {
+    wit::NodeCapacity {
+        cpu_cores: capacity.cpu_cores,
+        ram_mib: capacity.ram_mib,
+        disk_mib: capacity.disk_mib,
+        geo: capacity.geo.clone(),
+    }
+}
+
+pub(super) fn wit_stats(stats: EdgeCacheStats) -> wit::EdgeCacheStats {
+    wit::EdgeCacheStats {
+        hits: stats.hits,
+        misses: stats.misses,
+    }
+}
+
+pub(super) fn wit_entry(entry: &Entry) -> wit::Entry {
+    wit::Entry {
+        node: wit::EdgeCacheNode {
+            node_id: entry.node.node_id,
+            capacity: wit_capacity(&entry.node.capacity),
+            enabled_at: wit_time(entry.node.enabled_at),
+        },
+        stats: wit_stats(entry.stats),
+    }
+}
+
+pub(super) fn wit_change(change: &Change) -> wit_state::Change {
+    match change {
+        Change::Put(entry) => wit_state::Change::Put(wit_entry(entry)),
+        Change::Remove(node_id) => wit_state::Change::Remove(*node_id),
+    }
+}
+
+pub(super) fn wit_peer(node_id: NodeId, labels: &Labels) -> wit_placement::Peer {
+    wit_placement::Peer {
+        node_id,
+        labels: labels
+            .iter()
+            .map(|(key, value)| wit::Label {
+                key: key.clone(),
+                value: value.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn time(time: Datetime) -> Result<SystemTime, String> {
+    if time.seconds >= SECONDS_END {
+        return Err("must be before the year 10000".to_string());
+    }
+    if time.nanoseconds >= NANOS_END || !time.nanoseconds.is_multiple_of(NANOS_PER_MILLI) {
+        return Err(format!(
+            "must be whole milliseconds, got {} nanoseconds",
+            time.nanoseconds
+        ));
+    }
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::new(time.seconds, time.nanoseconds))
+        .ok_or_else(|| "is out of this machine's range".to_string())
+}
+
+fn wit_time(time: SystemTime) -> Datetime {
+    // Every time that the host remembers came from `time` above, so none is before 1970.
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Datetime {
+        seconds: since.as_secs(),
+        nanoseconds: since.subsec_nanos(),
+    }
+}

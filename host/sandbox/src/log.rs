@@ -1,0 +1,155 @@
+//! The component's log: levelled, cut, cleaned and capped.
+//!
+//! A line goes to the agent's own log under the target `edge_cache::plugin` and into a ring of the latest
+//! lines. Lines beyond the rate are counted, and the count is said once a line gets through again.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use edge_cache_core::Limits;
+use edge_cache_core::text;
+
+/// How many of the latest lines are kept for [`GuestLog::latest`].
+pub const LINES_KEPT: usize = 256;
+
+const RATE_WINDOW: Duration = Duration::from_secs(1);
+
+/// How urgent a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the levels of wasi:logging")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
+}
+
+/// One line of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When the host took it.
+    pub at: SystemTime,
+    /// How urgent it is.
+    pub level: LogLevel,
+    /// Which part of the component wrote it.
+    pub context: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// Where the lines of a component go. It outlives the component's instances.
+#[derive(Debug)]
+pub struct GuestLog {
+    line_bytes_max: usize,
+    lines_per_second: u32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    window_start: Instant,
+    in_window: u32,
+    dropped: u64,
+    dropped_total: u64,
+    kept_total: u64,
+    latest: VecDeque<LogLine>,
+}
+
+impl GuestLog {
+    /// A log under these limits.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            line_bytes_max: limits.log_line_bytes,
+            lines_per_second: limits.log_lines_per_second,
+            inner: Mutex::new(Inner {
+                window_start: Instant::now(),
+                in_window: 0,
+                dropped: 0,
+                dropped_total: 0,
+                kept_total: 0,
+                latest: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// The latest lines, oldest first, at most [`LINES_KEPT`].
+    pub fn latest(&self) -> Vec<LogLine> {
+        self.lock().latest.iter().cloned().collect()
+    }
+
+    /// How many lines were dropped because there were too many.
+    pub fn dropped_total(&self) -> u64 {
+        self.lock().dropped_total
+    }
+
+    /// How many lines were taken so far, those that [`latest`](Self::latest) has let go of among them.
+    pub fn kept_total(&self) -> u64 {
+        self.lock().kept_total
+    }
+
+    pub(super) fn line_bytes_max(&self) -> usize {
+        self.line_bytes_max
+    }
+
+    /// Takes one line.
+    pub(super) fn write(&self, level: LogLevel, context: &str, message: &str) {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        if now.duration_since(inner.window_start) >= RATE_WINDOW {
+            inner.window_start = now;
+            inner.in_window = 0;
+        }
+        if inner.in_window >= self.lines_per_second {
+            inner.dropped = inner.dropped.saturating_add(1);
+            inner.dropped_total = inner.dropped_total.saturating_add(1);
+            return;
+        }
+        inner.in_window = inner.in_window.saturating_add(1);
+        inner.kept_total = inner.kept_total.saturating_add(1);
+        let dropped = std::mem::take(&mut inner.dropped);
+        if dropped > 0 {
+            tracing::warn!(
+                target: "edge_cache::plugin",
+                dropped,
+                limit = self.lines_per_second,
+                "log lines of the component were dropped, the limit is `log_lines_per_second`"
+            );
+        }
+        let line = LogLine {
+            at: SystemTime::now(),
+            level,
+            context: text::clean(context, self.line_bytes_max),
+            message: text::clean(message, self.line_bytes_max),
+        };
+        emit(&line);
+        if inner.latest.len() >= LINES_KEPT {
+            inner.latest.pop_front();
+        }
+        inner.latest.push_back(line);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        // A ring of lines is whole after any panic.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn emit(line: &LogLine) {
+    let (context, message) = (line.context.as_str(), line.message.as_str());
+    match line.level {
+        LogLevel::Trace => {
+            tracing::trace!(target: "edge_cache::plugin", context, "{message}");
+        }
+        LogLevel::Debug => {
+            tracing::debug!(target: "edge_cache::plugin", context, "{message}");
+        }
+        LogLevel::Info => tracing::info!(target: "edge_cache::plugin", context, "{message}"),
+        LogLevel::Warn => tracing::warn!(target: "edge_cache::plugin", context, "{message}"),
+        LogLevel::Error | LogLevel::Critical => {
+            tracing::error!(target: "edge_cache::plugin", context, "{message}");
+        }
+    }
+}
