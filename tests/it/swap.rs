@@ -75,7 +75,7 @@ async fn a_swap_keeps_everything_and_judges_anew() {
     weighs(&one, 8).await;
     weighs(&two, 20).await;
     until("agents that judge otherwise", SEEN_WITHIN, || async {
-        let seen = (one.pool.otherwise(), two.pool.otherwise());
+        let seen = (one.pool.policy_mismatches(), two.pool.policy_mismatches());
         if *seen.0 == [2] && *seen.1 == [1] {
             Ok(())
         } else {
@@ -86,7 +86,7 @@ async fn a_swap_keeps_everything_and_judges_anew() {
     two.registry.swap(weighing("ram")).await.unwrap();
     weighs(&two, 8).await;
     until("agents that judge alike", SEEN_WITHIN, || async {
-        let seen = (one.pool.otherwise(), two.pool.otherwise());
+        let seen = (one.pool.policy_mismatches(), two.pool.policy_mismatches());
         if seen.0.is_empty() && seen.1.is_empty() {
             Ok(())
         } else {

@@ -13,7 +13,7 @@ use chitchat::Chitchat;
 use tokio::sync::{Mutex, watch};
 use tracing::debug;
 
-use super::info::Record;
+use super::info::NodeRecord;
 use super::{GossipError, InfoError, PeerInfo};
 
 #[cfg(test)]
@@ -25,33 +25,33 @@ type Labels = BTreeMap<String, String>;
 /// The side of the callers: takes wishes and shows what became of them.
 #[derive(Debug)]
 pub(super) struct OwnRecord {
-    wanted: watch::Sender<Wanted>,
+    pending: watch::Sender<PendingRecord>,
     foreign: ArcSwap<Labels>,
     announced: Arc<ArcSwap<PeerInfo>>,
     written: watch::Receiver<u64>,
 }
 
-/// The side of the task: writes into gossip what is wanted.
+/// The side of the task: writes into gossip what is pending.
 #[derive(Debug)]
 pub(super) struct Announcer {
-    wanted: watch::Receiver<Wanted>,
+    pending: watch::Receiver<PendingRecord>,
     announced: Arc<ArcSwap<PeerInfo>>,
     written: watch::Sender<u64>,
 }
 
 /// The newest accepted wish.
 #[derive(Debug, Clone)]
-struct Wanted {
+struct PendingRecord {
     /// Counts the wishes, so that a caller can tell when its own, or a later one, was written.
     revision: u64,
-    said: Said,
+    content: RecordContent,
     merged: Arc<PeerInfo>,
     encoded: String,
 }
 
-/// All that is to be said, by whom it comes from.
+/// All that is to be content, by whom it comes from.
 #[derive(Debug, Clone)]
-struct Said {
+struct RecordContent {
     base: PeerInfo,
     component: Labels,
     leaving: bool,
@@ -59,7 +59,7 @@ struct Said {
 }
 
 impl OwnRecord {
-    /// Starts with a base, the labels of the component and what is to be said of it. The first record is revision 0; the member
+    /// Starts with a base, the labels of the component and what is to be content of it. The first record is revision 0; the member
     /// writes it as it starts.
     pub(super) fn new(
         base: PeerInfo,
@@ -67,24 +67,24 @@ impl OwnRecord {
         policy: Option<String>,
     ) -> Result<(Self, Announcer), InfoError> {
         let foreign = ArcSwap::from_pointee(base.labels.clone());
-        let said = Said {
+        let content = RecordContent {
             base,
             component,
             leaving: false,
             policy,
         };
-        let first = Wanted::merge(0, said)?;
+        let first = PendingRecord::merge(0, content)?;
         let announced = Arc::new(ArcSwap::new(Arc::clone(&first.merged)));
-        let (wanted_sender, wanted) = watch::channel(first);
+        let (wanted_sender, pending) = watch::channel(first);
         let (written, written_receiver) = watch::channel(0);
         let own = Self {
-            wanted: wanted_sender,
+            pending: wanted_sender,
             foreign,
             announced: Arc::clone(&announced),
             written: written_receiver,
         };
         let announcer = Announcer {
-            wanted,
+            pending,
             announced,
             written,
         };
@@ -93,27 +93,27 @@ impl OwnRecord {
 
     /// Replaces the base.
     pub(super) fn set_base(&self, base: PeerInfo) -> Result<Revision, GossipError> {
-        self.change(|said| said.base = base)
+        self.change(|content| content.base = base)
     }
 
     /// Replaces the component's labels.
     pub(super) fn set_labels(&self, labels: Labels) -> Result<Revision, GossipError> {
-        self.change(|said| said.component = labels)
+        self.change(|content| content.component = labels)
     }
 
     /// Says what decides about labels from now on.
     pub(super) fn set_policy(&self, policy: String) -> Result<Revision, GossipError> {
-        self.change(|said| said.policy = Some(policy))
+        self.change(|content| content.policy = Some(policy))
     }
 
     /// Says that this node is about to stop: the record has no labels from now on.
     pub(super) fn set_leaving(&self) -> Result<Revision, GossipError> {
-        self.change(|said| said.leaving = true)
+        self.change(|content| content.leaving = true)
     }
 
     /// The newest accepted wish.
     pub(super) fn newest(&self) -> Revision {
-        Revision(self.wanted.borrow().revision)
+        Revision(self.pending.borrow().revision)
     }
 
     /// Waits until a wish, or a later one, is in gossip.
@@ -132,8 +132,8 @@ impl OwnRecord {
 
     /// Whether the node is to leave, and what decides about labels on it.
     pub(super) fn says(&self) -> (bool, Option<String>) {
-        let wanted = self.wanted.borrow();
-        (wanted.said.leaving, wanted.said.policy.clone())
+        let pending = self.pending.borrow();
+        (pending.content.leaving, pending.content.policy.clone())
     }
 
     pub(super) fn foreign(&self) -> Arc<Labels> {
@@ -144,23 +144,23 @@ impl OwnRecord {
         self.announced.load_full()
     }
 
-    /// Decides on a wish while no other can be decided on. Refused, it leaves everything as it was.
-    fn change(&self, change: impl FnOnce(&mut Said)) -> Result<Revision, GossipError> {
-        if self.wanted.is_closed() {
+    /// Decides on a wish while no other can be decided on. Rejection, it leaves everything as it was.
+    fn change(&self, change: impl FnOnce(&mut RecordContent)) -> Result<Revision, GossipError> {
+        if self.pending.is_closed() {
             return Err(GossipError::Stopped);
         }
         let mut outcome = Err(GossipError::Stopped);
-        self.wanted.send_if_modified(|wanted| {
-            let mut said = wanted.said.clone();
-            change(&mut said);
-            match Wanted::merge(wanted.revision.saturating_add(1), said) {
+        self.pending.send_if_modified(|pending| {
+            let mut content = pending.content.clone();
+            change(&mut content);
+            match PendingRecord::merge(pending.revision.saturating_add(1), content) {
                 Ok(accepted) => {
-                    if accepted.said.base.labels != wanted.said.base.labels {
+                    if accepted.content.base.labels != pending.content.base.labels {
                         self.foreign
-                            .store(Arc::new(accepted.said.base.labels.clone()));
+                            .store(Arc::new(accepted.content.base.labels.clone()));
                     }
                     outcome = Ok(Revision(accepted.revision));
-                    *wanted = accepted;
+                    *pending = accepted;
                     true
                 }
                 Err(error) => {
@@ -180,10 +180,10 @@ pub(super) struct Revision(u64);
 impl Announcer {
     /// The record to start the member with.
     pub(super) fn first(&self) -> (String, String) {
-        let wanted = self.wanted.borrow();
+        let pending = self.pending.borrow();
         (
-            PeerInfo::key(wanted.said.base.node_id),
-            wanted.encoded.clone(),
+            PeerInfo::key(pending.content.base.node_id),
+            pending.encoded.clone(),
         )
     }
 
@@ -191,12 +191,12 @@ impl Announcer {
     /// can be no more of them.
     pub(super) async fn run(&mut self, chitchat: &Mutex<Chitchat>) {
         loop {
-            let Wanted {
+            let PendingRecord {
                 revision,
                 merged,
                 encoded,
                 ..
-            } = self.wanted.borrow_and_update().clone();
+            } = self.pending.borrow_and_update().clone();
             let key = PeerInfo::key(merged.node_id);
             chitchat.lock().await.self_node_state().set(key, encoded);
             debug!(
@@ -206,35 +206,35 @@ impl Announcer {
             );
             self.announced.store(merged);
             self.written.send_replace(revision);
-            if self.wanted.changed().await.is_err() {
+            if self.pending.changed().await.is_err() {
                 return;
             }
         }
     }
 }
 
-impl Wanted {
+impl PendingRecord {
     /// Other software's labels win: it does not ask whether the component uses the same key.
-    fn merge(revision: u64, said: Said) -> Result<Self, InfoError> {
-        let mut merged = said.base.clone();
-        for (key, value) in &said.component {
+    fn merge(revision: u64, content: RecordContent) -> Result<Self, InfoError> {
+        let mut merged = content.base.clone();
+        for (key, value) in &content.component {
             merged
                 .labels
                 .entry(key.clone())
                 .or_insert_with(|| value.clone());
         }
-        if said.leaving {
+        if content.leaving {
             merged.labels.clear();
         }
-        let record = Record {
+        let record = NodeRecord {
             info: merged,
-            leaving: said.leaving,
-            policy: said.policy.clone(),
+            leaving: content.leaving,
+            policy: content.policy.clone(),
         };
         let encoded = record.encode()?;
         Ok(Self {
             revision,
-            said,
+            content,
             merged: Arc::new(record.info),
             encoded,
         })

@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chitchat::{ChitchatConfig, ChitchatId, FailureDetectorConfig, ProtocolVersion};
 
-use super::{
-    GossipError, GossipMemory, Keyring, PeerInfo, ProcessMemory, PushBudget, SimulatedNetwork,
-};
+#[cfg(any(test, feature = "simulation"))]
+use super::SimulatedNetwork;
+use super::{GossipError, GossipMemory, Keyring, PeerInfo, ProcessMemory, PushBudget};
 
 #[cfg(test)]
 mod tests;
@@ -110,7 +110,9 @@ impl From<Protocol> for ProtocolVersion {
 pub enum Network {
     /// UDP sockets of the system.
     Udp,
-    /// A network in memory, for tests. Its datagrams are never sealed.
+    /// A network in memory, for tests. Its datagrams are never sealed. Needs the cargo feature
+    /// `simulation`.
+    #[cfg(any(test, feature = "simulation"))]
     Simulated(SimulatedNetwork),
 }
 

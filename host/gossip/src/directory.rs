@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bad_records::{BadRecord, BadRecords, excerpt};
-use super::info::{KEY_PREFIX, Record, check_size, node_id_of};
+use super::info::{KEY_PREFIX, NodeRecord, check_size, node_id_of};
 use super::topology::Neighbour;
 use super::{ClusterMember, InfoError, MemberStatus, PeerInfo, Peers};
 
@@ -43,7 +43,7 @@ const OTHERS_KEYS_MAX: usize = 8;
 
 /// Whether a member is heard of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pulse {
+pub(super) enum Liveness {
     Live,
     /// It is not heard of any more, or not yet.
     Silent,
@@ -51,17 +51,17 @@ pub(super) enum Pulse {
 
 /// What was read of one member while chitchat's state was locked.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct MemberReading {
     pub(super) id: ChitchatId,
-    pub(super) pulse: Pulse,
-    pub(super) record: Reads,
+    pub(super) liveness: Liveness,
+    pub(super) record: RecordReading,
     /// Keys of other members that this one has written to, as excerpts.
     pub(super) others_keys: Vec<(String, Version)>,
 }
 
 /// What was read of a member's own record.
 #[derive(Debug)]
-pub(super) enum Reads {
+pub(super) enum RecordReading {
     /// There is none yet, or not any more.
     Absent,
     /// The version that the directory knows already.
@@ -80,18 +80,18 @@ pub(super) struct Now {
 
 /// What the directory made of all readings.
 #[derive(Debug)]
-pub(super) struct View {
+pub(super) struct Listing {
     pub(super) peers: Peers,
     /// Where the peers are, in the same order.
     pub(super) neighbours: Vec<Neighbour>,
     /// Nodes that said that they are about to stop, ascending.
     pub(super) leaving: Vec<u64>,
     /// Another live member that has this node's id and a higher generation.
-    pub(super) rival: Option<SocketAddr>,
+    pub(super) duplicate_node: Option<SocketAddr>,
     /// All other members, ascending by node id.
     pub(super) members: Vec<ClusterMember>,
     /// Live agents that judge labels by another component, or with other settings, ascending.
-    pub(super) otherwise: Vec<u64>,
+    pub(super) policy_mismatches: Vec<u64>,
     /// When to look again even if nothing happens: a generation was too far ahead until then.
     pub(super) again_in: Option<Duration>,
 }
@@ -103,7 +103,7 @@ pub(super) struct Directory {
     own_policy: watch::Receiver<Option<String>>,
     /// This member, once it has started.
     own: Option<ChitchatId>,
-    members: HashMap<ChitchatId, Member>,
+    members: HashMap<ChitchatId, KnownMember>,
     /// Of each node the highest generation that was chosen, and when last.
     newest: BTreeMap<u64, Newest>,
     /// How long a lower generation is taken for a ghost.
@@ -120,8 +120,8 @@ struct Newest {
 }
 
 #[derive(Debug)]
-struct Member {
-    pulse: Pulse,
+struct KnownMember {
+    liveness: Liveness,
     /// Whether it was ever live.
     was_live: bool,
     /// When it was first heard of.
@@ -166,7 +166,7 @@ impl Directory {
     }
 
     /// Copies what is new about a member. Called under chitchat's lock, so nothing is decoded.
-    pub(super) fn read(&self, state: &NodeState, pulse: Pulse) -> Reading {
+    pub(super) fn read(&self, state: &NodeState, liveness: Liveness) -> MemberReading {
         let id = state.chitchat_id();
         let name = &*id.node_id;
         let is_node = node_id_of(name).is_some();
@@ -175,13 +175,13 @@ impl Directory {
         let record = match state.get_versioned(name) {
             Some(value) if is_node && !value.is_deleted() => {
                 if known_version == Some(value.version) {
-                    Reads::Known
+                    RecordReading::Known
                 } else {
                     let copy = check_size(value.value.len()).map(|()| value.value.clone());
-                    Reads::New(value.version, copy)
+                    RecordReading::New(value.version, copy)
                 }
             }
-            _ => Reads::Absent,
+            _ => RecordReading::Absent,
         };
         let reported = known.map_or(0, |member| member.others_version);
         let others_keys = state
@@ -190,22 +190,22 @@ impl Directory {
             .take(OTHERS_KEYS_MAX)
             .map(|(key, value)| (excerpt(key), value.version))
             .collect();
-        Reading {
+        MemberReading {
             id: id.clone(),
-            pulse,
+            liveness,
             record,
             others_keys,
         }
     }
 
     /// Judges the readings of all members; a member that is not among them is forgotten.
-    pub(super) fn update(&mut self, readings: Vec<Reading>, now: Now) -> View {
+    pub(super) fn update(&mut self, readings: Vec<MemberReading>, now: Now) -> Listing {
         let mut members = HashMap::with_capacity(readings.len());
         for reading in readings {
             let known = self.members.remove(&reading.id);
-            let mut member = known.unwrap_or_else(|| Member::new(now.instant));
-            member.pulse = reading.pulse;
-            member.was_live |= reading.pulse == Pulse::Live;
+            let mut member = known.unwrap_or_else(|| KnownMember::new(now.instant));
+            member.liveness = reading.liveness;
+            member.was_live |= reading.liveness == Liveness::Live;
             self.judge(&mut member, &reading);
             members.insert(reading.id, member);
         }
@@ -213,11 +213,11 @@ impl Directory {
         self.select(now)
     }
 
-    fn judge(&mut self, member: &mut Member, reading: &Reading) {
+    fn judge(&mut self, member: &mut KnownMember, reading: &MemberReading) {
         match &reading.record {
-            Reads::Absent => member.record = None,
-            Reads::Known => {}
-            Reads::New(version, value) => {
+            RecordReading::Absent => member.record = None,
+            RecordReading::Known => {}
+            RecordReading::New(version, value) => {
                 let verdict = trusted(&reading.id, value.as_deref());
                 if let Err(bad) = &verdict {
                     self.bad.report(&reading.id, *version, bad);
@@ -234,18 +234,18 @@ impl Directory {
 
     /// Of each node the highest generation that has a record, whatever is in it: an older one must
     /// not come back because the newer one cannot be read.
-    fn select(&mut self, now: Now) -> View {
+    fn select(&mut self, now: Now) -> Listing {
         let ahead_max = u64::try_from(AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
         let horizon = now.unix_ns.saturating_add(ahead_max);
         let mut again_in: Option<Duration> = None;
-        let mut rival = None;
+        let mut duplicate_node = None;
         let mut chosen: BTreeMap<u64, (&ChitchatId, Option<&Announced>)> = BTreeMap::new();
         for (id, member) in &self.members {
             let (Some(node_id), Some((_, announced))) = (node_id_of(&id.node_id), &member.record)
             else {
                 continue;
             };
-            if member.pulse == Pulse::Silent {
+            if member.liveness == Liveness::Silent {
                 continue;
             }
             if id.generation_id > horizon {
@@ -254,7 +254,7 @@ impl Directory {
                 continue;
             }
             if node_id == self.own_node_id {
-                rival = rival.or_else(|| self.rival(id));
+                duplicate_node = duplicate_node.or_else(|| self.duplicate_node(id));
                 continue;
             }
             let candidate = (id, announced.as_ref());
@@ -308,7 +308,7 @@ impl Directory {
         if let Some(wait) = self.add_dead(&mut members, now) {
             again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
         }
-        View {
+        Listing {
             peers: Peers::from_ascending(staying.iter().map(|(_, _, a)| Arc::clone(&a.info))),
             neighbours: staying
                 .iter()
@@ -318,13 +318,13 @@ impl Directory {
                     is_agent: announced.policy.is_some(),
                 })
                 .collect(),
-            otherwise: staying
+            policy_mismatches: staying
                 .iter()
                 .filter(|(_, _, announced)| self.judges_otherwise(announced))
                 .map(|(node_id, _, _)| *node_id)
                 .collect(),
             leaving: leaving.iter().map(|(node_id, _, _)| *node_id).collect(),
-            rival,
+            duplicate_node,
             members: members.into_values().collect(),
             again_in,
         }
@@ -335,7 +335,7 @@ impl Directory {
         let mut silent: Vec<_> = self
             .members
             .iter()
-            .filter(|(_, member)| member.pulse == Pulse::Silent)
+            .filter(|(_, member)| member.liveness == Liveness::Silent)
             .filter_map(|(id, member)| Some((node_id_of(&id.node_id)?, id, member)))
             .filter(|(node_id, _, _)| *node_id != self.own_node_id)
             .filter(|(node_id, _, _)| !members.contains_key(node_id))
@@ -369,7 +369,7 @@ impl Directory {
     }
 
     /// The address of a member with this node's id, if it was started later and elsewhere.
-    fn rival(&self, id: &ChitchatId) -> Option<SocketAddr> {
+    fn duplicate_node(&self, id: &ChitchatId) -> Option<SocketAddr> {
         let own = self.own.as_ref()?;
         let is_rival = id.generation_id > own.generation_id
             && id.gossip_advertise_addr != own.gossip_advertise_addr;
@@ -377,10 +377,10 @@ impl Directory {
     }
 }
 
-impl Member {
+impl KnownMember {
     fn new(since: Instant) -> Self {
         Self {
-            pulse: Pulse::Silent,
+            liveness: Liveness::Silent,
             was_live: false,
             since,
             record: None,
@@ -407,11 +407,11 @@ fn shown(
 
 /// The record in a value, if it says what its member may say.
 fn trusted(id: &ChitchatId, value: Result<&str, &InfoError>) -> Result<Announced, BadRecord> {
-    let Record {
+    let NodeRecord {
         info,
         leaving,
         policy,
-    } = Record::decode(value.map_err(InfoError::clone)?)?;
+    } = NodeRecord::decode(value.map_err(InfoError::clone)?)?;
     if node_id_of(&id.node_id) != Some(info.node_id) {
         return Err(BadRecord::OtherNode {
             claimed: info.node_id,

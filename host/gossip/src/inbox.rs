@@ -43,7 +43,7 @@ struct Inner {
 struct Seen {
     hash: u64,
     /// Whether another member carries it: it has taken it over then.
-    is_shared: bool,
+    is_replicated: bool,
     /// Whether it is small enough to be a decision.
     fits: bool,
 }
@@ -61,7 +61,7 @@ impl Inner {
         }
         match self.seen.get_mut(&node_id) {
             Some(before) if before.hash == seen.hash => {
-                before.is_shared |= seen.is_shared;
+                before.is_replicated |= seen.is_replicated;
                 None
             }
             _ => {
@@ -82,7 +82,7 @@ impl Inbox {
             return true;
         }
         let seen = Seen {
-            is_shared: true,
+            is_replicated: true,
             ..self.seen(value)
         };
         let Some(node_id) = inner.note(key, value, seen) else {
@@ -112,10 +112,10 @@ impl Inbox {
     }
 
     /// Whether another member carries this decision.
-    pub(super) fn is_shared(&self, decision: &Decision, mark: &Mark) -> bool {
+    pub(super) fn is_replicated(&self, decision: &Decision, mark: &Mark) -> bool {
         let seen = self.lock().seen.get(&decision.node_id).copied();
         let mark = || mark.get(|| self.hasher.hash_one(decision.encode()));
-        seen.is_some_and(|seen| seen.is_shared && seen.hash == mark())
+        seen.is_some_and(|seen| seen.is_replicated && seen.hash == mark())
     }
 
     /// How many values wait to be taken.
@@ -163,7 +163,7 @@ impl Inbox {
     fn seen(&self, value: &str) -> Seen {
         Seen {
             hash: self.hasher.hash_one(value),
-            is_shared: false,
+            is_replicated: false,
             fits: value.len() <= Decision::BYTES_MAX,
         }
     }

@@ -45,7 +45,7 @@ pub struct PeerInfo {
 
 /// A node info as it travels: what ZLayer's nodes write, and what only agents say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct NodeRecord {
     #[serde(flatten)]
     pub(super) info: PeerInfo,
     /// Whether the node is about to stop. It is no peer any more then.
@@ -103,7 +103,7 @@ impl PeerInfo {
     }
 }
 
-impl From<PeerInfo> for Record {
+impl From<PeerInfo> for NodeRecord {
     fn from(info: PeerInfo) -> Self {
         Self {
             info,
@@ -113,7 +113,7 @@ impl From<PeerInfo> for Record {
     }
 }
 
-impl Record {
+impl NodeRecord {
     /// The record as it travels.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Record {
         Ok(encoded)
     }
 
-    /// Reads a record that has travelled. Whether it may speak for its node is not judged here.
+    /// RecordReading a record that has travelled. Whether it may speak for its node is not judged here.
     ///
     /// # Errors
     ///

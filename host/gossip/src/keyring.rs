@@ -111,7 +111,7 @@ pub enum KeyringError {
 }
 
 impl Keyring {
-    /// Reads a ring from a file: a key a line, in base64; lines that are empty or begin with `#`
+    /// RecordReading a ring from a file: a key a line, in base64; lines that are empty or begin with `#`
     /// do not count.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl Keyring {
         Self::parse(text)
     }
 
-    /// Reads a ring from a text as it stands in a file.
+    /// RecordReading a ring from a text as it stands in a file.
     ///
     /// # Errors
     ///
@@ -260,7 +260,7 @@ impl GossipKey {
     }
 }
 
-/// Reads at most one byte more than a list of keys may have.
+/// RecordReading at most one byte more than a list of keys may have.
 fn read_bounded(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let limit = FILE_BYTES_MAX.saturating_add(1);
     // All of it at once: a buffer that grows leaves copies of keys behind.

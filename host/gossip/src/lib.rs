@@ -18,10 +18,10 @@
 //! - `push`: telling others of a change at once; `reconnect`: calling those that are missing.
 //! - `memory`: what must not be forgotten over a restart.
 //! - `transport`, `traffic`: the socket under chitchat, bound before it starts and counted.
-//! - `udp`: UDP, where every datagram is looked at; `plaintext`, `seal`, `keyring`: what is looked
+//! - `udp`: UDP, where every datagram is looked at; `validator`, `seal`, `keyring`: what is looked
 //!   at, and how datagrams are sealed. `simulated`: a network in memory instead.
 //! - `announce`: this node's own record, from the wish to the write.
-//! - `carried`, `inbox`: decisions about nodes, on their way out and in.
+//! - `outbox`, `inbox`: decisions about nodes, on their way out and in.
 //! - `topology`, `directory`, `bad_records`: from chitchat's state to the peers that count.
 //! - `peers`, `events`: the snapshot, and the changes between two of them. `members`: all that are known,
 //!   the dead among them.
@@ -31,7 +31,7 @@
 
 mod announce;
 mod bad_records;
-mod carried;
+mod cluster_member;
 mod config;
 mod directory;
 mod error;
@@ -40,33 +40,35 @@ mod inbox;
 mod info;
 mod keyring;
 mod member;
-mod members;
 mod memory;
+mod outbox;
 mod peers;
-mod plaintext;
 mod pool;
 mod push;
 mod reconnect;
 mod seal;
+#[cfg(any(test, feature = "simulation"))]
 mod simulated;
 mod timer;
 mod topology;
 mod traffic;
 mod transport;
 mod udp;
+mod validator;
 
 #[cfg(test)]
 mod tests;
 
+pub use cluster_member::{ClusterMember, MemberStatus};
 pub use config::{GossipConfig, Network, Protocol};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
 pub use info::{InfoError, PeerInfo};
 pub use keyring::{KeyId, Keyring, KeyringError};
-pub use members::{ClusterMember, MemberStatus};
 pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use peers::Peers;
 pub use pool::GossipPool;
 pub use push::PushBudget;
+#[cfg(any(test, feature = "simulation"))]
 pub use simulated::SimulatedNetwork;
 pub use traffic::Traffic;

@@ -21,16 +21,16 @@ use tokio::time::{self, Instant};
 use tracing::{error, info, warn};
 
 use super::announce::Announcer;
-use super::carried::Carried;
 use super::config::now_ns;
 use super::directory::AHEAD_MAX;
 use super::inbox::{DECISION_PREFIX, Inbox};
 use super::info::KEY_PREFIX;
+use super::outbox::Outbox;
 use super::push::{self, Pusher};
 use super::reconnect::{Reconnect, blocking};
-use super::topology::{Shown, Topology};
+use super::topology::{ClusterView, Topology};
 use super::traffic::TrafficCounters;
-use super::transport::{Bound, Medium, MemberSide, OpenTransport};
+use super::transport::{BoundSocket, BoundTransport, GossipTransport, MemberContext};
 use super::{GossipConfig, GossipError, PeerInfo};
 
 /// How long the server may take to stop before it is aborted. It stops between two datagrams.
@@ -56,7 +56,7 @@ const LEAVE_PAUSE: Duration = Duration::from_millis(150);
 
 /// What the pool's handles know of the member.
 #[derive(Debug, Default)]
-pub(super) struct Condition {
+pub(super) struct MembershipState {
     pub(super) running: AtomicBool,
     pub(super) generation: AtomicU64,
     pub(super) restarts: AtomicU64,
@@ -73,16 +73,16 @@ pub(super) enum Wish {
 }
 
 /// This node as a member, whatever becomes of the server under it.
-pub(super) struct Member {
+pub(super) struct MemberTask {
     pub(super) config: GossipConfig,
-    pub(super) medium: Box<dyn Medium>,
+    pub(super) transport: Box<dyn GossipTransport>,
     pub(super) listen: SocketAddr,
     pub(super) advertise: SocketAddr,
-    pub(super) condition: Arc<Condition>,
+    pub(super) condition: Arc<MembershipState>,
     pub(super) traffic: Arc<TrafficCounters>,
-    pub(super) shown: Arc<Shown>,
+    pub(super) view: Arc<ClusterView>,
     pub(super) announcer: Announcer,
-    pub(super) carried: Arc<Carried>,
+    pub(super) outbox: Arc<Outbox>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) topology: Topology,
     pub(super) pusher: Pusher,
@@ -96,9 +96,9 @@ pub(super) struct Server {
     since: Instant,
 }
 
-/// What wakes those who follow a server.
+/// What wakeups those who follow a server.
 #[derive(Debug, Default)]
-struct Wakes {
+struct Wakeups {
     /// A node info was written or taken over.
     records: Arc<Notify>,
     /// Something was that others should hear of at once.
@@ -113,9 +113,9 @@ enum End {
     Impersonated,
 }
 
-impl Member {
+impl MemberTask {
     /// Starts a server, under a generation that was never used.
-    pub(super) async fn begin(&self, bound: Box<dyn Bound>) -> Result<Server, GossipError> {
+    pub(super) async fn begin(&self, bound: Box<dyn BoundSocket>) -> Result<Server, GossipError> {
         let memory = Arc::clone(&self.config.memory);
         let now = now_ns();
         let generation = blocking(move || memory.next_generation(now))
@@ -130,12 +130,12 @@ impl Member {
         let name = PeerInfo::key(self.config.self_info.node_id);
         let id = ChitchatId::new(name, generation, self.advertise);
         let impersonated = Arc::new(Notify::new());
-        let socket = bound.into_socket(MemberSide {
+        let socket = bound.into_socket(MemberContext {
             id: id.clone(),
             traffic: Arc::clone(&self.traffic),
             impersonated: Arc::clone(&impersonated),
         });
-        let transport = OpenTransport::new(socket, Arc::clone(&self.traffic));
+        let transport = BoundTransport::new(socket, Arc::clone(&self.traffic));
         let first = vec![self.announcer.first()];
         let handle = spawn_chitchat(self.config.chitchat(id), first, &transport)
             .await
@@ -200,7 +200,7 @@ impl Member {
         loop {
             time::sleep(*pause).await;
             *pause = pause.saturating_mul(2).min(RESTART_PAUSE_MAX);
-            let begun = match self.medium.bind(self.listen).await {
+            let begun = match self.transport.bind(self.listen).await {
                 Ok(bound) => self.begin(bound).await,
                 Err(error) => Err(GossipError::Listen {
                     listen: self.listen,
@@ -223,8 +223,8 @@ impl Member {
 
     async fn work(&mut self, server: &Server, wish: &mut watch::Receiver<Wish>) -> End {
         let chitchat = server.handle.chitchat();
-        let wakes = Wakes::default();
-        self.subscribe(&*chitchat.lock().await, &wakes);
+        let wakeups = Wakeups::default();
+        self.subscribe(&*chitchat.lock().await, &wakeups);
         let work = async {
             tokio::select! {
                 () = asked(wish) => End::Asked,
@@ -234,16 +234,16 @@ impl Member {
                 }),
                 () = server.impersonated.notified() => End::Impersonated,
                 () = self.announcer.run(&chitchat) => End::Asked,
-                () = self.carried.run(&chitchat) => {
-                    End::Died("nothing is carried any more".to_owned())
+                () = self.outbox.run(&chitchat) => {
+                    End::Died("nothing is outbox any more".to_owned())
                 }
                 () = reread(&self.inbox, &chitchat) => {
                     End::Died("nothing is read again any more".to_owned())
                 }
-                () = self.topology.run(&chitchat, &wakes.records) => {
+                () = self.topology.run(&chitchat, &wakeups.records) => {
                     End::Died("the state of the cluster is gone".to_owned())
                 }
-                () = self.pusher.run(&server.handle, &wakes.news) => {
+                () = self.pusher.run(&server.handle, &wakeups.news) => {
                     End::Died("nothing is pushed any more".to_owned())
                 }
                 () = self.reconnect.run(&server.handle) => {
@@ -259,14 +259,14 @@ impl Member {
     /// Asks chitchat to say what changes. The callbacks run under chitchat's lock, in its task, which a
     /// panic would end: they take note and wake. They own nothing of chitchat's, so they may live as
     /// long as it does.
-    fn subscribe(&self, chitchat: &Chitchat, wakes: &Wakes) {
-        let (records, news) = (Arc::clone(&wakes.records), Arc::clone(&wakes.news));
+    fn subscribe(&self, chitchat: &Chitchat, wakeups: &Wakeups) {
+        let (records, news) = (Arc::clone(&wakeups.records), Arc::clone(&wakeups.news));
         let record = move |_: KeyChangeEvent<'_>| {
             records.notify_one();
             news.notify_one();
         };
         chitchat.subscribe_event(KEY_PREFIX, record).forever();
-        let (inbox, news) = (Arc::clone(&self.inbox), Arc::clone(&wakes.news));
+        let (inbox, news) = (Arc::clone(&self.inbox), Arc::clone(&wakeups.news));
         let own = chitchat.self_chitchat_id().clone();
         let decision = move |event: KeyChangeEvent<'_>| {
             let is_news = if *event.node == own {
@@ -286,7 +286,7 @@ impl Member {
     /// Tells peers that this node leaves, and gives them the time to ask what it has to say.
     async fn leave(&mut self, server: &Server, wish: &mut watch::Receiver<Wish>) {
         let chitchat = server.handle.chitchat();
-        let mut peers: Vec<_> = self.shown.neighbours.load().to_vec();
+        let mut peers: Vec<_> = self.view.neighbours.load().to_vec();
         fastrand::shuffle(&mut peers);
         let peers: Vec<_> = peers
             .iter()
@@ -303,20 +303,20 @@ impl Member {
             biased;
             () = self.announcer.run(&chitchat) => {}
             // Decisions that were answered just before are still on their way.
-            () = self.carried.run(&chitchat) => {}
+            () = self.outbox.run(&chitchat) => {}
             () = tell => info!(peers = peers.len(), "told peers that this node leaves"),
             _ = wish.wait_for(|wish| *wish == Wish::Stop) => {}
         }
     }
 }
 
-impl Drop for Member {
+impl Drop for MemberTask {
     fn drop(&mut self) {
         self.condition.running.store(false, Ordering::Release);
     }
 }
 
-/// Reads all decisions again when asked to, and at the beginning. Never ends.
+/// RecordReading all decisions again when asked to, and at the beginning. Never ends.
 async fn reread(inbox: &Inbox, chitchat: &Mutex<Chitchat>) {
     loop {
         inbox.read(&*chitchat.lock().await);

@@ -1,6 +1,6 @@
 //! The handle that the rest of the host holds.
 //!
-//! Reads are answered from what the member's task has published; no read waits for gossip. The
+//! RecordReading are answered from what the member's task has published; no read waits for gossip. The
 //! handle never touches chitchat itself, and the task never holds the handle, so dropping the last
 //! one ends the member.
 
@@ -18,17 +18,17 @@ use tracing::info;
 
 use super::announce::OwnRecord;
 use super::bad_records::BadRecords;
-use super::carried::Carried;
 use super::directory::Directory;
 use super::inbox::Inbox;
-use super::member::{Condition, Member, Wish};
+use super::member::{MemberTask, MembershipState, Wish};
+use super::outbox::Outbox;
 use super::push::Pusher;
 use super::reconnect::Reconnect;
 use super::seal::SharedKeyring;
-use super::topology::{Shown, Topology};
+use super::topology::{ClusterView, Topology};
 use super::traffic::TrafficCounters;
-use super::transport::Medium;
-use super::udp::Udp;
+use super::transport::GossipTransport;
+use super::udp::UdpTransport;
 use super::{
     ClusterMember, GossipConfig, GossipError, Keyring, MemberStatus, Network, PeerInfo, Peers,
     TopologyEvents, Traffic,
@@ -50,14 +50,14 @@ struct Shared {
     has_seeds: bool,
     own: OwnRecord,
     policy: watch::Sender<Option<String>>,
-    carried: Arc<Carried>,
+    outbox: Arc<Outbox>,
     inbox: Arc<Inbox>,
-    shown: Arc<Shown>,
+    view: Arc<ClusterView>,
     followed: watch::Receiver<Arc<Peers>>,
     traffic: Arc<TrafficCounters>,
     bad_records: Arc<AtomicU64>,
     keyring: Option<SharedKeyring>,
-    condition: Arc<Condition>,
+    condition: Arc<MembershipState>,
     wish: watch::Sender<Wish>,
     ended: watch::Receiver<()>,
 }
@@ -80,24 +80,25 @@ impl GossipPool {
             .keyring
             .clone()
             .map(|keyring| Arc::new(ArcSwap::from_pointee(keyring)));
-        let medium: Box<dyn Medium> = match &config.network {
-            Network::Udp => Box::new(Udp::new(
+        let transport: Box<dyn GossipTransport> = match &config.network {
+            Network::Udp => Box::new(UdpTransport::new(
                 config.cluster_id.clone(),
                 config.protocol.into(),
                 keyring.clone(),
             )),
+            #[cfg(any(test, feature = "simulation"))]
             Network::Simulated(network) => Box::new(network.clone()),
         };
-        Self::start_on(config, medium, keyring).await
+        Self::start_on(config, transport, keyring).await
     }
 
-    /// Joins the cluster over a medium.
+    /// Joins the cluster over a transport.
     pub(super) async fn start_on(
         config: GossipConfig,
-        medium: Box<dyn Medium>,
+        transport: Box<dyn GossipTransport>,
         keyring: Option<SharedKeyring>,
     ) -> Result<Self, GossipError> {
-        let bound = medium
+        let bound = transport
             .bind(config.listen)
             .await
             .map_err(|error| GossipError::Listen {
@@ -124,16 +125,16 @@ impl GossipPool {
             config.interval,
             BadRecords::new(Arc::clone(&bad_records)),
         );
-        let shown = Arc::new(Shown::default());
-        let (followed_sender, followed) = watch::channel(shown.peers.load_full());
+        let view = Arc::new(ClusterView::default());
+        let (followed_sender, followed) = watch::channel(view.peers.load_full());
         let traffic = Arc::new(TrafficCounters::default());
-        let neighbours = Arc::clone(&shown.neighbours);
-        let condition = Arc::new(Condition::default());
-        let (carried, inbox) = (Arc::<Carried>::default(), Arc::<Inbox>::default());
-        let member = Member {
-            carried: Arc::clone(&carried),
+        let neighbours = Arc::clone(&view.neighbours);
+        let condition = Arc::new(MembershipState::default());
+        let (outbox, inbox) = (Arc::<Outbox>::default(), Arc::<Inbox>::default());
+        let member = MemberTask {
+            outbox: Arc::clone(&outbox),
             inbox: Arc::clone(&inbox),
-            medium,
+            transport,
             listen,
             advertise,
             condition: Arc::clone(&condition),
@@ -142,7 +143,7 @@ impl GossipPool {
             topology: Topology::new(
                 directory,
                 config.interval,
-                Arc::clone(&shown),
+                Arc::clone(&view),
                 followed_sender,
             ),
             pusher: Pusher::new(
@@ -152,7 +153,7 @@ impl GossipPool {
                 Arc::clone(&traffic),
             ),
             reconnect: Reconnect::new(Arc::clone(&config.memory), neighbours),
-            shown: Arc::clone(&shown),
+            view: Arc::clone(&view),
             config,
         };
         let server = member.begin(bound).await?;
@@ -178,9 +179,9 @@ impl GossipPool {
                 has_seeds,
                 own,
                 policy,
-                carried,
+                outbox,
                 inbox,
-                shown,
+                view,
                 followed,
                 traffic,
                 bad_records,
@@ -203,7 +204,7 @@ impl GossipPool {
     /// The same as [`peers`](Self::peers), without copies.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Peers> {
-        self.shared.shown.peers.load_full()
+        self.shared.view.peers.load_full()
     }
 
     /// The changes from now on, with the snapshot that they begin at: nothing is lost between the
@@ -306,29 +307,29 @@ impl GossipPool {
     /// The address of another agent that has this node's id and was started later. Peers listen to
     /// that one: this node is not seen as long as there is one.
     #[must_use]
-    pub fn rival(&self) -> Option<SocketAddr> {
-        **self.shared.shown.rival.load()
+    pub fn duplicate_node(&self) -> Option<SocketAddr> {
+        **self.shared.view.duplicate_node.load()
     }
 
     /// Nodes that have said that they are about to stop and are not gone yet, ascending. They are
     /// no peers.
     #[must_use]
     pub fn leaving(&self) -> Arc<Vec<u64>> {
-        self.shared.shown.leaving.load_full()
+        self.shared.view.leaving.load_full()
     }
 
     /// Live agents that judge labels by another component than this one, or with other settings, ascending: they
     /// may route the same key elsewhere.
     #[must_use]
-    pub fn otherwise(&self) -> Arc<Vec<u64>> {
-        self.shared.shown.otherwise.load_full()
+    pub fn policy_mismatches(&self) -> Arc<Vec<u64>> {
+        self.shared.view.policy_mismatches.load_full()
     }
 
     /// All members that are known, this node and the dead among them, in ascending order of their node ids.
     /// Of a node that was started again, only its latest life.
     #[must_use]
     pub fn members(&self) -> Vec<ClusterMember> {
-        let others = self.shared.shown.members.load();
+        let others = self.shared.view.members.load();
         let (leaving, policy) = self.shared.own.says();
         let own = ClusterMember {
             node_id: self.shared.node_id,
@@ -349,8 +350,8 @@ impl GossipPool {
     /// Whether what this member knows of the cluster may be relied on: it has met a peer and had the time to
     /// meet the others, or it was started without seeds and has nobody to ask.
     #[must_use]
-    pub fn has_met_others(&self) -> bool {
-        let met = self.shared.shown.met.load(Ordering::Acquire);
+    pub fn is_settled(&self) -> bool {
+        let met = self.shared.view.met.load(Ordering::Acquire);
         !self.shared.has_seeds || (met && self.settles_at().is_none())
     }
 
@@ -369,7 +370,7 @@ impl GossipPool {
     /// Tells peers that this node is about to stop, which takes less than half a second, and stops.
     /// They drop it at once instead of finding out after many intervals.
     pub async fn leave(&self) {
-        // Refused by a pool that has stopped: peers have been told, or never will be.
+        // Rejection by a pool that has stopped: peers have been told, or never will be.
         let _ = self.shared.own.set_leaving();
         self.end(Wish::Leave).await;
     }

@@ -19,9 +19,9 @@ use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{Tag, XNonce};
 
 use super::keyring::{GossipKey, KeyId, Keyring};
-use parts::{Part, Parts};
+use reassembly::{Fragment, Reassembler};
 
-mod parts;
+mod reassembly;
 #[cfg(test)]
 mod tests;
 
@@ -46,7 +46,7 @@ const OVERHEAD_BYTES: usize = HEAD_BYTES + NONCE_BYTES + PREFIX_BYTES + TAG_BYTE
 /// The largest payload that needs no second datagram.
 const WHOLE_BYTES_MAX: usize = DATAGRAM_BYTES_MAX - OVERHEAD_BYTES;
 /// The larger half of the largest payload. Bounds what a kept part takes.
-const PART_BYTES_MAX: usize = PAYLOAD_BYTES_MAX.div_ceil(2);
+const FRAGMENT_BYTES_MAX: usize = PAYLOAD_BYTES_MAX.div_ceil(2);
 
 /// The ring in use, shared with whoever exchanges it while gossip goes on. The next datagram uses
 /// the new one.
@@ -67,7 +67,7 @@ pub(super) struct Opener {
     associated: Vec<u8>,
     /// The plaintext of the last datagram. As large as the largest so far.
     opened: Vec<u8>,
-    parts: Parts,
+    parts: Reassembler,
 }
 
 /// The datagrams of one payload, in the order in which to send them.
@@ -98,9 +98,9 @@ pub(super) enum SealError {
     Cipher,
 }
 
-/// Why a datagram was dropped. Parts that were kept before are untouched.
+/// Why a datagram was dropped. Reassembler that were kept before are untouched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Dropped {
+pub(super) enum OpenError {
     /// It is too short or too long, or does not begin as ours do: plain gossip, other software, a
     /// later version.
     NotSealed,
@@ -111,9 +111,9 @@ pub(super) enum Dropped {
     /// It was sent too long ago, or by a clock that is too far ahead.
     Stale,
     /// A part that cannot be one, or that does not fit the one that came before.
-    BadParts,
+    BadFragment,
     /// A part that came twice while its other half is awaited.
-    RepeatedPart,
+    RepeatedFragment,
 }
 
 impl Sealer {
@@ -132,7 +132,7 @@ impl Sealer {
         }
         let keyring = self.keyring.load();
         let key = keyring.sealing().ok_or(SealError::Cipher)?;
-        let message = Message {
+        let message = MessageHeader {
             sent_ms: now_ms,
             id: u64::from_le_bytes(random()?),
         };
@@ -150,7 +150,7 @@ impl Sealer {
     fn seal_part(
         &self,
         key: &GossipKey,
-        message: Message,
+        message: MessageHeader,
         place: [u8; 2],
         part: &[u8],
     ) -> Result<Vec<u8>, SealError> {
@@ -191,7 +191,7 @@ impl Opener {
             keyring,
             associated,
             opened: Vec::new(),
-            parts: Parts::default(),
+            parts: Reassembler::default(),
         }
     }
 
@@ -205,22 +205,22 @@ impl Opener {
         from: SocketAddr,
         now_ms: u64,
         now: Instant,
-    ) -> Result<Option<&[u8]>, Dropped> {
+    ) -> Result<Option<&[u8]>, OpenError> {
         self.decrypt(datagram)?;
         let (prefix, payload) = self
             .opened
             .split_first_chunk::<PREFIX_BYTES>()
-            .ok_or(Dropped::BadParts)?;
-        let (message, place) = Message::read(prefix);
+            .ok_or(OpenError::BadFragment)?;
+        let (message, place) = MessageHeader::read(prefix);
         if message.sent_ms.abs_diff(now_ms) > AGE_MS_MAX {
-            return Err(Dropped::Stale);
+            return Err(OpenError::Stale);
         }
         let index = match place {
             [0, 1] => return Ok(Some(payload)),
             [index @ (0 | 1), 2] => index,
-            _ => return Err(Dropped::BadParts),
+            _ => return Err(OpenError::BadFragment),
         };
-        let part = Part {
+        let part = Fragment {
             from,
             message,
             index,
@@ -231,40 +231,40 @@ impl Opener {
 
     /// How many parts were given up since the start, because their other half did not come in time
     /// or because newer ones took their place.
-    pub(super) fn given_up(&self) -> u64 {
-        self.parts.given_up()
+    pub(super) fn abandoned(&self) -> u64 {
+        self.parts.abandoned()
     }
 
     /// Puts the plaintext of a datagram into the buffer.
-    fn decrypt(&mut self, datagram: &[u8]) -> Result<(), Dropped> {
+    fn decrypt(&mut self, datagram: &[u8]) -> Result<(), OpenError> {
         if datagram.len() > DATAGRAM_BYTES_MAX {
-            return Err(Dropped::NotSealed);
+            return Err(OpenError::NotSealed);
         }
         let (head, sealed) = datagram
             .split_first_chunk::<HEAD_BYTES>()
-            .ok_or(Dropped::NotSealed)?;
+            .ok_or(OpenError::NotSealed)?;
         let (nonce, sealed) = sealed
             .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(Dropped::NotSealed)?;
+            .ok_or(OpenError::NotSealed)?;
         let (secret, tag) = sealed
             .split_last_chunk::<TAG_BYTES>()
-            .ok_or(Dropped::NotSealed)?;
+            .ok_or(OpenError::NotSealed)?;
         let [magic @ .., VERSION, id0, id1, id2, id3] = head else {
-            return Err(Dropped::NotSealed);
+            return Err(OpenError::NotSealed);
         };
         if *magic != MAGIC || secret.len() < PREFIX_BYTES {
-            return Err(Dropped::NotSealed);
+            return Err(OpenError::NotSealed);
         }
         let keyring = self.keyring.load();
         let key = keyring
             .opening(KeyId::from_bytes([*id0, *id1, *id2, *id3]))
-            .ok_or(Dropped::UnknownKey)?;
+            .ok_or(OpenError::UnknownKey)?;
         self.associated
             .iter_mut()
             .zip(head)
             .for_each(|(to, from)| *to = *from);
         self.opened.resize(secret.len(), 0);
-        let buffer = InOutBuf::new(secret, &mut self.opened).map_err(|_| Dropped::Forged)?;
+        let buffer = InOutBuf::new(secret, &mut self.opened).map_err(|_| OpenError::Forged)?;
         key.cipher()
             .decrypt_inout_detached(
                 &XNonce::from(*nonce),
@@ -272,11 +272,11 @@ impl Opener {
                 buffer,
                 &Tag::from(*tag),
             )
-            .map_err(|_| Dropped::Forged)
+            .map_err(|_| OpenError::Forged)
     }
 }
 
-impl Dropped {
+impl OpenError {
     /// The reason's name in metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -284,20 +284,20 @@ impl Dropped {
             Self::UnknownKey => "unknown_key",
             Self::Forged => "forged",
             Self::Stale => "stale",
-            Self::BadParts => "bad_parts",
-            Self::RepeatedPart => "repeated_part",
+            Self::BadFragment => "bad_fragment",
+            Self::RepeatedFragment => "repeated_fragment",
         }
     }
 }
 
 /// What the parts of a message have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Message {
+struct MessageHeader {
     sent_ms: u64,
     id: u64,
 }
 
-impl Message {
+impl MessageHeader {
     /// The message and the place of a part in it: its index, and how many there are.
     fn read(prefix: &[u8; PREFIX_BYTES]) -> (Self, [u8; 2]) {
         let [

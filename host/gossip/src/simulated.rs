@@ -17,7 +17,7 @@ use chitchat::{ChitchatEnvelope, ChitchatMessage};
 use tokio::time::Instant;
 
 use super::traffic::TrafficCounters;
-use super::transport::{Bound, Medium, MemberSide};
+use super::transport::{BoundSocket, GossipTransport, MemberContext};
 use crate::timer::until;
 
 #[cfg(test)]
@@ -36,17 +36,17 @@ const NOWHERE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
 #[derive(Clone)]
 pub struct SimulatedNetwork {
     channels: ChannelTransport,
-    weather: Arc<Mutex<Weather>>,
+    conditions: Arc<Mutex<LinkConditions>>,
 }
 
 /// What befalls datagrams at present.
-struct Weather {
+struct LinkConditions {
     rng: fastrand::Rng,
     /// From 0 to 1.
     loss: f64,
     delay: RangeInclusive<Duration>,
     /// Which side of a partition an address is on; side 0 if it is not here.
-    sides: BTreeMap<SocketAddr, u32>,
+    groups: BTreeMap<SocketAddr, u32>,
     cut: BTreeSet<(SocketAddr, SocketAddr)>,
 }
 
@@ -57,11 +57,11 @@ impl SimulatedNetwork {
     pub fn new(seed: u64) -> Self {
         Self {
             channels: ChannelTransport::with_mtu(DATAGRAM_BYTES_MAX),
-            weather: Arc::new(Mutex::new(Weather {
+            conditions: Arc::new(Mutex::new(LinkConditions {
                 rng: fastrand::Rng::with_seed(seed),
                 loss: 0.0,
                 delay: Duration::ZERO..=Duration::ZERO,
-                sides: BTreeMap::new(),
+                groups: BTreeMap::new(),
                 cut: BTreeSet::new(),
             })),
         }
@@ -69,19 +69,19 @@ impl SimulatedNetwork {
 
     /// Loses datagrams from now on, each with this probability from 0 to 1.
     pub fn lose(&self, probability: f64) {
-        self.weather().loss = probability;
+        self.conditions().loss = probability;
     }
 
     /// Lets each datagram take a time in this range from now on.
     pub fn delay(&self, range: RangeInclusive<Duration>) {
-        self.weather().delay = range;
+        self.conditions().delay = range;
     }
 
     /// Divides the network: addresses reach only those of their own group from now on. Addresses in
     /// no group are a group of their own.
     pub fn partition(&self, groups: &[Vec<SocketAddr>]) {
-        let mut weather = self.weather();
-        weather.sides = groups
+        let mut conditions = self.conditions();
+        conditions.groups = groups
             .iter()
             .zip(1..)
             .flat_map(|(group, side)| group.iter().map(move |address| (*address, side)))
@@ -90,18 +90,20 @@ impl SimulatedNetwork {
 
     /// Cuts the link between two addresses, both ways.
     pub fn cut(&self, one: SocketAddr, other: SocketAddr) {
-        self.weather().cut.insert(ordered(one, other));
+        self.conditions().cut.insert(ordered(one, other));
     }
 
     /// Undoes all partitions and cuts.
     pub fn heal(&self) {
-        let mut weather = self.weather();
-        weather.sides.clear();
-        weather.cut.clear();
+        let mut conditions = self.conditions();
+        conditions.groups.clear();
+        conditions.cut.clear();
     }
 
-    fn weather(&self) -> MutexGuard<'_, Weather> {
-        self.weather.lock().unwrap_or_else(PoisonError::into_inner)
+    fn conditions(&self) -> MutexGuard<'_, LinkConditions> {
+        self.conditions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,9 +113,9 @@ impl fmt::Debug for SimulatedNetwork {
     }
 }
 
-impl Weather {
+impl LinkConditions {
     fn loses(&mut self, from: SocketAddr, to: SocketAddr) -> bool {
-        let side = |address| self.sides.get(&address).copied().unwrap_or_default();
+        let side = |address| self.groups.get(&address).copied().unwrap_or_default();
         side(from) != side(to)
             || self.cut.contains(&ordered(from, to))
             || self.rng.f64() < self.loss
@@ -126,8 +128,8 @@ impl Weather {
 }
 
 #[async_trait]
-impl Medium for SimulatedNetwork {
-    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>> {
+impl GossipTransport for SimulatedNetwork {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>> {
         let inner = self.channels.open(listen).await?;
         let address = inner.local_addr()?;
         Ok(Box::new(SimulatedSocket {
@@ -151,12 +153,12 @@ struct SimulatedSocket {
     traffic: Arc<TrafficCounters>,
 }
 
-impl Bound for SimulatedSocket {
+impl BoundSocket for SimulatedSocket {
     fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    fn into_socket(mut self: Box<Self>, member: MemberSide) -> Box<dyn Socket> {
+    fn into_socket(mut self: Box<Self>, member: MemberContext) -> Box<dyn Socket> {
         self.traffic = member.traffic;
         self
     }
@@ -173,7 +175,7 @@ impl Socket for SimulatedSocket {
         to: SocketAddr,
         envelope: ChitchatEnvelope,
     ) -> anyhow::Result<SendOutcome> {
-        let lost = self.network.weather().loses(self.address, to);
+        let lost = self.network.conditions().loses(self.address, to);
         let begins_round = matches!(envelope.message, ChitchatMessage::Syn { .. });
         let outcome = self
             .inner
@@ -196,7 +198,7 @@ impl Socket for SimulatedSocket {
             tokio::select! {
                 outcome = self.inner.recv() => {
                     let now = Instant::now();
-                    let due = now.checked_add(self.network.weather().time_taken()).unwrap_or(now);
+                    let due = now.checked_add(self.network.conditions().time_taken()).unwrap_or(now);
                     self.sent = self.sent.wrapping_add(1);
                     self.under_way.insert((due, self.sent), outcome?);
                 }

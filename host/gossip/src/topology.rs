@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::config::now_ns;
-use super::directory::{Directory, Now, Pulse, Reading, View};
+use super::directory::{Directory, Listing, Liveness, MemberReading, Now};
 use super::member::SETTLING_INTERVALS;
 use super::{ClusterMember, Peers};
 use crate::timer::until;
@@ -36,25 +36,25 @@ pub(super) struct Neighbour {
 
 /// What is known of the other members, for those who read.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct ClusterView {
     pub(super) peers: ArcSwap<Peers>,
     /// Ascending by node id.
     pub(super) neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
     pub(super) leaving: ArcSwap<Vec<u64>>,
-    pub(super) rival: ArcSwap<Option<SocketAddr>>,
-    /// Agents that judge labels otherwise, ascending.
-    pub(super) otherwise: ArcSwap<Vec<u64>>,
+    pub(super) duplicate_node: ArcSwap<Option<SocketAddr>>,
+    /// Agents that judge labels policy_mismatches, ascending.
+    pub(super) policy_mismatches: ArcSwap<Vec<u64>>,
     /// All other members, ascending by node id.
     pub(super) members: ArcSwap<Vec<ClusterMember>>,
     /// Whether there has ever been a peer.
     pub(super) met: AtomicBool,
 }
 
-/// Keeps what is shown.
+/// Keeps what is view.
 #[derive(Debug)]
 pub(super) struct Topology {
     directory: Directory,
-    shown: Arc<Shown>,
+    view: Arc<ClusterView>,
     followed: watch::Sender<Arc<Peers>>,
     hold_for: Duration,
     held: Option<Held>,
@@ -68,17 +68,17 @@ struct Held {
 }
 
 impl Topology {
-    /// Publishes to `shown` for those who read, then to `followed` for those who wait: whoever got
+    /// Publishes to `view` for those who read, then to `followed` for those who wait: whoever got
     /// an event finds its state in the snapshot.
     pub(super) fn new(
         directory: Directory,
         interval: Duration,
-        shown: Arc<Shown>,
+        view: Arc<ClusterView>,
         followed: watch::Sender<Arc<Peers>>,
     ) -> Self {
         Self {
             directory,
-            shown,
+            view,
             followed,
             hold_for: interval.saturating_mul(SETTLING_INTERVALS),
             held: None,
@@ -114,21 +114,21 @@ impl Topology {
         }
     }
 
-    fn read(&self, chitchat: &Chitchat) -> Vec<Reading> {
+    fn read(&self, chitchat: &Chitchat) -> Vec<MemberReading> {
         let own = chitchat.self_chitchat_id();
-        let live = chitchat.live_nodes().map(|id| (id, Pulse::Live));
-        let silent = chitchat.dead_nodes().map(|id| (id, Pulse::Silent));
+        let live = chitchat.live_nodes().map(|id| (id, Liveness::Live));
+        let silent = chitchat.dead_nodes().map(|id| (id, Liveness::Silent));
         live.chain(silent)
             .filter(|(id, _)| *id != own)
-            .filter_map(|(id, pulse)| Some((chitchat.node_state(id)?, pulse)))
-            .map(|(state, pulse)| self.directory.read(state, pulse))
+            .filter_map(|(id, liveness)| Some((chitchat.node_state(id)?, liveness)))
+            .map(|(state, liveness)| self.directory.read(state, liveness))
             .collect()
     }
 
     /// Keeps the peers that were known before: a member that has just started again knows nobody,
     /// and its labels would otherwise route nowhere until it has met all of them.
     fn hold(&mut self) {
-        let peers = self.shown.peers.load_full();
+        let peers = self.view.peers.load_full();
         let until = Instant::now().checked_add(self.hold_for);
         self.held = until
             .filter(|_| !peers.is_empty())
@@ -136,7 +136,7 @@ impl Topology {
     }
 
     /// Adds the peers that are held and have not been met yet. Answers when they are let go.
-    fn keep_held(&mut self, view: &mut View) -> Option<Instant> {
+    fn keep_held(&mut self, view: &mut Listing) -> Option<Instant> {
         let now = Instant::now();
         self.held.take_if(|held| held.until <= now);
         let held = self.held.as_ref()?;
@@ -144,24 +144,24 @@ impl Topology {
         Some(held.until)
     }
 
-    fn publish(&self, view: View) {
-        let View {
+    fn publish(&self, view: Listing) {
+        let Listing {
             peers,
             neighbours,
             leaving,
-            rival,
+            duplicate_node,
             members,
-            otherwise,
+            policy_mismatches,
             ..
         } = view;
         if !neighbours.is_empty() {
-            self.shown.met.store(true, Ordering::Release);
+            self.view.met.store(true, Ordering::Release);
         }
-        store_if_new(&self.shown.members, members);
-        store_if_new(&self.shown.neighbours, neighbours);
-        store_if_new(&self.shown.leaving, leaving);
-        if store_if_new(&self.shown.rival, rival) {
-            match rival {
+        store_if_new(&self.view.members, members);
+        store_if_new(&self.view.neighbours, neighbours);
+        store_if_new(&self.view.leaving, leaving);
+        if store_if_new(&self.view.duplicate_node, duplicate_node) {
+            match duplicate_node {
                 Some(address) => error!(
                     %address,
                     "another agent has this node's id and was started later: one of them must go"
@@ -170,8 +170,8 @@ impl Topology {
             }
         }
         // After a restart of gossip the agents of before have not been met yet.
-        if self.held.is_none() && store_if_new(&self.shown.otherwise, otherwise) {
-            let nodes = self.shown.otherwise.load();
+        if self.held.is_none() && store_if_new(&self.view.policy_mismatches, policy_mismatches) {
+            let nodes = self.view.policy_mismatches.load();
             if nodes.is_empty() {
                 info!("all agents judge labels alike again");
             } else {
@@ -182,9 +182,9 @@ impl Topology {
             }
         }
         let peers = Arc::new(peers);
-        if **self.shown.peers.load() != *peers {
+        if **self.view.peers.load() != *peers {
             debug!(peers = peers.len(), "gossip topology changed");
-            self.shown.peers.store(Arc::clone(&peers));
+            self.view.peers.store(Arc::clone(&peers));
             self.followed.send_replace(peers);
         }
     }

@@ -15,22 +15,22 @@ use super::traffic::TrafficCounters;
 
 /// Something that members can gossip over.
 #[async_trait]
-pub(super) trait Medium: Send + Sync {
+pub(super) trait GossipTransport: Send + Sync {
     /// Binds an address. A port 0 is replaced by a free one.
-    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>>;
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>>;
 }
 
-/// A place in a medium that no member uses yet.
-pub(super) trait Bound: Send {
+/// A place in a transport that no member uses yet.
+pub(super) trait BoundSocket: Send {
     fn local_addr(&self) -> SocketAddr;
 
     /// Gives the place to a member.
-    fn into_socket(self: Box<Self>, member: MemberSide) -> Box<dyn Socket>;
+    fn into_socket(self: Box<Self>, member: MemberContext) -> Box<dyn Socket>;
 }
 
 /// What a socket knows of the member that it serves, and tells it.
 #[derive(Debug, Clone)]
-pub(super) struct MemberSide {
+pub(super) struct MemberContext {
     pub(super) id: ChitchatId,
     pub(super) traffic: Arc<TrafficCounters>,
     /// Notified when somebody claims to know this member better than it knows itself. From then on
@@ -39,18 +39,18 @@ pub(super) struct MemberSide {
 }
 
 /// Hands a socket that is already open to chitchat, once.
-pub(super) struct OpenTransport {
-    socket: Mutex<Option<CountedSocket>>,
+pub(super) struct BoundTransport {
+    socket: Mutex<Option<CountingSocket>>,
 }
 
-struct CountedSocket {
+struct CountingSocket {
     inner: Box<dyn Socket>,
     traffic: Arc<TrafficCounters>,
 }
 
-impl OpenTransport {
+impl BoundTransport {
     pub(super) fn new(inner: Box<dyn Socket>, traffic: Arc<TrafficCounters>) -> Self {
-        let socket = CountedSocket { inner, traffic };
+        let socket = CountingSocket { inner, traffic };
         Self {
             socket: Mutex::new(Some(socket)),
         }
@@ -58,7 +58,7 @@ impl OpenTransport {
 }
 
 #[async_trait]
-impl Transport for OpenTransport {
+impl Transport for BoundTransport {
     async fn open(&self, _listen: SocketAddr) -> anyhow::Result<Box<dyn Socket>> {
         let socket = self
             .socket
@@ -73,7 +73,7 @@ impl Transport for OpenTransport {
 }
 
 #[async_trait]
-impl Socket for CountedSocket {
+impl Socket for CountingSocket {
     fn local_addr(&self) -> anyhow::Result<SocketAddr> {
         self.inner.local_addr()
     }

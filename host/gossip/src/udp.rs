@@ -19,9 +19,9 @@ use tokio::time::{self, Instant};
 use tracing::{debug, warn};
 
 use super::config::now_ms;
-use super::plaintext::{Plaintext, Refused};
 use super::seal::{Opener, Sealer, SharedKeyring};
-use super::transport::{Bound, Medium, MemberSide};
+use super::transport::{BoundSocket, GossipTransport, MemberContext};
+use super::validator::{MessageValidator, Rejection};
 
 /// The largest datagram that UDP can carry, and one byte to notice a larger one.
 const BUFFER_BYTES: usize = 65_507 + 1;
@@ -30,13 +30,13 @@ const BUFFER_BYTES: usize = 65_507 + 1;
 const LOOPBACK_MAX: Duration = Duration::from_secs(1);
 
 /// UDP sockets of one cluster.
-pub(super) struct Udp {
+pub(super) struct UdpTransport {
     cluster_id: String,
     keyring: Option<SharedKeyring>,
     protocol: ProtocolVersion,
 }
 
-impl Udp {
+impl UdpTransport {
     pub(super) fn new(
         cluster_id: String,
         protocol: ProtocolVersion,
@@ -51,92 +51,92 @@ impl Udp {
 }
 
 #[async_trait]
-impl Medium for Udp {
-    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>> {
+impl GossipTransport for UdpTransport {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>> {
         let network = UdpSocket::bind(listen).await?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let inner = ChitchatSocket::open(loopback).await?;
         let partner = UdpSocket::bind(loopback).await?;
         // From here on it takes nothing that anybody else sends it.
         partner.connect(inner.local_addr()?).await?;
-        let sealing = self.keyring.clone().map(|keyring| Sealing {
+        let encryption = self.keyring.clone().map(|keyring| Encryption {
             sealer: Sealer::new(Arc::clone(&keyring), &self.cluster_id),
             opener: Opener::new(keyring, &self.cluster_id),
         });
-        Ok(Box::new(Place {
+        Ok(Box::new(BoundUdp {
             address: network.local_addr()?,
             partner_address: partner.local_addr()?,
             network,
             inner,
             partner,
-            sealing,
+            encryption,
             cluster_id: self.cluster_id.clone(),
             protocol: self.protocol,
         }))
     }
 }
 
-struct Sealing {
+struct Encryption {
     sealer: Sealer,
     opener: Opener,
 }
 
 /// The sockets, before a member has them.
-struct Place {
+struct BoundUdp {
     address: SocketAddr,
     network: UdpSocket,
     inner: ChitchatSocket,
     partner: UdpSocket,
     partner_address: SocketAddr,
-    sealing: Option<Sealing>,
+    encryption: Option<Encryption>,
     cluster_id: String,
     protocol: ProtocolVersion,
 }
 
-impl Bound for Place {
+impl BoundSocket for BoundUdp {
     fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    fn into_socket(self: Box<Self>, member: MemberSide) -> Box<dyn Socket> {
-        Box::new(CheckedSocket {
-            plaintext: Plaintext::new(&member.id, &self.cluster_id, self.protocol),
-            place: *self,
+    fn into_socket(self: Box<Self>, member: MemberContext) -> Box<dyn Socket> {
+        Box::new(ValidatingSocket {
+            validator: MessageValidator::new(&member.id, &self.cluster_id, self.protocol),
+            sockets: *self,
             member,
             buffer: vec![0; BUFFER_BYTES],
-            passed_on: None,
-            given_up: 0,
+            forwarded: None,
+            abandoned: 0,
         })
     }
 }
 
 #[derive(Clone, Copy)]
-struct PassedOn {
+struct Forwarded {
     from: SocketAddr,
     bytes: usize,
     /// When it is given up. It must outlive the calls of `recv`, each of which ends with any timer.
     due: Instant,
 }
 
-struct CheckedSocket {
-    place: Place,
-    member: MemberSide,
-    plaintext: Plaintext,
+struct ValidatingSocket {
+    sockets: BoundUdp,
+    member: MemberContext,
+    validator: MessageValidator,
     buffer: Vec<u8>,
     /// The datagram that is on its way to chitchat's socket.
-    passed_on: Option<PassedOn>,
+    forwarded: Option<Forwarded>,
     /// How many halves of datagrams were counted as given up.
-    given_up: u64,
+    abandoned: u64,
 }
 
-impl CheckedSocket {
+impl ValidatingSocket {
     /// Passes a datagram on to chitchat's socket, unless something is wrong with it.
-    fn pass_on(&mut self, from: SocketAddr, received: usize) -> Result<(), &'static str> {
+    fn forward(&mut self, from: SocketAddr, received: usize) -> Result<(), &'static str> {
         let datagram = self.buffer.get(..received).unwrap_or_default();
-        let plain = match &mut self.place.sealing {
+        let plain = match &mut self.sockets.encryption {
             None => datagram,
-            Some(sealing) => {
-                let opened = sealing
+            Some(encryption) => {
+                let opened = encryption
                     .opener
                     .open(datagram, from, now_ms(), Instant::now().into_std())
                     .map_err(|reason| reason.as_str())?;
@@ -147,16 +147,16 @@ impl CheckedSocket {
                 }
             }
         };
-        if let Err(refused) = self.plaintext.check(plain) {
-            if matches!(refused, Refused::AboutSelf) {
+        if let Err(refused) = self.validator.check(plain) {
+            if matches!(refused, Rejection::AboutSelf) {
                 self.member.impersonated.notify_one();
             }
             return Err(refused.as_str());
         }
-        match self.place.partner.try_send(plain) {
+        match self.sockets.partner.try_send(plain) {
             Ok(_) => {
                 let now = Instant::now();
-                self.passed_on = Some(PassedOn {
+                self.forwarded = Some(Forwarded {
                     from,
                     bytes: received,
                     due: now.checked_add(LOOPBACK_MAX).unwrap_or(now),
@@ -171,28 +171,28 @@ impl CheckedSocket {
     }
 
     /// Counts halves of datagrams that have waited in vain for their other half.
-    fn count_given_up(&mut self, from: SocketAddr) {
-        let Some(sealing) = &self.place.sealing else {
+    fn count_abandoned(&mut self, from: SocketAddr) {
+        let Some(encryption) = &self.sockets.encryption else {
             return;
         };
-        while self.given_up < sealing.opener.given_up() {
-            self.given_up = self.given_up.saturating_add(1);
-            self.member.traffic.drop_datagram("half", from);
+        while self.abandoned < encryption.opener.abandoned() {
+            self.abandoned = self.abandoned.saturating_add(1);
+            self.member.traffic.drop_datagram("incomplete", from);
         }
     }
 
     /// What chitchat has just sent, in plain.
     async fn written(&mut self) -> io::Result<usize> {
-        time::timeout(LOOPBACK_MAX, self.place.partner.recv(&mut self.buffer))
+        time::timeout(LOOPBACK_MAX, self.sockets.partner.recv(&mut self.buffer))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 #[async_trait]
-impl Socket for CheckedSocket {
+impl Socket for ValidatingSocket {
     fn local_addr(&self) -> anyhow::Result<SocketAddr> {
-        Ok(self.place.address)
+        Ok(self.sockets.address)
     }
 
     /// Never fails: what can't be sent is lost, as it may be later on its way.
@@ -202,11 +202,11 @@ impl Socket for CheckedSocket {
         envelope: ChitchatEnvelope,
     ) -> anyhow::Result<SendOutcome> {
         // Whatever came too late for its own call must not be taken for what comes now.
-        while self.place.partner.try_recv(&mut self.buffer).is_ok() {}
+        while self.sockets.partner.try_recv(&mut self.buffer).is_ok() {}
         let written = async {
-            self.place
+            self.sockets
                 .inner
-                .send(self.place.partner_address, envelope)
+                .send(self.sockets.partner_address, envelope)
                 .await?;
             anyhow::Ok(self.written().await?)
         }
@@ -220,15 +220,15 @@ impl Socket for CheckedSocket {
             }
         };
         let plain = self.buffer.get(..length).unwrap_or_default();
-        if let Err(refused) = self.plaintext.sent(plain) {
+        if let Err(refused) = self.validator.sent(plain) {
             let reason = refused.as_str();
             debug!(reason, %to, "peers will refuse what chitchat sends");
         }
         self.member
             .traffic
-            .digest_sent(self.plaintext.digest_bytes());
+            .digest_sent(self.validator.digest_bytes());
         let mut num_bytes_sent = 0_usize;
-        let network = &self.place.network;
+        let network = &self.sockets.network;
         let mut sent = |result: io::Result<usize>| match result {
             Ok(bytes) => num_bytes_sent = num_bytes_sent.saturating_add(bytes),
             Err(error) => {
@@ -236,9 +236,9 @@ impl Socket for CheckedSocket {
                 self.member.traffic.drop_datagram("unsent", to);
             }
         };
-        match &mut self.place.sealing {
+        match &mut self.sockets.encryption {
             None => sent(network.send_to(plain, to).await),
-            Some(sealing) => match sealing.sealer.seal(plain, now_ms()) {
+            Some(encryption) => match encryption.sealer.seal(plain, now_ms()) {
                 Ok(sealed) => {
                     for datagram in sealed.datagrams() {
                         sent(network.send_to(datagram, to).await);
@@ -257,37 +257,37 @@ impl Socket for CheckedSocket {
     // its socket is remembered, and between its arrival from the network and that there is no await.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
-            if let Some(passed_on) = self.passed_on {
-                match time::timeout_at(passed_on.due, self.place.inner.recv()).await {
+            if let Some(forwarded) = self.forwarded {
+                match time::timeout_at(forwarded.due, self.sockets.inner.recv()).await {
                     Ok(outcome) => {
                         let outcome = outcome?;
-                        if outcome.from_addr != self.place.partner_address {
+                        if outcome.from_addr != self.sockets.partner_address {
                             self.member
                                 .traffic
                                 .drop_datagram("intruder", outcome.from_addr);
                             continue;
                         }
-                        self.passed_on = None;
+                        self.forwarded = None;
                         return Ok(RecvOutcome {
-                            from_addr: passed_on.from,
+                            from_addr: forwarded.from,
                             envelope: outcome.envelope,
-                            num_bytes_received: passed_on.bytes,
+                            num_bytes_received: forwarded.bytes,
                         });
                     }
                     Err(_) => {
-                        self.passed_on = None;
+                        self.forwarded = None;
                         self.member
                             .traffic
-                            .drop_datagram("loopback", passed_on.from);
+                            .drop_datagram("loopback", forwarded.from);
                     }
                 }
             }
-            match self.place.network.recv_from(&mut self.buffer).await {
+            match self.sockets.network.recv_from(&mut self.buffer).await {
                 Ok((received, from)) => {
-                    if let Err(reason) = self.pass_on(from, received) {
+                    if let Err(reason) = self.forward(from, received) {
                         self.member.traffic.drop_datagram(reason, from);
                     }
-                    self.count_given_up(from);
+                    self.count_abandoned(from);
                 }
                 Err(error) if is_passing(&error) => debug!(%error, "a datagram was not received"),
                 Err(error) => return Err(error.into()),

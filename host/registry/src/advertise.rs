@@ -114,7 +114,7 @@ impl Advertiser for GossipPool {
     }
 
     fn is_shared(&self, standing: &Standing) -> bool {
-        self.is_shared(&standing.decision, &standing.mark)
+        self.is_replicated(&standing.decision, &standing.mark)
     }
 
     fn live(&self) -> LiveNodes {

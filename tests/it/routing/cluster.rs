@@ -138,7 +138,7 @@ async fn agents_that_judge_by_other_settings_are_told_to_each_other() {
     for (member, otherwise) in [(&one, &[3][..]), (&two, &[3]), (&three, &[1, 2])] {
         let what = format!("{otherwise:?} otherwise than {}", member.pool.node_id());
         until(&what, AGREED_WITHIN, || async {
-            let seen = member.pool.otherwise();
+            let seen = member.pool.policy_mismatches();
             if **seen == *otherwise {
                 Ok(())
             } else {
@@ -149,7 +149,7 @@ async fn agents_that_judge_by_other_settings_are_told_to_each_other() {
     }
     three.pool.leave().await;
     until("agents that judge alike", AGREED_WITHIN, || async {
-        let seen = (one.pool.otherwise(), two.pool.otherwise());
+        let seen = (one.pool.policy_mismatches(), two.pool.policy_mismatches());
         if seen.0.is_empty() && seen.1.is_empty() {
             Ok(())
         } else {

@@ -77,7 +77,7 @@ impl AppState {
     /// Why changes are not taken now; empty where they are.
     pub(crate) fn unready(&self) -> Vec<String> {
         let mut reasons = self.dead();
-        if let Some(address) = self.gossip.as_ref().and_then(GossipPool::rival) {
+        if let Some(address) = self.gossip.as_ref().and_then(GossipPool::duplicate_node) {
             reasons.push(format!(
                 "the agent at {address} has this node's id and was started later: one of them must go"
             ));

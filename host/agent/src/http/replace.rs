@@ -118,7 +118,7 @@ pub(super) async fn replace(
     NodesJson(wanted): NodesJson<Replacement>,
 ) -> Result<Response, Problem> {
     let wanted = wanted.by_node(state.registry.plugin().config().limits.nodes_max)?;
-    let met = state.gossip.as_ref().is_none_or(GossipPool::has_met_others);
+    let met = state.gossip.as_ref().is_none_or(GossipPool::is_settled);
     if !met {
         return Err(Problem::new(
             &kinds::NOT_MET,

@@ -32,14 +32,14 @@ pub(super) fn write(sheet: &mut Sheet<'_>, pool: &GossipPool) -> fmt::Result {
         "policy_mismatches",
         "Live agents that judge labels by another component or other settings than this one.",
     );
-    sheet.gauge(otherwise, pool.otherwise().len())?;
+    sheet.gauge(otherwise, pool.policy_mismatches().len())?;
     let bad = family("gossip_bad_records", "Bad records of others, ignored.");
     sheet.counter(bad, pool.bad_records())?;
     let waiting = family(
         "gossip_decisions_waiting",
         "Decisions of others that wait to be looked at.",
     );
-    sheet.gauge(waiting, pool.decisions_waiting())?;
+    sheet.gauge(waiting, pool.pending_decisions())?;
     write_traffic(sheet, pool)
 }
 

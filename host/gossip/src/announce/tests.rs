@@ -38,7 +38,7 @@ fn chitchat(first: (String, String)) -> Mutex<Chitchat> {
 async fn in_gossip(chitchat: &Mutex<Chitchat>) -> PeerInfo {
     let mut chitchat = chitchat.lock().await;
     let value = chitchat.self_node_state().get("worker:7").unwrap();
-    Record::decode(value).unwrap().info
+    NodeRecord::decode(value).unwrap().info
 }
 
 #[tokio::test]
@@ -84,9 +84,9 @@ fn the_two_parts_do_not_lose_one_another() {
         });
     });
     let last = TURNS.to_string();
-    let wanted = announcer.wanted.borrow();
+    let pending = announcer.pending.borrow();
     assert_eq!(
-        wanted.merged.labels,
+        pending.merged.labels,
         labels(&[("base", &last), ("component", &last)])
     );
     assert_eq!(*own.foreign(), labels(&[("base", &last)]));
@@ -96,7 +96,7 @@ fn the_two_parts_do_not_lose_one_another() {
 fn a_key_of_other_software_wins_until_it_is_given_up() {
     let (own, announcer) =
         OwnRecord::new(base(&[("edge_cache", "mine")]), BTreeMap::new(), None).unwrap();
-    let merged = || announcer.wanted.borrow().merged.labels.clone();
+    let merged = || announcer.pending.borrow().merged.labels.clone();
     own.set_labels(labels(&[("edge_cache", "true"), ("edge_cache_cpu", "4")]))
         .unwrap();
     assert_eq!(
@@ -114,7 +114,7 @@ fn a_key_of_other_software_wins_until_it_is_given_up() {
 fn a_record_over_the_limit_changes_nothing() {
     let half = "x".repeat(PeerInfo::ENCODED_BYTES_MAX / 2);
     let (own, announcer) = OwnRecord::new(base(&[("base", &half)]), BTreeMap::new(), None).unwrap();
-    let before = announcer.wanted.borrow().clone();
+    let before = announcer.pending.borrow().clone();
     let refused = [
         own.set_labels(labels(&[("component", &half)])),
         own.set_base(base(&[("base", &half), ("more", &half)])),
@@ -126,10 +126,10 @@ fn a_record_over_the_limit_changes_nothing() {
             GossipError::Info(InfoError::TooLarge { .. })
         ));
     }
-    let after = announcer.wanted.borrow().clone();
+    let after = announcer.pending.borrow().clone();
     assert_eq!(after.revision, before.revision);
     assert_eq!(after.encoded, before.encoded);
-    assert_eq!(*own.foreign(), before.said.base.labels);
+    assert_eq!(*own.foreign(), before.content.base.labels);
 }
 
 #[tokio::test]

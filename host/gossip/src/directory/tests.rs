@@ -28,11 +28,11 @@ impl Fixture {
         }
     }
 
-    fn update(&mut self, readings: Vec<Reading>) -> View {
+    fn update(&mut self, readings: Vec<MemberReading>) -> Listing {
         self.update_at(readings, NOW)
     }
 
-    fn update_at(&mut self, readings: Vec<Reading>, unix_ns: u64) -> View {
+    fn update_at(&mut self, readings: Vec<MemberReading>, unix_ns: u64) -> Listing {
         let now = Now {
             unix_ns,
             instant: self.instant,
@@ -41,7 +41,7 @@ impl Fixture {
     }
 
     /// What is listed, as node ids and labels.
-    fn listed(&mut self, readings: Vec<Reading>) -> Vec<(u64, String)> {
+    fn listed(&mut self, readings: Vec<MemberReading>) -> Vec<(u64, String)> {
         let view = self.update(readings);
         view.peers
             .iter()
@@ -59,10 +59,10 @@ fn id(name: &str, generation: u64) -> ChitchatId {
 }
 
 /// A member whose record has just arrived at version 1, `text` telling it from others.
-fn fresh(node_id: u64, generation: u64, text: &str) -> Reading {
+fn fresh(node_id: u64, generation: u64, text: &str) -> MemberReading {
     let mut info = PeerInfo::placeholder(node_id);
     info.overlay_ip = text.into();
-    raw(node_id, generation, 1, Record::from(info).encode())
+    raw(node_id, generation, 1, NodeRecord::from(info).encode())
 }
 
 fn raw(
@@ -70,16 +70,16 @@ fn raw(
     generation: u64,
     version: Version,
     value: Result<String, InfoError>,
-) -> Reading {
-    Reading {
+) -> MemberReading {
+    MemberReading {
         id: id(&PeerInfo::key(node_id), generation),
-        pulse: Pulse::Live,
-        record: Reads::New(version, value),
+        liveness: Liveness::Live,
+        record: RecordReading::New(version, value),
         others_keys: Vec::new(),
     }
 }
 
-fn with(mut reading: Reading, record: Reads) -> Reading {
+fn with(mut reading: MemberReading, record: RecordReading) -> MemberReading {
     reading.record = record;
     reading
 }
@@ -104,10 +104,10 @@ fn the_highest_live_generation_counts_once_it_has_a_record() {
     let mut fixture = Fixture::new();
     let old = || fresh(7, 5, "old");
     let new = || fresh(7, 6, "new");
-    let listed = fixture.listed(vec![with(new(), Reads::Absent), old()]);
+    let listed = fixture.listed(vec![with(new(), RecordReading::Absent), old()]);
     assert_eq!(listed, one(7, "old"));
     assert_eq!(fixture.listed(vec![old(), new()]), one(7, "new"));
-    let known = || Reads::Known;
+    let known = || RecordReading::Known;
     let listed = fixture.listed(vec![with(new(), known()), with(old(), known())]);
     assert_eq!(listed, one(7, "new"));
 }
@@ -131,17 +131,17 @@ fn a_bad_record_is_counted_once_and_can_be_mended() {
             7,
             5,
             version,
-            Record::from(PeerInfo::placeholder(8)).encode(),
+            NodeRecord::from(PeerInfo::placeholder(8)).encode(),
         )
     };
     assert_eq!(fixture.listed(vec![bad(1)]), []);
-    assert_eq!(fixture.listed(vec![with(bad(1), Reads::Known)]), []);
+    assert_eq!(fixture.listed(vec![with(bad(1), RecordReading::Known)]), []);
     assert_eq!(fixture.listed(vec![]), [], "dead for a while");
     assert_eq!(fixture.listed(vec![bad(1)]), []);
     assert_eq!(fixture.bad(), 1);
     assert_eq!(fixture.listed(vec![bad(2)]), []);
     assert_eq!(fixture.bad(), 2, "another record");
-    let mended = raw(7, 5, 3, Record::from(PeerInfo::placeholder(7)).encode());
+    let mended = raw(7, 5, 3, NodeRecord::from(PeerInfo::placeholder(7)).encode());
     assert_eq!(fixture.listed(vec![mended]), one(7, ""));
     assert_eq!(fixture.bad(), 2);
 }
@@ -150,7 +150,7 @@ fn a_bad_record_is_counted_once_and_can_be_mended() {
 fn a_record_that_is_gone_is_not_listed() {
     let mut fixture = Fixture::new();
     assert_eq!(fixture.listed(vec![fresh(7, 5, "here")]), one(7, "here"));
-    let gone = with(fresh(7, 5, "here"), Reads::Absent);
+    let gone = with(fresh(7, 5, "here"), RecordReading::Absent);
     assert_eq!(fixture.listed(vec![gone]), []);
     assert_eq!(fixture.bad(), 0);
 }
@@ -187,7 +187,7 @@ fn a_generation_ahead_of_the_clock_waits_until_it_is_due() {
     assert_eq!(view.again_in, Some(Duration::from_secs(2)));
     assert_eq!(fixture.bad(), 0);
 
-    let known = |node_id, generation| with(fresh(node_id, generation, ""), Reads::Known);
+    let known = |node_id, generation| with(fresh(node_id, generation, ""), RecordReading::Known);
     let readings = vec![known(7, 5), known(7, limit + 2 * SECOND)];
     let later = fixture.update_at(readings, NOW + 2 * SECOND);
     assert_eq!(later.peers.get(7).unwrap().overlay_ip, "ahead");
@@ -197,7 +197,7 @@ fn a_generation_ahead_of_the_clock_waits_until_it_is_due() {
 #[test]
 fn who_leaves_is_no_peer_and_known_to_leave() {
     let mut fixture = Fixture::new();
-    let mut record = Record::from(PeerInfo::placeholder(7));
+    let mut record = NodeRecord::from(PeerInfo::placeholder(7));
     record.leaving = true;
     let view = fixture.update(vec![fresh(8, 5, "stays"), raw(7, 5, 1, record.encode())]);
     let node_ids: Vec<_> = view.peers.iter().map(|info| info.node_id).collect();
@@ -205,7 +205,7 @@ fn who_leaves_is_no_peer_and_known_to_leave() {
     assert_eq!(view.neighbours.len(), 1);
 
     // It is back under a higher generation while the former one still seems to live.
-    let gone = with(raw(7, 5, 1, record.encode()), Reads::Known);
+    let gone = with(raw(7, 5, 1, record.encode()), RecordReading::Known);
     let view = fixture.update(vec![gone, fresh(7, 6, "back")]);
     assert_eq!(view.peers.len(), 1);
     assert!(view.leaving.is_empty());
@@ -220,23 +220,40 @@ fn a_later_member_with_the_own_id_elsewhere_is_a_rival() {
         reading
     };
     let mut fixture = Fixture::new();
-    let rival = |fixture: &mut Fixture, reading| fixture.update(vec![reading]).rival;
-    assert_eq!(rival(&mut fixture, elsewhere(9)), None, "not a member yet");
-    fixture.directory.begin(id("worker:1", 5));
-    assert_eq!(rival(&mut fixture, fresh(OWN, 9, "")), None, "same address");
-    assert_eq!(rival(&mut fixture, elsewhere(4)), None, "an earlier one");
+    let duplicate_node =
+        |fixture: &mut Fixture, reading| fixture.update(vec![reading]).duplicate_node;
     assert_eq!(
-        rival(&mut fixture, elsewhere(6)),
+        duplicate_node(&mut fixture, elsewhere(9)),
+        None,
+        "not a member yet"
+    );
+    fixture.directory.begin(id("worker:1", 5));
+    assert_eq!(
+        duplicate_node(&mut fixture, fresh(OWN, 9, "")),
+        None,
+        "same address"
+    );
+    assert_eq!(
+        duplicate_node(&mut fixture, elsewhere(4)),
+        None,
+        "an earlier one"
+    );
+    assert_eq!(
+        duplicate_node(&mut fixture, elsewhere(6)),
         Some(([127, 0, 0, 2], 7946).into())
     );
     let far_ahead = elsewhere(u64::MAX);
-    assert_eq!(rival(&mut fixture, far_ahead), None, "a broken clock");
+    assert_eq!(
+        duplicate_node(&mut fixture, far_ahead),
+        None,
+        "a broken clock"
+    );
 }
 
 #[test]
 fn an_older_life_does_not_come_back_when_the_newer_one_ends_first() {
     let mut fixture = Fixture::new();
-    let ghost = || with(fresh(7, 5, "old"), Reads::Known);
+    let ghost = || with(fresh(7, 5, "old"), RecordReading::Known);
     let both = vec![fresh(7, 5, "old"), fresh(7, 6, "new")];
     assert_eq!(fixture.listed(both), one(7, "new"));
     let view = fixture.update(vec![ghost()]);
@@ -251,12 +268,12 @@ fn an_older_life_does_not_come_back_when_the_newer_one_ends_first() {
     assert_eq!(view.again_in, None);
 }
 
-fn silent(mut reading: Reading) -> Reading {
-    reading.pulse = Pulse::Silent;
+fn silent(mut reading: MemberReading) -> MemberReading {
+    reading.liveness = Liveness::Silent;
     reading
 }
 
-fn statuses(view: &View) -> Vec<(u64, u64, MemberStatus)> {
+fn statuses(view: &Listing) -> Vec<(u64, u64, MemberStatus)> {
     let members = view.members.iter();
     members
         .map(|member| (member.node_id, member.generation, member.status))
@@ -266,7 +283,7 @@ fn statuses(view: &View) -> Vec<(u64, u64, MemberStatus)> {
 #[test]
 fn members_are_alive_leaving_or_dead() {
     let mut fixture = Fixture::new();
-    let leaving = Record {
+    let leaving = NodeRecord {
         leaving: true,
         policy: Some("0123456789ab".into()),
         ..PeerInfo::placeholder(3).into()
@@ -283,7 +300,7 @@ fn members_are_alive_leaving_or_dead() {
     assert_eq!(view.again_in, None);
 
     // Node 2 was started again, node 4 is gone.
-    let known = |reading| with(reading, Reads::Known);
+    let known = |reading| with(reading, RecordReading::Known);
     let readings = vec![
         silent(known(fresh(2, 5, ""))),
         fresh(2, 6, ""),
@@ -308,7 +325,7 @@ fn agents_with_another_policy_are_told() {
     let mut version = 0;
     let mut with = |node_id, policy: Option<&str>| {
         version += 1;
-        let record = Record {
+        let record = NodeRecord {
             policy: policy.map(str::to_string),
             ..PeerInfo::placeholder(node_id).into()
         };
@@ -319,10 +336,10 @@ fn agents_with_another_policy_are_told() {
         with(3, Some("ba9876543210")),
         with(4, None),
     ];
-    assert_eq!(fixture.update(readings).otherwise, [3]);
+    assert_eq!(fixture.update(readings).policy_mismatches, [3]);
     // Swapped, and then the same as here.
     let readings = vec![with(3, Some("0123456789ab"))];
-    assert!(fixture.update(readings).otherwise.is_empty());
+    assert!(fixture.update(readings).policy_mismatches.is_empty());
 }
 
 #[test]

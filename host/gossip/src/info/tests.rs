@@ -21,7 +21,7 @@ fn node_42() -> PeerInfo {
 #[test]
 fn zlayers_value_is_read() {
     let value = URL_SAFE_NO_PAD.encode(ZLAYER_JSON);
-    assert_eq!(Record::decode(&value), Ok(node_42().into()));
+    assert_eq!(NodeRecord::decode(&value), Ok(node_42().into()));
 }
 
 #[test]
@@ -46,14 +46,14 @@ fn our_value_is_zlayers_byte_for_byte() {
     let native = serde_json::to_vec(&native).unwrap();
     assert_eq!(native, ZLAYER_JSON.as_bytes());
     assert_eq!(
-        Record::from(ours).encode(),
+        NodeRecord::from(ours).encode(),
         Ok(URL_SAFE_NO_PAD.encode(native))
     );
 }
 
 #[test]
 fn the_placeholder_is_zlayers() {
-    let value = Record::from(PeerInfo::placeholder(7)).encode().unwrap();
+    let value = NodeRecord::from(PeerInfo::placeholder(7)).encode().unwrap();
     let json = URL_SAFE_NO_PAD.decode(value).unwrap();
     assert_eq!(
         String::from_utf8(json).unwrap(),
@@ -64,11 +64,11 @@ fn the_placeholder_is_zlayers() {
 #[test]
 fn labels_may_be_absent_and_other_fields_are_ignored() {
     let json = r#"{"leaving":true,"node_id":7,"wg_pubkey":"","wg_endpoint":"[::1]:1","overlay_ip":"","x":[]}"#;
-    let Record {
+    let NodeRecord {
         info,
         leaving,
         policy,
-    } = Record::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap();
+    } = NodeRecord::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap();
     assert!(leaving && policy.is_none());
     assert_eq!(info.wg_endpoint, "[::1]:1".parse().unwrap());
     assert!(info.labels.is_empty());
@@ -78,17 +78,20 @@ fn labels_may_be_absent_and_other_fields_are_ignored() {
 fn padding_and_other_alphabets_are_refused() {
     let json = r#"{"node_id":7,"wg_pubkey":"??>>","wg_endpoint":"0.0.0.0:0","overlay_ip":""}"#;
     let value = URL_SAFE_NO_PAD.encode(json);
-    assert!(Record::decode(&value).is_ok());
+    assert!(NodeRecord::decode(&value).is_ok());
     let standard = base64::engine::general_purpose::STANDARD_NO_PAD.encode(json);
     assert_ne!(value, standard);
-    assert_eq!(Record::decode(&standard), Err(InfoError::Base64));
-    assert_eq!(Record::decode(&format!("{value}=")), Err(InfoError::Base64));
+    assert_eq!(NodeRecord::decode(&standard), Err(InfoError::Base64));
+    assert_eq!(
+        NodeRecord::decode(&format!("{value}=")),
+        Err(InfoError::Base64)
+    );
 }
 
 #[test]
 fn a_json_error_quotes_little_of_the_record() {
     let json = format!(r#"{{"node_id":"{}"}}"#, "\u{1b}x".repeat(1000));
-    let error = Record::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap_err();
+    let error = NodeRecord::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap_err();
     let text = error.to_string();
     assert!(text.len() < 200, "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -97,12 +100,12 @@ fn a_json_error_quotes_little_of_the_record() {
 #[test]
 fn the_limit_holds_on_both_sides() {
     let limit = PeerInfo::ENCODED_BYTES_MAX;
-    let mut record = Record::from(node_42());
+    let mut record = NodeRecord::from(node_42());
     let room = limit / 4 * 3 - ZLAYER_JSON.len() - r#","x":"""#.len();
     record.info.labels.insert("x".into(), "y".repeat(room));
     let largest = record.encode().unwrap();
     assert_eq!(largest.len(), limit);
-    assert_eq!(Record::decode(&largest), Ok(record.clone()));
+    assert_eq!(NodeRecord::decode(&largest), Ok(record.clone()));
 
     record.info.labels.insert("x".into(), "y".repeat(room + 1));
     let too_large = InfoError::TooLarge {
@@ -111,20 +114,20 @@ fn the_limit_holds_on_both_sides() {
     };
     assert_eq!(record.encode(), Err(too_large.clone()));
     assert!(too_large.to_string().contains("16384"));
-    assert_eq!(Record::decode(&"A".repeat(limit + 2)), Err(too_large));
+    assert_eq!(NodeRecord::decode(&"A".repeat(limit + 2)), Err(too_large));
 }
 
 #[test]
 fn only_a_node_that_leaves_says_so() {
-    let mut record = Record::from(PeerInfo::placeholder(7));
-    let json = |record: &Record| {
+    let mut record = NodeRecord::from(PeerInfo::placeholder(7));
+    let json = |record: &NodeRecord| {
         let json = URL_SAFE_NO_PAD.decode(record.encode().unwrap()).unwrap();
         String::from_utf8(json).unwrap()
     };
     assert!(!json(&record).contains("leaving"));
     record.leaving = true;
     assert!(json(&record).ends_with(r#""labels":{},"leaving":true}"#));
-    assert_eq!(Record::decode(&record.encode().unwrap()), Ok(record));
+    assert_eq!(NodeRecord::decode(&record.encode().unwrap()), Ok(record));
 }
 
 #[test]

@@ -10,33 +10,33 @@ use edge_cache_core::decision::{Decision, Mark};
 impl GossipPool {
     /// Carries these decisions from now on, by the node that they are about, and no longer those that
     /// are `None`.
-    pub fn carry(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
-        self.shared.carried.change(changes);
+    pub fn publish_decisions(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
+        self.shared.outbox.change(changes);
     }
 
     /// Waits for decisions of others: the node that each is about, and its value as it came.
-    pub async fn decisions(&self) -> Vec<(u64, String)> {
+    pub async fn take_decisions(&self) -> Vec<(u64, String)> {
         self.shared.inbox.take().await
     }
 
     /// How many decisions of others wait to be taken.
     #[must_use]
-    pub fn decisions_waiting(&self) -> usize {
+    pub fn pending_decisions(&self) -> usize {
         self.shared.inbox.waiting()
     }
 
     /// Whether another member carries this very decision.
-    pub fn is_shared(&self, decision: &Decision, mark: &Mark) -> bool {
-        self.shared.inbox.is_shared(decision, mark)
+    pub fn is_replicated(&self, decision: &Decision, mark: &Mark) -> bool {
+        self.shared.inbox.is_replicated(decision, mark)
     }
 
     /// Has all decisions that members carry come again.
-    pub fn reread_decisions(&self) {
+    pub fn redeliver_decisions(&self) {
         self.shared.inbox.forget();
     }
 
     /// Counts a decision that cannot be taken.
-    pub fn bad_decision(&self) {
+    pub fn count_bad_decision(&self) {
         self.shared.bad_records.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -47,8 +47,8 @@ impl GossipPool {
     }
 
     /// The live peers that carry decisions, in ascending order: agents, not ZLayer's nodes.
-    pub fn agents(&self) -> Vec<u64> {
-        let neighbours = self.shared.shown.neighbours.load();
+    pub fn live_agents(&self) -> Vec<u64> {
+        let neighbours = self.shared.view.neighbours.load();
         let agents = neighbours.iter().filter(|neighbour| neighbour.is_agent);
         agents.map(|neighbour| neighbour.node_id).collect()
     }

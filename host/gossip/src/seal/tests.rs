@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::parts::{PARTS_MAX, PARTS_PER_SOURCE_MAX, WAIT_MAX};
+use super::reassembly::{FRAGMENTS_MAX, FRAGMENTS_PER_SOURCE_MAX, WAIT_MAX};
 use super::*;
 
 const CLUSTER: &str = "zlayer";
@@ -23,7 +23,7 @@ struct Pair {
     now: Instant,
 }
 
-type Outcome = Result<Option<Vec<u8>>, Dropped>;
+type OpenResult = Result<Option<Vec<u8>>, OpenError>;
 
 impl Pair {
     fn new(sealing: &[u8], opening: &[u8]) -> Self {
@@ -50,11 +50,11 @@ impl Pair {
         self.seal(payload).try_into().unwrap()
     }
 
-    fn open(&mut self, datagram: &[u8]) -> Outcome {
+    fn open(&mut self, datagram: &[u8]) -> OpenResult {
         self.open_from(datagram, 1)
     }
 
-    fn open_from(&mut self, datagram: &[u8], port: u16) -> Outcome {
+    fn open_from(&mut self, datagram: &[u8], port: u16) -> OpenResult {
         self.opener
             .open(datagram, from(port), NOW_MS, self.now)
             .map(|payload| payload.map(<[u8]>::to_vec))
@@ -63,7 +63,7 @@ impl Pair {
     /// Seals what a holder of the key could, but [`Sealer`] never would.
     fn forge(&self, place: [u8; 2], id: u64, part: &[u8]) -> Vec<u8> {
         let keyring = self.sealing.load();
-        let message = Message {
+        let message = MessageHeader {
             sent_ms: NOW_MS,
             id,
         };
@@ -110,7 +110,7 @@ fn runs(cases: u32) -> ProptestConfig {
 fn part_bytes() -> impl Strategy<Value = usize> {
     prop_oneof![
         20 => 0_usize..200,
-        1 => PART_BYTES_MAX - 1..PART_BYTES_MAX + 2,
+        1 => FRAGMENT_BYTES_MAX - 1..FRAGMENT_BYTES_MAX + 2,
         1 => Just(WHOLE_BYTES_MAX),
     ]
 }
@@ -156,7 +156,7 @@ fn payloads_of_all_sizes_arrive() {
 #[test]
 fn halves_are_about_equal() {
     let [first, second] = Pair::default().seal_parts(&payload(PAYLOAD_BYTES_MAX));
-    assert_eq!(first.len(), PART_BYTES_MAX + OVERHEAD_BYTES);
+    assert_eq!(first.len(), FRAGMENT_BYTES_MAX + OVERHEAD_BYTES);
     assert_eq!(second.len(), first.len() - 1);
 }
 
@@ -213,9 +213,9 @@ fn a_changed_byte_is_noticed_wherever_it_is() {
             let mut changed = datagram.clone();
             changed[place] ^= 1 << bit;
             let expected = match place {
-                0..=VERSION_AT => Dropped::NotSealed,
-                3..HEAD_BYTES => Dropped::UnknownKey,
-                _ => Dropped::Forged,
+                0..=VERSION_AT => OpenError::NotSealed,
+                3..HEAD_BYTES => OpenError::UnknownKey,
+                _ => OpenError::Forged,
             };
             assert_eq!(pair.open(&changed), Err(expected), "byte {place}");
         }
@@ -229,30 +229,30 @@ fn a_shortened_or_lengthened_datagram_is_noticed() {
     let datagram = pair.seal(b"payload").remove(0);
     for bytes in 0..datagram.len() {
         let expected = if bytes < OVERHEAD_BYTES {
-            Dropped::NotSealed
+            OpenError::NotSealed
         } else {
-            Dropped::Forged
+            OpenError::Forged
         };
         assert_eq!(pair.open(&datagram[..bytes]), Err(expected), "{bytes}");
     }
     let longer = [datagram.as_slice(), &[0]].concat();
-    assert_eq!(pair.open(&longer), Err(Dropped::Forged));
+    assert_eq!(pair.open(&longer), Err(OpenError::Forged));
 
     let mut endless = datagram.clone();
     endless.resize(DATAGRAM_BYTES_MAX, 0);
-    assert_eq!(pair.open(&endless), Err(Dropped::Forged));
+    assert_eq!(pair.open(&endless), Err(OpenError::Forged));
     endless.push(0);
-    assert_eq!(pair.open(&endless), Err(Dropped::NotSealed));
+    assert_eq!(pair.open(&endless), Err(OpenError::NotSealed));
 }
 
 #[test]
 fn plain_gossip_is_never_let_through() {
     let mut pair = Pair::default();
     let syn = [0x53, 0xb0, 0, 0, 0, 0, 0, 0];
-    assert_eq!(pair.open(&syn), Err(Dropped::NotSealed));
+    assert_eq!(pair.open(&syn), Err(OpenError::NotSealed));
     let long = [syn.as_slice(), &payload(1_000)].concat();
-    assert_eq!(pair.open(&long), Err(Dropped::NotSealed));
-    assert_eq!(pair.open(b""), Err(Dropped::NotSealed));
+    assert_eq!(pair.open(&long), Err(OpenError::NotSealed));
+    assert_eq!(pair.open(b""), Err(OpenError::NotSealed));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn another_cluster_with_the_same_key_is_another_world() {
     for other in ["", "zlaye", "zlayer ", "Zlayer"] {
         let sealer = Sealer::new(ring.clone(), other);
         let datagram = sealer.seal(b"payload", NOW_MS).unwrap().first;
-        assert_eq!(pair.open(&datagram), Err(Dropped::Forged), "{other:?}");
+        assert_eq!(pair.open(&datagram), Err(OpenError::Forged), "{other:?}");
     }
 }
 
@@ -271,10 +271,10 @@ fn another_cluster_with_the_same_key_is_another_world() {
 fn the_wrong_key_under_the_right_name_does_not_open() {
     let mut pair = Pair::new(&[2], &[1]);
     let mut datagram = pair.seal(b"payload").remove(0);
-    assert_eq!(pair.open(&datagram), Err(Dropped::UnknownKey));
+    assert_eq!(pair.open(&datagram), Err(OpenError::UnknownKey));
     let right = pair.opening.load().key_ids().next().unwrap();
     datagram[3..7].copy_from_slice(&right.to_bytes());
-    assert_eq!(pair.open(&datagram), Err(Dropped::Forged));
+    assert_eq!(pair.open(&datagram), Err(OpenError::Forged));
 }
 
 /// Old alone, then both with the old one first, then both with the new one first, then new alone:
@@ -292,7 +292,7 @@ fn a_key_is_rotated_without_a_gap() {
             if place.abs_diff(other_place) <= 1 {
                 assert_eq!(outcome, Ok(Some(b"payload".to_vec())));
             } else if !theirs.contains(&mine[0]) {
-                assert_eq!(outcome, Err(Dropped::UnknownKey));
+                assert_eq!(outcome, Err(OpenError::UnknownKey));
             }
         }
     }
@@ -305,7 +305,7 @@ fn a_struck_out_key_opens_nothing_any_more() {
     pair.opening.store(Arc::new(ring(&[2, 1])));
     assert!(pair.open(&datagram).is_ok());
     pair.opening.store(Arc::new(ring(&[2])));
-    assert_eq!(pair.open(&datagram), Err(Dropped::UnknownKey));
+    assert_eq!(pair.open(&datagram), Err(OpenError::UnknownKey));
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn clocks_may_differ_by_two_minutes() {
         0,
         u64::MAX,
     ] {
-        assert_eq!(at(now_ms), Err(Dropped::Stale));
+        assert_eq!(at(now_ms), Err(OpenError::Stale));
     }
 }
 
@@ -338,7 +338,7 @@ fn a_stale_part_is_dropped() {
     assert_eq!(pair.open(&first), Ok(None));
     let late_ms = NOW_MS + AGE_MS_MAX + 1;
     let late = pair.opener.open(&second, from(1), late_ms, pair.now);
-    assert_eq!(late, Err(Dropped::Stale));
+    assert_eq!(late, Err(OpenError::Stale));
     assert_eq!(
         pair.open(&second),
         Ok(Some(payload(PAYLOAD_BYTES_MAX))),
@@ -353,10 +353,10 @@ fn parts_may_come_in_any_order_and_twice() {
     let [first, second] = pair.seal_parts(&whole);
     for (one, other) in [(&first, &second), (&second, &first)] {
         assert_eq!(pair.open(one), Ok(None));
-        assert_eq!(pair.open(one), Err(Dropped::RepeatedPart));
+        assert_eq!(pair.open(one), Err(OpenError::RepeatedFragment));
         assert_eq!(pair.open(other), Ok(Some(whole.clone())));
     }
-    assert_eq!(pair.opener.given_up(), 0);
+    assert_eq!(pair.opener.abandoned(), 0);
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn the_other_half_is_awaited_for_two_seconds() {
     assert_eq!(pair.open(&first), Ok(None));
     pair.now += WAIT_MAX + Duration::from_nanos(1);
     assert_eq!(pair.open(&second), Ok(None), "begins to wait itself");
-    assert_eq!(pair.opener.given_up(), 1);
+    assert_eq!(pair.opener.abandoned(), 1);
     assert_eq!(pair.open(&first), Ok(Some(whole)));
 }
 
@@ -414,13 +414,13 @@ fn parts_of_many_senders_do_not_mix() {
 #[test]
 fn at_most_64_halves_wait_and_the_oldest_goes() {
     let mut pair = Pair::default();
-    let sources = u16::try_from(PARTS_MAX + 1).unwrap();
+    let sources = u16::try_from(FRAGMENTS_MAX + 1).unwrap();
     let whole = payload(PAYLOAD_BYTES_MAX);
     let [first, second] = pair.seal_parts(&whole);
     for port in 1..=sources {
         assert_eq!(pair.open_from(&first, port), Ok(None));
     }
-    assert_eq!(pair.opener.given_up(), 1);
+    assert_eq!(pair.opener.abandoned(), 1);
     for port in 2..=sources {
         assert_eq!(pair.open_from(&second, port), Ok(Some(whole.clone())));
     }
@@ -437,8 +437,8 @@ fn a_sender_displaces_its_own_halves_first() {
     for [half, _] in &flood {
         assert_eq!(pair.open_from(half, 2), Ok(None));
     }
-    let displaced = flood.len() - PARTS_PER_SOURCE_MAX;
-    assert_eq!(pair.opener.given_up(), u64::try_from(displaced).unwrap());
+    let displaced = flood.len() - FRAGMENTS_PER_SOURCE_MAX;
+    assert_eq!(pair.opener.abandoned(), u64::try_from(displaced).unwrap());
     assert_eq!(pair.open_from(&second, 1), Ok(Some(whole.clone())));
     for [_, rest] in &flood[displaced..] {
         assert_eq!(pair.open_from(rest, 2), Ok(Some(whole.clone())));
@@ -448,14 +448,18 @@ fn a_sender_displaces_its_own_halves_first() {
 #[test]
 fn impossible_parts_are_dropped() {
     let mut pair = Pair::default();
-    let most = payload(PART_BYTES_MAX);
+    let most = payload(FRAGMENT_BYTES_MAX);
     for place in [[1, 1], [0, 0], [2, 2], [0, 3], [2, 3], [0, 255]] {
         let datagram = pair.forge(place, 1, b"part");
-        assert_eq!(pair.open(&datagram), Err(Dropped::BadParts), "{place:?}");
+        assert_eq!(
+            pair.open(&datagram),
+            Err(OpenError::BadFragment),
+            "{place:?}"
+        );
     }
-    for part in [&[], payload(PART_BYTES_MAX + 1).as_slice()] {
+    for part in [&[], payload(FRAGMENT_BYTES_MAX + 1).as_slice()] {
         let datagram = pair.forge([0, 2], 1, part);
-        assert_eq!(pair.open(&datagram), Err(Dropped::BadParts));
+        assert_eq!(pair.open(&datagram), Err(OpenError::BadFragment));
     }
     // Two of the largest parts are one byte more than a message may have.
     let [first, second, fitting] = [
@@ -464,7 +468,7 @@ fn impossible_parts_are_dropped() {
         pair.forge([1, 2], 2, &most[1..]),
     ];
     assert_eq!(pair.open(&first), Ok(None));
-    assert_eq!(pair.open(&second), Err(Dropped::BadParts));
+    assert_eq!(pair.open(&second), Err(OpenError::BadFragment));
     let whole = [most.as_slice(), &most[1..]].concat();
     assert_eq!(pair.open(&fitting), Ok(Some(whole)), "the first waited on");
 }
@@ -474,27 +478,27 @@ fn halves_of_different_times_do_not_join() {
     let mut pair = Pair::default();
     let first = pair.forge([0, 2], 7, b"one");
     let ring = pair.sealing.load_full();
-    let message = Message {
+    let message = MessageHeader {
         sent_ms: NOW_MS + 1,
         id: 7,
     };
     let key = ring.sealing().unwrap();
     let second = pair.sealer.seal_part(key, message, [1, 2], b"two").unwrap();
     assert_eq!(pair.open(&first), Ok(None));
-    assert_eq!(pair.open(&second), Err(Dropped::BadParts));
+    assert_eq!(pair.open(&second), Err(OpenError::BadFragment));
 }
 
 #[test]
 fn every_reason_has_a_name_of_its_own() {
     let names = [
-        Dropped::NotSealed,
-        Dropped::UnknownKey,
-        Dropped::Forged,
-        Dropped::Stale,
-        Dropped::BadParts,
-        Dropped::RepeatedPart,
+        OpenError::NotSealed,
+        OpenError::UnknownKey,
+        OpenError::Forged,
+        OpenError::Stale,
+        OpenError::BadFragment,
+        OpenError::RepeatedFragment,
     ]
-    .map(Dropped::as_str);
+    .map(OpenError::as_str);
     let distinct: std::collections::BTreeSet<_> = names.iter().collect();
     assert_eq!(distinct.len(), names.len());
 }

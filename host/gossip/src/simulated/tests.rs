@@ -2,7 +2,7 @@ use chitchat::{ChitchatId, ChitchatMessage, ProtocolVersion};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::transport::MemberSide;
+use crate::transport::MemberContext;
 
 /// How many datagrams are sent where chance decides.
 const MANY: usize = 1_000;
@@ -14,7 +14,7 @@ fn address(node: u8) -> SocketAddr {
 async fn socket(network: &SimulatedNetwork, node: u8) -> Box<dyn Socket> {
     let bound = network.bind(address(node)).await.unwrap();
     assert_eq!(bound.local_addr(), address(node));
-    bound.into_socket(MemberSide {
+    bound.into_socket(MemberContext {
         id: ChitchatId::new(format!("worker:{node}"), 1, address(node)),
         traffic: Arc::default(),
         impersonated: Arc::new(Notify::new()),
@@ -49,14 +49,18 @@ async fn reaches(
 ) -> bool {
     send(from, to_node, format!("from {from_node}")).await;
     let marker = address(250);
-    let mut other = network.bind(marker).await.unwrap().into_socket(MemberSide {
-        id: ChitchatId::new("marker", 1, marker),
-        traffic: Arc::default(),
-        impersonated: Arc::new(Notify::new()),
-    });
-    let sides = std::mem::take(&mut network.weather().sides);
+    let mut other = network
+        .bind(marker)
+        .await
+        .unwrap()
+        .into_socket(MemberContext {
+            id: ChitchatId::new("marker", 1, marker),
+            traffic: Arc::default(),
+            impersonated: Arc::new(Notify::new()),
+        });
+    let groups = std::mem::take(&mut network.conditions().groups);
     send(&mut other, to_node, "marker").await;
-    network.weather().sides = sides;
+    network.conditions().groups = groups;
     match receive(to).await.as_str() {
         "marker" => false,
         _ => {
@@ -115,7 +119,7 @@ async fn as_many_datagrams_are_lost_as_was_asked_for_and_the_seed_decides_which(
         arrived
     };
     let arrived = run(7).await;
-    // Five standard deviations to both sides.
+    // Five standard deviations to both groups.
     assert!((628..=772).contains(&arrived.len()), "{}", arrived.len());
     assert_eq!(arrived, run(7).await);
     assert_ne!(arrived, run(8).await);
@@ -140,8 +144,8 @@ async fn datagrams_take_their_time_and_may_overtake_each_other() {
     numbers.sort_unstable();
     assert_eq!(numbers, Vec::from_iter(0..50));
 
-    let mut weather = network.weather();
-    let taken: Vec<_> = (0..MANY).map(|_| weather.time_taken()).collect();
+    let mut conditions = network.conditions();
+    let taken: Vec<_> = (0..MANY).map(|_| conditions.time_taken()).collect();
     assert!(taken.iter().all(|taken| (least..=most).contains(taken)));
     let (shortest, longest) = (taken.iter().min().unwrap(), taken.iter().max().unwrap());
     assert!(*longest - *shortest > (most - least) / 2);

@@ -9,7 +9,7 @@ use chitchat::transport::{Socket, UdpSocket};
 use chitchat::{ChitchatHandle, ChitchatId, spawn_chitchat};
 use tokio::time::{interval, timeout};
 
-use crate::transport::OpenTransport;
+use crate::transport::BoundTransport;
 use crate::{GossipConfig, GossipPool, PeerInfo, Peers, TopologyEvent, TopologyEvents};
 
 /// Ends a test that waits for what does not come. Far above what any wait takes.
@@ -50,7 +50,7 @@ pub(super) async fn stranger(
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    let transport = OpenTransport::new(Box::new(socket), Arc::default());
+    let transport = BoundTransport::new(Box::new(socket), Arc::default());
     spawn_chitchat(config(0, &[seed]).chitchat(id), key_values, &transport)
         .await
         .unwrap()

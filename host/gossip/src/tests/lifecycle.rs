@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use super::harness::{
     CLUSTER, config, eventually, in_time, info, labels, loopback, next, peers_when, start, stranger,
 };
-use crate::info::Record;
-use crate::transport::{Bound, Medium, MemberSide};
-use crate::udp::Udp;
+use crate::info::NodeRecord;
+use crate::transport::{BoundSocket, GossipTransport, MemberContext};
+use crate::udp::UdpTransport;
 use crate::{GossipError, GossipPool, PeerInfo, TopologyEvent};
 
 #[tokio::test]
@@ -109,12 +109,12 @@ async fn traffic_is_counted() {
 async fn a_server_that_dies_is_started_again_on_the_same_port() {
     for fault in [Fault::Error, Fault::Panic] {
         let broken = Arc::new(Notify::new());
-        let medium = Breakable {
-            inner: Udp::new(CLUSTER.into(), ProtocolVersion::V0, None),
+        let transport = BreakableTransport {
+            inner: UdpTransport::new(CLUSTER.into(), ProtocolVersion::V0, None),
             broken: Arc::clone(&broken),
             fault,
         };
-        let a = GossipPool::start_on(config(1, &[]), Box::new(medium), None)
+        let a = GossipPool::start_on(config(1, &[]), Box::new(transport), None)
             .await
             .unwrap();
         let b = start(2, &[&a]).await;
@@ -150,12 +150,12 @@ async fn a_server_that_dies_is_started_again_on_the_same_port() {
 #[tokio::test]
 async fn a_pool_can_be_shut_down_while_its_server_is_dead() {
     let broken = Arc::new(Notify::new());
-    let medium = Breakable {
-        inner: Udp::new(CLUSTER.into(), ProtocolVersion::V0, None),
+    let transport = BreakableTransport {
+        inner: UdpTransport::new(CLUSTER.into(), ProtocolVersion::V0, None),
         broken: Arc::clone(&broken),
         fault: Fault::Error,
     };
-    let a = GossipPool::start_on(config(1, &[]), Box::new(medium), None)
+    let a = GossipPool::start_on(config(1, &[]), Box::new(transport), None)
         .await
         .unwrap();
     broken.notify_one();
@@ -203,7 +203,7 @@ async fn whoever_is_impersonated_starts_again_and_is_heard() {
     // A member whose state of node 1 is ahead of what node 1 itself has written.
     let liar = stranger("liar", 1, &[], &b).await;
     let lie = VersionedValue {
-        value: Record::from(info(1, &[("false", "label")]))
+        value: NodeRecord::from(info(1, &[("false", "label")]))
             .encode()
             .unwrap(),
         version: 1_000,
@@ -233,13 +233,13 @@ async fn the_older_of_two_agents_with_one_id_knows_of_the_younger() {
     let a = start(1, &[]).await;
     let b = start(2, &[&a]).await;
     peers_when(&b, |peers| peers.len() == 1).await;
-    assert_eq!(a.rival(), None);
+    assert_eq!(a.duplicate_node(), None);
     let younger = start(1, &[&b]).await;
-    eventually(|| a.rival() == Some(younger.advertise_addr())).await;
+    eventually(|| a.duplicate_node() == Some(younger.advertise_addr())).await;
     peers_when(&b, |peers| peers.get(1).is_some()).await;
-    assert_eq!(younger.rival(), None);
+    assert_eq!(younger.duplicate_node(), None);
     in_time(younger.shutdown()).await;
-    eventually(|| a.rival().is_none()).await;
+    eventually(|| a.duplicate_node().is_none()).await;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -248,15 +248,15 @@ enum Fault {
     Panic,
 }
 
-/// A medium whose sockets work until they are told to break.
-struct Breakable {
-    inner: Udp,
+/// A transport whose sockets work until they are told to break.
+struct BreakableTransport {
+    inner: UdpTransport,
     broken: Arc<Notify>,
     fault: Fault,
 }
 
-struct BreakablePlace {
-    inner: Box<dyn Bound>,
+struct BreakableBound {
+    inner: Box<dyn BoundSocket>,
     broken: Arc<Notify>,
     fault: Fault,
 }
@@ -268,9 +268,9 @@ struct BreakableSocket {
 }
 
 #[async_trait]
-impl Medium for Breakable {
-    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn Bound>> {
-        Ok(Box::new(BreakablePlace {
+impl GossipTransport for BreakableTransport {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>> {
+        Ok(Box::new(BreakableBound {
             inner: self.inner.bind(listen).await?,
             broken: Arc::clone(&self.broken),
             fault: self.fault,
@@ -278,12 +278,12 @@ impl Medium for Breakable {
     }
 }
 
-impl Bound for BreakablePlace {
+impl BoundSocket for BreakableBound {
     fn local_addr(&self) -> SocketAddr {
         self.inner.local_addr()
     }
 
-    fn into_socket(self: Box<Self>, member: MemberSide) -> Box<dyn Socket> {
+    fn into_socket(self: Box<Self>, member: MemberContext) -> Box<dyn Socket> {
         Box::new(BreakableSocket {
             inner: self.inner.into_socket(member),
             broken: self.broken,

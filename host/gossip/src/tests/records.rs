@@ -7,7 +7,7 @@ use super::harness::{eventually, info, node_ids, peers_when, start, stranger};
 use crate::PeerInfo;
 use crate::config::now_ns;
 use crate::directory::AHEAD_MAX;
-use crate::info::Record;
+use crate::info::NodeRecord;
 
 #[tokio::test]
 async fn a_zlayer_node_is_listed() {
@@ -32,7 +32,7 @@ async fn a_zlayer_node_is_listed() {
 #[tokio::test]
 async fn bad_records_are_counted_once_and_ignored() {
     let a = start(1, &[]).await;
-    let others = Record::from(info(9, &[])).encode().unwrap();
+    let others = NodeRecord::from(info(9, &[])).encode().unwrap();
     let large = "A".repeat(PeerInfo::ENCODED_BYTES_MAX + 1);
     let _bad = [
         stranger("worker:10", 1, &[("worker:10", "!")], &a).await,
@@ -62,7 +62,7 @@ async fn bad_records_are_counted_once_and_ignored() {
 #[tokio::test]
 async fn a_record_that_turns_bad_takes_its_node_off_the_list() {
     let a = start(1, &[]).await;
-    let good = Record::from(info(7, &[])).encode().unwrap();
+    let good = NodeRecord::from(info(7, &[])).encode().unwrap();
     let seven = stranger("worker:7", 1, &[("worker:7", &good)], &a).await;
     peers_when(&a, |peers| node_ids(peers) == [7]).await;
     let set = |value: &str| {
@@ -86,7 +86,7 @@ async fn a_generation_too_far_ahead_is_listed_when_it_is_due() {
     let a = start(1, &[]).await;
     let due = now_ns() + 1_000_000_000;
     let generation = due + u64::try_from(AHEAD_MAX.as_nanos()).unwrap();
-    let record = Record::from(info(7, &[])).encode().unwrap();
+    let record = NodeRecord::from(info(7, &[])).encode().unwrap();
     // It never says anything new, so nothing but the clock can bring it onto the list.
     let _ahead = stranger("worker:7", generation, &[("worker:7", &record)], &a).await;
     peers_when(&a, |peers| node_ids(peers) == [7]).await;

@@ -55,10 +55,10 @@ impl Exchange {
         let mut pause = RETRY_PAUSE_MIN;
         loop {
             let values = tokio::select! {
-                values = self.pool.decisions() => values,
+                values = self.pool.take_decisions() => values,
                 () = until(again) => {
                     again = None;
-                    self.pool.reread_decisions();
+                    self.pool.redeliver_decisions();
                     continue;
                 }
             };
@@ -98,7 +98,7 @@ impl Exchange {
                         reported.clear();
                     }
                     if reported.insert((node_id, value)) {
-                        self.pool.bad_decision();
+                        self.pool.count_bad_decision();
                         tracing::warn!(node_id, %error, "ignored a decision of another agent");
                     }
                     continue;
@@ -151,7 +151,11 @@ impl Exchange {
             };
             let standings = self.view.load().standings.clone();
             // Somebody who has just joined knows nobody, and must not take itself for the only one.
-            let live = self.pool.settles_at().is_none().then(|| self.pool.agents());
+            let live = self
+                .pool
+                .settles_at()
+                .is_none()
+                .then(|| self.pool.live_agents());
             let (own, now) = (self.pool.node_id(), Instant::now());
             let mut judge = |standing: &Arc<Standing>| {
                 let decision = &standing.decision;
@@ -175,7 +179,7 @@ impl Exchange {
                     })
                     .collect()
             };
-            self.pool.carry(changes);
+            self.pool.publish_decisions(changes);
             if looks {
                 self.look_at_clock(&standings).await;
             }

@@ -18,14 +18,14 @@ use chitchat::{ChitchatId, ProtocolVersion, Serializable};
 use foldhash::quality::RandomState;
 
 use delta::{DeltaReader, SelfClaim};
-use digest::{Digest, Member, MemberSet};
+use digest::{Digest, DigestMember, MemberSet};
+use digest_budget::DigestBudget;
 use reader::{Bytes, Inflater};
-use room::DigestRoom;
 
 mod delta;
 mod digest;
+mod digest_budget;
 mod reader;
-mod room;
 #[cfg(test)]
 mod tests;
 
@@ -50,27 +50,27 @@ pub(super) const COUNT_MAX: u64 = u64::MAX / 2;
 /// Above this size of the own digest a message that begins a round is not answered, in bytes.
 /// chitchat panics at 65,403, where 100 bytes would be left for its answer; the rest makes up for
 /// what is only estimated between two digests of our own.
-pub(super) const SYN_ROOM_BYTES: usize = 60_000;
+pub(super) const SYN_DIGEST_BYTES_MAX: usize = 60_000;
 /// Above this size of the own digest no further members are let in, in bytes. Beyond 65,373 this
 /// member could not send its own digest any more, and would be alone until half of the grace
 /// period for dead members has passed.
-pub(super) const MEMBER_ROOM_BYTES: usize = 65_000;
+pub(super) const DIGEST_BYTES_MAX: usize = 65_000;
 
 const MAGIC: [u8; 2] = 45_139_u16.to_le_bytes();
 /// The type of the message that begins a round.
 const SYN: u8 = 0;
 
 /// Checks the messages of one membership, in both directions.
-pub(super) struct Plaintext {
+pub(super) struct MessageValidator {
     /// The own member as it travels.
     own_id: Vec<u8>,
     cluster_id: Box<str>,
     /// The highest version of its own state that this member has told anybody.
-    told_version: u64,
+    sent_version: u64,
     /// The highest heartbeat that this member has told. Whoever knows a higher one has it from
     /// somebody else, and hears none of this member's until it gets there.
-    told_heartbeat: u64,
-    room: DigestRoom,
+    sent_heartbeat: u64,
+    budget: DigestBudget,
     /// The digest of the message at hand.
     digest: Digest,
     /// The members of the delta at hand.
@@ -81,7 +81,7 @@ pub(super) struct Plaintext {
 
 /// What a message is, which chitchat may now read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MessageKind {
     Syn,
     SynAck,
     Ack,
@@ -90,7 +90,7 @@ pub(super) enum Kind {
 
 /// Why chitchat must not read a message. Nothing of it was taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Refused {
+pub(super) enum Rejection {
     /// It does not begin as a message of chitchat 0.10 to 0.13.
     NotChitchat,
     /// It ends too early or too late, or holds something that is not what belongs there.
@@ -123,23 +123,23 @@ pub(super) enum Refused {
 }
 
 /// What a message has to say, beside its digest.
-struct Message {
-    kind: Kind,
+struct ParsedMessage {
+    kind: MessageKind,
     about_self: Option<SelfClaim>,
     /// It begins a round, in another cluster. chitchat says so to the sender and takes nothing over.
     is_foreign: bool,
 }
 
-impl Plaintext {
+impl MessageValidator {
     /// Checks for a member of a cluster. The version is the one that its chitchat is configured
     /// with.
     pub(super) fn new(own: &ChitchatId, cluster_id: &str, version: ProtocolVersion) -> Self {
         let own_id = own.serialize_to_vec();
         let hashes = RandomState::default();
         Self {
-            told_version: 0,
-            told_heartbeat: 0,
-            room: DigestRoom::new(version, Member::new(&own_id, &hashes)),
+            sent_version: 0,
+            sent_heartbeat: 0,
+            budget: DigestBudget::new(version, DigestMember::new(&own_id, &hashes)),
             digest: Digest::default(),
             delta_members: MemberSet::default(),
             inflater: Inflater::default(),
@@ -151,20 +151,20 @@ impl Plaintext {
 
     /// Says whether chitchat may read a message that has arrived. If so, it must have read it
     /// before the next one is checked: from then on its members count as known.
-    pub(super) fn check(&mut self, plain: &[u8]) -> Result<Kind, Refused> {
+    pub(super) fn check(&mut self, plain: &[u8]) -> Result<MessageKind, Rejection> {
         let message = self.read(plain)?;
         if let Some(claim) = message.about_self {
-            return Err(if claim.is_within(self.told_version) {
-                Refused::EchoesSelf
+            return Err(if claim.is_within(self.sent_version) {
+                Rejection::EchoesSelf
             } else {
-                Refused::AboutSelf
+                Rejection::AboutSelf
             });
         }
         if !message.is_foreign {
-            if message.kind.has_digest() && self.digest.own_heartbeat() > self.told_heartbeat {
-                return Err(Refused::AboutSelf);
+            if message.kind.has_digest() && self.digest.own_heartbeat() > self.sent_heartbeat {
+                return Err(Rejection::AboutSelf);
             }
-            self.room.hear(message.kind, &self.digest)?;
+            self.budget.admit(message.kind, &self.digest)?;
         }
         Ok(message.kind)
     }
@@ -173,37 +173,38 @@ impl Plaintext {
     /// may say about this member, and how large the digest is, is known from nothing else.
     ///
     /// An error says that peers which check as we do will drop the message.
-    pub(super) fn sent(&mut self, plain: &[u8]) -> Result<Kind, Refused> {
+    pub(super) fn sent(&mut self, plain: &[u8]) -> Result<MessageKind, Rejection> {
         let message = self.read(plain).inspect_err(|_| {
             if matches!(plain, [_, _, _, SYN, ..]) {
-                self.room.told_unreadable(plain.len());
+                self.budget.record_sent_unreadable(plain.len());
             }
         })?;
         if let Some(claim) = message.about_self {
-            self.told_version = self.told_version.max(claim.max_version());
+            self.sent_version = self.sent_version.max(claim.max_version());
         }
         if message.kind.has_digest() {
-            self.told_version = self.told_version.max(self.digest.own_version());
-            self.told_heartbeat = self.told_heartbeat.max(self.digest.own_heartbeat());
-            self.room.told(&self.digest);
+            self.sent_version = self.sent_version.max(self.digest.own_version());
+            self.sent_heartbeat = self.sent_heartbeat.max(self.digest.own_heartbeat());
+            self.budget.record_sent(&self.digest);
         }
         Ok(message.kind)
     }
 
     /// The size of this member's digest as it was sent last; before that, of one with this member
-    /// alone. Beyond [`SYN_ROOM_BYTES`] no message that begins a round is answered.
+    /// alone. Beyond [`SYN_DIGEST_BYTES_MAX`] no message that begins a round is answered.
     pub(super) fn digest_bytes(&self) -> usize {
-        self.room.told_bytes()
+        self.budget.sent_bytes()
     }
 
-    fn read(&mut self, plain: &[u8]) -> Result<Message, Refused> {
-        let ([magic @ .., version, kind], body) =
-            plain.split_first_chunk::<4>().ok_or(Refused::NotChitchat)?;
+    fn read(&mut self, plain: &[u8]) -> Result<ParsedMessage, Rejection> {
+        let ([magic @ .., version, kind], body) = plain
+            .split_first_chunk::<4>()
+            .ok_or(Rejection::NotChitchat)?;
         if *magic != MAGIC {
-            return Err(Refused::NotChitchat);
+            return Err(Rejection::NotChitchat);
         }
-        let version = ProtocolVersion::from_code(*version).ok_or(Refused::NotChitchat)?;
-        let kind = Kind::from_code(*kind).ok_or(Refused::NotChitchat)?;
+        let version = ProtocolVersion::from_code(*version).ok_or(Rejection::NotChitchat)?;
+        let kind = MessageKind::from_code(*kind).ok_or(Rejection::NotChitchat)?;
         self.inflater.begin_message();
         let mut bytes = Bytes(body);
         if kind.has_digest() {
@@ -212,15 +213,15 @@ impl Plaintext {
         let mut about_self = None;
         let mut is_foreign = false;
         match kind {
-            Kind::Syn => is_foreign = reader::read_name(&mut bytes)? != &*self.cluster_id,
-            Kind::SynAck | Kind::Ack => about_self = self.read_delta(&mut bytes)?,
-            Kind::BadCluster => (),
+            MessageKind::Syn => is_foreign = reader::read_name(&mut bytes)? != &*self.cluster_id,
+            MessageKind::SynAck | MessageKind::Ack => about_self = self.read_delta(&mut bytes)?,
+            MessageKind::BadCluster => (),
         }
         // chitchat would overlook what follows, but never writes it.
         if !bytes.0.is_empty() {
-            return Err(Refused::Malformed);
+            return Err(Rejection::Malformed);
         }
-        Ok(Message {
+        Ok(ParsedMessage {
             kind,
             about_self,
             is_foreign,
@@ -231,7 +232,7 @@ impl Plaintext {
         &mut self,
         version: ProtocolVersion,
         bytes: &mut Bytes<'_>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejection> {
         let before = bytes.0.len();
         self.digest.begin(version);
         match version {
@@ -253,7 +254,7 @@ impl Plaintext {
         Ok(())
     }
 
-    fn read_delta(&mut self, bytes: &mut Bytes<'_>) -> Result<Option<SelfClaim>, Refused> {
+    fn read_delta(&mut self, bytes: &mut Bytes<'_>) -> Result<Option<SelfClaim>, Rejection> {
         self.delta_members.clear();
         let mut delta = DeltaReader::new(&self.own_id, &self.hashes, &mut self.delta_members);
         let mut stream = self.inflater.open(bytes);
@@ -264,16 +265,16 @@ impl Plaintext {
     }
 }
 
-impl fmt::Debug for Plaintext {
+impl fmt::Debug for MessageValidator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plaintext")
-            .field("told_version", &self.told_version)
-            .field("room", &self.room)
+        f.debug_struct("MessageValidator")
+            .field("sent_version", &self.sent_version)
+            .field("budget", &self.budget)
             .finish_non_exhaustive()
     }
 }
 
-impl Kind {
+impl MessageKind {
     fn from_code(code: u8) -> Option<Self> {
         match code {
             SYN => Some(Self::Syn),
@@ -289,7 +290,7 @@ impl Kind {
     }
 }
 
-impl Refused {
+impl Rejection {
     /// The reason's name in metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {

@@ -1,11 +1,11 @@
-//! Reading chitchat's encoding from plain bytes and from its compressed streams.
+//! MemberReading chitchat's encoding from plain bytes and from its compressed streams.
 //!
 //! A stream is a row of blocks, each plain or compressed on its own, and what they hold goes on
 //! from one into the next. It is inflated one block at a time into a buffer that is kept.
 
 use zstd::bulk::Decompressor;
 
-use super::{INFLATED_BYTES_MAX, NAME_BYTES_MAX, Refused};
+use super::{INFLATED_BYTES_MAX, NAME_BYTES_MAX, Rejection};
 
 /// What chitchat lets a block inflate to.
 const BLOCK_BYTES_MAX: usize = u16::MAX as usize;
@@ -16,7 +16,7 @@ const BUFFER_BYTES: usize = 2 * BLOCK_BYTES_MAX;
 /// Where encoded values are read from.
 pub(super) trait Reader {
     /// The next bytes, all of them, which stay unread.
-    fn peek(&mut self, bytes: usize) -> Result<&[u8], Refused>;
+    fn peek(&mut self, bytes: usize) -> Result<&[u8], Rejection>;
 
     /// Goes on behind bytes that have been looked at.
     fn skip(&mut self, bytes: usize);
@@ -44,8 +44,8 @@ pub(super) struct Inflated<'a, 'b> {
 }
 
 impl Reader for Bytes<'_> {
-    fn peek(&mut self, bytes: usize) -> Result<&[u8], Refused> {
-        self.0.get(..bytes).ok_or(Refused::Malformed)
+    fn peek(&mut self, bytes: usize) -> Result<&[u8], Rejection> {
+        self.0.get(..bytes).ok_or(Rejection::Malformed)
     }
 
     fn skip(&mut self, bytes: usize) {
@@ -69,7 +69,7 @@ impl Inflater {
         self.bytes_left = INFLATED_BYTES_MAX;
     }
 
-    /// Reads the stream that begins here.
+    /// RecordReading the stream that begins here.
     pub(super) fn open<'a, 'b>(&'a mut self, bytes: &'a mut Bytes<'b>) -> Inflated<'a, 'b> {
         Inflated {
             inflater: self,
@@ -83,7 +83,7 @@ impl Inflater {
 
 impl Inflated<'_, '_> {
     /// Whether everything has been read. Then the bytes go on behind the stream.
-    pub(super) fn is_at_end(&mut self) -> Result<bool, Refused> {
+    pub(super) fn is_at_end(&mut self) -> Result<bool, Rejection> {
         while self.start == self.end && !self.last_block_seen {
             self.inflate_block()?;
         }
@@ -91,14 +91,14 @@ impl Inflated<'_, '_> {
     }
 
     /// Inflates the next block behind what is still unread.
-    fn inflate_block(&mut self) -> Result<(), Refused> {
+    fn inflate_block(&mut self) -> Result<(), Rejection> {
         let block_type = read_u8(self.bytes)?;
         if block_type == 0 {
             self.last_block_seen = true;
             return Ok(());
         }
         let bytes = usize::from(read_u16(self.bytes)?);
-        let block = self.bytes.0.get(..bytes).ok_or(Refused::Malformed)?;
+        let block = self.bytes.0.get(..bytes).ok_or(Rejection::Malformed)?;
         self.bytes.skip(bytes);
 
         let Inflater {
@@ -111,38 +111,42 @@ impl Inflated<'_, '_> {
         self.start = 0;
         let (_, room) = buffer
             .split_at_mut_checked(self.end)
-            .ok_or(Refused::Malformed)?;
-        let room = room.get_mut(..BLOCK_BYTES_MAX).ok_or(Refused::Malformed)?;
+            .ok_or(Rejection::Malformed)?;
+        let room = room
+            .get_mut(..BLOCK_BYTES_MAX)
+            .ok_or(Rejection::Malformed)?;
         let inflated = match block_type {
             1 => decompressor
                 .decompress_to_buffer(block, room)
-                .map_err(|_| Refused::Malformed)?,
+                .map_err(|_| Rejection::Malformed)?,
             2 => {
                 room.iter_mut()
                     .zip(block)
                     .for_each(|(to, from)| *to = *from);
                 bytes
             }
-            _ => return Err(Refused::Malformed),
+            _ => return Err(Rejection::Malformed),
         };
         self.end = self.end.saturating_add(inflated);
-        *bytes_left = bytes_left.checked_sub(inflated).ok_or(Refused::Inflated)?;
+        *bytes_left = bytes_left
+            .checked_sub(inflated)
+            .ok_or(Rejection::Inflated)?;
         Ok(())
     }
 }
 
 impl Reader for Inflated<'_, '_> {
-    fn peek(&mut self, bytes: usize) -> Result<&[u8], Refused> {
+    fn peek(&mut self, bytes: usize) -> Result<&[u8], Rejection> {
         while self.end.saturating_sub(self.start) < bytes {
             if self.last_block_seen {
-                return Err(Refused::Malformed);
+                return Err(Rejection::Malformed);
             }
             self.inflate_block()?;
         }
         let unread = self.inflater.buffer.get(self.start..self.end);
         unread
             .and_then(|unread| unread.get(..bytes))
-            .ok_or(Refused::Malformed)
+            .ok_or(Rejection::Malformed)
     }
 
     fn skip(&mut self, bytes: usize) {
@@ -150,35 +154,38 @@ impl Reader for Inflated<'_, '_> {
     }
 }
 
-pub(super) fn read_u8(reader: &mut impl Reader) -> Result<u8, Refused> {
+pub(super) fn read_u8(reader: &mut impl Reader) -> Result<u8, Rejection> {
     read_array(reader).map(u8::from_le_bytes)
 }
 
-pub(super) fn read_u16(reader: &mut impl Reader) -> Result<u16, Refused> {
+pub(super) fn read_u16(reader: &mut impl Reader) -> Result<u16, Rejection> {
     read_array(reader).map(u16::from_le_bytes)
 }
 
-pub(super) fn read_u64(reader: &mut impl Reader) -> Result<u64, Refused> {
+pub(super) fn read_u64(reader: &mut impl Reader) -> Result<u64, Rejection> {
     read_array(reader).map(u64::from_le_bytes)
 }
 
-/// Reads a name.
-pub(super) fn read_name<'a>(bytes: &mut Bytes<'a>) -> Result<&'a str, Refused> {
+/// RecordReading a name.
+pub(super) fn read_name<'a>(bytes: &mut Bytes<'a>) -> Result<&'a str, Rejection> {
     let length = usize::from(read_u16(bytes)?);
     if length > NAME_BYTES_MAX {
-        return Err(Refused::LongName);
+        return Err(Rejection::LongName);
     }
-    let (text, rest) = bytes.0.split_at_checked(length).ok_or(Refused::Malformed)?;
+    let (text, rest) = bytes
+        .0
+        .split_at_checked(length)
+        .ok_or(Rejection::Malformed)?;
     bytes.0 = rest;
     check_text(text)
 }
 
-pub(super) fn check_text(bytes: &[u8]) -> Result<&str, Refused> {
-    std::str::from_utf8(bytes).map_err(|_| Refused::Malformed)
+pub(super) fn check_text(bytes: &[u8]) -> Result<&str, Rejection> {
+    std::str::from_utf8(bytes).map_err(|_| Rejection::Malformed)
 }
 
-fn read_array<const BYTES: usize>(reader: &mut impl Reader) -> Result<[u8; BYTES], Refused> {
+fn read_array<const BYTES: usize>(reader: &mut impl Reader) -> Result<[u8; BYTES], Rejection> {
     let array = reader.peek(BYTES)?.first_chunk().copied();
     reader.skip(BYTES);
-    array.ok_or(Refused::Malformed)
+    array.ok_or(Rejection::Malformed)
 }

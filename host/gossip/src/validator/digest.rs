@@ -7,7 +7,7 @@ use chitchat::ProtocolVersion;
 use foldhash::quality::RandomState;
 
 use super::reader::{self, Reader};
-use super::{COUNT_MAX, MEMBERS_MAX, NAME_BYTES_MAX, Refused};
+use super::{COUNT_MAX, MEMBERS_MAX, NAME_BYTES_MAX, Rejection};
 
 /// Length of the name, before it.
 const LENGTH_BYTES: usize = 2;
@@ -27,7 +27,7 @@ pub(super) type MemberSet = HashSet<u64, foldhash::fast::RandomState>;
 #[derive(Debug)]
 pub(super) struct Digest {
     version: ProtocolVersion,
-    members: Vec<Member>,
+    members: Vec<DigestMember>,
     /// What the members take uncompressed.
     members_bytes: usize,
     /// What the digest takes in the message.
@@ -40,7 +40,7 @@ pub(super) struct Digest {
 
 /// A member of a digest.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Member {
+pub(super) struct DigestMember {
     pub(super) hash: u64,
     /// What it takes uncompressed.
     pub(super) bytes: usize,
@@ -73,12 +73,12 @@ impl Digest {
         reader: &mut impl Reader,
         own_id: &[u8],
         hashes: &RandomState,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejection> {
         if self.members.len() >= MEMBERS_MAX {
-            return Err(Refused::TooManyMembers);
+            return Err(Rejection::TooManyMembers);
         }
         let id = peek_id(reader)?;
-        let member = Member::new(id, hashes);
+        let member = DigestMember::new(id, hashes);
         let is_own = id == own_id;
         let id_bytes = id.len();
         reader.skip(id_bytes);
@@ -88,7 +88,7 @@ impl Digest {
         // The heartbeat is taken over, and no later one would ever be higher. The versions are only
         // compared.
         if heartbeat > COUNT_MAX {
-            return Err(Refused::BadVersion);
+            return Err(Rejection::BadVersion);
         }
         if is_own {
             self.own_version = max_version;
@@ -107,7 +107,7 @@ impl Digest {
         self.version
     }
 
-    pub(super) fn members(&self) -> &[Member] {
+    pub(super) fn members(&self) -> &[DigestMember] {
         &self.members
     }
 
@@ -128,7 +128,7 @@ impl Digest {
     }
 }
 
-impl Member {
+impl DigestMember {
     pub(super) fn new(id: &[u8], hashes: &RandomState) -> Self {
         Self {
             hash: hashes.hash_one(id),
@@ -138,23 +138,26 @@ impl Member {
 }
 
 /// Looks at the whole id of a member: name, generation and address. Equal ids are equal bytes.
-pub(super) fn peek_id(reader: &mut impl Reader) -> Result<&[u8], Refused> {
+pub(super) fn peek_id(reader: &mut impl Reader) -> Result<&[u8], Rejection> {
     let [low, high] = *reader
         .peek(LENGTH_BYTES)?
         .first_chunk()
-        .ok_or(Refused::Malformed)?;
+        .ok_or(Rejection::Malformed)?;
     let name_bytes = usize::from(u16::from_le_bytes([low, high]));
     if name_bytes > NAME_BYTES_MAX {
-        return Err(Refused::LongName);
+        return Err(Rejection::LongName);
     }
     let name_end = LENGTH_BYTES.saturating_add(name_bytes);
     let address = name_end.saturating_add(BEHIND_NAME_BYTES);
     let head = reader.peek(address)?;
-    reader::check_text(head.get(LENGTH_BYTES..name_end).ok_or(Refused::Malformed)?)?;
+    reader::check_text(
+        head.get(LENGTH_BYTES..name_end)
+            .ok_or(Rejection::Malformed)?,
+    )?;
     let address_bytes = match head.last() {
         Some(4) => IPV4_BYTES,
         Some(6) => IPV6_BYTES,
-        _ => return Err(Refused::Malformed),
+        _ => return Err(Rejection::Malformed),
     };
     let end = address
         .saturating_add(address_bytes)

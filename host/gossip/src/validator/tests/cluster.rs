@@ -14,7 +14,7 @@ use chitchat::{
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-use super::super::{Kind, Plaintext, Refused};
+use super::super::{MessageKind, MessageValidator, Rejection};
 use super::wire::{self, Op};
 use super::{CLUSTER, own};
 
@@ -117,7 +117,7 @@ struct Seen {
     versions: [u64; 2],
     echoes: u64,
     largest: usize,
-    refused: Vec<(Refused, Vec<u8>)>,
+    refused: Vec<(Rejection, Vec<u8>)>,
 }
 
 /// The network: each member advertises a socket here, behind which its own is hidden. A datagram
@@ -126,7 +126,7 @@ struct Network {
     relays: Vec<UdpSocket>,
     /// Where each member really is, once it has started.
     members: Vec<OnceLock<SocketAddr>>,
-    checks: Vec<Mutex<Plaintext>>,
+    checks: Vec<Mutex<MessageValidator>>,
     seen: Mutex<Seen>,
 }
 
@@ -153,7 +153,12 @@ impl Network {
         }
     }
 
-    fn see(&self, plain: &[u8], sent: Result<Kind, Refused>, checked: Result<Kind, Refused>) {
+    fn see(
+        &self,
+        plain: &[u8],
+        sent: Result<MessageKind, Rejection>,
+        checked: Result<MessageKind, Rejection>,
+    ) {
         let mut seen = self.seen.lock().unwrap();
         seen.largest = seen.largest.max(plain.len());
         seen.versions[usize::from(plain[2])] += 1;
@@ -161,7 +166,7 @@ impl Network {
             match result {
                 Ok(kind) => *seen.kinds.entry(format!("{kind:?}")).or_default() += 1,
                 // A peer that answers an old message of ours.
-                Err(Refused::EchoesSelf) => seen.echoes += 1,
+                Err(Rejection::EchoesSelf) => seen.echoes += 1,
                 Err(reason) => seen.refused.push((reason, plain.to_vec())),
             }
         }
@@ -190,7 +195,7 @@ impl Cluster {
         let network = Arc::new(Network {
             relays,
             checks: checks
-                .map(|(number, id)| Mutex::new(Plaintext::new(id, CLUSTER, version(number))))
+                .map(|(number, id)| Mutex::new(MessageValidator::new(id, CLUSTER, version(number))))
                 .collect(),
             members: vec![OnceLock::new(); members],
             seen: Mutex::default(),

@@ -6,12 +6,12 @@ use foldhash::quality::RandomState;
 
 use super::digest::{self, MemberSet};
 use super::reader::{self, Reader};
-use super::{COUNT_MAX, KEY_VALUE_BYTES_MAX, MEMBERS_MAX, OPS_MAX, Refused};
+use super::{COUNT_MAX, KEY_VALUE_BYTES_MAX, MEMBERS_MAX, OPS_MAX, Rejection};
 
 /// Set, deleted, deleted later.
 const STATUS_MAX: u8 = 2;
 
-/// Reads the operations of a delta, which make sense only in their order.
+/// RecordReading the operations of a delta, which make sense only in their order.
 pub(super) struct DeltaReader<'a> {
     own_id: &'a [u8],
     hashes: &'a RandomState,
@@ -47,10 +47,10 @@ impl<'a> DeltaReader<'a> {
         }
     }
 
-    pub(super) fn read_op(&mut self, reader: &mut impl Reader) -> Result<(), Refused> {
+    pub(super) fn read_op(&mut self, reader: &mut impl Reader) -> Result<(), Rejection> {
         self.ops = self.ops.saturating_add(1);
         if self.ops > OPS_MAX {
-            return Err(Refused::TooManyOps);
+            return Err(Rejection::TooManyOps);
         }
         match reader::read_u8(reader)? {
             0 => self.read_member(reader),
@@ -66,7 +66,7 @@ impl<'a> DeltaReader<'a> {
                 let version = reader::read_u64(reader)?;
                 self.rise(least, version)
             }
-            _ => Err(Refused::Malformed),
+            _ => Err(Rejection::Malformed),
         }
     }
 
@@ -74,22 +74,22 @@ impl<'a> DeltaReader<'a> {
         self.about_self
     }
 
-    fn read_member(&mut self, reader: &mut impl Reader) -> Result<(), Refused> {
+    fn read_member(&mut self, reader: &mut impl Reader) -> Result<(), Rejection> {
         let id = digest::peek_id(reader)?;
         let id_bytes = id.len();
         let is_new = self.members.insert(self.hashes.hash_one(id));
         self.is_own = id == self.own_id;
         reader.skip(id_bytes);
         if !is_new {
-            return Err(Refused::BadMember);
+            return Err(Rejection::BadMember);
         }
         if self.members.len() > MEMBERS_MAX {
-            return Err(Refused::TooManyMembers);
+            return Err(Rejection::TooManyMembers);
         }
         let last_gc_version = reader::read_u64(reader)?;
         let from_version = reader::read_u64(reader)?;
         if last_gc_version > COUNT_MAX || from_version > COUNT_MAX {
-            return Err(Refused::BadVersion);
+            return Err(Rejection::BadVersion);
         }
         self.version = Some(0);
         if self.is_own {
@@ -102,13 +102,13 @@ impl<'a> DeltaReader<'a> {
     }
 
     /// The highest version so far of the member that the operations are about.
-    fn member_version(&self) -> Result<u64, Refused> {
-        self.version.ok_or(Refused::BadMember)
+    fn member_version(&self) -> Result<u64, Rejection> {
+        self.version.ok_or(Rejection::BadMember)
     }
 
-    fn rise(&mut self, least: u64, version: u64) -> Result<(), Refused> {
+    fn rise(&mut self, least: u64, version: u64) -> Result<(), Rejection> {
         if !(least..=COUNT_MAX).contains(&version) {
-            return Err(Refused::BadVersion);
+            return Err(Rejection::BadVersion);
         }
         self.version = Some(version);
         if let (true, Some(claim)) = (self.is_own, &mut self.about_self) {
@@ -125,32 +125,32 @@ impl SelfClaim {
 
     /// Whether a member that has told this version of its own state knows all of it already. The
     /// second half is what makes chitchat begin a state anew.
-    pub(super) fn is_within(self, told_version: u64) -> bool {
-        self.max_version <= told_version && self.last_gc_version <= told_version
+    pub(super) fn is_within(self, sent_version: u64) -> bool {
+        self.max_version <= sent_version && self.last_gc_version <= sent_version
     }
 }
 
-/// Reads a key and its value, and gives the version.
-fn read_key_value(reader: &mut impl Reader) -> Result<u64, Refused> {
+/// RecordReading a key and its value, and gives the version.
+fn read_key_value(reader: &mut impl Reader) -> Result<u64, Rejection> {
     let key_bytes = usize::from(reader::read_u16(reader)?);
     if key_bytes > KEY_VALUE_BYTES_MAX {
-        return Err(Refused::LargeValue);
+        return Err(Rejection::LargeValue);
     }
     let key = reader::check_text(reader.peek(key_bytes)?)?;
     // chitchat looks for listeners to `key[..1]`.
     if !key.is_empty() && !key.is_char_boundary(1) {
-        return Err(Refused::BadKey);
+        return Err(Rejection::BadKey);
     }
     reader.skip(key_bytes);
     let value_bytes = usize::from(reader::read_u16(reader)?);
     if key_bytes.saturating_add(value_bytes) > KEY_VALUE_BYTES_MAX {
-        return Err(Refused::LargeValue);
+        return Err(Rejection::LargeValue);
     }
     reader::check_text(reader.peek(value_bytes)?)?;
     reader.skip(value_bytes);
     let version = reader::read_u64(reader)?;
     if reader::read_u8(reader)? > STATUS_MAX {
-        return Err(Refused::Malformed);
+        return Err(Rejection::Malformed);
     }
     Ok(version)
 }

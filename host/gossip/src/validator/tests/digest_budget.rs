@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::wire::{self, Entry};
-use super::{CLUSTER, own, plaintext};
+use super::{CLUSTER, own, validator};
 
 fn own_entry() -> Entry {
     let mut entry = wire::entry(1);
@@ -38,91 +38,104 @@ fn own_syn(members: &[Entry]) -> Vec<u8> {
 
 #[test]
 fn the_size_is_that_of_the_last_digest_sent() {
-    let mut plaintext = plaintext();
-    assert_eq!(plaintext.digest_bytes(), digest_bytes(0, &[own_entry()]));
+    let mut validator = validator();
+    assert_eq!(validator.digest_bytes(), digest_bytes(0, &[own_entry()]));
     let members = wire::entries(10..400);
     let all = [&[own_entry()], members.as_slice()].concat();
-    plaintext.sent(&own_syn(&members)).unwrap();
-    assert_eq!(plaintext.digest_bytes(), digest_bytes(0, &all));
-    plaintext.sent(&wire::syn_ack(0, &all[..9], &[])).unwrap();
-    assert_eq!(plaintext.digest_bytes(), digest_bytes(0, &all[..9]));
+    validator.sent(&own_syn(&members)).unwrap();
+    assert_eq!(validator.digest_bytes(), digest_bytes(0, &all));
+    validator.sent(&wire::syn_ack(0, &all[..9], &[])).unwrap();
+    assert_eq!(validator.digest_bytes(), digest_bytes(0, &all[..9]));
     // chitchat answers in the version of who asks, but reckons in its own.
-    plaintext.sent(&wire::syn_ack(1, &all, &[])).unwrap();
-    assert_eq!(plaintext.digest_bytes(), digest_bytes(0, &all[..9]));
+    validator.sent(&wire::syn_ack(1, &all, &[])).unwrap();
+    assert_eq!(validator.digest_bytes(), digest_bytes(0, &all[..9]));
 }
 
 #[test]
 fn compressed_digests_count_compressed() {
-    let mut plaintext = Plaintext::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let all = [vec![own_entry()], wire::entries(10..400)].concat();
-    plaintext.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
-    assert_eq!(plaintext.digest_bytes(), digest_bytes(1, &all));
-    assert!(plaintext.digest_bytes() * 3 < digest_bytes(0, &all) * 2);
+    validator.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
+    assert_eq!(validator.digest_bytes(), digest_bytes(1, &all));
+    assert!(validator.digest_bytes() * 3 < digest_bytes(0, &all) * 2);
 }
 
 #[test]
 fn a_full_digest_answers_nobody() {
-    let members = members_of(SYN_ROOM_BYTES, 1_000);
+    let members = members_of(SYN_DIGEST_BYTES_MAX, 1_000);
     let asks = wire::syn(0, &[], CLUSTER);
-    let mut plaintext = plaintext();
-    plaintext.sent(&own_syn(&members)).unwrap();
-    assert!(plaintext.digest_bytes() <= SYN_ROOM_BYTES);
-    assert_eq!(plaintext.check(&asks), Ok(Kind::Syn));
+    let mut validator = validator();
+    validator.sent(&own_syn(&members)).unwrap();
+    assert!(validator.digest_bytes() <= SYN_DIGEST_BYTES_MAX);
+    assert_eq!(validator.check(&asks), Ok(MessageKind::Syn));
 
     let one_more = [members.clone(), wire::entries(10..12)].concat();
-    plaintext.sent(&own_syn(&one_more)).unwrap();
-    assert!(plaintext.digest_bytes() > SYN_ROOM_BYTES);
-    assert_eq!(plaintext.check(&asks), Err(Refused::DigestFull));
+    validator.sent(&own_syn(&one_more)).unwrap();
+    assert!(validator.digest_bytes() > SYN_DIGEST_BYTES_MAX);
+    assert_eq!(validator.check(&asks), Err(Rejection::DigestFull));
     let answers = wire::syn_ack(0, &one_more, &[]);
-    assert_eq!(plaintext.check(&answers), Ok(Kind::SynAck));
-    assert_eq!(plaintext.check(&wire::ack(&[])), Ok(Kind::Ack));
-    assert_eq!(plaintext.check(&wire::bad_cluster()), Ok(Kind::BadCluster));
-
-    plaintext.sent(&own_syn(&members)).unwrap();
+    assert_eq!(validator.check(&answers), Ok(MessageKind::SynAck));
+    assert_eq!(validator.check(&wire::ack(&[])), Ok(MessageKind::Ack));
     assert_eq!(
-        plaintext.check(&asks),
-        Ok(Kind::Syn),
+        validator.check(&wire::bad_cluster()),
+        Ok(MessageKind::BadCluster)
+    );
+
+    validator.sent(&own_syn(&members)).unwrap();
+    assert_eq!(
+        validator.check(&asks),
+        Ok(MessageKind::Syn),
         "members were forgotten"
     );
 }
 
 #[test]
 fn members_count_from_when_they_are_heard_of() {
-    let mut plaintext = plaintext();
-    plaintext.sent(&own_syn(&[])).unwrap();
+    let mut validator = validator();
+    validator.sent(&own_syn(&[])).unwrap();
     let [one, other] = [members_of(30_000, 1_000), members_of(30_000, 3_000)];
     let all = [one.as_slice(), &other, &wire::entries(10..60)].concat();
-    assert_eq!(plaintext.check(&wire::syn(0, &one, CLUSTER)), Ok(Kind::Syn));
     assert_eq!(
-        plaintext.check(&wire::syn(0, &one, CLUSTER)),
-        Ok(Kind::Syn),
+        validator.check(&wire::syn(0, &one, CLUSTER)),
+        Ok(MessageKind::Syn)
+    );
+    assert_eq!(
+        validator.check(&wire::syn(0, &one, CLUSTER)),
+        Ok(MessageKind::Syn),
         "again"
     );
     assert_eq!(
-        plaintext.check(&wire::syn(0, &other, CLUSTER)),
-        Ok(Kind::Syn)
+        validator.check(&wire::syn(0, &other, CLUSTER)),
+        Ok(MessageKind::Syn)
     );
     // Those that are refused are not heard of.
     for _ in 0..3 {
         let message = wire::syn(0, &all, CLUSTER);
-        assert_eq!(plaintext.check(&message), Err(Refused::DigestFull));
+        assert_eq!(validator.check(&message), Err(Rejection::DigestFull));
     }
-    assert_eq!(plaintext.check(&wire::syn(0, &one, CLUSTER)), Ok(Kind::Syn));
+    assert_eq!(
+        validator.check(&wire::syn(0, &one, CLUSTER)),
+        Ok(MessageKind::Syn)
+    );
 }
 
 /// So that the own digest can still be sent, from which all would be heard again.
 #[test]
 fn members_are_let_in_for_as_long_as_the_own_digest_can_be_sent() {
-    let mut plaintext = plaintext();
-    let most = members_of(MEMBER_ROOM_BYTES, 1_000);
+    let mut validator = validator();
+    let most = members_of(DIGEST_BYTES_MAX, 1_000);
     assert_eq!(
-        plaintext.check(&wire::syn_ack(0, &most, &[])),
-        Ok(Kind::SynAck)
+        validator.check(&wire::syn_ack(0, &most, &[])),
+        Ok(MessageKind::SynAck)
     );
     let more = wire::syn_ack(0, &[wire::entry(1), wire::entry(2)], &[]);
-    assert_eq!(plaintext.check(&more), Err(Refused::DigestFull));
+    assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
     let known = wire::syn_ack(0, &most[..5], &[]);
-    assert_eq!(plaintext.check(&known), Ok(Kind::SynAck), "brings nobody");
+    assert_eq!(
+        validator.check(&known),
+        Ok(MessageKind::SynAck),
+        "brings nobody"
+    );
     let longest_cluster = "c".repeat(128);
     let own = wire::syn(
         0,
@@ -135,66 +148,66 @@ fn members_are_let_in_for_as_long_as_the_own_digest_can_be_sent() {
 /// chitchat may write a digest after a message was checked and before it was read.
 #[test]
 fn the_last_message_counts_until_a_digest_is_sure_to_hold_it() {
-    let mut plaintext = plaintext();
+    let mut validator = validator();
     let heard = members_of(50_000, 1_000);
     let more = wire::syn(0, &members_of(20_000, 3_000), CLUSTER);
     assert_eq!(
-        plaintext.check(&wire::syn(0, &heard, CLUSTER)),
-        Ok(Kind::Syn)
+        validator.check(&wire::syn(0, &heard, CLUSTER)),
+        Ok(MessageKind::Syn)
     );
     for _ in 0..5 {
-        plaintext.sent(&own_syn(&[])).unwrap();
+        validator.sent(&own_syn(&[])).unwrap();
     }
-    assert_eq!(plaintext.check(&more), Err(Refused::DigestFull));
+    assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
     // With the next message that is let in, the one before has been read.
-    assert_eq!(plaintext.check(&wire::ack(&[])), Ok(Kind::Ack));
-    assert_eq!(plaintext.check(&more), Err(Refused::DigestFull));
-    plaintext.sent(&own_syn(&[])).unwrap();
-    assert_eq!(plaintext.check(&more), Ok(Kind::Syn));
+    assert_eq!(validator.check(&wire::ack(&[])), Ok(MessageKind::Ack));
+    assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
+    validator.sent(&own_syn(&[])).unwrap();
+    assert_eq!(validator.check(&more), Ok(MessageKind::Syn));
 }
 
 #[test]
 fn other_clusters_take_no_room() {
-    let mut plaintext = plaintext();
+    let mut validator = validator();
     for from in [1_000, 3_000, 5_000] {
         let foreign = wire::syn(0, &members_of(60_000, from), "other");
-        assert_eq!(plaintext.check(&foreign), Ok(Kind::Syn));
+        assert_eq!(validator.check(&foreign), Ok(MessageKind::Syn));
     }
     let ours = wire::syn(0, &members_of(59_000, 7_000), CLUSTER);
-    assert_eq!(plaintext.check(&ours), Ok(Kind::Syn));
+    assert_eq!(validator.check(&ours), Ok(MessageKind::Syn));
 }
 
 /// A seed that restarts knows nobody, and all others at once.
 #[test]
 fn two_thousand_members_are_met_in_one_compressed_message() {
     let members = wire::entries(100_000..102_000);
-    let mut plaintext = Plaintext::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let syn = wire::syn(1, &members, CLUSTER);
-    assert_eq!(plaintext.check(&syn), Ok(Kind::Syn));
+    assert_eq!(validator.check(&syn), Ok(MessageKind::Syn));
     let all = [&[own_entry()], members.as_slice()].concat();
-    plaintext.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
-    assert_eq!(plaintext.check(&syn), Ok(Kind::Syn));
+    validator.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
+    assert_eq!(validator.check(&syn), Ok(MessageKind::Syn));
 }
 
 #[test]
 fn a_digest_that_no_peer_would_read_counts_as_full() {
-    let mut plaintext = Plaintext::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let entries = wire::entries(0..MEMBERS_MAX + 1);
     let message = wire::syn(1, &entries, CLUSTER);
-    assert_eq!(plaintext.sent(&message), Err(Refused::TooManyMembers));
-    assert_eq!(plaintext.digest_bytes(), message.len());
+    assert_eq!(validator.sent(&message), Err(Rejection::TooManyMembers));
+    assert_eq!(validator.digest_bytes(), message.len());
 }
 
 /// What is remembered of members is bounded by the room that they take.
 #[test]
 fn memory_is_bounded() {
-    let mut plaintext = Plaintext::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let mut refused = 0;
     for from in 0..200 {
         let entries = wire::entries(from * 4_000..from * 4_000 + 4_000);
         let message = wire::syn_ack(1, &entries, &[]);
-        refused += u32::from(plaintext.check(&message).is_err());
+        refused += u32::from(validator.check(&message).is_err());
     }
     assert!(refused > 150, "{refused}");
-    assert!(plaintext.room.remembered() <= MEMBER_ROOM_BYTES);
+    assert!(validator.budget.remembered() <= DIGEST_BYTES_MAX);
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::super::*;
 use super::cluster::{self, AnyPort, LOOPBACK, config};
 use super::wire::{self, Entry, Op};
-use super::{CLUSTER, own, plaintext};
+use super::{CLUSTER, own, validator};
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -61,8 +61,8 @@ impl Victim {
         assert!(end.expect("chitchat survived").is_err());
     }
 
-    fn checks(&self, version: ProtocolVersion) -> Plaintext {
-        Plaintext::new(&self.id, CLUSTER, version)
+    fn checks(&self, version: ProtocolVersion) -> MessageValidator {
+        MessageValidator::new(&self.id, CLUSTER, version)
     }
 }
 
@@ -78,7 +78,7 @@ async fn a_falling_version_ends_chitchat_and_is_refused() {
     ]);
     assert!(message.len() < 100, "{}", message.len());
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(Refused::BadVersion));
+    assert_eq!(checks.check(&message), Err(Rejection::BadVersion));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -90,7 +90,7 @@ async fn a_key_of_multi_byte_characters_ends_chitchat_and_is_refused() {
     victim.introduce(&other).await;
     let message = wire::ack(&[Op::Member(&other.id, 0, 0), Op::Set("\u{e9}", "", 1, 0)]);
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(Refused::BadKey));
+    assert_eq!(checks.check(&message), Err(Rejection::BadKey));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -103,12 +103,12 @@ async fn a_claim_about_this_member_overwrites_it_and_is_refused() {
         Op::Set("key", "theirs", u64::MAX, 0),
     ]);
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(Refused::BadVersion));
+    assert_eq!(checks.check(&message), Err(Rejection::BadVersion));
     let moderate = wire::ack(&[
         Op::Member(&victim.id, 0, 0),
         Op::Set("key", "theirs", 1_000, 0),
     ]);
-    assert_eq!(checks.check(&moderate), Err(Refused::AboutSelf));
+    assert_eq!(checks.check(&moderate), Err(Rejection::AboutSelf));
 
     let chitchat = victim.handle.chitchat();
     let (seen, mut sees) = tokio::sync::mpsc::unbounded_channel();
@@ -163,7 +163,7 @@ async fn a_long_name_ends_chitchat_with_compressed_digests_and_is_refused() {
     let message = wire::syn(1, &[entry], CLUSTER);
     assert!(message.len() < 200, "{}", message.len());
     let mut checks = victim.checks(ProtocolVersion::V1);
-    assert_eq!(checks.check(&message), Err(Refused::LongName));
+    assert_eq!(checks.check(&message), Err(Rejection::LongName));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -175,7 +175,7 @@ fn bombs_are_refused_before_they_have_gone_off() {
     let blocks = vec![wire::raw_block(1, &zeros); 65_000 / (zeros.len() + 3)];
     let message = wire::ack_with_blocks(&blocks);
     assert!(message.len() <= 65_507, "{}", message.len());
-    assert!(plaintext().check(&message).is_err());
+    assert!(validator().check(&message).is_err());
 
     // The same from values, which are all in order.
     let other = wire::member(2);
@@ -184,7 +184,7 @@ fn bombs_are_refused_before_they_have_gone_off() {
     ops.extend((1..1_000).map(|version| Op::Set("key", &value, version, 0)));
     let message = wire::ack(&ops);
     assert!(message.len() <= 500_000, "{}", message.len());
-    assert_eq!(plaintext().check(&message), Err(Refused::Inflated));
+    assert_eq!(validator().check(&message), Err(Rejection::Inflated));
 
     let mut digest = vec![0x53, 0xb0, 1, 0];
     let name = [&256_u16.to_le_bytes()[..], &[b'n'; 256]].concat();
@@ -192,7 +192,7 @@ fn bombs_are_refused_before_they_have_gone_off() {
     digest.extend(wire::stream(&member.repeat(20_000)));
     digest.extend([0, 0]);
     assert!(digest.len() < 65_507, "{}", digest.len());
-    assert_eq!(plaintext().check(&digest), Err(Refused::TooManyMembers));
+    assert_eq!(validator().check(&digest), Err(Rejection::TooManyMembers));
 }
 
 /// Whatever passes, chitchat can read: it would otherwise be waited for in vain.
@@ -211,7 +211,7 @@ async fn what_passes_can_be_read_by_chitchat() {
     let mut reasons = BTreeSet::new();
     for _ in 0..20_000 {
         let message = mutated(&messages, &mut rng);
-        match plaintext().check(&message) {
+        match validator().check(&message) {
             Ok(_) => {
                 writer.send(&message).await.unwrap();
                 let read = timeout(DEADLINE, reader.recv()).await;
@@ -277,15 +277,15 @@ proptest! {
         kind in 0_u8..5,
         body in prop::collection::vec(any::<u8>(), 0..300),
     ) {
-        let mut plaintext = plaintext();
-        let _ = plaintext.check(&body);
+        let mut validator = validator();
+        let _ = validator.check(&body);
         let message = [&[0x53, 0xb0, version, kind], body.as_slice()].concat();
-        let _ = plaintext.check(&message);
-        let _ = plaintext.sent(&message);
+        let _ = validator.check(&message);
+        let _ = validator.sent(&message);
         // The same as operations, and as members of a digest.
-        let _ = plaintext.check(&wire::ack_of(&body));
+        let _ = validator.check(&wire::ack_of(&body));
         let digest = [&[0x53, 0xb0, 1, 0], wire::stream(&body).as_slice(), &[0, 0]].concat();
-        let _ = plaintext.check(&digest);
+        let _ = validator.check(&digest);
     }
 }
 
@@ -300,7 +300,7 @@ proptest! {
         let mut own_entry = wire::entry(1);
         own_entry.id = own.clone();
         for version in [ProtocolVersion::V0, ProtocolVersion::V1] {
-            let mut plaintext = Plaintext::new(&own, CLUSTER, version);
+            let mut validator = MessageValidator::new(&own, CLUSTER, version);
             let code = version.to_code();
             // What chitchat would know by now, if it never forgot.
             let mut known = BTreeMap::from([(own.clone(), own_entry.clone())]);
@@ -311,20 +311,20 @@ proptest! {
                 } else {
                     wire::syn(code, &entries, CLUSTER)
                 };
-                let Ok(kind) = plaintext.check(&message) else {
+                let Ok(kind) = validator.check(&message) else {
                     continue;
                 };
                 known.extend(entries.into_iter().map(|entry| (entry.id.clone(), entry)));
                 let digest: Vec<_> = known.values().cloned().collect();
                 let bytes = wire::digest(code, &digest).len();
                 let limit = match kind {
-                    Kind::Syn => 65_403,
+                    MessageKind::Syn => 65_403,
                     _ => 65_373,
                 };
                 prop_assert!(bytes <= limit, "{bytes} bytes after {kind:?}");
                 if bytes.is_multiple_of(2) {
                     let syn = wire::syn(code, &digest, CLUSTER);
-                    prop_assert!(plaintext.sent(&syn).is_ok());
+                    prop_assert!(validator.sent(&syn).is_ok());
                 }
             }
         }

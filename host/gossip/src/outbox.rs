@@ -1,7 +1,7 @@
 //! What this member carries beside its own record: decisions about nodes, as others gave them or as
 //! its own agent took them. What they say is not looked at here.
 //!
-//! A key that was carried once is never deleted: chitchat would have to tell everybody, and whoever
+//! A key that was outbox once is never deleted: chitchat would have to tell everybody, and whoever
 //! missed it would have the whole member sent anew. It is set to the empty value instead.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +15,9 @@ use super::inbox::DECISION_PREFIX;
 /// How many values are written at once: others wait for the lock meanwhile.
 const WRITE_AT_ONCE: usize = 256;
 
-/// What is to be carried.
+/// What is to be outbox.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct Outbox {
     wanted: Mutex<Wanted>,
     wake: Notify,
 }
@@ -29,7 +29,7 @@ struct Wanted {
     unwritten: BTreeSet<u64>,
 }
 
-impl Carried {
+impl Outbox {
     /// Carries these values from now on, and no longer those that are `None`.
     pub(super) fn change(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
         let mut wanted = self.lock();

@@ -2,10 +2,10 @@
 
 use super::super::*;
 use super::wire::{self, Op};
-use super::{CLUSTER, own, plaintext};
+use super::{CLUSTER, own, validator};
 
-fn check(message: &[u8]) -> Result<Kind, Refused> {
-    plaintext().check(message)
+fn check(message: &[u8]) -> Result<MessageKind, Rejection> {
+    validator().check(message)
 }
 
 fn named(name: &str) -> ChitchatId {
@@ -28,14 +28,14 @@ fn all_four_kinds_pass_in_both_versions() {
         for entries in [0..0, 1..2, 1..50] {
             let entries = wire::entries(entries);
             let syn = wire::syn(version, &entries, CLUSTER);
-            assert_eq!(check(&syn), Ok(Kind::Syn));
+            assert_eq!(check(&syn), Ok(MessageKind::Syn));
             let syn_ack = wire::syn_ack(version, &entries, &ops);
-            assert_eq!(check(&syn_ack), Ok(Kind::SynAck));
+            assert_eq!(check(&syn_ack), Ok(MessageKind::SynAck));
         }
     }
-    assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
-    assert_eq!(check(&wire::ack(&[])), Ok(Kind::Ack));
-    assert_eq!(check(&wire::bad_cluster()), Ok(Kind::BadCluster));
+    assert_eq!(check(&wire::ack(&ops)), Ok(MessageKind::Ack));
+    assert_eq!(check(&wire::ack(&[])), Ok(MessageKind::Ack));
+    assert_eq!(check(&wire::bad_cluster()), Ok(MessageKind::BadCluster));
 }
 
 #[test]
@@ -45,10 +45,10 @@ fn other_beginnings_are_not_chitchats() {
     for (place, value) in [(0, 0x52), (1, 0xb1), (2, 2), (3, 4), (3, 255)] {
         let mut other = message.clone();
         other[place] = value;
-        assert_eq!(check(&other), Err(Refused::NotChitchat));
+        assert_eq!(check(&other), Err(Rejection::NotChitchat));
     }
     for bytes in 0..4 {
-        assert_eq!(check(&message[..bytes]), Err(Refused::NotChitchat));
+        assert_eq!(check(&message[..bytes]), Err(Rejection::NotChitchat));
     }
 }
 
@@ -70,10 +70,10 @@ fn a_message_is_read_to_its_last_byte_and_no_further() {
             assert!(check(&message).is_ok());
             for bytes in 4..message.len() {
                 let shorter = &message[..bytes];
-                assert_eq!(check(shorter), Err(Refused::Malformed), "{bytes} bytes");
+                assert_eq!(check(shorter), Err(Rejection::Malformed), "{bytes} bytes");
             }
             let longer = [message.as_slice(), &[0]].concat();
-            assert_eq!(check(&longer), Err(Refused::Malformed));
+            assert_eq!(check(&longer), Err(Rejection::Malformed));
         }
     }
 }
@@ -82,7 +82,7 @@ fn a_message_is_read_to_its_last_byte_and_no_further() {
 fn ipv6_members_pass_and_other_families_do_not() {
     let v6 = ChitchatId::new("worker:6", 1, "[2001:db8::1]:7946".parse().unwrap());
     let mut message = wire::ack(&[Op::Member(&v6, 0, 0)]);
-    assert_eq!(check(&message), Ok(Kind::Ack));
+    assert_eq!(check(&message), Ok(MessageKind::Ack));
     let mut ops = wire::ops_bytes(&[Op::Member(&v6, 0, 0)]);
     let family = 1 + 2 + "worker:6".len() + 8;
     assert_eq!(ops[family], 6);
@@ -100,7 +100,7 @@ fn text_must_be_utf_8() {
         Op::Member(&other, 0, 0),
         Op::Set("k\u{e9}y", "v\u{e9}", 1, 0),
     ]);
-    assert_eq!(check(&wire::ack_of(&ops)), Ok(Kind::Ack));
+    assert_eq!(check(&wire::ack_of(&ops)), Ok(MessageKind::Ack));
     let broken: Vec<_> = (0..ops.len())
         .filter(|place| ops[*place] == 0xa9 || ops[*place] == b'w')
         .collect();
@@ -108,7 +108,7 @@ fn text_must_be_utf_8() {
     for place in broken {
         let mut ops = ops.clone();
         ops[place] = 0xff;
-        assert_eq!(check(&wire::ack_of(&ops)), Err(Refused::Malformed));
+        assert_eq!(check(&wire::ack_of(&ops)), Err(Rejection::Malformed));
     }
 }
 
@@ -122,26 +122,26 @@ fn names_have_at_most_256_bytes() {
     };
     for version in [0, 1] {
         let syn = |id| check(&wire::syn(version, &[digest(id)], CLUSTER));
-        assert_eq!(syn(&fits), Ok(Kind::Syn));
-        assert_eq!(syn(&long), Err(Refused::LongName));
+        assert_eq!(syn(&fits), Ok(MessageKind::Syn));
+        assert_eq!(syn(&long), Err(Rejection::LongName));
     }
     let about = |id| check(&wire::ack(&[Op::Member(id, 0, 0)]));
-    assert_eq!(about(&fits), Ok(Kind::Ack));
-    assert_eq!(about(&long), Err(Refused::LongName));
+    assert_eq!(about(&fits), Ok(MessageKind::Ack));
+    assert_eq!(about(&long), Err(Rejection::LongName));
 
     let of = |cluster_id: &str| check(&wire::syn(0, &[], cluster_id));
-    assert_eq!(of(&"c".repeat(256)), Ok(Kind::Syn));
-    assert_eq!(of(&"c".repeat(257)), Err(Refused::LongName));
+    assert_eq!(of(&"c".repeat(256)), Ok(MessageKind::Syn));
+    assert_eq!(of(&"c".repeat(257)), Err(Rejection::LongName));
 }
 
 #[test]
 fn a_digest_names_at_most_4096_members() {
     let own = own();
-    let v1 = || Plaintext::new(&own, CLUSTER, ProtocolVersion::V1);
+    let v1 = || MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1);
     let most = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX), &[]);
-    assert_eq!(v1().check(&most), Ok(Kind::SynAck));
+    assert_eq!(v1().check(&most), Ok(MessageKind::SynAck));
     let more = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX + 1), &[]);
-    assert_eq!(v1().check(&more), Err(Refused::TooManyMembers));
+    assert_eq!(v1().check(&more), Err(Rejection::TooManyMembers));
 }
 
 #[test]
@@ -151,8 +151,8 @@ fn a_delta_names_at_most_4096_members() {
         let ops: Vec<_> = ids[..count].iter().map(|id| Op::Member(id, 0, 0)).collect();
         check(&wire::ack(&ops))
     };
-    assert_eq!(about(MEMBERS_MAX), Ok(Kind::Ack));
-    assert_eq!(about(MEMBERS_MAX + 1), Err(Refused::TooManyMembers));
+    assert_eq!(about(MEMBERS_MAX), Ok(MessageKind::Ack));
+    assert_eq!(about(MEMBERS_MAX + 1), Err(Rejection::TooManyMembers));
 }
 
 #[test]
@@ -160,9 +160,9 @@ fn a_delta_has_at_most_100000_operations() {
     let other = wire::member(2);
     let mut ops = vec![Op::Member(&other, 0, 0)];
     ops.extend((1..OPS_MAX).map(|_| Op::MaxVersion(1)));
-    assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
+    assert_eq!(check(&wire::ack(&ops)), Ok(MessageKind::Ack));
     ops.push(Op::MaxVersion(1));
-    assert_eq!(check(&wire::ack(&ops)), Err(Refused::TooManyOps));
+    assert_eq!(check(&wire::ack(&ops)), Err(Rejection::TooManyOps));
 }
 
 #[test]
@@ -177,15 +177,18 @@ fn a_message_inflates_to_at_most_8_mib() {
     let op_bytes = ops(2).len() - ops(1).len();
     let fits = u64::try_from(INFLATED_BYTES_MAX / op_bytes).unwrap();
     assert!(ops(fits).len() <= INFLATED_BYTES_MAX);
-    assert_eq!(check(&wire::ack_of(&ops(fits))), Ok(Kind::Ack));
-    assert_eq!(check(&wire::ack_of(&ops(fits + 1))), Err(Refused::Inflated));
+    assert_eq!(check(&wire::ack_of(&ops(fits))), Ok(MessageKind::Ack));
+    assert_eq!(
+        check(&wire::ack_of(&ops(fits + 1))),
+        Err(Rejection::Inflated)
+    );
 }
 
 /// Both streams of a message share the limit.
 #[test]
 fn digest_and_delta_inflate_to_at_most_8_mib_together() {
     let own = own();
-    let mut plaintext = Plaintext::new(&own, CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1);
     let other = wire::member(2);
     let value = "v".repeat(16_000);
     let mut ops = vec![Op::Member(&other, 0, 0)];
@@ -193,24 +196,24 @@ fn digest_and_delta_inflate_to_at_most_8_mib_together() {
     let inflated = wire::ops_bytes(&ops).len();
     assert!(inflated < INFLATED_BYTES_MAX);
     let alone = wire::syn_ack(1, &[], &ops);
-    assert_eq!(plaintext.check(&alone), Ok(Kind::SynAck));
+    assert_eq!(validator.check(&alone), Ok(MessageKind::SynAck));
     let entries = wire::entries(0..2_000);
     let together = wire::syn_ack(1, &entries, &ops);
     assert!(inflated + 2_000 * 40 > INFLATED_BYTES_MAX);
-    assert_eq!(plaintext.check(&together), Err(Refused::Inflated));
+    assert_eq!(validator.check(&together), Err(Rejection::Inflated));
 }
 
 #[test]
 fn key_and_value_have_at_most_60000_bytes() {
     let other = wire::member(2);
     for (key_bytes, value_bytes, expected) in [
-        (1, KEY_VALUE_BYTES_MAX - 1, Ok(Kind::Ack)),
-        (1, KEY_VALUE_BYTES_MAX, Err(Refused::LargeValue)),
-        (KEY_VALUE_BYTES_MAX, 0, Ok(Kind::Ack)),
-        (KEY_VALUE_BYTES_MAX, 1, Err(Refused::LargeValue)),
-        (KEY_VALUE_BYTES_MAX + 1, 0, Err(Refused::LargeValue)),
-        (65_535, 65_535, Err(Refused::LargeValue)),
-        (0, 0, Ok(Kind::Ack)),
+        (1, KEY_VALUE_BYTES_MAX - 1, Ok(MessageKind::Ack)),
+        (1, KEY_VALUE_BYTES_MAX, Err(Rejection::LargeValue)),
+        (KEY_VALUE_BYTES_MAX, 0, Ok(MessageKind::Ack)),
+        (KEY_VALUE_BYTES_MAX, 1, Err(Rejection::LargeValue)),
+        (KEY_VALUE_BYTES_MAX + 1, 0, Err(Rejection::LargeValue)),
+        (65_535, 65_535, Err(Rejection::LargeValue)),
+        (0, 0, Ok(MessageKind::Ack)),
     ] {
         let (key, value) = (noise(key_bytes), noise(value_bytes));
         let ops = [Op::Member(&other, 0, 0), Op::Set(&key, &value, 1, 0)];
@@ -233,7 +236,7 @@ fn operations_may_lie_across_blocks() {
             .chunks(bytes)
             .map(|part| wire::raw_block(2, part))
             .collect();
-        assert_eq!(check(&wire::ack_with_blocks(&blocks)), Ok(Kind::Ack));
+        assert_eq!(check(&wire::ack_with_blocks(&blocks)), Ok(MessageKind::Ack));
     }
     let largest: String = noise(KEY_VALUE_BYTES_MAX - 1);
     let ops = wire::ops_bytes(&[
@@ -243,7 +246,7 @@ fn operations_may_lie_across_blocks() {
     ]);
     let (head, tail) = ops.split_at(60_050);
     let blocks = [wire::raw_block(2, head), wire::block(tail)];
-    assert_eq!(check(&wire::ack_with_blocks(&blocks)), Ok(Kind::Ack));
+    assert_eq!(check(&wire::ack_with_blocks(&blocks)), Ok(MessageKind::Ack));
 }
 
 #[test]
@@ -251,7 +254,7 @@ fn blocks_may_be_empty_but_must_be_blocks() {
     let other = wire::member(2);
     let ops = wire::ops_bytes(&[Op::Member(&other, 0, 0)]);
     let empty = [wire::raw_block(2, &[]), wire::block(&ops), wire::block(&[])];
-    assert_eq!(check(&wire::ack_with_blocks(&empty)), Ok(Kind::Ack));
+    assert_eq!(check(&wire::ack_with_blocks(&empty)), Ok(MessageKind::Ack));
     for bad in [
         wire::raw_block(3, &ops),
         wire::raw_block(1, &ops),
@@ -259,15 +262,19 @@ fn blocks_may_be_empty_but_must_be_blocks() {
     ] {
         let result = check(&wire::ack_with_blocks(std::slice::from_ref(&bad)));
         if bad == wire::raw_block(1, &[]) {
-            assert_eq!(result, Ok(Kind::Ack), "zstd makes nothing of nothing");
+            assert_eq!(
+                result,
+                Ok(MessageKind::Ack),
+                "zstd makes nothing of nothing"
+            );
         } else {
-            assert_eq!(result, Err(Refused::Malformed));
+            assert_eq!(result, Err(Rejection::Malformed));
         }
     }
     // One byte more than chitchat's buffer holds.
     let bomb = zstd::bulk::compress(&[0; 65_536], 0).unwrap();
     let bomb = wire::ack_with_blocks(&[wire::raw_block(1, &bomb)]);
-    assert_eq!(check(&bomb), Err(Refused::Malformed));
+    assert_eq!(check(&bomb), Err(Rejection::Malformed));
 }
 
 #[test]
@@ -278,22 +285,22 @@ fn versions_rise() {
         let first = wire::ops_bytes(&[Op::Member(&other, 0, 0)]);
         check(&wire::ack_of(&[first, wire::ops_bytes(&ops)].concat()))
     };
-    assert_eq!(run(vec![set(1), set(2), set(9)]), Ok(Kind::Ack));
-    assert_eq!(run(vec![set(0)]), Err(Refused::BadVersion));
-    assert_eq!(run(vec![set(1), set(1)]), Err(Refused::BadVersion));
-    assert_eq!(run(vec![set(2), set(1)]), Err(Refused::BadVersion));
-    assert_eq!(run(vec![set(5), Op::MaxVersion(5)]), Ok(Kind::Ack));
+    assert_eq!(run(vec![set(1), set(2), set(9)]), Ok(MessageKind::Ack));
+    assert_eq!(run(vec![set(0)]), Err(Rejection::BadVersion));
+    assert_eq!(run(vec![set(1), set(1)]), Err(Rejection::BadVersion));
+    assert_eq!(run(vec![set(2), set(1)]), Err(Rejection::BadVersion));
+    assert_eq!(run(vec![set(5), Op::MaxVersion(5)]), Ok(MessageKind::Ack));
     assert_eq!(
         run(vec![set(5), Op::MaxVersion(4)]),
-        Err(Refused::BadVersion)
+        Err(Rejection::BadVersion)
     );
     assert_eq!(
         run(vec![Op::MaxVersion(5), set(5)]),
-        Err(Refused::BadVersion)
+        Err(Rejection::BadVersion)
     );
     assert_eq!(
         run(vec![set(9), Op::Member(&third, 0, 0), set(1)]),
-        Ok(Kind::Ack),
+        Ok(MessageKind::Ack),
         "each member counts for itself"
     );
 }
@@ -302,7 +309,10 @@ fn versions_rise() {
 fn versions_and_heartbeats_stay_far_below_their_end() {
     let other = wire::member(2);
     let over = COUNT_MAX + 1;
-    for (version, expected) in [(COUNT_MAX, Ok(Kind::Ack)), (over, Err(Refused::BadVersion))] {
+    for (version, expected) in [
+        (COUNT_MAX, Ok(MessageKind::Ack)),
+        (over, Err(Rejection::BadVersion)),
+    ] {
         let set = Op::Set("key", "value", version, 0);
         for ops in [
             vec![Op::Member(&other, 0, 0), set],
@@ -318,10 +328,10 @@ fn versions_and_heartbeats_stay_far_below_their_end() {
     entry.heartbeat = COUNT_MAX;
     assert_eq!(
         check(&wire::syn(0, &[entry.clone()], CLUSTER)),
-        Ok(Kind::Syn)
+        Ok(MessageKind::Syn)
     );
     entry.heartbeat = over;
-    let refused = Err(Refused::BadVersion);
+    let refused = Err(Rejection::BadVersion);
     assert_eq!(check(&wire::syn(0, &[entry], CLUSTER)), refused);
 }
 
@@ -338,12 +348,12 @@ fn operations_need_a_member_which_stands_once() {
             Op::Member(&other, 0, 0),
         ],
     ] {
-        assert_eq!(check(&wire::ack(&ops)), Err(Refused::BadMember));
+        assert_eq!(check(&wire::ack(&ops)), Err(Rejection::BadMember));
     }
     let mut later = other.clone();
     later.generation_id += 1;
     let ops = [Op::Member(&other, 0, 0), Op::Member(&later, 0, 0)];
-    assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
+    assert_eq!(check(&wire::ack(&ops)), Ok(MessageKind::Ack));
 }
 
 #[test]
@@ -357,7 +367,7 @@ fn codes_that_chitchat_does_not_know_are_refused() {
         let mut ops = wire::ops_bytes(&[Op::Member(&other, 0, 0), Op::MaxVersion(1)]);
         let place = ops.len() - 9;
         ops[place] = op;
-        assert_eq!(check(&wire::ack_of(&ops)), Err(Refused::Malformed));
+        assert_eq!(check(&wire::ack_of(&ops)), Err(Rejection::Malformed));
     }
 }
 
@@ -370,10 +380,10 @@ fn keys_can_be_cut_behind_their_first_byte() {
             check(&wire::ack(&ops))
         };
         for key in ["", "k", "worker:1", "k\u{e9}", "\u{7f}"] {
-            assert_eq!(set(key), Ok(Kind::Ack), "{key:?}");
+            assert_eq!(set(key), Ok(MessageKind::Ack), "{key:?}");
         }
         for key in ["\u{80}", "\u{e9}", "\u{20ac}uro", "\u{1f980}"] {
-            assert_eq!(set(key), Err(Refused::BadKey), "{key:?}");
+            assert_eq!(set(key), Err(Rejection::BadKey), "{key:?}");
         }
     }
 }
@@ -382,7 +392,7 @@ fn keys_can_be_cut_behind_their_first_byte() {
 fn nobody_else_speaks_for_this_member() {
     let own = own();
     let ops = [Op::Member(&own, 0, 0), Op::Set("worker:1", "lie", 1, 0)];
-    assert_eq!(check(&wire::ack(&ops)), Err(Refused::AboutSelf));
+    assert_eq!(check(&wire::ack(&ops)), Err(Rejection::AboutSelf));
     let among = [
         Op::Member(&wire::member(2), 0, 0),
         Op::Member(&own, 0, 0),
@@ -391,7 +401,7 @@ fn nobody_else_speaks_for_this_member() {
     ];
     assert_eq!(
         check(&wire::syn_ack(0, &wire::entries(0..3), &among)),
-        Err(Refused::AboutSelf)
+        Err(Rejection::AboutSelf)
     );
     let mut former = own.clone();
     former.generation_id -= 1;
@@ -399,7 +409,7 @@ fn nobody_else_speaks_for_this_member() {
     moved.gossip_advertise_addr.set_port(1);
     for other in [former, moved] {
         let ops = [Op::Member(&other, 0, 0), Op::Set("worker:1", "old", 1, 0)];
-        assert_eq!(check(&wire::ack(&ops)), Ok(Kind::Ack));
+        assert_eq!(check(&wire::ack(&ops)), Ok(MessageKind::Ack));
     }
     let mut known = wire::entry(1);
     known.id = own;
@@ -407,13 +417,13 @@ fn nobody_else_speaks_for_this_member() {
     known.heartbeat = 0;
     assert_eq!(
         check(&wire::syn(0, &[known.clone()], CLUSTER)),
-        Ok(Kind::Syn),
+        Ok(MessageKind::Syn),
         "a digest says what a peer knows of us"
     );
     known.heartbeat = 1;
     assert_eq!(
         check(&wire::syn(0, &[known], CLUSTER)),
-        Err(Refused::AboutSelf),
+        Err(Rejection::AboutSelf),
         "a heartbeat that we have never had"
     );
 }
@@ -438,20 +448,20 @@ fn an_echo_is_no_impersonation() {
         (wire::syn_ack(1, &[entry], &[]), 3),
         (about(0, 4), 4),
     ] {
-        let mut plaintext = plaintext();
-        assert_eq!(plaintext.check(&about(0, 1)), Err(Refused::AboutSelf));
-        plaintext.sent(&told).unwrap();
+        let mut validator = validator();
+        assert_eq!(validator.check(&about(0, 1)), Err(Rejection::AboutSelf));
+        validator.sent(&told).unwrap();
         assert_eq!(
-            plaintext.check(&about(0, version)),
-            Err(Refused::EchoesSelf)
+            validator.check(&about(0, version)),
+            Err(Rejection::EchoesSelf)
         );
         assert_eq!(
-            plaintext.check(&about(0, version + 1)),
-            Err(Refused::AboutSelf)
+            validator.check(&about(0, version + 1)),
+            Err(Rejection::AboutSelf)
         );
         assert_eq!(
-            plaintext.check(&about(version + 1, version)),
-            Err(Refused::AboutSelf),
+            validator.check(&about(version + 1, version)),
+            Err(Rejection::AboutSelf),
             "this would make chitchat begin its own state anew"
         );
     }

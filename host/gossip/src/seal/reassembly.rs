@@ -6,30 +6,30 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Dropped, Message, PART_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use super::{FRAGMENT_BYTES_MAX, MessageHeader, OpenError, PAYLOAD_BYTES_MAX};
 
 /// How many halves are kept in all. The oldest goes first.
-pub(super) const PARTS_MAX: usize = 64;
+pub(super) const FRAGMENTS_MAX: usize = 64;
 /// How many of these are kept for one address, so that one sender cannot displace all others.
-pub(super) const PARTS_PER_SOURCE_MAX: usize = 8;
+pub(super) const FRAGMENTS_PER_SOURCE_MAX: usize = 8;
 /// How long a half is kept. Both halves leave their sender at once.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The halves that wait.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+pub(super) struct Reassembler {
     /// In the order of their arrival.
     waiting: Vec<Waiting>,
     /// The message that was joined last.
     joined: Vec<u8>,
-    given_up: u64,
+    abandoned: u64,
 }
 
 /// One of the two parts of a message.
 #[derive(Debug)]
-pub(super) struct Part<'a> {
+pub(super) struct Fragment<'a> {
     pub(super) from: SocketAddr,
-    pub(super) message: Message,
+    pub(super) message: MessageHeader,
     /// 0 or 1.
     pub(super) index: u8,
     pub(super) payload: &'a [u8],
@@ -38,17 +38,21 @@ pub(super) struct Part<'a> {
 #[derive(Debug)]
 struct Waiting {
     from: SocketAddr,
-    message: Message,
+    message: MessageHeader,
     index: u8,
     payload: Box<[u8]>,
     since: Instant,
 }
 
-impl Parts {
+impl Reassembler {
     /// Joins a part with its other half, or keeps it until that comes.
-    pub(super) fn join(&mut self, part: &Part<'_>, now: Instant) -> Result<Option<&[u8]>, Dropped> {
-        if part.payload.is_empty() || part.payload.len() > PART_BYTES_MAX {
-            return Err(Dropped::BadParts);
+    pub(super) fn join(
+        &mut self,
+        part: &Fragment<'_>,
+        now: Instant,
+    ) -> Result<Option<&[u8]>, OpenError> {
+        if part.payload.is_empty() || part.payload.len() > FRAGMENT_BYTES_MAX {
+            return Err(OpenError::BadFragment);
         }
         self.give_up(|waiting| now.saturating_duration_since(waiting.since) > WAIT_MAX);
         let place = self
@@ -74,15 +78,15 @@ impl Parts {
         Ok(Some(&self.joined))
     }
 
-    pub(super) fn given_up(&self) -> u64 {
-        self.given_up
+    pub(super) fn abandoned(&self) -> u64 {
+        self.abandoned
     }
 
-    fn keep(&mut self, part: &Part<'_>, now: Instant) {
+    fn keep(&mut self, part: &Fragment<'_>, now: Instant) {
         let of_source = |waiting: &&Waiting| waiting.from == part.from;
-        if self.waiting.iter().filter(of_source).count() >= PARTS_PER_SOURCE_MAX {
+        if self.waiting.iter().filter(of_source).count() >= FRAGMENTS_PER_SOURCE_MAX {
             self.displace(|waiting| waiting.from == part.from);
-        } else if self.waiting.len() >= PARTS_MAX {
+        } else if self.waiting.len() >= FRAGMENTS_MAX {
             self.displace(|_| true);
         }
         self.waiting.push(Waiting {
@@ -98,7 +102,7 @@ impl Parts {
     fn displace(&mut self, may_go: impl Fn(&Waiting) -> bool) {
         if let Some(place) = self.waiting.iter().position(may_go) {
             self.waiting.remove(place);
-            self.given_up = self.given_up.saturating_add(1);
+            self.abandoned = self.abandoned.saturating_add(1);
         }
     }
 
@@ -106,22 +110,22 @@ impl Parts {
         let before = self.waiting.len();
         self.waiting.retain(|waiting| !is_over(waiting));
         let gone = before.saturating_sub(self.waiting.len());
-        self.given_up = self
-            .given_up
+        self.abandoned = self
+            .abandoned
             .saturating_add(u64::try_from(gone).unwrap_or(u64::MAX));
     }
 }
 
 impl Waiting {
     /// Whether a part with the same message id is the other half of this one.
-    fn check(&self, part: &Part<'_>) -> Result<(), Dropped> {
+    fn check(&self, part: &Fragment<'_>) -> Result<(), OpenError> {
         let bytes = self.payload.len().saturating_add(part.payload.len());
         if self.message != part.message {
-            Err(Dropped::BadParts)
+            Err(OpenError::BadFragment)
         } else if self.index == part.index {
-            Err(Dropped::RepeatedPart)
+            Err(OpenError::RepeatedFragment)
         } else if bytes > PAYLOAD_BYTES_MAX {
-            Err(Dropped::BadParts)
+            Err(OpenError::BadFragment)
         } else {
             Ok(())
         }
