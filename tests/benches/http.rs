@@ -18,9 +18,9 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use edge_cache_agent::cli::LogFormat;
-use edge_cache_agent::components::{Components, Source};
 use edge_cache_agent::http::{self, Access, AppState, CONNECTIONS_DEFAULT, Hosts, Listening};
 use edge_cache_agent::log;
+use edge_cache_agent::plugin_manager::{PluginManager, PluginSource};
 use edge_cache_agent::stop::Stop;
 use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::bench::capacity;
@@ -89,8 +89,8 @@ fn main() -> Result<()> {
 
 /// One of two agents that gossip: the entry that is asked for is advertised, and carried by both.
 async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
-    let reference = Source::Embedded(edge_cache_tests::component::reference_bytes()?);
-    let (components, plugin) = Components::start(PluginConfig::default(), reference, None)?;
+    let reference = PluginSource::Embedded(edge_cache_tests::component::reference_bytes()?);
+    let (plugins, plugin) = PluginManager::start(PluginConfig::default(), reference)?;
     let one = Member::start(plugin.clone(), Settings::new(OWN, &[])).await?;
     let two = Member::start(plugin, Settings::new(OWN + 1, &[&one])).await?;
     for node_id in 0..NODES {
@@ -109,7 +109,7 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     )
     .await;
     let (registry, pool) = (one.registry.clone(), one.pool.clone());
-    let state = AppState::new(registry, Some(pool), components, Stop::default());
+    let state = AppState::new(registry, Some(pool), plugins, Stop::default());
     let connections = state.api_connections();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

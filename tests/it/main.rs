@@ -47,7 +47,6 @@ mod simulation;
 // Agents killed under load.
 mod power_cut;
 // Another component in the place of the one that runs.
-mod keep;
 mod swap;
 // Bad requests.
 mod http;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_cache_agent::components::{Components, ReplaceError, Source, Upload};
+use edge_cache_agent::plugin_manager::{PluginManager, PluginSource, PluginUpload, ReplaceError};
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{CodeCache, Digests, Plugin, PluginConfig};
 use edge_cache_host::{
@@ -364,6 +364,39 @@ async fn a_component_is_swapped_in_over_http_and_pinned() {
 }
 
 #[tokio::test]
+async fn the_next_start_runs_the_declared_plugin_and_ignores_a_kept_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let (plugin, data) = (
+        directory.path().join("registry.wasm"),
+        directory.path().join("data"),
+    );
+    let declared = reference_bytes().unwrap();
+    std::fs::write(&plugin, declared).unwrap();
+    let (plugin, data_dir) = (plugin.to_str().unwrap(), data.to_str().unwrap());
+    let flags = ["--node-id", "1", "--allow-local-admin", "--plugin", plugin];
+    let flags = [&flags[..], &["--data-dir", data_dir]].concat();
+    let runs = async |agent: &Agent| agent.get("/api/v1/plugin").await.unwrap()["sha256"].clone();
+    let agent = Agent::start(&flags).await.unwrap();
+    let uploaded = with_section(declared, "note", b"2");
+    let request = agent.request(Method::PUT, "/api/v1/plugin");
+    let request = request.header(CONTENT_TYPE, "application/wasm");
+    let swapped = answer(request.body(uploaded.clone())).await.unwrap();
+    assert_eq!(swapped.status, 200, "{swapped:?}");
+    assert_eq!(runs(&agent).await, sha256(&uploaded));
+    agent.kill().await.unwrap();
+
+    // An earlier version of the agent left this behind.
+    let (kept, digest) = (data.join("kept"), sha256(&uploaded));
+    let which = json!({"sha256": digest, "in_place_of": sha256(declared), "pin": null});
+    std::fs::create_dir(&kept).unwrap();
+    std::fs::write(kept.join("which.json"), which.to_string()).unwrap();
+    std::fs::write(kept.join(format!("{digest}.wasm")), &uploaded).unwrap();
+    let agent = Agent::start(&flags).await.unwrap();
+    assert_eq!(runs(&agent).await, sha256(declared));
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 2);
+}
+
+#[tokio::test]
 async fn a_changed_file_is_taken_in_on_sighup() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("registry.wasm");
@@ -416,7 +449,8 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     let versions = versions.map(|n| with_section(reference_bytes().unwrap(), "note", n));
     std::fs::write(&file, &versions[0]).unwrap();
     let config = PluginConfig::default();
-    let (components, first) = Components::start(config, Source::File(file.clone()), None).unwrap();
+    let source = PluginSource::File(file.clone());
+    let (plugins, first) = PluginManager::start(config, source).unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let runs = |version: &[u8]| {
         let plugin = registry.plugin();
@@ -427,24 +461,23 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
                 .sha256()
         );
     };
-    components.reread(&registry).await;
+    plugins.reload(&registry).await;
     runs(&versions[0]);
-    let upload = Upload {
+    let upload = PluginUpload {
         bytes: versions[1].clone(),
         sha256: None,
-        keep: false,
     };
-    components
-        .replace(components.turn().unwrap(), &registry, upload)
+    plugins
+        .replace(plugins.permit().unwrap(), &registry, upload)
         .await
         .unwrap();
-    let turn = components.turn().unwrap();
-    assert!(matches!(components.turn(), Err(ReplaceError::Busy)));
-    drop(turn);
-    components.reread(&registry).await;
+    let permit = plugins.permit().unwrap();
+    assert!(matches!(plugins.permit(), Err(ReplaceError::Busy)));
+    drop(permit);
+    plugins.reload(&registry).await;
     runs(&versions[1]);
     std::fs::write(&file, &versions[2]).unwrap();
-    components.reread(&registry).await;
+    plugins.reload(&registry).await;
     runs(&versions[2]);
 }
 
@@ -473,16 +506,17 @@ async fn a_file_that_is_as_it_was_is_not_loaded_again() {
         cache: Some(CodeCache::new(directory.path().join("code"), asked.clone())),
         ..PluginConfig::default()
     };
-    let (components, first) = Components::start(config, Source::File(file.clone()), None).unwrap();
+    let source = PluginSource::File(file.clone());
+    let (plugins, first) = PluginManager::start(config, source).unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let loads = || asked.0.load(Ordering::Relaxed);
     assert_eq!(loads(), 1);
-    components.reread(&registry).await;
-    components.reread(&registry).await;
+    plugins.reload(&registry).await;
+    plugins.reload(&registry).await;
     assert_eq!(loads(), 1);
     let second = with_section(reference_bytes().unwrap(), "note", b"2");
     std::fs::write(&file, &second).unwrap();
-    components.reread(&registry).await;
-    components.reread(&registry).await;
+    plugins.reload(&registry).await;
+    plugins.reload(&registry).await;
     assert_eq!(loads(), 2);
 }

@@ -121,7 +121,6 @@ async fn ask(command: &ClientCommand) -> Result<Outcome, ClientError> {
             })?;
             let request = Request::new(Method::PUT, "/api/v1/plugin")
                 .query("sha256", args.sha256.map(|digest| text::hex(&digest)))
-                .query("keep", args.keep.then_some(true))
                 .wasm(component);
             asker.show(&request, show::plugin).await
         }

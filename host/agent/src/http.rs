@@ -43,7 +43,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
-use super::components::Components;
+use super::plugin_manager::PluginManager;
 use super::stop::Stop;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
@@ -81,7 +81,7 @@ pub struct AppState(Arc<Parts>);
 pub struct Parts {
     registry: EdgeCacheRegistry,
     gossip: Option<GossipPool>,
-    components: Components,
+    plugins: PluginManager,
     stop: Stop,
     events: Events,
     /// Held while all nodes are being replaced.
@@ -99,14 +99,14 @@ impl AppState {
     pub fn new(
         registry: EdgeCacheRegistry,
         gossip: Option<GossipPool>,
-        components: Components,
+        plugins: PluginManager,
         stop: Stop,
     ) -> Self {
         let events = Events::start(&registry, gossip.as_ref(), stop.clone());
         Self(Arc::new(Parts {
             registry,
             gossip,
-            components,
+            plugins,
             stop,
             events,
             replacing: Mutex::default(),

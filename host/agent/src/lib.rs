@@ -7,7 +7,7 @@
 //! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
 //! - [`stop`] is the wish that it ends, by a signal or over HTTP.
 //! - [`client`] asks a running agent.
-//! - [`components`] loads other components while the agent runs; [`plugin`] looks at them without an agent.
+//! - [`plugin_manager`] replaces the plugin while the agent runs; [`plugin`] looks at plugins without an agent.
 //! - `demo` runs three agents and shows what they see of one another.
 //!
 //! The library behind it knows nothing of flags, signals or exit codes.
@@ -17,13 +17,13 @@
 
 pub mod cli;
 pub mod client;
-pub mod components;
 pub mod demo;
 mod embedded;
 pub mod http;
 pub mod log;
 mod metrics;
 pub mod plugin;
+pub mod plugin_manager;
 mod private_file;
 pub mod run;
 pub mod settings;

@@ -13,9 +13,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::cli::{ProtocolArg, RunArgs};
-use super::components::{Components, First, Shelf, Source};
 use super::embedded;
 use super::http::{TlsError, TokensError};
+use super::plugin_manager::{PluginManager, PluginSource};
 use super::signals::{self, Hangups};
 use super::stop::Stop;
 use super::systemd::Systemd;
@@ -164,7 +164,7 @@ struct Agent {
     api: Api,
     registry: EdgeCacheRegistry,
     gossip: Option<GossipPool>,
-    components: Components,
+    plugins: PluginManager,
 }
 
 impl Agent {
@@ -172,7 +172,7 @@ impl Agent {
         let gossip = gossip_config(args)?;
         let store = open_store(args)?;
         let cache = store.as_ref().map(Store::code_cache);
-        let (components, plugin) = load_plugin(args, cache).await?;
+        let (plugins, plugin) = load_plugin(args, cache).await?;
         let api = Api::bind(args)?;
         let gossip = join(gossip, plugin.policy(), store.as_ref()).await?;
         let registry = start_registry(args, plugin, store, gossip.as_ref()).await?;
@@ -180,7 +180,7 @@ impl Agent {
             api,
             registry,
             gossip,
-            components,
+            plugins,
         })
     }
 }
@@ -226,11 +226,11 @@ fn open_store(args: &RunArgs) -> Result<Option<Store>, RunError> {
 }
 
 /// Where the component is that the settings name.
-fn plugin_source(args: &RunArgs) -> Result<Source, RunError> {
+fn plugin_source(args: &RunArgs) -> Result<PluginSource, RunError> {
     match &args.plugin {
-        Some(file) => Ok(Source::File(file.clone())),
+        Some(file) => Ok(PluginSource::File(file.clone())),
         None => embedded::COMPONENT
-            .map(Source::Embedded)
+            .map(PluginSource::Embedded)
             .ok_or(RunError::NoPlugin),
     }
 }
@@ -238,17 +238,15 @@ fn plugin_source(args: &RunArgs) -> Result<Source, RunError> {
 async fn load_plugin(
     args: &RunArgs,
     cache: Option<CodeCache>,
-) -> Result<(Components, Plugin), RunError> {
+) -> Result<(PluginManager, Plugin), RunError> {
     let (config, source) = (args.given.config(&args.limits, cache), plugin_source(args)?);
-    let data_dir = args.data_dir.clone();
-    compiling(move || Components::start(config, source, data_dir.as_deref())).await
+    compiling(move || PluginManager::start(config, source)).await
 }
 
-/// What would be loaded, without a cache and without changing anything.
-pub(super) async fn choose_plugin(args: &RunArgs) -> Result<First, RunError> {
-    let (config, source) = (args.given.config(&args.limits, None), plugin_source(args)?);
-    let shelf = args.data_dir.as_deref().map(Shelf::of);
-    compiling(move || First::choose(&config, &source, shelf.as_ref())).await
+/// Loads the plugin that an agent would start with, without a code cache.
+pub(super) async fn load_declared_plugin(args: &RunArgs) -> Result<Plugin, RunError> {
+    let (_, plugin) = load_plugin(args, None).await?;
+    Ok(plugin)
 }
 
 /// Compiling takes up to seconds, which is not for a thread of the runtime.
@@ -288,17 +286,17 @@ pub(super) fn read_keyring(args: &RunArgs) -> Result<Option<Keyring>, RunError> 
 fn reread_files(hangups: Hangups, args: &RunArgs, agent: &Agent, systemd: Systemd, stop: Stop) {
     let (file, pool) = (args.gossip_key_file.clone(), agent.gossip.clone());
     let reread_api = agent.api.rereading();
-    let (components, registry) = (agent.components.clone(), agent.registry.clone());
+    let (plugins, registry) = (agent.plugins.clone(), agent.registry.clone());
     hangups.call(move || {
         systemd.reloading();
         if let (Some(file), Some(pool)) = (&file, &pool) {
             reread_keys(file, pool);
         }
         reread_api();
-        let (components, registry) = (components.clone(), registry.clone());
+        let (plugins, registry) = (plugins.clone(), registry.clone());
         let (systemd, stop) = (systemd.clone(), stop.clone());
         tokio::spawn(async move {
-            components.reread(&registry).await;
+            plugins.reload(&registry).await;
             // An agent that stops meanwhile is not ready again.
             if stop.asked().is_none() {
                 systemd.ready();

@@ -67,6 +67,6 @@ pub use edge_cache_routing::Candidate;
 pub use placement::RoutingStatus;
 pub use registry::{
     Activity, Builder, EdgeCacheRegistry, EligibleNodes, NodeState, PluginState, RegistryEvent,
-    RegistryEvents, Snapshot, StartError, Status, SwapError, Tried,
+    RegistryEvents, Snapshot, StartError, Status, SwapError,
 };
 pub use store::{Identity, Store, StoreError};

@@ -43,7 +43,7 @@ pub use self::builder::{Builder, StartError};
 pub use self::changes::{RegistryEvent, RegistryEvents};
 pub use self::snapshot::{NodeState, Snapshot};
 pub use self::status::{PluginState, Status};
-pub use self::swap::{SwapError, Tried};
+pub use self::swap::SwapError;
 pub use self::view::EligibleNodes;
 
 /// Which nodes are eligible as edge caches, held and decided by a sandboxed component.

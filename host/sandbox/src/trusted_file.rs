@@ -65,8 +65,8 @@ pub fn check_directory(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it belongs to the user that this process runs as.
-pub fn is_own(metadata: &Metadata) -> bool {
+/// Returns whether the file belongs to the user of this process.
+fn is_own(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 

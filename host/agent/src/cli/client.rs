@@ -57,7 +57,7 @@ pub enum RunningPlugin {
     Show(AgentArgs),
     /// Show the latest lines of its log
     Logs(AgentArgs),
-    /// Let another component decide from now on, until the agent ends or, with --keep, beyond
+    /// Replace the plugin of a running agent until the agent ends
     Swap(SwapArgs),
 }
 
@@ -70,10 +70,6 @@ pub struct SwapArgs {
     /// The SHA-256 that it must have; an agent that is pinned takes another one only with it
     #[arg(long, value_name = "HEX", value_parser = parse_sha256)]
     pub sha256: Option<[u8; 32]>,
-    /// Have the next start take it too, in the place of what the agent's settings name. For what they name itself,
-    /// this is the way back: nothing is kept any more
-    #[arg(long)]
-    pub keep: bool,
     /// Which agent is asked.
     #[command(flatten)]
     pub agent: AgentArgs,

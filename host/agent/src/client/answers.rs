@@ -80,10 +80,6 @@ pub(super) struct Replica {
 pub(super) struct Plugin {
     pub(super) name: String,
     pub(super) sha256: String,
-    /// An agent from before there was this says nothing of it.
-    #[serde(default)]
-    pub(super) kept: bool,
-    pub(super) kept_sha256: Option<String>,
     pub(super) imports: Vec<String>,
     pub(super) state: String,
     pub(super) restarts: u64,

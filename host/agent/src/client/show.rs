@@ -107,15 +107,11 @@ pub(super) fn plugin(plugin: &Plugin) -> String {
     let mut rows = vec![
         ("name", clean(&plugin.name)),
         ("sha256", clean(&plugin.sha256)),
-        ("kept", yes(plugin.kept)),
         ("policy", clean(&plugin.policy)),
         ("state", clean(&plugin.state)),
         ("restarts", plugin.restarts.to_string()),
         ("imports", imports.join("\n")),
     ];
-    if let Some(kept) = plugin.kept_sha256.as_deref().filter(|_| !plugin.kept) {
-        rows.push(("kept instead", clean(kept)));
-    }
     if let Some(failure) = &plugin.last_failure {
         rows.push(("last failure", clean(failure)));
     }

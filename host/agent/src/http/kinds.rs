@@ -36,7 +36,6 @@ kinds! {
     NO_SUCH_METHOD: METHOD_NOT_ALLOWED, "no-such-method", "The route does not take this method";
     BODY_TOO_SLOW: REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly";
     REGISTRY_FULL: CONFLICT, "registry-full", "The registry is full";
-    NOT_KEPT: CONFLICT, "not-kept", "The component cannot be kept";
     CHANGED_MEANWHILE: PRECONDITION_FAILED, "changed-meanwhile", "The nodes are not those of `If-Match`";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large";
     NOT_WASM: UNSUPPORTED_MEDIA_TYPE, "not-wasm", "The body is not WebAssembly";

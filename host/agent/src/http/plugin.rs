@@ -33,12 +33,6 @@ pub(super) struct PluginView {
     name: String,
     /// The digest of its file, in hexadecimal.
     sha256: String,
-    /// Whether it is kept: the next start takes it, in the place of what the settings name.
-    kept: bool,
-    /// The digest of the component that is kept for the next start, be it this one or another, also where the
-    /// last start could not use it; left out where none is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kept_sha256: Option<String>,
     /// The interfaces that it imports.
     imports: Vec<String>,
     state: StateView,
@@ -108,12 +102,9 @@ impl PluginView {
     pub(super) fn now(state: &AppState) -> Self {
         let plugin = state.registry.plugin();
         let status = state.registry.status();
-        let kept = state.components.kept();
         Self {
             name: plugin.name().to_string(),
             sha256: text::hex(plugin.sha256()),
-            kept: kept.as_ref() == Some(plugin.sha256()),
-            kept_sha256: kept.map(|kept| text::hex(&kept)),
             imports: plugin.imports().to_vec(),
             state: match status.state {
                 PluginState::Starting => StateView::Starting,

@@ -115,10 +115,8 @@ impl Refusal for NotSwapped {
         &kinds::BODY_TOO_LARGE,
         &kinds::NOT_WASM,
         &kinds::PLUGIN_REFUSED,
-        &kinds::NOT_KEPT,
         &kinds::BUSY,
         &kinds::PLUGIN_FAILED,
-        &kinds::STORE_FAILED,
         &kinds::SHUTTING_DOWN,
     ];
 }

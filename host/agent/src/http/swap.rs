@@ -13,14 +13,14 @@ use super::problem::{Problem, quoted};
 use super::refusals::{NotSwapped, Refusals, WrongQuery};
 use super::{AppState, body, kinds};
 use crate::cli;
-use crate::components::{KeepError, ReplaceError, Upload};
+use crate::plugin_manager::{PluginUpload, ReplaceError};
 use edge_cache_core::text;
 use edge_cache_host::SwapError;
 
 /// The media type of a component.
 const WASM: &str = "application/wasm";
 
-/// Which component is expected, and for how long.
+/// The expected component.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -29,12 +29,9 @@ pub(super) struct Terms {
     /// another one only with it.
     #[param(min_length = 64, max_length = 64, pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
-    /// Whether the next start takes it too, in the place of the component that the settings name, as long as they
-    /// name that one. It needs a data directory. Where it is the very one that they name, none is kept any more.
-    keep: Option<bool>,
 }
 
-/// Lets another component decide from now on, until the agent ends or, with `keep`, beyond. It is tried with all
+/// Lets another component decide from now on, until the agent ends. It is tried with all
 /// entries first: one that refuses them, fails, or lists others does not take over, and the one before goes on. No
 /// change is lost or made twice.
 #[utoipa::path(
@@ -57,16 +54,15 @@ pub(super) async fn swap(
     request: Request,
 ) -> Result<Json<PluginView>, Problem> {
     let (parts, content) = request.into_parts();
-    let turn = state.components.turn()?;
+    let permit = state.plugins.permit()?;
     check_type(&parts.headers)?;
-    let upload = Upload {
+    let upload = PluginUpload {
         sha256: terms.digest()?,
-        bytes: body::read(content, state.components.bytes_max()).await?,
-        keep: terms.keep == Some(true),
+        bytes: body::read(content, state.plugins.bytes_max()).await?,
     };
     state
-        .components
-        .replace(turn, &state.registry, upload)
+        .plugins
+        .replace(permit, &state.registry, upload)
         .await?;
     Ok(Json(PluginView::now(&state)))
 }
@@ -103,8 +99,6 @@ impl From<ReplaceError> for Problem {
     fn from(error: ReplaceError) -> Self {
         let kind = match &error {
             ReplaceError::Busy => &kinds::BUSY,
-            ReplaceError::Keep(KeepError::Write(_)) => &kinds::STORE_FAILED,
-            ReplaceError::Keep(_) => &kinds::NOT_KEPT,
             ReplaceError::Swap(SwapError::ShuttingDown) => &kinds::SHUTTING_DOWN,
             ReplaceError::System(_) | ReplaceError::Swap(SwapError::Thread(_)) => {
                 &kinds::PLUGIN_FAILED

@@ -29,9 +29,9 @@ impl Agent {
             api,
             registry,
             gossip,
-            components,
+            plugins,
         } = self;
-        let state = AppState::new(registry.clone(), gossip.clone(), components, stop.clone());
+        let state = AppState::new(registry.clone(), gossip.clone(), plugins, stop.clone());
         let drain = Arc::new(Notify::new());
         let draining = drain.clone();
         let mut serving = tokio::spawn(api.serve(state.clone(), async move {

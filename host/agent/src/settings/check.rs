@@ -6,10 +6,8 @@
 use std::path::Path;
 
 use crate::cli::RunArgs;
-use crate::components::{First, Found};
 use crate::run::{self, RunError};
 use edge_cache_core::text;
-use edge_cache_host::sandbox::trusted_file;
 
 /// What one check came to, in words.
 type Checked = Result<String, String>;
@@ -83,39 +81,14 @@ fn data_dir(path: Option<&Path>) -> Checked {
 }
 
 async fn plugin(args: &RunArgs) -> Checked {
-    let first = run::choose_plugin(args).await;
-    said(first.map(|First { plugin, found, .. }| {
+    let plugin = run::load_declared_plugin(args).await;
+    said(plugin.map(|plugin| {
         let pin = match args.given.plugin_sha256 {
             Some(_) => "as pinned",
             None => "not pinned",
         };
-        let loads = format!("sha256 {}, {pin}; it loads", text::hex(plugin.sha256()));
-        match found {
-            Found::Nothing => loads,
-            Found::Used(kept) => {
-                let kept = text::hex(kept.sha256());
-                format!("sha256 {kept}, kept in the place of what the settings name; it loads")
-            }
-            Found::Outdated(kept) => {
-                let kept = text::hex(kept.sha256());
-                format!("{loads}; {kept} was kept in the place of another one, and will be no more")
-            }
-            Found::Unusable { .. } if is_somebody_elses(args.data_dir.as_deref()) => format!(
-                "what the settings name: {loads}; whether a kept one takes its place cannot be told, since the data \
-                 directory belongs to somebody else: check as its owner"
-            ),
-            Found::Unusable { reason, .. } => {
-                format!("{loads}; a kept one cannot be used: {reason}")
-            }
-        }
+        format!("sha256 {}, {pin}; it loads", text::hex(plugin.sha256()))
     }))
-}
-
-/// An agent takes as its own what belongs to the user that it runs as.
-fn is_somebody_elses(data_dir: Option<&Path>) -> bool {
-    data_dir
-        .and_then(|path| path.metadata().ok())
-        .is_some_and(|metadata| !trusted_file::is_own(&metadata))
 }
 
 fn said(result: Result<String, RunError>) -> Checked {

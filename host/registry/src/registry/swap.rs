@@ -10,7 +10,6 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::EdgeCacheRegistry;
-use super::queue::Queue;
 use super::records::Records;
 use edge_cache_core::Entry;
 use edge_cache_sandbox::{Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels};
@@ -50,19 +49,19 @@ impl EdgeCacheRegistry {
     ///
     /// Any [`SwapError`].
     pub async fn swap(&self, plugin: Plugin) -> Result<(), SwapError> {
-        self.try_out(plugin).await?.take_over().await
+        self.try_out(plugin.clone()).await?;
+        self.shared.queue.swap(plugin).await
     }
 
-    /// The first half of a swap: whether a component would take over the entries that there are.
-    pub async fn try_out(&self, plugin: Plugin) -> Result<Tried, SwapError> {
+    /// Loads the plugin with the current entries on a thread of its own.
+    async fn try_out(&self, plugin: Plugin) -> Result<(), SwapError> {
         let (ending, ended) = oneshot::channel();
         let config = configured(&self.shared.config, &plugin);
         let records = self.shared.view.load().records.clone();
-        let tried = plugin.clone();
         thread::Builder::new()
             .name("edge-trial".into())
             .spawn(move || {
-                let instance = Instance::start(&tried, config);
+                let instance = Instance::start(&plugin, config);
                 let result = instance
                     .and_then(|instance| load(instance, &records))
                     .map(drop);
@@ -72,24 +71,7 @@ impl EdgeCacheRegistry {
             .map_err(SwapError::Thread)?;
         let gone = |_| SwapError::Failed("the thread that tried it has ended".to_string());
         ended.await.map_err(gone)??;
-        Ok(Tried {
-            queue: self.shared.queue.clone(),
-            plugin,
-        })
-    }
-}
-
-/// A component that would take over. The one before still decides.
-#[derive(Debug)]
-pub struct Tried {
-    queue: Queue,
-    plugin: Plugin,
-}
-
-impl Tried {
-    /// The second half of a swap. After an error the component before goes on.
-    pub async fn take_over(self) -> Result<(), SwapError> {
-        self.queue.swap(self.plugin).await
+        Ok(())
     }
 }
 

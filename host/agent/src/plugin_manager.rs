@@ -1,0 +1,173 @@
+//! Replacement of the running plugin: by an upload over HTTP, and by a changed plugin file at a reload.
+//!
+//! One replacement runs at a time. A plugin that was uploaded runs until the process ends; the next start loads the
+//! plugin that the settings declare.
+
+mod source;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use edge_cache_core::text;
+use edge_cache_host::sandbox::{ComponentFile, Plugin, PluginConfig, PluginError};
+use edge_cache_host::{EdgeCacheRegistry, SwapError};
+
+pub use self::source::PluginSource;
+
+/// The name of plugins that came over HTTP.
+const UPLOADED: &str = "uploaded";
+
+/// Loads and replaces the plugin of one agent. Clones share the lock.
+#[derive(Debug, Clone)]
+pub struct PluginManager {
+    config: PluginConfig,
+    source: PluginSource,
+    /// Serialises replacements. Guards the digest of the plugin file at its last reading, so that a reload with an
+    /// unchanged file does not undo an upload.
+    lock: Arc<Mutex<[u8; 32]>>,
+}
+
+/// The right to replace the plugin. One exists at a time.
+#[derive(Debug)]
+pub struct ReplacePermit(OwnedMutexGuard<[u8; 32]>);
+
+/// A plugin that came over HTTP.
+#[derive(Debug)]
+pub struct PluginUpload {
+    /// The content of its file.
+    pub bytes: Vec<u8>,
+    /// The digest that it must have. Without one, the digest that the settings pin applies, if any.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// A failed replacement. The previous plugin continues.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReplaceError {
+    /// Another replacement is in progress.
+    #[error("another plugin is being loaded")]
+    Busy,
+    /// The plugin does not load.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The registry does not accept the plugin.
+    #[error(transparent)]
+    Swap(#[from] SwapError),
+    /// The system refused a thread to compile it on.
+    #[error("cannot compile the plugin")]
+    System(#[source] io::Error),
+}
+
+impl PluginManager {
+    /// Loads the declared plugin. Blocks for up to seconds: not for an async thread.
+    ///
+    /// # Errors
+    ///
+    /// The plugin cannot be read or does not load.
+    pub fn start(
+        config: PluginConfig,
+        source: PluginSource,
+    ) -> Result<(Self, Plugin), PluginError> {
+        let file = source.read(&config.limits)?;
+        let plugin = file.load(config.clone())?;
+        let manager = Self {
+            config,
+            source,
+            lock: Arc::new(Mutex::new(*plugin.sha256())),
+        };
+        Ok((manager, plugin))
+    }
+
+    /// Returns the largest size of a plugin file, in bytes.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.config.limits.component_bytes
+    }
+
+    /// Takes the right to replace the plugin. Callers take it before they read an upload, so that one upload is in
+    /// memory at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplaceError::Busy`].
+    pub fn permit(&self) -> Result<ReplacePermit, ReplaceError> {
+        let guard = self.lock.clone().try_lock_owned();
+        guard.map(ReplacePermit).map_err(|_| ReplaceError::Busy)
+    }
+
+    /// Replaces the plugin by an uploaded one. The replacement completes even if the caller is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ReplaceError`].
+    pub async fn replace(
+        &self,
+        ReplacePermit(guard): ReplacePermit,
+        registry: &EdgeCacheRegistry,
+        upload: PluginUpload,
+    ) -> Result<(), ReplaceError> {
+        let mut config = self.config.clone();
+        config.sha256 = upload.sha256.or(config.sha256);
+        let registry = registry.clone();
+        let replaced = tokio::spawn(async move {
+            let file = move || Ok(ComponentFile::new(UPLOADED, upload.bytes).load(config)?);
+            registry.swap(blocking(file).await?).await?;
+            drop(guard);
+            Ok(())
+        });
+        replaced
+            .await
+            .map_err(|error| ReplaceError::System(io::Error::other(error)))?
+    }
+
+    /// Replaces the plugin if the content of its file has changed since the last reading. Errors go to the log.
+    pub async fn reload(&self, registry: &EdgeCacheRegistry) {
+        let PluginSource::File(file) = &self.source else {
+            return;
+        };
+        let mut read = self.lock.lock().await;
+        match self.reload_file(file, registry, &mut read).await {
+            Ok(true) => tracing::info!(file = %file.display(), "plugin replaced"),
+            Ok(false) => {}
+            Err(error) => {
+                let error = text::error_chain(&error);
+                tracing::error!(error, file = %file.display(), "plugin not replaced");
+            }
+        }
+    }
+
+    async fn reload_file(
+        &self,
+        file: &Path,
+        registry: &EdgeCacheRegistry,
+        read: &mut [u8; 32],
+    ) -> Result<bool, ReplaceError> {
+        let (path, config, before) = (file.to_path_buf(), self.config.clone(), *read);
+        let changed = blocking(move || {
+            let file = ComponentFile::read(&path, &config.limits)?;
+            if *file.sha256() == before {
+                return Ok(None);
+            }
+            Ok(Some(file.load(config)?))
+        });
+        let Some(plugin) = changed.await? else {
+            return Ok(false);
+        };
+        let digest = *plugin.sha256();
+        registry.swap(plugin).await?;
+        *read = digest;
+        Ok(true)
+    }
+}
+
+/// Runs disk access and compiling, which take up to seconds, outside of the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReplaceError> + Send + 'static,
+) -> Result<T, ReplaceError> {
+    let worked = tokio::task::spawn_blocking(work).await;
+    worked.map_err(|error| ReplaceError::System(io::Error::other(error)))?
+}
