@@ -100,11 +100,11 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
         "an entry that is carried by both",
         SETTLED_WITHIN,
         async || {
-            let is_shared = one.registry.is_shared(OWN);
+            let is_replicated = one.registry.is_replicated(OWN);
             let is_advertised = one.registry.is_advertised(OWN);
-            (is_shared && is_advertised)
+            (is_replicated && is_advertised)
                 .then_some(())
-                .ok_or((is_shared, is_advertised))
+                .ok_or((is_replicated, is_advertised))
         },
     )
     .await;

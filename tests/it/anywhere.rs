@@ -100,9 +100,9 @@ async fn a_decision_outlives_the_agent_that_took_it() {
     .await;
     let four = start(4, &[&two]).await;
     expect_list(&[&four], &[(3, 3_000), (9, 9_000)]).await;
-    let standing = four.registry.standing(9).unwrap();
+    let effective = four.registry.decision(9).unwrap();
     assert_eq!(
-        (standing.decision.by, standing.refused.as_deref()),
+        (effective.decision.by, effective.refused.as_deref()),
         (1, None)
     );
 
@@ -217,7 +217,7 @@ async fn a_clock_that_goes_back_does_not_lose_later_decisions() {
     one.registry.enable(6, disk(1)).await.unwrap();
     expect_list(&[&one, &two], &[(6, 1), (7, 1)]).await;
     until("agent 2 carries both", AGREED_WITHIN, || async {
-        let shared = [6, 7].map(|node_id| one.registry.is_shared(node_id));
+        let shared = [6, 7].map(|node_id| one.registry.is_replicated(node_id));
         if shared == [true; 2] {
             Ok(())
         } else {

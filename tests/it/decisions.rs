@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use edge_cache_host::{Decision, NodeId, Stamp};
+use edge_cache_host::{Decision, NodeId, Timestamp};
 use edge_cache_tests::seeds;
 use edge_cache_tests::simulation::{Cluster, Settings, Step};
 
@@ -20,7 +20,7 @@ const STEPS: usize = 40;
 const AGREED_WITHIN: Duration = Duration::from_secs(120);
 
 /// The order of decisions about one node, as the design gives it.
-type Rank = (Stamp, NodeId);
+type Rank = (Timestamp, NodeId);
 
 /// What a simple model knows: every decision, and which of them a second agent has heard of.
 #[derive(Default)]
@@ -40,11 +40,12 @@ impl Model {
     fn look(&mut self, cluster: &Cluster) {
         for by in cluster.running() {
             for node_id in 1..=NODES {
-                let standing = cluster.registry(by).unwrap().standing(node_id);
-                let Some(standing) = standing.filter(|standing| standing.decision.by != by) else {
+                let effective = cluster.registry(by).unwrap().decision(node_id);
+                let Some(effective) = effective.filter(|effective| effective.decision.by != by)
+                else {
                     continue;
                 };
-                let rank = (standing.decision.at, standing.decision.by);
+                let rank = (effective.decision.at, effective.decision.by);
                 self.reached.entry(node_id).or_default().insert(rank);
             }
         }
@@ -125,14 +126,14 @@ async fn walk(seed: u64) {
     cluster.agree(AGREED_WITHIN).await;
     model.look(&cluster);
     for node_id in 1..=NODES {
-        let standings: Vec<_> = AGENTS
+        let decisions: Vec<_> = AGENTS
             .iter()
-            .map(|agent| cluster.registry(*agent).unwrap().standing(node_id))
+            .map(|agent| cluster.registry(*agent).unwrap().decision(node_id))
             .collect();
-        let first = standings[0].as_ref().map(|standing| &standing.decision);
-        for standing in &standings {
+        let first = decisions[0].as_ref().map(|effective| &effective.decision);
+        for effective in &decisions {
             assert_eq!(
-                standing.as_ref().map(|s| &s.decision),
+                effective.as_ref().map(|s| &s.decision),
                 first,
                 "node {node_id}"
             );
@@ -163,8 +164,8 @@ async fn decide(cluster: &mut Cluster, model: &mut Model, step: Step) {
         return;
     }
     played.unwrap();
-    let standing = registry.standing(node_id).unwrap();
-    model.take(standing.decision.clone());
+    let effective = registry.decision(node_id).unwrap();
+    model.take(effective.decision.clone());
 }
 
 fn split(rng: &mut fastrand::Rng) -> Vec<Vec<NodeId>> {

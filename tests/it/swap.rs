@@ -176,10 +176,10 @@ async fn a_refused_decision_is_asked_again_after_a_swap() {
         .unwrap();
     one.registry.enable(666, capacity()).await.unwrap();
     until("a refused decision", SEEN_WITHIN, || async {
-        let standing = two.registry.standing(666);
-        match &standing {
-            Some(standing) if standing.refused.is_some() => Ok(()),
-            _ => Err(standing),
+        let effective = two.registry.decision(666);
+        match &effective {
+            Some(effective) if effective.refused.is_some() => Ok(()),
+            _ => Err(effective),
         }
     })
     .await;
@@ -189,7 +189,7 @@ async fn a_refused_decision_is_asked_again_after_a_swap() {
         .await
         .unwrap();
     assert!(two.registry.is_enabled(666));
-    assert_eq!(two.registry.standing(666).unwrap().refused, None);
+    assert_eq!(two.registry.decision(666).unwrap().refused, None);
 }
 
 /// No change is lost, and none is made twice: each adds one, and the sum tells.

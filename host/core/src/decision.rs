@@ -1,4 +1,4 @@
-//! Decisions about nodes, as they travel between agents, and which of two wins.
+//! DecisionCounts about nodes, as they travel between agents, and which of two wins.
 //!
 //! An agent that takes a decision about any node tells all others, and every agent must come to the
 //! same registry, in whatever order it hears of them. So decisions are ordered by when they were
@@ -8,11 +8,10 @@
 //! Everything here is plain values: no clock is asked and nothing is sent.
 
 mod clock;
-mod standing;
+mod effective;
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +21,7 @@ use crate::text;
 use crate::{EdgeCacheNode, NodeCapacity, NodeId};
 
 pub use self::clock::{AHEAD_MAX_MS, HybridClock};
-pub use self::standing::{Decisions, Standing, Standings};
+pub use self::effective::{DecisionCounts, EffectiveDecision, EffectiveDecisions};
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +31,7 @@ mod tests;
 /// with what it has heard from others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Stamp(u64);
+pub struct Timestamp(u64);
 
 /// What was decided about a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,37 +56,17 @@ pub struct Decision {
     /// What was decided.
     pub op: Op,
     /// When it was decided.
-    pub at: Stamp,
+    pub at: Timestamp,
     /// The node whose agent decided.
     pub by: NodeId,
 }
-
-/// By what the value of a decision is told from others of its node, made when it is first asked for. It follows from
-/// the decision, so nothing differs by it.
-#[derive(Debug, Clone, Default)]
-pub struct Mark(OnceLock<u64>);
-
-impl Mark {
-    /// The mark, made by `make` where it is not known yet: always the same for the same decision.
-    pub fn get(&self, make: impl FnOnce() -> u64) -> u64 {
-        *self.0.get_or_init(make)
-    }
-}
-
-impl PartialEq for Mark {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Mark {}
 
 /// The value of a decision on the wire; the node is in its key.
 #[derive(Debug, Serialize, Deserialize)]
 struct Wire {
     #[serde(flatten)]
     op: Op,
-    at: Stamp,
+    at: Timestamp,
     by: NodeId,
 }
 
@@ -114,7 +93,7 @@ pub enum DecisionError {
     Time,
 }
 
-impl Stamp {
+impl Timestamp {
     const COUNTER_BITS: u32 = 16;
 
     /// The first stamp of a millisecond.
@@ -148,7 +127,7 @@ impl Decision {
     pub const BYTES_MAX: usize = 512;
 
     /// That a node was enabled.
-    pub fn enable(node: &EdgeCacheNode, at: Stamp, by: NodeId) -> Self {
+    pub fn enable(node: &EdgeCacheNode, at: Timestamp, by: NodeId) -> Self {
         Self {
             node_id: node.node_id,
             op: Op::Enable {
@@ -161,7 +140,7 @@ impl Decision {
     }
 
     /// That a node was disabled.
-    pub fn disable(node_id: NodeId, at: Stamp, by: NodeId) -> Self {
+    pub fn disable(node_id: NodeId, at: Timestamp, by: NodeId) -> Self {
         Self {
             node_id,
             op: Op::Disable {},
@@ -222,7 +201,7 @@ impl Decision {
             at,
             by,
         };
-        if matches!(decision.op, Op::Enable { enabled_at_ms, .. } if enabled_at_ms > Stamp(u64::MAX).ms())
+        if matches!(decision.op, Op::Enable { enabled_at_ms, .. } if enabled_at_ms > Timestamp(u64::MAX).ms())
         {
             return Err(DecisionError::Time);
         }

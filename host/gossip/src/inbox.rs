@@ -9,7 +9,7 @@ use chitchat::{Chitchat, ChitchatId};
 use tokio::sync::Notify;
 use tracing::warn;
 
-use edge_cache_core::decision::{Decision, Mark};
+use edge_cache_core::decision::Decision;
 
 /// Keys with this prefix hold decisions; a node id follows.
 pub(super) const DECISION_PREFIX: &str = "edge_cache:";
@@ -112,10 +112,10 @@ impl Inbox {
     }
 
     /// Whether another member carries this decision.
-    pub(super) fn is_replicated(&self, decision: &Decision, mark: &Mark) -> bool {
+    pub(super) fn is_replicated(&self, decision: &Decision) -> bool {
         let seen = self.lock().seen.get(&decision.node_id).copied();
-        let mark = || mark.get(|| self.hasher.hash_one(decision.encode()));
-        seen.is_some_and(|seen| seen.is_replicated && seen.hash == mark())
+        let hash = || self.hasher.hash_one(decision.encode());
+        seen.is_some_and(|seen| seen.is_replicated && seen.hash == hash())
     }
 
     /// How many values wait to be taken.

@@ -12,9 +12,7 @@
 //! - [`Store`] keeps the state durable; it alone knows redb.
 //! - [`gossip`] carries labels between nodes; it alone knows chitchat.
 //! - [`routing`] says which nodes serve a key; it knows nothing of the rest.
-//! - [`conformance`] says whether a registry keeps the contract.
 //! - [`labels`] says which labels a component may set.
-//! - `agent`, behind the feature of that name, is the node agent; its `http` alone knows axum.
 //!
 //! # Example
 //!
@@ -45,14 +43,26 @@
 // Guest data reaches most of this crate: what could overflow says what then.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
-mod advertise;
+mod activity;
+mod advertiser;
+mod builder;
+mod decisions;
+mod entries;
+mod error;
+mod events;
 mod placement;
 mod registry;
+mod snapshot;
+mod standalone;
+mod status;
 mod store;
 mod supervisor;
+mod swap;
 mod timer;
+mod view;
+mod writer;
 
-pub use edge_cache_core::decision::{Decision, Decisions, Op, Stamp, Standing};
+pub use edge_cache_core::decision::{Decision, DecisionCounts, EffectiveDecision, Op, Timestamp};
 pub use edge_cache_core::histogram::{Histogram, HistogramCounters};
 pub use edge_cache_core::{
     Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LabelLimits,
@@ -62,11 +72,15 @@ pub use edge_cache_gossip as gossip;
 pub use edge_cache_routing as routing;
 pub use edge_cache_sandbox as sandbox;
 
+pub use activity::Activity;
+pub use builder::Builder;
 pub use edge_cache_core::labels::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 pub use edge_cache_routing::Candidate;
+pub use error::{StartError, SwapError};
+pub use events::{RegistryEvent, RegistryEvents};
 pub use placement::RoutingStatus;
-pub use registry::{
-    Activity, Builder, EdgeCacheRegistry, EligibleNodes, NodeState, PluginState, RegistryEvent,
-    RegistryEvents, Snapshot, StartError, Status, SwapError,
-};
+pub use registry::EdgeCacheRegistry;
+pub use snapshot::{NodeState, Snapshot};
+pub use status::{PluginState, Status};
 pub use store::{Identity, Store, StoreError};
+pub use view::EligibleNodes;

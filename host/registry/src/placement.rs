@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use self::assessor::{Assessor, Record};
 use self::judgement::Judgement;
 use self::quarantine::Quarantine;
-use crate::advertise::{Advertiser, Wake};
+use crate::advertiser::{Advertiser, Wake};
 use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
 use edge_cache_sandbox::PluginCell;
@@ -68,13 +68,13 @@ impl Placement {
         plugin: Arc<PluginCell>,
         config: InstanceConfig,
         calls: Arc<CallCounters>,
-        site: Arc<dyn Advertiser>,
+        advertiser: Arc<dyn Advertiser>,
     ) -> std::io::Result<(Self, Wake)> {
         let (router, tables) = Router::new();
         let (waking, woken) = sync_channel(1);
         let status = Arc::<Mutex<RoutingStatus>>::default();
         let mut worker = Worker {
-            site,
+            advertiser,
             assessor: Assessor::new(Plugin::clone(&plugin.load()), config, calls),
             plugin,
             members: BTreeMap::new(),
@@ -120,7 +120,7 @@ impl fmt::Debug for Placement {
 
 /// What the thread works with.
 struct Worker {
-    site: Arc<dyn Advertiser>,
+    advertiser: Arc<dyn Advertiser>,
     /// Says which component decides.
     plugin: Arc<PluginCell>,
     assessor: Assessor,
@@ -155,7 +155,7 @@ impl Worker {
     fn pass(&mut self) -> Option<Instant> {
         let now = Instant::now();
         self.follow_component();
-        let live = self.site.live();
+        let live = self.advertiser.live();
         let infos: BTreeMap<_, _> = live
             .infos()
             .map(|info| (info.node_id, info.clone()))
@@ -252,7 +252,10 @@ impl Worker {
             // All agents leave out the same ones.
             .take(CANDIDATES_MAX)
             .collect();
-        let own = self.site.node_id().and_then(|own| candidates.get(&own));
+        let own = self
+            .advertiser
+            .node_id()
+            .and_then(|own| candidates.get(&own));
         let home = own.and_then(|own| own.geo.clone());
         let start = Instant::now();
         let built = match self.tables.update(&candidates, home.as_deref()) {

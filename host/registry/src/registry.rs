@@ -3,48 +3,26 @@
 //! A handle reads the view directly and asks the writer for every change. It never calls the component
 //! itself, and no function of it blocks an async thread.
 
-mod activity;
-mod batch;
-mod builder;
-mod carriers;
-mod changes;
-mod deciding;
-mod durable;
-mod exchange;
-mod quarantine;
-mod queue;
-mod records;
-mod snapshot;
-mod status;
-mod swap;
-mod view;
-mod writer;
-
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use self::activity::Counters;
-use self::queue::{Operation, Outcome, Queue};
-use self::view::ViewCell;
-use crate::advertise::Advertiser;
+use crate::activity::{Activity, Counters};
+use crate::advertiser::Advertiser;
+use crate::events::RegistryEvents;
 use crate::placement::{Placement, RoutingStatus};
+use crate::snapshot::{NodeState, Snapshot};
+use crate::status::Status;
+use crate::view::{EligibleNodes, ViewCell};
+use crate::writer::queue::{Operation, Outcome, Queue};
 use edge_cache_core::EdgeCacheError;
-use edge_cache_core::decision::{Decisions, Standing};
+use edge_cache_core::decision::{DecisionCounts, EffectiveDecision};
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_routing::{Replicas, Router};
 use edge_cache_sandbox::PluginCell;
 use edge_cache_sandbox::{GuestLog, InstanceConfig, Plugin};
-
-pub use self::activity::Activity;
-pub use self::builder::{Builder, StartError};
-pub use self::changes::{RegistryEvent, RegistryEvents};
-pub use self::snapshot::{NodeState, Snapshot};
-pub use self::status::{PluginState, Status};
-pub use self::swap::SwapError;
-pub use self::view::EligibleNodes;
 
 /// Which nodes are eligible as edge caches, held and decided by a sandboxed component.
 ///
@@ -57,31 +35,31 @@ pub use self::view::EligibleNodes;
 /// its caller still waits for it.
 #[derive(Clone)]
 pub struct EdgeCacheRegistry {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     /// Dropped with the last handle: it holds an end of the queue, which would keep the writer.
-    _exchange: Option<AbortOnDrop>,
+    pub(crate) _sync: Option<AbortOnDrop>,
     /// Dropped likewise: it keeps the placement's thread alive.
-    _follower: Option<AbortOnDrop>,
-    placement: Option<Placement>,
-    view: Arc<ViewCell>,
-    queue: Queue,
-    site: Arc<dyn Advertiser>,
-    plugin: Arc<PluginCell>,
+    pub(crate) _follower: Option<AbortOnDrop>,
+    pub(crate) placement: Option<Placement>,
+    pub(crate) view: Arc<ViewCell>,
+    pub(crate) queue: Queue,
+    pub(crate) advertiser: Arc<dyn Advertiser>,
+    pub(crate) plugin: Arc<PluginCell>,
     /// What surrounds instances; a swap begins with it.
-    config: InstanceConfig,
-    log: Arc<GuestLog>,
-    counters: Arc<Counters>,
+    pub(crate) config: InstanceConfig,
+    pub(crate) log: Arc<GuestLog>,
+    pub(crate) counters: Arc<Counters>,
     /// Changes with every view that has other entries; closed when the writer's thread has ended.
-    changed: watch::Receiver<()>,
+    pub(crate) changed: watch::Receiver<()>,
     /// Closed when the writer's thread has ended.
-    ended: watch::Receiver<()>,
+    pub(crate) ended: watch::Receiver<()>,
 }
 
 /// A task that ends with its owner.
-struct AbortOnDrop(AbortHandle);
+pub(crate) struct AbortOnDrop(pub(crate) AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -90,11 +68,6 @@ impl Drop for AbortOnDrop {
 }
 
 impl EdgeCacheRegistry {
-    /// A registry that runs `plugin`: on its own and in memory, unless the builder is told otherwise.
-    pub fn builder(plugin: Plugin) -> Builder {
-        Builder::new(plugin)
-    }
-
     /// Marks a node as eligible and answers its entry. A node that is registered already is overwritten,
     /// its counters go back to zero.
     ///
@@ -148,7 +121,7 @@ impl EdgeCacheRegistry {
     pub fn snapshot(&self) -> Snapshot {
         let shared = &self.shared;
         let grants = shared.plugin.load().config().labels.clone();
-        Snapshot::new(shared.view.load_full(), shared.site.live(), grants)
+        Snapshot::new(shared.view.load_full(), shared.advertiser.live(), grants)
     }
 
     /// All that is known now of one node.
@@ -156,12 +129,17 @@ impl EdgeCacheRegistry {
     pub fn node(&self, node_id: NodeId) -> NodeState {
         let shared = &self.shared;
         let grants = shared.plugin.load().config().labels.clone();
-        NodeState::new(node_id, &shared.view.load(), &shared.site.live(), grants)
+        NodeState::new(
+            node_id,
+            &shared.view.load(),
+            &shared.advertiser.live(),
+            grants,
+        )
     }
 
     /// The nodes that are eligible now, in ascending order of node id.
     pub fn list_eligible(&self) -> EligibleNodes {
-        EligibleNodes::new(self.shared.view.load().records.clone())
+        EligibleNodes::new(self.shared.view.load().entries.clone())
     }
 
     /// The changes from now on, with the snapshot that they begin at: nothing is lost between the two.
@@ -173,12 +151,12 @@ impl EdgeCacheRegistry {
     /// The agent's own node, if the registry has one.
     #[must_use]
     pub fn node_id(&self) -> Option<NodeId> {
-        self.shared.site.node_id()
+        self.shared.advertiser.node_id()
     }
 
     /// Whether a node is registered.
     pub fn is_enabled(&self, node_id: NodeId) -> bool {
-        self.shared.view.load().records.contains(node_id)
+        self.shared.view.load().entries.contains(node_id)
     }
 
     /// The counters of a node; both zero where it is not registered.
@@ -186,9 +164,9 @@ impl EdgeCacheRegistry {
         self.shared
             .view
             .load()
-            .records
+            .entries
             .get(node_id)
-            .map_or_else(EdgeCacheStats::default, |record| record.entry.stats)
+            .map_or_else(EdgeCacheStats::default, |labelled| labelled.entry.stats)
     }
 
     /// All that is known of a node.
@@ -196,32 +174,32 @@ impl EdgeCacheRegistry {
         self.shared
             .view
             .load()
-            .records
+            .entries
             .get(node_id)
-            .map(|record| record.entry.clone())
+            .map(|labelled| labelled.entry.clone())
     }
 
     /// The decision that stands about a node: who took it, when, and what this agent's component made of
     /// it. `None` where nobody has ever decided about the node, and in a registry without a node of its own.
-    pub fn standing(&self, node_id: NodeId) -> Option<Arc<Standing>> {
-        self.shared.view.load().standings.get(&node_id).cloned()
+    pub fn decision(&self, node_id: NodeId) -> Option<Arc<EffectiveDecision>> {
+        self.shared.view.load().decisions.get(&node_id).cloned()
     }
 
     /// Whether another agent carries the decision that stands about a node: from then on it outlives this
     /// agent.
-    pub fn is_shared(&self, node_id: NodeId) -> bool {
-        self.standing(node_id)
-            .is_some_and(|standing| self.is_carried(&standing))
+    pub fn is_replicated(&self, node_id: NodeId) -> bool {
+        self.decision(node_id)
+            .is_some_and(|effective| self.is_decision_replicated(&effective))
     }
 
     /// Whether another agent carries this decision.
-    pub fn is_carried(&self, standing: &Standing) -> bool {
-        self.shared.site.is_shared(standing)
+    pub fn is_decision_replicated(&self, effective: &EffectiveDecision) -> bool {
+        self.shared.advertiser.is_replicated(effective)
     }
 
     /// Whether the node is seen to advertise any label that a component may set.
-    pub fn shows_labels(&self, node_id: NodeId) -> bool {
-        self.node(node_id).shows_labels()
+    pub fn advertises_labels(&self, node_id: NodeId) -> bool {
+        self.node(node_id).advertises_labels()
     }
 
     /// Whether the node is seen to advertise exactly the labels that follow from its entry.
@@ -276,8 +254,8 @@ impl EdgeCacheRegistry {
     }
 
     /// How many decisions stand. Looks at each of them.
-    pub fn decisions(&self) -> Decisions {
-        Decisions::of(&self.shared.view.load().standings)
+    pub fn decision_counts(&self) -> DecisionCounts {
+        DecisionCounts::of(&self.shared.view.load().decisions)
     }
 
     /// What the writer has done so far.
@@ -316,8 +294,8 @@ fn mixed_up(outcome: &Outcome) -> EdgeCacheError {
 impl fmt::Debug for EdgeCacheRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EdgeCacheRegistry")
-            .field("nodes", &self.shared.view.load().records.len())
-            .field("site", &self.shared.site)
+            .field("nodes", &self.shared.view.load().entries.len())
+            .field("advertiser", &self.shared.advertiser)
             .finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ mod database;
 mod directory;
 mod error;
 mod format;
+mod state;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,51 +20,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::database::{Database, Write};
 use self::directory::Directory;
 use self::format::{Meta, StoredPeer};
-use edge_cache_core::decision::Standing;
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{Entry, NodeId};
 use edge_cache_gossip::{GossipMemory, KnownAddress, MemoryError};
 use edge_cache_sandbox::{CodeCache, Digests};
 
 pub use self::error::StoreError;
-
-/// Whose state it is. A directory belongs to one node of one cluster for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The agent's own node, if it has one.
-    pub node_id: Option<NodeId>,
-    /// The cluster.
-    pub cluster_id: String,
-}
-
-/// What a store held when it was opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Remembered {
-    /// In ascending order of node id.
-    pub(crate) entries: Vec<Entry>,
-    /// The set of labels that the component wanted last for the own node.
-    pub(crate) own_labels: Labels,
-    /// In ascending order of node id.
-    pub(crate) standings: Vec<Standing>,
-}
-
-/// What one batch changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
-    pub(crate) put: Vec<Entry>,
-    pub(crate) remove: Vec<NodeId>,
-    pub(crate) own_labels: Option<Labels>,
-    pub(crate) standings: Vec<Arc<Standing>>,
-}
-
-impl Changes {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.put.is_empty()
-            && self.remove.is_empty()
-            && self.own_labels.is_none()
-            && self.standings.is_empty()
-    }
-}
+pub use self::state::Identity;
+pub(crate) use self::state::{Changes, Remembered};
 
 /// The durable state of one agent. Cheap to clone; the directory is free again when the last clone is
 /// dropped.

@@ -92,7 +92,10 @@ pub(super) async fn disable(
     let wait = waiting.time()?;
     let registry = &state.registry;
     registry.disable(node_id).await?;
-    Ok(followed(&state, node_id, wait, || !registry.shows_labels(node_id)).await)
+    Ok(followed(&state, node_id, wait, || {
+        !registry.advertises_labels(node_id)
+    })
+    .await)
 }
 
 impl Waiting {

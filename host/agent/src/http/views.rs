@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 
 use edge_cache_core::NodeId;
 use edge_cache_host::{
-    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, Entry, NodeCapacity, NodeState, Op, Standing,
+    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, EffectiveDecision, Entry, NodeCapacity,
+    NodeState, Op,
 };
 
 /// Room for the JSON of one node and its decision, in bytes: a longer one takes more.
@@ -112,10 +113,10 @@ impl Known {
     /// All of this moment.
     pub(super) fn now(registry: &EdgeCacheRegistry, node_id: NodeId) -> Self {
         let state = registry.node(node_id);
-        let standing = state.standing();
+        let effective = state.decision();
         Self {
             node_id,
-            shared: standing.is_some_and(|standing| registry.is_carried(standing)),
+            shared: effective.is_some_and(|effective| registry.is_decision_replicated(effective)),
             state,
         }
     }
@@ -153,9 +154,9 @@ impl Known {
     }
 
     fn decision(&self) -> Option<DecisionView<'_>> {
-        let Standing {
+        let EffectiveDecision {
             decision, refused, ..
-        } = self.state.standing()?;
+        } = self.state.decision()?;
         let capacity = match &decision.op {
             Op::Enable { capacity, .. } => Some(capacity),
             Op::Disable {} => None,

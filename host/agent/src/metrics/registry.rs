@@ -12,7 +12,7 @@ pub(super) fn write(
 ) -> fmt::Result {
     let nodes = family("nodes", "Nodes that are eligible.");
     sheet.gauge(nodes, registry.list_eligible().len())?;
-    let decisions = registry.decisions();
+    let decisions = registry.decision_counts();
     sheet.gauges(
         family(
             "decisions",

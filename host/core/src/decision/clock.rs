@@ -4,7 +4,7 @@
 //! given out or heard of before, so a decision that follows another always wins over it, and never far
 //! from the time, so decisions that know nothing of each other are ordered as people expect.
 
-use super::Stamp;
+use super::Timestamp;
 
 /// How far another agent's stamp may be ahead. One that is further is held until it is due: taken over at
 /// once, a single wrong clock would decide for all agents and for as long as it is wrong.
@@ -13,26 +13,26 @@ pub const AHEAD_MAX_MS: u64 = 5 * 60 * 1000;
 /// Gives out stamps.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HybridClock {
-    last: Stamp,
+    last: Timestamp,
     /// The highest stamp of another agent: the time is not before it, whatever the own clock says.
-    heard: Stamp,
+    heard: Timestamp,
 }
 
 impl HybridClock {
     /// A stamp for a decision that is taken now, higher than all before.
-    pub fn stamp(&mut self, now_ms: u64) -> Stamp {
-        self.last = Stamp::at_ms(now_ms).max(self.last.next());
+    pub fn stamp(&mut self, now_ms: u64) -> Timestamp {
+        self.last = Timestamp::at_ms(now_ms).max(self.last.next());
         self.last
     }
 
     /// Takes note of a stamp of another agent that counts.
-    pub fn observe(&mut self, stamp: Stamp) {
+    pub fn observe(&mut self, stamp: Timestamp) {
         self.last = self.last.max(stamp);
         self.heard = self.heard.max(stamp);
     }
 
     /// Takes note of a stamp that was given out here before.
-    pub fn resume(&mut self, stamp: Stamp) {
+    pub fn resume(&mut self, stamp: Timestamp) {
         self.last = self.last.max(stamp);
     }
 
@@ -47,7 +47,7 @@ impl HybridClock {
     }
 
     /// Whether a stamp is too far ahead to count yet.
-    pub fn is_ahead(stamp: Stamp, now_ms: u64) -> bool {
+    pub fn is_ahead(stamp: Timestamp, now_ms: u64) -> bool {
         stamp.ms() > now_ms.saturating_add(AHEAD_MAX_MS)
     }
 }

@@ -12,7 +12,7 @@ fn enable(node_id: NodeId, at: u64, by: NodeId) -> Decision {
             },
             enabled_at_ms: 1_700_000_000_123,
         },
-        at: Stamp(at),
+        at: Timestamp(at),
         by,
     }
 }
@@ -26,7 +26,7 @@ fn the_wire_format_is_that_of_the_design() {
     );
     assert_eq!(enable.encode(), text);
     assert_eq!(Decision::decode(7, text), Ok(enable));
-    let disable = Decision::disable(7, Stamp(9), 2);
+    let disable = Decision::disable(7, Timestamp(9), 2);
     assert_eq!(disable.encode(), r#"{"op":"disable","at":9,"by":2}"#);
     assert_eq!(Decision::decode(7, &disable.encode()), Ok(disable));
 }
@@ -42,9 +42,9 @@ fn the_largest_decision_fits() {
                 disk_mib: u64::MAX,
                 geo: Some("\"".repeat(64)),
             },
-            enabled_at_ms: Stamp(u64::MAX).ms(),
+            enabled_at_ms: Timestamp(u64::MAX).ms(),
         },
-        at: Stamp(u64::MAX),
+        at: Timestamp(u64::MAX),
         by: u64::MAX,
     };
     let text = largest.encode();
@@ -74,9 +74,9 @@ fn what_is_no_decision_is_refused_with_the_reason() {
 #[test]
 fn the_higher_stamp_wins_then_the_higher_origin_then_the_greater_bytes() {
     let ordered = [
-        Decision::disable(7, Stamp(1), 9),
-        Decision::disable(7, Stamp(2), 1),
-        Decision::disable(7, Stamp(2), 2),
+        Decision::disable(7, Timestamp(1), 9),
+        Decision::disable(7, Timestamp(2), 1),
+        Decision::disable(7, Timestamp(2), 2),
         enable(7, 2, 2),
         enable(7, 3, 1),
     ];
@@ -93,18 +93,18 @@ fn the_higher_stamp_wins_then_the_higher_origin_then_the_greater_bytes() {
 fn stamps_rise_whatever_the_clock_does() {
     let mut clock = HybridClock::default();
     let first = clock.stamp(1_000);
-    assert_eq!(first, Stamp::at_ms(1_000));
+    assert_eq!(first, Timestamp::at_ms(1_000));
     let second = clock.stamp(1_000);
     assert!(second > first && second.ms() == 1_000);
     let back = clock.stamp(10);
     assert!(back > second);
-    clock.observe(Stamp::at_ms(5_000));
-    assert!(clock.stamp(2_000) > Stamp::at_ms(5_000));
-    assert_eq!(clock.stamp(9_000), Stamp::at_ms(9_000));
+    clock.observe(Timestamp::at_ms(5_000));
+    assert!(clock.stamp(2_000) > Timestamp::at_ms(5_000));
+    assert_eq!(clock.stamp(9_000), Timestamp::at_ms(9_000));
     assert!(!clock.is_fast(9_000));
-    clock.resume(Stamp::at_ms(9_000 + AHEAD_MAX_MS + 1));
+    clock.resume(Timestamp::at_ms(9_000 + AHEAD_MAX_MS + 1));
     assert!(clock.is_fast(9_000));
-    clock.observe(Stamp::at_ms(9_000 + AHEAD_MAX_MS));
+    clock.observe(Timestamp::at_ms(9_000 + AHEAD_MAX_MS));
     assert!(!clock.is_fast(9_000), "others know better what time it is");
 }
 
@@ -112,11 +112,11 @@ fn stamps_rise_whatever_the_clock_does() {
 fn five_minutes_ahead_are_the_limit() {
     let now = 1_000_000;
     assert!(!HybridClock::is_ahead(
-        Stamp::at_ms(now + AHEAD_MAX_MS),
+        Timestamp::at_ms(now + AHEAD_MAX_MS),
         now
     ));
     assert!(HybridClock::is_ahead(
-        Stamp::at_ms(now + AHEAD_MAX_MS + 1),
+        Timestamp::at_ms(now + AHEAD_MAX_MS + 1),
         now
     ));
 }

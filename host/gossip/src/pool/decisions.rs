@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::GossipPool;
-use edge_cache_core::decision::{Decision, Mark};
+use edge_cache_core::decision::Decision;
 
 impl GossipPool {
     /// Carries these decisions from now on, by the node that they are about, and no longer those that
@@ -26,8 +26,8 @@ impl GossipPool {
     }
 
     /// Whether another member carries this very decision.
-    pub fn is_replicated(&self, decision: &Decision, mark: &Mark) -> bool {
-        self.shared.inbox.is_replicated(decision, mark)
+    pub fn is_replicated(&self, decision: &Decision) -> bool {
+        self.shared.inbox.is_replicated(decision)
     }
 
     /// Has all decisions that members carry come again.

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::directory::io_error;
 use super::error::StoreError;
 use super::format::{self, FORMAT, Meta, StoredPeer};
-use super::{Changes, Identity, Remembered};
+use super::state::{Changes, Identity, Remembered};
 use edge_cache_core::NodeId;
 use edge_cache_core::text;
 
@@ -146,12 +146,12 @@ impl Database {
                     table.remove(node_id).map_err(|e| e.to_string())?;
                 }
                 drop(table);
-                if !changes.standings.is_empty() {
+                if !changes.decisions.is_empty() {
                     let mut table = transaction.open_table(RECORDS).map_err(|e| e.to_string())?;
-                    for standing in &changes.standings {
-                        let value = format::seal_standing(RECORDS.name(), standing)?;
+                    for effective in &changes.decisions {
+                        let value = format::seal_decision(RECORDS.name(), effective)?;
                         table
-                            .insert(standing.decision.node_id, value.as_slice())
+                            .insert(effective.decision.node_id, value.as_slice())
                             .map_err(|e| e.to_string())?;
                     }
                 }
@@ -219,7 +219,7 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     Ok(Remembered {
         entries: by_node(&database, ENTRIES, format::open_entry)
             .map_err(|reason| damaged(path, &reason))?,
-        standings: by_node(&database, RECORDS, format::open_standing)
+        decisions: by_node(&database, RECORDS, format::open_decision)
             .map_err(|reason| damaged(path, &reason))?,
         own_labels: read(path, &database, LABELS, OWN)?.unwrap_or_default(),
     })

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Identity;
+use super::state::Identity;
 use edge_cache_core::decision::Decision;
-use edge_cache_core::decision::Standing;
+use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 /// The format of the whole file. It is raised when an older version could not read the file rightly.
@@ -56,27 +56,27 @@ struct StoredEntry {
 
 /// A decision that stands, as it travels; its node id is the key.
 #[derive(Debug, Serialize, Deserialize)]
-struct StoredStanding {
+struct StoredDecision {
     decision: String,
     refused: Option<String>,
 }
 
-pub(super) fn seal_standing(table: &str, standing: &Standing) -> Result<Vec<u8>, String> {
-    let stored = StoredStanding {
-        decision: standing.decision.encode(),
-        refused: standing.refused.clone(),
+pub(super) fn seal_decision(table: &str, effective: &EffectiveDecision) -> Result<Vec<u8>, String> {
+    let stored = StoredDecision {
+        decision: effective.decision.encode(),
+        refused: effective.refused.clone(),
     };
-    seal(table, &standing.decision.node_id.to_le_bytes(), &stored)
+    seal(table, &effective.decision.node_id.to_le_bytes(), &stored)
 }
 
-pub(super) fn open_standing(
+pub(super) fn open_decision(
     table: &str,
     node_id: NodeId,
     value: &[u8],
-) -> Result<Standing, String> {
-    let StoredStanding { decision, refused } = open(table, &node_id.to_le_bytes(), value)?;
+) -> Result<EffectiveDecision, String> {
+    let StoredDecision { decision, refused } = open(table, &node_id.to_le_bytes(), value)?;
     let decision = Decision::decode(node_id, &decision).map_err(|error| error.to_string())?;
-    Ok(Standing::new(decision, refused))
+    Ok(EffectiveDecision::new(decision, refused))
 }
 
 /// Where a peer was seen last.

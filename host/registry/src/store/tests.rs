@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
+use edge_cache_core::{Entry, NodeId};
 
 fn identity() -> Identity {
     Identity {

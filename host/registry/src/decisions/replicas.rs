@@ -21,23 +21,23 @@ pub(crate) const STOP_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// What this agent carries.
 #[derive(Debug, Default)]
-pub(crate) struct Carriers {
+pub(crate) struct DecisionReplicas {
     /// Since when a decision is carried without being this agent's to carry; `None` while it is.
     carried: BTreeMap<NodeId, Option<Instant>>,
 }
 
 /// What is to become of this agent's copy of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carry {
+pub(crate) enum ReplicaAction {
     /// It is to be there, and to be the newest.
-    Yes,
+    Publish,
     /// There is none, and none is needed.
-    No,
+    Skip,
     /// It is to go.
-    Stop,
+    Withdraw,
 }
 
-impl Carriers {
+impl DecisionReplicas {
     /// Decides about a decision. `agents` are the live agents in ascending order, without this one; while
     /// they are not known yet, nobody is chosen and nobody stops.
     pub(crate) fn judge(
@@ -46,22 +46,22 @@ impl Carriers {
         own: NodeId,
         agents: Option<&[NodeId]>,
         now: Instant,
-    ) -> Carry {
+    ) -> ReplicaAction {
         let node_id = decision.node_id;
         if is_carrier(decision, own, agents) {
             self.carried.insert(node_id, None);
-            return Carry::Yes;
+            return ReplicaAction::Publish;
         }
         match self.carried.get_mut(&node_id) {
-            None => Carry::No,
-            Some(_) if agents.is_none() => Carry::Yes,
+            None => ReplicaAction::Skip,
+            Some(_) if agents.is_none() => ReplicaAction::Publish,
             Some(since) => {
                 let since = *since.get_or_insert(now);
                 if now.saturating_duration_since(since) < STOP_AFTER {
-                    return Carry::Yes;
+                    return ReplicaAction::Publish;
                 }
                 self.carried.remove(&node_id);
-                Carry::Stop
+                ReplicaAction::Withdraw
             }
         }
     }

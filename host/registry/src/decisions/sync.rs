@@ -12,14 +12,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant};
 
-use super::carriers::{Carriers, Carry};
-use super::queue::{Operation, Queue};
-use super::view::ViewCell;
+use super::replicas::{DecisionReplicas, ReplicaAction};
 use crate::timer::until;
+use crate::view::ViewCell;
+use crate::writer::queue::{Operation, Queue};
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::NodeId;
 use edge_cache_core::decision::{AHEAD_MAX_MS, Decision, HybridClock, ms_of};
-use edge_cache_core::decision::{Standing, Standings};
+use edge_cache_core::decision::{EffectiveDecision, EffectiveDecisions};
 use edge_cache_gossip::GossipPool;
 use edge_cache_sandbox::WallClock;
 
@@ -34,18 +34,18 @@ const LOOK_PAUSE: Duration = Duration::from_secs(60);
 /// How many bad values are remembered as reported.
 const REPORTED_MAX: usize = 1_024;
 
-pub(super) struct Exchange {
-    pub(super) pool: GossipPool,
-    pub(super) view: Arc<ViewCell>,
-    pub(super) queue: Queue,
-    pub(super) clock: WallClock,
+pub(crate) struct DecisionSync {
+    pub(crate) pool: GossipPool,
+    pub(crate) view: Arc<ViewCell>,
+    pub(crate) queue: Queue,
+    pub(crate) clock: WallClock,
     /// Notified when another decision stands.
-    pub(super) decided: Arc<Notify>,
+    pub(crate) decided: Arc<Notify>,
 }
 
-impl Exchange {
+impl DecisionSync {
     /// Runs until it is dropped.
-    pub(super) async fn run(self) {
+    pub(crate) async fn run(self) {
         tokio::join!(self.take_over(), self.carry());
     }
 
@@ -111,10 +111,10 @@ impl Exchange {
                 pass.due = pass.due.into_iter().chain(due).min();
                 continue;
             }
-            let standings = &self.view.load().standings;
-            if standings
+            let decisions = &self.view.load().decisions;
+            if decisions
                 .get(&node_id)
-                .is_some_and(|standing| !decision.beats(&standing.decision))
+                .is_some_and(|effective| !decision.beats(&effective.decision))
             {
                 continue;
             }
@@ -133,8 +133,8 @@ impl Exchange {
     }
 
     async fn carry(&self) {
-        let mut carriers = Carriers::default();
-        let mut carried = Standings::new();
+        let mut carriers = DecisionReplicas::default();
+        let mut carried = EffectiveDecisions::new();
         let mut agents = None;
         let mut topology = self.pool.subscribe();
         let mut look = time::interval(LOOK_PAUSE);
@@ -149,7 +149,7 @@ impl Exchange {
                 },
                 _ = look.tick() => true,
             };
-            let standings = self.view.load().standings.clone();
+            let decisions = self.view.load().decisions.clone();
             // Somebody who has just joined knows nobody, and must not take itself for the only one.
             let live = self
                 .pool
@@ -157,45 +157,46 @@ impl Exchange {
                 .is_none()
                 .then(|| self.pool.live_agents());
             let (own, now) = (self.pool.node_id(), Instant::now());
-            let mut judge = |standing: &Arc<Standing>| {
-                let decision = &standing.decision;
+            let mut judge = |effective: &Arc<EffectiveDecision>| {
+                let decision = &effective.decision;
                 match carriers.judge(decision, own, live.as_deref(), now) {
-                    Carry::Yes => Some((decision.node_id, Some(decision.encode()))),
-                    Carry::Stop => Some((decision.node_id, None)),
-                    Carry::No => None,
+                    ReplicaAction::Publish => Some((decision.node_id, Some(decision.encode()))),
+                    ReplicaAction::Withdraw => Some((decision.node_id, None)),
+                    ReplicaAction::Skip => None,
                 }
             };
             let changes: Vec<_> = if live != agents || looks {
-                standings.values().filter_map(&mut judge).collect()
+                decisions.values().filter_map(&mut judge).collect()
             } else {
                 carried
-                    .diff(&standings)
+                    .diff(&decisions)
                     .filter_map(|change| match change {
-                        DiffItem::Add(_, standing)
+                        DiffItem::Add(_, effective)
                         | DiffItem::Update {
-                            new: (_, standing), ..
-                        } => judge(standing),
+                            new: (_, effective),
+                            ..
+                        } => judge(effective),
                         DiffItem::Remove(..) => None,
                     })
                     .collect()
             };
             self.pool.publish_decisions(changes);
             if looks {
-                self.look_at_clock(&standings).await;
+                self.look_at_clock(&decisions).await;
             }
-            carried = standings;
+            carried = decisions;
             agents = live;
         }
     }
 
     /// Has decisions of this agent's that are in the future stamped anew.
-    async fn look_at_clock(&self, standings: &Standings) {
+    async fn look_at_clock(&self, decisions: &EffectiveDecisions) {
         let now_ms = ms_of(self.clock.time());
         let own = self.pool.node_id();
-        let is_ahead = |standing: &Arc<Standing>| {
-            standing.decision.by == own && HybridClock::is_ahead(standing.decision.at, now_ms)
+        let is_ahead = |effective: &Arc<EffectiveDecision>| {
+            effective.decision.by == own && HybridClock::is_ahead(effective.decision.at, now_ms)
         };
-        if standings.values().any(is_ahead) {
+        if decisions.values().any(is_ahead) {
             // Where it fails, the next look tries it again.
             let _ = self.queue.ask(Operation::Restamp).await;
         }

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::activity::Counters;
-use super::view::View;
+use crate::activity::Counters;
 use crate::store::{Changes, Remembered, Store, StoreError};
+use crate::view::View;
 use edge_cache_core::NodeId;
 use edge_cache_core::labels::Labels;
 use edge_cache_core::text;
@@ -114,14 +114,14 @@ fn restore(store: &Store, view: &View, own_labels: &Labels) -> Result<(), StoreE
 
 fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
     let View {
-        records, standings, ..
+        entries, decisions, ..
     } = view;
     let stood = |node_id: NodeId| {
         found
-            .standings
-            .binary_search_by_key(&node_id, |standing| standing.decision.node_id)
+            .decisions
+            .binary_search_by_key(&node_id, |effective| effective.decision.node_id)
             .ok()
-            .and_then(|index| found.standings.get(index))
+            .and_then(|index| found.decisions.get(index))
     };
     let stored = |node_id: NodeId| {
         found
@@ -131,9 +131,9 @@ fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
             .and_then(|index| found.entries.get(index))
     };
     Changes {
-        put: records
+        put: entries
             .iter()
-            .map(|record| &record.entry)
+            .map(|labelled| &labelled.entry)
             .filter(|entry| stored(entry.node.node_id) != Some(entry))
             .cloned()
             .collect(),
@@ -141,12 +141,12 @@ fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
             .entries
             .iter()
             .map(|entry| entry.node.node_id)
-            .filter(|node_id| !records.contains(*node_id))
+            .filter(|node_id| !entries.contains(*node_id))
             .collect(),
-        standings: standings
+        decisions: decisions
             .iter()
-            .filter(|(node_id, standing)| stood(**node_id) != Some(standing))
-            .map(|(_, standing)| standing.clone())
+            .filter(|(node_id, effective)| stood(**node_id) != Some(effective))
+            .map(|(_, effective)| effective.clone())
             .collect(),
         own_labels: (found.own_labels != *own_labels).then(|| own_labels.clone()),
     }

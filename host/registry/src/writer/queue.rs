@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::activity::Counters;
-use super::swap::SwapError;
+use crate::activity::Counters;
+use crate::error::SwapError;
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::decision::Decision;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity, NodeId};
@@ -66,14 +66,14 @@ pub(crate) enum Outcome {
 }
 
 /// Where the answer to a change goes. The caller may have gone away; the change is made all the same.
-pub(crate) type Answer = oneshot::Sender<Result<Outcome, EdgeCacheError>>;
+pub(crate) type Reply = oneshot::Sender<Result<Outcome, EdgeCacheError>>;
 
 /// A message to the writer.
 #[derive(Debug)]
 pub(crate) enum Request {
     Change {
         operation: Operation,
-        answer: Answer,
+        answer: Reply,
         /// The room that it takes up in the queue.
         room: OwnedSemaphorePermit,
     },
@@ -193,7 +193,7 @@ impl Queue {
         answered.await.unwrap_or(Err(SwapError::ShuttingDown))
     }
 
-    async fn send(&self, operation: Operation, answer: Answer) -> Result<(), EdgeCacheError> {
+    async fn send(&self, operation: Operation, answer: Reply) -> Result<(), EdgeCacheError> {
         let room = tokio::time::timeout(self.wait, self.room.clone().acquire_owned())
             .await
             .map_err(|_| EdgeCacheError::Busy {

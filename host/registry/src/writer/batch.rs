@@ -6,21 +6,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::activity::Counters;
-use super::queue::{Answer, Outcome};
-use super::records::{Record, Records};
-use super::view::View;
+use super::queue::{Outcome, Reply};
+use crate::activity::Counters;
+use crate::entries::{Entries, LabelledEntry};
 use crate::store::Changes;
+use crate::view::View;
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::decision::Decision;
-use edge_cache_core::decision::{Standing, Standings};
+use edge_cache_core::decision::{EffectiveDecision, EffectiveDecisions};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheStats, Entry, NodeId};
 use edge_cache_sandbox::{Failure, PublishedLabels};
 
 pub(crate) struct Batch {
-    pub(crate) records: Records,
-    pub(crate) standings: Standings,
+    pub(crate) entries: Entries,
+    pub(crate) decisions: EffectiveDecisions,
     /// The own node's labels, if a change published them.
     pub(crate) own_labels: Option<Labels>,
     own: Option<NodeId>,
@@ -32,15 +32,15 @@ pub(crate) struct Batch {
 /// An answer that waits for the commit.
 struct Held {
     operation: &'static str,
-    answer: Answer,
+    answer: Reply,
     result: Result<Outcome, EdgeCacheError>,
 }
 
 impl Batch {
     pub(crate) fn new(view: &View, own: Option<NodeId>) -> Self {
         Self {
-            records: view.records.clone(),
-            standings: view.standings.clone(),
+            entries: view.entries.clone(),
+            decisions: view.decisions.clone(),
             own_labels: None,
             own,
             touched: BTreeSet::new(),
@@ -59,33 +59,33 @@ impl Batch {
         self.keep_own(&published);
         // A call changes only what it published: without a word about the node, its labels stay.
         let labels = published.remove(&node_id).unwrap_or_else(|| {
-            let former = self.records.get(node_id);
+            let former = self.entries.get(node_id);
             former
-                .map(|record| record.labels.clone())
+                .map(|labelled| labelled.labels.clone())
                 .unwrap_or_default()
         });
-        self.records.put(Record { entry, labels });
+        self.entries.put(LabelledEntry { entry, labels });
         self.touched.insert(node_id);
     }
 
     pub(crate) fn remove(&mut self, node_id: NodeId, published: &PublishedLabels) {
         self.keep_own(published);
-        self.records.remove(node_id);
+        self.entries.remove(node_id);
         self.touched.insert(node_id);
     }
 
     /// Lets a decision stand.
     pub(crate) fn stand(&mut self, decision: Decision, refused: Option<String>) {
         let node_id = decision.node_id;
-        let standing = Standing::new(decision, refused);
-        self.standings.insert(node_id, Arc::new(standing));
+        let effective = EffectiveDecision::new(decision, refused);
+        self.decisions.insert(node_id, Arc::new(effective));
         self.decided.insert(node_id);
     }
 
     /// Whether a decision beats all that are known about its node.
     pub(crate) fn is_news(&self, decision: &Decision) -> bool {
-        let standing = self.standings.get(&decision.node_id);
-        standing.is_none_or(|standing| decision.beats(&standing.decision))
+        let effective = self.decisions.get(&decision.node_id);
+        effective.is_none_or(|effective| decision.beats(&effective.decision))
     }
 
     /// Whether the batch lets decisions stand that did not before.
@@ -104,12 +104,12 @@ impl Batch {
             call: "add-stats",
             reason,
         };
-        let Some(record) = self.records.get(node_id) else {
+        let Some(labelled) = self.entries.get(node_id) else {
             return Err(broken(format!(
                 "it counted for node {node_id}, which is not registered"
             )));
         };
-        let before = record.entry.stats;
+        let before = labelled.entry.stats;
         let expected = EdgeCacheStats {
             hits: before.hits.saturating_add(delta.hits),
             misses: before.misses.saturating_add(delta.misses),
@@ -120,9 +120,9 @@ impl Batch {
                 expected.hits, expected.misses, totals.hits, totals.misses
             )));
         }
-        let mut record = Record::clone(record);
-        record.entry.stats = totals;
-        self.records.put(record);
+        let mut labelled = LabelledEntry::clone(labelled);
+        labelled.entry.stats = totals;
+        self.entries.put(labelled);
         self.touched.insert(node_id);
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Batch {
         node_id: NodeId,
         answer: &Result<T, EdgeCacheError>,
     ) -> Result<(), Failure> {
-        let known = self.records.contains(node_id);
+        let known = self.entries.contains(node_id);
         let reason = match answer {
             Ok(_) if !known => format!("it accepted node {node_id}, which is not registered"),
             Err(EdgeCacheError::NodeNotFound(id)) if *id != node_id => {
@@ -152,7 +152,7 @@ impl Batch {
     pub(crate) fn hold(
         &mut self,
         operation: &'static str,
-        answer: Answer,
+        answer: Reply,
         result: Result<Outcome, EdgeCacheError>,
     ) {
         self.held.push(Held {
@@ -169,12 +169,12 @@ impl Batch {
             ..Changes::default()
         };
         let decided = self.decided.iter();
-        changes.standings = decided
-            .filter_map(|node_id| self.standings.get(node_id).cloned())
+        changes.decisions = decided
+            .filter_map(|node_id| self.decisions.get(node_id).cloned())
             .collect();
         for &node_id in &self.touched {
-            match self.records.get(node_id) {
-                Some(record) => changes.put.push(record.entry.clone()),
+            match self.entries.get(node_id) {
+                Some(labelled) => changes.put.push(labelled.entry.clone()),
                 None => changes.remove.push(node_id),
             }
         }
@@ -198,12 +198,12 @@ impl Batch {
             return;
         };
         self.own_labels = Some(labels.clone());
-        if let Some(record) = self.records.get(own) {
-            let record = Record {
-                entry: record.entry.clone(),
+        if let Some(labelled) = self.entries.get(own) {
+            let labelled = LabelledEntry {
+                entry: labelled.entry.clone(),
                 labels: labels.clone(),
             };
-            self.records.put(record);
+            self.entries.put(labelled);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What one change comes to: the component's answer, and the decision that other agents hear of.
 
 use edge_cache_core::EdgeCacheError;
-use edge_cache_core::decision::{Decision, HybridClock, Stamp};
+use edge_cache_core::decision::{Decision, HybridClock, Timestamp};
 use edge_cache_core::{Change, EdgeCacheStats, Entry, NodeId};
 use edge_cache_sandbox::{Called, Failure, Instance};
 
 use super::batch::Batch;
 use super::queue::{Operation, Outcome};
-use edge_cache_core::decision::Standing;
+use edge_cache_core::decision::EffectiveDecision;
 
 /// What stamps the decisions that are taken here.
 pub(super) struct Deciding<'a> {
@@ -55,9 +55,9 @@ impl Deciding<'_> {
                 let answer = instance.disable(node_id)?;
                 batch.check_known("disable", node_id, &answer)?;
                 let stands = batch
-                    .standings
+                    .decisions
                     .get(&node_id)
-                    .is_some_and(|standing| standing.decision.enabled().is_some());
+                    .is_some_and(|effective| effective.decision.enabled().is_some());
                 match answer {
                     Ok(Called { labels, .. }) => batch.remove(node_id, &labels),
                     // The component refused to enable it, and all other agents list it.
@@ -93,10 +93,11 @@ impl Deciding<'_> {
 
     /// A stamp for a decision about a node, and who decides; `None` for a registry that has no node of its
     /// own, whose decisions never travel. Whatever the clock says, it beats what stands about the node.
-    fn stamp(&mut self, batch: &Batch, node_id: NodeId) -> Option<(Stamp, NodeId)> {
+    fn stamp(&mut self, batch: &Batch, node_id: NodeId) -> Option<(Timestamp, NodeId)> {
         let by = self.by?;
-        let stands = batch.standings.get(&node_id);
-        let after = stands.map_or_else(Stamp::default, |standing| standing.decision.at.next());
+        let stands = batch.decisions.get(&node_id);
+        let after =
+            stands.map_or_else(Timestamp::default, |effective| effective.decision.at.next());
         Some((self.stamps.stamp(self.now_ms).max(after), by))
     }
 }
@@ -107,19 +108,19 @@ pub(super) fn restamp(
     batch: &mut Batch,
     own: NodeId,
     clock_ms: u64,
-    is_shared: impl Fn(&Standing) -> bool,
+    is_replicated: impl Fn(&EffectiveDecision) -> bool,
 ) -> HybridClock {
     // What others have decided shows that the time is not before it.
     let others = batch
-        .standings
+        .decisions
         .values()
-        .filter(|standing| standing.decision.by != own);
-    let heard_ms = others.map(|standing| standing.decision.at.ms()).max();
+        .filter(|effective| effective.decision.by != own);
+    let heard_ms = others.map(|effective| effective.decision.at.ms()).max();
     let now_ms = clock_ms.max(heard_ms.unwrap_or_default());
     let mut stamps = HybridClock::default();
     let mut wrong = Vec::new();
-    for standing in batch.standings.values() {
-        let decision = &standing.decision;
+    for effective in batch.decisions.values() {
+        let decision = &effective.decision;
         match (
             HybridClock::is_ahead(decision.at, now_ms),
             decision.by == own,
@@ -127,21 +128,21 @@ pub(super) fn restamp(
             (false, true) => stamps.resume(decision.at),
             (false, false) => stamps.observe(decision.at),
             // In nobody's future but this clock's.
-            (true, true) if is_shared(standing) => stamps.observe(decision.at),
-            (true, true) => wrong.push(standing.clone()),
+            (true, true) if is_replicated(effective) => stamps.observe(decision.at),
+            (true, true) => wrong.push(effective.clone()),
             (true, false) => {}
         }
     }
-    for standing in wrong {
+    for effective in wrong {
         let decision = Decision {
             at: stamps.stamp(now_ms),
-            ..standing.decision.clone()
+            ..effective.decision.clone()
         };
         tracing::warn!(
             node_id = decision.node_id,
             "a decision of this agent's was in the future and holds from now on instead"
         );
-        batch.stand(decision, standing.refused.clone());
+        batch.stand(decision, effective.refused.clone());
     }
     stamps
 }
@@ -150,7 +151,7 @@ pub(super) fn restamp(
 /// where the node is enabled since the same time.
 fn merge(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Result<(), Failure> {
     let node_id = decision.node_id;
-    let known = batch.records.get(node_id).map(|record| &record.entry);
+    let known = batch.entries.get(node_id).map(|labelled| &labelled.entry);
     match decision.enabled() {
         Some(node) => {
             let stats = known

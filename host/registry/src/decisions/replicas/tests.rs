@@ -1,8 +1,8 @@
 use super::*;
-use edge_cache_core::decision::Stamp;
+use edge_cache_core::decision::Timestamp;
 
 fn decision(node_id: NodeId, by: NodeId) -> Decision {
-    Decision::disable(node_id, Stamp::at_ms(1), by)
+    Decision::disable(node_id, Timestamp::at_ms(1), by)
 }
 
 /// Which of these agents carry, each asked for itself.
@@ -73,24 +73,37 @@ fn a_carrier_that_is_no_longer_chosen_stops_after_an_hour() {
         .unwrap();
     let decision = decision(node_id, 9);
     let start = Instant::now();
-    let mut own = Carriers::default();
-    assert_eq!(own.judge(&decision, 1, None, start), Carry::No, "too early");
-    assert_eq!(own.judge(&decision, 1, Some(&agents), start), Carry::No);
+    let mut own = DecisionReplicas::default();
+    assert_eq!(
+        own.judge(&decision, 1, None, start),
+        ReplicaAction::Skip,
+        "too early"
+    );
+    assert_eq!(
+        own.judge(&decision, 1, Some(&agents), start),
+        ReplicaAction::Skip
+    );
     assert_eq!(
         own.judge(&decision, 1, Some(&[]), start),
-        Carry::Yes,
+        ReplicaAction::Publish,
         "alone"
     );
     let later = start + Duration::from_secs(1);
-    assert_eq!(own.judge(&decision, 1, Some(&agents), later), Carry::Yes);
-    let almost = later + STOP_AFTER - Duration::from_millis(1);
-    assert_eq!(own.judge(&decision, 1, Some(&agents), almost), Carry::Yes);
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), later + STOP_AFTER),
-        Carry::Stop
+        own.judge(&decision, 1, Some(&agents), later),
+        ReplicaAction::Publish
+    );
+    let almost = later + STOP_AFTER - Duration::from_millis(1);
+    assert_eq!(
+        own.judge(&decision, 1, Some(&agents), almost),
+        ReplicaAction::Publish
     );
     assert_eq!(
         own.judge(&decision, 1, Some(&agents), later + STOP_AFTER),
-        Carry::No
+        ReplicaAction::Withdraw
+    );
+    assert_eq!(
+        own.judge(&decision, 1, Some(&agents), later + STOP_AFTER),
+        ReplicaAction::Skip
     );
 }

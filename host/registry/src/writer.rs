@@ -5,7 +5,13 @@
 //! failure first commits what came before it. Undoing is always the same: a fresh instance, loaded with
 //! what is remembered.
 
-mod life;
+mod batch;
+mod deciding;
+mod durable;
+mod instance;
+pub(crate) mod load;
+mod quarantine;
+pub(crate) mod queue;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,18 +21,18 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
 
-use super::activity::Counters;
-use super::batch::Batch;
-use super::deciding::{self, Deciding};
-use super::durable::Durable;
-use super::quarantine::Quarantine;
-use super::queue::{Operation, Outcome, Request, Requests};
-use super::view::{View, ViewCell};
-use crate::advertise::Advertiser;
+use self::batch::Batch;
+use self::deciding::Deciding;
+pub(crate) use self::durable::Durable;
+use self::quarantine::Quarantine;
+use self::queue::{Operation, Outcome, Request, Requests};
+use crate::activity::Counters;
+use crate::advertiser::Advertiser;
 use crate::supervisor::{Next, Supervisor};
+use crate::view::{View, ViewCell};
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::NodeId;
-use edge_cache_core::decision::{Decision, HybridClock, Stamp, ms_of};
+use edge_cache_core::decision::{Decision, HybridClock, Timestamp, ms_of};
 use edge_cache_core::labels::Labels;
 use edge_cache_sandbox::PluginCell;
 use edge_cache_sandbox::{Failure, Instance, InstanceConfig, Plugin};
@@ -37,7 +43,7 @@ pub(crate) struct Parts {
     /// The same, for those who read.
     pub(crate) shown: Arc<PluginCell>,
     pub(crate) config: InstanceConfig,
-    pub(crate) site: Arc<dyn Advertiser>,
+    pub(crate) advertiser: Arc<dyn Advertiser>,
     pub(crate) view: Arc<ViewCell>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) durable: Durable,
@@ -217,12 +223,12 @@ impl Writer {
     ) -> Result<Outcome, EdgeCacheError> {
         // What the component logs meanwhile is told by it. It costs nothing where nobody debugs.
         let _span = tracing::debug_span!("change", ?operation).entered();
-        if let Some(own) = self.parts.site.node_id()
+        if let Some(own) = self.parts.advertiser.node_id()
             && self.stamps.is_fast(ms_of(self.parts.config.clock.time()))
         {
             self.restamp(batch, own);
         }
-        match (&operation, self.parts.site.node_id()) {
+        match (&operation, self.parts.advertiser.node_id()) {
             (Operation::Merge(decision), _) if !batch.is_news(decision) => {
                 return Ok(Outcome::Merged);
             }
@@ -258,7 +264,7 @@ impl Writer {
         batch: &mut Batch,
         operation: &Operation,
     ) -> Result<Result<Outcome, EdgeCacheError>, Stopped> {
-        let by = self.parts.site.node_id();
+        let by = self.parts.advertiser.node_id();
         let now_ms = ms_of(self.parts.config.clock.time());
         let mut stamps = self.stamps;
         let instance = self.admit(batch, operation).map_err(Stopped::Refused)?;
@@ -282,9 +288,9 @@ impl Writer {
         let limit = self.parts.plugin.config().limits.nodes_max;
         if let Operation::Enable { node_id, .. } | Operation::Merge(Decision { node_id, .. }) =
             operation
-            && batch.records.len().max(batch.standings.len()) >= limit
-            && !batch.records.contains(*node_id)
-            && !batch.standings.contains_key(node_id)
+            && batch.entries.len().max(batch.decisions.len()) >= limit
+            && !batch.entries.contains(*node_id)
+            && !batch.decisions.contains_key(node_id)
         {
             return Err(EdgeCacheError::Full { limit });
         }
@@ -312,7 +318,7 @@ impl Writer {
     }
 
     fn new_batch(&self) -> Batch {
-        Batch::new(&self.parts.view.load(), self.parts.site.node_id())
+        Batch::new(&self.parts.view.load(), self.parts.advertiser.node_id())
     }
 
     fn commit(&mut self, batch: Batch) {
@@ -334,15 +340,15 @@ impl Writer {
         self.publish(&batch);
         if let Some(labels) = &batch.own_labels {
             self.parts.own_labels.clone_from(labels);
-            self.parts.site.announce(labels.clone());
+            self.parts.advertiser.announce(labels.clone());
         }
         batch.answer(None, &self.parts.counters);
     }
 
     fn publish(&self, batch: &Batch) {
         self.parts.view.store(Arc::new(View {
-            records: batch.records.clone(),
-            standings: batch.standings.clone(),
+            entries: batch.entries.clone(),
+            decisions: batch.decisions.clone(),
             status: self.parts.view.load().status.clone(),
         }));
         self.parts.changed.send_replace(());
@@ -355,16 +361,16 @@ impl Writer {
     /// travelled get one, the clock goes on from the latest, and what the component of before refused is
     /// asked again.
     fn begin_deciding(&mut self) {
-        let Some(own) = self.parts.site.node_id() else {
+        let Some(own) = self.parts.advertiser.node_id() else {
             return;
         };
         let mut batch = self.new_batch();
         let undecided: Vec<_> = batch
-            .records
+            .entries
             .iter()
-            .map(|record| &record.entry.node)
-            .filter(|node| !batch.standings.contains_key(&node.node_id))
-            .map(|node| Decision::enable(node, Stamp::at_ms(ms_of(node.enabled_at)), own))
+            .map(|labelled| &labelled.entry.node)
+            .filter(|node| !batch.decisions.contains_key(&node.node_id))
+            .map(|node| Decision::enable(node, Timestamp::at_ms(ms_of(node.enabled_at)), own))
             .collect();
         for decision in undecided {
             batch.stand(decision, None);
@@ -379,9 +385,11 @@ impl Writer {
     /// Asks the component about the decisions that it, or the one before it, has refused.
     fn ask_again(&mut self) {
         let view = self.parts.view.load_full();
-        let refused = view.standings.values();
-        let refused = refused.filter(|standing| standing.refused.is_some());
-        let refused: Vec<_> = refused.map(|standing| standing.decision.clone()).collect();
+        let refused = view.decisions.values();
+        let refused = refused.filter(|effective| effective.refused.is_some());
+        let refused: Vec<_> = refused
+            .map(|effective| effective.decision.clone())
+            .collect();
         for decision in refused {
             if !matches!(self.running, Running::Instance(_)) {
                 // One of them killed it, now or before: the others wait for the next start.
@@ -389,7 +397,7 @@ impl Writer {
             }
             let mut batch = self.new_batch();
             // Out of the way, or it would not be news.
-            batch.standings.remove(&decision.node_id);
+            batch.decisions.remove(&decision.node_id);
             // An error leaves the decision as it is: refused.
             if self.decide(&mut batch, Operation::Merge(decision)).is_ok() {
                 self.commit(batch);
@@ -400,9 +408,11 @@ impl Writer {
     /// Sets the clock by the decisions that stand, and brings those of this agent's own that are in the
     /// future back to now.
     fn restamp(&mut self, batch: &mut Batch, own: NodeId) {
-        let site = &self.parts.site;
+        let advertiser = &self.parts.advertiser;
         let now_ms = ms_of(self.parts.config.clock.time());
-        self.stamps = deciding::restamp(batch, own, now_ms, |standing| site.is_shared(standing));
+        self.stamps = deciding::restamp(batch, own, now_ms, |effective| {
+            advertiser.is_replicated(effective)
+        });
     }
 
     /// Brings the status to what the store is doing.

@@ -5,23 +5,23 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use thiserror::Error;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::activity::Counters;
-use super::durable::Durable;
-use super::exchange::Exchange;
-use super::queue::{LOOK_FOR, queue};
-use super::records::{Record, Records};
-use super::status::{PluginState, Status};
-use super::view::View;
-use super::writer::{Parts, Writer};
-use super::{AbortOnDrop, EdgeCacheRegistry, Shared};
-use crate::advertise::{Advertiser, Standalone};
+use crate::activity::Counters;
+use crate::advertiser::Advertiser;
+use crate::decisions::DecisionSync;
+use crate::entries::{Entries, LabelledEntry};
+use crate::error::StartError;
 use crate::placement::Placement;
+use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Shared};
+use crate::standalone::Standalone;
+use crate::status::{PluginState, Status};
 use crate::store::{Remembered, Store};
-use edge_cache_core::decision::{Standing, Standings};
-use edge_cache_core::labels::{self, LabelError, Labels};
+use crate::view::View;
+use crate::writer::queue::{LOOK_FOR, queue};
+use crate::writer::{Durable, Parts, Writer};
+use edge_cache_core::decision::{EffectiveDecision, EffectiveDecisions};
+use edge_cache_core::labels::{self, Labels};
 use edge_cache_core::{Entry, NodeId};
 use edge_cache_gossip::{GossipPool, PeerInfo};
 use edge_cache_sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
@@ -42,34 +42,15 @@ enum Place {
     Gossip(GossipPool),
 }
 
-/// Why a registry did not start. Nothing runs.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Labels that other software sets on the node break a bound.
-    #[error("the node's own labels are refused")]
-    Labels(#[source] LabelError),
-    /// The store is another node's. It was not touched.
-    #[error("the store is of {store:?}, the registry of {registry:?}")]
-    OtherNode {
-        /// The store's node.
-        store: Option<NodeId>,
-        /// The registry's own node.
-        registry: Option<NodeId>,
-    },
-    /// A registry has been started with the store before, and what it remembers has gone on since.
-    #[error("the store serves a registry already, or has served one; open it again")]
-    StoreUsed,
-    /// The system gave no thread.
-    #[error("cannot start the registry's thread")]
-    Thread(#[source] std::io::Error),
-    /// The thread ended before it served anything.
-    #[error("the registry's thread ended while starting")]
-    Ended,
+impl EdgeCacheRegistry {
+    /// A registry that runs `plugin`: on its own and in memory, unless the builder is told otherwise.
+    pub fn builder(plugin: Plugin) -> Builder {
+        Builder::new(plugin)
+    }
 }
 
 impl Builder {
-    pub(super) fn new(plugin: Plugin) -> Self {
+    fn new(plugin: Plugin) -> Self {
         Self {
             plugin,
             place: Place::Nowhere,
@@ -121,7 +102,7 @@ impl Builder {
         } = self;
         let limits = &plugin.config().limits;
         let mut pool = None;
-        let site: Arc<dyn Advertiser> = match place {
+        let advertiser: Arc<dyn Advertiser> = match place {
             Place::Nowhere => Arc::new(Standalone::new(None)),
             Place::Standalone(info) => Arc::new(Standalone::new(Some(info))),
             Place::Gossip(gossip) => {
@@ -129,18 +110,23 @@ impl Builder {
                 Arc::new(gossip)
             }
         };
-        labels::check_foreign(&site.foreign_labels(), limits.labels).map_err(StartError::Labels)?;
+        labels::check_foreign(&advertiser.foreign_labels(), limits.labels)
+            .map_err(StartError::Labels)?;
 
         let log = Arc::new(GuestLog::new(limits));
         let remembered = match &store {
-            Some(store) => remember(store, site.node_id())?,
+            Some(store) => remember(store, advertiser.node_id())?,
             None => Remembered::default(),
         };
         // Peers see the labels of before until the component has said what holds now.
-        site.announce(remembered.own_labels.clone());
+        advertiser.announce(remembered.own_labels.clone());
         let view = Arc::new(ArcSwap::from_pointee(View {
-            records: records(remembered.entries, site.node_id(), &remembered.own_labels),
-            standings: standings(remembered.standings),
+            entries: label_own_entry(
+                remembered.entries,
+                advertiser.node_id(),
+                &remembered.own_labels,
+            ),
+            decisions: decisions(remembered.decisions),
             status: Status {
                 state: PluginState::Starting,
                 restarts: 0,
@@ -162,11 +148,11 @@ impl Builder {
 
         let config = InstanceConfig {
             policy: LabelPolicy {
-                node: site.node_id(),
+                node: advertiser.node_id(),
                 grants: plugin.config().labels.clone(),
                 foreign: {
-                    let site = site.clone();
-                    Arc::new(move || site.foreign_labels())
+                    let advertiser = advertiser.clone();
+                    Arc::new(move || advertiser.foreign_labels())
                 },
                 closed: Arc::default(),
             },
@@ -190,7 +176,7 @@ impl Builder {
             plugin: plugin.clone(),
             shown: shown.clone(),
             config,
-            site: site.clone(),
+            advertiser: advertiser.clone(),
             view: view.clone(),
             counters: counters.clone(),
             durable: Durable::new(store, counters.clone()),
@@ -211,17 +197,17 @@ impl Builder {
             .map_err(StartError::Thread)?;
         start.await.map_err(|_| StartError::Ended)?;
 
-        let placement = site
+        let placement = advertiser
             .node_id()
             .map(|_| {
                 let calls = counters.calls.clone();
-                Placement::start(shown.clone(), judging, calls, site.clone())
+                Placement::start(shown.clone(), judging, calls, advertiser.clone())
             })
             .transpose()
             .map_err(StartError::Thread)?;
         let (placement, wake) = placement.unzip();
         let follower = wake.map(|wake| {
-            let site = site.clone();
+            let advertiser = advertiser.clone();
             let follower = tokio::spawn(async move {
                 let swaps = async {
                     loop {
@@ -229,28 +215,28 @@ impl Builder {
                         wake.wake();
                     }
                 };
-                tokio::join!(site.follow(&wake), swaps);
+                tokio::join!(advertiser.follow(&wake), swaps);
             });
             AbortOnDrop(follower.abort_handle())
         });
-        let exchange = pool.map(|pool| {
-            let exchange = Exchange {
+        let sync = pool.map(|pool| {
+            let sync = DecisionSync {
                 pool,
                 view: view.clone(),
                 queue: queue.clone(),
                 clock,
                 decided,
             };
-            AbortOnDrop(tokio::spawn(exchange.run()).abort_handle())
+            AbortOnDrop(tokio::spawn(sync.run()).abort_handle())
         });
         Ok(EdgeCacheRegistry {
             shared: Arc::new(Shared {
-                _exchange: exchange,
+                _sync: sync,
                 _follower: follower,
                 placement,
                 view,
                 queue,
-                site,
+                advertiser,
                 plugin: shown,
                 config: around,
                 log,
@@ -272,21 +258,21 @@ fn remember(store: &Store, own: Option<NodeId>) -> Result<Remembered, StartError
     store.take_remembered().ok_or(StartError::StoreUsed)
 }
 
-fn standings(remembered: Vec<Standing>) -> Standings {
-    let by_node = |standing: Standing| (standing.decision.node_id, Arc::new(standing));
+fn decisions(remembered: Vec<EffectiveDecision>) -> EffectiveDecisions {
+    let by_node = |effective: EffectiveDecision| (effective.decision.node_id, Arc::new(effective));
     remembered.into_iter().map(by_node).collect()
 }
 
 /// The remembered entries, with the labels that are shown before the component has been asked.
-fn records(entries: Vec<Entry>, own: Option<NodeId>, own_labels: &Labels) -> Records {
-    let record = |entry: Entry| {
+fn label_own_entry(entries: Vec<Entry>, own: Option<NodeId>, own_labels: &Labels) -> Entries {
+    let labelled = |entry: Entry| {
         let node_id = entry.node.node_id;
         let labels = if own == Some(node_id) {
             own_labels.clone()
         } else {
             Labels::new()
         };
-        Record { entry, labels }
+        LabelledEntry { entry, labels }
     };
-    entries.into_iter().map(record).collect()
+    entries.into_iter().map(labelled).collect()
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::super::queue::{Operation, Outcome};
 use super::{BATCH_BOUNDS, COMMIT_BOUNDS, Counters, OPERATIONS, RESULTS};
+use crate::writer::queue::{Operation, Outcome};
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::{EdgeCacheStats, NodeCapacity};
 

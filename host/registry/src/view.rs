@@ -6,15 +6,15 @@
 
 use arc_swap::ArcSwap;
 
-use super::records::Records;
-use super::status::Status;
-use edge_cache_core::decision::Standings;
+use crate::entries::Entries;
+use crate::status::Status;
+use edge_cache_core::decision::EffectiveDecisions;
 use edge_cache_core::{EdgeCacheNode, NodeId};
 
 #[derive(Debug, Clone)]
 pub(crate) struct View {
-    pub(crate) records: Records,
-    pub(crate) standings: Standings,
+    pub(crate) entries: Entries,
+    pub(crate) decisions: EffectiveDecisions,
     pub(crate) status: Status,
 }
 
@@ -26,32 +26,34 @@ pub(crate) type ViewCell = ArcSwap<View>;
 /// Taking one costs the same however many nodes there are.
 #[derive(Debug, Clone)]
 pub struct EligibleNodes {
-    records: Records,
+    entries: Entries,
 }
 
 impl EligibleNodes {
-    pub(crate) fn new(records: Records) -> Self {
-        Self { records }
+    pub(crate) fn new(entries: Entries) -> Self {
+        Self { entries }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.entries.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.records.len() == 0
+        self.entries.len() == 0
     }
 
     /// One of them.
     pub fn get(&self, node_id: NodeId) -> Option<&EdgeCacheNode> {
-        self.records.get(node_id).map(|record| &record.entry.node)
+        self.entries
+            .get(node_id)
+            .map(|labelled| &labelled.entry.node)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &EdgeCacheNode> {
-        self.records.iter().map(|record| &record.entry.node)
+        self.entries.iter().map(|labelled| &labelled.entry.node)
     }
 
     /// A copy of all of them.

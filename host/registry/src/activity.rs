@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::queue::Outcome;
+use crate::writer::queue::Outcome;
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::histogram::{Histogram, HistogramCounters};
 use edge_cache_sandbox::{CallCounters, Calls};

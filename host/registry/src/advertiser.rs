@@ -4,12 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use tokio::sync::watch;
 
 use edge_cache_core::NodeId;
-use edge_cache_core::decision::Standing;
+use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::labels::Labels;
 use edge_cache_gossip::{GossipPool, PeerInfo, Peers};
 
@@ -80,7 +78,7 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     fn set_policy(&self, policy: String);
 
     /// Whether another agent carries a decision that stands.
-    fn is_shared(&self, standing: &Standing) -> bool;
+    fn is_replicated(&self, effective: &EffectiveDecision) -> bool;
 
     /// The nodes that are live and known now.
     fn live(&self) -> LiveNodes;
@@ -113,8 +111,8 @@ impl Advertiser for GossipPool {
         }
     }
 
-    fn is_shared(&self, standing: &Standing) -> bool {
-        self.is_replicated(&standing.decision, &standing.mark)
+    fn is_replicated(&self, effective: &EffectiveDecision) -> bool {
+        GossipPool::is_replicated(self, &effective.decision)
     }
 
     fn live(&self) -> LiveNodes {
@@ -127,76 +125,5 @@ impl Advertiser for GossipPool {
 
     async fn follow(&self, wake: &Wake) {
         self.on_change(|| wake.wake()).await;
-    }
-}
-
-/// The only member of its cluster: its labels are its own peer record and travel nowhere.
-#[derive(Debug)]
-pub(crate) struct Standalone {
-    node_id: Option<NodeId>,
-    foreign: Arc<Labels>,
-    peers: Arc<Peers>,
-    /// The own node as it is shown; none for a registry that has no node of its own.
-    own: ArcSwapOption<PeerInfo>,
-    changed: watch::Sender<()>,
-}
-
-impl Standalone {
-    /// A node on its own; without an info, a registry that has no node of its own.
-    pub(crate) fn new(info: Option<PeerInfo>) -> Self {
-        let foreign = info.as_ref().map(|info| info.labels.clone());
-        Self {
-            node_id: info.as_ref().map(|info| info.node_id),
-            foreign: Arc::new(foreign.unwrap_or_default()),
-            peers: Arc::default(),
-            own: ArcSwapOption::new(info.map(Arc::new)),
-            changed: watch::Sender::default(),
-        }
-    }
-}
-
-#[async_trait]
-impl Advertiser for Standalone {
-    fn node_id(&self) -> Option<NodeId> {
-        self.node_id
-    }
-
-    fn foreign_labels(&self) -> Arc<Labels> {
-        self.foreign.clone()
-    }
-
-    fn announce(&self, mut labels: Labels) {
-        let Some(own) = self.own.load_full() else {
-            return;
-        };
-        labels.extend(Labels::clone(&self.foreign));
-        let own = PeerInfo {
-            labels,
-            ..PeerInfo::clone(&own)
-        };
-        self.own.store(Some(Arc::new(own)));
-        self.changed.send_replace(());
-    }
-
-    fn set_policy(&self, _: String) {}
-
-    fn is_shared(&self, _: &Standing) -> bool {
-        false
-    }
-
-    fn live(&self) -> LiveNodes {
-        LiveNodes {
-            own: self.own.load_full(),
-            foreign: self.foreign.clone(),
-            peers: self.peers.clone(),
-        }
-    }
-
-    async fn follow(&self, wake: &Wake) {
-        let mut changed = self.changed.subscribe();
-        wake.wake();
-        while changed.changed().await.is_ok() {
-            wake.wake();
-        }
     }
 }

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::quarantine::Quarantine;
-use super::super::records::{Record, Records};
-use super::super::status::PluginState;
-use super::super::swap::{self, SwapError};
-use super::super::view::View;
+use super::load;
+use super::quarantine::Quarantine;
 use super::{Running, Writer};
+use crate::entries::{Entries, LabelledEntry};
+use crate::error::SwapError;
+use crate::status::PluginState;
 use crate::store::Changes;
 use crate::supervisor::{Next, Supervisor};
+use crate::view::View;
 use edge_cache_sandbox::{Failure, Instance, InstanceConfig, Plugin, PublishedLabels};
 
 impl Writer {
     /// Starts a fresh instance, loaded with what is remembered and compared with it.
     pub(super) fn revive(&mut self) {
-        let remembered = self.parts.view.load().records.clone();
+        let remembered = self.parts.view.load().entries.clone();
         match self.fresh(&self.parts.plugin, self.parts.config.clone(), &remembered) {
             Ok((instance, labels)) => {
                 self.supervisor.started(Instant::now());
@@ -31,19 +32,19 @@ impl Writer {
         &self,
         plugin: &Plugin,
         config: InstanceConfig,
-        remembered: &Records,
+        remembered: &Entries,
     ) -> Result<(Instance, PublishedLabels), Failure> {
         let calls = self.parts.counters.calls.clone();
-        swap::load(Instance::start_counted(plugin, config, calls)?, remembered)
+        load::load(Instance::start_counted(plugin, config, calls)?, remembered)
     }
 
     /// Lets another component go on from here. After an error the one before does.
     pub(super) fn swap(&mut self, plugin: Plugin) -> Result<(), SwapError> {
-        let remembered = self.parts.view.load().records.clone();
-        let config = swap::configured(&self.parts.config, &plugin);
+        let remembered = self.parts.view.load().entries.clone();
+        let config = load::configured(&self.parts.config, &plugin);
         let (instance, labels) = self.fresh(&plugin, config.clone(), &remembered)?;
         tracing::info!(policy = plugin.policy(), "another component has taken over");
-        self.parts.site.set_policy(plugin.policy());
+        self.parts.advertiser.set_policy(plugin.policy());
         self.parts.shown.store(Arc::new(plugin.clone()));
         (self.parts.plugin, self.parts.config) = (plugin, config);
         // What the one before has done is not this one's fault.
@@ -61,19 +62,19 @@ impl Writer {
     }
 
     /// What a fresh instance has published replaces everything that the one before it had.
-    fn take_over(&mut self, remembered: &Records, mut labels: PublishedLabels) {
+    fn take_over(&mut self, remembered: &Entries, mut labels: PublishedLabels) {
         let own = self
             .parts
-            .site
+            .advertiser
             .node_id()
             .and_then(|node_id| labels.get(&node_id).cloned())
             .unwrap_or_default();
-        let records = remembered
+        let entries = remembered
             .iter()
-            .map(|record| Record {
-                entry: record.entry.clone(),
+            .map(|labelled| LabelledEntry {
+                entry: labelled.entry.clone(),
                 labels: labels
-                    .remove(&record.entry.node.node_id)
+                    .remove(&labelled.entry.node.node_id)
                     .unwrap_or_default(),
             })
             .collect();
@@ -86,10 +87,10 @@ impl Writer {
             status.restarts = status.restarts.saturating_add(1);
         }
         status.state = PluginState::Running;
-        let standings = self.parts.view.load().standings.clone();
+        let decisions = self.parts.view.load().decisions.clone();
         self.parts.view.store(Arc::new(View {
-            records,
-            standings,
+            entries,
+            decisions,
             status,
         }));
         if self.parts.own_labels != own {
@@ -102,7 +103,7 @@ impl Writer {
             let _ = self.parts.durable.commit(&changes, Instant::now());
             self.show_store();
         }
-        self.parts.site.announce(own);
+        self.parts.advertiser.announce(own);
     }
 
     pub(super) fn down(&mut self, failure: &Failure) {

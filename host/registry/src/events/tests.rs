@@ -5,9 +5,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::{RegistryEvent, RegistryEvents};
-use crate::registry::records::{Record, Records};
-use crate::registry::status::{PluginState, Status};
-use crate::registry::view::{View, ViewCell};
+use crate::entries::{Entries, LabelledEntry};
+use crate::status::{PluginState, Status};
+use crate::view::{View, ViewCell};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
@@ -24,8 +24,8 @@ fn node(node_id: NodeId, disk_mib: u64) -> EdgeCacheNode {
     }
 }
 
-fn record(node: EdgeCacheNode, hits: u64) -> Record {
-    Record {
+fn labelled(node: EdgeCacheNode, hits: u64) -> LabelledEntry {
+    LabelledEntry {
         entry: Entry {
             node,
             stats: EdgeCacheStats { hits, misses: 0 },
@@ -41,13 +41,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(records: &[(NodeId, u64)]) -> Self {
+    fn new(entries: &[(NodeId, u64)]) -> Self {
         let view = View {
-            records: records
+            entries: entries
                 .iter()
-                .map(|(id, disk)| record(node(*id, *disk), 0))
+                .map(|(id, disk)| labelled(node(*id, *disk), 0))
                 .collect(),
-            standings: Default::default(),
+            decisions: Default::default(),
             status: Status {
                 state: PluginState::Running,
                 restarts: 0,
@@ -65,9 +65,9 @@ impl Writer {
         RegistryEvents::new(self.view.clone(), self.changed.subscribe())
     }
 
-    fn change(&self, change: impl FnOnce(&mut Records)) {
+    fn change(&self, change: impl FnOnce(&mut Entries)) {
         let mut view = View::clone(&self.view.load());
-        change(&mut view.records);
+        change(&mut view.entries);
         self.view.store(Arc::new(view));
         self.changed.send_replace(());
     }
@@ -81,12 +81,12 @@ async fn each_change_is_told_in_ascending_order() {
         events.snapshot().to_vec(),
         [node(1, 10), node(2, 20), node(3, 30)]
     );
-    writer.change(|records| {
-        records.put(record(node(9, 90), 0));
-        records.put(record(node(2, 21), 0));
-        records.remove(1);
+    writer.change(|entries| {
+        entries.put(labelled(node(9, 90), 0));
+        entries.put(labelled(node(2, 21), 0));
+        entries.remove(1);
         // Counters alone are no change.
-        records.put(record(node(3, 30), 7));
+        entries.put(labelled(node(3, 30), 7));
     });
     for expected in [
         RegistryEvent::Disabled { node_id: 1 },
@@ -108,9 +108,9 @@ async fn a_slow_subscriber_skips_states_and_ends_at_the_true_one() {
     let writer = Writer::new(&[(1, 10)]);
     let mut events = writer.events();
     for disk in 11..100 {
-        writer.change(|records| records.put(record(node(1, disk), 0)));
-        writer.change(|records| records.put(record(node(2, disk), 0)));
-        writer.change(|records| records.remove(2));
+        writer.change(|entries| entries.put(labelled(node(1, disk), 0)));
+        writer.change(|entries| entries.put(labelled(node(2, disk), 0)));
+        writer.change(|entries| entries.remove(2));
     }
     assert_eq!(
         events.next().await,
@@ -123,10 +123,10 @@ async fn a_slow_subscriber_skips_states_and_ends_at_the_true_one() {
 #[tokio::test]
 async fn what_came_before_the_subscription_is_in_its_snapshot_only() {
     let writer = Writer::new(&[]);
-    writer.change(|records| records.put(record(node(1, 10), 0)));
+    writer.change(|entries| entries.put(labelled(node(1, 10), 0)));
     let mut events = writer.events();
     assert_eq!(events.snapshot().to_vec(), [node(1, 10)]);
-    writer.change(|records| records.remove(1));
+    writer.change(|entries| entries.remove(1));
     assert_eq!(
         events.next().await,
         Some(RegistryEvent::Disabled { node_id: 1 })

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::records::Record;
-use super::view::View;
-use crate::advertise::LiveNodes;
-use edge_cache_core::decision::Standing;
+use crate::advertiser::LiveNodes;
+use crate::entries::LabelledEntry;
+use crate::view::View;
+use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::labels::{LabelGrants, Labels};
 use edge_cache_core::{EdgeCacheNode, Entry, NodeId};
 use edge_cache_gossip::PeerInfo;
@@ -24,8 +24,8 @@ pub struct Snapshot {
 /// What was known of one node. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct NodeState {
-    record: Option<Arc<Record>>,
-    standing: Option<Arc<Standing>>,
+    labelled: Option<Arc<LabelledEntry>>,
+    effective: Option<Arc<EffectiveDecision>>,
     info: Option<Arc<PeerInfo>>,
     foreign: Option<Arc<Labels>>,
     grants: LabelGrants,
@@ -33,29 +33,29 @@ pub struct NodeState {
 
 /// The labels that a live node shows, and what tells those of a component from others.
 #[derive(Debug)]
-struct Shown<'a> {
+struct AdvertisedLabels<'a> {
     labels: &'a Labels,
     foreign: Option<&'a Labels>,
     grants: &'a LabelGrants,
 }
 
 impl Snapshot {
-    pub(super) fn new(view: Arc<View>, live: LiveNodes, grants: LabelGrants) -> Self {
+    pub(crate) fn new(view: Arc<View>, live: LiveNodes, grants: LabelGrants) -> Self {
         Self { view, live, grants }
     }
 
     /// The nodes that were eligible, in ascending order of node id, and whether each was seen to advertise exactly
     /// the labels that follow from its entry.
     pub fn eligible(&self) -> impl Iterator<Item = (&EdgeCacheNode, bool)> {
-        self.view.records.iter().map(|record| {
-            let node = &record.entry.node;
+        self.view.entries.iter().map(|labelled| {
+            let node = &labelled.entry.node;
             let info = self.live.info(node.node_id);
-            let shown = info.map(|info| Shown {
+            let shown = info.map(|info| AdvertisedLabels {
                 labels: &info.labels,
                 foreign: self.live.foreign(node.node_id).map(Arc::as_ref),
                 grants: &self.grants,
             });
-            (node, shown.is_some_and(|shown| shown.is(&record.labels)))
+            (node, shown.is_some_and(|shown| shown.is(&labelled.labels)))
         })
     }
 
@@ -69,10 +69,10 @@ impl Snapshot {
 }
 
 impl NodeState {
-    pub(super) fn new(node_id: NodeId, view: &View, live: &LiveNodes, grants: LabelGrants) -> Self {
+    pub(crate) fn new(node_id: NodeId, view: &View, live: &LiveNodes, grants: LabelGrants) -> Self {
         Self {
-            record: view.records.get(node_id).cloned(),
-            standing: view.standings.get(&node_id).cloned(),
+            labelled: view.entries.get(node_id).cloned(),
+            effective: view.decisions.get(&node_id).cloned(),
             info: live.info(node_id).cloned(),
             foreign: live.foreign(node_id).cloned(),
             grants,
@@ -82,19 +82,19 @@ impl NodeState {
     /// Its entry, where it was eligible.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {
-        self.record.as_ref().map(|record| &record.entry)
+        self.labelled.as_ref().map(|labelled| &labelled.entry)
     }
 
     /// The decision that stood about it, as [`EdgeCacheRegistry::standing`](crate::EdgeCacheRegistry::standing)
     /// has it.
     #[must_use]
-    pub fn standing(&self) -> Option<&Standing> {
-        self.standing.as_deref()
+    pub fn decision(&self) -> Option<&EffectiveDecision> {
+        self.effective.as_deref()
     }
 
     /// Whether it was seen to advertise any label that a component may set.
     #[must_use]
-    pub fn shows_labels(&self) -> bool {
+    pub fn advertises_labels(&self) -> bool {
         self.shown()
             .is_some_and(|shown| shown.iter().next().is_some())
     }
@@ -102,7 +102,7 @@ impl NodeState {
     /// Whether it was seen to advertise exactly the labels that follow from its entry.
     #[must_use]
     pub fn is_advertised(&self) -> bool {
-        let wanted = self.record.as_ref().map(|record| &record.labels);
+        let wanted = self.labelled.as_ref().map(|labelled| &labelled.labels);
         wanted
             .zip(self.shown())
             .is_some_and(|(wanted, shown)| shown.is(wanted))
@@ -111,15 +111,15 @@ impl NodeState {
     /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        is_same(&self.record, &other.record)
-            && is_same(&self.standing, &other.standing)
+        is_same(&self.labelled, &other.labelled)
+            && is_same(&self.effective, &other.effective)
             && is_same(&self.info, &other.info)
             && is_same(&self.foreign, &other.foreign)
             && self.grants == other.grants
     }
 
-    fn shown(&self) -> Option<Shown<'_>> {
-        Some(Shown {
+    fn shown(&self) -> Option<AdvertisedLabels<'_>> {
+        Some(AdvertisedLabels {
             labels: &self.info.as_ref()?.labels,
             foreign: self.foreign.as_deref(),
             grants: &self.grants,
@@ -127,7 +127,7 @@ impl NodeState {
     }
 }
 
-impl Shown<'_> {
+impl AdvertisedLabels<'_> {
     /// What a component may have set, in the order of keys. What other software set is known, and not the
     /// component's.
     fn iter(&self) -> impl Iterator<Item = (&String, &String)> {

@@ -7,10 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use imbl::ordmap::DiffItem;
 use tokio::sync::watch;
 
-use super::records::Records;
-use super::view::{EligibleNodes, ViewCell};
+use crate::entries::{Entries, LabelledEntry};
+use crate::view::{EligibleNodes, ViewCell};
 use edge_cache_core::{EdgeCacheNode, NodeId};
 
 #[cfg(test)]
@@ -35,16 +36,16 @@ pub enum RegistryEvent {
 pub struct RegistryEvents {
     view: Arc<ViewCell>,
     changed: watch::Receiver<()>,
-    seen: Records,
+    seen: Entries,
     /// Events that lead to `seen`. Never more than the nodes of two snapshots.
     pending: VecDeque<RegistryEvent>,
 }
 
 impl RegistryEvents {
-    pub(super) fn new(view: Arc<ViewCell>, mut changed: watch::Receiver<()>) -> Self {
+    pub(crate) fn new(view: Arc<ViewCell>, mut changed: watch::Receiver<()>) -> Self {
         // Before the view is read: a change in between is looked at once more, and is none.
         changed.mark_unchanged();
-        let seen = view.load().records.clone();
+        let seen = view.load().entries.clone();
         Self {
             view,
             changed,
@@ -69,9 +70,25 @@ impl RegistryEvents {
                 return Some(event);
             }
             self.changed.changed().await.ok()?;
-            let newest = self.view.load().records.clone();
-            self.pending = self.seen.events_to(&newest);
+            let newest = self.view.load().entries.clone();
+            self.pending = events_between(&self.seen, &newest);
             self.seen = newest;
         }
     }
+}
+
+/// Returns the events that lead from one version of the entries to a newer one, in ascending order of node id.
+fn events_between(older: &Entries, newer: &Entries) -> VecDeque<RegistryEvent> {
+    let enabled = |new: &LabelledEntry| RegistryEvent::Enabled(new.entry.node.clone());
+    older
+        .diff(newer)
+        .filter_map(|change| match change {
+            DiffItem::Add(_, new) => Some(enabled(new)),
+            DiffItem::Update {
+                old: (_, old),
+                new: (_, new),
+            } => (old.entry.node != new.entry.node).then(|| enabled(new)),
+            DiffItem::Remove(node_id, _) => Some(RegistryEvent::Disabled { node_id: *node_id }),
+        })
+        .collect()
 }

@@ -1,0 +1,78 @@
+//! The remembered entries, for two kinds of readers.
+//!
+//! A list wants the order of node ids, a lookup wants to be quick, and each is served by the structure that
+//! does it best: a tree that is sorted, and a hash trie that answers in a third of the tree's time. Both
+//! share what they do not change with their copies, so a copy of all entries costs next to nothing.
+
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use imbl::ordmap::DiffItem;
+use imbl::shared_ptr::DefaultSharedPtr;
+use imbl::{GenericHashMap, OrdMap};
+
+use edge_cache_core::labels::Labels;
+use edge_cache_core::{Entry, NodeId};
+
+/// What the host remembers of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelledEntry {
+    pub(crate) entry: Entry,
+    /// What the component wants the node to advertise.
+    pub(crate) labels: Labels,
+}
+
+/// The records of all nodes. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entries {
+    sorted: OrdMap<NodeId, Arc<LabelledEntry>>,
+    hashed: GenericHashMap<NodeId, Arc<LabelledEntry>, RandomState, DefaultSharedPtr>,
+}
+
+impl Entries {
+    pub(crate) fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    pub(crate) fn contains(&self, node_id: NodeId) -> bool {
+        self.hashed.contains_key(&node_id)
+    }
+
+    pub(crate) fn get(&self, node_id: NodeId) -> Option<&Arc<LabelledEntry>> {
+        self.hashed.get(&node_id)
+    }
+
+    /// In ascending order of node id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LabelledEntry> {
+        self.sorted.values().map(Arc::as_ref)
+    }
+
+    /// Adds a record, in place of another of its node.
+    pub(crate) fn put(&mut self, labelled: LabelledEntry) {
+        let node_id = labelled.entry.node.node_id;
+        let labelled = Arc::new(labelled);
+        self.sorted.insert(node_id, labelled.clone());
+        self.hashed.insert(node_id, labelled);
+    }
+
+    /// Compares two versions in ascending order of node id. Shared structure is skipped.
+    pub(crate) fn diff<'a>(
+        &'a self,
+        newer: &'a Self,
+    ) -> impl Iterator<Item = DiffItem<'a, 'a, NodeId, Arc<LabelledEntry>>> {
+        self.sorted.diff(&newer.sorted)
+    }
+
+    pub(crate) fn remove(&mut self, node_id: NodeId) {
+        self.sorted.remove(&node_id);
+        self.hashed.remove(&node_id);
+    }
+}
+
+impl FromIterator<LabelledEntry> for Entries {
+    fn from_iter<I: IntoIterator<Item = LabelledEntry>>(entries: I) -> Self {
+        let mut all = Self::default();
+        entries.into_iter().for_each(|labelled| all.put(labelled));
+        all
+    }
+}

@@ -1,0 +1,48 @@
+//! Swapping the plugin of a running registry.
+//!
+//! A plugin is first loaded on a thread of its own, with the current entries. One that hangs, fails or refuses then
+//! delays no change. After that the writer loads it once more between two changes, and this instance stays. Its
+//! labels replace those of its predecessor in one announcement.
+
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::error::SwapError;
+use crate::registry::EdgeCacheRegistry;
+use crate::writer::load::{configured, load};
+use edge_cache_sandbox::{Instance, Plugin};
+
+impl EdgeCacheRegistry {
+    /// Replaces the plugin. Until the new one has loaded the entries, the old one makes all changes; reads notice
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any [`SwapError`]: the old plugin goes on, and no change was lost.
+    pub async fn swap(&self, plugin: Plugin) -> Result<(), SwapError> {
+        self.try_out(plugin.clone()).await?;
+        self.shared.queue.swap(plugin).await
+    }
+
+    /// Loads the plugin with the current entries on a thread of its own.
+    async fn try_out(&self, plugin: Plugin) -> Result<(), SwapError> {
+        let (ending, ended) = oneshot::channel();
+        let config = configured(&self.shared.config, &plugin);
+        let entries = self.shared.view.load().entries.clone();
+        thread::Builder::new()
+            .name("edge-trial".into())
+            .spawn(move || {
+                let instance = Instance::start(&plugin, config);
+                let result = instance
+                    .and_then(|instance| load(instance, &entries))
+                    .map(drop);
+                // The caller may have gone away.
+                let _ = ending.send(result);
+            })
+            .map_err(SwapError::Thread)?;
+        let gone = |_| SwapError::Failed("the thread that tried it has ended".to_string());
+        ended.await.map_err(gone)??;
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! Loading an instance with the remembered entries.
+
+use crate::entries::Entries;
+use edge_cache_core::Entry;
+use edge_cache_sandbox::{Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels};
+
+/// What surrounds an instance of this component.
+pub(crate) fn configured(config: &InstanceConfig, plugin: &Plugin) -> InstanceConfig {
+    InstanceConfig {
+        policy: LabelPolicy {
+            grants: plugin.config().labels.clone(),
+            ..config.policy.clone()
+        },
+        ..config.clone()
+    }
+}
+
+/// Loads a fresh instance with what is remembered, and compares it.
+pub(crate) fn load(
+    mut instance: Instance,
+    remembered: &Entries,
+) -> Result<(Instance, PublishedLabels), Failure> {
+    let entries: Vec<Entry> = remembered
+        .iter()
+        .map(|labelled| labelled.entry.clone())
+        .collect();
+    let labels = instance.load(&entries)?;
+    let listed = instance.list_eligible()?;
+    if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {
+        return Err(Failure::Contract {
+            call: "list-eligible",
+            reason: "it lists other entries than it was loaded with".to_string(),
+        });
+    }
+    Ok((instance, labels))
+}
