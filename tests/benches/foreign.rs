@@ -20,7 +20,7 @@ fn main() -> Result<()> {
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let reference = edge_cache_build::reference_component()?;
+    let reference = edge_cache_build::build_reference_plugin()?;
     let ours = measure("reference", &reference, &runtime)?;
     let Some(component) = python()? else {
         return Ok(());

@@ -7,10 +7,11 @@ mod policies;
 use std::collections::BTreeSet;
 
 use edge_cache_conformance::{
-    CONTRACT, Check, ComponentSubject, Factory, Outcome, REFERENCE, Report, Settings, Subject, run,
+    CONTRACT, Check, Factory, PluginUnderTest, REFERENCE, RegistryUnderTest, Report, Settings,
+    Verdict, run,
 };
 use edge_cache_tests::component::reference_plugin;
-use edge_cache_tests::native::NativeSubject;
+use edge_cache_tests::native::NativeRegistry;
 
 use defects::{CAUGHT_BY, Defective};
 use policies::{Governed, Policy};
@@ -43,7 +44,7 @@ fn a_registry_of_another_policy_keeps_the_contract_too() {
         Policy::Silent,
         Policy::Trusting,
     ] {
-        let governed = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+        let governed = |settings: &Settings| -> Result<Box<dyn RegistryUnderTest>, String> {
             Ok(Box::new(Governed::new(settings, policy)))
         };
         expect_all(CONTRACT, &governed);
@@ -54,13 +55,13 @@ fn a_registry_of_another_policy_keeps_the_contract_too() {
 
 #[test]
 fn what_there_is_nothing_to_look_at_is_skipped_with_the_reason() {
-    let silent = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+    let silent = |settings: &Settings| -> Result<Box<dyn RegistryUnderTest>, String> {
         Ok(Box::new(Governed::new(settings, Policy::Silent)))
     };
     let skipped: Vec<(&str, String)> = run(CONTRACT, &silent)
         .into_iter()
-        .filter_map(|report| match report.outcome {
-            Outcome::Skipped(reason) => Some((report.name, reason)),
+        .filter_map(|report| match report.verdict {
+            Verdict::Skipped(reason) => Some((report.name, reason)),
             _ => None,
         })
         .collect();
@@ -72,7 +73,7 @@ fn what_there_is_nothing_to_look_at_is_skipped_with_the_reason() {
 #[test]
 fn every_defect_is_caught_by_the_check_that_is_there_for_it() {
     for &(defect, check) in CAUGHT_BY {
-        let defective = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+        let defective = |settings: &Settings| -> Result<Box<dyn RegistryUnderTest>, String> {
             Ok(Box::new(Defective::new(settings, defect)))
         };
         let broken: Vec<Report> = all_checks()
@@ -94,14 +95,14 @@ fn every_check_has_a_name_of_its_own_and_a_defect_that_it_is_there_for() {
     assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), caught_by);
 }
 
-fn native(settings: &Settings) -> Result<Box<dyn Subject>, String> {
-    Ok(Box::new(NativeSubject::new(settings)))
+fn native(settings: &Settings) -> Result<Box<dyn RegistryUnderTest>, String> {
+    Ok(Box::new(NativeRegistry::new(settings)))
 }
 
-fn component(settings: &Settings) -> Result<Box<dyn Subject>, String> {
+fn component(settings: &Settings) -> Result<Box<dyn RegistryUnderTest>, String> {
     let plugin = reference_plugin().map_err(|error| format!("{error:#}"))?;
     let plugin = plugin.with_settings(settings.clone());
-    Ok(Box::new(ComponentSubject::start(&plugin)?))
+    Ok(Box::new(PluginUnderTest::start(&plugin)?))
 }
 
 fn all_checks() -> impl Iterator<Item = Check> {
@@ -109,17 +110,17 @@ fn all_checks() -> impl Iterator<Item = Check> {
 }
 
 fn is_broken(report: &Report) -> bool {
-    report.broken().is_some()
+    report.violation().is_some()
 }
 
 fn expect_all(checks: &[Check], factory: &Factory<'_>) {
     let broken: Vec<String> = run(checks, factory)
         .into_iter()
         .filter_map(|report| {
-            let reason = report.broken()?;
+            let reason = report.violation()?;
             Some(format!(
                 "{}: {}\n    but {reason}",
-                report.name, report.what
+                report.name, report.requirement
             ))
         })
         .collect();

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
-use edge_cache_conformance::{CONTRACT, ComponentSubject, REFERENCE, Settings, Subject, run};
+use edge_cache_conformance::{
+    CONTRACT, PluginUnderTest, REFERENCE, RegistryUnderTest, Settings, run,
+};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheNode, EdgeCacheStats, Entry, Identity, Limits, Store};
 use edge_cache_tests::bench::capacity;
@@ -42,7 +44,7 @@ fn a_registry_in_javascript_holds_as_many_nodes_as_there_may_be() -> Result<()> 
 fn keeps_the_contract(component: &Path) -> Result<()> {
     let cache = Cache::new()?;
     let plugin = cache.plugin(component, &Settings::new())?;
-    let factory = |settings: &Settings| -> Result<Box<dyn Subject>, String> {
+    let factory = |settings: &Settings| -> Result<Box<dyn RegistryUnderTest>, String> {
         let plugin = if settings.is_empty() {
             plugin.clone()
         } else {
@@ -50,13 +52,13 @@ fn keeps_the_contract(component: &Path) -> Result<()> {
                 .plugin(component, settings)
                 .map_err(|error| format!("{error:#}"))?
         };
-        Ok(Box::new(ComponentSubject::start(&plugin)?))
+        Ok(Box::new(PluginUnderTest::start(&plugin)?))
     };
     let mut reports = run(CONTRACT, &factory);
     reports.extend(run(REFERENCE, &factory));
     let broken: Vec<String> = reports
         .into_iter()
-        .filter_map(|report| Some(format!("{}: {}", report.name, report.broken()?)))
+        .filter_map(|report| Some(format!("{}: {}", report.name, report.violation()?)))
         .collect();
     ensure!(broken.is_empty(), "\n{}", broken.join("\n"));
     Ok(())
@@ -68,7 +70,7 @@ fn holds_the_most_nodes(component: &Path) -> Result<()> {
     let plugin = cache.plugin(component, &Settings::new())?;
     let nodes = u64::try_from(Limits::default().nodes_max)?;
     let entries: Vec<Entry> = (0..nodes).map(entry).collect();
-    let mut subject = ComponentSubject::start(&plugin).map_err(anyhow::Error::msg)?;
+    let mut subject = PluginUnderTest::start(&plugin).map_err(anyhow::Error::msg)?;
     let loaded = subject.load(&entries).map_err(anyhow::Error::msg)?;
     ensure!(loaded.is_ok(), "{loaded:?}");
     for round in 0..2 {

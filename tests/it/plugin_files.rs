@@ -65,7 +65,7 @@ fn a_truncated_component_is_refused() -> Result<()> {
 fn a_file_over_the_limit_is_refused_before_it_is_read_whole() -> Result<()> {
     let config = || PluginConfig {
         limits: Limits {
-            component_bytes: 1_000,
+            plugin_bytes: 1_000,
             ..Limits::default()
         },
         ..PluginConfig::default()
@@ -73,8 +73,8 @@ fn a_file_over_the_limit_is_refused_before_it_is_read_whole() -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     // Read whole, this file would take all memory.
     file.as_file().set_len(1 << 40)?;
-    assert_snapshot!(refusal(Plugin::from_file(file.path(), config())), @"the plugin is larger than 1000 bytes, the limit `component_bytes`");
-    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config())), @"the plugin is larger than 1000 bytes, the limit `component_bytes`");
+    assert_snapshot!(refusal(Plugin::from_file(file.path(), config())), @"the plugin is larger than 1000 bytes, the limit `plugin_bytes`");
+    assert_snapshot!(refusal(Plugin::from_bytes(&dummy()?, config())), @"the plugin is larger than 1000 bytes, the limit `plugin_bytes`");
     Ok(())
 }
 

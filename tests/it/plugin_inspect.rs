@@ -219,12 +219,12 @@ fn any_other_file_is_called_what_it_is() -> Result<()> {
 
 #[test]
 fn a_file_that_is_too_large_or_another_than_the_pinned_one_says_so() -> Result<()> {
-    let told = inspect(&dummy()?, &["--limits-component-bytes", "1KiB"])?;
+    let told = inspect(&dummy()?, &["--limits-plugin-bytes", "1KiB"])?;
     assert!(!told.is_good);
     assert_eq!(lines(&told, "sha256 "), ["sha256   not read"]);
     assert_eq!(
         lines(&told, "because "),
-        ["because  the plugin is larger than 1024 bytes, the limit `component_bytes`"]
+        ["because  the plugin is larger than 1024 bytes, the limit `plugin_bytes`"]
     );
     let other = "00".repeat(32);
     let told = inspect(&dummy()?, &["--plugin-sha256", &other])?;

@@ -31,7 +31,7 @@ async fn check(path: &Path) -> Ended {
 
 /// The reference component's file and its digest, as `sha256sum` has it.
 fn component() -> (PathBuf, String) {
-    let path = edge_cache_build::reference_component().unwrap();
+    let path = edge_cache_build::build_reference_plugin().unwrap();
     let digest = std::process::Command::new("sha256sum")
         .arg(&path)
         .output()

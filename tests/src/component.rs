@@ -17,7 +17,7 @@ pub fn reference_bytes() -> Result<&'static [u8]> {
     static BYTES: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     BYTES
         .get_or_init(|| {
-            let path = edge_cache_build::reference_component().map_err(|e| format!("{e:#}"))?;
+            let path = edge_cache_build::build_reference_plugin().map_err(|e| format!("{e:#}"))?;
             std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
         })
         .as_deref()
@@ -89,7 +89,7 @@ pub fn released() -> Result<&'static Path> {
 }
 
 fn guest(path: &'static OnceLock<Result<PathBuf, String>>, name: &str) -> Result<&'static Path> {
-    path.get_or_init(|| edge_cache_build::guest_component(name).map_err(|e| format!("{e:#}")))
+    path.get_or_init(|| edge_cache_build::build_guest(name).map_err(|e| format!("{e:#}")))
         .as_deref()
         .map_err(|error| anyhow!("the guest {name} is not there: {error}"))
 }

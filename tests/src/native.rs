@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use edge_cache_conformance::{Broken, OWN_NODE, Settings, Subject};
+use edge_cache_conformance::{OWN_NODE, RegistryUnderTest, Settings, Violation};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{
     Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
@@ -12,7 +12,7 @@ use edge_cache_plugin as core;
 
 /// The core of the reference component, with a clock and a place for labels.
 #[derive(Debug)]
-pub struct NativeSubject {
+pub struct NativeRegistry {
     registry: core::Registry,
     settings: Result<core::Settings, core::SettingsError>,
     now: SystemTime,
@@ -27,7 +27,7 @@ struct Published {
     refusing_own: bool,
 }
 
-impl NativeSubject {
+impl NativeRegistry {
     /// An empty registry with these settings.
     pub fn new(settings: &Settings) -> Self {
         let pairs: Vec<(String, String)> = settings.clone().into_iter().collect();
@@ -70,12 +70,12 @@ impl core::PublishLabels for Published {
     }
 }
 
-impl Subject for NativeSubject {
+impl RegistryUnderTest for NativeRegistry {
     fn enable(
         &mut self,
         node_id: NodeId,
         capacity: &NodeCapacity,
-    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Broken> {
+    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Violation> {
         let since = self
             .now
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -88,21 +88,21 @@ impl Subject for NativeSubject {
             .map_err(error))
     }
 
-    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Broken> {
+    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Violation> {
         Ok(self
             .publishing(|registry, published| registry.disable(node_id, published))
             .map_err(error))
     }
 
-    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Broken> {
+    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Violation> {
         Ok(self.registry.is_enabled(node_id))
     }
 
-    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Broken> {
+    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Violation> {
         Ok(self.registry.list_eligible().map(from_core).collect())
     }
 
-    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Broken> {
+    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Violation> {
         let stats = self.registry.stats(node_id);
         Ok(EdgeCacheStats {
             hits: stats.hits,
@@ -114,7 +114,7 @@ impl Subject for NativeSubject {
         &mut self,
         node_id: NodeId,
         delta: EdgeCacheStats,
-    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken> {
+    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Violation> {
         let delta = core::EdgeCacheStats {
             hits: delta.hits,
             misses: delta.misses,
@@ -129,7 +129,7 @@ impl Subject for NativeSubject {
             .map_err(error))
     }
 
-    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken> {
+    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Violation> {
         if let Err(refusal) = &self.settings {
             return Ok(Err(refusal.to_string()));
         }
@@ -139,7 +139,7 @@ impl Subject for NativeSubject {
             .map_err(|refusal| refusal.to_string()))
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken> {
+    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Violation> {
         let changes = changes
             .iter()
             .map(|change| match change {
@@ -152,7 +152,7 @@ impl Subject for NativeSubject {
             .map_err(|refusal| refusal.to_string()))
     }
 
-    fn assess(&mut self, _: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
+    fn assess(&mut self, _: NodeId, labels: &Labels) -> Result<Option<Candidate>, Violation> {
         let Ok(settings) = self.settings else {
             return Ok(None);
         };
@@ -219,7 +219,7 @@ fn from_core(node: &core::EdgeCacheNode) -> EdgeCacheNode {
     }
 }
 
-fn core_entry(entry: &Entry) -> Result<core::Entry, Broken> {
+fn core_entry(entry: &Entry) -> Result<core::Entry, Violation> {
     let since = entry
         .node
         .enabled_at

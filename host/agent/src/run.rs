@@ -47,7 +47,7 @@ pub enum RunError {
     /// The binary carries no component and none was given.
     #[error(
         "this binary was built without a component: give one with `--plugin FILE`, or run \
-         `cargo component` and build it again"
+         `cargo plugin` and build it again"
     )]
     NoPlugin,
     /// The component is refused.

@@ -1,78 +1,79 @@
-//! A component examined as a whole: whether it starts, which samples its policy takes, the checks, and what
-//! its calls cost.
+//! The examination of a plugin: a start, the samples that its policy accepts, the checks, and the costs.
 //!
-//! Whatever a component does, it ends one check at most: each has instances of its own, and every call has
-//! its deadline.
+//! A plugin that fails ends no more than one check: each check has instances of its own, and every call has
+//! a deadline.
 
-use super::component::ComponentSubject;
-use super::contract::at;
-use super::measure::{self, Costs};
-use super::samples::Samples;
-use super::subject::{Broken, Subject};
-use super::words::Words;
-use super::{Check, Outcome, Report, Settings, run};
-use edge_cache_core::EdgeCacheError;
-use edge_cache_core::NodeCapacity;
+use edge_cache_core::{EdgeCacheError, NodeCapacity};
 use edge_cache_sandbox::Plugin;
+
+use crate::check::{Check, Report, Settings, Verdict, never_skip, run};
+use crate::describe::Describe;
+use crate::fixture::{at, load_empty};
+use crate::measure::{self, Costs};
+use crate::plugin::PluginUnderTest;
+use crate::registry::{RegistryUnderTest, Violation};
+use crate::samples::Samples;
 
 const STARTS: Check = Check {
     name: "starts",
-    what: "a fresh instance starts and takes the load of nothing",
-    inapplicable: super::never,
-    run: |factory| factory(&Settings::new()).and_then(|mut subject| load_nothing(&mut *subject)),
+    requirement: "a fresh instance starts and takes the load of nothing",
+    skip_reason: never_skip,
+    run: |factory| factory(&Settings::new()).and_then(|mut registry| load_empty(&mut *registry)),
 };
 const SAMPLES: &str = "samples";
-const SAMPLES_WHAT: &str = "a node is enabled with at least one of the samples";
+const SAMPLES_REQUIREMENT: &str = "a node is enabled with at least one of the samples";
 const MEASURED: &str = "measured";
-const MEASURED_WHAT: &str = "its calls succeed, and are measured, with many entries";
+const MEASURED_REQUIREMENT: &str = "its calls succeed, and are measured, with many entries";
 
-/// What came of examining a component.
+/// Result of examining a plugin.
 #[derive(Debug)]
 pub struct Examination {
-    /// What came of each check.
+    /// Report of each check, in the order in which they ran.
     pub reports: Vec<Report>,
-    /// What the component's policy made of each sample.
+    /// Answer of the plugin's policy to each sample.
     pub samples: Vec<SampleReport>,
-    /// What its calls cost, where they could be measured.
+    /// Measured costs; absent if a call failed.
     pub costs: Option<Costs>,
 }
 
-/// What a policy made of a sample.
+/// Answer of a policy to a sample.
 #[derive(Debug)]
 pub struct SampleReport {
-    /// The capacity.
+    /// Sample capacity.
     pub capacity: NodeCapacity,
-    /// Why the policy refuses it, if it does; the checks then do without it.
+    /// Reason of the policy's refusal, if it refuses the sample. The checks then leave the sample out.
     pub refusal: Option<String>,
 }
 
 impl Examination {
-    /// Whether nothing was found broken.
+    /// Returns true if no check failed.
     pub fn passes(&self) -> bool {
-        self.reports.iter().all(|report| report.broken().is_none())
+        self.reports
+            .iter()
+            .all(|report| report.violation().is_none())
     }
 }
 
-/// Examines a component with these checks, and with those of the samples that its policy takes.
+/// Runs `checks` against a plugin, with those `samples` that its policy accepts, and measures its calls.
 ///
-/// Takes seconds, and for a component that hangs up to a deadline a check: not for an async thread.
+/// Blocks for seconds, and longer for a plugin that hangs: up to a deadline for each check.
 pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examination {
-    let subject = |settings: &Settings, samples: &Samples| {
+    let registry = |settings: &Settings, samples: &Samples| {
         let plugin = if settings.is_empty() {
             plugin.clone()
         } else {
             plugin.with_settings(settings.clone())
         };
-        let subject = ComponentSubject::start(&plugin)?.with_samples(samples.clone());
-        Ok(Box::new(subject) as Box<dyn Subject>)
+        let registry = PluginUnderTest::start(&plugin)?.with_samples(samples.clone());
+        Ok(Box::new(registry) as Box<dyn RegistryUnderTest>)
     };
-    let starts = STARTS.report(STARTS.look(&|settings: &Settings| subject(settings, samples)));
-    if starts.broken().is_some() {
-        return nothing_more(vec![starts], Vec::new(), checks, "it does not start");
+    let starts = STARTS.report(STARTS.verdict(&|settings: &Settings| registry(settings, samples)));
+    if starts.violation().is_some() {
+        return without_checks(vec![starts], Vec::new(), checks, "it does not start");
     }
 
-    let (probed, outcome) = probe(samples, &|| subject(&Settings::new(), samples));
-    let taken: Vec<_> = probed
+    let (probed, verdict) = probe(samples, &|| registry(&Settings::new(), samples));
+    let accepted: Vec<_> = probed
         .iter()
         .filter(|sample| sample.refusal.is_none())
         .map(|sample| sample.capacity.clone())
@@ -81,21 +82,21 @@ pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examinat
         starts,
         Report {
             name: SAMPLES,
-            what: SAMPLES_WHAT,
-            outcome,
+            requirement: SAMPLES_REQUIREMENT,
+            verdict,
         },
     ];
-    let Ok(taken) = Samples::new(taken) else {
-        return nothing_more(reports, probed, checks, "its policy takes no sample");
+    let Ok(accepted) = Samples::new(accepted) else {
+        return without_checks(reports, probed, checks, "its policy takes no sample");
     };
     reports.extend(run(checks, &|settings: &Settings| {
-        subject(settings, &taken)
+        registry(settings, &accepted)
     }));
-    let (costs, outcome) = match measure::measure(plugin, &taken) {
-        Ok(costs) => (Some(costs), Outcome::Holds),
-        Err(broken) => (None, Outcome::Broken(broken)),
+    let (costs, verdict) = match measure::measure(plugin, &accepted) {
+        Ok(costs) => (Some(costs), Verdict::Passed),
+        Err(violation) => (None, Verdict::Failed(violation)),
     };
-    reports.push(measured(outcome));
+    reports.push(measured(verdict));
     Examination {
         reports,
         samples: probed,
@@ -103,14 +104,14 @@ pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examinat
     }
 }
 
-/// What there is to say where the checks can't be run.
-fn nothing_more(
+/// Reports all checks as skipped.
+fn without_checks(
     mut reports: Vec<Report>,
     samples: Vec<SampleReport>,
     checks: &[Check],
     reason: &str,
 ) -> Examination {
-    let skipped = || Outcome::Skipped(reason.to_string());
+    let skipped = || Verdict::Skipped(reason.to_string());
     reports.extend(checks.iter().map(|check| check.report(skipped())));
     reports.push(measured(skipped()));
     Examination {
@@ -120,29 +121,30 @@ fn nothing_more(
     }
 }
 
-fn measured(outcome: Outcome) -> Report {
+fn measured(verdict: Verdict) -> Report {
     Report {
         name: MEASURED,
-        what: MEASURED_WHAT,
-        outcome,
+        requirement: MEASURED_REQUIREMENT,
+        verdict,
     }
 }
 
-/// Has a fresh instance enable a node with each sample. A sample that the component fails over is kept: what
-/// it fails over is for the checks to show.
+/// Enables a node with each sample, each on a fresh instance.
+///
+/// A sample on which the plugin fails is kept, so that the checks show the failure.
 fn probe(
     samples: &Samples,
-    fresh: &dyn Fn() -> Result<Box<dyn Subject>, Broken>,
-) -> (Vec<SampleReport>, Outcome) {
+    fresh: &dyn Fn() -> Result<Box<dyn RegistryUnderTest>, Violation>,
+) -> (Vec<SampleReport>, Verdict) {
     let mut failed = None;
     let probed: Vec<_> = samples
         .all()
         .iter()
         .map(|capacity| {
-            let answer = fresh().and_then(|mut subject| {
-                subject.set_time(at(0));
-                load_nothing(&mut *subject)?;
-                subject.enable(1, capacity)
+            let answer = fresh().and_then(|mut registry| {
+                registry.set_time(at(0));
+                load_empty(&mut *registry)?;
+                registry.enable(1, capacity)
             });
             let refusal = match answer {
                 Ok(Ok(_)) => None,
@@ -150,12 +152,12 @@ fn probe(
                 Ok(Err(error)) => {
                     failed.get_or_insert(format!(
                         "enable must succeed or be invalid-capacity, found {}",
-                        error.words()
+                        error.describe()
                     ));
                     None
                 }
-                Err(broken) => {
-                    failed.get_or_insert(broken);
+                Err(violation) => {
+                    failed.get_or_insert(violation);
                     None
                 }
             };
@@ -165,22 +167,16 @@ fn probe(
             }
         })
         .collect();
-    let outcome = match (failed, probed.iter().find_map(|one| one.refusal.clone())) {
-        (Some(broken), _) => Outcome::Broken(broken),
+    let verdict = match (failed, probed.iter().find_map(|one| one.refusal.clone())) {
+        (Some(violation), _) => Verdict::Failed(violation),
         (None, Some(refusal)) if probed.iter().all(|one| one.refusal.is_some()) => {
-            Outcome::Broken(format!(
+            Verdict::Failed(format!(
                 "its policy refuses all {} samples, the first because: {refusal}; give capacities that it \
                  takes with `--sample FILE`",
                 probed.len()
             ))
         }
-        _ => Outcome::Holds,
+        _ => Verdict::Passed,
     };
-    (probed, outcome)
-}
-
-fn load_nothing(subject: &mut dyn Subject) -> Result<(), Broken> {
-    subject
-        .load(&[])?
-        .map_err(|reason| format!("it refused to load nothing: {reason}"))
+    (probed, verdict)
 }

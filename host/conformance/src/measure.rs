@@ -1,97 +1,98 @@
-//! What the calls of a component cost: time and memory, with a registry of some size.
+//! Measurement of a plugin's calls: time and memory with many entries.
 
 use std::time::{Duration, Instant};
 
-use super::component::ComponentSubject;
-use super::contract::{at, counters, entry};
-use super::samples::Samples;
-use super::subject::{Broken, Subject};
-use super::words::Words;
 use edge_cache_core::{Entry, NodeId};
 use edge_cache_sandbox::Plugin;
 
-/// The entries of the registry that is measured; fewer where the agent may hold fewer.
+use crate::describe::Describe;
+use crate::fixture::{at, counters, entry};
+use crate::plugin::PluginUnderTest;
+use crate::registry::{RegistryUnderTest, Violation};
+use crate::samples::Samples;
+
+/// Number of entries in the measured registry, unless the limit `nodes_max` is lower.
 pub const ENTRIES: usize = 1_000;
-/// Calls of each kind, at most.
+/// Largest number of measured calls of each export.
 const CALLS_MAX: usize = 1_000;
-/// How long calls of one kind are made, at most: a slow component is measured by fewer.
-const LOOK_FOR: Duration = Duration::from_millis(500);
-/// A node that has no entry yet.
+/// Time after which no more calls of an export are made: a slow plugin is measured with fewer calls.
+const TIME_MAX: Duration = Duration::from_millis(500);
+/// A node without an entry.
 const NEW_NODE: NodeId = NodeId::MAX;
 
-/// What a component's calls cost.
+/// Measured costs of a plugin's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Costs {
-    /// The entries of the registry that was measured.
+    /// Number of entries in the measured registry.
     pub entries: usize,
-    /// Each kind of call.
+    /// Costs of each measured export.
     pub calls: Vec<CallCost>,
-    /// The most linear memory that it had, in bytes.
+    /// Largest size of the linear memory, in bytes.
     pub memory_bytes: usize,
 }
 
-/// What one kind of call costs.
+/// Measured costs of one export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallCost {
-    /// The export.
+    /// Name of the export.
     pub call: &'static str,
-    /// How many calls were made.
+    /// Number of calls.
     pub count: usize,
-    /// Half of them took no longer.
+    /// Median duration.
     pub p50: Duration,
-    /// 99 of 100 took no longer.
+    /// 99th percentile of the duration.
     pub p99: Duration,
 }
 
-/// Loads a fresh instance with [`ENTRIES`] entries, if it may hold as many, and times its calls.
-pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Broken> {
-    let mut subject = ComponentSubject::start(plugin)?;
-    subject.set_time(at(0));
+/// Loads a fresh instance with up to [`ENTRIES`] entries and times its calls.
+pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Violation> {
+    let mut registry = PluginUnderTest::start(plugin)?;
+    registry.set_time(at(0));
     let entries: Vec<Entry> = (1..)
-        .zip(0..ENTRIES.min(subject.room()))
+        .zip(0..ENTRIES.min(registry.nodes_max()))
         .map(|(node_id, nth)| entry(node_id, samples.nth(nth), counters(1, 1)))
         .collect();
-    accepted(&subject.load(&entries)?)?;
-    // What it has just published is what it will be asked to judge.
-    let labels = subject.labels(1);
+    accepted(&registry.load(&entries)?)?;
+    // Peers are assessed by the labels that the plugin itself publishes.
+    let labels = registry.labels(1);
     let capacity = samples.nth(0);
 
     let mut enables = Timer::new("enable");
     let mut disables = Timer::new("disable");
-    while enables.goes_on() && disables.goes_on() {
-        let answer = enables.time(|| subject.enable(NEW_NODE, &capacity))?;
+    while enables.has_budget() && disables.has_budget() {
+        let answer = enables.time(|| registry.enable(NEW_NODE, &capacity))?;
         accepted(&answer)?;
-        let answer = disables.time(|| subject.disable(NEW_NODE))?;
-        accepted(&answer)?;
-    }
-    let mut assessed = Timer::new("assess");
-    while assessed.goes_on() {
-        assessed.time(|| subject.assess(1, &labels))?;
-    }
-    let mut counted = Timer::new("add-stats");
-    while counted.goes_on() {
-        let answer = counted.time(|| subject.add_stats(1, counters(1, 0)))?;
+        let answer = disables.time(|| registry.disable(NEW_NODE))?;
         accepted(&answer)?;
     }
-    let mut listed = Timer::new("list-eligible");
-    while listed.goes_on() {
-        listed.time(|| subject.list_eligible())?;
+    let mut assesses = Timer::new("assess");
+    while assesses.has_budget() {
+        assesses.time(|| registry.assess(1, &labels))?;
+    }
+    let mut additions = Timer::new("add-stats");
+    while additions.has_budget() {
+        let answer = additions.time(|| registry.add_stats(1, counters(1, 0)))?;
+        accepted(&answer)?;
+    }
+    let mut lists = Timer::new("list-eligible");
+    while lists.has_budget() {
+        lists.time(|| registry.list_eligible())?;
     }
     Ok(Costs {
         entries: entries.len(),
-        calls: [enables, disables, assessed, counted, listed]
+        calls: [enables, disables, assesses, additions, lists]
             .map(Timer::cost)
             .into(),
-        memory_bytes: subject.memory_bytes(),
+        memory_bytes: registry.memory_bytes(),
     })
 }
 
-fn accepted<T, E: Words>(answer: &Result<T, E>) -> Result<(), Broken> {
+fn accepted<T, E: Describe>(answer: &Result<T, E>) -> Result<(), Violation> {
     match answer {
         Ok(_) => Ok(()),
         Err(error) => Err(format!(
             "a call that is measured must succeed, found the error {}",
-            error.words()
+            error.describe()
         )),
     }
 }
@@ -111,11 +112,11 @@ impl Timer {
         }
     }
 
-    fn goes_on(&self) -> bool {
-        self.took.len() < CALLS_MAX && self.total < LOOK_FOR
+    fn has_budget(&self) -> bool {
+        self.took.len() < CALLS_MAX && self.total < TIME_MAX
     }
 
-    fn time<T>(&mut self, call: impl FnOnce() -> Result<T, Broken>) -> Result<T, Broken> {
+    fn time<T>(&mut self, call: impl FnOnce() -> Result<T, Violation>) -> Result<T, Violation> {
         let start = Instant::now();
         let answer = call()?;
         let took = start.elapsed();
@@ -134,7 +135,7 @@ impl Timer {
         }
     }
 
-    /// The shortest time that so many of 100 calls did not exceed.
+    /// Returns the shortest measured time that `percent` of 100 calls did not exceed.
     fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.took.len() * percent).div_ceil(100);
         let index = rank.saturating_sub(1);

@@ -1,47 +1,46 @@
-//! The capacities that a suite works with.
+//! Sample capacities for the checks.
 //!
-//! A policy may refuse what another takes, so whoever wrote it may bring capacities that it takes.
-
-use thiserror::Error;
+//! A policy may refuse the default samples, so the author of a plugin can supply capacities that it accepts.
 
 use edge_cache_core::NodeCapacity;
+use thiserror::Error;
 
-/// How many capacities a file of samples may hold.
+/// Largest number of samples.
 pub const SAMPLES_MAX: usize = 64;
 
-/// Capacities that a registry takes; never none.
+/// A non-empty list of capacities that the registry under test accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples(Vec<NodeCapacity>);
 
-/// Why capacities are no samples.
+/// An error in a list of samples.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SamplesError {
-    /// The text is something else.
+    /// The text is not a JSON list of capacities.
     #[error(
         "samples are a JSON list of capacities such as \
          [{{\"cpu_cores\": 8, \"ram_mib\": 16384, \"disk_mib\": 512000, \"geo\": \"eu-central-1\"}}]"
     )]
     Format(#[source] serde_json::Error),
-    /// There are none, or too many.
+    /// The list is empty or too long.
     #[error("there must be 1 to {SAMPLES_MAX} samples, found {0}")]
     Count(usize),
-    /// No host would hand this one to a component.
-    #[error("sample {number} is no capacity: {reason}")]
+    /// The capacity breaks a bound of the contract, so no host passes it to a plugin.
+    #[error("sample {number} is not a valid capacity: {reason}")]
     Capacity {
-        /// Its place in the list, from 1 on.
+        /// Position in the list, from 1.
         number: usize,
-        /// The bound that it breaks.
+        /// Broken bound.
         reason: String,
     },
 }
 
 impl Samples {
-    /// Takes these capacities.
+    /// Checks the number and the bounds of the capacities.
     ///
     /// # Errors
     ///
-    /// There are none or too many of them, or one breaks a bound of the contract.
+    /// [`SamplesError::Count`] and [`SamplesError::Capacity`].
     pub fn new(capacities: Vec<NodeCapacity>) -> Result<Self, SamplesError> {
         if capacities.is_empty() || capacities.len() > SAMPLES_MAX {
             return Err(SamplesError::Count(capacities.len()));
@@ -54,30 +53,30 @@ impl Samples {
         Ok(Self(capacities))
     }
 
-    /// Reads a JSON list of capacities, each as the HTTP API takes it.
+    /// Parses a JSON list of capacities, each in the format of the HTTP API.
     ///
     /// # Errors
     ///
-    /// It is something else, or these are no samples.
+    /// Any [`SamplesError`].
     pub fn from_json(json: &[u8]) -> Result<Self, SamplesError> {
         Self::new(serde_json::from_slice(json).map_err(SamplesError::Format)?)
     }
 
-    /// All of them.
+    /// Returns all samples.
     pub fn all(&self) -> &[NodeCapacity] {
         &self.0
     }
 
-    /// The `nth`; after the last one they begin again.
+    /// Returns the `nth` sample, starting over after the last one.
     pub fn nth(&self, nth: usize) -> NodeCapacity {
         let index = nth.checked_rem(self.0.len()).unwrap_or_default();
-        let nothing = || sample(1, 1, 1, None);
-        self.0.get(index).cloned().unwrap_or_else(nothing)
+        let fallback = || sample(1, 1, 1, None);
+        self.0.get(index).cloned().unwrap_or_else(fallback)
     }
 }
 
 impl Default for Samples {
-    /// Nodes as clusters have them: large and small, here and there, one that does not say where.
+    /// Returns large and small nodes in several regions, one of them without a geo.
     fn default() -> Self {
         Self(vec![
             sample(8, 16_384, 512_000, Some("eu-central-1")),

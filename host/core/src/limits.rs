@@ -13,7 +13,7 @@ const MIB: usize = 1024 * KIB;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The size of a component file. Compiling costs time and memory in proportion. Default: 64 MiB.
-    pub component_bytes: usize,
+    pub plugin_bytes: usize,
     /// All linear memories of an instance together. Memory never shrinks while an instance lives.
     /// Default: 64 MiB.
     pub memory_bytes: usize,
@@ -58,7 +58,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            component_bytes: 64 * MIB,
+            plugin_bytes: 64 * MIB,
             memory_bytes: 64 * MIB,
             table_elements: 100_000,
             objects: 10_000,

@@ -1,6 +1,6 @@
 //! A registry inside another program: two nodes that gossip, one of which is enabled.
 //!
-//! Needs the reference component, which `cargo component` builds.
+//! Needs the reference component, which `cargo plugin` builds.
 
 use std::error::Error;
 use std::path::Path;
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     elsewhere.seeds.push(here.advertise_addr().to_string());
     let elsewhere = GossipPool::start(elsewhere).await?;
 
-    let component = Path::new(env!("EDGE_CACHE_COMPONENT"));
+    let component = Path::new(env!("EDGE_CACHE_BUILT_PLUGIN"));
     let plugin = Plugin::from_file(component, PluginConfig::default())?;
     let registry = EdgeCacheRegistry::builder(plugin)
         .gossip(here.clone())

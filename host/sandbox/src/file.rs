@@ -22,13 +22,13 @@ pub(super) const EMBEDDED: &str = "embedded";
 pub(super) const NAME_BYTES_MAX: usize = 255;
 
 /// The bytes of a file and their digest, by which a component is known before it is loaded.
-pub struct ComponentFile {
+pub struct PluginFile {
     name: String,
     bytes: Cow<'static, [u8]>,
     sha256: [u8; 32],
 }
 
-impl ComponentFile {
+impl PluginFile {
     /// Reads a file.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl ComponentFile {
             path: path.to_path_buf(),
             source,
         })?;
-        check_size(&bytes, limits.component_bytes)?;
+        check_size(&bytes, limits.plugin_bytes)?;
         Ok(Self::new(&file_name(path), bytes))
     }
 
@@ -77,14 +77,14 @@ impl ComponentFile {
     ///
     /// Any [`PluginError`] but [`PluginError::Read`].
     pub fn load(&self, config: PluginConfig) -> Result<Plugin, PluginError> {
-        check_header(&self.bytes, config.limits.component_bytes)?;
+        check_header(&self.bytes, config.limits.plugin_bytes)?;
         Ok(Plugin::from_digested(&self.bytes, self.sha256, config)?.named(&self.name))
     }
 }
 
-impl fmt::Debug for ComponentFile {
+impl fmt::Debug for PluginFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ComponentFile")
+        f.debug_struct("PluginFile")
             .field("name", &self.name)
             .field("sha256", &text::hex(&self.sha256))
             .finish_non_exhaustive()
@@ -93,7 +93,7 @@ impl fmt::Debug for ComponentFile {
 
 /// The bytes of a file, or one more than a component may have where it is larger.
 pub(super) fn read(path: &Path, limits: &Limits) -> std::io::Result<Vec<u8>> {
-    let limit = u64::try_from(limits.component_bytes).unwrap_or(u64::MAX);
+    let limit = u64::try_from(limits.plugin_bytes).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large from one that just fits.
     File::open(path)?

@@ -117,7 +117,7 @@ impl Inspection {
     pub fn of_file(path: &Path, config: &PluginConfig) -> std::io::Result<Self> {
         let bytes = file::read(path, &config.limits)?;
         let size = std::fs::metadata(path)?.len();
-        let is_whole = bytes.len() <= config.limits.component_bytes;
+        let is_whole = bytes.len() <= config.limits.plugin_bytes;
         let mut inspection = Self {
             name: file::file_name(path),
             bytes: size,
@@ -145,7 +145,7 @@ impl Inspection {
 
     /// Goes as far as loading would, and finds all that there is to say on the way.
     fn look_into(&mut self, bytes: &[u8], config: &PluginConfig) -> Result<(), PluginError> {
-        file::check_header(bytes, config.limits.component_bytes)?;
+        file::check_header(bytes, config.limits.plugin_bytes)?;
         let sha256 = self.sha256.unwrap_or_default();
         let engine = engine::new(&config.limits).map_err(plugin::sandbox_error)?;
         let component = plugin::compile(&engine, bytes, &sha256, None)?;

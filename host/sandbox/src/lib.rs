@@ -37,7 +37,7 @@ pub use calls::CallCounters;
 pub use calls::Calls;
 pub use contract::{Export, Import, Mismatch};
 pub use failure::Failure;
-pub use file::ComponentFile;
+pub use file::PluginFile;
 pub use gossip_labels::{ForeignLabels, LabelPolicy, PublishedLabels};
 pub use inspection::{FileKind, Inspection};
 pub use instance::{Called, Instance, InstanceConfig};

@@ -15,7 +15,7 @@ use super::bindings::{EdgeCachePluginPre, gossip_labels, logging, types};
 use super::cache::CodeCache;
 use super::contract::{self, Mismatch, PROVIDED};
 use super::engine;
-use super::file::{self, ComponentFile};
+use super::file::{self, PluginFile};
 use super::gossip_labels::HasLabels;
 use super::instance::{HasLog, HostState};
 use super::wasi;
@@ -88,7 +88,7 @@ pub enum PluginError {
         source: std::io::Error,
     },
     /// The file is larger than a component may be.
-    #[error("the plugin is larger than {limit} bytes, the limit `component_bytes`")]
+    #[error("the plugin is larger than {limit} bytes, the limit `plugin_bytes`")]
     TooLarge {
         /// The limit.
         limit: usize,
@@ -151,7 +151,7 @@ struct Inner {
 impl Plugin {
     /// Reads, checks and compiles a component file. Takes up to seconds: not for an async thread.
     pub fn from_file(path: &Path, config: PluginConfig) -> Result<Self, PluginError> {
-        ComponentFile::read(path, &config.limits)?.load(config)
+        PluginFile::read(path, &config.limits)?.load(config)
     }
 
     /// Checks and compiles a component. Takes up to seconds: not for an async thread.
@@ -159,7 +159,7 @@ impl Plugin {
     /// Components are compiled one at a time in a process, whatever the number of callers.
     pub fn from_bytes(bytes: &[u8], config: PluginConfig) -> Result<Self, PluginError> {
         // What is too large is not hashed.
-        file::check_header(bytes, config.limits.component_bytes)?;
+        file::check_header(bytes, config.limits.plugin_bytes)?;
         Self::from_digested(bytes, Sha256::digest(bytes).into(), config)
     }
 

@@ -13,9 +13,9 @@ Turns a guest crate into a WebAssembly component.
   edge-cache-build MANIFEST -o FILE       build the guest of a Cargo.toml, or of its folder
   edge-cache-build run -- ARGUMENT...     build the reference component, then run cargo with the arguments
 
-EDGE_CACHE_COMPONENT  where the reference component goes; cargo sets it inside the workspace
-EDGE_CACHE_INSTALL    1: where no compiler can build guests, install Debian's (as root)
-EDGE_CACHE_NO_INSTALL 1: never install anything, no target by rustup either
+EDGE_CACHE_BUILT_PLUGIN  path of the reference plugin; cargo sets it inside the workspace
+EDGE_CACHE_INSTALL       1: where no compiler can build guests, install Debian's (as root)
+EDGE_CACHE_NO_INSTALL    1: never install anything, no target by rustup either
 ";
 
 #[derive(Debug, PartialEq, Eq)]

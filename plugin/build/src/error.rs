@@ -15,7 +15,7 @@ pub enum BuildError {
     /// `EDGE_CACHE_INSTALL=1` allows it. `EDGE_CACHE_NO_INSTALL=1` forbids the last two.
     #[error(
         "no compiler here can build for wasm32-unknown-unknown ({found}): run `rustup target add \
-         wasm32-unknown-unknown`, or on Debian as root `EDGE_CACHE_INSTALL=1 cargo component`"
+         wasm32-unknown-unknown`, or on Debian as root `EDGE_CACHE_INSTALL=1 cargo plugin`"
     )]
     NoCompiler {
         /// What each compiler lacks and how each way of setting one up failed.
@@ -76,7 +76,7 @@ pub enum BuildError {
     },
     /// Nobody said where the reference component goes.
     #[error(
-        "EDGE_CACHE_COMPONENT is not set; run cargo inside the workspace, whose .cargo/config.toml sets it"
+        "EDGE_CACHE_BUILT_PLUGIN is not set; run cargo inside the workspace, whose .cargo/config.toml sets it"
     )]
     NoOutput,
 }

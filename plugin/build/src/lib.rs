@@ -27,7 +27,7 @@ mod workspace;
 pub use error::BuildError;
 pub use guest::{Built, Guest};
 pub use handover::hand_over_to_cargo;
-pub use workspace::{guest_component, reference_component};
+pub use workspace::{build_guest, build_reference_plugin};
 
 use std::path::Path;
 

@@ -1,11 +1,11 @@
-//! The command behind `cargo component`, `cargo demo` and `cargo agent`.
+//! The command behind `cargo plugin`, `cargo demo` and `cargo agent`.
 
 mod command;
 
 use std::env;
 use std::process::ExitCode;
 
-use edge_cache_build::{Guest, build, hand_over_to_cargo, reference_component};
+use edge_cache_build::{Guest, build, build_reference_plugin, hand_over_to_cargo};
 
 use command::{Command, USAGE};
 
@@ -21,10 +21,10 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     match Command::parse(env::args_os().skip(1).collect())? {
         Command::Help => print!("{USAGE}"),
-        Command::Reference => drop(reference_component()?),
+        Command::Reference => drop(build_reference_plugin()?),
         Command::Guest { manifest, output } => drop(build(&Guest::new(manifest)?, &output)?),
         Command::Run { arguments } => {
-            reference_component()?;
+            build_reference_plugin()?;
             return Ok(hand_over_to_cargo(&arguments)?);
         }
     }

@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use crate::{BuildError, Guest, build, nested};
 
-/// Builds the reference component and answers its path: the value of `EDGE_CACHE_COMPONENT`, which
+/// Builds the reference component and answers its path: the value of `EDGE_CACHE_BUILT_PLUGIN`, which
 /// cargo sets from the workspace's configuration.
 ///
 /// Each call asks cargo anew, a quarter of a second; a process with many tests keeps the answer.
-pub fn reference_component() -> Result<PathBuf, BuildError> {
+pub fn build_reference_plugin() -> Result<PathBuf, BuildError> {
     // The one of the time when this was compiled serves a test program that is run without cargo,
     // in a debugger.
-    let set =
-        env::var_os("EDGE_CACHE_COMPONENT").or(option_env!("EDGE_CACHE_COMPONENT").map(Into::into));
+    let set = env::var_os("EDGE_CACHE_BUILT_PLUGIN")
+        .or(option_env!("EDGE_CACHE_BUILT_PLUGIN").map(Into::into));
     let output = PathBuf::from(set.ok_or(BuildError::NoOutput)?);
     Ok(build(&Guest::new(root().join("plugin"))?, &output)?.path)
 }
 
 /// Builds the guest in the folder `tests/guests/<name>` and answers its component's path.
-pub fn guest_component(name: &str) -> Result<PathBuf, BuildError> {
+pub fn build_guest(name: &str) -> Result<PathBuf, BuildError> {
     let guest = Guest::new(root().join("tests/guests").join(name))?;
     let output = guests_dir()
         .join("components")

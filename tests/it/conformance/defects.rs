@@ -5,10 +5,10 @@ mod subject;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use edge_cache_conformance::{Broken, Settings, Subject};
+use edge_cache_conformance::{RegistryUnderTest, Settings, Violation};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{EdgeCacheStats, Entry, NodeCapacity, NodeId};
-use edge_cache_tests::native::NativeSubject;
+use edge_cache_tests::native::NativeRegistry;
 
 /// What is wrong with a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(super) const CAUGHT_BY: &[(Defect, &str)] = &[
 
 /// A registry with a defect.
 pub(super) struct Defective {
-    inner: NativeSubject,
+    inner: NativeRegistry,
     defect: Defect,
     now: SystemTime,
     /// The nodes that came by `load`.
@@ -123,7 +123,7 @@ impl Defective {
             settings
         };
         Self {
-            inner: NativeSubject::new(settings),
+            inner: NativeRegistry::new(settings),
             defect,
             now: SystemTime::UNIX_EPOCH,
             loaded: BTreeSet::new(),
@@ -164,7 +164,7 @@ impl Defective {
         capacity
     }
 
-    fn reset_others(&mut self, node_id: NodeId) -> Result<(), Broken> {
+    fn reset_others(&mut self, node_id: NodeId) -> Result<(), Violation> {
         let others: Vec<Entry> = self
             .inner
             .list_eligible()?

@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use edge_cache_conformance::{Broken, Settings, Subject};
+use edge_cache_conformance::{RegistryUnderTest, Settings, Violation};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{
     Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
 };
-use edge_cache_tests::native::NativeSubject;
+use edge_cache_tests::native::NativeRegistry;
 
 /// What is decided otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,25 +24,25 @@ pub(super) enum Policy {
 
 /// The native core under a policy.
 pub(super) struct Governed {
-    inner: NativeSubject,
+    inner: NativeRegistry,
     policy: Policy,
 }
 
 impl Governed {
     pub(super) fn new(settings: &Settings, policy: Policy) -> Self {
         Self {
-            inner: NativeSubject::new(settings),
+            inner: NativeRegistry::new(settings),
             policy,
         }
     }
 }
 
-impl Subject for Governed {
+impl RegistryUnderTest for Governed {
     fn enable(
         &mut self,
         node_id: NodeId,
         capacity: &NodeCapacity,
-    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Broken> {
+    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Violation> {
         let mut capacity = capacity.clone();
         if let Policy::Frugal { disk_mib_max } = self.policy {
             capacity.disk_mib = capacity.disk_mib.min(disk_mib_max);
@@ -51,19 +51,19 @@ impl Subject for Governed {
         self.inner.enable(node_id, &capacity)
     }
 
-    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Broken> {
+    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Violation> {
         self.inner.disable(node_id)
     }
 
-    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Broken> {
+    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Violation> {
         self.inner.is_enabled(node_id)
     }
 
-    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Broken> {
+    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Violation> {
         self.inner.list_eligible()
     }
 
-    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Broken> {
+    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Violation> {
         self.inner.stats(node_id)
     }
 
@@ -71,19 +71,19 @@ impl Subject for Governed {
         &mut self,
         node_id: NodeId,
         delta: EdgeCacheStats,
-    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken> {
+    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Violation> {
         self.inner.add_stats(node_id, delta)
     }
 
-    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken> {
+    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Violation> {
         self.inner.load(entries)
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken> {
+    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Violation> {
         self.inner.apply(changes)
     }
 
-    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
+    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Violation> {
         let equal = Candidate {
             weight: 1,
             geo: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use edge_cache_conformance::{ComponentSubject, OWN_NODE, Subject};
+use edge_cache_conformance::{OWN_NODE, PluginUnderTest, RegistryUnderTest};
 use edge_cache_host::{Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeId};
 use edge_cache_tests::reference_plugin;
 use proptest::prelude::*;
@@ -36,7 +36,7 @@ proptest! {
     fn the_component_does_what_the_model_does(
         steps in prop::collection::vec((steps(), refusals()), 1..40)
     ) {
-        let mut subject = ComponentSubject::start(&reference_plugin().unwrap()).unwrap();
+        let mut subject = PluginUnderTest::start(&reference_plugin().unwrap()).unwrap();
         let mut model = Model::default();
         for (now, (next, refused)) in (1_000..).map(after).zip(&steps) {
             subject.set_time(now);
@@ -62,7 +62,7 @@ fn refusals() -> impl Strategy<Value = Refused> {
 
 /// One step on both; they must answer alike.
 fn step(
-    subject: &mut dyn Subject,
+    subject: &mut dyn RegistryUnderTest,
     model: &mut Model,
     step: &Step,
     refused: Refused,
@@ -162,7 +162,7 @@ fn outcome(changes: &[Change]) -> BTreeMap<NodeId, Option<Entry>> {
         .collect()
 }
 
-fn compare(subject: &mut dyn Subject, model: &Model) {
+fn compare(subject: &mut dyn RegistryUnderTest, model: &Model) {
     assert_eq!(subject.list_eligible().unwrap(), model.nodes());
     for node_id in NODES {
         let known = model.entries.contains_key(&node_id);

@@ -341,5 +341,8 @@ fn examined(behaviour: &str, trigger: u64) -> Result<Examination> {
 
 fn broken<'a>(examination: &'a Examination, check: &str) -> Option<&'a str> {
     let reports = &examination.reports;
-    reports.iter().find(|report| report.name == check)?.broken()
+    reports
+        .iter()
+        .find(|report| report.name == check)?
+        .violation()
 }

@@ -135,14 +135,14 @@ fn every_mutant_fails_with_the_line_that_names_the_broken_semantic() -> Result<(
         let reports = &examination.reports;
         let report = reports.iter().find(|report| report.name == check);
         let found = report
-            .and_then(|report| report.broken())
+            .and_then(|report| report.violation())
             .unwrap_or_default();
         assert!(
             found.contains(part),
             "{mutation} must break {check} with {part}, broken are {:#?}",
             reports
                 .iter()
-                .filter_map(|report| Some((report.name, report.broken()?)))
+                .filter_map(|report| Some((report.name, report.violation()?)))
                 .collect::<Vec<_>>()
         );
     }

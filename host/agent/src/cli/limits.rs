@@ -37,8 +37,8 @@ const LABEL_COUNT: RangeInclusive<usize> = 0..=64;
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
     /// The size of a component file
-    #[arg(long, env = "EDGE_CACHE_LIMITS_COMPONENT_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
-    pub limits_component_bytes: usize,
+    #[arg(long, env = "EDGE_CACHE_LIMITS_PLUGIN_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
+    pub limits_plugin_bytes: usize,
     /// All linear memories of the component together
     #[arg(long, env = "EDGE_CACHE_LIMITS_MEMORY_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size(MEMORIES), help_heading = HEADING, hide_short_help = true)]
     pub limits_memory_bytes: usize,
@@ -109,7 +109,7 @@ impl LimitArgs {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
-            component_bytes: self.limits_component_bytes,
+            plugin_bytes: self.limits_plugin_bytes,
             memory_bytes: self.limits_memory_bytes,
             table_elements: self.limits_table_elements,
             objects: self.limits_objects,

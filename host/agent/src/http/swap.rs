@@ -42,7 +42,7 @@ pub(super) struct Terms {
     security((), ("bearer" = ["admin"])),
     params(Terms),
     request_body(content = Vec<u8>, content_type = "application/wasm",
-        description = "The component, at most 64 MiB where the limit `component_bytes` is not another."),
+        description = "The component, at most 64 MiB where the limit `plugin_bytes` is not another."),
     responses(
         (status = 200, description = "It decides now.", body = PluginView),
         Refusals<(WrongQuery, NotSwapped)>

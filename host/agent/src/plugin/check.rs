@@ -9,13 +9,14 @@ use super::{Told, document, grouped};
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::run::RunError;
 use edge_cache_conformance::{
-    CONTRACT, Check, Costs, Examination, Outcome, REFERENCE, Report, SampleReport, Samples, examine,
+    CONTRACT, Check, Costs, Examination, REFERENCE, Report, SampleReport, Samples, Verdict, examine,
 };
 use edge_cache_core::text;
 use edge_cache_host::sandbox::{Plugin, PluginError};
 
 const LOADS: &str = "loads";
-const LOADS_WHAT: &str = "it is a component of the world, and all that it imports is granted";
+const LOADS_REQUIREMENT: &str =
+    "it is a component of the world, and all that it imports is granted";
 /// The longest file of samples, in bytes: beyond any that could be right.
 const SAMPLES_BYTES_MAX: u64 = 64 * 1024;
 /// The longest text of what was found, in bytes: a list of 20,000 entries helps nobody.
@@ -37,24 +38,24 @@ pub fn check(args: &CheckArgs) -> Result<Told, RunError> {
     if args.reference {
         checks.extend_from_slice(REFERENCE);
     }
-    let loads = |outcome| Report {
+    let loads = |verdict| Report {
         name: LOADS,
-        what: LOADS_WHAT,
-        outcome,
+        requirement: LOADS_REQUIREMENT,
+        verdict,
     };
     let (sha256, examination) = match Plugin::from_file(&args.file, config) {
         Ok(plugin) => {
             let mut examination = examine(&plugin, &samples, &checks);
-            examination.reports.insert(0, loads(Outcome::Holds));
+            examination.reports.insert(0, loads(Verdict::Passed));
             (Some(text::hex(plugin.sha256())), examination)
         }
         Err(error @ PluginError::Read { .. }) => return Err(RunError::Plugin(error)),
         Err(error) => {
-            let refusal = loads(Outcome::Broken(text::error_chain(&error)));
+            let refusal = loads(Verdict::Failed(text::error_chain(&error)));
             let skipped = |check: &Check| Report {
                 name: check.name,
-                what: check.what,
-                outcome: Outcome::Skipped("it does not load".to_string()),
+                requirement: check.requirement,
+                verdict: Verdict::Skipped("it does not load".to_string()),
             };
             let reports = std::iter::once(refusal).chain(checks.iter().map(skipped));
             let examination = Examination {
@@ -101,11 +102,11 @@ impl Checked {
             }
         }
         for report in &examination.reports {
-            let (status, found) = status(&report.outcome);
+            let (status, found) = status(&report.verdict);
             // Of what nobody looked at, the reason says more than what would have to hold.
-            let (what, found) = match (&report.outcome, found) {
-                (Outcome::Skipped(reason), _) => (reason.as_str(), None),
-                (_, found) => (report.what, found),
+            let (what, found) = match (&report.verdict, found) {
+                (Verdict::Skipped(reason), _) => (reason.as_str(), None),
+                (_, found) => (report.requirement, found),
             };
             line(&mut out, &format!("{status:<9}{:<17}{what}", report.name));
             if let Some(found) = found {
@@ -118,7 +119,7 @@ impl Checked {
         let count = |wanted: &str| {
             let found = examination.reports.iter();
             found
-                .filter(|report| status(&report.outcome).0 == wanted)
+                .filter(|report| status(&report.verdict).0 == wanted)
                 .count()
         };
         let refused = examination.samples.iter();
@@ -172,10 +173,10 @@ impl Checked {
     fn object(&self) -> Value {
         let examination = &self.examination;
         let checks = examination.reports.iter().map(|report| {
-            let (status, found) = status(&report.outcome);
+            let (status, found) = status(&report.verdict);
             json!({
                 "name": report.name,
-                "what": report.what,
+                "what": report.requirement,
                 "status": status.to_lowercase(),
                 "found": found,
             })
@@ -212,11 +213,11 @@ impl Checked {
 }
 
 /// A word for a person, and what there is to add.
-fn status(outcome: &Outcome) -> (&'static str, Option<String>) {
-    match outcome {
-        Outcome::Holds => ("ok", None),
-        Outcome::Broken(found) => ("FAILED", Some(text::clean(found, FOUND_BYTES_MAX))),
-        Outcome::Skipped(reason) => ("skipped", Some(reason.clone())),
+fn status(verdict: &Verdict) -> (&'static str, Option<String>) {
+    match verdict {
+        Verdict::Passed => ("ok", None),
+        Verdict::Failed(found) => ("FAILED", Some(text::clean(found, FOUND_BYTES_MAX))),
+        Verdict::Skipped(reason) => ("skipped", Some(reason.clone())),
     }
 }
 

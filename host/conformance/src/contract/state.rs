@@ -1,43 +1,45 @@
-//! `load`, `apply`, a full registry, and `assess`: that it is pure and takes any labels.
+//! Checks of `load`, `apply`, a full registry, and `assess`, which must be pure and accept any labels.
 
 use std::time::{Duration, SystemTime};
 
-use super::super::Factory;
-use super::super::subject::Broken;
-use super::{at, counters, enabled, entry, fresh, picture, same};
+use crate::check::Factory;
+use crate::expect::expect_eq;
+use crate::fixture::{at, counters, enabled, entry, fresh};
+use crate::registry::Violation;
+use crate::snapshot::snapshot;
 use edge_cache_core::labels::Labels;
 use edge_cache_core::labels::PEER_LABELS_MAX;
 use edge_cache_core::{Change, Entry};
 
-/// 9999-12-31T23:59:59.999Z, the last time that an entry may have.
+/// 9999-12-31T23:59:59.999Z, the latest `enabled-at` that the contract allows.
 const LAST: Duration = Duration::from_millis(253_402_300_799_999);
 
-pub(super) fn load(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    let mut oldest = entry(0, subject.sample(0), counters(u64::MAX, 2));
+pub(super) fn load(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    let mut oldest = entry(0, registry.sample(0), counters(u64::MAX, 2));
     oldest.node.enabled_at = SystemTime::UNIX_EPOCH;
-    let five = entry(5, subject.sample(1), counters(3, 4));
-    same("load", &subject.load(&[five, oldest.clone()])?, &Ok(()))?;
-    let before = picture(subject, &[0, 5])?;
-    same("load of nothing", &subject.load(&[])?, &Ok(()))?;
-    same("the registry", &picture(subject, &[0, 5])?, &before)?;
+    let five = entry(5, registry.sample(1), counters(3, 4));
+    expect_eq("load", &registry.load(&[five, oldest.clone()])?, &Ok(()))?;
+    let before = snapshot(registry, &[0, 5])?;
+    expect_eq("load of nothing", &registry.load(&[])?, &Ok(()))?;
+    expect_eq("the registry", &snapshot(registry, &[0, 5])?, &before)?;
 
-    let three = entry(3, subject.sample(1), counters(5, 6));
-    let mut five = entry(5, subject.sample(2), counters(0, 9));
+    let three = entry(3, registry.sample(1), counters(5, 6));
+    let mut five = entry(5, registry.sample(2), counters(0, 9));
     five.node.enabled_at = SystemTime::UNIX_EPOCH + LAST;
     let second = [five.clone(), three.clone()];
-    same("a second load", &subject.load(&second)?, &Ok(()))?;
+    expect_eq("a second load", &registry.load(&second)?, &Ok(()))?;
     let expected = [oldest, three, five];
     let nodes: Vec<_> = expected.iter().map(|entry| entry.node.clone()).collect();
-    same("the list", &subject.list_eligible()?, &nodes)?;
+    expect_eq("the list", &registry.list_eligible()?, &nodes)?;
     for entry in expected {
-        let found = subject.stats(entry.node.node_id)?;
-        same("the counters", &found, &entry.stats)?;
+        let found = registry.stats(entry.node.node_id)?;
+        expect_eq("the counters", &found, &entry.stats)?;
     }
     Ok(())
 }
 
-pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Broken> {
+pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Violation> {
     let first = &mut *fresh(factory)?;
     let node = enabled(first, 4, 0)?;
     let expected = first.labels(4);
@@ -51,117 +53,121 @@ pub(super) fn load_labels(factory: &Factory<'_>) -> Result<(), Broken> {
             enabled(put, 4, 1)?;
         }
         let answer = loaded.load(std::slice::from_ref(&entry))?;
-        same("load", &answer, &Ok(()))?;
-        same("the labels after load", &loaded.labels(4), &expected)?;
+        expect_eq("load", &answer, &Ok(()))?;
+        expect_eq("the labels after load", &loaded.labels(4), &expected)?;
         let answer = put.apply(&[Change::Put(entry.clone())])?;
-        same("apply", &answer, &Ok(()))?;
-        same("the labels after apply", &put.labels(4), &expected)?;
+        expect_eq("apply", &answer, &Ok(()))?;
+        expect_eq("the labels after apply", &put.labels(4), &expected)?;
     }
     Ok(())
 }
 
-pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    // Entries are put as they are: what was counted before for their nodes is gone.
-    enabled(subject, 1, 0)?;
-    enabled(subject, 5, 0)?;
-    let kept = enabled(subject, 8, 1)?;
+pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    // A put entry replaces the counters of its node.
+    enabled(registry, 1, 0)?;
+    enabled(registry, 5, 0)?;
+    let kept = enabled(registry, 8, 1)?;
     for node_id in [1, 5, 8] {
-        let totals = subject.add_stats(node_id, counters(9, 9))?;
-        same("add-stats", &totals, &Ok(counters(9, 9)))?;
+        let totals = registry.add_stats(node_id, counters(9, 9))?;
+        expect_eq("add-stats", &totals, &Ok(counters(9, 9)))?;
     }
-    let two = entry(2, subject.sample(0), counters(2, 2));
-    let five = entry(5, subject.sample(1), counters(5, 1));
+    let two = entry(2, registry.sample(0), counters(2, 2));
+    let five = entry(5, registry.sample(1), counters(5, 1));
     let changes = [
         Change::Remove(9),
-        Change::Put(entry(3, subject.sample(1), counters(0, 0))),
-        Change::Put(entry(5, subject.sample(0), counters(5, 0))),
+        Change::Put(entry(3, registry.sample(1), counters(0, 0))),
+        Change::Put(entry(5, registry.sample(0), counters(5, 0))),
         Change::Put(two.clone()),
         Change::Remove(1),
         Change::Remove(3),
         Change::Put(five.clone()),
     ];
-    same("apply", &subject.apply(&changes)?, &Ok(()))?;
+    expect_eq("apply", &registry.apply(&changes)?, &Ok(()))?;
     let expected = vec![two.node, five.node, kept];
-    same("the list", &subject.list_eligible()?, &expected)?;
-    same(
+    expect_eq("the list", &registry.list_eligible()?, &expected)?;
+    expect_eq(
         "the counters of node 1",
-        &subject.stats(1)?,
+        &registry.stats(1)?,
         &counters(0, 0),
     )?;
-    same(
+    expect_eq(
         "the counters of node 8",
-        &subject.stats(8)?,
+        &registry.stats(8)?,
         &counters(9, 9),
     )?;
-    same("the counters of node 2", &subject.stats(2)?, &two.stats)?;
-    same("the counters of node 5", &subject.stats(5)?, &five.stats)?;
-    same("the labels of node 1", &subject.labels(1), &Labels::new())?;
-    same("the labels of node 3", &subject.labels(3), &Labels::new())
+    expect_eq("the counters of node 2", &registry.stats(2)?, &two.stats)?;
+    expect_eq("the counters of node 5", &registry.stats(5)?, &five.stats)?;
+    expect_eq("the labels of node 1", &registry.labels(1), &Labels::new())?;
+    expect_eq("the labels of node 3", &registry.labels(3), &Labels::new())
 }
 
-/// The labels are the component's own, so that it has something to judge, and such as no component makes.
-pub(super) fn assess_pure(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    enabled(subject, 1, 0)?;
-    let one = subject.labels(1);
+/// Assesses the plugin's own labels, labels of other software, and none.
+pub(super) fn assess_pure(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enabled(registry, 1, 0)?;
+    let one = registry.labels(1);
     let other = Labels::from([("zone".to_string(), "north".to_string())]);
     for labels in [one, other, Labels::new()] {
-        let subject = &mut *fresh(factory)?;
-        let first = subject.assess(1, &labels)?;
-        same("assess again", &subject.assess(1, &labels)?, &first)?;
-        subject.set_time(at(9_999));
-        enabled(subject, 1, 1)?;
-        same("assess after enable", &subject.assess(1, &labels)?, &first)?;
-        let totals = subject.add_stats(1, counters(7, 7))?;
-        same("add-stats", &totals, &Ok(counters(7, 7)))?;
-        same(
+        let registry = &mut *fresh(factory)?;
+        let first = registry.assess(1, &labels)?;
+        expect_eq("assess again", &registry.assess(1, &labels)?, &first)?;
+        registry.set_time(at(9_999));
+        enabled(registry, 1, 1)?;
+        expect_eq("assess after enable", &registry.assess(1, &labels)?, &first)?;
+        let totals = registry.add_stats(1, counters(7, 7))?;
+        expect_eq("add-stats", &totals, &Ok(counters(7, 7)))?;
+        expect_eq(
             "assess after add-stats",
-            &subject.assess(1, &labels)?,
+            &registry.assess(1, &labels)?,
             &first,
         )?;
-        same("disable", &subject.disable(1)?, &Ok(()))?;
-        same("assess after disable", &subject.assess(1, &labels)?, &first)?;
-        let before = picture(subject, &[1])?;
-        subject.assess(1, &labels)?;
-        same("the registry", &picture(subject, &[1])?, &before)?;
+        expect_eq("disable", &registry.disable(1)?, &Ok(()))?;
+        expect_eq(
+            "assess after disable",
+            &registry.assess(1, &labels)?,
+            &first,
+        )?;
+        let before = snapshot(registry, &[1])?;
+        registry.assess(1, &labels)?;
+        expect_eq("the registry", &snapshot(registry, &[1])?, &before)?;
         let elsewhere = &mut *fresh(factory)?;
-        // Nor does it matter what the other instance holds.
+        // The entries of another instance must not matter either.
         enabled(elsewhere, 6, 1)?;
-        same("assess elsewhere", &elsewhere.assess(1, &labels)?, &first)?;
+        expect_eq("assess elsewhere", &elsewhere.assess(1, &labels)?, &first)?;
     }
     Ok(())
 }
 
-pub(super) fn full(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    let last = u64::try_from(subject.room()).unwrap_or(u64::MAX);
+pub(super) fn full(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    let last = u64::try_from(registry.nodes_max()).unwrap_or(u64::MAX);
     let entries: Vec<Entry> = (1..=last)
         .zip(0..)
-        .map(|(node_id, nth)| entry(node_id, subject.sample(nth), counters(node_id, 1)))
+        .map(|(node_id, nth)| entry(node_id, registry.sample(nth), counters(node_id, 1)))
         .collect();
-    same("load", &subject.load(&entries)?, &Ok(()))?;
-    let listed = subject.list_eligible()?;
-    same("the number of listed nodes", &listed.len(), &entries.len())?;
+    expect_eq("load", &registry.load(&entries)?, &Ok(()))?;
+    let listed = registry.list_eligible()?;
+    expect_eq("the number of listed nodes", &listed.len(), &entries.len())?;
     let differing = listed
         .into_iter()
         .zip(&entries)
         .find(|(found, entry)| *found != entry.node);
     if let Some((found, entry)) = differing {
-        same("a listed node", &found, &entry.node)?;
+        expect_eq("a listed node", &found, &entry.node)?;
     }
-    same(
+    expect_eq(
         "the counters of the last node",
-        &subject.stats(last)?,
+        &registry.stats(last)?,
         &counters(last, 1),
     )
 }
 
-/// Each of the component's own labels in turn says something that only other software would write.
-pub(super) fn assess_strange(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    enabled(subject, 1, 0)?;
-    let own = subject.labels(1);
+/// Gives each of the plugin's own labels in turn a value that only other software would write.
+pub(super) fn assess_strange(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enabled(registry, 1, 0)?;
+    let own = registry.labels(1);
     let long = "9".repeat(1_024);
     let strange = [
         "",
@@ -190,12 +196,12 @@ pub(super) fn assess_strange(factory: &Factory<'_>) -> Result<(), Broken> {
         .collect();
     cases.push((format!("{PEER_LABELS_MAX} labels"), many));
     for (what, labels) in cases {
-        let subject = &mut *fresh(factory)?;
-        let first = subject
+        let registry = &mut *fresh(factory)?;
+        let first = registry
             .assess(1, &labels)
-            .map_err(|broken| format!("with {what}: {broken}"))?;
-        let again = subject.assess(1, &labels)?;
-        same(&format!("assess again with {what}"), &again, &first)?;
+            .map_err(|violation| format!("with {what}: {violation}"))?;
+        let again = registry.assess(1, &labels)?;
+        expect_eq(&format!("assess again with {what}"), &again, &first)?;
     }
     Ok(())
 }

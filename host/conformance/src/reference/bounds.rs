@@ -1,12 +1,15 @@
-//! The bounds of a capacity. The host has them too; a component that is called by another one must not rely
-//! on it.
+//! Checks of the bounds of a capacity.
+//!
+//! The host checks them too, but a plugin may also be composed with another component.
 
 use std::ops::RangeInclusive;
 
-use super::super::Factory;
-use super::super::contract::{counters, entry, fresh, picture, same};
-use super::super::subject::Broken;
-use super::{capacity, enable};
+use super::fixture::{capacity, enable};
+use crate::check::Factory;
+use crate::expect::expect_eq;
+use crate::fixture::{counters, entry, fresh};
+use crate::registry::Violation;
+use crate::snapshot::snapshot;
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::{Change, NodeCapacity};
 
@@ -19,7 +22,7 @@ const NOTHING: NodeCapacity = NodeCapacity {
     geo: None,
 };
 
-/// All characters that text in this contract may not have.
+/// Every character that the contract forbids in text.
 const UNPRINTABLE: &[RangeInclusive<char>] = &[
     '\0'..='\u{1f}',
     '\u{7f}'..='\u{9f}',
@@ -30,7 +33,7 @@ const UNPRINTABLE: &[RangeInclusive<char>] = &[
     '\u{2066}'..='\u{2069}',
 ];
 
-/// Their neighbours, which it may have.
+/// Allowed characters next to the forbidden ranges.
 const PRINTABLE: &[char] = &[
     ' ', '~', '\u{a0}', '\u{61b}', '\u{61d}', '\u{200d}', '\u{2010}', '\u{2027}', '\u{202f}',
     '\u{2065}', '\u{206a}',
@@ -52,17 +55,17 @@ fn most(geo: Option<String>) -> NodeCapacity {
     }
 }
 
-pub(super) fn as_given(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
+pub(super) fn as_given(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
     for given in [capacity(102_400), most(None), most(Some("x".repeat(64)))] {
-        let answered = subject.enable(1, &given)?.map(|node| node.capacity);
-        same("the capacity", &answered, &Ok(given))?;
+        let answered = registry.enable(1, &given)?.map(|node| node.capacity);
+        expect_eq("the capacity", &answered, &Ok(given))?;
     }
     Ok(())
 }
 
-pub(super) fn single_zero(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
+pub(super) fn single_zero(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
     for (cpu_cores, ram_mib, disk_mib) in [(0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 1, 1)] {
         let capacity = NodeCapacity {
             cpu_cores,
@@ -70,9 +73,9 @@ pub(super) fn single_zero(factory: &Factory<'_>) -> Result<(), Broken> {
             disk_mib,
             geo: None,
         };
-        enable(subject, &capacity)?;
+        enable(registry, &capacity)?;
     }
-    match subject.enable(1, &NOTHING)? {
+    match registry.enable(1, &NOTHING)? {
         Err(EdgeCacheError::InvalidCapacity(text))
             if ["cpu_cores", "ram_mib", "disk_mib"]
                 .iter()
@@ -86,15 +89,15 @@ pub(super) fn single_zero(factory: &Factory<'_>) -> Result<(), Broken> {
     }
 }
 
-pub(super) fn geo_length(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
+pub(super) fn geo_length(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
     for geo in ["x", &"x".repeat(64), &"ü".repeat(32)] {
-        enable(subject, &with_geo(geo))?;
+        enable(registry, &with_geo(geo))?;
     }
-    let before = picture(subject, NODES)?;
+    let before = snapshot(registry, NODES)?;
     for geo in ["", &"x".repeat(65), &"ü".repeat(33), &"x".repeat(10_000)] {
         for node_id in [1, 2] {
-            match subject.enable(node_id, &with_geo(geo))? {
+            match registry.enable(node_id, &with_geo(geo))? {
                 Err(EdgeCacheError::InvalidCapacity(text))
                     if text.contains("geo") && text.contains("64") => {}
                 other => {
@@ -106,19 +109,19 @@ pub(super) fn geo_length(factory: &Factory<'_>) -> Result<(), Broken> {
             }
         }
     }
-    same("the registry", &picture(subject, NODES)?, &before)
+    expect_eq("the registry", &snapshot(registry, NODES)?, &before)
 }
 
-pub(super) fn geo_printable(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    enable(subject, &with_geo("Zürich, 東京"))?;
+pub(super) fn geo_printable(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enable(registry, &with_geo("Zürich, 東京"))?;
     for c in PRINTABLE {
-        enable(subject, &with_geo(&format!("a{c}b")))?;
+        enable(registry, &with_geo(&format!("a{c}b")))?;
     }
-    let before = picture(subject, NODES)?;
+    let before = snapshot(registry, NODES)?;
     for c in UNPRINTABLE.iter().cloned().flatten() {
         for node_id in [1, 2] {
-            match subject.enable(node_id, &with_geo(&format!("a{c}b")))? {
+            match registry.enable(node_id, &with_geo(&format!("a{c}b")))? {
                 Err(EdgeCacheError::InvalidCapacity(text))
                     if text.contains("geo") && !text.contains(c) => {}
                 other => {
@@ -129,14 +132,14 @@ pub(super) fn geo_printable(factory: &Factory<'_>) -> Result<(), Broken> {
             }
         }
     }
-    same("the registry", &picture(subject, NODES)?, &before)
+    expect_eq("the registry", &snapshot(registry, NODES)?, &before)
 }
 
-/// The node that breaks a bound comes last, so that the others could have been taken already.
-pub(super) fn invalid_entries(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    enable(subject, &capacity(10))?;
-    let before = picture(subject, NODES)?;
+/// Puts the invalid entry last, so that a plugin may have accepted the others before it.
+pub(super) fn invalid_entries(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enable(registry, &capacity(10))?;
+    let before = snapshot(registry, NODES)?;
     let good = [
         entry(1, capacity(1), counters(1, 1)),
         entry(2, capacity(2), counters(2, 2)),
@@ -151,7 +154,7 @@ pub(super) fn invalid_entries(factory: &Factory<'_>) -> Result<(), Broken> {
         bad.node.capacity = invalid;
         let entries = [good.as_slice(), &[bad]].concat();
         let changes: Vec<_> = entries.iter().cloned().map(Change::Put).collect();
-        for answer in [subject.load(&entries)?, subject.apply(&changes)?] {
+        for answer in [registry.load(&entries)?, registry.apply(&changes)?] {
             match answer {
                 Err(text) if text.contains("node 4") && text.contains(field) => {}
                 other => {
@@ -160,7 +163,7 @@ pub(super) fn invalid_entries(factory: &Factory<'_>) -> Result<(), Broken> {
                     ));
                 }
             }
-            same("the registry", &picture(subject, NODES)?, &before)?;
+            expect_eq("the registry", &snapshot(registry, NODES)?, &before)?;
         }
     }
     Ok(())

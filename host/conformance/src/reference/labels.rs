@@ -1,15 +1,16 @@
-//! Labels and texts: what peers and people get to read.
+//! Checks of labels and error texts.
 
-use super::super::Factory;
-use super::super::contract::{fresh, same};
-use super::super::subject::Broken;
-use super::{capacity, enable, pairs};
+use super::fixture::{capacity, enable, pairs};
+use crate::check::Factory;
+use crate::expect::expect_eq;
+use crate::fixture::fresh;
+use crate::registry::Violation;
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::NodeCapacity;
 
-pub(super) fn five_labels(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    enable(subject, &capacity(102_400))?;
+pub(super) fn five_labels(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enable(registry, &capacity(102_400))?;
     let expected = pairs(&[
         ("edge_cache", "true"),
         ("edge_cache_cpu", "8"),
@@ -17,43 +18,43 @@ pub(super) fn five_labels(factory: &Factory<'_>) -> Result<(), Broken> {
         ("edge_cache_geo", "eu-central-1"),
         ("edge_cache_ram_mib", "16384"),
     ]);
-    same("the labels", &subject.labels(1), &expected)
+    expect_eq("the labels", &registry.labels(1), &expected)
 }
 
-pub(super) fn four_labels(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
-    enable(subject, &capacity(102_400))?;
+pub(super) fn four_labels(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enable(registry, &capacity(102_400))?;
     let without_geo = NodeCapacity {
         cpu_cores: u32::MAX,
         ram_mib: u64::MAX,
         disk_mib: 0,
         geo: None,
     };
-    enable(subject, &without_geo)?;
+    enable(registry, &without_geo)?;
     let expected = pairs(&[
         ("edge_cache", "true"),
         ("edge_cache_cpu", "4294967295"),
         ("edge_cache_disk_mib", "0"),
         ("edge_cache_ram_mib", "18446744073709551615"),
     ]);
-    same("the labels", &subject.labels(1), &expected)
+    expect_eq("the labels", &registry.labels(1), &expected)
 }
 
-pub(super) fn native_texts(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
+pub(super) fn native_texts(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
     let text = |answer: Result<(), EdgeCacheError>| {
         answer
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default()
     };
-    same(
+    expect_eq(
         "the text",
-        &text(subject.disable(7)?),
+        &text(registry.disable(7)?),
         &"node 7 is not registered as edge-cache eligible".to_string(),
     )?;
-    subject.refuse_labels();
-    let found = text(subject.enable(7, &capacity(1))?.map(drop));
+    registry.refuse_labels();
+    let found = text(registry.enable(7, &capacity(1))?.map(drop));
     if found.starts_with("gossip label push failed: ") {
         return Ok(());
     }

@@ -1,14 +1,15 @@
-//! The judgement of a node by its labels, and the settings that it follows.
+//! Checks of `assess`, and of the settings that it follows.
 
-use super::super::contract::{fresh, same};
-use super::super::subject::Broken;
-use super::super::{Factory, Settings};
-use super::{capacity, enable, pairs};
+use super::fixture::{capacity, enable, pairs};
+use crate::check::{Factory, Settings};
+use crate::expect::expect_eq;
+use crate::fixture::fresh;
+use crate::registry::Violation;
 use edge_cache_core::NodeCapacity;
 use edge_cache_core::labels::Labels;
 use edge_cache_routing::Candidate;
 
-pub(super) fn weights(factory: &Factory<'_>) -> Result<(), Broken> {
+pub(super) fn weights(factory: &Factory<'_>) -> Result<(), Violation> {
     let advertised = |cpu: &str, ram: &str, disk: &str| {
         pairs(&[
             ("edge_cache", "true"),
@@ -34,27 +35,27 @@ pub(super) fn weights(factory: &Factory<'_>) -> Result<(), Broken> {
     ];
     for (by, labels, weight) in cases {
         let settings = Settings::from([("weight".to_string(), by.to_string())]);
-        let mut subject = factory(&settings)?;
-        let found = subject.assess(1, &labels)?;
+        let mut registry = factory(&settings)?;
+        let found = registry.assess(1, &labels)?;
         let expected = Some(Candidate { weight, geo: None });
-        same(
+        expect_eq(
             &format!("the candidate by {by} of {labels:?}"),
             &found,
             &expected,
         )?;
     }
-    let mut subject = fresh(factory)?;
+    let mut registry = fresh(factory)?;
     let mut with_geo = advertised("1", "1", "3072");
     with_geo.insert("edge_cache_geo".to_string(), "eu".to_string());
     let expected = Some(Candidate {
         weight: 3,
         geo: Some("eu".to_string()),
     });
-    same("the candidate", &subject.assess(1, &with_geo)?, &expected)
+    expect_eq("the candidate", &registry.assess(1, &with_geo)?, &expected)
 }
 
-pub(super) fn not_eligible(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
+pub(super) fn not_eligible(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
     let good = [
         ("edge_cache", "true"),
         ("edge_cache_cpu", "4"),
@@ -78,44 +79,44 @@ pub(super) fn not_eligible(factory: &Factory<'_>) -> Result<(), Broken> {
     for (key, value) in bad {
         let mut labels = pairs(&good);
         labels.insert(key.to_string(), value.to_string());
-        let found = subject.assess(1, &labels)?;
-        same(&format!("assess with {key}={value:?}"), &found, &None)?;
+        let found = registry.assess(1, &labels)?;
+        expect_eq(&format!("assess with {key}={value:?}"), &found, &None)?;
     }
     for (key, _) in good.iter().take(4) {
         let mut labels = pairs(&good);
         labels.remove(*key);
-        same(
+        expect_eq(
             &format!("assess without {key}"),
-            &subject.assess(1, &labels)?,
+            &registry.assess(1, &labels)?,
             &None,
         )?;
     }
-    same(
+    expect_eq(
         "assess of no labels",
-        &subject.assess(1, &Labels::new())?,
+        &registry.assess(1, &Labels::new())?,
         &None,
     )
 }
 
-pub(super) fn own_labels(factory: &Factory<'_>) -> Result<(), Broken> {
-    let subject = &mut *fresh(factory)?;
+pub(super) fn own_labels(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
     let without_geo = NodeCapacity {
         geo: None,
         ..capacity(10_240)
     };
     for capacity in [capacity(10_240), without_geo] {
-        enable(subject, &capacity)?;
-        let labels = subject.labels(1);
+        enable(registry, &capacity)?;
+        let labels = registry.labels(1);
         let expected = Some(Candidate {
             weight: 10,
             geo: capacity.geo,
         });
-        same("the candidate", &subject.assess(1, &labels)?, &expected)?;
+        expect_eq("the candidate", &registry.assess(1, &labels)?, &expected)?;
     }
     Ok(())
 }
 
-pub(super) fn wrong_settings(factory: &Factory<'_>) -> Result<(), Broken> {
+pub(super) fn wrong_settings(factory: &Factory<'_>) -> Result<(), Violation> {
     let eligible = pairs(&[
         ("edge_cache", "true"),
         ("edge_cache_cpu", "1"),
@@ -124,8 +125,8 @@ pub(super) fn wrong_settings(factory: &Factory<'_>) -> Result<(), Broken> {
     ]);
     for (key, value) in [("weight", "size"), ("weight", ""), ("wieght", "disk")] {
         let settings = Settings::from([(key.to_string(), value.to_string())]);
-        let mut subject = factory(&settings)?;
-        match subject.load(&[])? {
+        let mut registry = factory(&settings)?;
+        match registry.load(&[])? {
             Err(text) if text.contains(key) => {}
             other => {
                 return Err(format!(
@@ -133,7 +134,7 @@ pub(super) fn wrong_settings(factory: &Factory<'_>) -> Result<(), Broken> {
                 ));
             }
         }
-        same("assess", &subject.assess(1, &eligible)?, &None)?;
+        expect_eq("assess", &registry.assess(1, &eligible)?, &None)?;
     }
     Ok(())
 }

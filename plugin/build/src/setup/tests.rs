@@ -61,6 +61,6 @@ fn the_error_names_every_remedy_and_the_line_to_run() {
     assert_eq!(
         error.to_string(),
         "no compiler here can build for wasm32-unknown-unknown (/usr/bin/rustc is older than 1.95): run `rustup target \
-         add wasm32-unknown-unknown`, or on Debian as root `EDGE_CACHE_INSTALL=1 cargo component`"
+         add wasm32-unknown-unknown`, or on Debian as root `EDGE_CACHE_INSTALL=1 cargo plugin`"
     );
 }

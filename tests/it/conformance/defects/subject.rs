@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use edge_cache_conformance::{Broken, Subject};
+use edge_cache_conformance::{RegistryUnderTest, Violation};
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{
     Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
@@ -10,9 +10,9 @@ use edge_cache_host::{
 
 use super::{Defect, Defective};
 
-impl Subject for Defective {
+impl RegistryUnderTest for Defective {
     // Enough for every defect, and little enough for all of them.
-    fn room(&self) -> usize {
+    fn nodes_max(&self) -> usize {
         1_200
     }
 
@@ -20,7 +20,7 @@ impl Subject for Defective {
         &mut self,
         node_id: NodeId,
         capacity: &NodeCapacity,
-    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Broken> {
+    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Violation> {
         let zero = capacity.cpu_cores == 0 || capacity.ram_mib == 0 || capacity.disk_mib == 0;
         if self.has(Defect::RefusesEveryZero) && zero {
             return Ok(Err(EdgeCacheError::InvalidCapacity("a zero".into())));
@@ -53,7 +53,7 @@ impl Subject for Defective {
         Ok(answer)
     }
 
-    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Broken> {
+    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Violation> {
         if self.has(Defect::DisableKeepsTheNode) && self.inner.is_enabled(node_id)? {
             return Ok(Ok(()));
         }
@@ -73,11 +73,11 @@ impl Subject for Defective {
         }
     }
 
-    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Broken> {
+    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Violation> {
         self.inner.is_enabled(node_id)
     }
 
-    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Broken> {
+    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Violation> {
         let mut list = self.inner.list_eligible()?;
         if self.has(Defect::ListsDescending) {
             list.reverse();
@@ -85,7 +85,7 @@ impl Subject for Defective {
         Ok(list)
     }
 
-    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Broken> {
+    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Violation> {
         if self.has(Defect::CountsForTheUnknown) && !self.inner.is_enabled(node_id)? {
             return Ok(EdgeCacheStats { hits: 1, misses: 0 });
         }
@@ -100,7 +100,7 @@ impl Subject for Defective {
         &mut self,
         node_id: NodeId,
         delta: EdgeCacheStats,
-    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken> {
+    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Violation> {
         let before = self.inner.stats(node_id)?;
         let answer = self.inner.add_stats(node_id, delta)?;
         if let Ok(totals) = answer {
@@ -115,7 +115,7 @@ impl Subject for Defective {
         Ok(answer)
     }
 
-    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken> {
+    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Violation> {
         let mut entries = entries.to_vec();
         if self.has(Defect::ForgetsBeyondAThousand) {
             entries.truncate(1_000);
@@ -153,7 +153,7 @@ impl Subject for Defective {
         Ok(answer)
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken> {
+    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Violation> {
         let mut changes = changes.to_vec();
         for change in &mut changes {
             if let Change::Put(entry) = change {
@@ -197,7 +197,7 @@ impl Subject for Defective {
         Ok(answer)
     }
 
-    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
+    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Violation> {
         let is_empty = labels.values().any(String::is_empty);
         if self.has(Defect::FailsOverStrangeLabels) && is_empty {
             return Err("it trapped".to_string());
@@ -262,6 +262,6 @@ impl Subject for Defective {
     }
 }
 
-fn words(error: EdgeCacheError) -> Broken {
+fn words(error: EdgeCacheError) -> Violation {
     error.to_string()
 }

@@ -1,4 +1,4 @@
-//! A component in the sandbox as a subject.
+//! A plugin in the sandbox as a registry under test.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,23 +6,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::samples::Samples;
-use super::subject::{Broken, OWN_NODE, Subject};
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{Change, EdgeCacheStats, NodeId};
-use edge_cache_core::{EdgeCacheError, EdgeCacheNode, Entry, NodeCapacity};
+use edge_cache_core::{
+    Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
+};
 use edge_cache_routing::Candidate;
 use edge_cache_sandbox::{
     Called, Failure, GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels,
     WallClock,
 };
 
-/// One instance of a component. It holds nothing yet, and was not loaded.
-pub struct ComponentSubject {
+use crate::registry::{OWN_NODE, RegistryUnderTest, Violation};
+use crate::samples::Samples;
+
+/// A fresh instance of a plugin, before `state.load`.
+pub struct PluginUnderTest {
     instance: Instance,
     now: Arc<Mutex<SystemTime>>,
     refusing: Arc<AtomicBool>,
-    /// The labels of other software on [`OWN_NODE`].
+    /// Labels that other software has set on [`OWN_NODE`].
     foreign: Arc<Mutex<Arc<Labels>>>,
     node_bytes: usize,
     nodes_max: usize,
@@ -30,13 +32,13 @@ pub struct ComponentSubject {
     samples: Samples,
 }
 
-impl ComponentSubject {
-    /// Instantiates a component; its settings are the plugin's.
+impl PluginUnderTest {
+    /// Instantiates a plugin with its own settings.
     ///
     /// # Errors
     ///
-    /// In words, where it can't be instantiated.
-    pub fn start(plugin: &Plugin) -> Result<Self, Broken> {
+    /// The text says why the plugin cannot be instantiated.
+    pub fn start(plugin: &Plugin) -> Result<Self, Violation> {
         let now = Arc::new(Mutex::new(SystemTime::UNIX_EPOCH));
         let refusing = Arc::new(AtomicBool::new(false));
         let foreign = Arc::new(Mutex::new(Arc::<Labels>::default()));
@@ -52,7 +54,7 @@ impl ComponentSubject {
             clock: WallClock::new(move || *lock(&clock)),
         };
         Ok(Self {
-            instance: Instance::start(plugin, config).map_err(words)?,
+            instance: Instance::start(plugin, config).map_err(violation)?,
             now,
             refusing,
             foreign,
@@ -63,14 +65,14 @@ impl ComponentSubject {
         })
     }
 
-    /// Has the checks work with these capacities.
+    /// Sets the capacities that the checks use.
     #[must_use]
     pub fn with_samples(mut self, samples: Samples) -> Self {
         self.samples = samples;
         self
     }
 
-    /// The linear memory that the component has; it never gives any back.
+    /// Returns the size of the instance's linear memory in bytes, which never shrinks.
     pub fn memory_bytes(&self) -> usize {
         self.instance.memory_bytes()
     }
@@ -80,20 +82,20 @@ impl ComponentSubject {
     }
 }
 
-impl fmt::Debug for ComponentSubject {
+impl fmt::Debug for PluginUnderTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ComponentSubject")
+        f.debug_struct("PluginUnderTest")
             .field("instance", &self.instance)
             .finish_non_exhaustive()
     }
 }
 
-impl Subject for ComponentSubject {
+impl RegistryUnderTest for PluginUnderTest {
     fn sample(&self, nth: usize) -> NodeCapacity {
         self.samples.nth(nth)
     }
 
-    fn room(&self) -> usize {
+    fn nodes_max(&self) -> usize {
         self.nodes_max
     }
 
@@ -101,51 +103,51 @@ impl Subject for ComponentSubject {
         &mut self,
         node_id: NodeId,
         capacity: &NodeCapacity,
-    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Broken> {
-        let answer = self.instance.enable(node_id, capacity).map_err(words)?;
+    ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Violation> {
+        let answer = self.instance.enable(node_id, capacity).map_err(violation)?;
         Ok(answer.map(|Called { value, labels }| {
             self.keep(labels);
             value
         }))
     }
 
-    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Broken> {
-        let answer = self.instance.disable(node_id).map_err(words)?;
+    fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Violation> {
+        let answer = self.instance.disable(node_id).map_err(violation)?;
         Ok(answer.map(|Called { labels, .. }| self.keep(labels)))
     }
 
-    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Broken> {
-        self.instance.is_enabled(node_id).map_err(words)
+    fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Violation> {
+        self.instance.is_enabled(node_id).map_err(violation)
     }
 
-    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Broken> {
-        self.instance.list_eligible().map_err(words)
+    fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Violation> {
+        self.instance.list_eligible().map_err(violation)
     }
 
-    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Broken> {
-        self.instance.stats(node_id).map_err(words)
+    fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Violation> {
+        self.instance.stats(node_id).map_err(violation)
     }
 
     fn add_stats(
         &mut self,
         node_id: NodeId,
         delta: EdgeCacheStats,
-    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Broken> {
-        self.instance.add_stats(node_id, delta).map_err(words)
+    ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Violation> {
+        self.instance.add_stats(node_id, delta).map_err(violation)
     }
 
-    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Broken> {
+    fn load(&mut self, entries: &[Entry]) -> Result<Result<(), String>, Violation> {
         let answer = self.instance.load(entries);
-        self.taken(answer)
+        self.accept(answer)
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Broken> {
+    fn apply(&mut self, changes: &[Change]) -> Result<Result<(), String>, Violation> {
         let answer = self.instance.apply(changes);
-        self.taken(answer)
+        self.accept(answer)
     }
 
-    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Broken> {
-        self.instance.assess(node_id, labels).map_err(words)
+    fn assess(&mut self, node_id: NodeId, labels: &Labels) -> Result<Option<Candidate>, Violation> {
+        self.instance.assess(node_id, labels).map_err(violation)
     }
 
     fn labels(&self, node_id: NodeId) -> Labels {
@@ -161,7 +163,7 @@ impl Subject for ComponentSubject {
     }
 
     fn refuse_own_labels(&mut self) {
-        // Where other software has used up a node's room, no label has any.
+        // Labels of other software that use up the limit of a node leave none for the plugin.
         let all = Labels::from([("other".to_string(), "x".repeat(self.node_bytes))]);
         *lock(&self.foreign) = Arc::new(all);
     }
@@ -172,27 +174,28 @@ impl Subject for ComponentSubject {
     }
 }
 
-impl ComponentSubject {
-    fn taken(
+impl PluginUnderTest {
+    /// Keeps what a `load` or `apply` published.
+    fn accept(
         &mut self,
         answer: Result<PublishedLabels, Failure>,
-    ) -> Result<Result<(), String>, Broken> {
+    ) -> Result<Result<(), String>, Violation> {
         match answer {
             Ok(labels) => {
                 self.keep(labels);
                 Ok(Ok(()))
             }
             Err(Failure::Refused(reason)) => Ok(Err(reason)),
-            Err(failure) => Err(words(failure)),
+            Err(failure) => Err(violation(failure)),
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is in there is replaced whole, so it is right after any panic.
+    // Values are replaced as a whole, so a panic leaves a valid one.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn words(failure: Failure) -> Broken {
+fn violation(failure: Failure) -> Violation {
     failure.to_string()
 }
