@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use edge_cache_core::text;
-use edge_cache_host::sandbox::{ComponentFile, Plugin, PluginConfig, PluginError};
+use edge_cache_host::sandbox::{Plugin, PluginConfig, PluginError, PluginFile};
 use edge_cache_host::{EdgeCacheRegistry, SwapError};
 
 pub use self::source::PluginSource;
@@ -85,7 +85,7 @@ impl PluginManager {
     /// Returns the largest size of a plugin file, in bytes.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
-        self.config.limits.component_bytes
+        self.config.limits.plugin_bytes
     }
 
     /// Takes the right to replace the plugin. Callers take it before they read an upload, so that one upload is in
@@ -114,7 +114,7 @@ impl PluginManager {
         config.sha256 = upload.sha256.or(config.sha256);
         let registry = registry.clone();
         let replaced = tokio::spawn(async move {
-            let file = move || Ok(ComponentFile::new(UPLOADED, upload.bytes).load(config)?);
+            let file = move || Ok(PluginFile::new(UPLOADED, upload.bytes).load(config)?);
             registry.swap(blocking(file).await?).await?;
             drop(guard);
             Ok(())
@@ -148,7 +148,7 @@ impl PluginManager {
     ) -> Result<bool, ReplaceError> {
         let (path, config, before) = (file.to_path_buf(), self.config.clone(), *read);
         let changed = blocking(move || {
-            let file = ComponentFile::read(&path, &config.limits)?;
+            let file = PluginFile::read(&path, &config.limits)?;
             if *file.sha256() == before {
                 return Ok(None);
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use edge_cache_core::Limits;
-use edge_cache_host::sandbox::{ComponentFile, PluginError};
+use edge_cache_host::sandbox::{PluginError, PluginFile};
 
 /// The place of the declared plugin.
 #[derive(Clone)]
@@ -21,10 +21,10 @@ impl PluginSource {
     /// # Errors
     ///
     /// The file cannot be read or is larger than `limits` allow.
-    pub fn read(&self, limits: &Limits) -> Result<ComponentFile, PluginError> {
+    pub fn read(&self, limits: &Limits) -> Result<PluginFile, PluginError> {
         match self {
-            Self::File(path) => ComponentFile::read(path, limits),
-            Self::Embedded(bytes) => Ok(ComponentFile::embedded(bytes)),
+            Self::File(path) => PluginFile::read(path, limits),
+            Self::Embedded(bytes) => Ok(PluginFile::embedded(bytes)),
         }
     }
 }
