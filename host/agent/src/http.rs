@@ -7,7 +7,6 @@
 
 mod access;
 mod all;
-mod answers;
 mod body;
 mod cluster;
 mod counts;
@@ -49,7 +48,6 @@ use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
 use self::all::Listed;
-use self::answers::Answers;
 use self::events::Events;
 use self::gate::Gate;
 use self::metrics::Counts;
@@ -86,7 +84,6 @@ pub struct Parts {
     events: Events,
     /// Held while all nodes are being replaced.
     replacing: Mutex<()>,
-    answers: Answers,
     /// The list of all nodes as it was sent last.
     listed: ArcSwapOption<Listed>,
     counts: Counts,
@@ -110,7 +107,6 @@ impl AppState {
             stop,
             events,
             replacing: Mutex::default(),
-            answers: Answers::default(),
             listed: ArcSwapOption::empty(),
             counts: Counts::new(openapi::description().paths.paths.into_keys()),
         }))

@@ -83,9 +83,9 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// The nodes that are live and known now.
     fn live(&self) -> LiveNodes;
 
-    /// Wakes at once, and whenever [`live`](Self::live) answers something else. Ends when nothing can change
-    /// any more.
-    async fn follow(&self, wake: &Wake);
+    /// Calls `changed` at once, and whenever [`live`](Self::live) returns something else. Ends when nothing can
+    /// change any more.
+    async fn follow(&self, changed: &(dyn Fn() + Send + Sync));
 }
 
 #[async_trait]
@@ -123,7 +123,7 @@ impl Advertiser for GossipPool {
         }
     }
 
-    async fn follow(&self, wake: &Wake) {
-        self.on_change(|| wake.wake()).await;
+    async fn follow(&self, changed: &(dyn Fn() + Send + Sync)) {
+        self.on_change(changed).await;
     }
 }

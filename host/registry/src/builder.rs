@@ -215,7 +215,8 @@ impl Builder {
                         wake.wake();
                     }
                 };
-                tokio::join!(advertiser.follow(&wake), swaps);
+                let changed = || wake.wake();
+                tokio::join!(advertiser.follow(&changed), swaps);
             });
             AbortOnDrop(follower.abort_handle())
         });

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::activity::{Activity, Counters};
@@ -207,6 +207,26 @@ impl EdgeCacheRegistry {
     /// Advertising comes after deciding, at its own pace; for another node it also takes that node's agent.
     pub fn is_advertised(&self, node_id: NodeId) -> bool {
         self.node(node_id).is_advertised()
+    }
+
+    /// Waits until `holds` is true of the node, checking after every change of entries and of labels. Returns too
+    /// once nothing can change any more.
+    pub async fn wait_until(&self, node_id: NodeId, holds: impl Fn(&NodeState) -> bool) {
+        let mut views = self.shared.changed.clone();
+        let labels = Notify::new();
+        let changed = || labels.notify_one();
+        let check = async {
+            while !holds(&self.node(node_id)) {
+                tokio::select! {
+                    () = labels.notified() => {}
+                    changed = views.changed() => if changed.is_err() { return },
+                }
+            }
+        };
+        tokio::select! {
+            () = check => {}
+            () = self.shared.advertiser.follow(&changed) => {}
+        }
     }
 
     /// The best nodes for a key, best first: as many as asked for, at most

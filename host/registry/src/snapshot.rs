@@ -108,16 +108,6 @@ impl NodeState {
             .is_some_and(|(wanted, shown)| shown.is(wanted))
     }
 
-    /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        is_same(&self.labelled, &other.labelled)
-            && is_same(&self.effective, &other.effective)
-            && is_same(&self.info, &other.info)
-            && is_same(&self.foreign, &other.foreign)
-            && self.grants == other.grants
-    }
-
     fn shown(&self) -> Option<AdvertisedLabels<'_>> {
         Some(AdvertisedLabels {
             labels: &self.info.as_ref()?.labels,
@@ -142,8 +132,4 @@ impl AdvertisedLabels<'_> {
     fn is(&self, wanted: &Labels) -> bool {
         self.iter().eq(wanted)
     }
-}
-
-fn is_same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
-    one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
 }

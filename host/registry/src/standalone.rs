@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::advertiser::{Advertiser, LiveNodes, Wake};
+use crate::advertiser::{Advertiser, LiveNodes};
 use edge_cache_core::NodeId;
 use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::labels::Labels;
@@ -74,11 +74,11 @@ impl Advertiser for Standalone {
         }
     }
 
-    async fn follow(&self, wake: &Wake) {
-        let mut changed = self.changed.subscribe();
-        wake.wake();
-        while changed.changed().await.is_ok() {
-            wake.wake();
+    async fn follow(&self, changed: &(dyn Fn() + Send + Sync)) {
+        let mut own = self.changed.subscribe();
+        changed();
+        while own.changed().await.is_ok() {
+            changed();
         }
     }
 }

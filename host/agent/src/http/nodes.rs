@@ -17,12 +17,10 @@ use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId, WrongQ
 use super::views::{self, Known, KnownView, PendingView};
 use crate::cli;
 use edge_cache_core::NodeId;
-use edge_cache_host::{EdgeCacheError, NodeCapacity};
+use edge_cache_host::{EdgeCacheError, NodeCapacity, NodeState};
 
 /// The longest wait for labels that a client may ask for.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How often a wait looks for the labels.
-const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A registration, as ZLayer's.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -67,7 +65,7 @@ pub(super) async fn enable(
     let wait = waiting.time()?;
     let registry = &state.registry;
     registry.enable(node_id, registration.capacity).await?;
-    Ok(followed(&state, node_id, wait, || registry.is_advertised(node_id)).await)
+    Ok(followed(&state, node_id, wait, NodeState::is_advertised).await)
 }
 
 /// Disables a node.
@@ -92,10 +90,7 @@ pub(super) async fn disable(
     let wait = waiting.time()?;
     let registry = &state.registry;
     registry.disable(node_id).await?;
-    Ok(followed(&state, node_id, wait, || {
-        !registry.advertises_labels(node_id)
-    })
-    .await)
+    Ok(followed(&state, node_id, wait, |node| !node.advertises_labels()).await)
 }
 
 impl Waiting {
@@ -123,21 +118,20 @@ async fn followed(
     state: &AppState,
     node_id: NodeId,
     wait: Duration,
-    is_shown: impl Fn() -> bool,
+    is_shown: impl Fn(&NodeState) -> bool,
 ) -> Response {
     if wait.is_zero() {
         return StatusCode::NO_CONTENT.into_response();
     }
-    // The labels of a node come from several places: it is cheaper to look than to follow all of them.
-    let mut looks = time::interval(LOOK_PAUSE);
-    let shown = time::timeout(wait, async {
-        // An agent that is stopping keeps nobody waiting, itself least of all.
-        while !is_shown() && state.stop.asked().is_none() {
-            looks.tick().await;
+    let shown = async {
+        tokio::select! {
+            () = state.registry.wait_until(node_id, &is_shown) => {}
+            // An agent that is stopping answers at once.
+            () = state.stop.clone().wait() => {}
         }
-    });
-    let _ = shown.await;
-    if is_shown() {
+    };
+    let _ = time::timeout(wait, shown).await;
+    if is_shown(&state.registry.node(node_id)) {
         return StatusCode::NO_CONTENT.into_response();
     }
     let known = Known::now(&state.registry, node_id);
@@ -162,7 +156,7 @@ pub(super) async fn entry(
     State(state): State<AppState>,
     Node(node_id): Node,
 ) -> Result<Response, Problem> {
-    let answer = state.answers.about(&state.registry, node_id);
-    let unknown = || EdgeCacheError::NodeNotFound(node_id).into();
-    answer.map(views::json).ok_or_else(unknown)
+    let known = Known::now(&state.registry, node_id);
+    let view = known.view().ok_or(EdgeCacheError::NodeNotFound(node_id))?;
+    Ok(views::json(views::encode(&view)))
 }

@@ -121,12 +121,6 @@ impl Known {
         }
     }
 
-    /// Whether both are written alike. False says nothing.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let same = self.node_id == other.node_id && self.state.is_same(&other.state);
-        same && self.shared == other.shared
-    }
-
     /// `None` where the node is neither registered nor was to be.
     pub(super) fn view(&self) -> Option<KnownView<'_>> {
         let decision = self.decision();
