@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, its helper functions too"
 )]
 
+// The order of crates and files.
+mod structure;
 // The contract, against the component and against its native core.
 mod conformance;
 // Random operations, compared with a simple model.

@@ -15,6 +15,7 @@ pub mod prometheus;
 pub mod simulation;
 pub mod small_disk;
 pub mod sse;
+pub mod structure;
 pub mod wait;
 
 pub use component::reference_plugin;
