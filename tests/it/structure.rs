@@ -10,11 +10,10 @@ mod crates;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Folders whose circles are known and being removed.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 6] = [
     "host/agent",
     "host/conformance",
     "host/core",
-    "host/gossip",
     "host/registry",
     "host/sandbox",
     "plugin",

@@ -1,9 +1,9 @@
-//! This node's own record: what it is to say, and what it says.
+//! This node's own record: merging its parts, and publishing it.
 //!
-//! The record has two writers that know nothing of each other: other software sets the base, which
-//! is everything but the component's labels, and the component sets its labels. Each replaces its
-//! own part, and the record is merged anew, so neither can lose the other's. A wish is accepted or
-//! refused at once and never waits for the network; one task writes what was accepted into gossip.
+//! The record has two independent writers. Other software sets the base, which is all but the
+//! plugin's labels, and the plugin sets its labels. Each replaces its own part, and the record is
+//! merged again, so neither loses the other's part. A change is accepted or refused at once, without
+//! waiting for the network. One task writes the accepted record into gossip.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,72 +13,74 @@ use chitchat::Chitchat;
 use tokio::sync::{Mutex, watch};
 use tracing::debug;
 
-use super::info::NodeRecord;
-use super::{GossipError, InfoError, PeerInfo};
+use crate::error::GossipError;
+use crate::info::{InfoError, NodeRecord, PeerInfo};
 
 #[cfg(test)]
 mod tests;
 
-/// Labels by key.
 type Labels = BTreeMap<String, String>;
 
-/// The side of the callers: takes wishes and shows what became of them.
+/// The callers' side: accepts changes and shows their state.
 #[derive(Debug)]
-pub(super) struct OwnRecord {
+pub(crate) struct OwnRecord {
     pending: watch::Sender<PendingRecord>,
     foreign: ArcSwap<Labels>,
     announced: Arc<ArcSwap<PeerInfo>>,
     written: watch::Receiver<u64>,
 }
 
-/// The side of the task: writes into gossip what is pending.
+/// The task's side: writes the accepted record into gossip.
 #[derive(Debug)]
-pub(super) struct Announcer {
+pub(crate) struct Announcer {
     pending: watch::Receiver<PendingRecord>,
     announced: Arc<ArcSwap<PeerInfo>>,
     written: watch::Sender<u64>,
 }
 
-/// The newest accepted wish.
+/// The number of an accepted change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Revision(u64);
+
+/// The newest accepted record.
 #[derive(Debug, Clone)]
 struct PendingRecord {
-    /// Counts the wishes, so that a caller can tell when its own, or a later one, was written.
+    /// Counts accepted changes, so that a caller can wait for its own.
     revision: u64,
     content: RecordContent,
     merged: Arc<PeerInfo>,
     encoded: String,
 }
 
-/// All that is to be content, by whom it comes from.
+/// The parts of the record, by writer.
 #[derive(Debug, Clone)]
 struct RecordContent {
     base: PeerInfo,
-    component: Labels,
+    plugin_labels: Labels,
     leaving: bool,
     policy: Option<String>,
 }
 
 impl OwnRecord {
-    /// Starts with a base, the labels of the component and what is to be content of it. The first record is revision 0; the member
-    /// writes it as it starts.
-    pub(super) fn new(
+    /// Creates the record as revision 0, which the member writes when it starts.
+    pub(crate) fn new(
         base: PeerInfo,
-        component: Labels,
+        plugin_labels: Labels,
         policy: Option<String>,
     ) -> Result<(Self, Announcer), InfoError> {
         let foreign = ArcSwap::from_pointee(base.labels.clone());
         let content = RecordContent {
             base,
-            component,
+            plugin_labels,
             leaving: false,
             policy,
         };
         let first = PendingRecord::merge(0, content)?;
         let announced = Arc::new(ArcSwap::new(Arc::clone(&first.merged)));
-        let (wanted_sender, pending) = watch::channel(first);
+        let (pending_sender, pending) = watch::channel(first);
         let (written, written_receiver) = watch::channel(0);
         let own = Self {
-            pending: wanted_sender,
+            pending: pending_sender,
             foreign,
             announced: Arc::clone(&announced),
             written: written_receiver,
@@ -92,32 +94,32 @@ impl OwnRecord {
     }
 
     /// Replaces the base.
-    pub(super) fn set_base(&self, base: PeerInfo) -> Result<Revision, GossipError> {
+    pub(crate) fn set_base(&self, base: PeerInfo) -> Result<Revision, GossipError> {
         self.change(|content| content.base = base)
     }
 
-    /// Replaces the component's labels.
-    pub(super) fn set_labels(&self, labels: Labels) -> Result<Revision, GossipError> {
-        self.change(|content| content.component = labels)
+    /// Replaces the plugin's labels.
+    pub(crate) fn set_labels(&self, labels: Labels) -> Result<Revision, GossipError> {
+        self.change(|content| content.plugin_labels = labels)
     }
 
-    /// Says what decides about labels from now on.
-    pub(super) fn set_policy(&self, policy: String) -> Result<Revision, GossipError> {
+    /// Replaces the policy digest.
+    pub(crate) fn set_policy(&self, policy: String) -> Result<Revision, GossipError> {
         self.change(|content| content.policy = Some(policy))
     }
 
-    /// Says that this node is about to stop: the record has no labels from now on.
-    pub(super) fn set_leaving(&self) -> Result<Revision, GossipError> {
+    /// Marks the node as leaving, and removes all labels.
+    pub(crate) fn set_leaving(&self) -> Result<Revision, GossipError> {
         self.change(|content| content.leaving = true)
     }
 
-    /// The newest accepted wish.
-    pub(super) fn newest(&self) -> Revision {
+    /// Returns the newest accepted revision.
+    pub(crate) fn newest(&self) -> Revision {
         Revision(self.pending.borrow().revision)
     }
 
-    /// Waits until a wish, or a later one, is in gossip.
-    pub(super) async fn written(&self, Revision(revision): Revision) -> Result<(), GossipError> {
+    /// Waits until a revision, or a later one, is in gossip.
+    pub(crate) async fn written(&self, Revision(revision): Revision) -> Result<(), GossipError> {
         let mut written = self.written.clone();
         match written.wait_for(|newest| *newest >= revision).await {
             Ok(_) => Ok(()),
@@ -125,61 +127,63 @@ impl OwnRecord {
         }
     }
 
-    /// Changes whenever what is announced has.
-    pub(super) fn follow(&self) -> watch::Receiver<u64> {
+    /// Returns a receiver that changes whenever the announced record does.
+    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
         self.written.clone()
     }
 
-    /// Whether the node is to leave, and what decides about labels on it.
-    pub(super) fn says(&self) -> (bool, Option<String>) {
-        let pending = self.pending.borrow();
-        (pending.content.leaving, pending.content.policy.clone())
+    /// Returns `true` once the node is marked as leaving.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.pending.borrow().content.leaving
     }
 
-    pub(super) fn foreign(&self) -> Arc<Labels> {
+    /// Returns the policy digest.
+    pub(crate) fn policy(&self) -> Option<String> {
+        self.pending.borrow().content.policy.clone()
+    }
+
+    /// Returns the labels of other software, as accepted last.
+    pub(crate) fn foreign(&self) -> Arc<Labels> {
         self.foreign.load_full()
     }
 
-    pub(super) fn announced(&self) -> Arc<PeerInfo> {
+    /// Returns the record that is in gossip.
+    pub(crate) fn announced(&self) -> Arc<PeerInfo> {
         self.announced.load_full()
     }
 
-    /// Decides on a wish while no other can be decided on. Rejection, it leaves everything as it was.
+    /// Applies a change, serialised with all others. A refused change has no effect.
     fn change(&self, change: impl FnOnce(&mut RecordContent)) -> Result<Revision, GossipError> {
         if self.pending.is_closed() {
             return Err(GossipError::Stopped);
         }
-        let mut outcome = Err(GossipError::Stopped);
+        let mut result = Err(GossipError::Stopped);
         self.pending.send_if_modified(|pending| {
             let mut content = pending.content.clone();
             change(&mut content);
             match PendingRecord::merge(pending.revision.saturating_add(1), content) {
                 Ok(accepted) => {
-                    if accepted.content.base.labels != pending.content.base.labels {
-                        self.foreign
-                            .store(Arc::new(accepted.content.base.labels.clone()));
+                    let labels = &accepted.content.base.labels;
+                    if *labels != pending.content.base.labels {
+                        self.foreign.store(Arc::new(labels.clone()));
                     }
-                    outcome = Ok(Revision(accepted.revision));
+                    result = Ok(Revision(accepted.revision));
                     *pending = accepted;
                     true
                 }
                 Err(error) => {
-                    outcome = Err(error.into());
+                    result = Err(error.into());
                     false
                 }
             }
         });
-        outcome
+        result
     }
 }
 
-/// The place of a wish among all.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Revision(u64);
-
 impl Announcer {
-    /// The record to start the member with.
-    pub(super) fn first(&self) -> (String, String) {
+    /// Returns the key and value to start the member with.
+    pub(crate) fn first(&self) -> (String, String) {
         let pending = self.pending.borrow();
         (
             PeerInfo::key(pending.content.base.node_id),
@@ -187,9 +191,9 @@ impl Announcer {
         )
     }
 
-    /// Writes the newest wish, and then every other, or only the newest of several. Ends when there
-    /// can be no more of them.
-    pub(super) async fn run(&mut self, chitchat: &Mutex<Chitchat>) {
+    /// Writes the newest record, and then each change. Several changes may become one write. Returns
+    /// when all handles are gone.
+    pub(crate) async fn run(&mut self, chitchat: &Mutex<Chitchat>) {
         loop {
             let PendingRecord {
                 revision,
@@ -214,10 +218,11 @@ impl Announcer {
 }
 
 impl PendingRecord {
-    /// Other software's labels win: it does not ask whether the component uses the same key.
+    /// Merges and encodes the record. Labels of other software override the plugin's, because other
+    /// software does not know the plugin's keys.
     fn merge(revision: u64, content: RecordContent) -> Result<Self, InfoError> {
         let mut merged = content.base.clone();
-        for (key, value) in &content.component {
+        for (key, value) in &content.plugin_labels {
             merged
                 .labels
                 .entry(key.clone())

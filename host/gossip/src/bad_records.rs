@@ -1,7 +1,7 @@
-//! Records that cannot be taken: counted and logged, each once.
+//! Invalid records of other members: each is counted and logged once.
 //!
-//! A bad record stays in the cluster's state until its node replaces it, and is met again whenever
-//! its node comes back. Counting and logging it once keeps both the counter and the log readable.
+//! An invalid record stays in the cluster's state until its member replaces it, and is read again
+//! each time its member comes back. Reporting it once keeps the counter and the log meaningful.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -11,38 +11,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chitchat::{ChitchatId, Version};
 use tracing::warn;
 
-use super::InfoError;
+use crate::info::InfoError;
 
-/// How many records are remembered as reported. Past that the oldest are forgotten, and would be
+/// Maximum number of records remembered as reported. The oldest are forgotten first, and may then be
 /// reported again.
 const REMEMBERED_MAX: usize = 1024;
 
-/// How much of a name that a peer has chosen goes into the log.
+/// Maximum length of a peer-chosen name in the log, in characters.
 const EXCERPT_CHARS_MAX: usize = 64;
 
-/// What is wrong with a record. The member that published it is not listed because of it.
+/// A reason for ignoring a record or key of another member.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadRecord {
+pub(crate) enum BadRecord {
+    /// The record cannot be decoded. Its node is not listed.
     #[error(transparent)]
     Info(#[from] InfoError),
-    #[error("the node info speaks for node {claimed}")]
+    /// The record describes another node than its member's. Its node is not listed.
+    #[error("the node info is for node {claimed}")]
     OtherNode { claimed: u64 },
-    #[error("the member published it under {key:?}, which is not its own key")]
-    OthersKey { key: String },
+    /// The member wrote another node's key. The key is ignored.
+    #[error("the member wrote {key:?}, which is not its own key")]
+    ForeignKey { key: String },
 }
 
-/// Counter and memory of the bad records that were met.
+/// Reports bad records and remembers which were reported.
 #[derive(Debug)]
-pub(super) struct BadRecords {
+pub(crate) struct BadRecords {
     total: Arc<AtomicU64>,
-    /// Hashes, since the names of members are as long as peers like.
+    /// Hashes, because peers choose names of any length.
     remembered: HashSet<u64>,
     oldest_first: VecDeque<u64>,
     hasher: RandomState,
 }
 
 impl BadRecords {
-    pub(super) fn new(total: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(total: Arc<AtomicU64>) -> Self {
         Self {
             total,
             remembered: HashSet::new(),
@@ -51,8 +54,8 @@ impl BadRecords {
         }
     }
 
-    /// Reports a record, which its member and version tell from all others.
-    pub(super) fn report(&mut self, member: &ChitchatId, version: Version, bad: &BadRecord) {
+    /// Reports a record, identified by its member and version, unless it was reported before.
+    pub(crate) fn report(&mut self, member: &ChitchatId, version: Version, bad: &BadRecord) {
         let record = self.hasher.hash_one((member, version));
         if !self.remembered.insert(record) {
             return;
@@ -75,7 +78,7 @@ impl BadRecords {
     }
 }
 
-/// The beginning of a name that a peer has chosen.
-pub(super) fn excerpt(name: &str) -> String {
+/// Returns the beginning of a peer-chosen name.
+pub(crate) fn excerpt(name: &str) -> String {
     name.chars().take(EXCERPT_CHARS_MAX).collect()
 }

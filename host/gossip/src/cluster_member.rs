@@ -1,29 +1,29 @@
-//! The members of the cluster as an operator asks for them: those that are no peers, too.
+//! The members of the cluster as shown to an operator, including those that are not peers.
 
 use std::net::SocketAddr;
 
-/// What a member is doing, as far as is known here.
+/// The status of a member, as known by this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MemberStatus {
-    /// It takes part.
+    /// The member takes part in gossip.
     Alive,
-    /// It has said that it is about to stop.
+    /// The member announced that it is stopping.
     Leaving,
-    /// Nothing is heard of it any more. It is forgotten some minutes later.
+    /// The member no longer answers. It is forgotten after the grace period.
     Dead,
 }
 
-/// One node of the cluster, in the latest of its lives that is known.
+/// One node of the cluster, in its latest known generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterMember {
-    /// The node.
+    /// Node id.
     pub node_id: u64,
-    /// What it is doing.
+    /// Status.
     pub status: MemberStatus,
-    /// Where it gossips.
+    /// Gossip address.
     pub address: SocketAddr,
-    /// When it was started, in nanoseconds since 1970 by its own clock, as it says.
+    /// Start time in nanoseconds since the Unix epoch, by the member's own clock.
     pub generation: u64,
-    /// What decides about labels there; `None` where no agent runs.
+    /// Policy digest: identifies the plugin and its settings. `None` for members that are not agents.
     pub policy: Option<String>,
 }

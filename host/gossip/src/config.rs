@@ -1,98 +1,102 @@
-//! What a pool is started with, and the rules that it must keep.
+//! The settings of a pool, and their validation.
 //!
-//! Everything is checked before a socket is opened: a node that starts with a wrong address or an
-//! unreachable seed looks healthy to itself and is missed by everybody else.
+//! All settings are checked before a socket is opened: a node with a wrong address or an unreachable
+//! seed looks healthy to itself while all other nodes miss it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use chitchat::{ChitchatConfig, ChitchatId, FailureDetectorConfig, ProtocolVersion};
 
+use crate::error::GossipError;
+use crate::info::PeerInfo;
+use crate::keyring::Keyring;
+use crate::memory::{GossipMemory, ProcessMemory};
+use crate::push_budget::PushBudget;
 #[cfg(any(test, feature = "simulation"))]
-use super::SimulatedNetwork;
-use super::{GossipError, GossipMemory, Keyring, PeerInfo, ProcessMemory, PushBudget};
+use crate::simulated::SimulatedNetwork;
+use checks::{check_cluster_id, check_range, check_seed, is_reachable};
 
+mod checks;
 #[cfg(test)]
 mod tests;
 
-/// The shortest interval: below, a round would last as long as the pause after it.
+/// Minimum interval. A shorter one would be taken up by the round itself.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
-/// The longest interval: heartbeats further apart than 10 s do not count for the failure detector.
+/// Maximum interval. The failure detector ignores heartbeats more than 10 s apart.
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
-/// The shortest time that a dead member is remembered: less, and a short pause forgets members.
+/// Minimum grace period of dead members. A shorter one would forget members during short pauses.
 const GRACE_MIN: Duration = Duration::from_secs(10);
-/// The longest time that a dead member is remembered: chitchat's own default.
+/// Maximum grace period of dead members: the default of chitchat.
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// The cluster id travels in every first message of a round, beside the digest that needs the room.
-const CLUSTER_ID_BYTES_MAX: usize = 128;
-/// What the failure detector takes for the usual time between two heartbeats of a member that it
-/// hardly knows, in intervals: chitchat's own five seconds are for one second.
+/// Time between heartbeats that the failure detector assumes for a new member, in intervals.
+/// chitchat's default of 5 s is for an interval of 1 s.
 const INITIAL_INTERVALS: u32 = 5;
-/// The least of it: on a busy machine short intervals are not kept.
+/// Minimum of that time: a busy machine does not keep short intervals.
 const INITIAL_INTERVAL_MIN: Duration = Duration::from_secs(1);
-/// The longest host name that the domain name system knows.
-const HOST_BYTES_MAX: usize = 253;
-
-/// How long chitchat remembers deleted keys. Nothing of ours is ever deleted; other software's may.
+/// Time for which chitchat remembers deleted keys. Agents delete none, other software may.
 const TOMBSTONE_GRACE: Duration = Duration::from_secs(60 * 60);
 
-/// Settings of a [`GossipPool`](super::GossipPool).
+/// Time that a member needs to meet all others, in intervals. A member becomes live after three
+/// heartbeats, which takes about five intervals.
+pub(crate) const SETTLING_INTERVALS: u32 = 10;
+
+/// Settings of a [`GossipPool`](crate::GossipPool).
 ///
-/// [`GossipConfig::new`] takes what has no default; the other fields may be changed afterwards.
+/// [`GossipConfig::new`] takes the settings without a default. Other fields can be set afterwards.
 #[derive(Debug, Clone)]
 pub struct GossipConfig {
-    /// What this node announces first. Its `node_id` is the pool's for good; its labels are those
-    /// of other software, the component's come with `publish_labels`.
+    /// First announcement of this node. Its `node_id` cannot change later. Its labels are those of
+    /// other software: the plugin's labels are set with `publish_labels`.
     pub self_info: PeerInfo,
-    /// Name of the cluster. Members of other clusters are turned away. 1 to 128 bytes, no control
-    /// characters.
+    /// Name of the cluster, 1 to 128 bytes without control characters. Members with another name
+    /// are refused.
     pub cluster_id: String,
-    /// The local UDP address to listen on. Port 0 takes a free port, which is then advertised.
+    /// Local UDP address to listen on. With port 0 the system chooses a free port.
     pub listen: SocketAddr,
-    /// The address under which peers reach this node. Default: the address that was bound. Needed
-    /// where `listen` is `0.0.0.0` or `[::]`; with port 0 it takes the bound port.
+    /// Address under which peers reach this node. Default: the bound address. Required if `listen`
+    /// is `0.0.0.0` or `[::]`. Port 0 stands for the bound port.
     pub advertise: Option<SocketAddr>,
-    /// Members to ask first, as `host:port`. Names are resolved again every minute, so a name may
-    /// stand for a changing set of members. Default: none, others will call. A few, the same on
-    /// all nodes, are enough.
+    /// Members to contact first, as `host:port`. Names are resolved every minute. A few seeds are
+    /// enough, the same on all nodes. Default: none, other members call this one.
     pub seeds: Vec<String>,
-    /// Time between two rounds of gossip. A label reaches 100 nodes within about one and a half
-    /// intervals. 10 ms to 5 s, default 1 s as ZLayer's; all members should use the same.
+    /// Time between two gossip rounds, 10 ms to 5 s. Default: 1 s, as in ZLayer. All members should
+    /// use the same. Without eager push, a label reaches 100 nodes in about 1.5 intervals.
     pub interval: Duration,
-    /// The component's labels to begin with: those of before a restart, so that peers do not see
-    /// them go and come again. Default: none.
+    /// Initial labels of the plugin: those from before a restart, so that peers see no gap.
+    /// Default: none.
     pub labels: BTreeMap<String, String>,
-    /// What decides about labels on this node, as a short digest: members whose digests differ may
-    /// judge labels differently. Having one marks an agent, which carries decisions for others.
+    /// Policy digest: identifies the plugin and its settings. Agents with different digests may
+    /// judge labels differently. A digest marks a member as an agent, which replicates decisions.
     /// Default: none.
     pub policy: Option<String>,
-    /// Seals all datagrams with the first of these keys, and takes none that is sealed with none of
-    /// them. Default: none, datagrams are plain.
+    /// Keys for encrypting datagrams. The first one encrypts, all of them decrypt, and datagrams
+    /// under other keys are dropped. Default: none, datagrams are plain.
     pub keyring: Option<Keyring>,
-    /// The format of digests. Default: [`Protocol::V0`].
+    /// Digest format. Default: [`Protocol::V0`].
     pub protocol: Protocol,
-    /// What may be spent on telling others of changes at once.
+    /// Limits of eager push.
     pub push: PushBudget,
-    /// Where the generations and the addresses of peers are remembered. Default: in the process; an
-    /// agent that comes back as the same node needs its store here.
+    /// Storage of generations and peer addresses. Default: in memory. A node that restarts with the
+    /// same id needs durable storage.
     pub memory: Arc<dyn GossipMemory>,
-    /// What datagrams travel over. Default: UDP.
+    /// Network that carries datagrams. Default: UDP.
     pub network: Network,
-    /// How long a dead member is remembered, for half of which it is still part of every message.
-    /// 10 s to 24 h, default 4 minutes: at a restart of a large cluster the dead members must not
-    /// fill the messages. Longer survives longer partitions.
+    /// Time for which a dead member is remembered, 10 s to 24 h. Default: 4 minutes. Dead members
+    /// are part of every message for half of it, and must not fill messages when a large cluster
+    /// restarts. A longer period survives longer partitions.
     pub dead_node_grace_period: Duration,
 }
 
-/// The format of the digest of all members that begins every round.
+/// Format of the digest of all members, which begins every round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// As it is. The only one that ZLayer's nodes read; room for about 600 members.
+    /// Uncompressed, up to about 600 members. The only format that ZLayer's nodes read.
     #[default]
     V0,
-    /// Compressed, for clusters of agents only; room for about 2,000 members.
+    /// Compressed, up to about 2,000 members. For clusters of agents only.
     V1,
 }
 
@@ -105,19 +109,19 @@ impl From<Protocol> for ProtocolVersion {
     }
 }
 
-/// What datagrams travel over.
+/// Network that carries datagrams.
 #[derive(Debug, Clone)]
 pub enum Network {
     /// UDP sockets of the system.
     Udp,
-    /// A network in memory, for tests. Its datagrams are never sealed. Needs the cargo feature
-    /// `simulation`.
+    /// A network in memory, for tests. Its datagrams are neither encrypted nor checked. Needs the
+    /// cargo feature `simulation`.
     #[cfg(any(test, feature = "simulation"))]
     Simulated(SimulatedNetwork),
 }
 
 impl GossipConfig {
-    /// The settings for a node, with defaults for all that has one.
+    /// Creates settings with defaults for all optional fields.
     #[must_use]
     pub fn new(self_info: PeerInfo, cluster_id: impl Into<String>, listen: SocketAddr) -> Self {
         Self {
@@ -138,7 +142,11 @@ impl GossipConfig {
         }
     }
 
-    /// Checks everything that can be known before the socket is bound.
+    /// Checks the settings, as far as possible without binding a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`GossipError::Setting`], [`GossipError::NotAdvertisable`] or [`GossipError::Seed`].
     pub fn validate(&self) -> Result<(), GossipError> {
         check_cluster_id(&self.cluster_id)?;
         check_range("interval", self.interval, INTERVAL_MIN, INTERVAL_MAX)?;
@@ -155,8 +163,8 @@ impl GossipConfig {
         self.seeds.iter().try_for_each(|seed| check_seed(seed))
     }
 
-    /// The address to advertise once the socket is bound.
-    pub(super) fn advertised(&self, bound: SocketAddr) -> SocketAddr {
+    /// Returns the address to advertise for a bound socket.
+    pub(crate) fn advertised(&self, bound: SocketAddr) -> SocketAddr {
         let mut address = self.advertise.unwrap_or(bound);
         if address.port() == 0 {
             address.set_port(bound.port());
@@ -164,8 +172,8 @@ impl GossipConfig {
         address
     }
 
-    /// The same settings in chitchat's words.
-    pub(super) fn chitchat(&self, chitchat_id: ChitchatId) -> ChitchatConfig {
+    /// Converts the settings for chitchat.
+    pub(crate) fn chitchat(&self, chitchat_id: ChitchatId) -> ChitchatConfig {
         ChitchatConfig {
             chitchat_id,
             cluster_id: self.cluster_id.clone(),
@@ -182,86 +190,11 @@ impl GossipConfig {
             },
             marked_for_deletion_grace_period: TOMBSTONE_GRACE,
             catchup_callback: None,
-            // Heartbeats can arrive before values: without its record a member is not live to us.
+            // Heartbeats can arrive before values. A member counts as live once its record is here.
             extra_liveness_predicate: Some(Box::new(|state| {
                 state.contains_key(&state.chitchat_id().node_id)
             })),
             protocol_version: self.protocol.into(),
         }
     }
-}
-
-/// The time as generations count it: nanoseconds since the Unix epoch.
-pub(super) fn now_ns() -> u64 {
-    u64::try_from(since_epoch().as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds since the Unix epoch.
-pub(super) fn now_ms() -> u64 {
-    u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
-fn check_cluster_id(cluster_id: &str) -> Result<(), GossipError> {
-    let fits = (1..=CLUSTER_ID_BYTES_MAX).contains(&cluster_id.len());
-    if fits && !cluster_id.contains(char::is_control) {
-        return Ok(());
-    }
-    Err(GossipError::Setting {
-        setting: "cluster_id",
-        rule: format!("1 to {CLUSTER_ID_BYTES_MAX} bytes without control characters"),
-    })
-}
-
-fn check_range(
-    setting: &'static str,
-    value: Duration,
-    min: Duration,
-    max: Duration,
-) -> Result<(), GossipError> {
-    if (min..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(GossipError::Setting {
-        setting,
-        rule: format!("{min:?} to {max:?}, not {value:?}"),
-    })
-}
-
-fn check_seed(seed: &str) -> Result<(), GossipError> {
-    let valid = match seed.parse::<SocketAddr>() {
-        Ok(address) => address.port() != 0 && is_reachable(address.ip()),
-        Err(_) => is_host_and_port(seed),
-    };
-    if valid {
-        return Ok(());
-    }
-    Err(GossipError::Seed {
-        seed: seed.to_owned(),
-    })
-}
-
-/// A datagram to the unspecified address goes to the sender itself.
-fn is_reachable(ip: IpAddr) -> bool {
-    !ip.to_canonical().is_unspecified()
-}
-
-/// Whether this is a name that could be looked up, and a port that could be sent to. A bare IPv6
-/// address is refused, since its last group could be meant as the port.
-fn is_host_and_port(seed: &str) -> bool {
-    let Some((host, port)) = seed.rsplit_once(':') else {
-        return false;
-    };
-    let host_is_name = (1..=HOST_BYTES_MAX).contains(&host.len())
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-    let port_is_number = port.bytes().all(|byte| byte.is_ascii_digit())
-        && port.parse::<u16>().is_ok_and(|port| port != 0);
-    host_is_name && port_is_number
 }

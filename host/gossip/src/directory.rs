@@ -1,148 +1,76 @@
-//! Which members count as peers: the rules, on plain values and without a clock or lock of its own.
+//! The directory: rules that select peers from chitchat's members.
 //!
-//! Gossip shows several members of one node (a restarted node is live under two generations for a
-//! while), members whose record has not arrived, and members that say what they must not. The
-//! directory reads a record once per version and keeps the verdict as long as its member is live.
+//! chitchat shows several members of one node (a restarted node is live under two generations for a
+//! while), members whose record has not arrived, and members that write invalid values. The directory
+//! decodes a record once per version and keeps the result while its member is known. It has no clock
+//! and no lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chitchat::{ChitchatId, NodeState, Version};
+use chitchat::{ChitchatId, NodeState};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use super::bad_records::{BadRecord, BadRecords, excerpt};
-use super::info::{KEY_PREFIX, NodeRecord, check_size, node_id_of};
-use super::topology::Neighbour;
-use super::{ClusterMember, InfoError, MemberStatus, PeerInfo, Peers};
+use crate::bad_records::{BadRecord, BadRecords, excerpt};
+use crate::clock::GENERATION_AHEAD_MAX;
+use crate::cluster_member::{ClusterMember, MemberStatus};
+use crate::info::{KEY_PREFIX, check_size, node_id_of};
+use crate::peers::{Neighbour, Peers};
+use ghosts::Ghosts;
+use known_member::{Announcement, KnownMember, cluster_member};
+use listing::Listing;
+use reading::{Liveness, MemberReading, Now, RecordReading};
 
+mod ghosts;
+mod known_member;
+pub(crate) mod listing;
+pub(crate) mod reading;
 #[cfg(test)]
 mod tests;
 
-/// How far a generation may be ahead of the local clock. A node whose clock once ran far ahead
-/// would otherwise stay the highest of its generations for as long.
-pub(super) const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
-
-/// For how many intervals after a generation was seen a lower one of its node is a ghost, should it
-/// be live: a member that lived for moments only takes forty intervals to be found dead, and one that
-/// came after it and lived for longer takes less.
-const GHOST_INTERVALS: u32 = 60;
-/// The least of it: the failure detector is no quicker where intervals are short.
-const GHOST_MIN: Duration = Duration::from_secs(12);
-
-/// For how many intervals a member that was never live here is awaited before it counts as dead: all that
-/// were heard of and not yet from are silent at first.
+/// Time for which a member that was never live is not yet listed as dead, in intervals. Members that
+/// are known only by hearsay are silent at first.
 const AWAITED_INTERVALS: u32 = 15;
-/// How often dead members are looked at, which are forgotten without a word.
-const DEAD_AGAIN: Duration = Duration::from_secs(10);
+/// Time between two looks at dead members: chitchat forgets them without a notification.
+const DEAD_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Maximum number of foreign keys that are read per member and pass.
+const FOREIGN_KEYS_MAX: usize = 8;
 
-/// How many keys of other members are looked at, a member and a pass.
-const OTHERS_KEYS_MAX: usize = 8;
-
-/// Whether a member is heard of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Liveness {
-    Live,
-    /// It is not heard of any more, or not yet.
-    Silent,
-}
-
-/// What was read of one member while chitchat's state was locked.
+/// The known members and the rules that select peers among them.
 #[derive(Debug)]
-pub(super) struct MemberReading {
-    pub(super) id: ChitchatId,
-    pub(super) liveness: Liveness,
-    pub(super) record: RecordReading,
-    /// Keys of other members that this one has written to, as excerpts.
-    pub(super) others_keys: Vec<(String, Version)>,
-}
-
-/// What was read of a member's own record.
-#[derive(Debug)]
-pub(super) enum RecordReading {
-    /// There is none yet, or not any more.
-    Absent,
-    /// The version that the directory knows already.
-    Known,
-    /// A version that the directory has not seen. A value over the limit is not copied.
-    New(Version, Result<String, InfoError>),
-}
-
-/// The time, by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
-    /// In nanoseconds since the Unix epoch, as generations count.
-    pub(super) unix_ns: u64,
-    pub(super) instant: Instant,
-}
-
-/// What the directory made of all readings.
-#[derive(Debug)]
-pub(super) struct Listing {
-    pub(super) peers: Peers,
-    /// Where the peers are, in the same order.
-    pub(super) neighbours: Vec<Neighbour>,
-    /// Nodes that said that they are about to stop, ascending.
-    pub(super) leaving: Vec<u64>,
-    /// Another live member that has this node's id and a higher generation.
-    pub(super) duplicate_node: Option<SocketAddr>,
-    /// All other members, ascending by node id.
-    pub(super) members: Vec<ClusterMember>,
-    /// Live agents that judge labels by another component, or with other settings, ascending.
-    pub(super) policy_mismatches: Vec<u64>,
-    /// When to look again even if nothing happens: a generation was too far ahead until then.
-    pub(super) again_in: Option<Duration>,
-}
-
-/// The verdicts on all members.
-#[derive(Debug)]
-pub(super) struct Directory {
+pub(crate) struct Directory {
     own_node_id: u64,
     own_policy: watch::Receiver<Option<String>>,
     /// This member, once it has started.
     own: Option<ChitchatId>,
     members: HashMap<ChitchatId, KnownMember>,
-    /// Of each node the highest generation that was chosen, and when last.
-    newest: BTreeMap<u64, Newest>,
-    /// How long a lower generation is taken for a ghost.
-    ghost_for: Duration,
-    /// How long a member that was never live is awaited.
+    ghosts: Ghosts,
+    /// Time for which a member that was never live is not listed as dead.
     awaited_for: Duration,
     bad: BadRecords,
 }
 
+/// A live generation of a node, with its record if that is valid.
 #[derive(Debug, Clone, Copy)]
-struct Newest {
-    generation: u64,
-    chosen_at: Instant,
+struct Candidate<'a> {
+    node_id: u64,
+    id: &'a ChitchatId,
+    announcement: Option<&'a Announcement>,
 }
 
-#[derive(Debug)]
-struct KnownMember {
-    liveness: Liveness,
-    /// Whether it was ever live.
-    was_live: bool,
-    /// When it was first heard of.
-    since: Instant,
-    /// Version of the record and what it holds if it can be trusted; `None` without a record.
-    record: Option<(Version, Option<Announced>)>,
-    /// The highest version of another member's key that was reported.
-    others_version: Version,
-}
-
-/// What a member says of its node.
-#[derive(Debug, Clone)]
-struct Announced {
-    info: Arc<PeerInfo>,
-    leaving: bool,
-    policy: Option<Arc<str>>,
+/// A selected generation of a node.
+#[derive(Debug, Clone, Copy)]
+struct Selected<'a> {
+    node_id: u64,
+    id: &'a ChitchatId,
+    announcement: &'a Announcement,
 }
 
 impl Directory {
-    /// `interval` is the time between two rounds.
-    pub(super) fn new(
+    /// Creates a directory. `interval` is the time between two gossip rounds.
+    pub(crate) fn new(
         own_node_id: u64,
         own_policy: watch::Receiver<Option<String>>,
         interval: Duration,
@@ -153,20 +81,19 @@ impl Directory {
             own_policy,
             own: None,
             members: HashMap::new(),
-            newest: BTreeMap::new(),
+            ghosts: Ghosts::new(interval),
             awaited_for: interval.saturating_mul(AWAITED_INTERVALS),
-            ghost_for: interval.saturating_mul(GHOST_INTERVALS).max(GHOST_MIN),
             bad,
         }
     }
 
-    /// Begins a new membership of this node.
-    pub(super) fn begin(&mut self, own: ChitchatId) {
+    /// Starts a new membership of this node.
+    pub(crate) fn begin(&mut self, own: ChitchatId) {
         self.own = Some(own);
     }
 
-    /// Copies what is new about a member. Called under chitchat's lock, so nothing is decoded.
-    pub(super) fn read(&self, state: &NodeState, liveness: Liveness) -> MemberReading {
+    /// Copies the news about a member. Runs under chitchat's lock, so it decodes nothing.
+    pub(crate) fn read(&self, state: &NodeState, liveness: Liveness) -> MemberReading {
         let id = state.chitchat_id();
         let name = &*id.node_id;
         let is_node = node_id_of(name).is_some();
@@ -183,154 +110,115 @@ impl Directory {
             }
             _ => RecordReading::Absent,
         };
-        let reported = known.map_or(0, |member| member.others_version);
-        let others_keys = state
+        let reported = known.map_or(0, |member| member.foreign_version);
+        let foreign_keys = state
             .iter_prefix(KEY_PREFIX)
             .filter(|(key, value)| !(is_node && *key == name) && value.version > reported)
-            .take(OTHERS_KEYS_MAX)
+            .take(FOREIGN_KEYS_MAX)
             .map(|(key, value)| (excerpt(key), value.version))
             .collect();
         MemberReading {
             id: id.clone(),
             liveness,
             record,
-            others_keys,
+            foreign_keys,
         }
     }
 
-    /// Judges the readings of all members; a member that is not among them is forgotten.
-    pub(super) fn update(&mut self, readings: Vec<MemberReading>, now: Now) -> Listing {
+    /// Takes the readings of all members and selects the peers. Members without a reading are
+    /// forgotten.
+    pub(crate) fn update(&mut self, readings: Vec<MemberReading>, now: Now) -> Listing {
         let mut members = HashMap::with_capacity(readings.len());
         for reading in readings {
             let known = self.members.remove(&reading.id);
             let mut member = known.unwrap_or_else(|| KnownMember::new(now.instant));
             member.liveness = reading.liveness;
             member.was_live |= reading.liveness == Liveness::Live;
-            self.judge(&mut member, &reading);
+            self.validate(&mut member, &reading);
             members.insert(reading.id, member);
         }
         self.members = members;
         self.select(now)
     }
 
-    fn judge(&mut self, member: &mut KnownMember, reading: &MemberReading) {
+    /// Waits until this node's policy digest changes.
+    pub(crate) async fn policy_changed(&mut self) {
+        if self.own_policy.changed().await.is_err() {
+            // All handles are gone, so no change can come.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn validate(&mut self, member: &mut KnownMember, reading: &MemberReading) {
         match &reading.record {
             RecordReading::Absent => member.record = None,
             RecordReading::Known => {}
             RecordReading::New(version, value) => {
-                let verdict = trusted(&reading.id, value.as_deref());
-                if let Err(bad) = &verdict {
+                let decoded = Announcement::decode(&reading.id, value.as_deref());
+                if let Err(bad) = &decoded {
                     self.bad.report(&reading.id, *version, bad);
                 }
-                member.record = Some((*version, verdict.ok()));
+                member.record = Some((*version, decoded.ok()));
             }
         }
-        for (key, version) in &reading.others_keys {
-            let bad = BadRecord::OthersKey { key: key.clone() };
+        for (key, version) in &reading.foreign_keys {
+            let bad = BadRecord::ForeignKey { key: key.clone() };
             self.bad.report(&reading.id, *version, &bad);
-            member.others_version = member.others_version.max(*version);
+            member.foreign_version = member.foreign_version.max(*version);
         }
     }
 
-    /// Of each node the highest generation that has a record, whatever is in it: an older one must
-    /// not come back because the newer one cannot be read.
     fn select(&mut self, now: Now) -> Listing {
-        let ahead_max = u64::try_from(AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
-        let horizon = now.unix_ns.saturating_add(ahead_max);
-        let mut again_in: Option<Duration> = None;
-        let mut duplicate_node = None;
-        let mut chosen: BTreeMap<u64, (&ChitchatId, Option<&Announced>)> = BTreeMap::new();
-        for (id, member) in &self.members {
-            let (Some(node_id), Some((_, announced))) = (node_id_of(&id.node_id), &member.record)
-            else {
-                continue;
-            };
-            if member.liveness == Liveness::Silent {
-                continue;
+        let mut again_in = None;
+        let mut ghosts = Vec::new();
+        self.ghosts.expire(now.instant);
+        let candidates = newest_generations(&self.members, self.own_node_id, now, &mut again_in);
+        for candidate in candidates.values() {
+            let generation = candidate.id.generation_id;
+            if let Some(wait) = self
+                .ghosts
+                .check(candidate.node_id, generation, now.instant)
+            {
+                ghosts.push(candidate.node_id);
+                again_in = earliest(again_in, wait);
             }
-            if id.generation_id > horizon {
-                let wait = Duration::from_nanos(id.generation_id.saturating_sub(horizon));
-                again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
-                continue;
-            }
-            if node_id == self.own_node_id {
-                duplicate_node = duplicate_node.or_else(|| self.duplicate_node(id));
-                continue;
-            }
-            let candidate = (id, announced.as_ref());
-            chosen
-                .entry(node_id)
-                .and_modify(|best| {
-                    if best.0 < id {
-                        *best = candidate;
-                    }
+        }
+        let selected = candidates
+            .into_values()
+            .filter(|candidate| !ghosts.contains(&candidate.node_id))
+            .filter_map(|candidate| {
+                Some(Selected {
+                    node_id: candidate.node_id,
+                    id: candidate.id,
+                    announcement: candidate.announcement?,
                 })
-                .or_insert(candidate);
-        }
-        let age = |newest: &Newest| now.instant.saturating_duration_since(newest.chosen_at);
-        self.newest.retain(|_, newest| age(newest) < self.ghost_for);
-        for (node_id, (id, _)) in &chosen {
-            let newest = self.newest.entry(*node_id).or_insert(Newest {
-                generation: id.generation_id,
-                chosen_at: now.instant,
             });
-            if id.generation_id >= newest.generation {
-                newest.generation = id.generation_id;
-                newest.chosen_at = now.instant;
-            } else {
-                let wait = self.ghost_for.saturating_sub(age(newest));
-                again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
-            }
-        }
-        let newest = &self.newest;
-        let is_ghost = |node_id: &u64, id: &ChitchatId| {
-            newest
-                .get(node_id)
-                .is_some_and(|newest| id.generation_id < newest.generation)
-        };
-        let known = chosen
-            .into_iter()
-            .filter(|(node_id, (id, _))| !is_ghost(node_id, id))
-            .filter_map(|(node_id, (id, announced))| Some((node_id, id, announced?)));
         let (leaving, staying): (Vec<_>, Vec<_>) =
-            known.partition(|(_, _, announced)| announced.leaving);
-        let here = [
-            (MemberStatus::Alive, &staying),
-            (MemberStatus::Leaving, &leaving),
-        ];
-        let mut members: BTreeMap<_, _> = here
-            .into_iter()
-            .flat_map(|(status, known)| known.iter().map(move |known| (status, known)))
-            .map(|(status, (node_id, id, announced))| {
-                (*node_id, shown(*node_id, status, id, Some(announced)))
-            })
-            .collect();
+            selected.partition(|node| node.announcement.leaving);
+        let mut members = live_members(&staying, &leaving);
         if let Some(wait) = self.add_dead(&mut members, now) {
-            again_in = Some(again_in.map_or(wait, |earlier| earlier.min(wait)));
+            again_in = earliest(again_in, wait);
         }
         Listing {
-            peers: Peers::from_ascending(staying.iter().map(|(_, _, a)| Arc::clone(&a.info))),
-            neighbours: staying
-                .iter()
-                .map(|(node_id, id, announced)| Neighbour {
-                    node_id: *node_id,
-                    address: id.gossip_advertise_addr,
-                    is_agent: announced.policy.is_some(),
-                })
-                .collect(),
+            peers: Peers::from_ascending(
+                staying
+                    .iter()
+                    .map(|node| Arc::clone(&node.announcement.info)),
+            ),
+            neighbours: staying.iter().map(Selected::neighbour).collect(),
             policy_mismatches: staying
                 .iter()
-                .filter(|(_, _, announced)| self.judges_otherwise(announced))
-                .map(|(node_id, _, _)| *node_id)
+                .filter(|node| self.has_other_policy(node.announcement))
+                .map(|node| node.node_id)
                 .collect(),
-            leaving: leaving.iter().map(|(node_id, _, _)| *node_id).collect(),
-            duplicate_node,
+            leaving: leaving.iter().map(|node| node.node_id).collect(),
+            duplicate_node: self.duplicate_node(now),
             members: members.into_values().collect(),
             again_in,
         }
     }
 
-    /// Adds the nodes of which no member is heard any more. Answers when to look again.
+    /// Adds the nodes without a live member. Returns the time after which to look again.
     fn add_dead(&self, members: &mut BTreeMap<u64, ClusterMember>, now: Now) -> Option<Duration> {
         let mut silent: Vec<_> = self
             .members
@@ -340,86 +228,124 @@ impl Directory {
             .filter(|(node_id, _, _)| *node_id != self.own_node_id)
             .filter(|(node_id, _, _)| !members.contains_key(node_id))
             .collect();
-        let again_in = (!silent.is_empty()).then_some(DEAD_AGAIN.min(self.awaited_for));
+        let again_in = (!silent.is_empty()).then_some(DEAD_CHECK_INTERVAL.min(self.awaited_for));
         silent.retain(|(_, _, member)| {
             let awaited = now.instant.saturating_duration_since(member.since);
             member.was_live || awaited >= self.awaited_for
         });
-        // The latest of several lives comes last, and is the one that stays.
+        // The latest generation comes last and replaces the others.
         silent.sort_by_key(|(_, id, _)| id.generation_id);
         for (node_id, id, member) in silent {
-            let announced = member.record.as_ref().and_then(|(_, said)| said.as_ref());
-            members.insert(node_id, shown(node_id, MemberStatus::Dead, id, announced));
+            let announcement = member
+                .record
+                .as_ref()
+                .and_then(|(_, record)| record.as_ref());
+            let member = cluster_member(node_id, MemberStatus::Dead, id, announcement);
+            members.insert(node_id, member);
         }
         again_in
     }
 
-    /// Waits until this node's component is another.
-    pub(super) async fn policy_changed(&mut self) {
-        if self.own_policy.changed().await.is_err() {
-            // There is nobody left who could change it.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    fn judges_otherwise(&self, announced: &Announced) -> bool {
+    fn has_other_policy(&self, announcement: &Announcement) -> bool {
         let own = self.own_policy.borrow();
-        let policies = (announced.policy.as_deref(), own.as_deref());
+        let policies = (announcement.policy.as_deref(), own.as_deref());
         matches!(policies, (Some(theirs), Some(own)) if theirs != own)
     }
 
-    /// The address of a member with this node's id, if it was started later and elsewhere.
-    fn duplicate_node(&self, id: &ChitchatId) -> Option<SocketAddr> {
+    /// Returns the address of a live member with this node's id that started later and elsewhere.
+    fn duplicate_node(&self, now: Now) -> Option<SocketAddr> {
         let own = self.own.as_ref()?;
-        let is_rival = id.generation_id > own.generation_id
-            && id.gossip_advertise_addr != own.gossip_advertise_addr;
-        is_rival.then_some(id.gossip_advertise_addr)
+        let mut live = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.liveness == Liveness::Live && member.record.is_some());
+        let (id, _) = live.find(|(id, _)| {
+            node_id_of(&id.node_id) == Some(self.own_node_id)
+                && lead(id, now).is_none()
+                && id.generation_id > own.generation_id
+                && id.gossip_advertise_addr != own.gossip_advertise_addr
+        })?;
+        Some(id.gossip_advertise_addr)
     }
 }
 
-impl KnownMember {
-    fn new(since: Instant) -> Self {
-        Self {
-            liveness: Liveness::Silent,
-            was_live: false,
-            since,
-            record: None,
-            others_version: Version::default(),
+impl Selected<'_> {
+    fn neighbour(&self) -> Neighbour {
+        Neighbour {
+            node_id: self.node_id,
+            address: self.id.gossip_advertise_addr,
+            is_agent: self.announcement.policy.is_some(),
         }
     }
-}
 
-fn shown(
-    node_id: u64,
-    status: MemberStatus,
-    id: &ChitchatId,
-    announced: Option<&Announced>,
-) -> ClusterMember {
-    let policy = announced.and_then(|announced| announced.policy.as_deref());
-    ClusterMember {
-        node_id,
-        status,
-        address: id.gossip_advertise_addr,
-        generation: id.generation_id,
-        policy: policy.map(str::to_owned),
+    fn member(&self, status: MemberStatus) -> ClusterMember {
+        cluster_member(self.node_id, status, self.id, Some(self.announcement))
     }
 }
 
-/// The record in a value, if it says what its member may say.
-fn trusted(id: &ChitchatId, value: Result<&str, &InfoError>) -> Result<Announced, BadRecord> {
-    let NodeRecord {
-        info,
-        leaving,
-        policy,
-    } = NodeRecord::decode(value.map_err(InfoError::clone)?)?;
-    if node_id_of(&id.node_id) != Some(info.node_id) {
-        return Err(BadRecord::OtherNode {
-            claimed: info.node_id,
-        });
+/// Returns the highest live generation with a record of each other node, even if the record is
+/// invalid: an older generation must not replace one that cannot be read.
+fn newest_generations<'a>(
+    members: &'a HashMap<ChitchatId, KnownMember>,
+    own_node_id: u64,
+    now: Now,
+    again_in: &mut Option<Duration>,
+) -> BTreeMap<u64, Candidate<'a>> {
+    let mut newest: BTreeMap<u64, Candidate<'a>> = BTreeMap::new();
+    for (id, member) in members {
+        let (Some(node_id), Some((_, announcement))) = (node_id_of(&id.node_id), &member.record)
+        else {
+            continue;
+        };
+        if member.liveness == Liveness::Silent {
+            continue;
+        }
+        if let Some(wait) = lead(id, now) {
+            *again_in = earliest(*again_in, wait);
+            continue;
+        }
+        if node_id == own_node_id {
+            continue;
+        }
+        let candidate = Candidate {
+            node_id,
+            id,
+            announcement: announcement.as_ref(),
+        };
+        newest
+            .entry(node_id)
+            .and_modify(|best| {
+                if best.id < id {
+                    *best = candidate;
+                }
+            })
+            .or_insert(candidate);
     }
-    Ok(Announced {
-        info: Arc::new(info),
-        leaving,
-        policy: policy.map(Arc::from),
-    })
+    newest
+}
+
+fn live_members(
+    staying: &[Selected<'_>],
+    leaving: &[Selected<'_>],
+) -> BTreeMap<u64, ClusterMember> {
+    let alive = staying.iter().map(|node| node.member(MemberStatus::Alive));
+    let leaving = leaving
+        .iter()
+        .map(|node| node.member(MemberStatus::Leaving));
+    alive
+        .chain(leaving)
+        .map(|member| (member.node_id, member))
+        .collect()
+}
+
+/// Returns the time until a generation is no longer too far ahead of the clock, if it is.
+fn lead(id: &ChitchatId, now: Now) -> Option<Duration> {
+    let ahead_max = u64::try_from(GENERATION_AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
+    let horizon = now.unix_ns.saturating_add(ahead_max);
+    let lead = id.generation_id.checked_sub(horizon)?;
+    (lead > 0).then_some(Duration::from_nanos(lead))
+}
+
+fn earliest(earlier: Option<Duration>, wait: Duration) -> Option<Duration> {
+    Some(earlier.map_or(wait, |earlier| earlier.min(wait)))
 }

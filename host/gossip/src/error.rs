@@ -1,11 +1,10 @@
-//! How a pool can fail. Each variant says what state it leaves.
+//! Errors of the gossip pool. Each variant documents the state that it leaves.
 
 use std::net::SocketAddr;
 
-use super::InfoError;
+use crate::info::InfoError;
 
-/// The error of a lower layer, kept as text and chain only: which library it comes from is not
-/// part of this crate's interface.
+/// The error of a lower layer, boxed: its library is not part of this crate's interface.
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of the gossip pool.
@@ -16,58 +15,57 @@ pub enum GossipError {
     Setting {
         /// Name of the field in `GossipConfig`.
         setting: &'static str,
-        /// What it must be, with the numbers.
+        /// The documented rule and the value, as text.
         rule: String,
     },
-    /// A seed is not `host:port`, or nothing could be sent to it. Nothing was started.
+    /// A seed is not `host:port`, or its address is not reachable. Nothing was started.
     #[error("gossip seed {seed:?} is not a reachable host:port (ipv6 addresses need brackets)")]
     Seed {
-        /// The seed as it was given.
+        /// The seed as configured.
         seed: String,
     },
-    /// Peers could not reach the node under this address, and the cluster would live through its
-    /// seeds alone. Nothing was started.
+    /// Peers cannot reach the advertised address, for instance `0.0.0.0`. Nothing was started.
     #[error("peers cannot reach {address}: name the address to advertise with --gossip-advertise")]
     NotAdvertisable {
-        /// The address that would have been advertised.
+        /// The address to be advertised.
         address: SocketAddr,
     },
     /// The socket could not be bound. Nothing was started.
     #[error("gossip cannot listen on {listen}")]
     Listen {
-        /// The address that was asked for.
+        /// The configured address.
         listen: SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         source: Source,
     },
-    /// The gossip member did not start. The socket was given back.
+    /// The gossip server did not start. The socket was closed.
     #[error("gossip cannot start")]
     Start {
-        /// What the gossip library said.
+        /// Error of the gossip library.
         source: Source,
     },
-    /// No generation could be had that was never used. Nothing was started.
-    #[error("gossip cannot remember its next generation")]
+    /// The storage gave no new generation. Nothing was started.
+    #[error("gossip cannot store its next generation")]
     Memory {
-        /// What the memory said.
+        /// Error of the storage.
         source: Source,
     },
-    /// Keys were given to a pool that was started without any. It gossips on in plain.
-    #[error("gossip is not sealed: a key file must be given at the start")]
+    /// Keys were set on a pool that was started without keys. It continues without encryption.
+    #[error("gossip is not encrypted: keys must be configured at the start")]
     NotSealed,
-    /// Somebody asked this node to announce another one. What was announced before stands.
-    #[error("node {own} cannot announce node {given}: a node speaks for itself alone")]
+    /// The info to announce is for another node. The previous announcement is unchanged.
+    #[error("node {own} cannot announce node {given}: a node can only announce itself")]
     OtherNode {
-        /// The node of this pool.
+        /// Node id of this pool.
         own: u64,
-        /// The node that was to be announced.
+        /// Node id of the info.
         given: u64,
     },
-    /// The node's record is not one that can travel. Starting, nothing was started; later, what was
-    /// announced before stands.
+    /// The node's record cannot be encoded. At the start, nothing was started. Later, the previous
+    /// announcement is unchanged.
     #[error(transparent)]
     Info(#[from] InfoError),
-    /// The pool was shut down. What was announced last may still be seen by peers until they notice.
+    /// The pool was shut down. Peers may see its last announcement until they notice.
     #[error("gossip has stopped")]
     Stopped,
 }

@@ -1,43 +1,47 @@
-//! Following the topology: a snapshot to begin with, and what changed since.
+//! Topology events: a snapshot to start with, and the changes since.
 //!
-//! A subscriber keeps the snapshot that it saw last and compares it with the newest. So it needs no
-//! queue that could overflow: one that is slow skips states in between and still ends at the true
-//! one.
+//! A subscriber keeps the snapshot that it saw last and compares it with the newest one. So there is
+//! no queue that could overflow: a slow subscriber skips intermediate states and still reaches the
+//! newest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{PeerInfo, Peers};
+use crate::info::PeerInfo;
+use crate::peers::Peers;
 
-/// A change among the other live members.
+#[cfg(test)]
+mod tests;
+
+/// A change of the other live members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TopologyEvent {
-    /// A node that was not live, or whose record was not known, is live now.
+    /// A node became live, or its record became valid.
     Joined(PeerInfo),
-    /// A live node's record changed.
+    /// The record of a live node changed.
     Updated(PeerInfo),
-    /// A node is not live any more, or its record can no longer be trusted.
+    /// A node is no longer live, is leaving, or its record became invalid.
     Left {
         /// The node that left.
         node_id: u64,
     },
 }
 
-/// The changes after a subscription, from `GossipPool::subscribe`.
+/// A subscription to the changes of the other live members, from `GossipPool::subscribe`.
 ///
-/// Holding one does not keep the pool running.
+/// A subscription does not keep the pool running.
 #[derive(Debug)]
 pub struct TopologyEvents {
     newest: watch::Receiver<Arc<Peers>>,
     seen: Arc<Peers>,
-    /// Events that lead to `seen`. Never more than the peers of two snapshots.
+    /// Events that lead to `seen`. At most the peers of two snapshots.
     pending: VecDeque<TopologyEvent>,
 }
 
 impl TopologyEvents {
-    pub(super) fn new(mut newest: watch::Receiver<Arc<Peers>>) -> Self {
+    pub(crate) fn new(mut newest: watch::Receiver<Arc<Peers>>) -> Self {
         let seen = Arc::clone(&newest.borrow_and_update());
         Self {
             newest,
@@ -46,16 +50,17 @@ impl TopologyEvents {
         }
     }
 
-    /// The snapshot that these events continue: before the first [`next`](Self::next) the peers at
-    /// the time of the subscription, later the state after the change being handed out.
+    /// Returns the snapshot that these events lead to.
+    ///
+    /// Before the first [`next`](Self::next) that is the snapshot at the time of the subscription.
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Peers> {
         &self.seen
     }
 
-    /// Waits for the next change. `None` once the pool has stopped and everything was handed out.
+    /// Waits for the next change. Returns `None` once the pool has stopped and no event is left.
     ///
-    /// No event is lost if this is dropped before it is done.
+    /// Cancel safe: no event is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<TopologyEvent> {
         loop {
             if let Some(event) = self.pending.pop_front() {
@@ -63,8 +68,25 @@ impl TopologyEvents {
             }
             self.newest.changed().await.ok()?;
             let newest = Arc::clone(&self.newest.borrow_and_update());
-            self.pending = self.seen.events_to(&newest);
+            self.pending = events_between(&self.seen, &newest);
             self.seen = newest;
         }
     }
+}
+
+/// Lists the events between two snapshots: nodes that left, then nodes that joined or changed, each
+/// in ascending order.
+fn events_between(older: &Peers, newer: &Peers) -> VecDeque<TopologyEvent> {
+    let left = older
+        .iter()
+        .filter(|old| newer.get(old.node_id).is_none())
+        .map(|old| TopologyEvent::Left {
+            node_id: old.node_id,
+        });
+    let arrived = newer.iter().filter_map(|new| match older.get(new.node_id) {
+        None => Some(TopologyEvent::Joined(PeerInfo::clone(new))),
+        Some(old) if old != new => Some(TopologyEvent::Updated(PeerInfo::clone(new))),
+        Some(_) => None,
+    });
+    left.chain(arrived).collect()
 }

@@ -1,4 +1,4 @@
-//! Decisions as they arrive: each value once, however many members carry it.
+//! Incoming decisions: each value is delivered once, however many members replicate it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -6,53 +6,54 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chitchat::{Chitchat, ChitchatId};
+use edge_cache_core::decision::Decision;
 use tokio::sync::Notify;
 use tracing::warn;
 
-use edge_cache_core::decision::Decision;
+/// Prefix of the keys that hold decisions. A node id follows.
+pub(crate) const DECISION_PREFIX: &str = "edge_cache:";
 
-/// Keys with this prefix hold decisions; a node id follows.
-pub(super) const DECISION_PREFIX: &str = "edge_cache:";
-
-/// How many values wait at most. What is over it is not lost: the state is read again.
-const WAITING_MAX: usize = 16_384;
-/// How many nodes are remembered at most, so that a member that makes up nodes fills no memory.
+/// Maximum number of pending values. Values over the limit are not lost: the state is read again.
+const PENDING_MAX: usize = 16_384;
+/// Maximum number of remembered nodes, so that invented nodes cannot fill the memory.
 const NODES_MAX: usize = 65_536;
 
-/// Values that have arrived and were not taken yet.
+/// Decisions that have arrived and are not taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     inner: Mutex<Inner>,
     filled: Notify,
-    pub(super) reread: Notify,
-    /// How many values were over the limit.
-    pub(super) too_large: AtomicU64,
+    /// Notified when all values must be read again.
+    pub(crate) reread: Notify,
+    /// Number of values over the size limit.
+    pub(crate) too_large: AtomicU64,
     hasher: RandomState,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// What was seen last of each node.
+    /// Latest value of each node.
     seen: HashMap<u64, Seen>,
-    waiting: Vec<(u64, String)>,
+    pending: Vec<(u64, String)>,
     overflowed: bool,
 }
 
-/// A value that was seen.
+/// A value that was received or written.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     hash: u64,
-    /// Whether another member carries it: it has taken it over then.
+    /// `true` if another member replicates the value.
     is_replicated: bool,
-    /// Whether it is small enough to be a decision.
+    /// `true` if the value is small enough to be a decision.
     fits: bool,
 }
 
 impl Inner {
-    /// Remembers a value as seen, and gives the node that it is about if it is news.
+    /// Remembers a value. Returns its node id if the value is new.
     fn note(&mut self, key: &str, value: &str, seen: Seen) -> Option<u64> {
         let node_id: u64 = key.parse().ok()?;
-        // An empty value is what a member leaves behind that carries no longer, and a node has one name.
+        // An empty value means that its member no longer replicates the decision. Other spellings of
+        // the node id are ignored.
         if value.is_empty() || node_id.to_string() != key {
             return None;
         }
@@ -73,11 +74,11 @@ impl Inner {
 }
 
 impl Inbox {
-    /// Takes in a value, and says whether it is news. `key` is what follows the prefix.
-    pub(super) fn offer(&self, key: &str, value: &str) -> bool {
+    /// Adds a value. Returns `true` if it is new. `key` is the key without the prefix.
+    pub(crate) fn offer(&self, key: &str, value: &str) -> bool {
         let mut inner = self.lock();
-        if inner.waiting.len() >= WAITING_MAX {
-            // It counts as not seen, and comes again when there is room.
+        if inner.pending.len() >= PENDING_MAX {
+            // Not remembered, so that the next read of the state delivers it.
             inner.overflowed = true;
             return true;
         }
@@ -94,44 +95,43 @@ impl Inbox {
             warn!(
                 node_id,
                 bytes = value.len(),
-                "ignored a decision that is too large"
+                "ignored a decision over the size limit"
             );
             return false;
         }
-        inner.waiting.push((node_id, value.to_owned()));
+        inner.pending.push((node_id, value.to_owned()));
         drop(inner);
         self.filled.notify_one();
         true
     }
 
-    /// Remembers a value that this member has written, and gives the node that it is about if it is
-    /// news.
-    pub(super) fn note(&self, key: &str, value: &str) -> Option<u64> {
+    /// Remembers a value that this member has written. Returns its node id if the value is new.
+    pub(crate) fn note(&self, key: &str, value: &str) -> Option<u64> {
         let seen = self.seen(value);
         self.lock().note(key, value, seen)
     }
 
-    /// Whether another member carries this decision.
-    pub(super) fn is_replicated(&self, decision: &Decision) -> bool {
+    /// Returns `true` if another member replicates this decision.
+    pub(crate) fn is_replicated(&self, decision: &Decision) -> bool {
         let seen = self.lock().seen.get(&decision.node_id).copied();
         let hash = || self.hasher.hash_one(decision.encode());
         seen.is_some_and(|seen| seen.is_replicated && seen.hash == hash())
     }
 
-    /// How many values wait to be taken.
-    pub(super) fn waiting(&self) -> usize {
-        self.lock().waiting.len()
+    /// Returns the number of pending values.
+    pub(crate) fn pending(&self) -> usize {
+        self.lock().pending.len()
     }
 
-    /// Has all values come again, also those that were taken before.
-    pub(super) fn forget(&self) {
-        // What can't be taken is counted once.
+    /// Delivers all values again, including those taken before.
+    pub(crate) fn redeliver(&self) {
+        // Values over the size limit stay remembered, so that they are counted once.
         self.lock().seen.retain(|_, seen| !seen.fits);
         self.reread.notify_one();
     }
 
-    /// Takes in all values that a member's state holds and that are news.
-    pub(super) fn read(&self, chitchat: &Chitchat) {
+    /// Adds all new values of the other members.
+    pub(crate) fn read(&self, chitchat: &Chitchat) {
         let own: &ChitchatId = chitchat.self_chitchat_id();
         for (_, state) in chitchat.node_states().iter().filter(|(id, _)| *id != own) {
             for (key, value) in state.iter_prefix(DECISION_PREFIX) {
@@ -141,23 +141,23 @@ impl Inbox {
         }
     }
 
-    /// Waits for values. Nothing is lost if this is dropped before it is done.
-    pub(super) async fn take(&self) -> Vec<(u64, String)> {
+    /// Waits for values and takes them. Cancel safe.
+    pub(crate) async fn take(&self) -> Vec<(u64, String)> {
         loop {
-            let waiting = self.take_waiting();
-            if !waiting.is_empty() {
-                return waiting;
+            let pending = self.take_pending();
+            if !pending.is_empty() {
+                return pending;
             }
             self.filled.notified().await;
         }
     }
 
-    fn take_waiting(&self) -> Vec<(u64, String)> {
+    fn take_pending(&self) -> Vec<(u64, String)> {
         let mut inner = self.lock();
         if std::mem::take(&mut inner.overflowed) {
             self.reread.notify_one();
         }
-        std::mem::take(&mut inner.waiting)
+        std::mem::take(&mut inner.pending)
     }
 
     fn seen(&self, value: &str) -> Seen {

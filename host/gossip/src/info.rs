@@ -1,9 +1,9 @@
-//! The record that a node announces about itself, in the wire format of ZLayer's overlay.
+//! Node info: the record that a node announces about itself, in the wire format of ZLayer's overlay.
 //!
 //! A record is one key-value pair of its member: `worker:<node id>` and the base64url of a JSON
-//! object, which a ZLayer node reads as its own: it ignores the fields that only agents know. Everything about a node is in this one value because readers then never see half of a
-//! change. The size is limited on both sides: chitchat goes on without a word when a value is too
-//! large to travel, and so does everything that its node writes later.
+//! object. ZLayer nodes ignore the fields that only agents write. All node info is in one value, so
+//! readers never see half of a change. Writer and reader check the size: chitchat silently stops
+//! replicating a member whose value does not fit a datagram.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,52 +15,50 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 mod tests;
 
-/// Keys with this prefix hold records, and names of members have it too.
-pub(super) const KEY_PREFIX: &str = "worker:";
+/// Prefix of record keys and of member names. A node id follows.
+pub(crate) const KEY_PREFIX: &str = "worker:";
 
-/// How much of a JSON error's text is kept: it may quote the record, which a peer has chosen.
-const PROBLEM_CHARS_MAX: usize = 120;
+/// Maximum length of a JSON error's text: it may quote the record, which a peer wrote.
+const REASON_CHARS_MAX: usize = 120;
 
-/// What a node tells the others about itself.
+/// The info that a node announces about itself.
 ///
-/// The fields, their order and their names are the wire format. A reader ignores fields that it
-/// does not know.
+/// The fields, their order and their names are the wire format. Readers ignore unknown fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeerInfo {
-    /// The node's number in its cluster.
+    /// Node id, unique in the cluster.
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub node_id: u64,
-    /// Public key of the node's WireGuard interface; empty where it is not known.
+    /// Public key of the node's WireGuard interface. Empty if unknown.
     pub wg_pubkey: String,
-    /// Where the node's WireGuard interface listens; `0.0.0.0:0` where it is not known.
+    /// Listen address of the node's WireGuard interface. `0.0.0.0:0` if unknown.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub wg_endpoint: SocketAddr,
-    /// The node's address inside the overlay; empty where it is not known.
+    /// The node's address inside the overlay. Empty if unknown.
     pub overlay_ip: String,
-    /// Free labels, among them those of the registry. May be absent on the wire.
+    /// Labels by key, including those of the registry. May be absent on the wire.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
 }
 
-/// A node info as it travels: what ZLayer's nodes write, and what only agents say.
+/// A node info in its wire format, with the fields that only agents write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct NodeRecord {
+pub(crate) struct NodeRecord {
     #[serde(flatten)]
-    pub(super) info: PeerInfo,
-    /// Whether the node is about to stop. It is no peer any more then.
+    pub(crate) info: PeerInfo,
+    /// `true` if the node is stopping. It is no longer a peer then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) leaving: bool,
-    /// What decides about labels on the node: a digest of the component and its settings. Only agents
-    /// have one.
+    pub(crate) leaving: bool,
+    /// Policy digest: identifies the plugin and its settings. Only agents have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) policy: Option<String>,
+    pub(crate) policy: Option<String>,
 }
 
-/// Why a record could not be written or read. Nothing was announced or taken over.
+/// An error encoding or decoding a record. Nothing was announced or taken over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InfoError {
-    /// The encoded record is over the limit. Writing, fewer or shorter labels help.
+    /// The encoded record is over the limit. For the own record, use fewer or shorter labels.
     #[error("node info takes {bytes} bytes encoded, the limit is {limit}")]
     TooLarge {
         /// Size of the encoded record.
@@ -71,20 +69,20 @@ pub enum InfoError {
     /// The value is not base64url without padding.
     #[error("node info is not base64url without padding")]
     Base64,
-    /// The value holds something else than the JSON object of a [`PeerInfo`].
-    #[error("node info is not the expected JSON: {problem}")]
+    /// The value is not the JSON object of a [`PeerInfo`].
+    #[error("node info is not the expected JSON: {reason}")]
     Json {
-        /// The beginning of what the JSON reader said.
-        problem: String,
+        /// Beginning of the JSON reader's error.
+        reason: String,
     },
 }
 
 impl PeerInfo {
-    /// The largest encoded record, in bytes. chitchat stops replicating a node at 65,440 bytes, and
-    /// a record shares its datagram with a digest of all members.
+    /// Maximum size of an encoded record, in bytes. chitchat stops replicating a node at 65,440
+    /// bytes, and a record shares its datagram with a digest of all members.
     pub const ENCODED_BYTES_MAX: usize = 16 * 1024;
 
-    /// The record of a node about which only its number is known, as ZLayer's daemon fills it.
+    /// Creates the info of a node of which only the id is known, with the defaults of ZLayer.
     #[must_use]
     pub fn placeholder(node_id: u64) -> Self {
         Self {
@@ -96,7 +94,7 @@ impl PeerInfo {
         }
     }
 
-    /// The key under which a node's record stands; also the name of the node's gossip member.
+    /// Returns the key of a node's record, which is also the name of its gossip member.
     #[must_use]
     pub fn key(node_id: u64) -> String {
         format!("{KEY_PREFIX}{node_id}")
@@ -114,24 +112,24 @@ impl From<PeerInfo> for NodeRecord {
 }
 
 impl NodeRecord {
-    /// The record as it travels.
+    /// Encodes the record for the wire.
     ///
     /// # Errors
     ///
     /// [`InfoError::TooLarge`] if it would be longer than [`PeerInfo::ENCODED_BYTES_MAX`].
-    pub(super) fn encode(&self) -> Result<String, InfoError> {
+    pub(crate) fn encode(&self) -> Result<String, InfoError> {
         let json = serde_json::to_vec(self).map_err(|error| InfoError::json(&error))?;
         let encoded = URL_SAFE_NO_PAD.encode(json);
         check_size(encoded.len())?;
         Ok(encoded)
     }
 
-    /// RecordReading a record that has travelled. Whether it may speak for its node is not judged here.
+    /// Decodes a record. The caller checks that the record is for its member's node.
     ///
     /// # Errors
     ///
-    /// Any [`InfoError`]; a record over the limit is not even looked at.
-    pub(super) fn decode(encoded: &str) -> Result<Self, InfoError> {
+    /// Any [`InfoError`]. A record over the limit is not decoded.
+    pub(crate) fn decode(encoded: &str) -> Result<Self, InfoError> {
         check_size(encoded.len())?;
         let json = URL_SAFE_NO_PAD
             .decode(encoded)
@@ -142,13 +140,13 @@ impl NodeRecord {
 
 impl InfoError {
     fn json(error: &serde_json::Error) -> Self {
-        let problem = error.to_string().chars().take(PROBLEM_CHARS_MAX).collect();
-        Self::Json { problem }
+        let reason = error.to_string().chars().take(REASON_CHARS_MAX).collect();
+        Self::Json { reason }
     }
 }
 
-/// Refuses a size over the limit.
-pub(super) fn check_size(bytes: usize) -> Result<(), InfoError> {
+/// Checks the size of an encoded record.
+pub(crate) fn check_size(bytes: usize) -> Result<(), InfoError> {
     let limit = PeerInfo::ENCODED_BYTES_MAX;
     if bytes > limit {
         return Err(InfoError::TooLarge { bytes, limit });
@@ -156,9 +154,9 @@ pub(super) fn check_size(bytes: usize) -> Result<(), InfoError> {
     Ok(())
 }
 
-/// The node id in a key or in the name of a member. Other spellings of a number (`worker:07`) are
-/// none, so that two names never mean one node.
-pub(super) fn node_id_of(key: &str) -> Option<u64> {
+/// Returns the node id in a key or member name. Other spellings of the number, such as `worker:07`,
+/// give `None`, so that each node has one name.
+pub(crate) fn node_id_of(key: &str) -> Option<u64> {
     let node_id = key.strip_prefix(KEY_PREFIX)?.parse().ok()?;
     (PeerInfo::key(node_id) == key).then_some(node_id)
 }

@@ -1,9 +1,9 @@
-//! The keys that seal gossip, as an operator keeps them in a file.
+//! The keys that encrypt gossip, read from an operator's file.
 //!
-//! A ring holds several keys because a cluster cannot change its key at one stroke: first every
-//! agent learns the new key, then every agent seals with it, then the old one is struck out. The
-//! keys themselves leave this file only inside a cipher. No error, no log line and no `Debug` ever
-//! shows one: they are told apart by ids that say nothing about them.
+//! A keyring holds several keys because a cluster cannot change its key at once. First every agent
+//! gets the new key for decryption, then every agent encrypts with it, then the old key is removed.
+//! Keys leave this module only inside a cipher. Errors, log lines and `Debug` show key ids, which
+//! reveal nothing about the keys.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305};
@@ -20,63 +21,66 @@ use zeroize::Zeroizing;
 #[cfg(test)]
 mod tests;
 
-/// The largest key file: eight keys take less than half a KiB, the rest is room for comments.
+/// Maximum size of a key file. Eight keys take less than half a KiB, the rest is for comments.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
-/// The most keys of a ring. A rotation needs two, one that was interrupted a few more.
+/// Maximum number of keys. A rotation needs two, an interrupted one a few more.
 const KEYS_MAX: usize = 8;
-/// The size of a key of XChaCha20-Poly1305.
+/// Size of a key of XChaCha20-Poly1305.
 const KEY_BYTES: usize = 32;
-/// The length of a key as text.
+/// Length of a key in base64.
 const KEY_TEXT_BYTES: usize = 44;
-/// The size of a key's id: enough to tell eight keys apart.
+/// Size of a key id, enough to distinguish eight keys.
 const KEY_ID_BYTES: usize = 4;
-/// What is hashed before the key. Whoever hashes keys for another purpose gets other values.
+/// Prefix of the hashed key, so that hashes for other purposes differ.
 const KEY_ID_CONTEXT: &[u8] = b"edge-cache gossip key id";
 
-/// The keys of a cluster's gossip: the first one seals, all of them open. Clones share the keys.
+/// The keys of a cluster: the first one encrypts, all of them decrypt. Clones share the keys.
 #[derive(Clone)]
 pub struct Keyring {
-    /// At least one, each with an id of its own.
+    /// At least one key. Key ids are unique.
     keys: Arc<[GossipKey]>,
 }
 
-/// Names a key without giving it away: the beginning of a hash, shown as eight hex digits.
+/// The keyring in use. Replacing it takes effect with the next datagram.
+pub(crate) type SharedKeyring = Arc<ArcSwap<Keyring>>;
+
+/// The id of a key: the beginning of its hash, shown as eight hex digits. Does not reveal the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId([u8; KEY_ID_BYTES]);
 
-/// One key, ready for use.
-pub(super) struct GossipKey {
+/// A key with its cipher.
+pub(crate) struct GossipKey {
     id: KeyId,
     cipher: XChaCha20Poly1305,
 }
 
-/// Why there is no ring. A ring that was in use before is still in use.
+/// An error reading or generating keys. The keyring in use is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
-    /// The file could not be read.
+    /// The file cannot be read.
     #[error("cannot read the gossip keys in {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The path leads to a directory, a pipe or a device, which might never end.
+    /// The path is a directory, a pipe or a device, which might never end.
     #[error("the gossip keys must be in a regular file, which {} is not", path.display())]
     NotAFile {
-        /// The path as it was given.
+        /// The path.
         path: PathBuf,
     },
-    /// The text is over the limit, so it is no list of keys.
+    /// The text is over the size limit.
     #[error("a list of gossip keys takes at most {limit} bytes")]
     TooLong {
-        /// How many bytes are allowed.
+        /// Maximum size in bytes.
         limit: u64,
     },
-    /// The file is not UTF-8, so it is no list of keys.
-    #[error("a list of gossip keys must be text, a key a line")]
+    /// The file is not UTF-8.
+    #[error("a list of gossip keys must be UTF-8 text with one key per line")]
     NotText,
-    /// A line is neither a key nor a comment nor empty.
+    /// A line is not a key, not a comment, and not empty.
     #[error(
         "line {line} of the gossip keys must be the base64 of {KEY_BYTES} bytes: \
          {KEY_TEXT_BYTES} characters with the padding"
@@ -85,34 +89,34 @@ pub enum KeyringError {
         /// The line, counted from 1.
         line: usize,
     },
-    /// A key stands twice, or two keys happen to have one id and could not be told apart.
-    #[error("line {line} of the gossip keys repeats the key of line {first}: each may stand once")]
+    /// A key occurs twice, or two keys have the same id.
+    #[error("line {line} of the gossip keys repeats the key of line {first}")]
     Repeated {
         /// The line, counted from 1.
         line: usize,
-        /// Where the key stands first.
+        /// Line of the first occurrence.
         first: usize,
     },
     /// There are too many keys.
-    #[error("line {line} of the gossip keys is one too many: at most {KEYS_MAX} are allowed")]
+    #[error("line {line} of the gossip keys exceeds the limit of {KEYS_MAX} keys")]
     TooMany {
-        /// The line of the first key too many, counted from 1.
+        /// Line of the first key over the limit, counted from 1.
         line: usize,
     },
-    /// There is nothing to seal with.
+    /// There is no key.
     #[error("the gossip keys are empty: at least one key is needed")]
     Empty,
-    /// The system has no random bytes to give. No key was made.
+    /// The system gives no random bytes. No key was generated.
     #[error("the system gives no random bytes for a gossip key")]
     Random {
-        /// What the system said.
+        /// Error of the system.
         source: getrandom::Error,
     },
 }
 
 impl Keyring {
-    /// RecordReading a ring from a file: a key a line, in base64; lines that are empty or begin with `#`
-    /// do not count.
+    /// Reads a keyring from a file: one key per line, in base64. Empty lines and lines that begin with
+    /// `#` are ignored.
     ///
     /// # Errors
     ///
@@ -122,7 +126,7 @@ impl Keyring {
             path: path.to_owned(),
             source,
         };
-        // Asked before the file is opened: to open a pipe is to wait for its other end.
+        // Checked before opening: opening a pipe waits for its other end.
         if !fs::metadata(path).map_err(failed)?.is_file() {
             return Err(KeyringError::NotAFile {
                 path: path.to_owned(),
@@ -135,7 +139,7 @@ impl Keyring {
         Self::parse(text)
     }
 
-    /// RecordReading a ring from a text as it stands in a file.
+    /// Parses the content of a key file.
     ///
     /// # Errors
     ///
@@ -165,7 +169,7 @@ impl Keyring {
         })
     }
 
-    /// Makes a new key from the system's randomness and gives its line, without a line break.
+    /// Generates a key from the system's random bytes. Returns its line without a line break.
     ///
     /// # Errors
     ///
@@ -176,18 +180,18 @@ impl Keyring {
         Ok(STANDARD.encode(key.as_slice()))
     }
 
-    /// The ids of the keys; the first one's is that of the key that seals.
+    /// Returns the key ids. The first one is that of the encrypting key.
     pub fn key_ids(&self) -> impl ExactSizeIterator<Item = KeyId> + '_ {
         self.keys.iter().map(|key| key.id)
     }
 
-    /// The key that seals.
-    pub(super) fn sealing(&self) -> Option<&GossipKey> {
+    /// Returns the key that encrypts.
+    pub(crate) fn sealing(&self) -> Option<&GossipKey> {
         self.keys.first()
     }
 
-    /// The key that opens what was sealed with it.
-    pub(super) fn opening(&self, id: KeyId) -> Option<&GossipKey> {
+    /// Returns the key with this id.
+    pub(crate) fn opening(&self, id: KeyId) -> Option<&GossipKey> {
         self.keys.iter().find(|key| key.id == id)
     }
 }
@@ -201,16 +205,16 @@ impl fmt::Debug for Keyring {
 }
 
 impl KeyId {
-    /// The size of an id in a datagram.
-    pub(super) const BYTES: usize = KEY_ID_BYTES;
+    /// Size of an id in a datagram.
+    pub(crate) const BYTES: usize = KEY_ID_BYTES;
 
-    /// The id as it travels.
-    pub(super) fn to_bytes(self) -> [u8; KEY_ID_BYTES] {
+    /// Encodes the id for a datagram.
+    pub(crate) fn to_bytes(self) -> [u8; KEY_ID_BYTES] {
         self.0
     }
 
-    /// The id that has travelled.
-    pub(super) fn from_bytes(bytes: [u8; KEY_ID_BYTES]) -> Self {
+    /// Decodes the id of a datagram.
+    pub(crate) fn from_bytes(bytes: [u8; KEY_ID_BYTES]) -> Self {
         Self(bytes)
     }
 
@@ -238,11 +242,11 @@ impl fmt::Debug for KeyId {
 }
 
 impl GossipKey {
-    pub(super) fn id(&self) -> KeyId {
+    pub(crate) fn id(&self) -> KeyId {
         self.id
     }
 
-    pub(super) fn cipher(&self) -> &XChaCha20Poly1305 {
+    pub(crate) fn cipher(&self) -> &XChaCha20Poly1305 {
         &self.cipher
     }
 
@@ -260,10 +264,10 @@ impl GossipKey {
     }
 }
 
-/// RecordReading at most one byte more than a list of keys may have.
+/// Reads up to one byte more than the maximum size.
 fn read_bounded(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let limit = FILE_BYTES_MAX.saturating_add(1);
-    // All of it at once: a buffer that grows leaves copies of keys behind.
+    // Allocated at once: a growing buffer would leave copies of keys in memory.
     let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(limit).unwrap_or(0)));
     file.take(limit).read_to_end(&mut text)?;
     Ok(text)

@@ -1,36 +1,80 @@
-//! Gossip: how the agents of a cluster learn of each other and of each other's labels.
+//! Cluster membership, node labels and decisions over the gossip protocol of chitchat.
 //!
-//! One [`GossipPool`] is one member of one cluster. It announces this node's [`PeerInfo`], keeps a
-//! [`Peers`] snapshot of the other live members for readers that must never wait, and hands out
-//! [`TopologyEvents`] to those who follow changes. What travels is what ZLayer's nodes write and
-//! read, so both kinds meet in one cluster.
+//! A [`GossipPool`] is one member of one cluster. It announces this node's [`PeerInfo`], keeps a
+//! [`Peers`] snapshot of the other live members that readers load without waiting, and reports
+//! changes as [`TopologyEvents`]. The wire format is that of ZLayer's nodes, so agents and ZLayer
+//! nodes can share a cluster.
 //!
-//! This directory is the only place that knows chitchat. It never decides what a label means, never
-//! speaks for another node than its own, never polls, and never lets a peer's input fail anything
-//! but that peer's own record.
+//! This crate alone depends on chitchat. It does not interpret labels or decisions, and it publishes
+//! node info for its own node only. A malformed record affects only the node that wrote it.
+//!
+//! Changes are event-driven: chitchat reports changed keys and changed liveness. Timers cover what
+//! chitchat does not report: dead members that it forgets (checked every 10 seconds while there are
+//! any), and peers that are missing (called every 5 to 30 seconds).
+//!
+//! # Example
+//!
+//! Two members on loopback:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::time::Duration;
+//!
+//! use edge_cache_gossip::{GossipConfig, GossipPool, PeerInfo};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listen = "127.0.0.1:0".parse()?;
+//! let mut config = GossipConfig::new(PeerInfo::placeholder(1), "example", listen);
+//! config.interval = Duration::from_millis(50);
+//! let first = GossipPool::start(config.clone()).await?;
+//!
+//! config.self_info = PeerInfo::placeholder(2);
+//! config.seeds = vec![first.advertise_addr().to_string()];
+//! let second = GossipPool::start(config).await?;
+//!
+//! let mut info = PeerInfo::placeholder(2);
+//! info.labels = BTreeMap::from([("zone".to_string(), "a".to_string())]);
+//! second.announce_self(info.clone()).await?;
+//!
+//! let mut events = first.subscribe();
+//! while !events.snapshot().iter().any(|peer| **peer == info) {
+//!     events.next().await;
+//! }
+//! assert_eq!(first.peers(), [info]);
+//! second.leave().await;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Layout
 //!
-//! - `info`: the record that a node announces and its wire format.
-//! - `config`, `error`: what a pool is started with and how it can fail.
-//! - `pool`: the handle that everybody else holds.
-//! - `member`: the task that owns the chitchat member, and starts it again when it dies.
-//! - `push`: telling others of a change at once; `reconnect`: calling those that are missing.
-//! - `memory`: what must not be forgotten over a restart.
-//! - `transport`, `traffic`: the socket under chitchat, bound before it starts and counted.
-//! - `udp`: UDP, where every datagram is looked at; `validator`, `seal`, `keyring`: what is looked
-//!   at, and how datagrams are sealed. `simulated`: a network in memory instead.
-//! - `announce`: this node's own record, from the wish to the write.
-//! - `outbox`, `inbox`: decisions about nodes, on their way out and in.
-//! - `topology`, `directory`, `bad_records`: from chitchat's state to the peers that count.
-//! - `peers`, `events`: the snapshot, and the changes between two of them. `members`: all that are known,
-//!   the dead among them.
+//! - `pool`: the public handle. `pool/start` assembles a pool, `pool/decisions` is the registry's part.
+//! - `config`, `push_budget`, `error`: settings and errors.
+//! - `member`, `member/server`, `membership`: the task that runs chitchat and restarts it, and the
+//!   state that it shares with the handle.
+//! - `info`, `announce`: the node info, its wire format, and publishing this node's own.
+//! - `outbox`, `inbox`: decisions, outgoing and incoming.
+//! - `directory`, `bad_records`: the rules that select peers from chitchat's members.
+//! - `topology`, `view`: runs the rules after each change and publishes the result.
+//! - `peers`, `events`, `cluster_member`: the snapshot, its changes, and the list for operators.
+//! - `push`, `reconnect`: gossip at once after a change, and calls to missing peers.
+//! - `memory`: generations and peer addresses that must survive a restart.
+//! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
+//! - `validator`, `seal`, `keyring`: checks and encryption of datagrams.
+//! - `traffic`: counters of datagrams. `clock`: time and deadlines.
+//!
+//! # Features
+//!
+//! - `simulation`: `SimulatedNetwork`, a network in memory for tests.
+//! - `openapi`: OpenAPI schemas of the public types.
 
-// Guest data reaches most of this crate: what could overflow says what then.
+// Guest data reaches most of this crate: every arithmetic operation must define its overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod announce;
 mod bad_records;
+mod clock;
 mod cluster_member;
 mod config;
 mod directory;
@@ -40,21 +84,23 @@ mod inbox;
 mod info;
 mod keyring;
 mod member;
+mod membership;
 mod memory;
 mod outbox;
 mod peers;
 mod pool;
 mod push;
+mod push_budget;
 mod reconnect;
 mod seal;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
-mod timer;
 mod topology;
 mod traffic;
 mod transport;
 mod udp;
 mod validator;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -68,7 +114,7 @@ pub use keyring::{KeyId, Keyring, KeyringError};
 pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use peers::Peers;
 pub use pool::GossipPool;
-pub use push::PushBudget;
+pub use push_budget::PushBudget;
 #[cfg(any(test, feature = "simulation"))]
 pub use simulated::SimulatedNetwork;
 pub use traffic::Traffic;

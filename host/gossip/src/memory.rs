@@ -1,53 +1,57 @@
-//! What a member must not forget: the generations that it has used, and where its peers were.
+//! Storage of used generations and of peer addresses, which must survive a restart.
 
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why something was not remembered.
+use tokio::task;
+
+/// An error of the storage.
 pub type MemoryError = Box<dyn Error + Send + Sync>;
 
-/// Where a peer was seen last.
+/// The last known address of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownAddress {
-    /// The peer.
+    /// Node id of the peer.
     pub node_id: u64,
-    /// Its address in gossip.
+    /// Gossip address.
     pub address: SocketAddr,
-    /// When it was live last, in milliseconds since the Unix epoch.
+    /// Time at which the peer was last live, in milliseconds since the Unix epoch.
     pub seen_ms: u64,
 }
 
-/// Remembers for one node of one cluster. Its functions may block, and are not called from threads
-/// that serve others.
+/// Storage for one node of one cluster. Its functions may block: they run on threads for blocking
+/// work.
 pub trait GossipMemory: fmt::Debug + Send + Sync {
-    /// The next generation: `now`, in nanoseconds since the Unix epoch, or one more than the last
-    /// where that is higher. When it is answered, it is remembered as used.
+    /// Returns the next generation and stores it as used.
+    ///
+    /// The generation is `now`, in nanoseconds since the Unix epoch, or the last one plus one if that
+    /// is higher.
     ///
     /// # Errors
     ///
-    /// If it could not be remembered. The node must not join with a generation of its own making:
-    /// one that is used twice makes a node take over the state of its former life.
+    /// If the generation was not stored. The node does not join then: reusing a generation would mix
+    /// its state with that of its earlier membership.
     fn next_generation(&self, now: u64) -> Result<u64, MemoryError>;
 
-    /// The addresses that were remembered last.
+    /// Returns the addresses that were stored last.
     ///
     /// # Errors
     ///
-    /// If they can't be read; the node does without them then.
+    /// If the addresses cannot be read. The node runs without them.
     fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError>;
 
-    /// Replaces the remembered addresses.
+    /// Replaces the stored addresses.
     ///
     /// # Errors
     ///
-    /// If they were not remembered; those of before are.
+    /// If the addresses were not stored. The previous ones are kept.
     fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError>;
 }
 
-/// Remembers as long as the process lives: enough for a node that never comes back as the same one,
-/// and for one whose clock never goes back.
+/// Storage for the lifetime of the process. Enough for a node whose id is not reused, or whose clock
+/// never goes back.
 #[derive(Debug, Default)]
 pub struct ProcessMemory {
     last: AtomicU64,
@@ -72,4 +76,11 @@ impl GossipMemory for ProcessMemory {
     fn remember(&self, _: &[KnownAddress]) -> Result<(), MemoryError> {
         Ok(())
     }
+}
+
+/// Runs a storage operation on a thread for blocking work.
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    operation: impl FnOnce() -> Result<T, MemoryError> + Send + 'static,
+) -> Result<T, MemoryError> {
+    task::spawn_blocking(operation).await?
 }

@@ -1,8 +1,8 @@
-//! What this member carries beside its own record: decisions about nodes, as others gave them or as
-//! its own agent took them. What they say is not looked at here.
+//! Decisions that this member replicates: its own agent's, and those of other agents.
 //!
-//! A key that was outbox once is never deleted: chitchat would have to tell everybody, and whoever
-//! missed it would have the whole member sent anew. It is set to the empty value instead.
+//! A written key is never deleted: chitchat would have to replicate the deletion, and a member that
+//! missed it would have this member's whole state sent again. The key is set to the empty value
+//! instead. The outbox does not decode values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,53 +10,53 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chitchat::Chitchat;
 use tokio::sync::Notify;
 
-use super::inbox::DECISION_PREFIX;
+use crate::inbox::DECISION_PREFIX;
 
-/// How many values are written at once: others wait for the lock meanwhile.
-const WRITE_AT_ONCE: usize = 256;
+/// Maximum number of values written under one lock of chitchat's state.
+const BATCH_MAX: usize = 256;
 
-/// What is to be outbox.
+/// The decisions to publish, by node id.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    wanted: Mutex<Wanted>,
-    wake: Notify,
+pub(crate) struct Outbox {
+    inner: Mutex<Inner>,
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Wanted {
+struct Inner {
     values: BTreeMap<u64, String>,
     /// Nodes whose value has changed and is not written yet.
     unwritten: BTreeSet<u64>,
 }
 
 impl Outbox {
-    /// Carries these values from now on, and no longer those that are `None`.
-    pub(super) fn change(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
-        let mut wanted = self.lock();
+    /// Sets the decisions of these nodes, and removes those that are `None`.
+    pub(crate) fn change(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
+        let mut inner = self.lock();
         for (node_id, value) in changes {
-            if wanted.values.get(&node_id) == value.as_ref() {
+            if inner.values.get(&node_id) == value.as_ref() {
                 continue;
             }
             match value {
-                Some(value) => wanted.values.insert(node_id, value),
-                None => wanted.values.remove(&node_id),
+                Some(value) => inner.values.insert(node_id, value),
+                None => inner.values.remove(&node_id),
             };
-            wanted.unwritten.insert(node_id);
+            inner.unwritten.insert(node_id);
         }
-        drop(wanted);
-        self.wake.notify_one();
+        drop(inner);
+        self.changed.notify_one();
     }
 
-    /// Writes everything into a new member's state, and then every change. Never ends.
-    pub(super) async fn run(&self, chitchat: &tokio::sync::Mutex<Chitchat>) {
+    /// Writes all decisions into a new member's state, and then each change. Never returns.
+    pub(crate) async fn run(&self, chitchat: &tokio::sync::Mutex<Chitchat>) {
         {
-            let mut wanted = self.lock();
-            wanted.unwritten = wanted.values.keys().copied().collect();
+            let mut inner = self.lock();
+            inner.unwritten = inner.values.keys().copied().collect();
         }
         loop {
-            let writes = self.take();
+            let writes = self.next_batch();
             if writes.is_empty() {
-                self.wake.notified().await;
+                self.changed.notified().await;
                 continue;
             }
             let mut chitchat = chitchat.lock().await;
@@ -67,19 +67,19 @@ impl Outbox {
         }
     }
 
-    fn take(&self) -> Vec<(u64, String)> {
-        let mut wanted = self.lock();
+    fn next_batch(&self) -> Vec<(u64, String)> {
+        let mut inner = self.lock();
         let mut writes = Vec::new();
-        while writes.len() < WRITE_AT_ONCE
-            && let Some(node_id) = wanted.unwritten.pop_first()
+        while writes.len() < BATCH_MAX
+            && let Some(node_id) = inner.unwritten.pop_first()
         {
-            let value = wanted.values.get(&node_id).cloned().unwrap_or_default();
+            let value = inner.values.get(&node_id).cloned().unwrap_or_default();
             writes.push((node_id, value));
         }
         writes
     }
 
-    fn lock(&self) -> MutexGuard<'_, Wanted> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

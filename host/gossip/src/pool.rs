@@ -1,10 +1,7 @@
-//! The handle that the rest of the host holds.
+//! The pool's handle, which the rest of the host holds.
 //!
-//! RecordReading are answered from what the member's task has published; no read waits for gossip. The
-//! handle never touches chitchat itself, and the task never holds the handle, so dropping the last
-//! one ends the member.
-
-mod decisions;
+//! Reads load what the member task has published, and never wait for gossip. The handle does not use
+//! chitchat, and the task does not hold a handle, so dropping the last handle ends the member.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,30 +9,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::info;
 
-use super::announce::OwnRecord;
-use super::bad_records::BadRecords;
-use super::directory::Directory;
-use super::inbox::Inbox;
-use super::member::{MemberTask, MembershipState, Wish};
-use super::outbox::Outbox;
-use super::push::Pusher;
-use super::reconnect::Reconnect;
-use super::seal::SharedKeyring;
-use super::topology::{ClusterView, Topology};
-use super::traffic::TrafficCounters;
-use super::transport::GossipTransport;
-use super::udp::UdpTransport;
-use super::{
-    ClusterMember, GossipConfig, GossipError, Keyring, MemberStatus, Network, PeerInfo, Peers,
-    TopologyEvents, Traffic,
-};
+use crate::announce::OwnRecord;
+use crate::cluster_member::{ClusterMember, MemberStatus};
+use crate::error::GossipError;
+use crate::events::TopologyEvents;
+use crate::inbox::Inbox;
+use crate::info::PeerInfo;
+use crate::keyring::{Keyring, SharedKeyring};
+use crate::membership::{MembershipState, ShutdownMode};
+use crate::outbox::Outbox;
+use crate::peers::Peers;
+use crate::traffic::{Traffic, TrafficCounters};
+use crate::view::ClusterView;
 
-/// This node's membership in a cluster. Clones share it; it ends with
-/// [`shutdown`](Self::shutdown) or with the last clone.
+mod decisions;
+mod start;
+
+/// This node's membership in a cluster. Clones share it.
+///
+/// The membership ends with [`shutdown`](Self::shutdown), with [`leave`](Self::leave), or when the
+/// last clone is dropped.
 #[derive(Clone)]
 pub struct GossipPool {
     shared: Arc<Shared>,
@@ -46,178 +42,48 @@ struct Shared {
     node_id: u64,
     listen: SocketAddr,
     advertise: SocketAddr,
-    /// Whether it was told of others to ask.
+    /// Whether other members are configured as seeds.
     has_seeds: bool,
     own: OwnRecord,
     policy: watch::Sender<Option<String>>,
     outbox: Arc<Outbox>,
     inbox: Arc<Inbox>,
     view: Arc<ClusterView>,
-    followed: watch::Receiver<Arc<Peers>>,
+    snapshots: watch::Receiver<Arc<Peers>>,
     traffic: Arc<TrafficCounters>,
     bad_records: Arc<AtomicU64>,
     keyring: Option<SharedKeyring>,
-    condition: Arc<MembershipState>,
-    wish: watch::Sender<Wish>,
+    state: Arc<MembershipState>,
+    shutdown: watch::Sender<Option<ShutdownMode>>,
     ended: watch::Receiver<()>,
 }
 
 impl GossipPool {
-    /// Binds the socket and joins the cluster. Does not wait for peers, but for the names among
-    /// the seeds to be looked up once.
-    ///
-    /// A gossip server that dies later is started again, with pauses from one second to one minute.
-    ///
-    /// # Errors
-    ///
-    /// [`GossipError::Setting`], [`GossipError::Seed`], [`GossipError::NotAdvertisable`] and
-    /// [`GossipError::Info`] for settings that cannot work, [`GossipError::Listen`] if the address
-    /// cannot be bound, [`GossipError::Memory`] if there is no new generation to be had,
-    /// [`GossipError::Start`] if chitchat refuses to start.
-    pub async fn start(config: GossipConfig) -> Result<Self, GossipError> {
-        config.validate()?;
-        let keyring = config
-            .keyring
-            .clone()
-            .map(|keyring| Arc::new(ArcSwap::from_pointee(keyring)));
-        let transport: Box<dyn GossipTransport> = match &config.network {
-            Network::Udp => Box::new(UdpTransport::new(
-                config.cluster_id.clone(),
-                config.protocol.into(),
-                keyring.clone(),
-            )),
-            #[cfg(any(test, feature = "simulation"))]
-            Network::Simulated(network) => Box::new(network.clone()),
-        };
-        Self::start_on(config, transport, keyring).await
-    }
-
-    /// Joins the cluster over a transport.
-    pub(super) async fn start_on(
-        config: GossipConfig,
-        transport: Box<dyn GossipTransport>,
-        keyring: Option<SharedKeyring>,
-    ) -> Result<Self, GossipError> {
-        let bound = transport
-            .bind(config.listen)
-            .await
-            .map_err(|error| GossipError::Listen {
-                listen: config.listen,
-                source: error.into(),
-            })?;
-        let listen = bound.local_addr();
-        let advertise = config.advertised(listen);
-        let node_id = config.self_info.node_id;
-        let cluster_id = config.cluster_id.clone();
-        let own_seed = advertise.to_string();
-        let has_seeds = config.seeds.iter().any(|seed| *seed != own_seed);
-        let (own, announcer) = OwnRecord::new(
-            config.self_info.clone(),
-            config.labels.clone(),
-            config.policy.clone(),
-        )?;
-
-        let bad_records = Arc::new(AtomicU64::new(0));
-        let policy = watch::Sender::new(config.policy.clone());
-        let directory = Directory::new(
-            node_id,
-            policy.subscribe(),
-            config.interval,
-            BadRecords::new(Arc::clone(&bad_records)),
-        );
-        let view = Arc::new(ClusterView::default());
-        let (followed_sender, followed) = watch::channel(view.peers.load_full());
-        let traffic = Arc::new(TrafficCounters::default());
-        let neighbours = Arc::clone(&view.neighbours);
-        let condition = Arc::new(MembershipState::default());
-        let (outbox, inbox) = (Arc::<Outbox>::default(), Arc::<Inbox>::default());
-        let member = MemberTask {
-            outbox: Arc::clone(&outbox),
-            inbox: Arc::clone(&inbox),
-            transport,
-            listen,
-            advertise,
-            condition: Arc::clone(&condition),
-            traffic: Arc::clone(&traffic),
-            announcer,
-            topology: Topology::new(
-                directory,
-                config.interval,
-                Arc::clone(&view),
-                followed_sender,
-            ),
-            pusher: Pusher::new(
-                node_id,
-                config.push,
-                Arc::clone(&neighbours),
-                Arc::clone(&traffic),
-            ),
-            reconnect: Reconnect::new(Arc::clone(&config.memory), neighbours),
-            view: Arc::clone(&view),
-            config,
-        };
-        let server = member.begin(bound).await?;
-        info!(
-            cluster_id,
-            node_id,
-            generation = condition.generation.load(Ordering::Acquire),
-            %listen,
-            %advertise,
-            seeds = ?member.config.seeds,
-            sealed = keyring.is_some(),
-            "gossip started"
-        );
-        let (wish, wish_receiver) = watch::channel(Wish::Run);
-        let (ended_sender, ended) = watch::channel(());
-        tokio::spawn(member.run(server, wish_receiver, ended_sender));
-        Ok(Self {
-            shared: Arc::new(Shared {
-                cluster_id,
-                node_id,
-                listen,
-                advertise,
-                has_seeds,
-                own,
-                policy,
-                outbox,
-                inbox,
-                view,
-                followed,
-                traffic,
-                bad_records,
-                keyring,
-                condition,
-                wish,
-                ended,
-            }),
-        })
-    }
-
-    /// The other live members, in ascending order of their node ids. Never waits; once the pool has
-    /// stopped, it is what was known last.
+    /// Returns copies of the infos of the other live members, in ascending order of node id. Never
+    /// waits. Once the pool has stopped, returns the last known state.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerInfo> {
         let snapshot = self.snapshot();
         snapshot.iter().map(|info| PeerInfo::clone(info)).collect()
     }
 
-    /// The same as [`peers`](Self::peers), without copies.
+    /// Returns the snapshot of the other live members, without copying. See [`peers`](Self::peers).
     #[must_use]
     pub fn snapshot(&self) -> Arc<Peers> {
         self.shared.view.peers.load_full()
     }
 
-    /// The changes from now on, with the snapshot that they begin at: nothing is lost between the
-    /// two.
+    /// Subscribes to changes. The subscription starts with the present snapshot, so no change is
+    /// lost.
     #[must_use]
     pub fn subscribe(&self) -> TopologyEvents {
-        TopologyEvents::new(self.shared.followed.clone())
+        TopologyEvents::new(self.shared.snapshots.clone())
     }
 
-    /// Calls `call` now, and whenever the peers or what this node announces have changed, until the pool has
-    /// stopped.
+    /// Calls `call` now, and after each change of the peers or of this node's announcement. Returns
+    /// when the pool has stopped.
     pub async fn on_change(&self, call: impl Fn() + Send) {
-        let mut peers = self.shared.followed.clone();
+        let mut peers = self.shared.snapshots.clone();
         let mut own = self.shared.own.follow();
         loop {
             call();
@@ -231,15 +97,16 @@ impl GossipPool {
         }
     }
 
-    /// Replaces what other software says about this node, its labels included; the component's
-    /// labels stay. Returns when the record is in gossip; a caller that does not wait for that has
-    /// still announced it.
+    /// Replaces the info that other software sets for this node, including its labels. The plugin's
+    /// labels are unchanged.
+    ///
+    /// Returns when the record is in gossip. Dropping the future does not undo the announcement.
     ///
     /// # Errors
     ///
-    /// [`GossipError::OtherNode`] for the record of another node, [`GossipError::Info`] if it would
-    /// be too large together with the component's labels; then nothing changed.
-    /// [`GossipError::Stopped`] if it was not written because the pool has stopped.
+    /// [`GossipError::OtherNode`] for the info of another node, and [`GossipError::Info`] if the
+    /// record would be too large together with the plugin's labels. Nothing changed then.
+    /// [`GossipError::Stopped`] if the pool stopped before the record was written.
     pub async fn announce_self(&self, info: PeerInfo) -> Result<(), GossipError> {
         let own = self.shared.node_id;
         if info.node_id != own {
@@ -252,20 +119,19 @@ impl GossipPool {
         self.shared.own.written(revision).await
     }
 
-    /// Replaces the component's labels, which are announced soon. Where other software has set the
-    /// same key, its label is announced. Never waits; any thread may call it. Of several calls the
-    /// last one counts.
+    /// Replaces the plugin's labels, to be announced soon. Never waits. Labels of other software with
+    /// the same key take precedence. The last of several calls wins.
     ///
     /// # Errors
     ///
     /// [`GossipError::Info`] if the record would be too large, [`GossipError::Stopped`] if the pool
-    /// was shut down. Nothing changed then. While gossip is being started again, labels are
-    /// accepted, and announced once it runs.
+    /// was shut down. Nothing changed then. During a restart of the gossip server, labels are
+    /// accepted and announced afterwards.
     pub fn publish_labels(&self, labels: BTreeMap<String, String>) -> Result<(), GossipError> {
         self.shared.own.set_labels(labels).map(|_| ())
     }
 
-    /// Says what decides about labels on this node from now on. Never waits.
+    /// Replaces this node's policy digest, which identifies its plugin and settings. Never waits.
     ///
     /// # Errors
     ///
@@ -275,91 +141,89 @@ impl GossipPool {
         self.shared.own.set_policy(policy).map(|_| ())
     }
 
-    /// Waits until everything that was accepted before this call is in gossip.
+    /// Waits until all changes accepted before this call are in gossip.
     ///
     /// # Errors
     ///
-    /// [`GossipError::Stopped`] if the pool has stopped before.
+    /// [`GossipError::Stopped`] if the pool stopped before that.
     pub async fn published(&self) -> Result<(), GossipError> {
         let own = &self.shared.own;
         own.written(own.newest()).await
     }
 
-    /// The labels that other software has set, as they were accepted last. Never waits.
+    /// Returns the labels of other software, as accepted last. Never waits.
     #[must_use]
     pub fn foreign_labels(&self) -> Arc<BTreeMap<String, String>> {
         self.shared.own.foreign()
     }
 
-    /// What this node announces now, both parts merged. Never waits.
+    /// Returns this node's announced info, with the labels of both writers. Never waits.
     #[must_use]
     pub fn self_info(&self) -> Arc<PeerInfo> {
         self.shared.own.announced()
     }
 
-    /// Whether this node takes part in gossip. False after a shutdown, and from the death of the
-    /// gossip server until it has been started again: what the pool shows then is old.
+    /// Returns `true` if this node takes part in gossip. `false` after a shutdown, and while the
+    /// gossip server is restarted: the pool's state is stale then.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.shared.condition.running.load(Ordering::Acquire)
+        self.shared.state.running.load(Ordering::Acquire)
     }
 
-    /// The address of another agent that has this node's id and was started later. Peers listen to
-    /// that one: this node is not seen as long as there is one.
+    /// Returns the address of another live agent with this node's id that started later. Peers see
+    /// only the later one.
     #[must_use]
     pub fn duplicate_node(&self) -> Option<SocketAddr> {
         **self.shared.view.duplicate_node.load()
     }
 
-    /// Nodes that have said that they are about to stop and are not gone yet, ascending. They are
-    /// no peers.
+    /// Returns the nodes that announced that they are stopping, ascending. They are not peers.
     #[must_use]
     pub fn leaving(&self) -> Arc<Vec<u64>> {
         self.shared.view.leaving.load_full()
     }
 
-    /// Live agents that judge labels by another component than this one, or with other settings, ascending: they
-    /// may route the same key elsewhere.
+    /// Returns the live agents with another policy digest than this one, ascending: they run another
+    /// plugin or other settings, and may route the same key differently.
     #[must_use]
     pub fn policy_mismatches(&self) -> Arc<Vec<u64>> {
         self.shared.view.policy_mismatches.load_full()
     }
 
-    /// All members that are known, this node and the dead among them, in ascending order of their node ids.
-    /// Of a node that was started again, only its latest life.
+    /// Returns all known members in ascending order of node id, including this node and dead ones. Of
+    /// each node only the latest generation.
     #[must_use]
     pub fn members(&self) -> Vec<ClusterMember> {
         let others = self.shared.view.members.load();
-        let (leaving, policy) = self.shared.own.says();
         let own = ClusterMember {
             node_id: self.shared.node_id,
-            status: if leaving {
+            status: if self.shared.own.is_leaving() {
                 MemberStatus::Leaving
             } else {
                 MemberStatus::Alive
             },
             address: self.shared.advertise,
             generation: self.generation(),
-            policy,
+            policy: self.shared.own.policy(),
         };
         let mut members: Vec<_> = others.iter().cloned().chain([own]).collect();
         members.sort_by_key(|member| member.node_id);
         members
     }
 
-    /// Whether what this member knows of the cluster may be relied on: it has met a peer and had the time to
-    /// meet the others, or it was started without seeds and has nobody to ask.
+    /// Returns `true` if this member's view of the cluster is complete, as far as it can know: it has
+    /// met a peer and had time to meet the others, or it has no other seeds.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let met = self.shared.view.met.load(Ordering::Acquire);
+        let met = self.shared.view.has_met_peer.load(Ordering::Acquire);
         !self.shared.has_seeds || (met && self.settles_at().is_none())
     }
 
-    /// Replaces the keys, for datagrams sent and received from now on.
+    /// Replaces the encryption keys, starting with the next datagram.
     ///
     /// # Errors
     ///
-    /// [`GossipError::NotSealed`] if the pool was started without keys: it stays as it is.
+    /// [`GossipError::NotSealed`] if the pool was started without keys.
     pub fn rotate(&self, keyring: Keyring) -> Result<(), GossipError> {
         let slot = self.shared.keyring.as_ref().ok_or(GossipError::NotSealed)?;
         info!(keys = ?keyring, "gossip keys replaced");
@@ -367,80 +231,82 @@ impl GossipPool {
         Ok(())
     }
 
-    /// Tells peers that this node is about to stop, which takes less than half a second, and stops.
-    /// They drop it at once instead of finding out after many intervals.
+    /// Announces to peers that this node is stopping, and stops. Takes about 300 ms with peers.
+    ///
+    /// Peers remove the node at once, instead of after many intervals without a heartbeat.
     pub async fn leave(&self) {
         // Rejection by a pool that has stopped: peers have been told, or never will be.
         let _ = self.shared.own.set_leaving();
-        self.end(Wish::Leave).await;
+        self.end(ShutdownMode::Leave).await;
     }
 
-    /// Stops the member and returns when its port is free. Peers notice by themselves. Does not
-    /// wait for labels: [`published`](Self::published) does. May be called again.
+    /// Stops the member, and returns when its port is free. Peers notice by missing heartbeats.
+    ///
+    /// Does not wait for unpublished labels: see [`published`](Self::published). Can be called again.
     pub async fn shutdown(&self) {
-        self.end(Wish::Stop).await;
+        self.end(ShutdownMode::Stop).await;
     }
 
-    async fn end(&self, wish: Wish) {
-        self.shared.wish.send_if_modified(|current| {
-            let further = wish > *current;
-            *current = (*current).max(wish);
-            further
+    async fn end(&self, mode: ShutdownMode) {
+        self.shared.shutdown.send_if_modified(|current| {
+            let is_later = Some(mode) > *current;
+            *current = (*current).max(Some(mode));
+            is_later
         });
         let mut ended = self.shared.ended.clone();
-        // No value is ever sent: the wait is over when the task has dropped its side.
+        // No value is ever sent. The wait ends when the task drops the sender.
         while ended.changed().await.is_ok() {}
     }
 
-    /// The address that was bound.
+    /// Returns the bound address.
     #[must_use]
     pub fn listen_addr(&self) -> SocketAddr {
         self.shared.listen
     }
 
-    /// The address under which peers reach this node.
+    /// Returns the address under which peers reach this node.
     #[must_use]
     pub fn advertise_addr(&self) -> SocketAddr {
         self.shared.advertise
     }
 
-    /// Name of the cluster.
+    /// Returns the name of the cluster.
     #[must_use]
     pub fn cluster_id(&self) -> &str {
         &self.shared.cluster_id
     }
 
-    /// This node.
+    /// Returns this node's id.
     #[must_use]
     pub fn node_id(&self) -> u64 {
         self.shared.node_id
     }
 
-    /// The generation of the present membership.
+    /// Returns the generation of the current membership.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.shared.condition.generation.load(Ordering::Acquire)
+        self.shared.state.generation.load(Ordering::Acquire)
     }
 
-    /// How often gossip was started again since the pool was started.
+    /// Returns the number of restarts of the gossip server since the pool started.
     #[must_use]
     pub fn restarts(&self) -> u64 {
-        self.shared.condition.restarts.load(Ordering::Relaxed)
+        self.shared.state.restarts.load(Ordering::Relaxed)
     }
 
-    /// Whether datagrams are sealed.
+    /// Returns `true` if datagrams are encrypted.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.shared.keyring.is_some()
     }
 
-    /// What was sent and received so far.
+    /// Returns the counters of sent, received and dropped datagrams.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.shared.traffic.read()
     }
 
-    /// How many different bad records of peers were ignored so far.
+    /// Returns the number of ignored invalid records and decisions of other members.
     #[must_use]
     pub fn bad_records(&self) -> u64 {
         let records = self.shared.bad_records.load(Ordering::Relaxed);

@@ -1,9 +1,8 @@
-//! Finding back: addresses of peers that were live once are tried again and again.
+//! Reconnection to missing peers.
 //!
-//! chitchat forgets a dead member after its grace period. Two halves of a cluster that could not
-//! reach each other for longer would stay apart for ever, unless a seed sees both. So the addresses
-//! of peers are remembered, over restarts too, and one of those that are missing is called now and
-//! then.
+//! chitchat forgets a dead member after its grace period. Two halves of a cluster that were
+//! partitioned for longer would never meet again, unless a seed sees both. So peer addresses are
+//! stored, also over restarts, and a missing peer is called every 30 seconds.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,35 +11,34 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chitchat::ChitchatHandle;
-use tokio::task;
 use tokio::time;
 use tracing::{debug, warn};
 
-use super::config::now_ms;
-use super::memory::{GossipMemory, KnownAddress, MemoryError};
-use super::push;
-use super::topology::Neighbour;
+use crate::clock::now_ms;
+use crate::memory::{GossipMemory, KnownAddress, run_blocking};
+use crate::peers::Neighbour;
+use crate::push::start_rounds;
 
-/// The pause between two calls to a missing peer.
+/// Pause between two calls to missing peers.
 const PAUSE: Duration = Duration::from_secs(30);
-/// The same while no peer is live at all.
+/// Pause between two calls while no peer is live.
 const PAUSE_ALONE: Duration = Duration::from_secs(5);
-/// How long a missing peer is called.
+/// Time after which a missing peer is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-/// How many peers are called at the start.
-const FIRST_CALLS: usize = 3;
-/// How many addresses are remembered; the longest missing ones go first.
+/// Number of peers that are called at the start.
+const FIRST_CALLS_MAX: usize = 3;
+/// Maximum number of known addresses. Peers missing for longest are forgotten first.
 const ADDRESSES_MAX: usize = 2_048;
-/// How old the remembered time of a live peer may get: times are written with changes only.
-const REMEMBER_AGAIN: Duration = Duration::from_secs(60 * 60);
+/// Age at which the stored time of a live peer is written again without another change.
+const STORE_AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Calls missing peers.
+/// Calls missing peers and stores the addresses of all.
 #[derive(Debug)]
-pub(super) struct Reconnect {
+pub(crate) struct Reconnect {
     memory: Arc<dyn GossipMemory>,
     neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
     known: BTreeMap<u64, Seen>,
-    remembered: BTreeMap<u64, Seen>,
+    stored: BTreeMap<u64, Seen>,
     rng: fastrand::Rng,
 }
 
@@ -51,7 +49,7 @@ struct Seen {
 }
 
 impl Reconnect {
-    pub(super) fn new(
+    pub(crate) fn new(
         memory: Arc<dyn GossipMemory>,
         neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
     ) -> Self {
@@ -59,36 +57,36 @@ impl Reconnect {
             memory,
             neighbours,
             known: BTreeMap::new(),
-            remembered: BTreeMap::new(),
+            stored: BTreeMap::new(),
             rng: fastrand::Rng::new(),
         }
     }
 
-    /// Calls some peers at once and a missing one now and then. Never ends.
-    pub(super) async fn run(&mut self, handle: &ChitchatHandle) {
-        if self.remembered.is_empty() {
-            self.recall().await;
+    /// Calls a few peers at once, and then a missing one after each pause. Never returns.
+    pub(crate) async fn run(&mut self, handle: &ChitchatHandle) {
+        if self.stored.is_empty() {
+            self.load().await;
         }
-        // Who was live to the server of before has not been met by this one.
-        self.look(now_ms());
+        // Peers that were live before a restart of the server have not met the new one.
+        self.refresh(now_ms());
         let mut calls: Vec<_> = self.known.values().map(|seen| seen.address).collect();
         self.rng.shuffle(&mut calls);
-        calls.truncate(FIRST_CALLS);
-        push::begin(handle, &calls);
+        calls.truncate(FIRST_CALLS_MAX);
+        start_rounds(handle, &calls);
         loop {
             let is_alone = self.neighbours.load().is_empty();
             time::sleep(if is_alone { PAUSE_ALONE } else { PAUSE }).await;
-            self.look(now_ms());
+            self.refresh(now_ms());
             if let Some(address) = self.missing().first() {
                 debug!(%address, "calling a missing peer");
-                push::begin(handle, &[*address]);
+                start_rounds(handle, &[*address]);
             }
-            self.remember().await;
+            self.store().await;
         }
     }
 
-    /// Takes over who is live and forgets who has been missing for long.
-    fn look(&mut self, now_ms: u64) {
+    /// Updates the addresses of live peers and forgets those missing for too long.
+    fn refresh(&mut self, now_ms: u64) {
         for neighbour in self.neighbours.load().iter() {
             let seen = Seen {
                 address: neighbour.address,
@@ -105,7 +103,7 @@ impl Reconnect {
         }
     }
 
-    /// The addresses of peers that are not live, in random order.
+    /// Returns the addresses of peers that are not live, in random order.
     fn missing(&mut self) -> Vec<SocketAddr> {
         let live = self.neighbours.load();
         let is_live = |node_id: &u64| {
@@ -122,11 +120,11 @@ impl Reconnect {
         missing
     }
 
-    async fn recall(&mut self) {
+    async fn load(&mut self) {
         let memory = Arc::clone(&self.memory);
-        match blocking(move || memory.addresses()).await {
+        match run_blocking(move || memory.addresses()).await {
             Ok(addresses) => {
-                self.remembered = addresses
+                self.stored = addresses
                     .into_iter()
                     .map(|known| {
                         let seen = Seen {
@@ -136,17 +134,17 @@ impl Reconnect {
                         (known.node_id, seen)
                     })
                     .collect();
-                for (node_id, seen) in &self.remembered {
+                for (node_id, seen) in &self.stored {
                     self.known.entry(*node_id).or_insert(*seen);
                 }
             }
-            Err(error) => warn!(%error, "the addresses of peers cannot be read"),
+            Err(error) => warn!(%error, "cannot load the addresses of peers"),
         }
     }
 
-    /// Remembers what is known if that is something new.
-    async fn remember(&mut self) {
-        if !self.is_news() {
+    /// Stores the known addresses if they have changed.
+    async fn store(&mut self) {
+        if !self.is_changed() {
             return;
         }
         let addresses: Vec<_> = self
@@ -159,17 +157,17 @@ impl Reconnect {
             })
             .collect();
         let memory = Arc::clone(&self.memory);
-        match blocking(move || memory.remember(&addresses)).await {
-            Ok(()) => self.remembered.clone_from(&self.known),
-            Err(error) => warn!(%error, "the addresses of peers are not remembered"),
+        match run_blocking(move || memory.remember(&addresses)).await {
+            Ok(()) => self.stored.clone_from(&self.known),
+            Err(error) => warn!(%error, "cannot store the addresses of peers"),
         }
     }
 
-    fn is_news(&self) -> bool {
-        self.known.len() != self.remembered.len()
+    fn is_changed(&self) -> bool {
+        self.known.len() != self.stored.len()
             || self.known.iter().any(|(node_id, seen)| {
-                self.remembered.get(node_id).is_none_or(|before| {
-                    before.address != seen.address || age(before, seen.at_ms) >= REMEMBER_AGAIN
+                self.stored.get(node_id).is_none_or(|before| {
+                    before.address != seen.address || age(before, seen.at_ms) >= STORE_AGAIN_AFTER
                 })
             })
     }
@@ -177,11 +175,4 @@ impl Reconnect {
 
 fn age(seen: &Seen, now_ms: u64) -> Duration {
     Duration::from_millis(now_ms.saturating_sub(seen.at_ms))
-}
-
-/// Runs what may block where it holds up nobody.
-pub(super) async fn blocking<T: Send + 'static>(
-    run: impl FnOnce() -> Result<T, MemoryError> + Send + 'static,
-) -> Result<T, MemoryError> {
-    task::spawn_blocking(run).await?
 }

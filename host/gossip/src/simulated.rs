@@ -1,8 +1,8 @@
-//! A network in memory, for tests: with loss, delay and cut links, and in virtual time where the
-//! runtime's clock is paused.
+//! A network in memory for tests, with loss, delay and cut links. Time is virtual if the runtime's
+//! clock is paused.
 //!
-//! Members on it run the same code as over UDP, except for the socket: chitchat's messages are
-//! written and read again, but not sealed and not looked at.
+//! Members run the same code as over UDP except for the socket: messages are encoded and decoded, but
+//! neither encrypted nor checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,43 +16,42 @@ use chitchat::transport::{ChannelTransport, RecvOutcome, SendOutcome, Socket, Tr
 use chitchat::{ChitchatEnvelope, ChitchatMessage};
 use tokio::time::Instant;
 
-use super::traffic::TrafficCounters;
-use super::transport::{BoundSocket, GossipTransport, MemberContext};
-use crate::timer::until;
+use crate::clock::until;
+use crate::traffic::TrafficCounters;
+use crate::transport::{BoundSocket, GossipTransport, MemberContext};
 
 #[cfg(test)]
 mod tests;
 
-/// What UDP can carry.
+/// Maximum size of a UDP datagram.
 const DATAGRAM_BYTES_MAX: usize = 65_507;
 
-/// An address that nobody listens on: what is lost goes there.
+/// An address without a listener, the destination of lost datagrams.
 const NOWHERE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
     std::net::Ipv4Addr::UNSPECIFIED,
     0,
 ));
 
-/// A network in memory. Clones are the same network.
+/// A network in memory. Clones share it.
 #[derive(Clone)]
 pub struct SimulatedNetwork {
     channels: ChannelTransport,
     conditions: Arc<Mutex<LinkConditions>>,
 }
 
-/// What befalls datagrams at present.
+/// The present loss, delay and connectivity.
 struct LinkConditions {
     rng: fastrand::Rng,
-    /// From 0 to 1.
+    /// Probability, from 0 to 1.
     loss: f64,
     delay: RangeInclusive<Duration>,
-    /// Which side of a partition an address is on; side 0 if it is not here.
+    /// Group of each address in a partition. Group 0 for addresses not listed.
     groups: BTreeMap<SocketAddr, u32>,
     cut: BTreeSet<(SocketAddr, SocketAddr)>,
 }
 
 impl SimulatedNetwork {
-    /// A network without loss or delay. The seed decides which datagrams are lost and how long they
-    /// take later.
+    /// Creates a network without loss or delay. The seed determines later loss and delay.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -67,18 +66,18 @@ impl SimulatedNetwork {
         }
     }
 
-    /// Loses datagrams from now on, each with this probability from 0 to 1.
+    /// Sets the probability, from 0 to 1, that a datagram is lost.
     pub fn lose(&self, probability: f64) {
         self.conditions().loss = probability;
     }
 
-    /// Lets each datagram take a time in this range from now on.
+    /// Sets the range of the random delay of each datagram.
     pub fn delay(&self, range: RangeInclusive<Duration>) {
         self.conditions().delay = range;
     }
 
-    /// Divides the network: addresses reach only those of their own group from now on. Addresses in
-    /// no group are a group of their own.
+    /// Partitions the network: addresses reach only their own group. All addresses in no group form
+    /// another group.
     pub fn partition(&self, groups: &[Vec<SocketAddr>]) {
         let mut conditions = self.conditions();
         conditions.groups = groups
@@ -93,7 +92,7 @@ impl SimulatedNetwork {
         self.conditions().cut.insert(ordered(one, other));
     }
 
-    /// Undoes all partitions and cuts.
+    /// Removes all partitions and cuts.
     pub fn heal(&self) {
         let mut conditions = self.conditions();
         conditions.groups.clear();
@@ -121,7 +120,7 @@ impl LinkConditions {
             || self.rng.f64() < self.loss
     }
 
-    fn time_taken(&mut self) -> Duration {
+    fn random_delay(&mut self) -> Duration {
         let (from, to) = (self.delay.start(), self.delay.end());
         from.saturating_add(to.saturating_sub(*from).mul_f64(self.rng.f64()))
     }
@@ -136,7 +135,7 @@ impl GossipTransport for SimulatedNetwork {
             inner,
             address,
             network: self.clone(),
-            under_way: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             sent: 0,
             traffic: Arc::default(),
         }))
@@ -147,8 +146,8 @@ struct SimulatedSocket {
     inner: Box<dyn Socket>,
     address: SocketAddr,
     network: SimulatedNetwork,
-    /// What has been sent to this socket, by the time at which it arrives and the order of sending.
-    under_way: BTreeMap<(Instant, u64), RecvOutcome>,
+    /// Datagrams sent to this socket, by time of arrival and order of sending.
+    in_flight: BTreeMap<(Instant, u64), RecvOutcome>,
     sent: u64,
     traffic: Arc<TrafficCounters>,
 }
@@ -182,25 +181,25 @@ impl Socket for SimulatedSocket {
             .send(if lost { NOWHERE } else { to }, envelope)
             .await?;
         if begins_round {
-            // Its digest, and little more.
+            // The message is a digest and little more.
             self.traffic.digest_sent(outcome.num_bytes_sent);
         }
         Ok(outcome)
     }
 
-    // What has arrived is handed out without a timer, which would round its time up.
+    // Datagrams that are due are returned without a timer, which would round their time up.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
-            if let Some(outcome) = self.arrived(Instant::now()) {
+            if let Some(outcome) = self.next_due(Instant::now()) {
                 return Ok(outcome);
             }
-            let next = self.under_way.first_key_value().map(|(key, _)| key.0);
+            let next = self.in_flight.first_key_value().map(|(key, _)| key.0);
             tokio::select! {
                 outcome = self.inner.recv() => {
                     let now = Instant::now();
-                    let due = now.checked_add(self.network.conditions().time_taken()).unwrap_or(now);
+                    let due = now.checked_add(self.network.conditions().random_delay()).unwrap_or(now);
                     self.sent = self.sent.wrapping_add(1);
-                    self.under_way.insert((due, self.sent), outcome?);
+                    self.in_flight.insert((due, self.sent), outcome?);
                 }
                 () = until(next) => {}
             }
@@ -209,9 +208,9 @@ impl Socket for SimulatedSocket {
 }
 
 impl SimulatedSocket {
-    /// The next datagram whose time has come.
-    fn arrived(&mut self, now: Instant) -> Option<RecvOutcome> {
-        let next = self.under_way.first_entry()?;
+    /// Returns the next datagram that is due.
+    fn next_due(&mut self, now: Instant) -> Option<RecvOutcome> {
+        let next = self.in_flight.first_entry()?;
         (next.key().0 <= now).then(|| next.remove())
     }
 }

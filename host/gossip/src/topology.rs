@@ -1,12 +1,11 @@
-//! Keeps the snapshot of peers true.
+//! Keeps the published view of the cluster up to date.
 //!
-//! It sleeps until chitchat says that something changed: a key event, as soon as a value arrives,
-//! or the set of live members, at the end of a round. Then it reads the whole state anew, because
-//! neither signal carries enough: key events tell nothing of deaths, and the live set is told late.
+//! The topology waits for chitchat to report a change: a key event as soon as a value arrives, or a
+//! new set of live members at the end of a round. Then it reads the whole state, because neither
+//! report is enough: key events do not report deaths, and the live set comes late.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,95 +14,72 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::config::now_ns;
-use super::directory::{Directory, Listing, Liveness, MemberReading, Now};
-use super::member::SETTLING_INTERVALS;
-use super::{ClusterMember, Peers};
-use crate::timer::until;
+use crate::clock::{now_ns, until};
+use crate::config::SETTLING_INTERVALS;
+use crate::directory::Directory;
+use crate::directory::listing::Listing;
+use crate::directory::reading::{Liveness, MemberReading, Now};
+use crate::peers::Peers;
+use crate::view::ClusterView;
 
-/// The longest sleep before another look at a generation that is too far ahead: such a generation
-/// may be centuries ahead, and timers do not reach that far.
+/// Maximum wait for a generation that is too far ahead. It may be centuries ahead, and timers do not
+/// reach that far.
 const AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// A live peer and where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Neighbour {
-    pub(super) node_id: u64,
-    pub(super) address: SocketAddr,
-    /// Whether it is an agent, and not another kind of member.
-    pub(super) is_agent: bool,
-}
-
-/// What is known of the other members, for those who read.
-#[derive(Debug, Default)]
-pub(super) struct ClusterView {
-    pub(super) peers: ArcSwap<Peers>,
-    /// Ascending by node id.
-    pub(super) neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
-    pub(super) leaving: ArcSwap<Vec<u64>>,
-    pub(super) duplicate_node: ArcSwap<Option<SocketAddr>>,
-    /// Agents that judge labels policy_mismatches, ascending.
-    pub(super) policy_mismatches: ArcSwap<Vec<u64>>,
-    /// All other members, ascending by node id.
-    pub(super) members: ArcSwap<Vec<ClusterMember>>,
-    /// Whether there has ever been a peer.
-    pub(super) met: AtomicBool,
-}
-
-/// Keeps what is view.
+/// Publishes a [`ClusterView`] from chitchat's state.
 #[derive(Debug)]
-pub(super) struct Topology {
+pub(crate) struct Topology {
     directory: Directory,
     view: Arc<ClusterView>,
-    followed: watch::Sender<Arc<Peers>>,
+    snapshots: watch::Sender<Arc<Peers>>,
     hold_for: Duration,
-    held: Option<Held>,
+    held: Option<HeldPeers>,
 }
 
-/// The peers of before a restart of gossip, which are all still there as far as anybody knows.
+/// Peers from before a restart of the gossip server, kept while the new server meets them.
 #[derive(Debug)]
-struct Held {
+struct HeldPeers {
     peers: Arc<Peers>,
     until: Instant,
 }
 
 impl Topology {
-    /// Publishes to `view` for those who read, then to `followed` for those who wait: whoever got
-    /// an event finds its state in the snapshot.
-    pub(super) fn new(
+    /// Creates a topology that publishes to `view` first and to `snapshots` then, so that a
+    /// subscriber finds the state of its event in the view.
+    pub(crate) fn new(
         directory: Directory,
         interval: Duration,
         view: Arc<ClusterView>,
-        followed: watch::Sender<Arc<Peers>>,
+        snapshots: watch::Sender<Arc<Peers>>,
     ) -> Self {
         Self {
             directory,
             view,
-            followed,
+            snapshots,
             hold_for: interval.saturating_mul(SETTLING_INTERVALS),
             held: None,
         }
     }
 
-    /// Follows chitchat until it is gone. `changed` is notified of every key event.
-    pub(super) async fn run(&mut self, chitchat: &Mutex<Chitchat>, changed: &Notify) {
+    /// Follows chitchat until it is dropped. `changed` is notified of every key event.
+    pub(crate) async fn run(&mut self, chitchat: &Mutex<Chitchat>, changed: &Notify) {
         let mut live = {
             let chitchat = chitchat.lock().await;
             self.directory.begin(chitchat.self_chitchat_id().clone());
             chitchat.live_nodes_watcher()
         };
-        self.hold();
+        self.hold_peers();
         loop {
             let readings = self.read(&*chitchat.lock().await);
             let now = Now {
                 unix_ns: now_ns(),
                 instant: Instant::now(),
             };
-            let mut view = self.directory.update(readings, now);
-            let release = self.keep_held(&mut view);
-            let again_in = view.again_in.map(|wait| wait.min(AGAIN_MAX));
+            let mut listing = self.directory.update(readings, now);
+            let release = self.add_held(&mut listing);
+            let again_in = listing.again_in.map(|wait| wait.min(AGAIN_MAX));
             let again = again_in.and_then(|wait| Instant::now().checked_add(wait));
-            self.publish(view);
+            self.publish(listing);
             tokio::select! {
                 () = changed.notified() => {}
                 changed = live.changed() => if changed.is_err() { return },
@@ -125,75 +101,73 @@ impl Topology {
             .collect()
     }
 
-    /// Keeps the peers that were known before: a member that has just started again knows nobody,
-    /// and its labels would otherwise route nowhere until it has met all of them.
-    fn hold(&mut self) {
+    /// Holds the present peers for a while. A restarted server knows no member, and routing would
+    /// lose all nodes until it has met them.
+    fn hold_peers(&mut self) {
         let peers = self.view.peers.load_full();
         let until = Instant::now().checked_add(self.hold_for);
         self.held = until
             .filter(|_| !peers.is_empty())
-            .map(|until| Held { peers, until });
+            .map(|until| HeldPeers { peers, until });
     }
 
-    /// Adds the peers that are held and have not been met yet. Answers when they are let go.
-    fn keep_held(&mut self, view: &mut Listing) -> Option<Instant> {
+    /// Adds the held peers that have not been met yet. Returns the time of their release.
+    fn add_held(&mut self, listing: &mut Listing) -> Option<Instant> {
         let now = Instant::now();
         self.held.take_if(|held| held.until <= now);
         let held = self.held.as_ref()?;
-        view.peers = view.peers.with(&held.peers, &view.leaving);
+        listing.peers = listing.peers.with(&held.peers, &listing.leaving);
         Some(held.until)
     }
 
-    fn publish(&self, view: Listing) {
-        let Listing {
-            peers,
-            neighbours,
-            leaving,
-            duplicate_node,
-            members,
-            policy_mismatches,
-            ..
-        } = view;
-        if !neighbours.is_empty() {
-            self.view.met.store(true, Ordering::Release);
+    fn publish(&self, listing: Listing) {
+        if !listing.neighbours.is_empty() {
+            self.view.has_met_peer.store(true, Ordering::Release);
         }
-        store_if_new(&self.view.members, members);
-        store_if_new(&self.view.neighbours, neighbours);
-        store_if_new(&self.view.leaving, leaving);
-        if store_if_new(&self.view.duplicate_node, duplicate_node) {
-            match duplicate_node {
+        store_if_changed(&self.view.members, listing.members);
+        store_if_changed(&self.view.neighbours, listing.neighbours);
+        store_if_changed(&self.view.leaving, listing.leaving);
+        if store_if_changed(&self.view.duplicate_node, listing.duplicate_node) {
+            match listing.duplicate_node {
                 Some(address) => error!(
                     %address,
-                    "another agent has this node's id and was started later: one of them must go"
+                    "another agent with this node's id started later: stop one of them"
                 ),
-                None => info!("no other agent has this node's id any more"),
+                None => info!("the other agent with this node's id is gone"),
             }
         }
-        // After a restart of gossip the agents of before have not been met yet.
-        if self.held.is_none() && store_if_new(&self.view.policy_mismatches, policy_mismatches) {
-            let nodes = self.view.policy_mismatches.load();
-            if nodes.is_empty() {
-                info!("all agents judge labels alike again");
-            } else {
-                warn!(
-                    ?nodes,
-                    "agents run another component, or another setting of it: they may route keys elsewhere"
-                );
-            }
+        // Right after a restart of the server, agents that are still there have not been met yet.
+        if self.held.is_none() {
+            self.publish_policy_mismatches(listing.policy_mismatches);
         }
-        let peers = Arc::new(peers);
+        let peers = Arc::new(listing.peers);
         if **self.view.peers.load() != *peers {
             debug!(peers = peers.len(), "gossip topology changed");
             self.view.peers.store(Arc::clone(&peers));
-            self.followed.send_replace(peers);
+            self.snapshots.send_replace(peers);
+        }
+    }
+
+    fn publish_policy_mismatches(&self, nodes: Vec<u64>) {
+        if !store_if_changed(&self.view.policy_mismatches, nodes) {
+            return;
+        }
+        let nodes = self.view.policy_mismatches.load();
+        if nodes.is_empty() {
+            info!("all agents use the same plugin and settings again");
+        } else {
+            warn!(
+                ?nodes,
+                "agents use another plugin or other settings: they may route keys differently"
+            );
         }
     }
 }
 
-fn store_if_new<T: PartialEq>(slot: &ArcSwap<T>, value: T) -> bool {
-    let is_new = **slot.load() != value;
-    if is_new {
+fn store_if_changed<T: PartialEq>(slot: &ArcSwap<T>, value: T) -> bool {
+    let is_changed = **slot.load() != value;
+    if is_changed {
         slot.store(Arc::new(value));
     }
-    is_new
+    is_changed
 }

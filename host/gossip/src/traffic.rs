@@ -40,7 +40,7 @@ pub struct Traffic {
 /// The counters behind [`Traffic`]. Each counts on its own: a reader may see a datagram before its
 /// bytes.
 #[derive(Debug, Default)]
-pub(super) struct TrafficCounters {
+pub(crate) struct TrafficCounters {
     datagrams_sent: AtomicU64,
     bytes_sent: AtomicU64,
     datagrams_received: AtomicU64,
@@ -57,7 +57,7 @@ struct Dropped {
 }
 
 impl TrafficCounters {
-    pub(super) fn read(&self) -> Traffic {
+    pub(crate) fn read(&self) -> Traffic {
         let dropped = self.dropped();
         Traffic {
             datagrams_sent: self.datagrams_sent.load(Ordering::Relaxed),
@@ -73,17 +73,17 @@ impl TrafficCounters {
         }
     }
 
-    pub(super) fn sent(&self, bytes: usize) {
+    pub(crate) fn sent(&self, bytes: usize) {
         self.datagrams_sent.fetch_add(1, Ordering::Relaxed);
         add(&self.bytes_sent, bytes);
     }
 
-    pub(super) fn received(&self, bytes: usize) {
+    pub(crate) fn received(&self, bytes: usize) {
         self.datagrams_received.fetch_add(1, Ordering::Relaxed);
         add(&self.bytes_received, bytes);
     }
 
-    pub(super) fn digest_sent(&self, bytes: usize) {
+    pub(crate) fn digest_sent(&self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let before = self.digest_bytes.swap(bytes, Ordering::Relaxed);
         if before < DIGEST_WARN_BYTES && bytes >= DIGEST_WARN_BYTES {
@@ -95,16 +95,16 @@ impl TrafficCounters {
         }
     }
 
-    pub(super) fn digest_bytes(&self) -> u64 {
+    pub(crate) fn digest_bytes(&self) -> u64 {
         self.digest_bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn pushed(&self) {
+    pub(crate) fn pushed(&self) {
         self.pushes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a datagram that went no further, and says so now and then.
-    pub(super) fn drop_datagram(&self, reason: &'static str, other: SocketAddr) {
+    pub(crate) fn drop_datagram(&self, reason: &'static str, other: SocketAddr) {
         let mut dropped = self.dropped();
         let entry = dropped.entry(reason).or_default();
         entry.total = entry.total.saturating_add(1);

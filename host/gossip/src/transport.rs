@@ -1,7 +1,7 @@
-//! The socket under chitchat: bound before chitchat starts, and counted.
+//! The socket under chitchat: it is bound before chitchat starts, and its traffic is counted.
 //!
-//! chitchat wants to know the address to advertise before it opens its socket. Binding first turns
-//! the order around, so a free port can be chosen by the system and still be advertised.
+//! chitchat needs the address to advertise before it opens its socket. Binding the socket first lets
+//! the system choose a free port that can still be advertised.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,35 +11,35 @@ use chitchat::transport::{RecvOutcome, SendOutcome, Socket, Transport};
 use chitchat::{ChitchatEnvelope, ChitchatId};
 use tokio::sync::Notify;
 
-use super::traffic::TrafficCounters;
+use crate::traffic::TrafficCounters;
 
-/// Something that members can gossip over.
+/// A network that carries gossip between members.
 #[async_trait]
-pub(super) trait GossipTransport: Send + Sync {
-    /// Binds an address. A port 0 is replaced by a free one.
+pub(crate) trait GossipTransport: Send + Sync {
+    /// Binds an address. With port 0 the system chooses a free port.
     async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>>;
 }
 
-/// A place in a transport that no member uses yet.
-pub(super) trait BoundSocket: Send {
+/// A bound address without a member.
+pub(crate) trait BoundSocket: Send {
     fn local_addr(&self) -> SocketAddr;
 
-    /// Gives the place to a member.
+    /// Converts the bound address into a member's socket.
     fn into_socket(self: Box<Self>, member: MemberContext) -> Box<dyn Socket>;
 }
 
-/// What a socket knows of the member that it serves, and tells it.
+/// A socket's connection with the member that uses it.
 #[derive(Debug, Clone)]
-pub(super) struct MemberContext {
-    pub(super) id: ChitchatId,
-    pub(super) traffic: Arc<TrafficCounters>,
-    /// Notified when somebody claims to know this member better than it knows itself. From then on
-    /// that claim is in the state of the peers, and only a new generation gets rid of it.
-    pub(super) impersonated: Arc<Notify>,
+pub(crate) struct MemberContext {
+    pub(crate) id: ChitchatId,
+    pub(crate) traffic: Arc<TrafficCounters>,
+    /// Notified when another member claims a newer state of this member than its own. Peers keep that
+    /// claim until this member has a new generation.
+    pub(crate) impersonated: Arc<Notify>,
 }
 
-/// Hands a socket that is already open to chitchat, once.
-pub(super) struct BoundTransport {
+/// A chitchat transport that returns one socket, which is already bound.
+pub(crate) struct BoundTransport {
     socket: Mutex<Option<CountingSocket>>,
 }
 
@@ -49,7 +49,7 @@ struct CountingSocket {
 }
 
 impl BoundTransport {
-    pub(super) fn new(inner: Box<dyn Socket>, traffic: Arc<TrafficCounters>) -> Self {
+    pub(crate) fn new(inner: Box<dyn Socket>, traffic: Arc<TrafficCounters>) -> Self {
         let socket = CountingSocket { inner, traffic };
         Self {
             socket: Mutex::new(Some(socket)),
@@ -67,7 +67,7 @@ impl Transport for BoundTransport {
             .take();
         match socket {
             Some(socket) => Ok(Box::new(socket)),
-            None => Err(anyhow::anyhow!("the gossip socket was handed out before")),
+            None => Err(anyhow::anyhow!("the gossip socket was opened before")),
         }
     }
 }
@@ -88,8 +88,8 @@ impl Socket for CountingSocket {
         Ok(outcome)
     }
 
-    // chitchat drops this future whenever something else is ready first. Nothing is lost: between
-    // the inner socket's answer and ours there is no await.
+    // chitchat may drop this future at any await. No datagram is lost: there is no await after the
+    // inner socket has returned one.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         let outcome = self.inner.recv().await?;
         self.traffic.received(outcome.num_bytes_received);

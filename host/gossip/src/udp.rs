@@ -1,10 +1,10 @@
-//! UDP under chitchat, where every datagram is looked at, and sealed if there are keys.
+//! UDP under chitchat: every datagram is checked, and encrypted if there are keys.
 //!
-//! chitchat reads and writes its messages itself and lets nobody else. So its own socket stays on
-//! loopback, where this one is its only partner: what comes in from the network is opened, checked
-//! and passed on to it; what it sends is taken from it, sealed and passed on to the network. A
-//! datagram that chitchat should not see, because of who sent it or because reading it would end
-//! the server, is dropped here and counted. Nothing is ever sent in plain where there are keys.
+//! chitchat encodes and decodes its messages itself, without a hook for others. Its own socket
+//! therefore stays on loopback, connected only to the relay socket here. Datagrams from the network
+//! are decrypted, checked and relayed to it. Its messages are taken from it, encrypted and sent to
+//! the network. Datagrams that are not authentic, or that would end the server, are dropped and
+//! counted. With keys, no plain datagram is sent.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,26 +18,28 @@ use tokio::net::UdpSocket;
 use tokio::time::{self, Instant};
 use tracing::{debug, warn};
 
-use super::config::now_ms;
-use super::seal::{Opener, Sealer, SharedKeyring};
-use super::transport::{BoundSocket, GossipTransport, MemberContext};
-use super::validator::{MessageValidator, Rejection};
+use crate::clock::now_ms;
+use crate::keyring::SharedKeyring;
+use crate::seal::{Opener, Sealer};
+use crate::transport::{BoundSocket, GossipTransport, MemberContext};
+use crate::validator::MessageValidator;
+use crate::validator::rejection::Rejection;
 
-/// The largest datagram that UDP can carry, and one byte to notice a larger one.
+/// Maximum size of a UDP datagram, plus one byte to detect a larger one.
 const BUFFER_BYTES: usize = 65_507 + 1;
-/// How long a datagram may take from one loopback socket to the other. It is there at once, or the
-/// system has dropped it.
-const LOOPBACK_MAX: Duration = Duration::from_secs(1);
+/// Time after which a datagram between the two loopback sockets counts as lost. It arrives at once,
+/// or the system has dropped it.
+const LOOPBACK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// UDP sockets of one cluster.
-pub(super) struct UdpTransport {
+/// The UDP transport of one cluster.
+pub(crate) struct UdpTransport {
     cluster_id: String,
     keyring: Option<SharedKeyring>,
     protocol: ProtocolVersion,
 }
 
 impl UdpTransport {
-    pub(super) fn new(
+    pub(crate) fn new(
         cluster_id: String,
         protocol: ProtocolVersion,
         keyring: Option<SharedKeyring>,
@@ -56,19 +58,19 @@ impl GossipTransport for UdpTransport {
         let network = UdpSocket::bind(listen).await?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let inner = ChitchatSocket::open(loopback).await?;
-        let partner = UdpSocket::bind(loopback).await?;
-        // From here on it takes nothing that anybody else sends it.
-        partner.connect(inner.local_addr()?).await?;
+        let relay = UdpSocket::bind(loopback).await?;
+        // A connected socket ignores datagrams of other senders.
+        relay.connect(inner.local_addr()?).await?;
         let encryption = self.keyring.clone().map(|keyring| Encryption {
             sealer: Sealer::new(Arc::clone(&keyring), &self.cluster_id),
             opener: Opener::new(keyring, &self.cluster_id),
         });
         Ok(Box::new(BoundUdp {
             address: network.local_addr()?,
-            partner_address: partner.local_addr()?,
+            relay_address: relay.local_addr()?,
             network,
             inner,
-            partner,
+            relay,
             encryption,
             cluster_id: self.cluster_id.clone(),
             protocol: self.protocol,
@@ -81,13 +83,13 @@ struct Encryption {
     opener: Opener,
 }
 
-/// The sockets, before a member has them.
+/// Bound sockets without a member.
 struct BoundUdp {
     address: SocketAddr,
     network: UdpSocket,
     inner: ChitchatSocket,
-    partner: UdpSocket,
-    partner_address: SocketAddr,
+    relay: UdpSocket,
+    relay_address: SocketAddr,
     encryption: Option<Encryption>,
     cluster_id: String,
     protocol: ProtocolVersion,
@@ -104,17 +106,17 @@ impl BoundSocket for BoundUdp {
             sockets: *self,
             member,
             buffer: vec![0; BUFFER_BYTES],
-            forwarded: None,
+            relayed: None,
             abandoned: 0,
         })
     }
 }
 
 #[derive(Clone, Copy)]
-struct Forwarded {
+struct Relayed {
     from: SocketAddr,
     bytes: usize,
-    /// When it is given up. It must outlive the calls of `recv`, each of which ends with any timer.
+    /// Time at which the datagram counts as lost. Kept across calls of `recv`, which may be dropped.
     due: Instant,
 }
 
@@ -123,15 +125,15 @@ struct ValidatingSocket {
     member: MemberContext,
     validator: MessageValidator,
     buffer: Vec<u8>,
-    /// The datagram that is on its way to chitchat's socket.
-    forwarded: Option<Forwarded>,
-    /// How many halves of datagrams were counted as given up.
+    /// The datagram that was relayed and not yet received by chitchat's socket.
+    relayed: Option<Relayed>,
+    /// Number of abandoned fragments that were counted.
     abandoned: u64,
 }
 
 impl ValidatingSocket {
-    /// Passes a datagram on to chitchat's socket, unless something is wrong with it.
-    fn forward(&mut self, from: SocketAddr, received: usize) -> Result<(), &'static str> {
+    /// Checks a datagram and relays it to chitchat's socket.
+    fn relay(&mut self, from: SocketAddr, received: usize) -> Result<(), &'static str> {
         let datagram = self.buffer.get(..received).unwrap_or_default();
         let plain = match &mut self.sockets.encryption {
             None => datagram,
@@ -142,7 +144,7 @@ impl ValidatingSocket {
                     .map_err(|reason| reason.as_str())?;
                 match opened {
                     Some(payload) => payload,
-                    // The other half is still to come.
+                    // The other fragment is still to come.
                     None => return Ok(()),
                 }
             }
@@ -153,24 +155,24 @@ impl ValidatingSocket {
             }
             return Err(refused.as_str());
         }
-        match self.sockets.partner.try_send(plain) {
+        match self.sockets.relay.try_send(plain) {
             Ok(_) => {
                 let now = Instant::now();
-                self.forwarded = Some(Forwarded {
+                self.relayed = Some(Relayed {
                     from,
                     bytes: received,
-                    due: now.checked_add(LOOPBACK_MAX).unwrap_or(now),
+                    due: now.checked_add(LOOPBACK_TIMEOUT).unwrap_or(now),
                 });
                 Ok(())
             }
             Err(error) => {
-                debug!(%error, "chitchat's socket takes nothing");
+                debug!(%error, "cannot relay a datagram to chitchat");
                 Err("loopback")
             }
         }
     }
 
-    /// Counts halves of datagrams that have waited in vain for their other half.
+    /// Counts fragments that were abandoned since the last call.
     fn count_abandoned(&mut self, from: SocketAddr) {
         let Some(encryption) = &self.sockets.encryption else {
             return;
@@ -181,9 +183,9 @@ impl ValidatingSocket {
         }
     }
 
-    /// What chitchat has just sent, in plain.
-    async fn written(&mut self) -> io::Result<usize> {
-        time::timeout(LOOPBACK_MAX, self.sockets.partner.recv(&mut self.buffer))
+    /// Receives the message that chitchat has just sent.
+    async fn receive_message(&mut self) -> io::Result<usize> {
+        time::timeout(LOOPBACK_TIMEOUT, self.sockets.relay.recv(&mut self.buffer))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -195,26 +197,26 @@ impl Socket for ValidatingSocket {
         Ok(self.sockets.address)
     }
 
-    /// Never fails: what can't be sent is lost, as it may be later on its way.
+    /// Never fails: a message that cannot be sent is lost, as any datagram can be.
     async fn send(
         &mut self,
         to: SocketAddr,
         envelope: ChitchatEnvelope,
     ) -> anyhow::Result<SendOutcome> {
-        // Whatever came too late for its own call must not be taken for what comes now.
-        while self.sockets.partner.try_recv(&mut self.buffer).is_ok() {}
+        // A message that came too late for its own call must not be taken for this one.
+        while self.sockets.relay.try_recv(&mut self.buffer).is_ok() {}
         let written = async {
             self.sockets
                 .inner
-                .send(self.sockets.partner_address, envelope)
+                .send(self.sockets.relay_address, envelope)
                 .await?;
-            anyhow::Ok(self.written().await?)
+            anyhow::Ok(self.receive_message().await?)
         }
         .await;
         let length = match written {
             Ok(length) => length,
             Err(error) => {
-                debug!(%error, "a message did not come out of chitchat's socket");
+                debug!(%error, "no message from chitchat's socket");
                 self.member.traffic.drop_datagram("unwritten", to);
                 return Ok(SendOutcome { num_bytes_sent: 0 });
             }
@@ -222,7 +224,7 @@ impl Socket for ValidatingSocket {
         let plain = self.buffer.get(..length).unwrap_or_default();
         if let Err(refused) = self.validator.sent(plain) {
             let reason = refused.as_str();
-            debug!(reason, %to, "peers will refuse what chitchat sends");
+            debug!(reason, %to, "peers will reject this message of chitchat");
         }
         self.member
             .traffic
@@ -232,7 +234,7 @@ impl Socket for ValidatingSocket {
         let mut sent = |result: io::Result<usize>| match result {
             Ok(bytes) => num_bytes_sent = num_bytes_sent.saturating_add(bytes),
             Err(error) => {
-                debug!(%to, %error, "a datagram was not sent");
+                debug!(%to, %error, "cannot send a datagram");
                 self.member.traffic.drop_datagram("unsent", to);
             }
         };
@@ -245,7 +247,7 @@ impl Socket for ValidatingSocket {
                     }
                 }
                 Err(error) => {
-                    warn!(%error, "a datagram could not be sealed and was not sent");
+                    warn!(%error, "cannot encrypt a datagram, it is not sent");
                     self.member.traffic.drop_datagram("unsealed", to);
                 }
             },
@@ -253,51 +255,50 @@ impl Socket for ValidatingSocket {
         Ok(SendOutcome { num_bytes_sent })
     }
 
-    // chitchat drops this future whenever something else is ready first. What has been passed on to
-    // its socket is remembered, and between its arrival from the network and that there is no await.
+    // chitchat may drop this future at any await. The relayed datagram is remembered in `self`, and
+    // there is no await between receiving a datagram and relaying it.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
-            if let Some(forwarded) = self.forwarded {
-                match time::timeout_at(forwarded.due, self.sockets.inner.recv()).await {
+            if let Some(relayed) = self.relayed {
+                match time::timeout_at(relayed.due, self.sockets.inner.recv()).await {
                     Ok(outcome) => {
                         let outcome = outcome?;
-                        if outcome.from_addr != self.sockets.partner_address {
+                        if outcome.from_addr != self.sockets.relay_address {
                             self.member
                                 .traffic
                                 .drop_datagram("intruder", outcome.from_addr);
                             continue;
                         }
-                        self.forwarded = None;
+                        self.relayed = None;
                         return Ok(RecvOutcome {
-                            from_addr: forwarded.from,
+                            from_addr: relayed.from,
                             envelope: outcome.envelope,
-                            num_bytes_received: forwarded.bytes,
+                            num_bytes_received: relayed.bytes,
                         });
                     }
                     Err(_) => {
-                        self.forwarded = None;
-                        self.member
-                            .traffic
-                            .drop_datagram("loopback", forwarded.from);
+                        self.relayed = None;
+                        self.member.traffic.drop_datagram("loopback", relayed.from);
                     }
                 }
             }
             match self.sockets.network.recv_from(&mut self.buffer).await {
                 Ok((received, from)) => {
-                    if let Err(reason) = self.forward(from, received) {
+                    if let Err(reason) = self.relay(from, received) {
                         self.member.traffic.drop_datagram(reason, from);
                     }
                     self.count_abandoned(from);
                 }
-                Err(error) if is_passing(&error) => debug!(%error, "a datagram was not received"),
+                Err(error) if is_transient(&error) => debug!(%error, "cannot receive a datagram"),
                 Err(error) => return Err(error.into()),
             }
         }
     }
 }
 
-/// Whether the socket still works: some systems report on it what became of a datagram sent earlier.
-fn is_passing(error: &io::Error) -> bool {
+/// Returns `true` for errors after which the socket still works: some systems report the failure of an
+/// earlier datagram.
+fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::OutOfMemory

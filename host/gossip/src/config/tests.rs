@@ -45,7 +45,7 @@ fn seeds_are_addresses_or_names_with_a_port() {
 }
 
 #[test]
-fn the_unspecified_address_is_never_advertised() {
+fn the_unspecified_address_is_not_advertised() {
     for listen in ["0.0.0.0:7946", "[::]:7946", "0.0.0.0:0"] {
         let mut config = config();
         config.listen = listen.parse().unwrap();

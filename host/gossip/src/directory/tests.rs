@@ -1,6 +1,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chitchat::Version;
+use tokio::time::Instant;
+
 use super::*;
+use crate::info::{InfoError, NodeRecord, PeerInfo};
 
 const OWN: u64 = 1;
 const NOW: u64 = 1_000_000_000_000_000_000;
@@ -75,7 +79,7 @@ fn raw(
         id: id(&PeerInfo::key(node_id), generation),
         liveness: Liveness::Live,
         record: RecordReading::New(version, value),
-        others_keys: Vec::new(),
+        foreign_keys: Vec::new(),
     }
 }
 
@@ -156,11 +160,11 @@ fn a_record_that_is_gone_is_not_listed() {
 }
 
 #[test]
-fn others_keys_are_counted_once_a_version() {
+fn foreign_keys_are_counted_once_per_version() {
     let mut fixture = Fixture::new();
     let reading = |versions: &[Version]| {
         let mut reading = fresh(7, 5, "good");
-        reading.others_keys = versions
+        reading.foreign_keys = versions
             .iter()
             .map(|version| ("worker:8".into(), *version))
             .collect();

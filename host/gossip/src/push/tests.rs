@@ -22,7 +22,7 @@ fn address(node_id: u64) -> SocketAddr {
 }
 
 #[test]
-fn the_next_node_id_is_always_among_three_different_peers() {
+fn the_next_node_id_is_always_one_of_three_distinct_peers() {
     for (own, next) in [(1, 2), (4, 7), (9, 1), (10, 1)] {
         let others: Vec<u64> = [1, 2, 3, 7, 9]
             .into_iter()
@@ -39,13 +39,13 @@ fn the_next_node_id_is_always_among_three_different_peers() {
 }
 
 #[test]
-fn a_few_peers_are_all_chosen_and_none_are_no_trouble() {
+fn fewer_than_three_peers_are_all_chosen() {
     assert_eq!(pusher(2, &[1, 3]).choose(), [address(3), address(1)]);
     assert_eq!(pusher(1, &[]).choose(), []);
 }
 
 #[test]
-fn all_others_get_their_turn() {
+fn every_peer_is_chosen_at_some_time() {
     let others: Vec<u64> = (2..=20).collect();
     let mut pusher = pusher(1, &others);
     let mut seen = std::collections::BTreeSet::new();
@@ -53,23 +53,4 @@ fn all_others_get_their_turn() {
         seen.extend(pusher.choose());
     }
     assert_eq!(seen.len(), others.len());
-}
-
-#[test]
-fn a_bucket_gives_a_seconds_worth_at_once_and_then_its_rate() {
-    let start = Instant::now();
-    let mut bucket = Bucket::new(10);
-    for _ in 0..10 {
-        assert_eq!(bucket.take(1, start), Some(Duration::ZERO));
-    }
-    assert_eq!(bucket.take(1, start), Some(Duration::from_millis(100)));
-    assert_eq!(bucket.take(1, start), Some(Duration::from_millis(200)));
-    let later = start + Duration::from_secs(10);
-    assert_eq!(bucket.take(10, later), Some(Duration::ZERO));
-    assert_eq!(bucket.take(1_000, later), Some(Duration::from_secs(1)));
-}
-
-#[test]
-fn nothing_is_affordable_from_an_empty_budget() {
-    assert_eq!(Bucket::new(0).take(1, Instant::now()), None);
 }

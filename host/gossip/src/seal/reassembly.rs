@@ -1,76 +1,77 @@
-//! Halves of messages that wait for their other half.
+//! Reassembly of messages from two fragments.
 //!
-//! UDP loses, repeats and reorders. What is kept is bounded in number, size and time, so a sender
-//! that only ever sends halves costs two MiB and none of its neighbours' messages.
+//! UDP loses, repeats and reorders datagrams. The kept fragments are bounded in number, size and
+//! time: a sender of incomplete messages costs 2 MiB and does not displace other senders' fragments.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{FRAGMENT_BYTES_MAX, MessageHeader, OpenError, PAYLOAD_BYTES_MAX};
+use super::error::OpenError;
+use super::format::{FRAGMENT_BYTES_MAX, MessageHeader, PAYLOAD_BYTES_MAX};
 
-/// How many halves are kept in all. The oldest goes first.
+/// Maximum number of kept fragments. The oldest is abandoned first.
 pub(super) const FRAGMENTS_MAX: usize = 64;
-/// How many of these are kept for one address, so that one sender cannot displace all others.
+/// Maximum number of kept fragments per address, so that one sender cannot displace all others.
 pub(super) const FRAGMENTS_PER_SOURCE_MAX: usize = 8;
-/// How long a half is kept. Both halves leave their sender at once.
+/// Time for which a fragment is kept. Both fragments are sent at once.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// The halves that wait.
+/// Joins fragments.
 #[derive(Debug, Default)]
 pub(super) struct Reassembler {
-    /// In the order of their arrival.
-    waiting: Vec<Waiting>,
+    /// Kept fragments in order of arrival.
+    waiting: Vec<KeptFragment>,
     /// The message that was joined last.
     joined: Vec<u8>,
     abandoned: u64,
 }
 
-/// One of the two parts of a message.
+/// One of the two fragments of a message.
 #[derive(Debug)]
 pub(super) struct Fragment<'a> {
     pub(super) from: SocketAddr,
-    pub(super) message: MessageHeader,
+    pub(super) header: MessageHeader,
     /// 0 or 1.
     pub(super) index: u8,
     pub(super) payload: &'a [u8],
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct KeptFragment {
     from: SocketAddr,
-    message: MessageHeader,
+    header: MessageHeader,
     index: u8,
     payload: Box<[u8]>,
     since: Instant,
 }
 
 impl Reassembler {
-    /// Joins a part with its other half, or keeps it until that comes.
+    /// Joins a fragment with the other one of its message, or keeps it until that arrives.
     pub(super) fn join(
         &mut self,
-        part: &Fragment<'_>,
+        fragment: &Fragment<'_>,
         now: Instant,
     ) -> Result<Option<&[u8]>, OpenError> {
-        if part.payload.is_empty() || part.payload.len() > FRAGMENT_BYTES_MAX {
+        if fragment.payload.is_empty() || fragment.payload.len() > FRAGMENT_BYTES_MAX {
             return Err(OpenError::BadFragment);
         }
-        self.give_up(|waiting| now.saturating_duration_since(waiting.since) > WAIT_MAX);
-        let place = self
+        self.expire(now);
+        let index = self
             .waiting
             .iter()
-            .position(|waiting| waiting.from == part.from && waiting.message.id == part.message.id);
-        let Some(place) = place else {
-            self.keep(part, now);
+            .position(|kept| kept.from == fragment.from && kept.header.id == fragment.header.id);
+        let Some(index) = index else {
+            self.keep(fragment, now);
             return Ok(None);
         };
-        let other = self.waiting.remove(place);
-        if let Err(reason) = other.check(part) {
-            self.waiting.insert(place, other);
-            return Err(reason);
+        let other = self.waiting.remove(index);
+        if let Err(error) = other.check(fragment) {
+            self.waiting.insert(index, other);
+            return Err(error);
         }
-        let (head, tail) = match part.index {
-            0 => (part.payload, &*other.payload),
-            _ => (&*other.payload, part.payload),
+        let (head, tail) = match fragment.index {
+            0 => (fragment.payload, &*other.payload),
+            _ => (&*other.payload, fragment.payload),
         };
         self.joined.clear();
         self.joined.extend_from_slice(head);
@@ -82,47 +83,49 @@ impl Reassembler {
         self.abandoned
     }
 
-    fn keep(&mut self, part: &Fragment<'_>, now: Instant) {
-        let of_source = |waiting: &&Waiting| waiting.from == part.from;
+    fn keep(&mut self, fragment: &Fragment<'_>, now: Instant) {
+        let of_source = |kept: &&KeptFragment| kept.from == fragment.from;
         if self.waiting.iter().filter(of_source).count() >= FRAGMENTS_PER_SOURCE_MAX {
-            self.displace(|waiting| waiting.from == part.from);
+            self.abandon_oldest(|kept| kept.from == fragment.from);
         } else if self.waiting.len() >= FRAGMENTS_MAX {
-            self.displace(|_| true);
+            self.abandon_oldest(|_| true);
         }
-        self.waiting.push(Waiting {
-            from: part.from,
-            message: part.message,
-            index: part.index,
-            payload: part.payload.into(),
+        self.waiting.push(KeptFragment {
+            from: fragment.from,
+            header: fragment.header,
+            index: fragment.index,
+            payload: fragment.payload.into(),
             since: now,
         });
     }
 
-    /// Gives up the oldest of those that may go.
-    fn displace(&mut self, may_go: impl Fn(&Waiting) -> bool) {
-        if let Some(place) = self.waiting.iter().position(may_go) {
-            self.waiting.remove(place);
+    /// Abandons the oldest fragment that fulfils a condition.
+    fn abandon_oldest(&mut self, condition: impl Fn(&KeptFragment) -> bool) {
+        if let Some(index) = self.waiting.iter().position(condition) {
+            self.waiting.remove(index);
             self.abandoned = self.abandoned.saturating_add(1);
         }
     }
 
-    fn give_up(&mut self, is_over: impl Fn(&Waiting) -> bool) {
+    /// Abandons all fragments that were kept for too long.
+    fn expire(&mut self, now: Instant) {
         let before = self.waiting.len();
-        self.waiting.retain(|waiting| !is_over(waiting));
-        let gone = before.saturating_sub(self.waiting.len());
+        self.waiting
+            .retain(|kept| now.saturating_duration_since(kept.since) <= WAIT_MAX);
+        let expired = before.saturating_sub(self.waiting.len());
         self.abandoned = self
             .abandoned
-            .saturating_add(u64::try_from(gone).unwrap_or(u64::MAX));
+            .saturating_add(u64::try_from(expired).unwrap_or(u64::MAX));
     }
 }
 
-impl Waiting {
-    /// Whether a part with the same message id is the other half of this one.
-    fn check(&self, part: &Fragment<'_>) -> Result<(), OpenError> {
-        let bytes = self.payload.len().saturating_add(part.payload.len());
-        if self.message != part.message {
+impl KeptFragment {
+    /// Checks that a fragment with the same message id is the other one of this message.
+    fn check(&self, fragment: &Fragment<'_>) -> Result<(), OpenError> {
+        let bytes = self.payload.len().saturating_add(fragment.payload.len());
+        if self.header != fragment.header {
             Err(OpenError::BadFragment)
-        } else if self.index == part.index {
+        } else if self.index == fragment.index {
             Err(OpenError::RepeatedFragment)
         } else if bytes > PAYLOAD_BYTES_MAX {
             Err(OpenError::BadFragment)

@@ -4,17 +4,28 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::reassembly::{FRAGMENTS_MAX, FRAGMENTS_PER_SOURCE_MAX, WAIT_MAX};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{Tag, XNonce};
+
+use super::error::*;
+use super::format::*;
 use super::*;
+use crate::keyring::{Keyring, SharedKeyring};
 
 const CLUSTER: &str = "zlayer";
-/// Where `PROPTEST_RNG_SEED` asks for no other: whoever runs the tests runs the same ones.
+/// Default of `PROPTEST_RNG_SEED`, so that all runs are alike.
 const SEED: u64 = 20_260_101;
 const NOW_MS: u64 = 1_800_000_000_000;
-/// The places at which a datagram changes its meaning.
+/// Offsets of fields in a datagram.
 const VERSION_AT: usize = 2;
 const NONCE_AT: usize = HEAD_BYTES;
 
-/// Two members with rings of their own, and a clock that only a test moves.
+/// Two members with separate keyrings, and a clock that the test sets.
 struct Pair {
     sealer: Sealer,
     opener: Opener,
@@ -45,8 +56,8 @@ impl Pair {
         datagrams
     }
 
-    /// The two parts of a payload that needs two.
-    fn seal_parts(&self, payload: &[u8]) -> [Vec<u8>; 2] {
+    /// Seals a payload that needs two fragments.
+    fn seal_fragments(&self, payload: &[u8]) -> [Vec<u8>; 2] {
         self.seal(payload).try_into().unwrap()
     }
 
@@ -60,7 +71,7 @@ impl Pair {
             .map(|payload| payload.map(<[u8]>::to_vec))
     }
 
-    /// Seals what a holder of the key could, but [`Sealer`] never would.
+    /// Seals fragments that a holder of the key could make, but [`Sealer`] does not.
     fn forge(&self, place: [u8; 2], id: u64, part: &[u8]) -> Vec<u8> {
         let keyring = self.sealing.load();
         let message = MessageHeader {
@@ -68,7 +79,7 @@ impl Pair {
             id,
         };
         self.sealer
-            .seal_part(keyring.sealing().unwrap(), message, place, part)
+            .seal_fragment(keyring.sealing().unwrap(), message, place, part)
             .unwrap()
     }
 }
@@ -92,7 +103,7 @@ fn from(port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], port))
 }
 
-/// A run of so many cases that can be repeated.
+/// Configures a repeatable run with this number of cases.
 fn runs(cases: u32) -> ProptestConfig {
     let mut config = ProptestConfig {
         cases,
@@ -106,8 +117,8 @@ fn runs(cases: u32) -> ProptestConfig {
     config
 }
 
-/// Mostly small, since sealing is slow in tests, and now and then around the limit.
-fn part_bytes() -> impl Strategy<Value = usize> {
+/// Mostly small sizes, because sealing is slow in tests, and some around the limit.
+fn fragment_bytes() -> impl Strategy<Value = usize> {
     prop_oneof![
         20 => 0_usize..200,
         1 => FRAGMENT_BYTES_MAX - 1..FRAGMENT_BYTES_MAX + 2,
@@ -115,7 +126,7 @@ fn part_bytes() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// Bytes of which no two stretches are alike.
+/// Returns bytes without repetition.
 fn payload(bytes: usize) -> Vec<u8> {
     (0_u32..)
         .flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_le_bytes())
@@ -155,7 +166,7 @@ fn payloads_of_all_sizes_arrive() {
 
 #[test]
 fn halves_are_about_equal() {
-    let [first, second] = Pair::default().seal_parts(&payload(PAYLOAD_BYTES_MAX));
+    let [first, second] = Pair::default().seal_fragments(&payload(PAYLOAD_BYTES_MAX));
     assert_eq!(first.len(), FRAGMENT_BYTES_MAX + OVERHEAD_BYTES);
     assert_eq!(second.len(), first.len() - 1);
 }
@@ -334,7 +345,7 @@ fn clocks_may_differ_by_two_minutes() {
 #[test]
 fn a_stale_part_is_dropped() {
     let mut pair = Pair::default();
-    let [first, second] = pair.seal_parts(&payload(PAYLOAD_BYTES_MAX));
+    let [first, second] = pair.seal_fragments(&payload(PAYLOAD_BYTES_MAX));
     assert_eq!(pair.open(&first), Ok(None));
     let late_ms = NOW_MS + AGE_MS_MAX + 1;
     let late = pair.opener.open(&second, from(1), late_ms, pair.now);
@@ -350,7 +361,7 @@ fn a_stale_part_is_dropped() {
 fn parts_may_come_in_any_order_and_twice() {
     let mut pair = Pair::default();
     let whole = payload(PAYLOAD_BYTES_MAX);
-    let [first, second] = pair.seal_parts(&whole);
+    let [first, second] = pair.seal_fragments(&whole);
     for (one, other) in [(&first, &second), (&second, &first)] {
         assert_eq!(pair.open(one), Ok(None));
         assert_eq!(pair.open(one), Err(OpenError::RepeatedFragment));
@@ -362,10 +373,10 @@ fn parts_may_come_in_any_order_and_twice() {
 #[test]
 fn a_lost_part_loses_its_message_alone() {
     let mut pair = Pair::default();
-    let [lonely, _] = pair.seal_parts(&payload(PAYLOAD_BYTES_MAX));
+    let [lonely, _] = pair.seal_fragments(&payload(PAYLOAD_BYTES_MAX));
     assert_eq!(pair.open(&lonely), Ok(None));
     let whole = payload(WHOLE_BYTES_MAX + 9);
-    let [first, second] = pair.seal_parts(&whole);
+    let [first, second] = pair.seal_fragments(&whole);
     assert_eq!(pair.open(&first), Ok(None));
     let single = pair.seal(b"between").remove(0);
     assert_eq!(pair.open(&single), Ok(Some(b"between".to_vec())));
@@ -376,7 +387,7 @@ fn a_lost_part_loses_its_message_alone() {
 fn the_other_half_is_awaited_for_two_seconds() {
     let whole = payload(PAYLOAD_BYTES_MAX);
     let mut pair = Pair::default();
-    let [first, second] = pair.seal_parts(&whole);
+    let [first, second] = pair.seal_fragments(&whole);
     assert_eq!(pair.open(&first), Ok(None));
     pair.now += WAIT_MAX;
     assert_eq!(pair.open(&second), Ok(Some(whole.clone())));
@@ -395,7 +406,7 @@ fn parts_of_many_senders_do_not_mix() {
         .map(|number| {
             let mut whole = payload(WHOLE_BYTES_MAX + 1 + usize::from(number));
             whole[0] = number;
-            let parts = pair.seal_parts(&whole);
+            let parts = pair.seal_fragments(&whole);
             (u16::from(number), whole, parts)
         })
         .collect();
@@ -416,7 +427,7 @@ fn at_most_64_halves_wait_and_the_oldest_goes() {
     let mut pair = Pair::default();
     let sources = u16::try_from(FRAGMENTS_MAX + 1).unwrap();
     let whole = payload(PAYLOAD_BYTES_MAX);
-    let [first, second] = pair.seal_parts(&whole);
+    let [first, second] = pair.seal_fragments(&whole);
     for port in 1..=sources {
         assert_eq!(pair.open_from(&first, port), Ok(None));
     }
@@ -431,9 +442,9 @@ fn at_most_64_halves_wait_and_the_oldest_goes() {
 fn a_sender_displaces_its_own_halves_first() {
     let mut pair = Pair::default();
     let whole = payload(PAYLOAD_BYTES_MAX);
-    let [first, second] = pair.seal_parts(&whole);
+    let [first, second] = pair.seal_fragments(&whole);
     assert_eq!(pair.open_from(&first, 1), Ok(None));
-    let flood: Vec<_> = (0..20).map(|_| pair.seal_parts(&whole)).collect();
+    let flood: Vec<_> = (0..20).map(|_| pair.seal_fragments(&whole)).collect();
     for [half, _] in &flood {
         assert_eq!(pair.open_from(half, 2), Ok(None));
     }
@@ -483,7 +494,10 @@ fn halves_of_different_times_do_not_join() {
         id: 7,
     };
     let key = ring.sealing().unwrap();
-    let second = pair.sealer.seal_part(key, message, [1, 2], b"two").unwrap();
+    let second = pair
+        .sealer
+        .seal_fragment(key, message, [1, 2], b"two")
+        .unwrap();
     assert_eq!(pair.open(&first), Ok(None));
     assert_eq!(pair.open(&second), Err(OpenError::BadFragment));
 }
@@ -519,7 +533,7 @@ proptest! {
     #[test]
     fn what_holders_of_the_key_invent_never_panics(
         parts in prop::collection::vec(
-            (any::<[u8; 2]>(), 0_u64..3, part_bytes(), 0_u16..3, 0_u64..3_000),
+            (any::<[u8; 2]>(), 0_u64..3, fragment_bytes(), 0_u16..3, 0_u64..3_000),
             1..12,
         )
     ) {

@@ -4,7 +4,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::transport::MemberContext;
 
-/// How many datagrams are sent where chance decides.
+/// Number of datagrams in tests of random behaviour.
 const MANY: usize = 1_000;
 
 fn address(node: u8) -> SocketAddr {
@@ -32,7 +32,7 @@ async fn send(from: &mut Box<dyn Socket>, to: u8, text: impl ToString) {
     from.send(address(to), envelope).await.unwrap();
 }
 
-/// The text of the next datagram, which must come.
+/// Receives the text of the next datagram.
 async fn receive(at: &mut Box<dyn Socket>) -> String {
     match at.recv().await.unwrap().envelope.message {
         ChitchatMessage::Syn { cluster_id, .. } => cluster_id,
@@ -40,8 +40,8 @@ async fn receive(at: &mut Box<dyn Socket>) -> String {
     }
 }
 
-/// Whether a datagram sent now arrives. Without delay a later one can't be received before it, so that
-/// nothing has to be waited for.
+/// Sends a datagram and returns `true` if it arrives. Without delay it must arrive before a later
+/// marker, so the test needs no timeout.
 async fn reaches(
     network: &SimulatedNetwork,
     (from, from_node): (&mut Box<dyn Socket>, u8),
@@ -100,7 +100,7 @@ async fn an_address_is_free_again_when_its_socket_is_dropped() {
 }
 
 #[tokio::test]
-async fn as_many_datagrams_are_lost_as_was_asked_for_and_the_seed_decides_which() {
+async fn the_loss_is_as_configured_and_depends_on_the_seed() {
     let run = async |seed| {
         let network = SimulatedNetwork::new(seed);
         let (mut one, mut two) = (socket(&network, 1).await, socket(&network, 2).await);
@@ -145,19 +145,19 @@ async fn datagrams_take_their_time_and_may_overtake_each_other() {
     assert_eq!(numbers, Vec::from_iter(0..50));
 
     let mut conditions = network.conditions();
-    let taken: Vec<_> = (0..MANY).map(|_| conditions.time_taken()).collect();
+    let taken: Vec<_> = (0..MANY).map(|_| conditions.random_delay()).collect();
     assert!(taken.iter().all(|taken| (least..=most).contains(taken)));
     let (shortest, longest) = (taken.iter().min().unwrap(), taken.iter().max().unwrap());
     assert!(*longest - *shortest > (most - least) / 2);
 }
 
 #[tokio::test]
-async fn what_is_awaited_in_vain_is_not_lost() {
+async fn a_dropped_receive_loses_no_datagram() {
     let network = SimulatedNetwork::new(1);
     network.delay(Duration::from_millis(5)..=Duration::from_millis(5));
     let (mut one, mut two) = (socket(&network, 1).await, socket(&network, 2).await);
     send(&mut one, 2, "slow").await;
-    // Takes it out of the channel, and is dropped while it is still under way.
+    // The first receive takes the datagram from the channel, and is dropped while it is in flight.
     tokio::select! {
         biased;
         _ = two.recv() => panic!("it takes its time"),
@@ -176,11 +176,11 @@ async fn a_partition_divides_and_healing_joins() {
     assert!(reaches(&network, (&mut two, 2), (&mut one, 1)).await);
     assert!(!reaches(&network, (&mut one, 1), (&mut three, 3)).await);
     assert!(!reaches(&network, (&mut three, 3), (&mut one, 1)).await);
-    // Who is in no group is in one of its own.
+    // Addresses in no group form another group.
     assert!(!reaches(&network, (&mut four, 4), (&mut one, 1)).await);
     assert!(!reaches(&network, (&mut three, 3), (&mut four, 4)).await);
 
-    // The next one replaces it.
+    // The next partition replaces it.
     network.partition(&[vec![address(1), address(3)], vec![address(2)]]);
     assert!(reaches(&network, (&mut one, 1), (&mut three, 3)).await);
     assert!(!reaches(&network, (&mut one, 1), (&mut two, 2)).await);

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::harness::{eventually, info, node_ids, peers_when, start, stranger};
 use crate::PeerInfo;
-use crate::config::now_ns;
-use crate::directory::AHEAD_MAX;
+use crate::clock::GENERATION_AHEAD_MAX;
+use crate::clock::now_ns;
 use crate::info::NodeRecord;
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_record_that_turns_bad_takes_its_node_off_the_list() {
 async fn a_generation_too_far_ahead_is_listed_when_it_is_due() {
     let a = start(1, &[]).await;
     let due = now_ns() + 1_000_000_000;
-    let generation = due + u64::try_from(AHEAD_MAX.as_nanos()).unwrap();
+    let generation = due + u64::try_from(GENERATION_AHEAD_MAX.as_nanos()).unwrap();
     let record = NodeRecord::from(info(7, &[])).encode().unwrap();
     // It never says anything new, so nothing but the clock can bring it onto the list.
     let _ahead = stranger("worker:7", generation, &[("worker:7", &record)], &a).await;

@@ -1,29 +1,30 @@
-//! Deltas: what a member tells another of the states of members, one operation after the other.
+//! Deltas: updates of members' states, as a sequence of operations.
 
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 
 use super::digest::{self, MemberSet};
+use super::limits::{COUNT_MAX, KEY_VALUE_BYTES_MAX, MEMBERS_MAX, OPS_MAX};
 use super::reader::{self, Reader};
-use super::{COUNT_MAX, KEY_VALUE_BYTES_MAX, MEMBERS_MAX, OPS_MAX, Rejection};
+use super::rejection::Rejection;
 
-/// Set, deleted, deleted later.
+/// Highest status code: set, deleted, deleted after a TTL.
 const STATUS_MAX: u8 = 2;
 
-/// RecordReading the operations of a delta, which make sense only in their order.
+/// Reads the operations of a delta in their order.
 pub(super) struct DeltaReader<'a> {
     own_id: &'a [u8],
     hashes: &'a RandomState,
     members: &'a mut MemberSet,
     ops: usize,
-    /// The highest version so far of the member at hand; none before the first member.
+    /// Highest version of the current member so far. `None` before the first member.
     version: Option<u64>,
     is_own: bool,
     about_self: Option<SelfClaim>,
 }
 
-/// What a delta says about the state of this very member.
+/// The state of the own member in a delta.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SelfClaim {
     last_gc_version: u64,
@@ -55,13 +56,13 @@ impl<'a> DeltaReader<'a> {
         match reader::read_u8(reader)? {
             0 => self.read_member(reader),
             1 => {
-                // chitchat makes nothing of a delta in which a version stands twice.
+                // chitchat ignores a delta that repeats a version.
                 let least = self.member_version()?.saturating_add(1);
                 let version = read_key_value(reader)?;
                 self.rise(least, version)
             }
             2 => {
-                // chitchat asserts that this is not below what it has just taken over.
+                // chitchat asserts that this is not below the version of the last key.
                 let least = self.member_version()?;
                 let version = reader::read_u64(reader)?;
                 self.rise(least, version)
@@ -101,7 +102,7 @@ impl<'a> DeltaReader<'a> {
         Ok(())
     }
 
-    /// The highest version so far of the member that the operations are about.
+    /// Returns the highest version of the current member so far.
     fn member_version(&self) -> Result<u64, Rejection> {
         self.version.ok_or(Rejection::BadMember)
     }
@@ -123,21 +124,21 @@ impl SelfClaim {
         self.max_version
     }
 
-    /// Whether a member that has told this version of its own state knows all of it already. The
-    /// second half is what makes chitchat begin a state anew.
+    /// Returns `true` if the state is not newer than a version that this member has sent. A higher
+    /// `last_gc_version` would make chitchat reset the state.
     pub(super) fn is_within(self, sent_version: u64) -> bool {
         self.max_version <= sent_version && self.last_gc_version <= sent_version
     }
 }
 
-/// RecordReading a key and its value, and gives the version.
+/// Reads a key with its value, and returns the version.
 fn read_key_value(reader: &mut impl Reader) -> Result<u64, Rejection> {
     let key_bytes = usize::from(reader::read_u16(reader)?);
     if key_bytes > KEY_VALUE_BYTES_MAX {
         return Err(Rejection::LargeValue);
     }
     let key = reader::check_text(reader.peek(key_bytes)?)?;
-    // chitchat looks for listeners to `key[..1]`.
+    // chitchat slices `key[..1]` to find listeners.
     if !key.is_empty() && !key.is_char_boundary(1) {
         return Err(Rejection::BadKey);
     }

@@ -1,4 +1,4 @@
-//! Digests: which members a member knows, and how well.
+//! Digests: the members that a member knows, with the version that it has of each.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
@@ -6,35 +6,36 @@ use std::hash::BuildHasher;
 use chitchat::ProtocolVersion;
 use foldhash::quality::RandomState;
 
+use super::limits::{COUNT_MAX, MEMBERS_MAX, NAME_BYTES_MAX};
 use super::reader::{self, Reader};
-use super::{COUNT_MAX, MEMBERS_MAX, NAME_BYTES_MAX, Rejection};
+use super::rejection::Rejection;
 
-/// Length of the name, before it.
+/// Size of the name's length.
 const LENGTH_BYTES: usize = 2;
-/// Generation and kind of address, behind the name.
-const BEHIND_NAME_BYTES: usize = 8 + 1;
+/// Size of generation and address family, after the name.
+const AFTER_NAME_BYTES: usize = 8 + 1;
 const IPV4_BYTES: usize = 4;
 const IPV6_BYTES: usize = 16;
 const PORT_BYTES: usize = 2;
-/// Heartbeat and two versions, behind a member.
+/// Size of heartbeat and two versions, after the member id.
 const STATE_BYTES: usize = 3 * 8;
 
-/// Members by their hashes. The hash is keyed with a secret of this process, so nobody can choose
-/// names that meet.
+/// Hashes of members. The hash is keyed with a secret of this process, so peers cannot provoke
+/// collisions.
 pub(super) type MemberSet = HashSet<u64, foldhash::fast::RandomState>;
 
-/// The digest of a message. Kept from message to message for its memory.
+/// The digest of a message. Reused for the next message to avoid allocation.
 #[derive(Debug)]
 pub(super) struct Digest {
     version: ProtocolVersion,
     members: Vec<DigestMember>,
-    /// What the members take uncompressed.
+    /// Uncompressed size of the members.
     members_bytes: usize,
-    /// What the digest takes in the message.
+    /// Size of the digest in the message.
     wire_bytes: usize,
-    /// The version of the own member's state, as far as the digest knows it.
+    /// Version of the own member in the digest, or 0.
     own_version: u64,
-    /// The heartbeat of the own member, as far as the digest knows it.
+    /// Heartbeat of the own member in the digest, or 0.
     own_heartbeat: u64,
 }
 
@@ -42,7 +43,7 @@ pub(super) struct Digest {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DigestMember {
     pub(super) hash: u64,
-    /// What it takes uncompressed.
+    /// Uncompressed size.
     pub(super) bytes: usize,
 }
 
@@ -85,8 +86,8 @@ impl Digest {
         let heartbeat = reader::read_u64(reader)?;
         let _last_gc_version = reader::read_u64(reader)?;
         let max_version = reader::read_u64(reader)?;
-        // The heartbeat is taken over, and no later one would ever be higher. The versions are only
-        // compared.
+        // chitchat stores the heartbeat, and would ignore all lower ones later. It only compares the
+        // versions.
         if heartbeat > COUNT_MAX {
             return Err(Rejection::BadVersion);
         }
@@ -137,7 +138,7 @@ impl DigestMember {
     }
 }
 
-/// Looks at the whole id of a member: name, generation and address. Equal ids are equal bytes.
+/// Peeks at the id of a member: name, generation and address. Equal ids have equal bytes.
 pub(super) fn peek_id(reader: &mut impl Reader) -> Result<&[u8], Rejection> {
     let [low, high] = *reader
         .peek(LENGTH_BYTES)?
@@ -148,7 +149,7 @@ pub(super) fn peek_id(reader: &mut impl Reader) -> Result<&[u8], Rejection> {
         return Err(Rejection::LongName);
     }
     let name_end = LENGTH_BYTES.saturating_add(name_bytes);
-    let address = name_end.saturating_add(BEHIND_NAME_BYTES);
+    let address = name_end.saturating_add(AFTER_NAME_BYTES);
     let head = reader.peek(address)?;
     reader::check_text(
         head.get(LENGTH_BYTES..name_end)

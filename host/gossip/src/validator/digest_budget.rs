@@ -1,33 +1,33 @@
-//! How much room the digest of all known members leaves in a datagram.
+//! The digest budget: limits the size of the own digest.
 //!
-//! chitchat puts every member that it knows into each message that begins or answers a round, and
-//! panics when that leaves no room for an answer. It tells nobody how large its digest is. So the
-//! size is taken from the digests that it sends, and what has come in since is added.
+//! chitchat puts every known member into each SYN and SYN-ACK, and panics if its digest leaves too
+//! little of the datagram for an answer. It does not expose the size of its digest. The budget takes
+//! the size from sent digests, and adds the members received since.
 
 use std::collections::HashMap;
 
 use chitchat::ProtocolVersion;
 
 use super::digest::{Digest, DigestMember, MemberSet};
-use super::{DIGEST_BYTES_MAX, MessageKind, Rejection, SYN_DIGEST_BYTES_MAX};
+use super::limits::{DIGEST_BYTES_MAX, SYN_DIGEST_BYTES_MAX};
+use super::rejection::{MessageKind, Rejection};
 
-/// What a digest takes without members: their number, or the sign that no block follows.
+/// Size of a digest without members: their number, or the end of the stream.
 const EMPTY_BYTES: usize = 2;
 
-/// The own digest: as it was sent last, and what must have been added since.
+/// The own digest: its members when last sent, and those added since.
 #[derive(Debug)]
 pub(super) struct DigestBudget {
-    /// How chitchat reckons the size, whatever version it answers in.
+    /// Version by which chitchat computes the size, whatever version it answers in.
     version: ProtocolVersion,
     sent: MemberSet,
     sent_bytes: usize,
-    /// The same uncompressed.
+    /// Uncompressed size of the sent digest.
     sent_members_bytes: usize,
-    /// Members of others' digests that were not in the own one. Each takes room, so they are no
-    /// more than fit.
+    /// Members of received digests that were not in the own one. Bounded by the maximum digest size.
     received: HashMap<u64, Received, foldhash::fast::RandomState>,
     received_bytes: usize,
-    /// Numbers the messages that were received.
+    /// Number of received messages.
     message: u64,
 }
 
@@ -51,15 +51,14 @@ impl DigestBudget {
         }
     }
 
-    /// Lets a message in, or refuses it for want of room.
+    /// Admits a received message, or rejects it because of the digest size.
     ///
-    /// A message that begins a round would be answered. The second message of a round is answered
-    /// without a digest, so it may bring members for as long as the own digest can still be sent. A
-    /// message without a digest brings none.
+    /// A SYN is answered with the own digest. A SYN-ACK is answered without one, so it may add members
+    /// as long as the own digest can still be sent. Other messages add no members.
     pub(super) fn admit(&mut self, kind: MessageKind, digest: &Digest) -> Result<(), Rejection> {
         let message = self.message.saturating_add(1);
         if kind.has_digest() {
-            let room_bytes = match kind {
+            let bytes_max = match kind {
                 MessageKind::Syn => SYN_DIGEST_BYTES_MAX,
                 _ => DIGEST_BYTES_MAX,
             };
@@ -67,7 +66,7 @@ impl DigestBudget {
                 .new_members(digest)
                 .fold(0_usize, |sum, (_, bytes)| sum.saturating_add(bytes));
             let bytes = self.bytes().saturating_add(new_bytes);
-            if bytes > room_bytes && (kind == MessageKind::Syn || new_bytes > 0) {
+            if bytes > bytes_max && (kind == MessageKind::Syn || new_bytes > 0) {
                 return Err(Rejection::DigestFull);
             }
             self.add_new_members(digest, message);
@@ -76,10 +75,10 @@ impl DigestBudget {
         Ok(())
     }
 
-    /// Takes over the digest of a message that this member sends.
+    /// Notes the digest of a sent message.
     ///
-    /// chitchat may have written it before it read the message that was received last, whose members
-    /// are not in it then: they count until a digest is sent after a later message was received.
+    /// chitchat may have written it before it read the last received message, whose members are not
+    /// in it then. They count until a digest is sent after a later message was received.
     pub(super) fn record_sent(&mut self, digest: &Digest) {
         if digest.version() != self.version {
             return;
@@ -97,8 +96,7 @@ impl DigestBudget {
             .fold(0, |sum, received| sum.saturating_add(received.bytes));
     }
 
-    /// Takes over the size of a digest that holds what a check would refuse. All members count as
-    /// new then.
+    /// Notes the size of a sent digest that cannot be decoded. All members count as new then.
     pub(super) fn record_sent_unreadable(&mut self, message_bytes: usize) {
         self.sent.clear();
         self.sent_bytes = message_bytes;
@@ -109,18 +107,18 @@ impl DigestBudget {
         self.sent_bytes
     }
 
-    /// How many members are remembered.
+    /// Returns the number of remembered members.
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
         self.sent.len() + self.received.len()
     }
 
-    /// What the own digest takes by now, at most.
+    /// Returns the present size of the own digest, at most.
     fn bytes(&self) -> usize {
         self.sent_bytes.saturating_add(self.received_bytes)
     }
 
-    /// The members that a digest would add to the own one, with the room that each takes.
+    /// Returns the members that a digest would add to the own one, with their sizes.
     fn new_members<'a>(&'a self, digest: &'a Digest) -> impl Iterator<Item = (u64, usize)> + 'a {
         digest
             .members()
@@ -130,8 +128,8 @@ impl DigestBudget {
             .map(|member| (member.hash, self.cost_of(*member, digest)))
     }
 
-    /// What a member will take in the own digest. Compressed, nobody knows before: members of one
-    /// cluster look alike, so they are taken to shrink as those did that have travelled.
+    /// Estimates the size of a member in the own digest. For compressed digests, members are assumed to
+    /// compress as those of the received or sent digest.
     fn cost_of(&self, member: DigestMember, digest: &Digest) -> usize {
         let (wire_bytes, members_bytes) = match (self.version, digest.version()) {
             (ProtocolVersion::V0, _) => return member.bytes,

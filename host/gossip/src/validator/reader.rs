@@ -1,43 +1,44 @@
-//! MemberReading chitchat's encoding from plain bytes and from its compressed streams.
+//! Readers of chitchat's encoding, from plain bytes and from compressed streams.
 //!
-//! A stream is a row of blocks, each plain or compressed on its own, and what they hold goes on
-//! from one into the next. It is inflated one block at a time into a buffer that is kept.
+//! A stream is a sequence of blocks, each plain or compressed on its own. Content may span blocks. A
+//! stream is inflated block by block into a reused buffer.
 
 use zstd::bulk::Decompressor;
 
-use super::{INFLATED_BYTES_MAX, NAME_BYTES_MAX, Rejection};
+use super::limits::{INFLATED_BYTES_MAX, NAME_BYTES_MAX};
+use super::rejection::Rejection;
 
-/// What chitchat lets a block inflate to.
+/// Maximum inflated size of a block in chitchat.
 const BLOCK_BYTES_MAX: usize = u16::MAX as usize;
-/// One block, after the beginning of something of which the block holds the rest. Nothing that is
-/// read in one piece is larger than a block.
+/// Size of the buffer: the beginning of a value, and the block with its rest. No value is larger than
+/// a block.
 const BUFFER_BYTES: usize = 2 * BLOCK_BYTES_MAX;
 
-/// Where encoded values are read from.
+/// A source of encoded values.
 pub(super) trait Reader {
-    /// The next bytes, all of them, which stay unread.
+    /// Returns the next bytes without consuming them. Fails if there are fewer.
     fn peek(&mut self, bytes: usize) -> Result<&[u8], Rejection>;
 
-    /// Goes on behind bytes that have been looked at.
+    /// Consumes bytes that were peeked at.
     fn skip(&mut self, bytes: usize);
 }
 
-/// Plain bytes that are still to be read.
+/// Plain bytes that are not yet read.
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
-/// Inflates streams. Kept from message to message for its buffer.
+/// Inflates streams. Reused for the next message because of its buffer.
 pub(super) struct Inflater {
     decompressor: Decompressor<'static>,
     buffer: Box<[u8]>,
-    /// How much the streams of the message at hand may still inflate to.
+    /// Remaining inflated bytes of the current message's streams.
     bytes_left: usize,
 }
 
-/// A stream that is being read. It ends where its bytes go on with something else.
+/// A stream that is being read. Other content may follow it in the bytes.
 pub(super) struct Inflated<'a, 'b> {
     inflater: &'a mut Inflater,
     bytes: &'a mut Bytes<'b>,
-    /// What is inflated and unread, as a range of the buffer.
+    /// Range of the buffer that is inflated and unread.
     start: usize,
     end: usize,
     last_block_seen: bool,
@@ -64,12 +65,12 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// The limit counts anew.
+    /// Resets the limit for a new message.
     pub(super) fn begin_message(&mut self) {
         self.bytes_left = INFLATED_BYTES_MAX;
     }
 
-    /// RecordReading the stream that begins here.
+    /// Opens the stream that begins at the first byte.
     pub(super) fn open<'a, 'b>(&'a mut self, bytes: &'a mut Bytes<'b>) -> Inflated<'a, 'b> {
         Inflated {
             inflater: self,
@@ -82,7 +83,7 @@ impl Inflater {
 }
 
 impl Inflated<'_, '_> {
-    /// Whether everything has been read. Then the bytes go on behind the stream.
+    /// Returns `true` if the whole stream is read. The bytes continue after the stream then.
     pub(super) fn is_at_end(&mut self) -> Result<bool, Rejection> {
         while self.start == self.end && !self.last_block_seen {
             self.inflate_block()?;
@@ -90,7 +91,7 @@ impl Inflated<'_, '_> {
         Ok(self.start == self.end)
     }
 
-    /// Inflates the next block behind what is still unread.
+    /// Inflates the next block after the unread content.
     fn inflate_block(&mut self) -> Result<(), Rejection> {
         let block_type = read_u8(self.bytes)?;
         if block_type == 0 {
@@ -109,18 +110,18 @@ impl Inflated<'_, '_> {
         buffer.copy_within(self.start..self.end, 0);
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
-        let (_, room) = buffer
+        let (_, free) = buffer
             .split_at_mut_checked(self.end)
             .ok_or(Rejection::Malformed)?;
-        let room = room
+        let free = free
             .get_mut(..BLOCK_BYTES_MAX)
             .ok_or(Rejection::Malformed)?;
         let inflated = match block_type {
             1 => decompressor
-                .decompress_to_buffer(block, room)
+                .decompress_to_buffer(block, free)
                 .map_err(|_| Rejection::Malformed)?,
             2 => {
-                room.iter_mut()
+                free.iter_mut()
                     .zip(block)
                     .for_each(|(to, from)| *to = *from);
                 bytes
@@ -166,7 +167,7 @@ pub(super) fn read_u64(reader: &mut impl Reader) -> Result<u64, Rejection> {
     read_array(reader).map(u64::from_le_bytes)
 }
 
-/// RecordReading a name.
+/// Reads a name with its length.
 pub(super) fn read_name<'a>(bytes: &mut Bytes<'a>) -> Result<&'a str, Rejection> {
     let length = usize::from(read_u16(bytes)?);
     if length > NAME_BYTES_MAX {

@@ -6,7 +6,8 @@ mod wire;
 
 use chitchat::{ChitchatId, ProtocolVersion};
 
-use super::{MessageValidator, Rejection};
+use super::MessageValidator;
+use super::rejection::Rejection;
 
 const CLUSTER: &str = "zlayer";
 

@@ -1,5 +1,7 @@
 //! Every limit, at its edge and beyond.
 
+use super::super::limits::*;
+use super::super::rejection::*;
 use super::super::*;
 use super::wire::{self, Op};
 use super::{CLUSTER, own, validator};

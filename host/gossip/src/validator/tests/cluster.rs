@@ -14,7 +14,8 @@ use chitchat::{
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-use super::super::{MessageKind, MessageValidator, Rejection};
+use super::super::MessageValidator;
+use super::super::rejection::{MessageKind, Rejection};
 use super::wire::{self, Op};
 use super::{CLUSTER, own};
 

@@ -1,5 +1,7 @@
 //! The size of the own digest, as far as it can be known from outside of chitchat.
 
+use super::super::limits::*;
+use super::super::rejection::*;
 use super::super::*;
 use super::wire::{self, Entry};
 use super::{CLUSTER, own, validator};

@@ -9,6 +9,7 @@ use proptest::test_runner::RngSeed;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
+use super::super::rejection::*;
 use super::super::*;
 use super::cluster::{self, AnyPort, LOOPBACK, config};
 use super::wire::{self, Entry, Op};

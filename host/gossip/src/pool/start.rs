@@ -1,0 +1,163 @@
+//! Starting a pool: binds the socket, connects the parts, and spawns the member task.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tracing::info;
+
+use super::{GossipPool, Shared};
+use crate::announce::OwnRecord;
+use crate::bad_records::BadRecords;
+use crate::config::{GossipConfig, Network};
+use crate::directory::Directory;
+use crate::error::GossipError;
+use crate::keyring::SharedKeyring;
+use crate::member::MemberTask;
+use crate::push::Pusher;
+use crate::reconnect::Reconnect;
+use crate::topology::Topology;
+use crate::transport::{BoundSocket, GossipTransport};
+use crate::udp::UdpTransport;
+use crate::view::ClusterView;
+
+impl GossipPool {
+    /// Binds the socket and joins the cluster. Resolves the names of seeds once, and does not wait
+    /// for peers.
+    ///
+    /// A gossip server that fails later is restarted, after pauses of 1 to 60 seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`GossipError::Setting`], [`GossipError::Seed`], [`GossipError::NotAdvertisable`] and
+    /// [`GossipError::Info`] for invalid settings, [`GossipError::Listen`] if the address cannot be
+    /// bound, [`GossipError::Memory`] if the storage gives no generation, [`GossipError::Start`] if
+    /// chitchat does not start.
+    pub async fn start(config: GossipConfig) -> Result<Self, GossipError> {
+        config.validate()?;
+        let keyring = config
+            .keyring
+            .clone()
+            .map(|keyring| Arc::new(ArcSwap::from_pointee(keyring)));
+        let transport: Box<dyn GossipTransport> = match &config.network {
+            Network::Udp => Box::new(UdpTransport::new(
+                config.cluster_id.clone(),
+                config.protocol.into(),
+                keyring.clone(),
+            )),
+            #[cfg(any(test, feature = "simulation"))]
+            Network::Simulated(network) => Box::new(network.clone()),
+        };
+        Self::start_on(config, transport, keyring).await
+    }
+
+    /// Joins the cluster over a transport. `keyring` is the one that the transport uses.
+    pub(crate) async fn start_on(
+        config: GossipConfig,
+        transport: Box<dyn GossipTransport>,
+        keyring: Option<SharedKeyring>,
+    ) -> Result<Self, GossipError> {
+        let listen = config.listen;
+        let socket = transport
+            .bind(listen)
+            .await
+            .map_err(|error| GossipError::Listen {
+                listen,
+                source: error.into(),
+            })?;
+        let (shared, task, ended) = assemble(config, transport, keyring, &*socket)?;
+        let server = task.start_server(socket).await?;
+        info!(
+            cluster_id = shared.cluster_id,
+            node_id = shared.node_id,
+            generation = shared.state.generation.load(Ordering::Acquire),
+            listen = %shared.listen,
+            advertise = %shared.advertise,
+            seeds = ?task.config.seeds,
+            encrypted = shared.keyring.is_some(),
+            "gossip started"
+        );
+        tokio::spawn(task.run(server, shared.shutdown.subscribe(), ended));
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+/// Connects the handles' side of a pool with the task's side. The task drops the sender when it has
+/// ended.
+fn assemble(
+    config: GossipConfig,
+    transport: Box<dyn GossipTransport>,
+    keyring: Option<SharedKeyring>,
+    socket: &dyn BoundSocket,
+) -> Result<(Shared, MemberTask, watch::Sender<()>), GossipError> {
+    let listen = socket.local_addr();
+    let advertise = config.advertised(listen);
+    let node_id = config.self_info.node_id;
+    let (own, announcer) = OwnRecord::new(
+        config.self_info.clone(),
+        config.labels.clone(),
+        config.policy.clone(),
+    )?;
+    let bad_records = Arc::new(AtomicU64::new(0));
+    let policy = watch::Sender::new(config.policy.clone());
+    let view: Arc<ClusterView> = Arc::default();
+    let (snapshot_sender, snapshots) = watch::channel(view.peers.load_full());
+    let directory = Directory::new(
+        node_id,
+        policy.subscribe(),
+        config.interval,
+        BadRecords::new(Arc::clone(&bad_records)),
+    );
+    let topology = Topology::new(
+        directory,
+        config.interval,
+        Arc::clone(&view),
+        snapshot_sender,
+    );
+    let own_seed = advertise.to_string();
+    let (ended_sender, ended) = watch::channel(());
+    let shared = Shared {
+        cluster_id: config.cluster_id.clone(),
+        node_id,
+        listen,
+        advertise,
+        has_seeds: config.seeds.iter().any(|seed| *seed != own_seed),
+        own,
+        policy,
+        outbox: Arc::default(),
+        inbox: Arc::default(),
+        view,
+        snapshots,
+        traffic: Arc::default(),
+        bad_records,
+        keyring,
+        state: Arc::default(),
+        shutdown: watch::Sender::new(None),
+        ended,
+    };
+    let neighbours = &shared.view.neighbours;
+    let task = MemberTask {
+        transport,
+        listen,
+        advertise,
+        state: Arc::clone(&shared.state),
+        traffic: Arc::clone(&shared.traffic),
+        view: Arc::clone(&shared.view),
+        announcer,
+        outbox: Arc::clone(&shared.outbox),
+        inbox: Arc::clone(&shared.inbox),
+        topology,
+        pusher: Pusher::new(
+            node_id,
+            config.push,
+            Arc::clone(neighbours),
+            Arc::clone(&shared.traffic),
+        ),
+        reconnect: Reconnect::new(Arc::clone(&config.memory), Arc::clone(neighbours)),
+        config,
+    };
+    Ok((shared, task, ended_sender))
+}

@@ -1,0 +1,64 @@
+//! The layout of an encrypted datagram, version 1.
+
+use crate::keyring::KeyId;
+
+/// Maximum size of a datagram over UDP and IPv4.
+pub(super) const DATAGRAM_BYTES_MAX: usize = 65_507;
+/// Maximum size of a message: what chitchat puts into a datagram.
+pub(super) const PAYLOAD_BYTES_MAX: usize = DATAGRAM_BYTES_MAX;
+/// Maximum difference between the time of sending and the local clock. Older datagrams are replays.
+/// Larger differences between clocks need an operator.
+pub(super) const AGE_MS_MAX: u64 = 2 * 60 * 1000;
+
+pub(super) const MAGIC: [u8; 2] = *b"ec";
+pub(super) const VERSION: u8 = 1;
+/// Size of magic, version and key id: authenticated, not encrypted.
+pub(super) const HEAD_BYTES: usize = MAGIC.len() + 1 + KeyId::BYTES;
+pub(super) const NONCE_BYTES: usize = 24;
+pub(super) const TAG_BYTES: usize = 16;
+/// Size of time, message id, fragment index and number of fragments: encrypted before the fragment.
+pub(super) const PREFIX_BYTES: usize = 8 + 8 + 1 + 1;
+/// Size that encryption adds to a payload.
+pub(super) const OVERHEAD_BYTES: usize = HEAD_BYTES + NONCE_BYTES + PREFIX_BYTES + TAG_BYTES;
+/// Maximum size of a payload in a single datagram.
+pub(super) const WHOLE_BYTES_MAX: usize = DATAGRAM_BYTES_MAX - OVERHEAD_BYTES;
+/// Size of the larger fragment of the largest payload.
+pub(super) const FRAGMENT_BYTES_MAX: usize = PAYLOAD_BYTES_MAX.div_ceil(2);
+
+/// The fields that all fragments of a message share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MessageHeader {
+    pub(super) sent_ms: u64,
+    pub(super) id: u64,
+}
+
+impl MessageHeader {
+    /// Decodes a prefix: the header, and the index and number of fragments.
+    pub(super) fn decode(prefix: &[u8; PREFIX_BYTES]) -> (Self, [u8; 2]) {
+        let [
+            t0,
+            t1,
+            t2,
+            t3,
+            t4,
+            t5,
+            t6,
+            t7, //
+            i0,
+            i1,
+            i2,
+            i3,
+            i4,
+            i5,
+            i6,
+            i7, //
+            index,
+            count,
+        ] = *prefix;
+        let header = Self {
+            sent_ms: u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
+            id: u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
+        };
+        (header, [index, count])
+    }
+}

@@ -1,0 +1,26 @@
+//! Limits of a message.
+
+/// Maximum size of all compressed parts of a message, inflated. Four times the largest message of a
+/// cluster of agents. chitchat needs about ten times as much memory to decode it.
+pub(super) const INFLATED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Maximum number of operations in a delta. chitchat's memory per operation is larger than the
+/// smallest operation in the datagram.
+pub(super) const OPS_MAX: usize = 100_000;
+/// Maximum number of members in a digest or a delta. No datagram of a real cluster fits as many.
+pub(super) const MEMBERS_MAX: usize = 4_096;
+/// Maximum length of the name of a member or cluster, in bytes.
+pub(super) const NAME_BYTES_MAX: usize = 256;
+/// Maximum size of a key with its value, in bytes. A larger pair fits no datagram beside other content,
+/// so it would block the replication of its member.
+pub(super) const KEY_VALUE_BYTES_MAX: usize = 60_000;
+/// Maximum version and heartbeat. They count up from 1 by a few hundred per second, so no honest one
+/// gets here. chitchat adds 1 to them without an overflow check.
+pub(super) const COUNT_MAX: u64 = u64::MAX / 2;
+
+/// Maximum size of the own digest for which a SYN is answered, in bytes. chitchat panics at 65,403,
+/// with 100 bytes left for its answer. The difference covers estimates between two sent digests.
+pub(super) const SYN_DIGEST_BYTES_MAX: usize = 60_000;
+/// Maximum size of the own digest to which members are added, in bytes. Above 65,373 this member could
+/// not send its digest, and would be isolated until half of the grace period for dead members has
+/// passed.
+pub(super) const DIGEST_BYTES_MAX: usize = 65_000;
