@@ -17,11 +17,11 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use edge_cache_agent::cli::LogFormat;
 use edge_cache_agent::http::{self, Access, AppState, CONNECTIONS_DEFAULT, Hosts, Listening};
 use edge_cache_agent::log;
 use edge_cache_agent::plugin_manager::{PluginManager, PluginSource};
-use edge_cache_agent::stop::Stop;
+use edge_cache_agent::settings::LogFormat;
+use edge_cache_agent::shutdown::Shutdown;
 use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::bench::capacity;
 use edge_cache_tests::cluster::{Member, Settings};
@@ -109,7 +109,7 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     )
     .await;
     let (registry, pool) = (one.registry.clone(), one.pool.clone());
-    let state = AppState::new(registry, Some(pool), plugins, Stop::default());
+    let state = AppState::new(registry, Some(pool), plugins, Shutdown::default());
     let connections = state.api_connections();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -211,7 +211,7 @@ async fn tokens_are_exchanged_while_the_agent_runs() {
     reread(&node, 2, 3).await;
     assert_eq!(statuses().await, [401, 200]);
     let log = node.log();
-    for said in ["line 2 must be", "its mode is 0644", "No such file"] {
+    for said in ["line 2 must be", "file mode 0644", "No such file"] {
         assert!(log.contains(said), "{said}: {log}");
     }
     assert!(!log.contains(&old.line[16..]), "a hash is in the log");

@@ -64,7 +64,7 @@ fn rereadings(node: &Node) -> (usize, usize) {
     let log = node.log();
     (
         log.matches("gossip keys replaced").count(),
-        log.matches("the gossip keys stay as they are").count(),
+        log.matches("gossip keys not reloaded").count(),
     )
 }
 

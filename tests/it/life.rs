@@ -105,7 +105,7 @@ async fn an_agent_ends_within_its_bound_whatever_is_under_way() {
     assert_eq!(node.ended().await, Some(1));
     let took = start.elapsed();
     assert!(took < Duration::from_secs(1) + TO_END, "{took:?}");
-    let said = "requests under way had not ended 1s after the stop was asked for";
+    let said = "aborted after the shutdown timeout of 1s: requests";
     log.expect(said, SOON).await;
 }
 

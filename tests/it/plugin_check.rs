@@ -7,11 +7,11 @@ mod mutants;
 use std::io::Write as _;
 
 use anyhow::Result;
-use edge_cache_agent::plugin::Told;
+use edge_cache_agent::plugin_tools::ToolReport;
 use edge_cache_tests::agent::run_to_end;
 use edge_cache_tests::component::{mutant, reference_bytes, region};
 use edge_cache_tests::dummy::dummy_of;
-use edge_cache_tests::plugin_tools::told;
+use edge_cache_tests::plugin_tools::report;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -30,7 +30,7 @@ fn file(bytes: &[u8]) -> Result<NamedTempFile> {
 }
 
 /// The status of a check, and what was found or why nobody looked.
-fn line<'a>(told: &'a Told, name: &str) -> (&'a str, &'a str) {
+fn line<'a>(told: &'a ToolReport, name: &str) -> (&'a str, &'a str) {
     let mut lines = told.text.lines();
     let Some(line) = lines.find(|line| line.split_whitespace().nth(1) == Some(name)) else {
         panic!("there is no line of {name}: {}", told.text);
@@ -45,7 +45,7 @@ fn line<'a>(told: &'a Told, name: &str) -> (&'a str, &'a str) {
     (status, said.unwrap_or_default().trim())
 }
 
-fn count(told: &Told, status: &str) -> usize {
+fn count(told: &ToolReport, status: &str) -> usize {
     let lines = told.text.lines();
     lines.filter(|line| line.starts_with(status)).count()
 }
@@ -53,7 +53,7 @@ fn count(told: &Told, status: &str) -> usize {
 #[test]
 fn the_reference_passes_and_its_costs_are_measured() -> Result<()> {
     let component = file(reference_bytes()?)?;
-    let told = told("check", component.path(), &["--reference"])?;
+    let told = report("check", component.path(), &["--reference"])?;
     assert!(told.is_good, "{}", told.text);
     assert_eq!((count(&told, "FAILED"), count(&told, "skipped")), (0, 0));
     for call in ["enable", "disable", "assess", "add-stats", "list-eligible"] {
@@ -75,7 +75,7 @@ fn the_reference_passes_and_its_costs_are_measured() -> Result<()> {
 #[test]
 fn as_json_it_is_one_document() -> Result<()> {
     let component = file(reference_bytes()?)?;
-    let told = told("check", component.path(), &["--format", "json"])?;
+    let told = report("check", component.path(), &["--format", "json"])?;
     let object: Value = serde_json::from_str(&told.text)?;
     assert_eq!(object["passes"], true);
     let checks = object["checks"].as_array().unwrap();
@@ -102,7 +102,7 @@ fn as_json_it_is_one_document() -> Result<()> {
 fn a_registry_written_from_the_wit_alone_passes_with_samples_of_its_own() -> Result<()> {
     let samples = file(SAMPLES.as_bytes())?;
     let sample = ["--sample", samples.path().to_str().unwrap()];
-    let told = told("check", region()?, &[REGIONS, &sample].concat())?;
+    let told = report("check", region()?, &[REGIONS, &sample].concat())?;
     assert!(told.is_good, "{}", told.text);
     assert!(
         told.text
@@ -125,7 +125,7 @@ fn a_registry_written_from_the_wit_alone_passes_with_samples_of_its_own() -> Res
 
 #[test]
 fn a_policy_that_refuses_every_sample_is_asked_for_others() -> Result<()> {
-    let told = told("check", region()?, REGIONS)?;
+    let told = report("check", region()?, REGIONS)?;
     assert!(!told.is_good);
     let (status, found) = line(&told, "samples");
     assert_eq!(status, "FAILED");
@@ -154,7 +154,7 @@ fn wrong_settings_are_refused_with_the_words_of_the_component() -> Result<()> {
             "the only setting is `regions`, there is no `weight`",
         ),
     ] {
-        let told = told("check", region()?, settings)?;
+        let told = report("check", region()?, settings)?;
         assert!(!told.is_good);
         let found = format!("it refused to load nothing: {said}");
         assert_eq!(line(&told, "starts"), ("FAILED", &*found));
@@ -166,7 +166,7 @@ fn wrong_settings_are_refused_with_the_words_of_the_component() -> Result<()> {
 #[test]
 fn what_does_not_load_is_said_once() -> Result<()> {
     let other = file(&dummy_of("package a:b; world c { export d: func(); }")?)?;
-    let told = told("check", other.path(), &[])?;
+    let told = report("check", other.path(), &[])?;
     assert!(!told.is_good);
     assert_eq!(count(&told, "FAILED"), 1);
     let (status, found) = line(&told, "loads");
@@ -181,7 +181,7 @@ fn settings_of_an_agent_count_here_too() -> Result<()> {
         b"[plugin.settings]\nmutation = 'wrong-id'\n[limits]\nmemory_bytes = '32MiB'\nnodes_max = 300\n",
     )?;
     let path = config.path().to_str().unwrap();
-    let told = told("check", mutant()?, &["--config", path])?;
+    let told = report("check", mutant()?, &["--config", path])?;
     assert_eq!(line(&told, "disable-unknown").0, "FAILED");
     assert!(
         told.text

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use edge_cache_agent::plugin::Told;
+use edge_cache_agent::plugin_tools::ToolReport;
 use edge_cache_tests::agent::run_to_end;
 use edge_cache_tests::component::{reference_bytes, region};
 use edge_cache_tests::dummy::{dummy, dummy_beside, dummy_of, dummy_with, dummy_with_core};
-use edge_cache_tests::plugin_tools::told;
+use edge_cache_tests::plugin_tools::report;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -17,8 +17,8 @@ fn file(bytes: &[u8]) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-fn inspect(bytes: &[u8], args: &[&str]) -> Result<Told> {
-    told("inspect", file(bytes)?.path(), args)
+fn inspect(bytes: &[u8], args: &[&str]) -> Result<ToolReport> {
+    report("inspect", file(bytes)?.path(), args)
 }
 
 fn object(bytes: &[u8], args: &[&str]) -> Result<Value> {
@@ -29,7 +29,7 @@ fn object(bytes: &[u8], args: &[&str]) -> Result<Value> {
 }
 
 /// The lines that hold this.
-fn lines<'a>(told: &'a Told, part: &str) -> Vec<&'a str> {
+fn lines<'a>(told: &'a ToolReport, part: &str) -> Vec<&'a str> {
     told.text
         .lines()
         .filter(|line| line.contains(part))
@@ -37,7 +37,7 @@ fn lines<'a>(told: &'a Told, part: &str) -> Vec<&'a str> {
 }
 
 /// The line after the one that holds this.
-fn after<'a>(told: &'a Told, part: &str) -> &'a str {
+fn after<'a>(told: &'a ToolReport, part: &str) -> &'a str {
     let mut lines = told.text.lines().skip_while(|line| !line.contains(part));
     lines.nth(1).unwrap_or_default().trim()
 }
@@ -55,8 +55,8 @@ fn the_reference_is_shown_with_all_that_it_asks_for_and_gives() -> Result<()> {
         "  granted  wasi:clocks/wall-clock@0.2.0",
         "  granted  wasi:config/store@0.2.0-rc.1",
         "  granted  wasi:logging/logging",
-        "  right    zlayer:edge-cache/registry@0.1.0#enable",
-        "  right    zlayer:edge-cache/placement@0.1.0#assess",
+        "  ok       zlayer:edge-cache/registry@0.1.0#enable",
+        "  ok       zlayer:edge-cache/placement@0.1.0#assess",
     ] {
         assert!(
             told.text.lines().any(|found| found == line),
@@ -64,7 +64,7 @@ fn the_reference_is_shown_with_all_that_it_asks_for_and_gives() -> Result<()> {
             told.text
         );
     }
-    assert_eq!(lines(&told, "  right  ").len(), 9);
+    assert_eq!(lines(&told, "  ok  ").len(), 9);
     assert!(
         lines(&told, "made by")[0].contains("wit-component 0.258.3 (processed-by)"),
         "{}",
@@ -92,7 +92,7 @@ fn as_json_it_is_one_document() -> Result<()> {
     assert!(
         exports
             .iter()
-            .all(|one| one["status"] == "right" && one["expected"] == one["found"])
+            .all(|one| one["status"] == "ok" && one["expected"] == one["found"])
     );
     Ok(())
 }
@@ -180,7 +180,7 @@ fn an_import_is_shown_with_the_line_that_would_grant_it_if_one_would() -> Result
         "it imports `wasi:http/outgoing-handler@0.2.0`, which this host does not have; no setting can grant it"
     );
     // Its exports are right all the same, and that is said.
-    assert_eq!(lines(&told, "  right  ").len(), 9);
+    assert_eq!(lines(&told, "  ok  ").len(), 9);
     Ok(())
 }
 

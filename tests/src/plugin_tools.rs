@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use edge_cache_agent::cli::{Command, Parsed, PluginCommand, parse};
-use edge_cache_agent::plugin::{self, Told};
+use edge_cache_agent::plugin_tools::{self, ToolReport};
 
-/// What the binary prints after `plugin`, and whether it ends with status 0.
+/// Runs a plugin tool and returns its report.
 ///
 /// # Errors
 ///
-/// What it says on standard error where it prints nothing.
-pub fn told(tool: &str, file: &Path, args: &[&str]) -> Result<Told> {
+/// The text that the binary would print on standard error.
+pub fn report(tool: &str, file: &Path, args: &[&str]) -> Result<ToolReport> {
     let words = ["edge-cache-agent", "plugin", tool].map(Into::into);
     let args = args.iter().map(Into::into);
     let line = words.into_iter().chain([file.into()]).chain(args);
@@ -20,8 +20,8 @@ pub fn told(tool: &str, file: &Path, args: &[&str]) -> Result<Told> {
         Parsed::Text(text) | Parsed::Wrong { text, .. } => bail!(text),
     };
     match command {
-        Command::Plugin(PluginCommand::Inspect(args)) => Ok(plugin::inspect(&args)?),
-        Command::Plugin(PluginCommand::Check(args)) => Ok(plugin::check(&args)?),
-        other => bail!("it is another command: {other:?}"),
+        Command::Plugin(PluginCommand::Inspect(args)) => Ok(plugin_tools::inspect(&args)?),
+        Command::Plugin(PluginCommand::Check(args)) => Ok(plugin_tools::check(&args)?),
+        other => bail!("another command: {other:?}"),
     }
 }

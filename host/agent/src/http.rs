@@ -43,7 +43,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
 use super::plugin_manager::PluginManager;
-use super::stop::Stop;
+use super::shutdown::Shutdown;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
@@ -80,7 +80,7 @@ pub struct Parts {
     registry: EdgeCacheRegistry,
     gossip: Option<GossipPool>,
     plugins: PluginManager,
-    stop: Stop,
+    stop: Shutdown,
     events: Events,
     /// Held while all nodes are being replaced.
     replacing: Mutex<()>,
@@ -97,7 +97,7 @@ impl AppState {
         registry: EdgeCacheRegistry,
         gossip: Option<GossipPool>,
         plugins: PluginManager,
-        stop: Stop,
+        stop: Shutdown,
     ) -> Self {
         let events = Events::start(&registry, gossip.as_ref(), stop.clone());
         Self(Arc::new(Parts {

@@ -1,32 +1,34 @@
 //! The node agent: a registry, gossip and an HTTP API in one process.
 //!
-//! - `cli` says what may be asked for on the command line, `settings` where else its values may come from.
-//! - `run` puts an agent together, serves until it is told to stop, and takes it apart again.
-//! - [`http`] is the API; it alone knows axum.
-//! - `metrics` writes the agent's numbers as text; it alone knows prometheus-client.
-//! - `systemd` tells a service manager how the agent is doing; `log` sets up what it writes.
-//! - [`stop`] is the wish that it ends, by a signal or over HTTP.
-//! - [`client`] asks a running agent.
-//! - [`plugin_manager`] replaces the plugin while the agent runs; [`plugin`] looks at plugins without an agent.
-//! - `demo` runs three agents and shows what they see of one another.
+//! Modules, each of which uses only those above it:
 //!
-//! The library behind it knows nothing of flags, signals or exit codes.
+//! - [`settings`]: the settings as values; [`config`] resolves them from flags, environment and file.
+//! - [`shutdown`], `trusted_file`, [`log`]: the shutdown request, reading of secret files, log output.
+//! - [`plugin_manager`]: replacement of the plugin while the agent runs.
+//! - `metrics`: the agent's metrics as text.
+//! - [`http`]: the HTTP API. No other module uses axum.
+//! - [`client`]: commands for a running agent.
+//! - `signals`, `systemd`: the process's surroundings.
+//! - [`run`]: start, serving and shutdown of an agent.
+//! - [`cli`]: the command line.
+//! - [`config_check`], [`plugin_tools`]: commands that need no running agent.
 
-// Guest data reaches most of this crate: what could overflow says what then.
+// Most of this crate handles guest data: arithmetic must define its overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod cli;
 pub mod client;
-pub mod demo;
-mod embedded;
+pub mod config;
+pub mod config_check;
 pub mod http;
 pub mod log;
 mod metrics;
-pub mod plugin;
 pub mod plugin_manager;
-mod private_file;
+pub mod plugin_tools;
 pub mod run;
 pub mod settings;
+pub mod shutdown;
 mod signals;
-pub mod stop;
+mod suggest;
 mod systemd;
+mod trusted_file;

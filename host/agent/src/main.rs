@@ -1,7 +1,7 @@
-//! The binary `edge-cache-agent`: parses, runs, and turns what happened into an exit status.
+//! The binary `edge-cache-agent`: parses the command line, runs a command and returns an exit status.
 //!
-//! Status 0: it did what was asked. 1: it could not. 2: the command line or a setting is wrong. Commands that
-//! ask a running agent have some more, which `client` knows.
+//! Status 0: success. 1: failure. 2: invalid command line or settings. Commands for a running agent have further
+//! statuses, see `client`.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -9,20 +9,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use edge_cache_agent::cli::{
-    self, Cli, ClientCommand, Command, ConfigCommand, GossipCommand, LogFormat, Parsed,
-    PluginCommand, RunArgs, TokenCommand,
+    self, Cli, ClientCommand, Command, ConfigCommand, GossipCommand, Parsed, PluginCommand,
+    TokenCommand,
 };
 use edge_cache_agent::client::{self, ClientError, Outcome};
 use edge_cache_agent::http::{self, NewToken};
+use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, RunError};
-use edge_cache_agent::{demo, log, plugin, settings};
+use edge_cache_agent::settings::{AgentSettings, LogFormat};
+use edge_cache_agent::{config_check, log};
 use edge_cache_host::gossip::Keyring;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-/// The variable that most programs with this kind of log read, and the setting that it stands for here.
+/// The usual variable for log filters, and the setting for which it is the fallback.
 const COMMON_LOG_LEVEL: (&str, &str) = ("RUST_LOG", "EDGE_CACHE_LOG_LEVEL");
 
 fn main() -> ExitCode {
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Parsed::Wrong { text, help } => {
-            say(&format!("{text}; see `{help}`"));
+            print_error(&format!("{text}; see `{help}`"));
             return ExitCode::from(USAGE);
         }
     };
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             match format {
-                LogFormat::Text => say(&format!("{error:#}")),
+                LogFormat::Text => print_error(&format!("{error:#}")),
                 LogFormat::Json => tracing::error!("{error:#}"),
             }
             ExitCode::from(status(&error))
@@ -59,14 +61,9 @@ fn start(cli: Cli) -> Result<ExitCode> {
             log::init(args.log_format, &args.log_level);
             let runtime = runtime()?;
             let ended = runtime.block_on(run::run(*args));
-            // What was cut off must not hold up the end.
+            // Aborted parts must not delay the exit.
             runtime.shutdown_background();
             ended?;
-        }
-        Command::Demo => {
-            let level = variable(COMMON_LOG_LEVEL.1).unwrap_or_default();
-            log::init(LogFormat::Text, &level.to_string_lossy());
-            runtime()?.block_on(demo::run())?;
         }
         Command::Gossip(GossipCommand::Keygen) => {
             let key = Keyring::generate().context("cannot make a key")?;
@@ -85,14 +82,16 @@ fn start(cli: Cli) -> Result<ExitCode> {
         Command::Plugin(PluginCommand::Running(command)) => {
             return ask(&ClientCommand::Plugin(command));
         }
-        // On this thread: no thread of a runtime ever runs guest code.
-        Command::Plugin(PluginCommand::Inspect(args)) => return tell(&plugin::inspect(&args)?),
-        Command::Plugin(PluginCommand::Check(args)) => return tell(&plugin::check(&args)?),
+        // On this thread: threads of an async runtime never run guest code.
+        Command::Plugin(PluginCommand::Inspect(args)) => {
+            return report(&plugin_tools::inspect(&args)?);
+        }
+        Command::Plugin(PluginCommand::Check(args)) => return report(&plugin_tools::check(&args)?),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The exit status that says what went wrong.
+/// Returns the exit status for an error.
 fn status(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<ClientError>() {
         return error.exit_code();
@@ -110,17 +109,17 @@ fn ask(command: &ClientCommand) -> Result<ExitCode> {
     })
 }
 
-fn tell(told: &plugin::Told) -> Result<ExitCode> {
-    print(&told.text);
-    Ok(if told.is_good {
+fn report(report: &ToolReport) -> Result<ExitCode> {
+    print(&report.text);
+    Ok(if report.is_good {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILED)
     })
 }
 
-fn check(args: &RunArgs) -> Result<ExitCode> {
-    Ok(match runtime()?.block_on(settings::check(args)) {
+fn check(settings: &AgentSettings) -> Result<ExitCode> {
+    Ok(match runtime()?.block_on(config_check::check(settings)) {
         Ok(lines) => {
             print(&lines);
             ExitCode::SUCCESS
@@ -140,11 +139,11 @@ fn runtime() -> Result<Runtime> {
         .context("cannot start the async runtime")
 }
 
-/// A variable of the process's environment.
+/// Reads an environment variable. `RUST_LOG` is the fallback for the log level.
 fn variable(name: &str) -> Option<OsString> {
     let (common, own) = COMMON_LOG_LEVEL;
     std::env::var_os(name).or_else(|| {
-        // It may be meant for another program, and then be nothing that this one knows.
+        // Ignored if invalid: it may be meant for another program.
         let level = std::env::var_os(common).filter(|_| name == own)?;
         let is_known = level
             .to_str()
@@ -153,12 +152,12 @@ fn variable(name: &str) -> Option<OsString> {
     })
 }
 
-/// A reader that went away has seen enough.
+/// Prints to standard output. A closed reader is no error.
 fn print(text: &str) {
     let _ = write!(std::io::stdout(), "{text}");
 }
 
-/// One line for the person at the terminal, which may be gone.
-fn say(text: &str) {
+/// Prints a line to standard error. A closed terminal is no error.
+fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "edge-cache-agent: {text}");
 }

@@ -3,6 +3,7 @@
 //! One replacement runs at a time. A plugin that was uploaded runs until the process ends; the next start loads the
 //! plugin that the settings declare.
 
+mod embedded;
 mod source;
 
 use std::io;
@@ -16,6 +17,7 @@ use edge_cache_core::text;
 use edge_cache_host::sandbox::{Plugin, PluginConfig, PluginError, PluginFile};
 use edge_cache_host::{EdgeCacheRegistry, SwapError};
 
+pub(crate) use self::embedded::EMBEDDED_PLUGIN;
 pub use self::source::PluginSource;
 
 /// The name of plugins that came over HTTP.

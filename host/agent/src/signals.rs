@@ -1,28 +1,27 @@
-//! What an agent is told from outside.
+//! Signals and standard input of the process.
 //!
-//! SIGINT and SIGTERM: the first stops it in order, the second at once. SIGHUP: it reads its files
-//! again. An agent that was started for the
-//! sake of another process also ends with that process.
+//! The first SIGINT or SIGTERM requests an orderly shutdown, the second exits at once. SIGHUP reloads files. An agent
+//! with `--end-with-stdin` also exits when its standard input closes.
 
 use std::io;
 use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::stop::{Ending, Stop};
+use super::shutdown::{Shutdown, ShutdownMode};
 
-/// What a shell reports for a process that a signal ended: 128 and the signal's number.
+/// The exit status for a signal, as shells report it: 128 plus the signal's number.
 const STATUS_BASE: i32 = 128;
-/// The status of an agent whose owner has gone; nobody is left to read it.
+/// The exit status after standard input has closed.
 const STATUS_ORPHANED: i32 = 1;
 
-/// Ends the process at once when its standard input does. The other side is held by the process that it
-/// belongs to, and the system lets go of it however that one ends: killed, too.
+/// Exits the process when its standard input closes. The parent process holds the other end, which the system closes
+/// even if the parent is killed.
 ///
-/// A thread of its own waits: one of the runtime's would hold up an end in order.
-pub(super) fn end_with_stdin() -> io::Result<()> {
+/// Uses a thread of its own: a blocked thread of the runtime would delay a shutdown.
+pub(super) fn exit_with_stdin() -> io::Result<()> {
     let wait = || {
-        // An error ends it as well: who can't be watched can't be outlived.
+        // An error exits as well: the parent can no longer be watched.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         std::process::exit(STATUS_ORPHANED);
     };
@@ -32,8 +31,8 @@ pub(super) fn end_with_stdin() -> io::Result<()> {
         .map(drop)
 }
 
-/// Listens for signals from now on: the first one asks for the end, one after that ends the process at once.
-pub(super) fn stop_at_signals(stop: Stop) -> io::Result<()> {
+/// Listens for SIGINT and SIGTERM: the first requests a shutdown, the second exits at once.
+pub(super) fn stop_at_signals(shutdown: Shutdown) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
@@ -42,27 +41,27 @@ pub(super) fn stop_at_signals(stop: Stop) -> io::Result<()> {
                 _ = interrupt.recv() => SignalKind::interrupt(),
                 _ = terminate.recv() => SignalKind::terminate(),
             };
-            if stop.ask(Ending::Stop) {
+            if shutdown.request(ShutdownMode::Stop) {
                 std::process::exit(STATUS_BASE.saturating_add(kind.as_raw_value()));
             }
-            tracing::info!("stopping; a second signal ends the agent at once");
+            tracing::info!("stopping; a second signal exits at once");
         }
     });
     Ok(())
 }
 
-/// SIGHUPs, none of which ends the process once this is there.
+/// A listener for SIGHUP. While it exists, SIGHUP does not end the process.
 #[derive(Debug)]
-pub(super) struct Hangups(Signal);
+pub(super) struct Sighup(Signal);
 
-impl Hangups {
-    /// Listens from now on.
+impl Sighup {
+    /// Starts to listen.
     pub(super) fn listen() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    /// Calls `reload` at every one, also for those that have come already.
-    pub(super) fn call(mut self, reload: impl Fn() + Send + 'static) {
+    /// Calls `reload` at every signal since `listen`.
+    pub(super) fn for_each(mut self, reload: impl Fn() + Send + 'static) {
         tokio::spawn(async move {
             while self.0.recv().await.is_some() {
                 reload();

@@ -1,7 +1,7 @@
-//! Tells a service manager how the agent is doing, where one has asked for it.
+//! Notifications to systemd.
 //!
-//! systemd names a datagram socket in `NOTIFY_SOCKET`. A thread of its own writes there, in order: a
-//! service manager that does not read must not hold up the agent. Without the variable nothing happens.
+//! systemd names a datagram socket in `NOTIFY_SOCKET`. A thread of its own writes to it, so that a service manager that
+//! does not read cannot block the agent. Without the variable nothing is sent.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -11,22 +11,22 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::http::AppState;
+use crate::http::AppState;
 use edge_cache_core::text;
 
-/// How often the status is looked at, where no watchdog asks for more.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// The shortest time between two looks, whatever a watchdog asks for.
-const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
+/// The time between two looks at the status, unless a watchdog needs more.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// The shortest time between two looks, for any watchdog.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// The longest status, in bytes.
 const STATUS_BYTES_MAX: usize = 512;
 
-/// The service manager, if there is one. Cheap to clone.
+/// The connection to systemd, if it started the process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Systemd(Option<Sender<News>>);
+pub(super) struct Systemd(Option<Sender<Notification>>);
 
 #[derive(Debug)]
-enum News {
+enum Notification {
     Ready,
     Reloading,
     Stopping,
@@ -35,8 +35,8 @@ enum News {
 }
 
 impl Systemd {
-    /// The one that started this process.
-    pub(super) fn find() -> io::Result<Self> {
+    /// Reads `NOTIFY_SOCKET`.
+    pub(super) fn from_env() -> io::Result<Self> {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
             return Ok(Self(None));
         }
@@ -47,55 +47,55 @@ impl Systemd {
         Ok(Self(Some(sender)))
     }
 
-    /// The state is loaded, gossip is up, and requests are answered; also after each `reloading`.
+    /// Reports that the agent serves requests; also after each `reloading`.
     pub(super) fn ready(&self) {
-        self.tell(News::Ready);
+        self.send(Notification::Ready);
     }
 
-    /// The agent's files are being read again.
+    /// Reports the begin of a reload.
     pub(super) fn reloading(&self) {
-        self.tell(News::Reloading);
+        self.send(Notification::Reloading);
     }
 
-    /// The agent is about to end.
+    /// Reports the begin of the shutdown.
     pub(super) fn stopping(&self) {
-        self.tell(News::Stopping);
+        self.send(Notification::Stopping);
     }
 
-    /// Shows from now on what readiness says, and feeds the watchdog as long as the agent lives.
+    /// Starts to report the readiness, and to feed the watchdog while the agent is live.
     pub(super) fn watch(&self, state: AppState) {
         if self.0.is_none() {
             return;
         }
         let watchdog = sd_notify::watchdog_enabled();
-        // Half of it, as sd_watchdog_enabled(3) has it: one that comes late is no end yet.
-        let often = watchdog.map_or(LOOK_EVERY, |bound| {
+        // Half of the watchdog's time, as sd_watchdog_enabled(3) recommends.
+        let period = watchdog.map_or(INTERVAL, |bound| {
             let half = bound.checked_div(2).unwrap_or(bound);
-            half.clamp(LOOK_EVERY_MIN, LOOK_EVERY)
+            half.clamp(INTERVAL_MIN, INTERVAL)
         });
         let systemd = self.clone();
         tokio::spawn(async move {
-            let mut looks = interval(often);
+            let mut looks = interval(period);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut shown = None;
             loop {
                 looks.tick().await;
                 if watchdog.is_some() && state.dead().is_empty() {
-                    systemd.tell(News::Alive);
+                    systemd.send(Notification::Alive);
                 }
                 let status = status(&state);
                 if shown.as_ref() != Some(&status) {
-                    systemd.tell(News::Status(status.clone()));
+                    systemd.send(Notification::Status(status.clone()));
                     shown = Some(status);
                 }
             }
         });
     }
 
-    fn tell(&self, news: News) {
+    fn send(&self, notification: Notification) {
         if let Some(sender) = &self.0 {
-            // The thread ends with the process only.
-            let _ = sender.send(news);
+            // The thread never ends before the process.
+            let _ = sender.send(notification);
         }
     }
 }
@@ -111,23 +111,23 @@ fn status(state: &AppState) -> String {
     )
 }
 
-fn write(news: &Receiver<News>) {
-    let mut is_heard = true;
-    while let Ok(news) = news.recv() {
-        let written = match &news {
-            News::Ready => sd_notify::notify(&[NotifyState::Ready]),
-            // systemd tells by the time that this answers its latest signal.
-            News::Reloading => NotifyState::monotonic_usec_now()
+fn write(notifications: &Receiver<Notification>) {
+    let mut is_received = true;
+    while let Ok(notification) = notifications.recv() {
+        let written = match &notification {
+            Notification::Ready => sd_notify::notify(&[NotifyState::Ready]),
+            // By the time systemd matches this message to its latest signal.
+            Notification::Reloading => NotifyState::monotonic_usec_now()
                 .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
-            News::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
-            News::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
-            News::Status(status) => sd_notify::notify(&[NotifyState::Status(status)]),
+            Notification::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+            Notification::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+            Notification::Status(status) => sd_notify::notify(&[NotifyState::Status(status)]),
         };
         if let Err(error) = &written
-            && is_heard
+            && is_received
         {
-            tracing::warn!(%error, "NOTIFY_SOCKET takes no message");
+            tracing::warn!(%error, "cannot write to NOTIFY_SOCKET");
         }
-        is_heard = written.is_ok();
+        is_received = written.is_ok();
     }
 }

@@ -1,4 +1,12 @@
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::CommandFactory;
+
+use super::parse::WRONG_BYTES_MAX;
 use super::*;
+use crate::settings::AgentSettings;
+use edge_cache_core::text;
 
 fn parsed(line: &str) -> Parsed {
     parsed_words(line.split_whitespace())
@@ -13,7 +21,7 @@ fn parsed_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Parsed {
     )
 }
 
-fn run(line: &str) -> RunArgs {
+fn run(line: &str) -> AgentSettings {
     match parsed(line) {
         Parsed::Cli(cli) => match cli.command {
             Command::Run(args) => *args,
@@ -64,11 +72,14 @@ fn a_wrong_flag_is_one_line_that_names_it() {
         ),
         ("--node-id 1 --plugin-labels a=b", "A-Z a-z 0-9"),
         ("--node-id 1 --plugin-settings weight", "KEY=VALUE"),
-        ("--node-id 1 --log-level edge=loud", "for instance info"),
-        ("--node-id 1 --limits-memory-bytes 64MB", "64MiB"),
-        ("--node-id 1 --limits-stack-bytes 2MiB", "64KiB to 1MiB"),
+        ("--node-id 1 --log-level edge=loud", "for example info"),
+        ("--node-id 1 --limits-memory-bytes 64XB", "64MiB"),
+        (
+            "--node-id 1 --limits-stack-bytes 2MiB",
+            "64.0 KiB to 1.0 MiB",
+        ),
         ("--node-id 1 --limits-queue 0", "1 to 1000000"),
-        ("--node-id 1 --limits-call-deadline 0ms", "1ms to 600s"),
+        ("--node-id 1 --limits-call-deadline 0ms", "1ms to 10m"),
         ("--node-id 1 --gossip-interval soon", "200ms"),
         ("--node-id 1 --label zone", "KEY=VALUE"),
         ("--node-id 1 --gossip-lisen 127.0.0.1:0", "--gossip-listen"),
@@ -229,11 +240,11 @@ fn the_tools_for_components_take_the_settings_of_an_agent() {
     let args = check("edge-cache-agent plugin check x.wasm");
     let pair = |key: &str, value: &str| (key.to_string(), value.to_string());
     assert_eq!(
-        args.host.given.plugin_settings,
+        args.host.plugin_config.plugin_settings,
         [pair("a", "1"), pair("b", "2")]
     );
     assert_eq!(args.host.limits.limits().nodes_max, 7);
     let args = check("edge-cache-agent plugin check x.wasm --setting c=3");
-    assert_eq!(args.host.given.plugin_settings, [pair("c", "3")]);
+    assert_eq!(args.host.plugin_config.plugin_settings, [pair("c", "3")]);
     assert!(wrong("plugin check").contains("<FILE>"));
 }

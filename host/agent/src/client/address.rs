@@ -1,7 +1,7 @@
 //! Where an agent is reached: what the URLs of all its routes begin with.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -23,11 +23,6 @@ pub struct Address(Arc<Url>);
 pub struct AddressError;
 
 impl Address {
-    /// An agent that speaks plainly.
-    pub(super) fn plain(at: SocketAddr) -> Result<Self, AddressError> {
-        at.to_string().parse()
-    }
-
     /// Whether nobody on the way can listen in.
     pub(super) fn is_tls(&self) -> bool {
         self.0.scheme() == "https"

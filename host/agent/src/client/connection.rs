@@ -4,7 +4,6 @@
 //! where it was meant to go, and reads no more of an answer than it was told to.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::time::timeout;
 use super::address::Address;
 use super::error::ClientError;
 use crate::cli::AgentArgs;
-use crate::private_file;
+use crate::trusted_file;
 use edge_cache_core::text;
 
 /// The largest answer. 20,000 nodes take 4 MiB, 600 peers with all their labels 10 MiB.
@@ -92,13 +91,6 @@ impl Connection {
             .default_headers(headers)
             .tls_certs_only(roots);
         Self::build(http, args.addr.clone(), args.timeout)
-    }
-
-    /// To an agent that speaks plainly and asks for no token.
-    pub(crate) fn plain(at: SocketAddr, timeout: Duration) -> Result<Self, ClientError> {
-        let address = Address::plain(at).map_err(|error| ClientError::Setup(error.to_string()))?;
-        // It must not fail on a machine without certificates.
-        Self::build(Client::builder().tls_certs_only([]), address, timeout)
     }
 
     fn build(
@@ -266,7 +258,7 @@ impl fmt::Display for Request {
 
 /// What the bearer of a token says.
 fn bearer(path: &Path) -> Result<HeaderValue, ClientError> {
-    let file = private_file::read_private(path).map_err(|source| ClientError::TokenFile {
+    let file = trusted_file::read_secret(path).map_err(|source| ClientError::TokenFile {
         path: path.to_path_buf(),
         source,
     })?;
@@ -284,7 +276,7 @@ fn bearer(path: &Path) -> Result<HeaderValue, ClientError> {
 }
 
 fn roots(path: &Path) -> Result<Vec<Certificate>, ClientError> {
-    let pem = private_file::read_public(path).map_err(|source| ClientError::RootsFile {
+    let pem = trusted_file::read_public(path).map_err(|source| ClientError::RootsFile {
         path: path.to_path_buf(),
         source,
     })?;

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use thiserror::Error;
 
 use super::address::Address;
-use crate::private_file::FileError;
+use crate::trusted_file::FileError;
 
 /// The exit codes of commands that ask an agent.
 pub mod exit {

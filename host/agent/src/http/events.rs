@@ -23,7 +23,7 @@ use super::AppState;
 use super::kinds;
 use super::problem::Problem;
 use super::refusals::{Crowded, Refusals};
-use crate::stop::Stop;
+use crate::shutdown::Shutdown;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
@@ -45,7 +45,7 @@ const COMMENT: Bytes = Bytes::from_static(b": still here\n\n");
 pub(super) struct Events {
     board: Arc<Board>,
     places: Arc<Semaphore>,
-    stop: Stop,
+    stop: Shutdown,
 }
 
 /// One who follows the events.
@@ -62,7 +62,7 @@ impl Events {
     pub(super) fn start(
         registry: &EdgeCacheRegistry,
         gossip: Option<&GossipPool>,
-        stop: Stop,
+        stop: Shutdown,
     ) -> Self {
         let hub = Hub::new(registry.subscribe(), gossip.map(GossipPool::subscribe));
         let board = hub.board();

@@ -99,7 +99,7 @@ impl AppState {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stop.asked().is_some()
+        self.stop.requested().is_some()
     }
 }
 

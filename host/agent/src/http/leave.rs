@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 
 use super::AppState;
 use super::refusals::Refusals;
-use crate::stop::Ending;
+use crate::shutdown::ShutdownMode;
 
 /// Has the agent tell its peers that it leaves, and stop in order. Requests under way are answered, this one
 /// first.
@@ -21,7 +21,7 @@ use crate::stop::Ending;
     )
 )]
 pub(super) async fn leave(State(state): State<AppState>) -> StatusCode {
-    if !state.stop.ask(Ending::Leave) {
+    if !state.stop.request(ShutdownMode::Leave) {
         tracing::info!("asked over HTTP to leave");
     }
     StatusCode::ACCEPTED

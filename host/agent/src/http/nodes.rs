@@ -15,7 +15,7 @@ use super::kinds;
 use super::problem::{Problem, quoted};
 use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId, WrongQuery};
 use super::views::{self, Known, KnownView, PendingView};
-use crate::cli;
+use crate::settings::values;
 use edge_cache_core::NodeId;
 use edge_cache_host::{EdgeCacheError, NodeCapacity, NodeState};
 
@@ -98,7 +98,9 @@ impl Waiting {
         let Some(text) = &self.wait else {
             return Ok(Duration::ZERO);
         };
-        let time = cli::parse_time(text).ok().filter(|time| *time <= WAIT_MAX);
+        let time = values::parse_time(text)
+            .ok()
+            .filter(|time| *time <= WAIT_MAX);
         time.ok_or_else(|| {
             Problem::new(
                 &kinds::INVALID_QUERY,

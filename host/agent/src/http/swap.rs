@@ -12,8 +12,8 @@ use super::plugin::PluginView;
 use super::problem::{Problem, quoted};
 use super::refusals::{NotSwapped, Refusals, WrongQuery};
 use super::{AppState, body, kinds};
-use crate::cli;
 use crate::plugin_manager::{PluginUpload, ReplaceError};
+use crate::settings::values;
 use edge_cache_core::text;
 use edge_cache_host::SwapError;
 
@@ -72,7 +72,7 @@ impl Terms {
         let Some(hex) = &self.sha256 else {
             return Ok(None);
         };
-        cli::parse_sha256(hex).map(Some).map_err(|_| {
+        values::parse_sha256(hex).map(Some).map_err(|_| {
             Problem::new(
                 &kinds::INVALID_QUERY,
                 format!(

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::private_file::{self, FileError};
+use crate::trusted_file::{self, FileError};
 use edge_cache_core::text;
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ fn config(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = private_file::read_public(path).map_err(|source| TlsError::CertificateFile {
+    let text = trusted_file::read_public(path).map_err(|source| TlsError::CertificateFile {
         path: path.to_owned(),
         source,
     })?;
@@ -170,7 +170,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let text = private_file::read_private(path).map_err(|source| TlsError::KeyFile {
+    let text = trusted_file::read_secret(path).map_err(|source| TlsError::KeyFile {
         path: path.to_owned(),
         source,
     })?;

@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
-use super::RunError;
-use crate::cli::RunArgs;
+use super::error::RunError;
 use crate::http::{self, Access, AppState, Hosts, Listening, Tls};
+use crate::settings::AgentSettings;
 
 /// How many connections wait in the kernel to be accepted, as far as the system's own limit allows. Whoever comes
 /// when there are more tries again after a second, which is as long as a health check waits.
@@ -25,9 +25,9 @@ pub(super) struct Api {
 }
 
 /// Whether the settings leave the API open to nobody that they should not; if they do, what would help.
-pub(super) fn check(args: &RunArgs) -> Result<(), String> {
+pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
     let wrong = |text: &str| Err(text.to_string());
-    let http = &args.http;
+    let http = &settings.http;
     match (&http.http_tls_cert_file, &http.http_tls_key_file) {
         (Some(_), None) => return wrong("`--http-tls-cert-file` needs `--http-tls-key-file`"),
         (None, Some(_)) => return wrong("`--http-tls-key-file` needs `--http-tls-cert-file`"),
@@ -39,7 +39,7 @@ pub(super) fn check(args: &RunArgs) -> Result<(), String> {
              `admin`",
         );
     }
-    if args.http_listen.ip().is_loopback() {
+    if settings.http_listen.ip().is_loopback() {
         return Ok(());
     }
     if http.api_token_file.is_none() {
@@ -58,26 +58,29 @@ pub(super) fn check(args: &RunArgs) -> Result<(), String> {
 }
 
 /// Reads the files that the API needs, and says in words what came of it.
-pub(crate) fn look(args: &RunArgs) -> Result<String, RunError> {
-    access(args)?;
-    let access = match &args.http.api_token_file {
+pub(crate) fn look(settings: &AgentSettings) -> Result<String, RunError> {
+    access(settings)?;
+    let access = match &settings.http.api_token_file {
         Some(_) => "tokens that can be read",
         None => "no tokens",
     };
-    let transport = match tls(args)? {
+    let transport = match tls(settings)? {
         Some(_) => "TLS with a certificate and its key",
         None => "no TLS",
     };
-    Ok(format!("on {}, {access}, {transport}", args.http_listen))
+    Ok(format!(
+        "on {}, {access}, {transport}",
+        settings.http_listen
+    ))
 }
 
 impl Api {
-    pub(super) fn bind(args: &RunArgs) -> Result<Self, RunError> {
-        let http = &args.http;
-        let access = access(args)?;
-        let tls = tls(args)?;
+    pub(super) fn bind(settings: &AgentSettings) -> Result<Self, RunError> {
+        let http = &settings.http;
+        let access = access(settings)?;
+        let tls = tls(settings)?;
         let main = Listening {
-            listener: listen(args.http_listen)?,
+            listener: listen(settings.http_listen)?,
             tls,
             connections: http.http_connections.get(),
         };
@@ -92,7 +95,7 @@ impl Api {
             });
         }
         http::warn_of_file_limit(connections);
-        let hosts = if args.http_listen.ip().is_loopback() {
+        let hosts = if settings.http_listen.ip().is_loopback() {
             Hosts::Local
         } else {
             Hosts::Any
@@ -115,7 +118,7 @@ impl Api {
     }
 
     /// What reads the tokens and the certificate again.
-    pub(super) fn rereading(&self) -> impl Fn() + Send + 'static {
+    pub(super) fn reloader(&self) -> impl Fn() + Send + 'static {
         let (access, tls) = (self.access.clone(), self.main.tls.clone());
         move || {
             access.reread();
@@ -150,19 +153,19 @@ impl Api {
     }
 }
 
-fn access(args: &RunArgs) -> Result<Access, RunError> {
-    match &args.http.api_token_file {
+fn access(settings: &AgentSettings) -> Result<Access, RunError> {
+    match &settings.http.api_token_file {
         Some(path) => Access::with_tokens(path.clone()).map_err(|source| RunError::Tokens {
             path: path.clone(),
             source,
         }),
-        None if args.http.allow_local_admin => Ok(Access::local_admin()),
+        None if settings.http.allow_local_admin => Ok(Access::local_admin()),
         None => Ok(Access::local()),
     }
 }
 
-fn tls(args: &RunArgs) -> Result<Option<Tls>, RunError> {
-    let http = &args.http;
+fn tls(settings: &AgentSettings) -> Result<Option<Tls>, RunError> {
+    let http = &settings.http;
     match (&http.http_tls_cert_file, &http.http_tls_key_file) {
         (Some(certificates), Some(key)) => {
             let tls = Tls::read(certificates.clone(), key.clone());

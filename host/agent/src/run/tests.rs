@@ -1,7 +1,9 @@
+use super::consistency::check;
 use super::*;
 use crate::cli::{self, Command, Parsed};
+use edge_cache_host::gossip::PeerInfo;
 
-fn args(line: &str) -> RunArgs {
+fn args(line: &str) -> AgentSettings {
     let words = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
     match cli::parse(words.map(Into::into), &|_| None) {
         Parsed::Cli(cli) => match cli.command {
@@ -91,6 +93,6 @@ async fn a_port_that_is_taken_is_no_wrong_usage() {
 }
 
 async fn try_join(line: &str) -> Result<Option<GossipPool>, RunError> {
-    let config = gossip_config(&args(&format!("--node-id 1 {line}")))?;
-    join(config, String::new(), None).await
+    let config = gossip::config(&args(&format!("--node-id 1 {line}")))?;
+    gossip::join(config, String::new(), None).await
 }

@@ -16,7 +16,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{Role, RoleError};
-use crate::private_file::{self, FileError};
+use crate::trusted_file::{self, FileError};
 use edge_cache_core::text;
 
 /// The most tokens of a file. All of them are looked at for each request.
@@ -118,7 +118,7 @@ pub enum TokensError {
 
 impl Tokens {
     pub(super) fn read(file: &Path) -> Result<Self, TokensError> {
-        let text = private_file::read_private(file)?;
+        let text = trusted_file::read_secret(file)?;
         Self::parse(std::str::from_utf8(&text).map_err(|_| TokensError::NotText)?)
     }
 

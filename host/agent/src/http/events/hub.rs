@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::super::views::Rfc3339;
 use super::ring::Ring;
-use crate::stop::Stop;
+use crate::shutdown::Shutdown;
 use edge_cache_core::NodeId;
 use edge_cache_host::gossip::{PeerInfo, Peers, TopologyEvent, TopologyEvents};
 use edge_cache_host::{EdgeCacheNode, EligibleNodes, NodeCapacity, RegistryEvent, RegistryEvents};
@@ -90,7 +90,7 @@ impl Hub {
     }
 
     /// Ends when nothing can change any more, or when the agent stops.
-    pub(super) async fn run(mut self, stop: Stop) {
+    pub(super) async fn run(mut self, stop: Shutdown) {
         let follow = async {
             loop {
                 tokio::select! {

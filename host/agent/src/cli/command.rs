@@ -1,0 +1,75 @@
+//! The commands of the binary.
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::client::{self, ClientCommand};
+use super::plugin::PluginCommand;
+use crate::http::Role;
+use crate::settings::AgentSettings;
+
+/// A node agent that hosts an edge-cache registry.
+#[derive(Debug, Parser)]
+#[command(name = "edge-cache-agent", version, after_help = client::EXIT_CODES)]
+pub struct Cli {
+    /// The command; `run` by default.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command of the binary.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an agent (default)
+    Run(Box<AgentSettings>),
+    /// Create keys for gossip
+    #[command(subcommand)]
+    Gossip(GossipCommand),
+    /// Create tokens for the HTTP API
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Check settings, or print an example file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Inspect and check plugin files, and manage the plugin of a running agent
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// A request to a running agent.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// Commands for settings. They need no running agent.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Check settings without starting an agent; takes the same flags as `run`
+    Check(Box<AgentSettings>),
+    /// Print a settings file with every setting, its default and its meaning
+    Example,
+}
+
+/// Commands for gossip keys. They need no running agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum GossipCommand {
+    /// Print a new key, as a line for a key file
+    Keygen,
+}
+
+/// Commands for tokens. They need no running agent.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum TokenCommand {
+    /// Print a new token: `token=` for the client and `line=` for the agents' token file
+    New {
+        /// Name of the token in log lines
+        #[arg(long)]
+        name: String,
+        /// Role of the token: read, write or admin; each includes the previous ones
+        #[arg(long)]
+        role: Role,
+    },
+}

@@ -1,0 +1,127 @@
+//! Serving until the shutdown, and the shutdown within its timeout.
+//!
+//! First the agent reports that it is not ready, so that it gets no new traffic. Then the writer finishes the waiting
+//! changes, because acknowledged changes must reach the peers with the leave message. Then gossip leaves, so that peers
+//! route elsewhere while the last requests are answered.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::agent::Agent;
+use super::error::{RunError, system};
+use crate::http::AppState;
+use crate::settings::AgentSettings;
+use crate::shutdown::{Shutdown, ShutdownMode};
+use crate::systemd::Systemd;
+
+impl Agent {
+    /// Serves until a shutdown is requested, then shuts down.
+    pub(super) async fn serve(
+        self,
+        settings: &AgentSettings,
+        shutdown: Shutdown,
+        systemd: Systemd,
+    ) -> Result<(), RunError> {
+        let Self {
+            api,
+            registry,
+            gossip,
+            plugins,
+        } = self;
+        let state = AppState::new(registry.clone(), gossip.clone(), plugins, shutdown.clone());
+        let drain = Arc::new(Notify::new());
+        let draining = drain.clone();
+        let mut serving = tokio::spawn(api.serve(state.clone(), async move {
+            draining.notified().await;
+        }));
+        systemd.ready();
+        systemd.watch(state.clone());
+        shutdown.clone().wait().await;
+
+        let mut steps = ShutdownSteps::begin(settings.shutdown_timeout);
+        systemd.stopping();
+        // A plugin that hangs must leave time to notify the peers.
+        let half = steps.half;
+        let writer = registry.shutdown();
+        steps.run("writer", half, writer).await;
+        let deadline = steps.deadline;
+        if let Some(gossip) = &gossip {
+            let leave = async {
+                if settings.leave_on_terminate || shutdown.requested() == Some(ShutdownMode::Leave)
+                {
+                    gossip.leave().await;
+                } else {
+                    gossip.shutdown().await;
+                }
+            };
+            steps.run("gossip", deadline, leave).await;
+        }
+        drain.notify_one();
+        let served = steps.run("requests", deadline, &mut serving).await;
+        match served {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                return Err(system("serve HTTP")(std::io::Error::other(error)));
+            }
+            None => serving.abort(),
+        }
+        steps.finish()
+    }
+}
+
+/// The steps of a shutdown, which share a timeout.
+struct ShutdownSteps {
+    bound: Duration,
+    /// The end of the first half of the timeout.
+    half: Instant,
+    deadline: Instant,
+    aborted: Vec<&'static str>,
+}
+
+impl ShutdownSteps {
+    fn begin(bound: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            bound,
+            half: bound
+                .checked_div(2)
+                .and_then(|half| now.checked_add(half))
+                .unwrap_or(now),
+            deadline: now.checked_add(bound).unwrap_or(now),
+            aborted: Vec::new(),
+        }
+    }
+
+    /// Runs a step until a deadline. A step that needs no waiting completes even after it.
+    async fn run<T>(
+        &mut self,
+        part: &'static str,
+        deadline: Instant,
+        step: impl Future<Output = T>,
+    ) -> Option<T> {
+        match timeout_at(deadline, step).await {
+            Ok(done) => Some(done),
+            Err(_) => {
+                let timeout = humantime::format_duration(self.bound);
+                tracing::warn!(part, %timeout, "aborted at shutdown");
+                self.aborted.push(part);
+                None
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(), RunError> {
+        if self.aborted.is_empty() {
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        Err(RunError::Aborted {
+            parts: self.aborted,
+            bound: self.bound,
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Parsers for the values of settings. Every error states the accepted notation.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use crate::suggest;
+use edge_cache_core::text;
+use edge_cache_host::sandbox::ImportGrants;
+
+/// The size of a SHA-256 digest, in bytes.
+const SHA256_BYTES: usize = 32;
+
+/// Parses a node id in its canonical notation.
+pub(crate) fn parse_node_id(text: &str) -> Result<u64, String> {
+    let wrong = || format!("a node id is a number from 0 to {}", u64::MAX);
+    if text.starts_with('+') || (text.starts_with('0') && text != "0") {
+        return Err(format!("{}, without a sign or leading zeros", wrong()));
+    }
+    text.parse().map_err(|_| wrong())
+}
+
+/// Parses `IP:PORT`.
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an address is IP:PORT, for example 127.0.0.1:7946 or [::1]:7946".to_string())
+}
+
+/// Parses `KEY=VALUE` with a key that is not empty.
+pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .ok_or_else(|| "it must be KEY=VALUE".to_string())
+}
+
+/// Parses a label. Its bounds depend on other settings and are checked later.
+pub(crate) fn parse_label(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .ok_or_else(|| "a label is KEY=VALUE".to_string())
+}
+
+/// Parses a duration with units.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("a time has a unit, for example 200ms, 1s or 2m: {error}"))
+}
+
+/// Parses a number of bytes, with or without a unit.
+pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+    let wrong = || "a size is a number of bytes, for example 1024, 1KiB or 64MiB".to_string();
+    let size: ByteSize = text.parse().map_err(|_| wrong())?;
+    usize::try_from(size.as_u64()).map_err(|_| wrong())
+}
+
+/// Returns a parser of sizes within bounds.
+pub(crate) fn size(
+    bounds: RangeInclusive<usize>,
+) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    move |text| {
+        let size = parse_size(text)?;
+        within(&bounds, size, |bound| {
+            ByteSize::b(u64::try_from(*bound).unwrap_or(u64::MAX)).to_string()
+        })
+    }
+}
+
+/// Returns a parser of durations within bounds.
+pub(crate) fn time(
+    bounds: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
+    move |text| {
+        let time = parse_time(text)?;
+        within(&bounds, time, |bound| {
+            humantime::format_duration(*bound).to_string()
+        })
+    }
+}
+
+/// Returns a parser of counts within bounds.
+pub(crate) fn count(
+    bounds: RangeInclusive<usize>,
+) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    move |text| {
+        let wrong = || {
+            let (least, most) = (bounds.start(), bounds.end());
+            format!("it must be a whole number from {least} to {most}")
+        };
+        let count = text.parse().map_err(|_| wrong())?;
+        within(&bounds, count, ToString::to_string)
+    }
+}
+
+/// Parses the SHA-256 digest of a file.
+pub(crate) fn parse_sha256(text: &str) -> Result<[u8; SHA256_BYTES], String> {
+    let mut digest = [0; SHA256_BYTES];
+    hex::decode_to_slice(text, &mut digest)
+        .map(|()| digest)
+        .map_err(|_| "a SHA-256 is 64 hexadecimal digits, as `sha256sum` prints it".to_string())
+}
+
+/// Parses the name of an interface that the host offers.
+pub(crate) fn parse_import(text: &str) -> Result<String, String> {
+    let known = ImportGrants::default();
+    if known.names().any(|name| name == text) {
+        return Ok(text.to_string());
+    }
+    let nearest = suggest::nearest(text, known.names())
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default();
+    Err(format!(
+        "an import is the name of an interface of the host, without version{nearest}"
+    ))
+}
+
+/// Parses a label key that is granted to the plugin.
+pub(crate) fn parse_grant(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if !text.is_empty() && text.bytes().all(fits) {
+        return Ok(text.to_string());
+    }
+    Err("a label key has the characters A-Z a-z 0-9 _ . - and is not empty".to_string())
+}
+
+/// Checks a filter of log lines in the notation of tracing's `EnvFilter`.
+pub(crate) fn parse_log_level(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) if !text.trim().is_empty() => Ok(text.to_string()),
+        Ok(_) => Err("it must not be empty; for example info".to_string()),
+        Err(error) => Err(format!(
+            "{}; for example info, or warn,edge_cache_host::gossip=debug",
+            text::error_chain(&error)
+        )),
+    }
+}
+
+fn within<T: PartialOrd>(
+    bounds: &RangeInclusive<T>,
+    value: T,
+    show: impl Fn(&T) -> String,
+) -> Result<T, String> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = (show(bounds.start()), show(bounds.end()));
+    Err(format!("it must be from {least} to {most}"))
+}

@@ -1,0 +1,154 @@
+//! One agent of the demo: a child process with sockets of its own.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::client::Client;
+use super::error::DemoError;
+use super::log::Log;
+use super::show;
+
+/// The time limit for an agent to become ready. A debug build compiles the plugin in this time.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// The time limit for an agent to stop.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+/// The time limit for the system to report the end of an agent with closed sockets.
+const REPORTED_WITHIN: Duration = Duration::from_millis(200);
+/// The prefix of the agent's environment variables.
+const SETTINGS: &str = "EDGE_CACHE_";
+/// The one setting that the demo passes on: the plugin file.
+const PLUGIN: &str = "EDGE_CACHE_PLUGIN";
+
+/// The first argument of a process that runs an agent.
+pub(super) const RUN_AGENT: &str = "run-agent";
+
+/// A running agent. It is killed on drop, and exits when the demo is killed.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) node_id: u64,
+    pub(super) gossip: SocketAddr,
+    pub(super) http: SocketAddr,
+    pub(super) client: Client,
+    pub(super) log: Log,
+    child: Child,
+    /// The agent exits when this closes. Not in `child`, whose `wait` would close it.
+    _lifeline: ChildStdin,
+}
+
+impl Agent {
+    /// Starts an agent and waits until it serves.
+    pub(super) async fn start(node_id: u64, seed: Option<SocketAddr>) -> Result<Self, DemoError> {
+        let failed = |reason: String| DemoError::Start { node_id, reason };
+        let mut child = command(node_id, seed)
+            .and_then(|mut command| command.spawn())
+            .map_err(|error| failed(error.to_string()))?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(failed("it has no pipes".to_string()));
+        };
+        let mut log = Log::follow(stderr);
+        let ready = timeout(READY_WITHIN, addresses(stdout)).await;
+        let ready = ready.unwrap_or_else(|_| {
+            Err(format!(
+                "it was not ready within {} s",
+                READY_WITHIN.as_secs()
+            ))
+        });
+        let (gossip, http) = match ready {
+            Ok(addresses) => addresses,
+            Err(reason) => {
+                show::log(node_id, &log.tail().await);
+                return Err(failed(reason));
+            }
+        };
+        Ok(Self {
+            node_id,
+            gossip,
+            http,
+            client: Client::new(node_id, http)?,
+            log,
+            child,
+            _lifeline: stdin,
+        })
+    }
+
+    /// Returns the exit status, if the agent has ended.
+    pub(super) async fn ended(&mut self) -> Option<String> {
+        let status = timeout(REPORTED_WITHIN, self.child.wait()).await.ok()?;
+        status.ok().map(|status| status.to_string())
+    }
+
+    /// Stops the agent, waits for status 0 and returns the time that it took.
+    pub(super) async fn stop(&mut self) -> Result<Duration, DemoError> {
+        let node_id = self.node_id;
+        let failed = |reason: String| DemoError::Stop { node_id, reason };
+        let start = Instant::now();
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw)
+            .ok_or_else(|| failed("it had ended before".to_string()))?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .map_err(|error| failed(error.to_string()))?;
+        let status = timeout(STOPPED_WITHIN, self.child.wait())
+            .await
+            .map_err(|_| failed(format!("it ran on for {} s", STOPPED_WITHIN.as_secs())))?
+            .map_err(|error| failed(error.to_string()))?;
+        if status.success() {
+            Ok(start.elapsed())
+        } else {
+            Err(failed(status.to_string()))
+        }
+    }
+}
+
+fn command(node_id: u64, seed: Option<SocketAddr>) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args([RUN_AGENT, "--node-id", &node_id.to_string()])
+        .args(["--cluster-id", &format!("demo-{}", std::process::id())])
+        .args(["--gossip-listen", "127.0.0.1:0"])
+        .args(["--http-listen", "127.0.0.1:0"])
+        .arg("--end-with-stdin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if let Some(seed) = seed {
+        command.args(["--seed", &seed.to_string()]);
+    }
+    // Settings for a real agent, such as its data directory, must not apply to these three.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with(SETTINGS) && name != PLUGIN {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+/// Reads the two addresses that an agent prints when it is ready.
+async fn addresses(stdout: ChildStdout) -> Result<(SocketAddr, SocketAddr), String> {
+    let mut lines = BufReader::new(stdout).lines();
+    let (mut gossip, mut http) = (None, None);
+    loop {
+        if let (Some(gossip), Some(http)) = (gossip, http) {
+            return Ok((gossip, http));
+        }
+        let line = lines
+            .next_line()
+            .await
+            .map_err(|error| error.to_string())?
+            .ok_or("it ended before it was ready")?;
+        match line.split_once('=') {
+            Some(("gossip", address)) => gossip = address.parse().ok(),
+            Some(("http", address)) => http = address.parse().ok(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The binary `edge-cache-demo`: three agents on real sockets, and what they see of each other.
+//!
+//! Each agent is a process. The binary starts itself with [`RUN_AGENT`] as the first argument, which runs an agent by
+//! the library `edge-cache-agent`.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "all operands are small constants of the demo"
+)]
+
+mod agent;
+mod client;
+mod error;
+mod log;
+mod route;
+mod show;
+mod story;
+mod watch;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use edge_cache_agent::cli::{self, Command, Parsed};
+use edge_cache_agent::run;
+use tokio::runtime::Runtime;
+
+use self::agent::RUN_AGENT;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    let ended = match args.next() {
+        None => demo(),
+        Some(first) if first == RUN_AGENT => agent(args),
+        Some(_) => Err(anyhow::anyhow!("edge-cache-demo takes no arguments")),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed standard error is no reason to fail differently.
+            let _ = writeln!(std::io::stderr(), "edge-cache-demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo() -> Result<()> {
+    Ok(runtime()?.block_on(story::run())?)
+}
+
+/// Runs one agent, with the arguments of `edge-cache-agent run`.
+fn agent(args: impl Iterator<Item = OsString>) -> Result<()> {
+    let words = ["edge-cache-agent", "run"].map(OsString::from);
+    let settings = match cli::parse(words.into_iter().chain(args), &|name| {
+        std::env::var_os(name)
+    }) {
+        Parsed::Cli(cli) => match cli.command {
+            Command::Run(settings) => *settings,
+            _ => bail!("not the command of an agent"),
+        },
+        Parsed::Text(text) | Parsed::Wrong { text, .. } => bail!(text),
+    };
+    edge_cache_agent::log::init(settings.log_format, &settings.log_level);
+    let runtime = runtime()?;
+    let ended = runtime.block_on(run::run(settings));
+    runtime.shutdown_background();
+    Ok(ended?)
+}
+
+fn runtime() -> Result<Runtime> {
+    edge_cache_agent::http::use_ring();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}

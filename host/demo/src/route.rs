@@ -1,0 +1,71 @@
+//! The routes of example keys, and the check that all agents agree on them.
+
+use std::time::{Duration, Instant};
+
+use super::agent::Agent;
+use super::error::DemoError;
+
+/// Example keys.
+const KEYS: [&str; 8] = [
+    "/video/intro.mp4",
+    "/video/trailer.mp4",
+    "/img/logo.svg",
+    "/img/hero.avif",
+    "/app/main.js",
+    "/app/main.css",
+    "/feed/today.json",
+    "/feed/week.json",
+];
+/// The time limit for the agents to agree after they have seen the labels.
+const AGREED_WITHIN: Duration = Duration::from_secs(10);
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// The nodes that serve a key, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) key: &'static str,
+    pub(super) nodes: Vec<u64>,
+}
+
+/// Asks every agent for every key until all name exactly `nodes` of each, in the same order.
+pub(super) async fn agreed(agents: &[Agent], nodes: &[u64]) -> Result<Vec<Route>, DemoError> {
+    let deadline = Instant::now() + AGREED_WITHIN;
+    loop {
+        let mut first: Option<Vec<Route>> = None;
+        let mut odd = None;
+        for agent in agents {
+            let routes = ask(agent).await?;
+            let names_all = routes.iter().all(|route| {
+                let mut named = route.nodes.clone();
+                named.sort_unstable();
+                named == nodes
+            });
+            if !names_all || first.as_ref().is_some_and(|first| *first != routes) {
+                odd = Some((agent.node_id, routes));
+                break;
+            }
+            first = Some(routes);
+        }
+        match (odd, first) {
+            (None, first) => return Ok(first.unwrap_or_default()),
+            (Some((by, routes)), _) if Instant::now() > deadline => {
+                return Err(DemoError::NotSeen {
+                    by,
+                    expected: format!("the routes of the others, to the nodes {nodes:?}"),
+                    seen: format!("{routes:?}"),
+                    within: AGREED_WITHIN,
+                });
+            }
+            _ => tokio::time::sleep(ASK_EVERY).await,
+        }
+    }
+}
+
+async fn ask(agent: &Agent) -> Result<Vec<Route>, DemoError> {
+    let mut routes = Vec::with_capacity(KEYS.len());
+    for key in KEYS {
+        let nodes = agent.client.route(key).await?;
+        routes.push(Route { key, nodes });
+    }
+    Ok(routes)
+}

@@ -1,0 +1,184 @@
+//! Output of the demo: steps and tables on standard output, progress on standard error.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::route::Route;
+use super::watch::Sight;
+use edge_cache_core::labels::Labels;
+use edge_cache_core::text;
+use edge_cache_host::NodeCapacity;
+
+/// The widest table, in columns of a terminal.
+const WIDTH: u16 = 80;
+const SPIN_EVERY: Duration = Duration::from_millis(80);
+
+/// Prints the heading of a step.
+pub(super) fn heading(text: &str) {
+    let (on, off) = if colour() {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    print(&format!("\n{on}{text}{off}\n"));
+}
+
+/// Prints an event of a step.
+pub(super) fn line(text: &str) {
+    print(&format!("  {text}\n"));
+}
+
+/// Prints the labels that each agent saw, and the time since the change.
+pub(super) fn table(sights: &[Sight]) {
+    let mut table = plain_table(["agent", "peer", "labels that it sees", "after"]);
+    for sight in sights {
+        table.add_row([
+            sight.by.to_string(),
+            sight.of.to_string(),
+            pairs(&sight.labels),
+            time(sight.took),
+        ]);
+    }
+    print(&format!("{table}\n"));
+}
+
+/// Prints the nodes that serve each key.
+pub(super) fn routes(routes: &[Route]) {
+    let mut table = plain_table(["key", "served by", "should it fail"]);
+    for Route { key, nodes } in routes {
+        let mut nodes = nodes.iter().map(|node| format!("node {node}"));
+        let first = nodes.next().unwrap_or_default();
+        let others: Vec<_> = nodes.collect();
+        table.add_row([key.to_string(), first, others.join(", then ")]);
+    }
+    print(&format!("{table}\n"));
+}
+
+/// Prints the keys that moved to another node.
+pub(super) fn moves(before: &[Route], after: &[Route]) {
+    let mut table = plain_table(["key", "served by", "before"]);
+    let mut moved = 0_usize;
+    for (before, after) in before.iter().zip(after) {
+        let (was, is) = (before.nodes.first(), after.nodes.first());
+        let node = |id: Option<&u64>| id.map_or_else(String::new, |id| format!("node {id}"));
+        let former = if was == is { String::new() } else { node(was) };
+        moved += usize::from(was != is);
+        table.add_row([after.key.to_string(), node(is), former]);
+    }
+    print(&format!("{table}\n"));
+    line(&format!("{moved} of {} keys moved", after.len()));
+}
+
+/// A capacity in one line.
+pub(super) fn capacity(capacity: &NodeCapacity) -> String {
+    format!(
+        "{:>2} cores {:>6} MiB RAM {:>7} MiB disk   {}",
+        capacity.cpu_cores,
+        capacity.ram_mib,
+        capacity.disk_mib,
+        capacity.geo.as_deref().unwrap_or("no geo")
+    )
+}
+
+/// What an agent sees of a node, in words; nothing at all where it does not know the node.
+pub(super) fn seen(node_id: u64, labels: Option<&Labels>) -> String {
+    match labels {
+        None => format!("no node {node_id}"),
+        Some(labels) if labels.is_empty() => format!("node {node_id} without labels"),
+        Some(labels) => {
+            let labels = text::clean(&pairs(labels), text::ERROR_BYTES_MAX);
+            format!("node {node_id} with {labels}")
+        }
+    }
+}
+
+/// Prints the last log lines of an agent on standard error.
+pub(super) fn log(node_id: u64, lines: &[String]) {
+    if lines.is_empty() {
+        print_error(&format!("\nThe log of agent {node_id} is empty.\n"));
+        return;
+    }
+    print_error(&format!("\nThe log of agent {node_id} ends with:\n"));
+    for line in lines {
+        print_error(&format!("  {line}"));
+    }
+    print_error("");
+}
+
+/// Formats a time in seconds.
+pub(super) fn time(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
+/// A progress bar on a terminal, or one line a step elsewhere.
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub(super) fn start(what: &str, steps: usize) -> Self {
+        let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+        if let Ok(style) =
+            ProgressStyle::with_template("  {spinner} {prefix} {bar:24} {pos}/{len}  {msg}")
+        {
+            bar.set_style(style);
+        }
+        bar.set_prefix(what.to_string());
+        bar.enable_steady_tick(SPIN_EVERY);
+        Self { bar }
+    }
+
+    pub(super) fn step(&self, done: &str, took: Duration) {
+        self.bar.inc(1);
+        self.bar.set_message(done.to_string());
+        if self.bar.is_hidden() {
+            print_error(&format!("  {}  {done}", time(took)));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn plain_table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
+        .set_header(header);
+    table
+}
+
+fn pairs(labels: &Labels) -> String {
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.join(" ")
+}
+
+/// Returns whether to use colour: on terminals without `NO_COLOR` (<https://no-color.org>).
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // A closed reader is no error.
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+fn print_error(line: &str) {
+    // As above.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
