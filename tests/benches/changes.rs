@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use edge_cache_host::{EdgeCacheRegistry, Identity, NodeId, Store};
 use edge_cache_tests::bench::capacity;
+use edge_cache_tests::prometheus::Scrape;
 
 const NODES: NodeId = 1_000;
 const WARM_UP: NodeId = 2_000;
@@ -52,12 +53,14 @@ async fn durable(callers: u64) -> Result<()> {
         task??;
     }
     let took = start.elapsed();
-    let activity = registry.activity();
+    let metrics = Scrape::of(&registry)?;
+    let changes = metrics.value("edge_cache_batch_changes_sum");
+    let batches = metrics.value("edge_cache_batch_changes_count");
     println!(
         "durable enable, {callers} callers: {:.0} changes a second, {:.1} changes a commit, {:.1} us a commit",
-        activity.changes as f64 / took.as_secs_f64(),
-        activity.changes as f64 / activity.batches as f64,
-        micros(took) / activity.batches as f64
+        changes / took.as_secs_f64(),
+        changes / batches,
+        micros(took) / batches
     );
     Ok(())
 }
@@ -90,13 +93,15 @@ async fn enable() -> Result<()> {
     let mut worked = Vec::new();
     for round in 0..WARM_UP + ROUNDS {
         let node_id = round % NODES;
-        let before = registry.activity().busy;
+        let before = registry.metrics().writer_busy.get();
         let start = Instant::now();
         registry.enable(node_id, capacity(node_id)).await?;
         let caller = start.elapsed();
         if round >= WARM_UP {
             waited.push(caller);
-            worked.push(settled_busy(&registry, round + 1) - before);
+            worked.push(settled_busy(&registry, before));
+        } else {
+            settled_busy(&registry, before);
         }
     }
     let (waited, worked, floor) = (p50(waited), p50(worked), exchange()?);
@@ -130,12 +135,12 @@ fn exchange() -> Result<Duration> {
     Ok(p50(times))
 }
 
-/// The busy time after `changes` changes; the counter is written just after the answer.
-fn settled_busy(registry: &EdgeCacheRegistry, changes: u64) -> Duration {
+/// Returns the writer's busy time since `before`, in seconds; the counter grows just after the answer.
+fn settled_busy(registry: &EdgeCacheRegistry, before: f64) -> Duration {
     loop {
-        let activity = registry.activity();
-        if activity.changes >= changes {
-            return activity.busy;
+        let busy = registry.metrics().writer_busy.get() - before;
+        if busy > 0.0 {
+            return Duration::from_secs_f64(busy);
         }
         std::hint::spin_loop();
     }

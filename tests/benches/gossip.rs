@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use edge_cache_host::gossip::{
-    GossipConfig, GossipPool, Network, PeerInfo, PushBudget, SimulatedNetwork, TopologyEvent,
-    TopologyEvents, Traffic,
+    GossipConfig, GossipMetrics, GossipPool, Network, PeerInfo, PushBudget, SimulatedNetwork,
+    TopologyEvent, TopologyEvents,
 };
 use edge_cache_host::labels::Labels;
 use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId};
@@ -277,15 +277,17 @@ impl Cluster {
     }
 
     fn cost_so_far(&self) -> Cost {
-        let traffic: Vec<Traffic> = self.pools.iter().map(GossipPool::traffic).collect();
-        let sum = |of: fn(&Traffic) -> u64| traffic.iter().map(of).sum();
+        let first = self.pools.first().map(GossipPool::metrics);
+        let sum = |of: fn(&GossipMetrics) -> u64| -> u64 {
+            self.pools.iter().map(|pool| of(pool.metrics())).sum()
+        };
         Cost {
             members: self.pools.len() as f64,
             took: Duration::ZERO,
-            datagrams: sum(|traffic| traffic.datagrams_sent),
-            bytes: sum(|traffic| traffic.bytes_sent),
-            pushes: sum(|traffic| traffic.pushes),
-            digest_bytes: traffic.first().map_or(0, |traffic| traffic.digest_bytes),
+            datagrams: sum(|metrics| metrics.datagrams_sent.get()),
+            bytes: sum(|metrics| metrics.bytes_sent.get()),
+            pushes: sum(|metrics| metrics.pushes.get()),
+            digest_bytes: first.map_or(0, |metrics| metrics.digest_bytes.get()),
             settled: None,
             really: Duration::ZERO,
         }

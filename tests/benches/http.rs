@@ -110,7 +110,7 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     .await;
     let (registry, pool) = (one.registry.clone(), one.pool.clone());
     let state = AppState::new(registry, Some(pool), plugins, Shutdown::default());
-    let connections = state.api_connections();
+    let connections = state.listener_metrics("api");
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let listening = Listening {

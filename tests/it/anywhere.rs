@@ -76,7 +76,7 @@ async fn a_decision_outlives_the_agent_that_took_it() {
     let two = start(2, &[&one]).await;
     let three = start(3, &[&one, &two]).await;
     meet(&[&one, &two, &three]).await;
-    let with_three = two.pool.traffic().digest_bytes;
+    let with_three = two.pool.metrics().digest_bytes.get();
 
     one.registry.enable(3, disk(3_000)).await.unwrap();
     one.registry.enable(9, disk(9_000)).await.unwrap();
@@ -89,9 +89,8 @@ async fn a_decision_outlives_the_agent_that_took_it() {
 
     one.crash().await;
     until("agent 1 is forgotten", FORGOTTEN_WITHIN, || async {
-        let (two, three) = (two.pool.traffic(), three.pool.traffic());
-        let bytes = (two.digest_bytes, three.digest_bytes);
-        if bytes.0 < with_three && bytes.1 < with_three {
+        let bytes = [&two, &three].map(|member| member.pool.metrics().digest_bytes.get());
+        if bytes.iter().all(|bytes| *bytes < with_three) {
             Ok(())
         } else {
             Err((bytes, with_three))

@@ -12,6 +12,7 @@ use edge_cache_host::{
     NodeId, Store, StoreError,
 };
 use edge_cache_tests::cluster_of_one::{ClusterOfOne, OWN, capacity, capacity_in, entries, labels};
+use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::small_disk::SmallDisk;
 use edge_cache_tests::{reference_plugin, wait};
 use insta::{assert_debug_snapshot, assert_snapshot};
@@ -80,16 +81,17 @@ async fn many_callers_at_once_share_their_commits() -> Result<()> {
         answer?;
     }
     // The last batch is counted just after its last answer.
-    let activity = wait::until("all changes to be counted", OPEN_AGAIN_WITHIN, || async {
-        let activity = registry.activity();
-        if activity.changes == CALLERS * ROUNDS {
-            Ok(activity)
+    let metrics = wait::until("all changes to be counted", OPEN_AGAIN_WITHIN, || async {
+        let metrics = Scrape::of(&registry).unwrap();
+        if metrics.value("edge_cache_batch_changes_sum") == (CALLERS * ROUNDS) as f64 {
+            Ok(metrics)
         } else {
-            Err(activity)
+            Err(metrics)
         }
     })
     .await;
-    assert!(activity.batches <= 4 * ROUNDS, "{activity:?}");
+    let batches = metrics.value("edge_cache_batch_changes_count");
+    assert!(batches <= (4 * ROUNDS) as f64, "{batches}");
     Ok(())
 }
 

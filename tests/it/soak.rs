@@ -112,8 +112,8 @@ impl Load {
 impl Look {
     fn at(scrape: &Scrape) -> Self {
         Self {
-            resident_bytes: told(scrape, "edge_cache_process_resident_memory_bytes"),
-            open_files: told(scrape, "edge_cache_process_open_files"),
+            resident_bytes: told(scrape, "process_resident_memory_bytes"),
+            open_files: told(scrape, "process_open_fds"),
             queue_depth: told(scrape, "edge_cache_queue_depth"),
         }
     }
@@ -311,7 +311,7 @@ async fn agents_under_load_keep_their_footprint() {
         for failures in [
             "edge_cache_plugin_restarts_total",
             "edge_cache_store_failures_total",
-            "edge_cache_routing_failures_total",
+            "edge_cache_routing_assessment_failures_total",
             "edge_cache_gossip_restarts_total",
             "edge_cache_gossip_bad_records_total",
         ] {

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
+use edge_cache_host::EdgeCacheRegistry;
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::registry::Registry;
 
 /// Words that say that a number is not in a base unit.
 const OTHER_UNITS: [&str; 9] = [
@@ -31,6 +34,19 @@ pub struct Family {
 type Labels = BTreeMap<String, String>;
 
 impl Scrape {
+    /// Reads the metrics of a registry without an agent, under their documented names.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn of(registry: &EdgeCacheRegistry) -> Result<Self> {
+        let mut metrics = Registry::with_prefix("edge_cache");
+        registry.register_metrics(&mut metrics);
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &metrics)?;
+        Self::parse(&text)
+    }
+
     /// Reads a text.
     ///
     /// # Errors
@@ -163,7 +179,10 @@ impl Family {
 
 fn check_name(name: &str, kind: &str) -> Result<()> {
     ensure!(
-        name.starts_with("edge_cache_") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+        ["edge_cache_", "process_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
         "the name {name:?}"
     );
     ensure!(

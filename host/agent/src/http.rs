@@ -9,7 +9,6 @@ mod access;
 mod all;
 mod body;
 mod cluster;
-mod counts;
 mod etag;
 mod events;
 mod extract;
@@ -42,6 +41,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
+use super::metrics::Metrics;
 use super::plugin_manager::PluginManager;
 use super::shutdown::Shutdown;
 use edge_cache_host::EdgeCacheRegistry;
@@ -50,9 +50,9 @@ use edge_cache_host::gossip::GossipPool;
 use self::all::Listed;
 use self::events::Events;
 use self::gate::Gate;
-use self::metrics::Counts;
 use self::operation::{Described, Operation, described};
 
+pub use crate::metrics::ListenerMetrics;
 pub use access::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensError};
 pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, NODES_BYTES_MAX};
 pub use events::{KEEP_ALIVE, SUBSCRIBERS_MAX};
@@ -62,8 +62,8 @@ pub use nodes::WAIT_MAX;
 pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
 pub use route::KEY_BYTES_MAX;
 pub use serve::{
-    CONNECTIONS_DEFAULT, ConnectionCounts, DISCARDED_WITHIN, DRAIN, HEADERS_BYTES_MAX,
-    HEADERS_TIMEOUT, Listening, WRITE_TIMEOUT, serve, warn_of_file_limit,
+    CONNECTIONS_DEFAULT, DISCARDED_WITHIN, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening,
+    WRITE_TIMEOUT, serve, warn_of_file_limit,
 };
 pub use tls::{HANDSHAKE_TIMEOUT, Tls, TlsError, use_ring};
 
@@ -86,7 +86,7 @@ pub struct Parts {
     replacing: Mutex<()>,
     /// The list of all nodes as it was sent last.
     listed: ArcSwapOption<Listed>,
-    counts: Counts,
+    metrics: Metrics,
 }
 
 impl AppState {
@@ -99,6 +99,7 @@ impl AppState {
         plugins: PluginManager,
         stop: Shutdown,
     ) -> Self {
+        let metrics = Metrics::new(&registry, gossip.as_ref());
         let events = Events::start(&registry, gossip.as_ref(), stop.clone());
         Self(Arc::new(Parts {
             registry,
@@ -108,20 +109,14 @@ impl AppState {
             events,
             replacing: Mutex::default(),
             listed: ArcSwapOption::empty(),
-            counts: Counts::new(openapi::description().paths.paths.into_keys()),
+            metrics,
         }))
     }
 
-    /// Where the connections of the listener for the whole API are counted.
+    /// Returns the metrics of the listener with this name.
     #[must_use]
-    pub fn api_connections(&self) -> Arc<ConnectionCounts> {
-        self.counts.api.clone()
-    }
-
-    /// Where those of the listener for health alone are.
-    #[must_use]
-    pub fn health_connections(&self) -> Arc<ConnectionCounts> {
-        self.counts.health.clone()
+    pub fn listener_metrics(&self, name: &'static str) -> ListenerMetrics {
+        self.metrics.http.listener(name)
     }
 }
 
@@ -138,7 +133,7 @@ impl Deref for AppState {
 /// What each route needs stands in `access/needs.rs`; one that does not stand there needs `admin`.
 pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Routes {
     let gate = Gate {
-        counts: state.counts.requests.clone(),
+        metrics: state.metrics.http.clone(),
         hosts,
         access: Some(access),
     };
@@ -148,7 +143,7 @@ pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Routes {
 /// Health and metrics alone, for a listener that stays apart from the crowd, and open to all but browsers.
 pub fn health_routes(state: AppState) -> Routes {
     let gate = Gate {
-        counts: state.counts.requests.clone(),
+        metrics: state.metrics.http.clone(),
         hosts: Hosts::Any,
         access: None,
     };

@@ -50,7 +50,7 @@ pub enum EdgeCacheError {
 }
 
 impl EdgeCacheError {
-    /// Returns the stable name of the variant, as it stands in metrics.
+    /// Returns the stable name of the variant, which metrics use.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

@@ -7,7 +7,6 @@
 
 pub mod decision;
 mod error;
-pub mod histogram;
 pub mod labels;
 mod limits;
 pub mod text;

@@ -5,10 +5,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use chitchat::{ChitchatId, Version};
+use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
 use crate::info::InfoError;
@@ -37,7 +36,7 @@ pub(crate) enum BadRecord {
 /// Reports bad records and remembers which were reported.
 #[derive(Debug)]
 pub(crate) struct BadRecords {
-    total: Arc<AtomicU64>,
+    total: Counter,
     /// Hashes, because peers choose names of any length.
     remembered: HashSet<u64>,
     oldest_first: VecDeque<u64>,
@@ -45,7 +44,7 @@ pub(crate) struct BadRecords {
 }
 
 impl BadRecords {
-    pub(crate) fn new(total: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(total: Counter) -> Self {
         Self {
             total,
             remembered: HashSet::new(),
@@ -66,7 +65,7 @@ impl BadRecords {
         {
             self.remembered.remove(&oldest);
         }
-        self.total.fetch_add(1, Ordering::Relaxed);
+        self.total.inc();
         warn!(
             member = %excerpt(&member.node_id).escape_debug(),
             address = %member.gossip_advertise_addr,

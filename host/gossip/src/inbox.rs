@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chitchat::{Chitchat, ChitchatId};
 use edge_cache_core::decision::Decision;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -25,8 +25,8 @@ pub(crate) struct Inbox {
     filled: Notify,
     /// Notified when all values must be read again.
     pub(crate) reread: Notify,
-    /// Number of values over the size limit.
-    pub(crate) too_large: AtomicU64,
+    /// Counts values over the size limit.
+    bad_records: Counter,
     hasher: RandomState,
 }
 
@@ -74,6 +74,14 @@ impl Inner {
 }
 
 impl Inbox {
+    /// Creates an empty inbox that counts values over the size limit.
+    pub(crate) fn new(bad_records: Counter) -> Self {
+        Self {
+            bad_records,
+            ..Self::default()
+        }
+    }
+
     /// Adds a value. Returns `true` if it is new. `key` is the key without the prefix.
     pub(crate) fn offer(&self, key: &str, value: &str) -> bool {
         let mut inner = self.lock();
@@ -91,7 +99,7 @@ impl Inbox {
         };
         if !seen.fits {
             drop(inner);
-            self.too_large.fetch_add(1, Ordering::Relaxed);
+            self.bad_records.inc();
             warn!(
                 node_id,
                 bytes = value.len(),

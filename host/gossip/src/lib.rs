@@ -62,7 +62,7 @@
 //! - `memory`: generations and peer addresses that must survive a restart.
 //! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
 //! - `validator`, `seal`, `keyring`: checks and encryption of datagrams.
-//! - `traffic`: counters of datagrams. `clock`: time and deadlines.
+//! - `metrics`: Prometheus metrics. `clock`: time and deadlines.
 //!
 //! # Features
 //!
@@ -86,6 +86,7 @@ mod keyring;
 mod member;
 mod membership;
 mod memory;
+mod metrics;
 mod outbox;
 mod peers;
 mod pool;
@@ -96,7 +97,6 @@ mod seal;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
 mod topology;
-mod traffic;
 mod transport;
 mod udp;
 mod validator;
@@ -112,9 +112,9 @@ pub use events::{TopologyEvent, TopologyEvents};
 pub use info::{InfoError, PeerInfo};
 pub use keyring::{KeyId, Keyring, KeyringError};
 pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
+pub use metrics::GossipMetrics;
 pub use peers::Peers;
 pub use pool::GossipPool;
 pub use push_budget::PushBudget;
 #[cfg(any(test, feature = "simulation"))]
 pub use simulated::SimulatedNetwork;
-pub use traffic::Traffic;

@@ -24,11 +24,11 @@ use crate::error::GossipError;
 use crate::inbox::{DECISION_PREFIX, Inbox};
 use crate::info::{KEY_PREFIX, PeerInfo};
 use crate::membership::{MembershipState, ShutdownMode};
+use crate::metrics::GossipMetrics;
 use crate::outbox::Outbox;
 use crate::push::{Pusher, start_rounds};
 use crate::reconnect::Reconnect;
 use crate::topology::Topology;
-use crate::traffic::TrafficCounters;
 use crate::transport::{BoundSocket, BoundTransport, GossipTransport, MemberContext};
 use crate::view::ClusterView;
 use server::{Server, next_generation};
@@ -58,7 +58,7 @@ pub(crate) struct MemberTask {
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: SocketAddr,
     pub(crate) state: Arc<MembershipState>,
-    pub(crate) traffic: Arc<TrafficCounters>,
+    pub(crate) metrics: Arc<GossipMetrics>,
     pub(crate) view: Arc<ClusterView>,
     pub(crate) announcer: Announcer,
     pub(crate) outbox: Arc<Outbox>,
@@ -98,10 +98,10 @@ impl MemberTask {
         let impersonated = Arc::new(Notify::new());
         let socket = socket.into_socket(MemberContext {
             id: id.clone(),
-            traffic: Arc::clone(&self.traffic),
+            metrics: Arc::clone(&self.metrics),
             impersonated: Arc::clone(&impersonated),
         });
-        let transport = BoundTransport::new(socket, Arc::clone(&self.traffic));
+        let transport = BoundTransport::new(socket, Arc::clone(&self.metrics));
         let first = vec![self.announcer.first()];
         let handle = spawn_chitchat(self.config.chitchat(id), first, &transport)
             .await
@@ -173,7 +173,7 @@ impl MemberTask {
             };
             match started {
                 Ok(server) => {
-                    self.state.restarts.fetch_add(1, Ordering::Relaxed);
+                    self.metrics.restarts.inc();
                     info!("the gossip server runs again");
                     return server;
                 }

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 pub(crate) struct MembershipState {
     pub(crate) running: AtomicBool,
     pub(crate) generation: AtomicU64,
-    pub(crate) restarts: AtomicU64,
     /// Time by which this member should have met all others.
     pub(crate) settles_at: ArcSwap<Option<Instant>>,
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 use tracing::info;
@@ -20,12 +20,13 @@ use crate::inbox::Inbox;
 use crate::info::PeerInfo;
 use crate::keyring::{Keyring, SharedKeyring};
 use crate::membership::{MembershipState, ShutdownMode};
+use crate::metrics::GossipMetrics;
 use crate::outbox::Outbox;
 use crate::peers::Peers;
-use crate::traffic::{Traffic, TrafficCounters};
 use crate::view::ClusterView;
 
 mod decisions;
+mod metrics;
 mod start;
 
 /// This node's membership in a cluster. Clones share it.
@@ -50,8 +51,7 @@ struct Shared {
     inbox: Arc<Inbox>,
     view: Arc<ClusterView>,
     snapshots: watch::Receiver<Arc<Peers>>,
-    traffic: Arc<TrafficCounters>,
-    bad_records: Arc<AtomicU64>,
+    metrics: Arc<GossipMetrics>,
     keyring: Option<SharedKeyring>,
     state: Arc<MembershipState>,
     shutdown: watch::Sender<Option<ShutdownMode>>,
@@ -288,29 +288,10 @@ impl GossipPool {
         self.shared.state.generation.load(Ordering::Acquire)
     }
 
-    /// Returns the number of restarts of the gossip server since the pool started.
-    #[must_use]
-    pub fn restarts(&self) -> u64 {
-        self.shared.state.restarts.load(Ordering::Relaxed)
-    }
-
     /// Returns `true` if datagrams are encrypted.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.shared.keyring.is_some()
-    }
-
-    /// Returns the counters of sent, received and dropped datagrams.
-    #[must_use]
-    pub fn traffic(&self) -> Traffic {
-        self.shared.traffic.read()
-    }
-
-    /// Returns the number of ignored invalid records and decisions of other members.
-    #[must_use]
-    pub fn bad_records(&self) -> u64 {
-        let records = self.shared.bad_records.load(Ordering::Relaxed);
-        records.saturating_add(self.shared.inbox.too_large.load(Ordering::Relaxed))
     }
 }
 

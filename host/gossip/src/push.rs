@@ -18,9 +18,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use crate::metrics::GossipMetrics;
 use crate::peers::Neighbour;
 use crate::push_budget::{PushBudget, TokenBucket};
-use crate::traffic::TrafficCounters;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,7 @@ const DIGESTS_PER_PEER: u64 = 2;
 pub(crate) struct Pusher {
     own_node_id: u64,
     neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
-    traffic: Arc<TrafficCounters>,
+    metrics: Arc<GossipMetrics>,
     rng: fastrand::Rng,
     rounds: TokenBucket,
     bytes: TokenBucket,
@@ -46,12 +46,12 @@ impl Pusher {
         own_node_id: u64,
         budget: PushBudget,
         neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
-        traffic: Arc<TrafficCounters>,
+        metrics: Arc<GossipMetrics>,
     ) -> Self {
         Self {
             own_node_id,
             neighbours,
-            traffic,
+            metrics,
             rng: fastrand::Rng::new(),
             rounds: TokenBucket::new(budget.rounds_per_second),
             bytes: TokenBucket::new(budget.digest_bytes_per_second),
@@ -66,7 +66,7 @@ impl Pusher {
             if !peers.is_empty() && self.wait_for_budget(peers.len()).await {
                 debug!(peers = peers.len(), "pushing a change");
                 start_rounds(handle, &peers);
-                self.traffic.pushed();
+                self.metrics.pushes.inc();
             }
         }
     }
@@ -94,8 +94,9 @@ impl Pusher {
     async fn wait_for_budget(&mut self, peers: usize) -> bool {
         let peers = u64::try_from(peers).unwrap_or(u64::MAX);
         let bytes = self
-            .traffic
-            .digest_bytes()
+            .metrics
+            .digest_bytes
+            .get()
             .saturating_mul(DIGESTS_PER_PEER)
             .saturating_mul(peers);
         let now = Instant::now();

@@ -17,7 +17,7 @@ use chitchat::{ChitchatEnvelope, ChitchatMessage};
 use tokio::time::Instant;
 
 use crate::clock::until;
-use crate::traffic::TrafficCounters;
+use crate::metrics::GossipMetrics;
 use crate::transport::{BoundSocket, GossipTransport, MemberContext};
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ impl GossipTransport for SimulatedNetwork {
             network: self.clone(),
             in_flight: BTreeMap::new(),
             sent: 0,
-            traffic: Arc::default(),
+            metrics: Arc::default(),
         }))
     }
 }
@@ -149,7 +149,7 @@ struct SimulatedSocket {
     /// Datagrams sent to this socket, by time of arrival and order of sending.
     in_flight: BTreeMap<(Instant, u64), RecvOutcome>,
     sent: u64,
-    traffic: Arc<TrafficCounters>,
+    metrics: Arc<GossipMetrics>,
 }
 
 impl BoundSocket for SimulatedSocket {
@@ -158,7 +158,7 @@ impl BoundSocket for SimulatedSocket {
     }
 
     fn into_socket(mut self: Box<Self>, member: MemberContext) -> Box<dyn Socket> {
-        self.traffic = member.traffic;
+        self.metrics = member.metrics;
         self
     }
 }
@@ -182,7 +182,7 @@ impl Socket for SimulatedSocket {
             .await?;
         if begins_round {
             // The message is a digest and little more.
-            self.traffic.digest_sent(outcome.num_bytes_sent);
+            self.metrics.digest_sent(outcome.num_bytes_sent);
         }
         Ok(outcome)
     }

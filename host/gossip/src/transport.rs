@@ -11,7 +11,7 @@ use chitchat::transport::{RecvOutcome, SendOutcome, Socket, Transport};
 use chitchat::{ChitchatEnvelope, ChitchatId};
 use tokio::sync::Notify;
 
-use crate::traffic::TrafficCounters;
+use crate::metrics::GossipMetrics;
 
 /// A network that carries gossip between members.
 #[async_trait]
@@ -32,7 +32,7 @@ pub(crate) trait BoundSocket: Send {
 #[derive(Debug, Clone)]
 pub(crate) struct MemberContext {
     pub(crate) id: ChitchatId,
-    pub(crate) traffic: Arc<TrafficCounters>,
+    pub(crate) metrics: Arc<GossipMetrics>,
     /// Notified when another member claims a newer state of this member than its own. Peers keep that
     /// claim until this member has a new generation.
     pub(crate) impersonated: Arc<Notify>,
@@ -45,12 +45,12 @@ pub(crate) struct BoundTransport {
 
 struct CountingSocket {
     inner: Box<dyn Socket>,
-    traffic: Arc<TrafficCounters>,
+    metrics: Arc<GossipMetrics>,
 }
 
 impl BoundTransport {
-    pub(crate) fn new(inner: Box<dyn Socket>, traffic: Arc<TrafficCounters>) -> Self {
-        let socket = CountingSocket { inner, traffic };
+    pub(crate) fn new(inner: Box<dyn Socket>, metrics: Arc<GossipMetrics>) -> Self {
+        let socket = CountingSocket { inner, metrics };
         Self {
             socket: Mutex::new(Some(socket)),
         }
@@ -84,7 +84,7 @@ impl Socket for CountingSocket {
         envelope: ChitchatEnvelope,
     ) -> anyhow::Result<SendOutcome> {
         let outcome = self.inner.send(to, envelope).await?;
-        self.traffic.sent(outcome.num_bytes_sent);
+        self.metrics.sent(outcome.num_bytes_sent);
         Ok(outcome)
     }
 
@@ -92,7 +92,7 @@ impl Socket for CountingSocket {
     // inner socket has returned one.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         let outcome = self.inner.recv().await?;
-        self.traffic.received(outcome.num_bytes_received);
+        self.metrics.received(outcome.num_bytes_received);
         Ok(outcome)
     }
 }

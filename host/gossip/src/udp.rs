@@ -179,7 +179,7 @@ impl ValidatingSocket {
         };
         while self.abandoned < encryption.opener.abandoned() {
             self.abandoned = self.abandoned.saturating_add(1);
-            self.member.traffic.drop_datagram("incomplete", from);
+            self.member.metrics.drop_datagram("incomplete", from);
         }
     }
 
@@ -217,7 +217,7 @@ impl Socket for ValidatingSocket {
             Ok(length) => length,
             Err(error) => {
                 debug!(%error, "no message from chitchat's socket");
-                self.member.traffic.drop_datagram("unwritten", to);
+                self.member.metrics.drop_datagram("unwritten", to);
                 return Ok(SendOutcome { num_bytes_sent: 0 });
             }
         };
@@ -227,7 +227,7 @@ impl Socket for ValidatingSocket {
             debug!(reason, %to, "peers will reject this message of chitchat");
         }
         self.member
-            .traffic
+            .metrics
             .digest_sent(self.validator.digest_bytes());
         let mut num_bytes_sent = 0_usize;
         let network = &self.sockets.network;
@@ -235,7 +235,7 @@ impl Socket for ValidatingSocket {
             Ok(bytes) => num_bytes_sent = num_bytes_sent.saturating_add(bytes),
             Err(error) => {
                 debug!(%to, %error, "cannot send a datagram");
-                self.member.traffic.drop_datagram("unsent", to);
+                self.member.metrics.drop_datagram("unsent", to);
             }
         };
         match &mut self.sockets.encryption {
@@ -248,7 +248,7 @@ impl Socket for ValidatingSocket {
                 }
                 Err(error) => {
                     warn!(%error, "cannot encrypt a datagram, it is not sent");
-                    self.member.traffic.drop_datagram("unsealed", to);
+                    self.member.metrics.drop_datagram("unsealed", to);
                 }
             },
         }
@@ -265,7 +265,7 @@ impl Socket for ValidatingSocket {
                         let outcome = outcome?;
                         if outcome.from_addr != self.sockets.relay_address {
                             self.member
-                                .traffic
+                                .metrics
                                 .drop_datagram("intruder", outcome.from_addr);
                             continue;
                         }
@@ -278,14 +278,14 @@ impl Socket for ValidatingSocket {
                     }
                     Err(_) => {
                         self.relayed = None;
-                        self.member.traffic.drop_datagram("loopback", relayed.from);
+                        self.member.metrics.drop_datagram("loopback", relayed.from);
                     }
                 }
             }
             match self.sockets.network.recv_from(&mut self.buffer).await {
                 Ok((received, from)) => {
                     if let Err(reason) = self.relay(from, received) {
-                        self.member.traffic.drop_datagram(reason, from);
+                        self.member.metrics.drop_datagram(reason, from);
                     }
                     self.count_abandoned(from);
                 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::activity::Counters;
 use crate::advertiser::Advertiser;
 use crate::decisions::DecisionSync;
 use crate::entries::{Entries, LabelledEntry};
 use crate::error::StartError;
+use crate::metrics::RegistryMetrics;
 use crate::placement::Placement;
 use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Shared};
 use crate::standalone::Standalone;
@@ -139,9 +139,9 @@ impl Builder {
         } else {
             LOOK_FOR
         };
-        let counters = Arc::new(Counters::default());
+        let metrics = Arc::new(RegistryMetrics::default());
         let (room, wait) = (limits.queue, limits.queue_wait);
-        let (queue, requests) = queue(room, wait, look_for, counters.clone());
+        let (queue, requests) = queue(room, wait, look_for, metrics.clone());
         let (ending, ended) = watch::channel(());
         let (changing, changed) = watch::channel(());
         let (started, start) = oneshot::channel();
@@ -178,8 +178,8 @@ impl Builder {
             config,
             advertiser: advertiser.clone(),
             view: view.clone(),
-            counters: counters.clone(),
-            durable: Durable::new(store, counters.clone()),
+            metrics: metrics.clone(),
+            durable: Durable::new(store, metrics.clone()),
             own_labels: remembered.own_labels,
             decided: decided.clone(),
             replaced: replaced.clone(),
@@ -199,10 +199,7 @@ impl Builder {
 
         let placement = advertiser
             .node_id()
-            .map(|_| {
-                let calls = counters.calls.clone();
-                Placement::start(shown.clone(), judging, calls, advertiser.clone())
-            })
+            .map(|_| Placement::start(shown.clone(), judging, &metrics, advertiser.clone()))
             .transpose()
             .map_err(StartError::Thread)?;
         let (placement, wake) = placement.unzip();
@@ -241,7 +238,7 @@ impl Builder {
                 plugin: shown,
                 config: around,
                 log,
-                counters,
+                metrics,
                 changed,
                 ended,
             }),

@@ -43,13 +43,14 @@
 // Guest data reaches most of this crate: what could overflow says what then.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
-mod activity;
 mod advertiser;
 mod builder;
+mod collector;
 mod decisions;
 mod entries;
 mod error;
 mod events;
+mod metrics;
 mod placement;
 mod registry;
 mod snapshot;
@@ -63,7 +64,6 @@ mod view;
 mod writer;
 
 pub use edge_cache_core::decision::{Decision, DecisionCounts, EffectiveDecision, Op, Timestamp};
-pub use edge_cache_core::histogram::{Histogram, HistogramCounters};
 pub use edge_cache_core::{
     Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LabelLimits,
     Limits, NodeCapacity, NodeId, labels,
@@ -72,12 +72,12 @@ pub use edge_cache_gossip as gossip;
 pub use edge_cache_routing as routing;
 pub use edge_cache_sandbox as sandbox;
 
-pub use activity::Activity;
 pub use builder::Builder;
 pub use edge_cache_core::labels::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 pub use edge_cache_routing::Candidate;
 pub use error::{StartError, SwapError};
 pub use events::{RegistryEvent, RegistryEvents};
+pub use metrics::{RegistryMetrics, RoutingMetrics};
 pub use placement::RoutingStatus;
 pub use registry::EdgeCacheRegistry;
 pub use snapshot::{NodeState, Snapshot};

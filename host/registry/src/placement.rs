@@ -22,10 +22,11 @@ use self::assessor::{Assessor, Record};
 use self::judgement::Judgement;
 use self::quarantine::Quarantine;
 use crate::advertiser::{Advertiser, Wake};
+use crate::metrics::{RegistryMetrics, RoutingMetrics};
 use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
 use edge_cache_sandbox::PluginCell;
-use edge_cache_sandbox::{CallCounters, InstanceConfig, Plugin};
+use edge_cache_sandbox::{InstanceConfig, Plugin};
 
 /// The least time from one table to the next. Changes that come together, as when agents meet, make one.
 const PACE: Duration = Duration::from_millis(20);
@@ -38,19 +39,9 @@ const PASS_MAX: Duration = Duration::from_millis(250);
 pub struct RoutingStatus {
     /// Nodes that keys are routed to.
     pub candidates: usize,
-    /// Labels of members that the component was asked to judge.
-    pub assessed: u64,
-    /// How often it failed while judging.
-    pub failures: u64,
     /// Members that are not judged by their present labels: those are too many, or the component failed on
     /// them. The latter go on as what they were judged before, which agents that have not seen it don't know.
     pub unjudged: usize,
-    /// Tables that were made.
-    pub builds: u64,
-    /// The time that making them took, summed.
-    pub building: Duration,
-    /// Bytes of the table in force.
-    pub table_bytes: usize,
     /// The last failure, in words, if there was one.
     pub last_failure: Option<String>,
 }
@@ -67,7 +58,7 @@ impl Placement {
     pub(crate) fn start(
         plugin: Arc<PluginCell>,
         config: InstanceConfig,
-        calls: Arc<CallCounters>,
+        metrics: &RegistryMetrics,
         advertiser: Arc<dyn Advertiser>,
     ) -> std::io::Result<(Self, Wake)> {
         let (router, tables) = Router::new();
@@ -75,7 +66,7 @@ impl Placement {
         let status = Arc::<Mutex<RoutingStatus>>::default();
         let mut worker = Worker {
             advertiser,
-            assessor: Assessor::new(Plugin::clone(&plugin.load()), config, calls),
+            assessor: Assessor::new(Plugin::clone(&plugin.load()), config, metrics.calls.clone()),
             plugin,
             members: BTreeMap::new(),
             quarantine: Quarantine::default(),
@@ -83,6 +74,7 @@ impl Placement {
             refused: None,
             router: router.clone(),
             status: status.clone(),
+            metrics: metrics.routing.clone(),
         };
         let thread = thread::Builder::new()
             .name("edge-placement".into())
@@ -132,6 +124,7 @@ struct Worker {
     refused: Option<CandidateError>,
     router: Router,
     status: Arc<Mutex<RoutingStatus>>,
+    metrics: RoutingMetrics,
 }
 
 impl Worker {
@@ -223,7 +216,7 @@ impl Worker {
         };
         match self.assessor.assess(&info, record) {
             Ok(candidate) => {
-                self.count(|status| status.assessed = status.assessed.saturating_add(1));
+                self.metrics.assessments.inc();
                 (Judgement::judged(info, candidate), None)
             }
             Err(assessor::Stopped::Down(at)) => (Judgement::open(info, before), Some(at)),
@@ -233,11 +226,9 @@ impl Worker {
                     %failure,
                     "the component failed on the labels of a member, which stays as it was"
                 );
-                self.count(|status| {
-                    status.assessed = status.assessed.saturating_add(1);
-                    status.failures = status.failures.saturating_add(1);
-                    status.last_failure = Some(failure.to_string());
-                });
+                self.metrics.assessments.inc();
+                self.metrics.failures.inc();
+                self.set_status(|status| status.last_failure = Some(failure.to_string()));
                 let retry = self.quarantine.add(&info, &failure, now);
                 (Judgement::failed(info, before), retry)
             }
@@ -277,18 +268,19 @@ impl Worker {
         let table = self.router.table();
         let unjudged = self.members.values().filter(|known| !known.is_judged());
         let unjudged = unjudged.count();
-        self.count(|status| {
+        if built {
+            let took = start.elapsed().as_secs_f64();
+            self.metrics.table_build_duration.observe(took);
+        }
+        let bytes = i64::try_from(table.bytes()).unwrap_or(i64::MAX);
+        self.metrics.table_bytes.set(bytes);
+        self.set_status(|status| {
             status.candidates = table.len();
-            status.table_bytes = table.bytes();
             status.unjudged = unjudged;
-            if built {
-                status.builds = status.builds.saturating_add(1);
-                status.building = status.building.saturating_add(start.elapsed());
-            }
         });
     }
 
-    fn count(&self, change: impl FnOnce(&mut RoutingStatus)) {
+    fn set_status(&self, change: impl FnOnce(&mut RoutingStatus)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

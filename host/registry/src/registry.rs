@@ -9,9 +9,9 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use crate::activity::{Activity, Counters};
 use crate::advertiser::Advertiser;
 use crate::events::RegistryEvents;
+use crate::metrics::{ChangeKind, RegistryMetrics};
 use crate::placement::{Placement, RoutingStatus};
 use crate::snapshot::{NodeState, Snapshot};
 use crate::status::Status;
@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     /// What surrounds instances; a swap begins with it.
     pub(crate) config: InstanceConfig,
     pub(crate) log: Arc<GuestLog>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Arc<RegistryMetrics>,
     /// Changes with every view that has other entries; closed when the writer's thread has ended.
     pub(crate) changed: watch::Receiver<()>,
     /// Closed when the writer's thread has ended.
@@ -80,10 +80,10 @@ impl EdgeCacheRegistry {
         capacity: NodeCapacity,
     ) -> Result<EdgeCacheNode, EdgeCacheError> {
         if let Err(reason) = capacity.check() {
-            let error = EdgeCacheError::InvalidCapacity(reason);
-            let counters = &self.shared.counters;
-            counters.add_result("enable", &Err(error.clone()));
-            return Err(error);
+            let refused = Err(EdgeCacheError::InvalidCapacity(reason));
+            let metrics = &self.shared.metrics;
+            metrics.add_result(ChangeKind::Enable, &refused);
+            return refused;
         }
         match self.ask(Operation::Enable { node_id, capacity }).await? {
             Outcome::Enabled(node) => Ok(node),
@@ -276,11 +276,6 @@ impl EdgeCacheRegistry {
     /// How many decisions stand. Looks at each of them.
     pub fn decision_counts(&self) -> DecisionCounts {
         DecisionCounts::of(&self.shared.view.load().decisions)
-    }
-
-    /// What the writer has done so far.
-    pub fn activity(&self) -> Activity {
-        self.shared.counters.read()
     }
 
     /// The component that decides.

@@ -26,8 +26,8 @@ use self::deciding::Deciding;
 pub(crate) use self::durable::Durable;
 use self::quarantine::Quarantine;
 use self::queue::{Operation, Outcome, Request, Requests};
-use crate::activity::Counters;
 use crate::advertiser::Advertiser;
+use crate::metrics::RegistryMetrics;
 use crate::supervisor::{Next, Supervisor};
 use crate::view::{View, ViewCell};
 use edge_cache_core::EdgeCacheError;
@@ -45,7 +45,7 @@ pub(crate) struct Parts {
     pub(crate) config: InstanceConfig,
     pub(crate) advertiser: Arc<dyn Advertiser>,
     pub(crate) view: Arc<ViewCell>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Arc<RegistryMetrics>,
     pub(crate) durable: Durable,
     /// The labels of the own node that are remembered.
     pub(crate) own_labels: Labels,
@@ -195,9 +195,9 @@ impl Writer {
                     break;
                 }
             };
-            let name = operation.name();
+            let kind = operation.kind();
             let result = self.decide(&mut batch, operation);
-            batch.hold(name, answer, result);
+            batch.hold(kind, answer, result);
             taken = taken.saturating_add(1);
             // While a fresh instance is due, changes wait for it.
             if !self.is_due_at_once() && batch.len() < self.parts.plugin.config().limits.batch {
@@ -205,7 +205,7 @@ impl Writer {
             }
         }
         self.commit(batch);
-        self.parts.counters.add_batch(taken, start.elapsed());
+        self.parts.metrics.add_batch(taken, start.elapsed());
         flow
     }
 
@@ -324,7 +324,7 @@ impl Writer {
     fn commit(&mut self, batch: Batch) {
         let changes = batch.changes();
         if changes.is_empty() {
-            batch.answer(None, &self.parts.counters);
+            batch.answer(None, &self.parts.metrics);
             return;
         }
         if let Err(reason) = self.parts.durable.commit(&changes, Instant::now()) {
@@ -334,7 +334,7 @@ impl Writer {
             self.running = Running::Down(Next::Retry(Instant::now()));
             self.revive();
             let error = EdgeCacheError::StoreFailed(reason);
-            batch.answer(Some(&error), &self.parts.counters);
+            batch.answer(Some(&error), &self.parts.metrics);
             return;
         }
         self.publish(&batch);
@@ -342,7 +342,7 @@ impl Writer {
             self.parts.own_labels.clone_from(labels);
             self.parts.advertiser.announce(labels.clone());
         }
-        batch.answer(None, &self.parts.counters);
+        batch.answer(None, &self.parts.metrics);
     }
 
     fn publish(&self, batch: &Batch) {

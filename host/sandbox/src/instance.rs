@@ -10,13 +10,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::bindings::{EdgeCachePlugin, logging};
-use super::calls::CallCounters;
 use super::convert;
 use super::engine::ticks;
 use super::failure::{CallLimits, Failure, INSTANTIATION};
 use super::gossip_labels::{LabelPolicy, LabelStage, PublishedLabels};
 use super::limiter::Limiter;
 use super::log::{GuestLog, LogLevel};
+use super::metrics::CallMetrics;
 use super::plugin::Plugin;
 use super::wasi::{self, WallClock};
 use edge_cache_core::EdgeCacheError;
@@ -50,7 +50,7 @@ pub struct Instance {
     store: Store<HostState>,
     exports: EdgeCachePlugin,
     plugin: Plugin,
-    calls: Arc<CallCounters>,
+    calls: CallMetrics,
 }
 
 impl fmt::Debug for Instance {
@@ -81,14 +81,14 @@ enum Weight {
 impl Instance {
     /// Instantiates a component. It holds nothing yet: [`Instance::load`] comes first.
     pub fn start(plugin: &Plugin, config: InstanceConfig) -> Result<Self, Failure> {
-        Self::start_counted(plugin, config, Arc::default())
+        Self::start_counted(plugin, config, CallMetrics::default())
     }
 
-    /// The same, with its calls counted there.
+    /// Like [`start`](Self::start), and counts its calls in these metrics.
     pub fn start_counted(
         plugin: &Plugin,
         config: InstanceConfig,
-        calls: Arc<CallCounters>,
+        calls: CallMetrics,
     ) -> Result<Self, Failure> {
         let limits = &plugin.config().limits;
         let mut table = ResourceTable::new();
@@ -114,7 +114,7 @@ impl Instance {
         arm(&mut store, &call, limits.epoch_tick);
         let begun = Instant::now();
         let exports = plugin.pre().instantiate(&mut store);
-        calls.took(INSTANTIATION, begun.elapsed());
+        calls.called(INSTANTIATION, begun.elapsed());
         let exports =
             exports.map_err(|error| call.explain(&error, store.data().limiter.refused()))?;
         Ok(Self {
@@ -287,7 +287,7 @@ impl Instance {
         );
         let begun = Instant::now();
         let called = call(&self.exports, &mut self.store);
-        self.calls.took(name, begun.elapsed());
+        self.calls.called(name, begun.elapsed());
         called.map_err(|error| limits.explain(&error, self.store.data().limiter.refused()))
     }
 }

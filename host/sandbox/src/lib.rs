@@ -15,7 +15,6 @@
 
 mod bindings;
 mod cache;
-mod calls;
 mod contract;
 mod convert;
 mod engine;
@@ -26,6 +25,7 @@ mod inspection;
 mod instance;
 mod limiter;
 mod log;
+mod metrics;
 mod plugin;
 mod producers;
 mod signature;
@@ -33,8 +33,6 @@ pub mod trusted_file;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};
-pub use calls::CallCounters;
-pub use calls::Calls;
 pub use contract::{Export, Import, Mismatch};
 pub use failure::Failure;
 pub use file::PluginFile;
@@ -42,6 +40,7 @@ pub use gossip_labels::{ForeignLabels, LabelPolicy, PublishedLabels};
 pub use inspection::{FileKind, Inspection};
 pub use instance::{Called, Instance, InstanceConfig};
 pub use log::{GuestLog, LINES_KEPT, LogLevel, LogLine};
+pub use metrics::CallMetrics;
 pub use plugin::{ImportGrants, Plugin, PluginCell, PluginConfig, PluginError};
 pub use producers::{PRODUCERS_MAX, Producer};
 pub use wasi::WallClock;

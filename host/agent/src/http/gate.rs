@@ -8,22 +8,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::Request;
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::{Instrument, Span};
 
 use super::access::{Access, Need};
-use super::counts::{Place, RequestCounts};
 use super::guard::Hosts;
 use super::operation::Operation;
 use super::problem::Problem;
 use super::table::Table;
 use super::trace::Line;
+use crate::metrics::HttpMetrics;
 
 /// What a listener asks of requests.
 #[derive(Debug)]
 pub(super) struct Gate {
-    pub(super) counts: Arc<RequestCounts>,
+    pub(super) metrics: HttpMetrics,
     pub(super) hosts: Hosts,
     /// Who is let in; without it, everybody.
     pub(super) access: Option<Access>,
@@ -44,7 +45,8 @@ struct Gated {
 struct Visit {
     routes: Routes,
     start: Instant,
-    place: Place,
+    route: Option<String>,
+    method: Method,
     line: Option<Box<Line>>,
 }
 
@@ -66,7 +68,7 @@ impl Gate {
 impl Routes {
     /// These operations behind a gate.
     pub(super) fn new(operations: impl IntoIterator<Item = Operation>, gate: Gate) -> Self {
-        let table = Table::new(operations, &gate.counts);
+        let table = Table::new(operations);
         Self(Arc::new(Gated { gate, table }))
     }
 
@@ -74,12 +76,13 @@ impl Routes {
     pub(super) fn answer(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
         let start = Instant::now();
         let Gated { gate, table } = &*self.0;
-        let target = table.find(&request, &gate.counts);
+        let target = table.find(&request);
         let (token, admitted) = gate.admit(target.need(), &request);
         let visit = Visit {
             routes: self.clone(),
             start,
-            place: target.place,
+            route: target.route().map(str::to_string),
+            method: request.method().clone(),
             line: Line::of(target.route(), &request, token).map(Box::new),
         };
         let answer = match admitted {
@@ -97,7 +100,8 @@ impl Visit {
     /// Counts the answer.
     fn end(self, response: Response) -> Response {
         let (status, took) = (response.status(), self.start.elapsed());
-        self.routes.0.gate.counts.add(self.place, status, took);
+        let metrics = &self.routes.0.gate.metrics;
+        metrics.answered(self.route.as_deref(), &self.method, status, took);
         if let Some(line) = self.line {
             line.answered(status, took);
         }

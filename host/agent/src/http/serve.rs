@@ -14,7 +14,6 @@
 
 mod activity;
 mod alarm;
-mod counts;
 mod leftover;
 mod patient;
 mod room;
@@ -23,7 +22,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -41,12 +39,12 @@ use tokio::time::{sleep, timeout};
 
 use super::gate::Routes;
 use super::tls::{HANDSHAKE_TIMEOUT, Tls};
+use crate::metrics::ListenerMetrics;
 use activity::{Activity, Watched};
 use alarm::Alarm;
 use patient::Patient;
 use room::Room;
 
-pub use counts::ConnectionCounts;
 pub use leftover::DISCARDED_WITHIN;
 pub use patient::WRITE_TIMEOUT;
 pub use room::{CONNECTIONS_DEFAULT, warn_of_file_limit};
@@ -83,11 +81,11 @@ pub struct Listening {
 }
 
 /// Serves routes until `shutdown` resolves, then lets requests end for at most [`DRAIN`]. Connections are counted
-/// in `counts`.
+/// in `metrics`.
 pub async fn serve(
     listening: Listening,
     routes: Routes,
-    counts: Arc<ConnectionCounts>,
+    metrics: ListenerMetrics,
     shutdown: impl Future<Output = ()>,
 ) {
     let Listening {
@@ -96,7 +94,7 @@ pub async fn serve(
         connections,
     } = listening;
     let (stop, stopped) = watch::channel(());
-    let mut room = Room::new(connections, counts);
+    let mut room = Room::new(connections, metrics);
     let mut tasks = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     // The next one, until there is room.
@@ -114,12 +112,12 @@ pub async fn serve(
         if let Some(stream) = next.take() {
             let activity = room.activity();
             let (tls, routes) = (tls.clone(), routes.clone());
-            let counts = room.counts();
+            let metrics = room.metrics();
             let served = serve_stream(stream, tls, routes, activity.clone(), stopped.clone());
             let served = async move {
                 if let Err(error) = served.await {
                     tracing::debug!(%error, "a connection did not come to speak TLS");
-                    counts.refused();
+                    metrics.handshake_failures.inc();
                 }
             };
             room.enter(tasks.spawn(served), activity);

@@ -15,7 +15,6 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::access::{self, Need};
-use super::counts::{Place, RequestCounts};
 use super::operation::{Handler, Operation};
 use super::problem;
 
@@ -38,7 +37,6 @@ struct Path {
 struct Taken {
     method: Method,
     need: Need,
-    place: Place,
     handler: Handler,
 }
 
@@ -48,15 +46,11 @@ pub(super) struct Target<'a> {
     path: Option<&'a Path>,
     /// None where nothing takes it: there is no such path, or no such method of it.
     taken: Option<&'a Taken>,
-    pub(super) place: Place,
 }
 
 impl Table {
     /// The table of these operations; `GET` stands for `HEAD` too.
-    pub(super) fn new(
-        operations: impl IntoIterator<Item = Operation>,
-        counts: &RequestCounts,
-    ) -> Self {
+    pub(super) fn new(operations: impl IntoIterator<Item = Operation>) -> Self {
         let mut paths: BTreeMap<String, Vec<Taken>> = BTreeMap::new();
         for Operation {
             template,
@@ -68,7 +62,6 @@ impl Table {
             for method in [Some(method), head].into_iter().flatten() {
                 let taken = Taken {
                     need: access::need(&template, &method),
-                    place: counts.place(Some(&template), &method),
                     handler: handler.clone(),
                     method,
                 };
@@ -86,18 +79,13 @@ impl Table {
     }
 
     /// What a request is for.
-    pub(super) fn find(&self, request: &Request, counts: &RequestCounts) -> Target<'_> {
+    pub(super) fn find(&self, request: &Request) -> Target<'_> {
         let method = request.method();
         let path = self.0.at(request.uri().path()).ok();
         let path = path.map(|matched| matched.value);
         let mut methods = path.iter().flat_map(|path| &path.methods);
         let taken = methods.find(|taken| taken.method == *method);
-        let template = || path.map(|path| path.template.as_str());
-        Target {
-            path,
-            taken,
-            place: taken.map_or_else(|| counts.place(template(), method), |taken| taken.place),
-        }
+        Target { path, taken }
     }
 }
 

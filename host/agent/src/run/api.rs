@@ -141,12 +141,12 @@ impl Api {
                 let stopped = async {
                     let _ = health_stopped.await;
                 };
-                http::serve(health, routes, state.health_connections(), stopped).await;
+                http::serve(health, routes, state.listener_metrics("health"), stopped).await;
             }
         };
         let main = async {
             let routes = http::api_routes(state.clone(), self.access, self.hosts);
-            http::serve(self.main, routes, state.api_connections(), shutdown).await;
+            http::serve(self.main, routes, state.listener_metrics("api"), shutdown).await;
             drop(stop_health);
         };
         tokio::join!(main, health);

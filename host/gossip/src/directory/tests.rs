@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use prometheus_client::metrics::counter::Counter;
 
 use chitchat::Version;
 use tokio::time::Instant;
@@ -13,17 +13,17 @@ const SECOND: u64 = 1_000_000_000;
 struct Fixture {
     directory: Directory,
     instant: Instant,
-    bad: Arc<AtomicU64>,
+    bad: Counter,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let bad = Arc::new(AtomicU64::new(0));
+        let bad = Counter::default();
         let directory = Directory::new(
             OWN,
             tokio::sync::watch::Sender::new(Some("0123456789ab".into())).subscribe(),
             Duration::from_secs(1),
-            BadRecords::new(Arc::clone(&bad)),
+            BadRecords::new(bad.clone()),
         );
         Self {
             directory,
@@ -54,7 +54,7 @@ impl Fixture {
     }
 
     fn bad(&self) -> u64 {
-        self.bad.load(Ordering::Relaxed)
+        self.bad.get()
     }
 }
 

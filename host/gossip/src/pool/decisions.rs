@@ -1,7 +1,5 @@
 //! The registry's interface to gossip: publishing its decisions and receiving those of others.
 
-use std::sync::atomic::Ordering;
-
 use edge_cache_core::decision::Decision;
 use tokio::time::Instant;
 
@@ -36,7 +34,7 @@ impl GossipPool {
 
     /// Counts an invalid decision.
     pub fn count_bad_decision(&self) {
-        self.shared.bad_records.fetch_add(1, Ordering::Relaxed);
+        self.shared.metrics.bad_records.inc();
     }
 
     /// Returns the time by which this member should have met all others, if it is in the future.

@@ -1,7 +1,7 @@
 //! Starting a pool: binds the socket, connects the parts, and spawns the member task.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -13,8 +13,10 @@ use crate::bad_records::BadRecords;
 use crate::config::{GossipConfig, Network};
 use crate::directory::Directory;
 use crate::error::GossipError;
+use crate::inbox::Inbox;
 use crate::keyring::SharedKeyring;
 use crate::member::MemberTask;
+use crate::metrics::GossipMetrics;
 use crate::push::Pusher;
 use crate::reconnect::Reconnect;
 use crate::topology::Topology;
@@ -101,7 +103,7 @@ fn assemble(
         config.labels.clone(),
         config.policy.clone(),
     )?;
-    let bad_records = Arc::new(AtomicU64::new(0));
+    let metrics = Arc::<GossipMetrics>::default();
     let policy = watch::Sender::new(config.policy.clone());
     let view: Arc<ClusterView> = Arc::default();
     let (snapshot_sender, snapshots) = watch::channel(view.peers.load_full());
@@ -109,7 +111,7 @@ fn assemble(
         node_id,
         policy.subscribe(),
         config.interval,
-        BadRecords::new(Arc::clone(&bad_records)),
+        BadRecords::new(metrics.bad_records.clone()),
     );
     let topology = Topology::new(
         directory,
@@ -128,11 +130,10 @@ fn assemble(
         own,
         policy,
         outbox: Arc::default(),
-        inbox: Arc::default(),
+        inbox: Arc::new(Inbox::new(metrics.bad_records.clone())),
         view,
         snapshots,
-        traffic: Arc::default(),
-        bad_records,
+        metrics,
         keyring,
         state: Arc::default(),
         shutdown: watch::Sender::new(None),
@@ -144,7 +145,7 @@ fn assemble(
         listen,
         advertise,
         state: Arc::clone(&shared.state),
-        traffic: Arc::clone(&shared.traffic),
+        metrics: Arc::clone(&shared.metrics),
         view: Arc::clone(&shared.view),
         announcer,
         outbox: Arc::clone(&shared.outbox),
@@ -154,7 +155,7 @@ fn assemble(
             node_id,
             config.push,
             Arc::clone(neighbours),
-            Arc::clone(&shared.traffic),
+            Arc::clone(&shared.metrics),
         ),
         reconnect: Reconnect::new(Arc::clone(&config.memory), Arc::clone(neighbours)),
         config,

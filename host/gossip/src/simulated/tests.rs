@@ -16,7 +16,7 @@ async fn socket(network: &SimulatedNetwork, node: u8) -> Box<dyn Socket> {
     assert_eq!(bound.local_addr(), address(node));
     bound.into_socket(MemberContext {
         id: ChitchatId::new(format!("worker:{node}"), 1, address(node)),
-        traffic: Arc::default(),
+        metrics: Arc::default(),
         impersonated: Arc::new(Notify::new()),
     })
 }
@@ -55,7 +55,7 @@ async fn reaches(
         .unwrap()
         .into_socket(MemberContext {
             id: ChitchatId::new("marker", 1, marker),
-            traffic: Arc::default(),
+            metrics: Arc::default(),
             impersonated: Arc::new(Notify::new()),
         });
     let groups = std::mem::take(&mut network.conditions().groups);

@@ -42,7 +42,7 @@ async fn bad_records_are_counted_once_and_ignored() {
         stranger("worker:14", 1, &[("worker:9", &others)], &a).await,
         stranger("intruder", 1, &[("worker:9", &others)], &a).await,
     ];
-    eventually(|| a.bad_records() == 6).await;
+    eventually(|| a.metrics().bad_records.get() == 6).await;
 
     // Rounds go on, the bad records stay in the state, and a good one is told from them.
     let b = start(2, &[&a]).await;
@@ -56,7 +56,7 @@ async fn bad_records_are_counted_once_and_ignored() {
         .await;
     }
     assert_eq!(node_ids(&a.snapshot()), [2]);
-    assert_eq!(a.bad_records(), 6);
+    assert_eq!(a.metrics().bad_records.get(), 6);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_record_that_turns_bad_takes_its_node_off_the_list() {
     };
     set("!").await;
     peers_when(&a, |peers| peers.is_empty()).await;
-    assert_eq!(a.bad_records(), 1);
+    assert_eq!(a.metrics().bad_records.get(), 1);
     set(&good).await;
     peers_when(&a, |peers| node_ids(peers) == [7]).await;
 }
@@ -108,5 +108,5 @@ async fn members_of_other_software_are_no_peers_and_not_bad() {
     })
     .await;
     peers_when(&b, |peers| node_ids(peers) == [1]).await;
-    assert_eq!(a.bad_records(), 0);
+    assert_eq!(a.metrics().bad_records.get(), 0);
 }

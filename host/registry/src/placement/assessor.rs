@@ -1,17 +1,16 @@
 //! The instance that judges members, and when a failed one is followed by the next.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::supervisor::{Next, Supervisor};
 use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::Candidate;
-use edge_cache_sandbox::{CallCounters, Failure, Instance, InstanceConfig, Plugin};
+use edge_cache_sandbox::{CallMetrics, Failure, Instance, InstanceConfig, Plugin};
 
 pub(super) struct Assessor {
     plugin: Plugin,
     config: InstanceConfig,
-    calls: Arc<CallCounters>,
+    calls: CallMetrics,
     supervisor: Supervisor,
     running: Running,
 }
@@ -45,7 +44,7 @@ pub(super) enum Record {
 
 impl Assessor {
     /// Nothing is started before the first question.
-    pub(super) fn new(plugin: Plugin, config: InstanceConfig, calls: Arc<CallCounters>) -> Self {
+    pub(super) fn new(plugin: Plugin, config: InstanceConfig, calls: CallMetrics) -> Self {
         Self {
             plugin,
             config,

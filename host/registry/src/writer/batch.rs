@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::queue::{Outcome, Reply};
-use crate::activity::Counters;
 use crate::entries::{Entries, LabelledEntry};
+use crate::metrics::{ChangeKind, RegistryMetrics};
 use crate::store::Changes;
 use crate::view::View;
 use edge_cache_core::EdgeCacheError;
@@ -31,7 +31,7 @@ pub(crate) struct Batch {
 
 /// An answer that waits for the commit.
 struct Held {
-    operation: &'static str,
+    kind: ChangeKind,
     answer: Reply,
     result: Result<Outcome, EdgeCacheError>,
 }
@@ -151,12 +151,12 @@ impl Batch {
     /// Keeps an answer until the commit.
     pub(crate) fn hold(
         &mut self,
-        operation: &'static str,
+        kind: ChangeKind,
         answer: Reply,
         result: Result<Outcome, EdgeCacheError>,
     ) {
         self.held.push(Held {
-            operation,
+            kind,
             answer,
             result,
         });
@@ -182,10 +182,10 @@ impl Batch {
     }
 
     /// Answers every change: as it came out, or with what kept all of them from being made.
-    pub(crate) fn answer(self, failed: Option<&EdgeCacheError>, counters: &Counters) {
+    pub(crate) fn answer(self, failed: Option<&EdgeCacheError>, metrics: &RegistryMetrics) {
         for held in self.held {
             let result = failed.map_or(held.result, |error| Err(error.clone()));
-            counters.add_result(held.operation, &result);
+            metrics.add_result(held.kind, &result);
             // The caller may have gone away; the change stays.
             let _ = held.answer.send(result);
         }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::activity::Counters;
+use crate::metrics::RegistryMetrics;
 use crate::store::{Changes, Remembered, Store, StoreError};
 use crate::view::View;
 use edge_cache_core::NodeId;
@@ -25,7 +25,7 @@ pub(crate) struct Durable {
     /// Failures since the last commit that succeeded.
     failures: u32,
     down: Option<Down>,
-    counters: Arc<Counters>,
+    metrics: Arc<RegistryMetrics>,
 }
 
 /// The store has failed and is closed.
@@ -36,12 +36,12 @@ struct Down {
 }
 
 impl Durable {
-    pub(crate) fn new(store: Option<Store>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(store: Option<Store>, metrics: Arc<RegistryMetrics>) -> Self {
         Self {
             store,
             failures: 0,
             down: None,
-            counters,
+            metrics,
         }
     }
 
@@ -75,7 +75,7 @@ impl Durable {
             Some(store) if !changes.is_empty() => {
                 let start = Instant::now();
                 let committed = store.commit(changes);
-                self.counters.add_commit(start.elapsed());
+                self.metrics.add_commit(start.elapsed());
                 committed
             }
             _ => return Ok(()),
@@ -91,7 +91,7 @@ impl Durable {
 
     fn failed(&mut self, error: &StoreError, now: Instant) -> String {
         self.failures = self.failures.saturating_add(1);
-        self.counters.add_store_failure();
+        self.metrics.store_failures.inc();
         let wait = BACKOFF_STEP.saturating_mul(self.failures).min(BACKOFF_MAX);
         let reason = text::error_chain(error);
         tracing::error!(reason, failures = self.failures, ?wait, "the store failed");

@@ -34,7 +34,7 @@ impl Writer {
         config: InstanceConfig,
         remembered: &Entries,
     ) -> Result<(Instance, PublishedLabels), Failure> {
-        let calls = self.parts.counters.calls.clone();
+        let calls = self.parts.metrics.calls.clone();
         load::load(Instance::start_counted(plugin, config, calls)?, remembered)
     }
 
@@ -107,7 +107,7 @@ impl Writer {
     }
 
     pub(super) fn down(&mut self, failure: &Failure) {
-        self.parts.counters.calls.failed(failure);
+        self.parts.metrics.calls.failed(failure);
         let next = self.supervisor.failed(Instant::now());
         let state = match next {
             Next::Retry(_) => PluginState::Restarting,

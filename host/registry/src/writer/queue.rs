@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::activity::Counters;
 use crate::error::SwapError;
+use crate::metrics::{ChangeKind, RegistryMetrics};
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::decision::Decision;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity, NodeId};
@@ -44,14 +44,14 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// A word for it that stays the same.
-    pub(crate) fn name(&self) -> &'static str {
+    /// Returns the kind under which metrics count it.
+    pub(crate) fn kind(&self) -> ChangeKind {
         match self {
-            Self::Enable { .. } => "enable",
-            Self::Disable { .. } => "disable",
-            Self::AddStats { .. } => "add-stats",
-            Self::Merge(_) => "merge",
-            Self::Restamp => "restamp",
+            Self::Enable { .. } => ChangeKind::Enable,
+            Self::Disable { .. } => ChangeKind::Disable,
+            Self::AddStats { .. } => ChangeKind::AddStats,
+            Self::Merge(_) => ChangeKind::Merge,
+            Self::Restamp => ChangeKind::Restamp,
         }
     }
 }
@@ -95,7 +95,7 @@ pub(crate) struct Queue {
     look_for: Duration,
     stopping: Arc<AtomicBool>,
     /// Counts the changes that do not come to the writer.
-    counters: Arc<Counters>,
+    metrics: Arc<RegistryMetrics>,
 }
 
 /// The writer's end of the queue.
@@ -111,7 +111,7 @@ pub(crate) fn queue(
     capacity: usize,
     wait: Duration,
     look_for: Duration,
-    counters: Arc<Counters>,
+    metrics: Arc<RegistryMetrics>,
 ) -> (Queue, Requests) {
     let (sender, receiver) = mpsc::channel();
     let stopping = Arc::new(AtomicBool::new(false));
@@ -122,7 +122,7 @@ pub(crate) fn queue(
         wait,
         look_for,
         stopping: stopping.clone(),
-        counters,
+        metrics,
     };
     let requests = Requests {
         receiver,
@@ -165,11 +165,11 @@ impl Requests {
 impl Queue {
     /// Hands a change to the writer and waits for its answer.
     pub(crate) async fn ask(&self, operation: Operation) -> Result<Outcome, EdgeCacheError> {
-        let name = operation.name();
+        let kind = operation.kind();
         let (answer, mut answered) = oneshot::channel();
         if let Err(error) = self.send(operation, answer).await {
             let refused = Err(error);
-            self.counters.add_result(name, &refused);
+            self.metrics.add_result(kind, &refused);
             return refused;
         }
         // Behind others the answer takes longer than is worth looking for.

@@ -7,7 +7,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::{AbortHandle, Id, JoinError};
 
 use super::activity::{Activity, Waits};
-use super::counts::ConnectionCounts;
+use crate::metrics::ListenerMetrics;
 
 /// How many connections are served at a time, where nothing else is set.
 pub const CONNECTIONS_DEFAULT: usize = 256;
@@ -21,16 +21,16 @@ pub(super) struct Room {
     limit: usize,
     waits: Arc<Waits>,
     taken: HashMap<Id, (AbortHandle, Activity)>,
-    counts: Arc<ConnectionCounts>,
+    metrics: ListenerMetrics,
 }
 
 impl Room {
-    pub(super) fn new(limit: usize, counts: Arc<ConnectionCounts>) -> Self {
+    pub(super) fn new(limit: usize, metrics: ListenerMetrics) -> Self {
         Self {
             limit: limit.max(1),
             waits: Arc::default(),
             taken: HashMap::new(),
-            counts,
+            metrics,
         }
     }
 
@@ -39,8 +39,8 @@ impl Room {
         Activity::new(self.waits.clone())
     }
 
-    pub(super) fn counts(&self) -> Arc<ConnectionCounts> {
-        self.counts.clone()
+    pub(super) fn metrics(&self) -> ListenerMetrics {
+        self.metrics.clone()
     }
 
     /// Makes room for another connection: where there is none, the one goes whose client has been waited for
@@ -60,8 +60,8 @@ impl Room {
             "an idle connection made room for another"
         );
         connection.abort();
-        self.counts.evicted();
-        self.counts.open(self.taken.len());
+        self.metrics.evicted.inc();
+        self.show_open();
         true
     }
 
@@ -73,8 +73,8 @@ impl Room {
     /// Takes a connection in.
     pub(super) fn enter(&mut self, task: AbortHandle, activity: Activity) {
         self.taken.insert(task.id(), (task, activity));
-        self.counts.accepted();
-        self.counts.open(self.taken.len());
+        self.metrics.accepted.inc();
+        self.show_open();
     }
 
     /// Lets go of a connection that has ended, in whatever way.
@@ -84,7 +84,12 @@ impl Room {
             Err(error) => error.id(),
         };
         self.taken.remove(&id);
-        self.counts.open(self.taken.len());
+        self.show_open();
+    }
+
+    fn show_open(&self) {
+        let open = i64::try_from(self.taken.len()).unwrap_or(i64::MAX);
+        self.metrics.connections.set(open);
     }
 
     fn longest_waiting(&self) -> Option<Id> {

@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{CONNECTIONS_DEFAULT, DISCARDED_WITHIN, HEADERS_BYTES_MAX, Listening, NOT_TLS, serve};
-use crate::http::counts::RequestCounts;
 use crate::http::extract::Json;
 use crate::http::gate::{Gate, Routes};
 use crate::http::guard::Hosts;
 use crate::http::operation::{Operation, handler};
+use crate::metrics::{HttpMetrics, ListenerMetrics};
 
 /// How long anything here may take before it counts as stuck; less than any limit of the server.
 const STUCK: Duration = Duration::from_secs(4);
@@ -65,7 +65,7 @@ async fn start_with(connections: usize) -> Server {
         handler,
     });
     let gate = Gate {
-        counts: std::sync::Arc::new(RequestCounts::new([])),
+        metrics: HttpMetrics::default(),
         hosts: Hosts::Local,
         access: None,
     };
@@ -80,7 +80,7 @@ async fn start_with(connections: usize) -> Server {
     let task = tokio::spawn(serve(
         listening,
         routes,
-        std::sync::Arc::default(),
+        ListenerMetrics::default(),
         async move {
             stopped.await.unwrap_or_default();
         },

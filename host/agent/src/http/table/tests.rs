@@ -20,14 +20,10 @@ fn found(method: &str, target: &str) -> (Option<String>, Option<Need>) {
             handler: handler(async || "in", ()),
         })
         .collect();
-    let templates = operations
-        .iter()
-        .map(|operation| operation.template.clone());
-    let counts = RequestCounts::new(templates);
-    let table = Table::new(operations, &counts);
+    let table = Table::new(operations);
     let request = Request::builder().method(method).uri(target);
     let request = request.body(Body::empty()).unwrap();
-    let target = table.find(&request, &counts);
+    let target = table.find(&request);
     let answer = target.answer(request).now_or_never().unwrap();
     let expected = match (target.route(), target.need()) {
         (_, Some(_)) => StatusCode::OK,

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{Method, Request, StatusCode};
@@ -7,10 +5,10 @@ use axum::response::Response;
 
 use super::super::needs::{self, NEEDS, Need};
 use super::super::{Access, NewToken, Role};
-use crate::http::counts::RequestCounts;
 use crate::http::gate::{Gate, Routes};
 use crate::http::guard::Hosts;
 use crate::http::operation::{Operation, handler};
+use crate::metrics::HttpMetrics;
 
 const METHODS: [Method; 5] = [
     Method::GET,
@@ -32,7 +30,7 @@ fn behind_gate(access: Access) -> Routes {
         handler: handler(async || "in", ()),
     });
     let gate = Gate {
-        counts: Arc::new(RequestCounts::new([])),
+        metrics: HttpMetrics::default(),
         hosts: Hosts::Any,
         access: Some(access),
     };
