@@ -13,7 +13,7 @@ pub enum MemberStatus {
     Dead,
 }
 
-/// One node of the cluster, in its latest known generation.
+/// A node of the cluster, in its latest known generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterMember {
     /// Node id.

@@ -57,7 +57,7 @@ pub struct GossipConfig {
     /// Local UDP address to listen on. With port 0 the system chooses a free port.
     pub listen: SocketAddr,
     /// Address under which peers reach this node. Default: the bound address. Required if `listen`
-    /// is `0.0.0.0` or `[::]`. Port 0 stands for the bound port.
+    /// is `0.0.0.0` or `[::]`. Port 0 is replaced by the bound port.
     pub advertise: Option<SocketAddr>,
     /// Members to contact first, as `host:port`. Names are resolved every minute. A few seeds are
     /// enough, the same on all nodes. Default: none, other members call this one.

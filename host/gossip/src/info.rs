@@ -55,7 +55,7 @@ pub(crate) struct NodeRecord {
     pub(crate) policy: Option<String>,
 }
 
-/// An error encoding or decoding a record. Nothing was announced or taken over.
+/// An error encoding or decoding a record. The announcement and the known infos are unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InfoError {
     /// The encoded record is over the limit. For the own record, use fewer or shorter labels.

@@ -143,7 +143,7 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Those of [`Keyring::read`] that concern the content.
+    /// The errors of [`Keyring::read`] about the content.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         check_length(text.len())?;
         let mut keys: Vec<(usize, GossipKey)> = Vec::new();

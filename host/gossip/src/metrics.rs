@@ -32,7 +32,7 @@ const DROP_REASONS: [&str; 25] = [
     "digest_full",
     "echoes_self",
     "forged",
-    "half",
+    "incomplete",
     "inflated",
     "intruder",
     "large_value",

@@ -43,7 +43,7 @@ struct Shared {
     node_id: u64,
     listen: SocketAddr,
     advertise: SocketAddr,
-    /// Whether other members are configured as seeds.
+    /// `true` if other members are configured as seeds.
     has_seeds: bool,
     own: OwnRecord,
     policy: watch::Sender<Option<String>>,
@@ -231,11 +231,11 @@ impl GossipPool {
         Ok(())
     }
 
-    /// Announces to peers that this node is stopping, and stops. Takes about 300 ms with peers.
+    /// Announces to peers that this node is stopping, and stops. Takes about 300 ms.
     ///
     /// Peers remove the node at once, instead of after many intervals without a heartbeat.
     pub async fn leave(&self) {
-        // Rejection by a pool that has stopped: peers have been told, or never will be.
+        // Fails only if the pool has stopped already.
         let _ = self.shared.own.set_leaving();
         self.end(ShutdownMode::Leave).await;
     }

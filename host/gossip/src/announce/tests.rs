@@ -22,7 +22,7 @@ fn base(pairs: &[(&str, &str)]) -> PeerInfo {
     }
 }
 
-/// A member's state without a network.
+/// Creates a member's state without a network.
 fn chitchat(first: (String, String)) -> Mutex<Chitchat> {
     let address = ([127, 0, 0, 1], 7946).into();
     let id = ChitchatId::new(PeerInfo::key(NODE), 1, address);
@@ -42,7 +42,7 @@ async fn in_gossip(chitchat: &Mutex<Chitchat>) -> PeerInfo {
 }
 
 #[tokio::test]
-async fn what_is_shown_as_announced_is_what_was_written() {
+async fn the_announced_info_is_the_written_one() {
     let (own, mut announcer) =
         OwnRecord::new(base(&[("zone", "a")]), BTreeMap::new(), None).unwrap();
     let chitchat = chitchat(announcer.first());
@@ -57,7 +57,7 @@ async fn what_is_shown_as_announced_is_what_was_written() {
     };
     let written = tokio::select! {
         written = written => written,
-        () = announcer.run(&chitchat) => unreachable!("the own record is still held"),
+        () = announcer.run(&chitchat) => unreachable!("a handle is held"),
     };
     assert_eq!(
         written.labels,
@@ -67,7 +67,7 @@ async fn what_is_shown_as_announced_is_what_was_written() {
 }
 
 #[test]
-fn the_two_parts_do_not_lose_one_another() {
+fn concurrent_changes_of_both_parts_are_kept() {
     const TURNS: usize = 500;
     let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
     thread::scope(|scope| {
@@ -78,7 +78,7 @@ fn the_two_parts_do_not_lose_one_another() {
         });
         scope.spawn(|| {
             for turn in 0..=TURNS {
-                own.set_labels(labels(&[("component", &turn.to_string())]))
+                own.set_labels(labels(&[("plugin", &turn.to_string())]))
                     .unwrap();
             }
         });
@@ -87,13 +87,13 @@ fn the_two_parts_do_not_lose_one_another() {
     let pending = announcer.pending.borrow();
     assert_eq!(
         pending.merged.labels,
-        labels(&[("base", &last), ("component", &last)])
+        labels(&[("base", &last), ("plugin", &last)])
     );
     assert_eq!(*own.foreign(), labels(&[("base", &last)]));
 }
 
 #[test]
-fn a_key_of_other_software_wins_until_it_is_given_up() {
+fn a_label_of_other_software_overrides_until_it_is_removed() {
     let (own, announcer) =
         OwnRecord::new(base(&[("edge_cache", "mine")]), BTreeMap::new(), None).unwrap();
     let merged = || announcer.pending.borrow().merged.labels.clone();
@@ -116,7 +116,7 @@ fn a_record_over_the_limit_changes_nothing() {
     let (own, announcer) = OwnRecord::new(base(&[("base", &half)]), BTreeMap::new(), None).unwrap();
     let before = announcer.pending.borrow().clone();
     let refused = [
-        own.set_labels(labels(&[("component", &half)])),
+        own.set_labels(labels(&[("plugin", &half)])),
         own.set_base(base(&[("base", &half), ("more", &half)])),
     ];
     for refused in refused {
@@ -133,7 +133,7 @@ fn a_record_over_the_limit_changes_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_task_that_is_gone() {
+async fn callers_do_not_wait_for_a_stopped_task() {
     let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
     let revision = own.set_labels(labels(&[("a", "b")])).unwrap();
     drop(announcer);

@@ -9,11 +9,11 @@ use crate::info::InfoError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
     Live,
-    /// No longer heard of, or not yet.
+    /// No recent heartbeats, or none yet.
     Silent,
 }
 
-/// One member's state, read while chitchat's state was locked.
+/// A member's state, read while chitchat's state was locked.
 #[derive(Debug)]
 pub(crate) struct MemberReading {
     pub(crate) id: ChitchatId,

@@ -44,7 +44,7 @@ impl Fixture {
         self.directory.update(readings, now)
     }
 
-    /// What is listed, as node ids and labels.
+    /// Returns the listed peers, as node ids and texts.
     fn listed(&mut self, readings: Vec<MemberReading>) -> Vec<(u64, String)> {
         let view = self.update(readings);
         view.peers
@@ -62,7 +62,7 @@ fn id(name: &str, generation: u64) -> ChitchatId {
     ChitchatId::new(name, generation, ([127, 0, 0, 1], 7946).into())
 }
 
-/// A member whose record has just arrived at version 1, `text` telling it from others.
+/// Reads a member with a new record of version 1. `text` distinguishes it from others.
 fn fresh(node_id: u64, generation: u64, text: &str) -> MemberReading {
     let mut info = PeerInfo::placeholder(node_id);
     info.overlay_ip = text.into();
@@ -93,11 +93,11 @@ fn one(node_id: u64, text: &str) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn peers_are_listed_in_ascending_order_without_oneself() {
+fn peers_are_listed_in_ascending_order_without_this_node() {
     let mut fixture = Fixture::new();
     let listed = fixture.listed(vec![
         fresh(10, 5, "ten"),
-        fresh(OWN, 4, "former self"),
+        fresh(OWN, 4, "earlier self"),
         fresh(9, 5, "nine"),
     ]);
     assert_eq!(listed, [one(9, "nine"), one(10, "ten")].concat());
@@ -128,7 +128,7 @@ fn a_bad_record_hides_its_node_even_if_an_older_generation_is_good() {
 }
 
 #[test]
-fn a_bad_record_is_counted_once_and_can_be_mended() {
+fn a_bad_record_is_counted_once_and_can_be_replaced() {
     let mut fixture = Fixture::new();
     let bad = |version| {
         raw(
@@ -151,7 +151,7 @@ fn a_bad_record_is_counted_once_and_can_be_mended() {
 }
 
 #[test]
-fn a_record_that_is_gone_is_not_listed() {
+fn a_removed_record_is_not_listed() {
     let mut fixture = Fixture::new();
     assert_eq!(fixture.listed(vec![fresh(7, 5, "here")]), one(7, "here"));
     let gone = with(fresh(7, 5, "here"), RecordReading::Absent);
@@ -177,7 +177,7 @@ fn foreign_keys_are_counted_once_per_version() {
 }
 
 #[test]
-fn a_generation_ahead_of_the_clock_waits_until_it_is_due() {
+fn a_generation_ahead_of_the_clock_is_listed_when_due() {
     let mut fixture = Fixture::new();
     let limit = NOW + 300 * SECOND;
     let view = fixture.update(vec![
@@ -199,7 +199,7 @@ fn a_generation_ahead_of_the_clock_waits_until_it_is_due() {
 }
 
 #[test]
-fn who_leaves_is_no_peer_and_known_to_leave() {
+fn a_leaving_node_is_not_a_peer() {
     let mut fixture = Fixture::new();
     let mut record = NodeRecord::from(PeerInfo::placeholder(7));
     record.leaving = true;
@@ -208,7 +208,7 @@ fn who_leaves_is_no_peer_and_known_to_leave() {
     assert_eq!((node_ids, view.leaving), (vec![8], vec![7]));
     assert_eq!(view.neighbours.len(), 1);
 
-    // It is back under a higher generation while the former one still seems to live.
+    // The node is back under a higher generation while the earlier one still seems live.
     let gone = with(raw(7, 5, 1, record.encode()), RecordReading::Known);
     let view = fixture.update(vec![gone, fresh(7, 6, "back")]);
     assert_eq!(view.peers.len(), 1);
@@ -217,7 +217,7 @@ fn who_leaves_is_no_peer_and_known_to_leave() {
 }
 
 #[test]
-fn a_later_member_with_the_own_id_elsewhere_is_a_rival() {
+fn a_later_member_elsewhere_with_this_nodes_id_is_a_duplicate() {
     let elsewhere = |generation| {
         let mut reading = fresh(OWN, generation, "");
         reading.id.gossip_advertise_addr = ([127, 0, 0, 2], 7946).into();
@@ -255,7 +255,7 @@ fn a_later_member_with_the_own_id_elsewhere_is_a_rival() {
 }
 
 #[test]
-fn an_older_life_does_not_come_back_when_the_newer_one_ends_first() {
+fn an_older_generation_does_not_return_when_the_newer_one_ends_first() {
     let mut fixture = Fixture::new();
     let ghost = || with(fresh(7, 5, "old"), RecordReading::Known);
     let both = vec![fresh(7, 5, "old"), fresh(7, 6, "new")];
@@ -265,7 +265,7 @@ fn an_older_life_does_not_come_back_when_the_newer_one_ends_first() {
     let again_in = view.again_in.unwrap();
     assert_eq!(again_in, Duration::from_secs(60));
 
-    // Another agent had the node's id for a while, and the first one lives on.
+    // Another agent had the node's id for a while, and the first one is still live.
     fixture.instant += again_in;
     let view = fixture.update(vec![ghost()]);
     assert_eq!(view.peers.len(), 1);
@@ -303,7 +303,7 @@ fn members_are_alive_leaving_or_dead() {
     assert_eq!(view.members[1].policy.as_deref(), Some("0123456789ab"));
     assert_eq!(view.again_in, None);
 
-    // Node 2 was started again, node 4 is gone.
+    // Node 2 was restarted, node 4 is gone.
     let known = |reading| with(reading, RecordReading::Known);
     let readings = vec![
         silent(known(fresh(2, 5, ""))),
@@ -320,11 +320,14 @@ fn members_are_alive_leaving_or_dead() {
     assert_eq!(statuses(&view), left);
     assert_eq!(view.members[1].policy.as_deref(), Some("0123456789ab"));
     assert_eq!(view.peers.len(), 1);
-    assert!(view.again_in.is_some(), "the dead go without a word");
+    assert!(
+        view.again_in.is_some(),
+        "chitchat forgets dead members without a notification"
+    );
 }
 
 #[test]
-fn agents_with_another_policy_are_told() {
+fn agents_with_another_policy_are_listed() {
     let mut fixture = Fixture::new();
     let mut version = 0;
     let mut with = |node_id, policy: Option<&str>| {
@@ -341,13 +344,13 @@ fn agents_with_another_policy_are_told() {
         with(4, None),
     ];
     assert_eq!(fixture.update(readings).policy_mismatches, [3]);
-    // Swapped, and then the same as here.
+    // The agent now has this node's policy.
     let readings = vec![with(3, Some("0123456789ab"))];
     assert!(fixture.update(readings).policy_mismatches.is_empty());
 }
 
 #[test]
-fn a_member_that_was_never_live_is_awaited_before_it_counts_as_dead() {
+fn a_member_that_was_never_live_is_listed_as_dead_only_later() {
     let mut fixture = Fixture::new();
     let view = fixture.update(vec![silent(fresh(2, 5, ""))]);
     assert_eq!(statuses(&view), []);

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 
-/// What ZLayer's node 42 writes, as its JSON.
+/// The JSON of ZLayer's node 42.
 const ZLAYER_JSON: &str = concat!(
     r#"{"node_id":42,"wg_pubkey":"test-key","wg_endpoint":"127.0.0.1:51820","#,
     r#""overlay_ip":"10.0.0.1","labels":{"edge_cache":"true"}}"#
@@ -19,14 +19,14 @@ fn node_42() -> PeerInfo {
 }
 
 #[test]
-fn zlayers_value_is_read() {
+fn a_value_of_zlayer_is_decoded() {
     let value = URL_SAFE_NO_PAD.encode(ZLAYER_JSON);
     assert_eq!(NodeRecord::decode(&value), Ok(node_42().into()));
 }
 
 #[test]
-fn our_value_is_zlayers_byte_for_byte() {
-    /// The shape of ZLayer's struct, whose derived serialisation is its wire format.
+fn an_encoded_value_equals_zlayers_byte_for_byte() {
+    /// ZLayer's struct, whose derived serialisation is the wire format.
     #[derive(Serialize)]
     struct Native {
         node_id: u64,
@@ -52,7 +52,7 @@ fn our_value_is_zlayers_byte_for_byte() {
 }
 
 #[test]
-fn the_placeholder_is_zlayers() {
+fn the_placeholder_equals_zlayers() {
     let value = NodeRecord::from(PeerInfo::placeholder(7)).encode().unwrap();
     let json = URL_SAFE_NO_PAD.decode(value).unwrap();
     assert_eq!(
@@ -89,7 +89,7 @@ fn padding_and_other_alphabets_are_refused() {
 }
 
 #[test]
-fn a_json_error_quotes_little_of_the_record() {
+fn a_json_error_quotes_only_the_beginning_of_a_record() {
     let json = format!(r#"{{"node_id":"{}"}}"#, "\u{1b}x".repeat(1000));
     let error = NodeRecord::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap_err();
     let text = error.to_string();
@@ -98,16 +98,16 @@ fn a_json_error_quotes_little_of_the_record() {
 }
 
 #[test]
-fn the_limit_holds_on_both_sides() {
+fn the_size_limit_applies_to_encoding_and_decoding() {
     let limit = PeerInfo::ENCODED_BYTES_MAX;
     let mut record = NodeRecord::from(node_42());
-    let room = limit / 4 * 3 - ZLAYER_JSON.len() - r#","x":"""#.len();
-    record.info.labels.insert("x".into(), "y".repeat(room));
+    let free = limit / 4 * 3 - ZLAYER_JSON.len() - r#","x":"""#.len();
+    record.info.labels.insert("x".into(), "y".repeat(free));
     let largest = record.encode().unwrap();
     assert_eq!(largest.len(), limit);
     assert_eq!(NodeRecord::decode(&largest), Ok(record.clone()));
 
-    record.info.labels.insert("x".into(), "y".repeat(room + 1));
+    record.info.labels.insert("x".into(), "y".repeat(free + 1));
     let too_large = InfoError::TooLarge {
         bytes: limit + 2,
         limit,
@@ -118,7 +118,7 @@ fn the_limit_holds_on_both_sides() {
 }
 
 #[test]
-fn only_a_node_that_leaves_says_so() {
+fn leaving_is_encoded_only_when_set() {
     let mut record = NodeRecord::from(PeerInfo::placeholder(7));
     let json = |record: &NodeRecord| {
         let json = URL_SAFE_NO_PAD.decode(record.encode().unwrap()).unwrap();
@@ -131,7 +131,7 @@ fn only_a_node_that_leaves_says_so() {
 }
 
 #[test]
-fn a_node_has_one_name() {
+fn a_node_id_has_one_spelling() {
     assert_eq!(PeerInfo::key(7), "worker:7");
     assert_eq!(node_id_of("worker:7"), Some(7));
     assert_eq!(

@@ -19,7 +19,7 @@ fn file(content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_generated_key_is_a_ring_of_its_own() {
+fn a_generated_key_is_a_valid_keyring() {
     let one = Keyring::generate().unwrap();
     let other = Keyring::generate().unwrap();
     assert_eq!(one.len(), KEY_TEXT_BYTES);
@@ -31,7 +31,7 @@ fn a_generated_key_is_a_ring_of_its_own() {
     );
 }
 
-/// Operators compare ids between machines and over the years.
+/// Operators compare ids between machines and over time.
 #[test]
 fn the_id_of_a_key_never_changes() {
     let ring = parse(&line(7)).unwrap();
@@ -43,7 +43,7 @@ fn the_id_of_a_key_never_changes() {
 }
 
 #[test]
-fn the_first_key_seals_and_all_open() {
+fn the_first_key_encrypts_and_all_decrypt() {
     let text = format!("# new\n{}\n\n  # old\r\n  {}  \r\n", line(1), line(2));
     let ring = parse(&text).unwrap();
     let ids: Vec<_> = ring.key_ids().collect();
@@ -57,7 +57,7 @@ fn the_first_key_seals_and_all_open() {
 }
 
 #[test]
-fn no_output_ever_shows_a_key() {
+fn no_output_shows_a_key() {
     let ring = parse(&[line(1), line(2)].join("\n")).unwrap();
     let ids: Vec<_> = ring.key_ids().map(|id| id.to_string()).collect();
     assert_eq!(
@@ -71,12 +71,12 @@ fn no_output_ever_shows_a_key() {
 }
 
 #[test]
-fn a_line_that_is_no_key_is_named() {
+fn the_error_names_an_invalid_line() {
     let long = STANDARD.encode([1; KEY_BYTES + 1]);
     let short = STANDARD.encode([1; KEY_BYTES - 1]);
     let unpadded = line(1).trim_end_matches('=').to_owned();
     let url_safe = line(0xff).replace('/', "_");
-    // The last character holds four bits that no byte takes: two texts for one key.
+    // The last character has four unused bits, so two texts could give one key.
     let loose = line(0).replace("A=", "B=");
     let hex = "ab".repeat(22);
     for bad in [&long, &short, &unpadded, &url_safe, &loose, "x", &hex[..43]] {
@@ -94,7 +94,7 @@ fn a_line_that_is_no_key_is_named() {
 }
 
 #[test]
-fn a_key_stands_once() {
+fn a_repeated_key_is_refused() {
     let error = parse(&format!("\n{}\n{}\n{}", line(1), line(2), line(1))).unwrap_err();
     assert!(
         matches!(error, KeyringError::Repeated { line: 4, first: 2 }),
@@ -103,7 +103,7 @@ fn a_key_stands_once() {
 }
 
 #[test]
-fn a_ring_has_one_to_eight_keys() {
+fn a_keyring_has_one_to_eight_keys() {
     for empty in ["", "\n\n", "# only\n"] {
         assert!(matches!(parse(empty), Err(KeyringError::Empty)));
     }

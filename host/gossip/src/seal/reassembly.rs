@@ -26,7 +26,7 @@ pub(super) struct Reassembler {
     abandoned: u64,
 }
 
-/// One of the two fragments of a message.
+/// A fragment, one of two of a message.
 #[derive(Debug)]
 pub(super) struct Fragment<'a> {
     pub(super) from: SocketAddr,

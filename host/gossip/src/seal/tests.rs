@@ -152,9 +152,9 @@ fn payloads_of_all_sizes_arrive() {
         assert_eq!(sealed.len(), datagrams, "{bytes} bytes");
         let total: usize = sealed.iter().map(Vec::len).sum();
         assert_eq!(total, bytes + datagrams * OVERHEAD_BYTES);
-        let outcomes: Vec<_> = sealed.iter().map(|one| pair.open(one)).collect();
-        let (last, first) = outcomes.split_last().unwrap();
-        assert!(first.iter().all(|outcome| *outcome == Ok(None)));
+        let results: Vec<_> = sealed.iter().map(|one| pair.open(one)).collect();
+        let (last, first) = results.split_last().unwrap();
+        assert!(first.iter().all(|opened| *opened == Ok(None)));
         assert_eq!(*last, Ok(Some(payload)), "{bytes} bytes");
     }
     let too_large = pair.sealer.seal(&payload(PAYLOAD_BYTES_MAX + 1), NOW_MS);
@@ -165,14 +165,14 @@ fn payloads_of_all_sizes_arrive() {
 }
 
 #[test]
-fn halves_are_about_equal() {
+fn fragments_are_about_equal() {
     let [first, second] = Pair::default().seal_fragments(&payload(PAYLOAD_BYTES_MAX));
     assert_eq!(first.len(), FRAGMENT_BYTES_MAX + OVERHEAD_BYTES);
     assert_eq!(second.len(), first.len() - 1);
 }
 
 #[test]
-fn no_two_datagrams_are_alike() {
+fn equal_messages_give_different_datagrams() {
     let pair = Pair::default();
     let [one, other] = [pair.seal(b"same").remove(0), pair.seal(b"same").remove(0)];
     let same = one
@@ -185,7 +185,7 @@ fn no_two_datagrams_are_alike() {
     assert!(!one.windows(4).any(|bytes| bytes == b"same"));
 }
 
-/// The format of version 1, as other software would have to write it.
+/// Checks the format of version 1, as other software must write it.
 #[test]
 fn the_format_is_fixed() {
     let pair = Pair::default();
@@ -216,7 +216,7 @@ fn the_format_is_fixed() {
 }
 
 #[test]
-fn a_changed_byte_is_noticed_wherever_it_is() {
+fn a_changed_byte_is_detected_at_any_offset() {
     let mut pair = Pair::default();
     let datagram = pair.seal(&payload(300)).remove(0);
     for place in 0..datagram.len() {
@@ -235,7 +235,7 @@ fn a_changed_byte_is_noticed_wherever_it_is() {
 }
 
 #[test]
-fn a_shortened_or_lengthened_datagram_is_noticed() {
+fn a_shortened_or_lengthened_datagram_is_detected() {
     let mut pair = Pair::default();
     let datagram = pair.seal(b"payload").remove(0);
     for bytes in 0..datagram.len() {
@@ -257,7 +257,7 @@ fn a_shortened_or_lengthened_datagram_is_noticed() {
 }
 
 #[test]
-fn plain_gossip_is_never_let_through() {
+fn plain_gossip_is_dropped() {
     let mut pair = Pair::default();
     let syn = [0x53, 0xb0, 0, 0, 0, 0, 0, 0];
     assert_eq!(pair.open(&syn), Err(OpenError::NotSealed));
@@ -267,7 +267,7 @@ fn plain_gossip_is_never_let_through() {
 }
 
 #[test]
-fn another_cluster_with_the_same_key_is_another_world() {
+fn datagrams_of_another_cluster_with_the_same_key_are_dropped() {
     let mut pair = Pair::default();
     let ring = pair.sealing.clone();
     for other in ["", "zlaye", "zlayer ", "Zlayer"] {
@@ -277,9 +277,9 @@ fn another_cluster_with_the_same_key_is_another_world() {
     }
 }
 
-/// The key id of the right key on what the wrong one has sealed.
+/// Puts the right key id on a datagram of the wrong key.
 #[test]
-fn the_wrong_key_under_the_right_name_does_not_open() {
+fn a_forged_key_id_does_not_decrypt() {
     let mut pair = Pair::new(&[2], &[1]);
     let mut datagram = pair.seal(b"payload").remove(0);
     assert_eq!(pair.open(&datagram), Err(OpenError::UnknownKey));
@@ -288,8 +288,8 @@ fn the_wrong_key_under_the_right_name_does_not_open() {
     assert_eq!(pair.open(&datagram), Err(OpenError::Forged));
 }
 
-/// Old alone, then both with the old one first, then both with the new one first, then new alone:
-/// at each step neighbours in the list understand each other.
+/// The steps are: old key, both with the old one first, both with the new one first, new key. Agents
+/// that are at most one step apart must understand each other.
 #[test]
 fn a_key_is_rotated_without_a_gap() {
     let steps: [&[u8]; 4] = [&[1], &[1, 2], &[2, 1], &[2]];
@@ -299,18 +299,18 @@ fn a_key_is_rotated_without_a_gap() {
             pair.sealing.store(Arc::new(ring(mine)));
             pair.opening.store(Arc::new(ring(theirs)));
             let datagram = pair.seal(b"payload").remove(0);
-            let outcome = pair.open(&datagram);
+            let opened = pair.open(&datagram);
             if place.abs_diff(other_place) <= 1 {
-                assert_eq!(outcome, Ok(Some(b"payload".to_vec())));
+                assert_eq!(opened, Ok(Some(b"payload".to_vec())));
             } else if !theirs.contains(&mine[0]) {
-                assert_eq!(outcome, Err(OpenError::UnknownKey));
+                assert_eq!(opened, Err(OpenError::UnknownKey));
             }
         }
     }
 }
 
 #[test]
-fn a_struck_out_key_opens_nothing_any_more() {
+fn a_removed_key_no_longer_decrypts() {
     let mut pair = Pair::default();
     let datagram = pair.seal(b"payload").remove(0);
     pair.opening.store(Arc::new(ring(&[2, 1])));
@@ -343,7 +343,7 @@ fn clocks_may_differ_by_two_minutes() {
 }
 
 #[test]
-fn a_stale_part_is_dropped() {
+fn a_stale_fragment_is_dropped() {
     let mut pair = Pair::default();
     let [first, second] = pair.seal_fragments(&payload(PAYLOAD_BYTES_MAX));
     assert_eq!(pair.open(&first), Ok(None));
@@ -358,7 +358,7 @@ fn a_stale_part_is_dropped() {
 }
 
 #[test]
-fn parts_may_come_in_any_order_and_twice() {
+fn fragments_arrive_in_any_order_and_repeated() {
     let mut pair = Pair::default();
     let whole = payload(PAYLOAD_BYTES_MAX);
     let [first, second] = pair.seal_fragments(&whole);
@@ -371,7 +371,7 @@ fn parts_may_come_in_any_order_and_twice() {
 }
 
 #[test]
-fn a_lost_part_loses_its_message_alone() {
+fn a_lost_fragment_affects_only_its_message() {
     let mut pair = Pair::default();
     let [lonely, _] = pair.seal_fragments(&payload(PAYLOAD_BYTES_MAX));
     assert_eq!(pair.open(&lonely), Ok(None));
@@ -384,7 +384,7 @@ fn a_lost_part_loses_its_message_alone() {
 }
 
 #[test]
-fn the_other_half_is_awaited_for_two_seconds() {
+fn a_fragment_is_kept_for_two_seconds() {
     let whole = payload(PAYLOAD_BYTES_MAX);
     let mut pair = Pair::default();
     let [first, second] = pair.seal_fragments(&whole);
@@ -394,13 +394,13 @@ fn the_other_half_is_awaited_for_two_seconds() {
 
     assert_eq!(pair.open(&first), Ok(None));
     pair.now += WAIT_MAX + Duration::from_nanos(1);
-    assert_eq!(pair.open(&second), Ok(None), "begins to wait itself");
+    assert_eq!(pair.open(&second), Ok(None), "kept itself");
     assert_eq!(pair.opener.abandoned(), 1);
     assert_eq!(pair.open(&first), Ok(Some(whole)));
 }
 
 #[test]
-fn parts_of_many_senders_do_not_mix() {
+fn fragments_of_different_senders_do_not_mix() {
     let mut pair = Pair::default();
     let messages: Vec<_> = (0..8)
         .map(|number| {
@@ -416,14 +416,14 @@ fn parts_of_many_senders_do_not_mix() {
     for (port, whole, [_, second]) in messages.iter().rev() {
         assert_eq!(pair.open_from(second, *port), Ok(Some(whole.clone())));
     }
-    // Another address is another sender, whatever the message id says.
+    // Fragments with the same message id from different addresses are not joined.
     let (_, _, [first, second]) = &messages[0];
     assert_eq!(pair.open_from(first, 100), Ok(None));
     assert_eq!(pair.open_from(second, 101), Ok(None));
 }
 
 #[test]
-fn at_most_64_halves_wait_and_the_oldest_goes() {
+fn at_most_64_fragments_are_kept_and_the_oldest_is_abandoned() {
     let mut pair = Pair::default();
     let sources = u16::try_from(FRAGMENTS_MAX + 1).unwrap();
     let whole = payload(PAYLOAD_BYTES_MAX);
@@ -435,18 +435,22 @@ fn at_most_64_halves_wait_and_the_oldest_goes() {
     for port in 2..=sources {
         assert_eq!(pair.open_from(&second, port), Ok(Some(whole.clone())));
     }
-    assert_eq!(pair.open_from(&second, 1), Ok(None), "its half went");
+    assert_eq!(
+        pair.open_from(&second, 1),
+        Ok(None),
+        "its fragment was abandoned"
+    );
 }
 
 #[test]
-fn a_sender_displaces_its_own_halves_first() {
+fn a_sender_displaces_its_own_fragments_first() {
     let mut pair = Pair::default();
     let whole = payload(PAYLOAD_BYTES_MAX);
     let [first, second] = pair.seal_fragments(&whole);
     assert_eq!(pair.open_from(&first, 1), Ok(None));
     let flood: Vec<_> = (0..20).map(|_| pair.seal_fragments(&whole)).collect();
-    for [half, _] in &flood {
-        assert_eq!(pair.open_from(half, 2), Ok(None));
+    for [fragment, _] in &flood {
+        assert_eq!(pair.open_from(fragment, 2), Ok(None));
     }
     let displaced = flood.len() - FRAGMENTS_PER_SOURCE_MAX;
     assert_eq!(pair.opener.abandoned(), u64::try_from(displaced).unwrap());
@@ -457,7 +461,7 @@ fn a_sender_displaces_its_own_halves_first() {
 }
 
 #[test]
-fn impossible_parts_are_dropped() {
+fn invalid_fragments_are_dropped() {
     let mut pair = Pair::default();
     let most = payload(FRAGMENT_BYTES_MAX);
     for place in [[1, 1], [0, 0], [2, 2], [0, 3], [2, 3], [0, 255]] {
@@ -472,7 +476,7 @@ fn impossible_parts_are_dropped() {
         let datagram = pair.forge([0, 2], 1, part);
         assert_eq!(pair.open(&datagram), Err(OpenError::BadFragment));
     }
-    // Two of the largest parts are one byte more than a message may have.
+    // Two fragments of maximum size are one byte over the maximum message.
     let [first, second, fitting] = [
         pair.forge([0, 2], 2, &most),
         pair.forge([1, 2], 2, &most),
@@ -481,11 +485,15 @@ fn impossible_parts_are_dropped() {
     assert_eq!(pair.open(&first), Ok(None));
     assert_eq!(pair.open(&second), Err(OpenError::BadFragment));
     let whole = [most.as_slice(), &most[1..]].concat();
-    assert_eq!(pair.open(&fitting), Ok(Some(whole)), "the first waited on");
+    assert_eq!(
+        pair.open(&fitting),
+        Ok(Some(whole)),
+        "the first is still kept"
+    );
 }
 
 #[test]
-fn halves_of_different_times_do_not_join() {
+fn fragments_of_different_times_are_not_joined() {
     let mut pair = Pair::default();
     let first = pair.forge([0, 2], 7, b"one");
     let ring = pair.sealing.load_full();
@@ -503,7 +511,7 @@ fn halves_of_different_times_do_not_join() {
 }
 
 #[test]
-fn every_reason_has_a_name_of_its_own() {
+fn every_reason_has_a_distinct_name() {
     let names = [
         OpenError::NotSealed,
         OpenError::UnknownKey,
@@ -531,7 +539,7 @@ proptest! {
     }
 
     #[test]
-    fn what_holders_of_the_key_invent_never_panics(
+    fn invented_fragments_never_panic(
         parts in prop::collection::vec(
             (any::<[u8; 2]>(), 0_u64..3, fragment_bytes(), 0_u16..3, 0_u64..3_000),
             1..12,

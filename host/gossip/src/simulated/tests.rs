@@ -71,7 +71,7 @@ async fn reaches(
 }
 
 #[tokio::test]
-async fn a_quiet_network_delivers_everything_in_order() {
+async fn a_network_without_loss_delivers_in_order() {
     let network = SimulatedNetwork::new(1);
     let (mut one, mut two) = (socket(&network, 1).await, socket(&network, 2).await);
     for number in 0..50 {
@@ -119,14 +119,14 @@ async fn the_loss_is_as_configured_and_depends_on_the_seed() {
         arrived
     };
     let arrived = run(7).await;
-    // Five standard deviations to both groups.
+    // Five standard deviations in both directions.
     assert!((628..=772).contains(&arrived.len()), "{}", arrived.len());
     assert_eq!(arrived, run(7).await);
     assert_ne!(arrived, run(8).await);
 }
 
 #[tokio::test]
-async fn datagrams_take_their_time_and_may_overtake_each_other() {
+async fn datagrams_are_delayed_and_may_overtake_each_other() {
     let (least, most) = (Duration::from_millis(5), Duration::from_millis(40));
     let network = SimulatedNetwork::new(1);
     network.delay(least..=most);
@@ -191,7 +191,7 @@ async fn a_partition_divides_and_healing_joins() {
 }
 
 #[tokio::test]
-async fn a_cut_link_carries_nothing_either_way_and_others_do() {
+async fn a_cut_link_loses_datagrams_both_ways_and_others_do_not() {
     let network = SimulatedNetwork::new(1);
     let (mut one, mut two) = (socket(&network, 1).await, socket(&network, 2).await);
     let mut three = socket(&network, 3).await;

@@ -1,4 +1,4 @@
-//! Starting members, and waiting for conditions instead of for time.
+//! Starts members, and waits for conditions instead of for time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::time::{interval, timeout};
 use crate::transport::BoundTransport;
 use crate::{GossipConfig, GossipPool, PeerInfo, Peers, TopologyEvent, TopologyEvents};
 
-/// Ends a test that waits for what does not come. Far above what any wait takes.
+/// Time after which a test fails. Far above any expected wait.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) const CLUSTER: &str = "test";
@@ -21,7 +21,7 @@ pub(super) fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
 }
 
-/// Settings for a fast member, which asks `seeds` first.
+/// Settings for a fast member with these seeds.
 pub(super) fn config(node_id: u64, seeds: &[&GossipPool]) -> GossipConfig {
     let info = PeerInfo::placeholder(node_id);
     let mut config = GossipConfig::new(info, CLUSTER, loopback());
@@ -37,7 +37,7 @@ pub(super) async fn start(node_id: u64, seeds: &[&GossipPool]) -> GossipPool {
     GossipPool::start(config(node_id, seeds)).await.unwrap()
 }
 
-/// A member of other software: a plain chitchat member that writes what it likes.
+/// Starts a member of other software: a plain chitchat member with any keys and values.
 pub(super) async fn stranger(
     name: &str,
     generation: u64,
@@ -82,12 +82,12 @@ pub(super) async fn peers_when(pool: &GossipPool, condition: impl Fn(&Peers) -> 
     }
 }
 
-/// The next event, which must come.
+/// Waits for the next event.
 pub(super) async fn next(events: &mut TopologyEvents) -> TopologyEvent {
     in_time(events.next()).await.expect("the pool runs")
 }
 
-/// Waits until something that tells nobody of its changes fulfils a condition.
+/// Polls a condition until it is fulfilled.
 pub(super) async fn eventually(condition: impl Fn() -> bool) {
     in_time(async {
         let mut looks = interval(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! What a node announces about itself.
+//! Announcements of a node's own info and labels.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use super::harness::{config, info, labels, peers_when, start};
 use crate::{GossipError, GossipPool, InfoError, PeerInfo};
 
 #[tokio::test]
-async fn each_part_survives_a_change_of_the_other() {
+async fn each_part_is_kept_when_the_other_changes() {
     let mut settings = config(1, &[]);
     settings.self_info = info(1, &[("zone", "a")]);
     let a = GossipPool::start(settings).await.unwrap();
@@ -40,7 +40,7 @@ async fn each_part_survives_a_change_of_the_other() {
 }
 
 #[tokio::test]
-async fn other_softwares_label_wins_over_the_components() {
+async fn labels_of_other_software_override_the_plugins() {
     let mut settings = config(1, &[]);
     settings.self_info = info(1, &[("edge_cache", "mine")]);
     let a = GossipPool::start(settings).await.unwrap();
@@ -54,7 +54,7 @@ async fn other_softwares_label_wins_over_the_components() {
 }
 
 #[tokio::test]
-async fn labels_may_come_from_any_thread() {
+async fn labels_can_be_published_from_any_thread() {
     let a = start(1, &[]).await;
     let publisher = a.clone();
     thread::spawn(move || {
@@ -101,7 +101,7 @@ async fn a_record_over_the_limit_is_refused_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn a_node_does_not_speak_for_another() {
+async fn a_node_cannot_announce_another() {
     let a = start(1, &[]).await;
     let error = a.announce_self(info(2, &[])).await.unwrap_err();
     assert!(matches!(error, GossipError::OtherNode { own: 1, given: 2 }));

@@ -1,4 +1,4 @@
-//! Starting, stopping, and dying.
+//! Start, shutdown, failure and restart.
 
 use std::error::Error;
 use std::net::{SocketAddr, UdpSocket};
@@ -19,7 +19,7 @@ use crate::udp::UdpTransport;
 use crate::{GossipError, GossipPool, PeerInfo, TopologyEvent};
 
 #[tokio::test]
-async fn a_port_that_the_system_chose_is_advertised() {
+async fn a_port_chosen_by_the_system_is_advertised() {
     let a = start(1, &[]).await;
     assert_ne!(a.listen_addr().port(), 0);
     assert_eq!(a.advertise_addr(), a.listen_addr());
@@ -34,7 +34,7 @@ async fn a_port_that_the_system_chose_is_advertised() {
 }
 
 #[tokio::test]
-async fn what_cannot_work_is_refused_before_anything_starts() {
+async fn invalid_settings_are_refused_before_anything_starts() {
     let mut settings = config(1, &[]);
     settings.listen = "0.0.0.0:0".parse().unwrap();
     let error = GossipPool::start(settings).await.unwrap_err();
@@ -47,7 +47,7 @@ async fn what_cannot_work_is_refused_before_anything_starts() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_named() {
+async fn the_error_names_an_address_in_use() {
     let a = start(1, &[]).await;
     let mut settings = config(2, &[]);
     settings.listen = a.listen_addr();
@@ -58,7 +58,7 @@ async fn an_address_in_use_is_named() {
 }
 
 #[tokio::test]
-async fn shutdown_frees_the_port_and_ends_the_followers() {
+async fn shutdown_frees_the_port_and_ends_subscriptions() {
     let a = start(1, &[]).await;
     let b = start(2, &[&a]).await;
     peers_when(&a, |peers| peers.len() == 1).await;
@@ -79,7 +79,7 @@ async fn shutdown_frees_the_port_and_ends_the_followers() {
 }
 
 #[tokio::test]
-async fn the_last_clone_stops_everything() {
+async fn dropping_the_last_clone_stops_the_pool() {
     let a = start(1, &[]).await;
     let address = a.listen_addr();
     let mut events = a.subscribe();
@@ -106,7 +106,7 @@ async fn traffic_is_counted() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_is_started_again_on_the_same_port() {
+async fn a_failed_server_is_restarted_on_the_same_port() {
     for fault in [Fault::Error, Fault::Panic] {
         let broken = Arc::new(Notify::new());
         let transport = BreakableTransport {
@@ -140,7 +140,7 @@ async fn a_server_that_dies_is_started_again_on_the_same_port() {
         let update = next(&mut events).await;
         assert!(
             matches!(&update, TopologyEvent::Updated(info) if info.labels == labels(&[("after", "all")])),
-            "who was there before is not said to have left: {update:?}"
+            "a peer from before the restart must not be reported as left: {update:?}"
         );
         in_time(a.shutdown()).await;
         UdpSocket::bind(a.listen_addr()).unwrap();
@@ -148,7 +148,7 @@ async fn a_server_that_dies_is_started_again_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_pool_can_be_shut_down_while_its_server_is_dead() {
+async fn a_pool_can_be_shut_down_while_its_server_has_failed() {
     let broken = Arc::new(Notify::new());
     let transport = BreakableTransport {
         inner: UdpTransport::new(CLUSTER.into(), ProtocolVersion::V0, None),
@@ -167,7 +167,7 @@ async fn a_pool_can_be_shut_down_while_its_server_is_dead() {
 }
 
 #[tokio::test]
-async fn a_leave_is_seen_at_once_and_a_return_too() {
+async fn a_leave_and_a_return_are_seen_at_once() {
     let a = start(1, &[]).await;
     let mut slow = config(2, &[&a]);
     slow.interval = Duration::from_secs(5);
@@ -194,13 +194,13 @@ async fn a_leave_is_seen_at_once_and_a_return_too() {
 }
 
 #[tokio::test]
-async fn whoever_is_impersonated_starts_again_and_is_heard() {
+async fn an_impersonated_member_restarts_and_is_listed_again() {
     let a = start(1, &[]).await;
     let b = start(2, &[&a]).await;
     peers_when(&b, |peers| peers.len() == 1).await;
     let id = ChitchatId::new(PeerInfo::key(1), a.generation(), a.advertise_addr());
     let first = a.generation();
-    // A member whose state of node 1 is ahead of what node 1 itself has written.
+    // A member with a newer state of node 1 than node 1 has written.
     let liar = stranger("liar", 1, &[], &b).await;
     let lie = VersionedValue {
         value: NodeRecord::from(info(1, &[("false", "label")]))
@@ -229,7 +229,7 @@ async fn whoever_is_impersonated_starts_again_and_is_heard() {
 }
 
 #[tokio::test]
-async fn the_older_of_two_agents_with_one_id_knows_of_the_younger() {
+async fn the_earlier_of_two_agents_with_one_id_reports_the_later() {
     let a = start(1, &[]).await;
     let b = start(2, &[&a]).await;
     peers_when(&b, |peers| peers.len() == 1).await;
@@ -248,7 +248,7 @@ enum Fault {
     Panic,
 }
 
-/// A transport whose sockets work until they are told to break.
+/// A transport whose sockets fail on request.
 struct BreakableTransport {
     inner: UdpTransport,
     broken: Arc<Notify>,
@@ -310,8 +310,8 @@ impl Socket for BreakableSocket {
         tokio::select! {
             outcome = self.inner.recv() => outcome,
             () = self.broken.notified() => match self.fault {
-                Fault::Error => Err(anyhow::anyhow!("broken on purpose")),
-                Fault::Panic => panic!("broken on purpose"),
+                Fault::Error => Err(anyhow::anyhow!("injected failure")),
+                Fault::Panic => panic!("injected failure"),
             },
         }
     }

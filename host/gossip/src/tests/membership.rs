@@ -1,4 +1,4 @@
-//! Who sees whom, and how changes arrive.
+//! Discovery of members, and propagation of changes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ async fn a_change_arrives_as_one_update() {
 }
 
 #[tokio::test]
-async fn changes_do_not_wait_for_a_round() {
+async fn changes_arrive_before_the_next_round() {
     let mut slow = config(1, &[]);
     slow.interval = Duration::from_secs(1);
     let a = GossipPool::start(slow.clone()).await.unwrap();
@@ -74,7 +74,7 @@ async fn changes_do_not_wait_for_a_round() {
 }
 
 #[tokio::test]
-async fn a_slow_subscriber_ends_at_the_true_state() {
+async fn a_slow_subscriber_reaches_the_newest_state() {
     let a = start(1, &[]).await;
     let b = start(2, &[&a]).await;
     peers_when(&a, |peers| peers.len() == 1).await;
@@ -98,7 +98,7 @@ async fn a_slow_subscriber_ends_at_the_true_state() {
 }
 
 #[tokio::test]
-async fn a_restarted_member_replaces_its_former_generation() {
+async fn a_restarted_member_replaces_its_earlier_generation() {
     let a = start(1, &[]).await;
     let first = GossipPool::start(config(2, &[&a])).await.unwrap();
     first.publish_labels(labels(&[("life", "1")])).unwrap();
@@ -109,7 +109,7 @@ async fn a_restarted_member_replaces_its_former_generation() {
     first.shutdown().await;
     let mut again = config(2, &[&a]);
     again.self_info = info(2, &[("life", "2")]);
-    // A clock that has not moved on must not give the same generation again.
+    // A clock that went back must not give the same generation again.
     let memory = ProcessMemory::default();
     let ahead = first.generation() + 60_000_000_000;
     memory.next_generation(ahead).unwrap();
@@ -119,20 +119,20 @@ async fn a_restarted_member_replaces_its_former_generation() {
     assert_eq!(
         next(&mut events).await,
         TopologyEvent::Updated(info(2, &[("life", "2")])),
-        "neither left nor joined in between"
+        "no leave and no join in between"
     );
     assert_eq!(node_ids(&a.snapshot()), [2]);
     peers_when(&second, |peers| node_ids(peers) == [1]).await;
 
-    // The former generation dies at some time; to followers that is no event.
+    // The death of the earlier generation is not an event.
     second.publish_labels(labels(&[("marker", "")])).unwrap();
     let marked = info(2, &[("life", "2"), ("marker", "")]);
     assert_eq!(next(&mut events).await, TopologyEvent::Updated(marked));
 }
 
 #[tokio::test]
-async fn a_member_that_falls_silent_leaves() {
-    // The more heartbeats the failure detector has seen, the sooner it misses one.
+async fn a_silent_member_is_reported_as_left() {
+    // With more heartbeats seen, the failure detector reacts sooner.
     let fast = |mut settings: GossipConfig| {
         settings.interval = Duration::from_millis(10);
         settings
@@ -155,7 +155,7 @@ async fn members_of_different_clusters_do_not_meet() {
     let b = GossipPool::start(other).await.unwrap();
     let c = start(3, &[&a]).await;
     peers_when(&c, |peers| node_ids(peers) == [1]).await;
-    // By now a has refused b several times, and would have listed it as it listed c.
+    // By now `a` has refused `b` several times, while it has listed `c`.
     eventually(|| b.metrics().datagrams_received.get() >= 10).await;
     peers_when(&a, |peers| node_ids(peers) == [3]).await;
     assert!(b.peers().is_empty());

@@ -1,4 +1,4 @@
-//! Records of members that run other software, or mean harm.
+//! Records of other software and of malicious members.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,7 +17,7 @@ async fn a_zlayer_node_is_listed() {
         r#""labels":{"edge_cache":"true"}}"#
     );
     let value = URL_SAFE_NO_PAD.encode(json);
-    // Its generation is always 0.
+    // ZLayer's generation is always 0.
     let _zlayer = stranger("worker:42", 0, &[("worker:42", &value)], &a).await;
     peers_when(&a, |peers| peers.len() == 1).await;
     let expected = PeerInfo {
@@ -44,7 +44,7 @@ async fn bad_records_are_counted_once_and_ignored() {
     ];
     eventually(|| a.metrics().bad_records.get() == 6).await;
 
-    // Rounds go on, the bad records stay in the state, and a good one is told from them.
+    // Rounds continue with the bad records in the state, and a good record is still listed.
     let b = start(2, &[&a]).await;
     for turn in ["1", "2", "3"] {
         b.announce_self(info(2, &[("turn", turn)])).await.unwrap();
@@ -60,7 +60,7 @@ async fn bad_records_are_counted_once_and_ignored() {
 }
 
 #[tokio::test]
-async fn a_record_that_turns_bad_takes_its_node_off_the_list() {
+async fn a_record_that_becomes_invalid_removes_its_node() {
     let a = start(1, &[]).await;
     let good = NodeRecord::from(info(7, &[])).encode().unwrap();
     let seven = stranger("worker:7", 1, &[("worker:7", &good)], &a).await;
@@ -87,20 +87,20 @@ async fn a_generation_too_far_ahead_is_listed_when_it_is_due() {
     let due = now_ns() + 1_000_000_000;
     let generation = due + u64::try_from(GENERATION_AHEAD_MAX.as_nanos()).unwrap();
     let record = NodeRecord::from(info(7, &[])).encode().unwrap();
-    // It never says anything new, so nothing but the clock can bring it onto the list.
+    // The member writes nothing more, so only the clock can cause its listing.
     let _ahead = stranger("worker:7", generation, &[("worker:7", &record)], &a).await;
     peers_when(&a, |peers| node_ids(peers) == [7]).await;
     assert!(now_ns() >= due);
 }
 
 #[tokio::test]
-async fn members_of_other_software_are_no_peers_and_not_bad() {
+async fn members_of_other_software_are_neither_peers_nor_bad_records() {
     let a = start(1, &[]).await;
     let other = stranger("searcher", 1, &[("searcher", "x"), ("role", "y")], &a).await;
     let b = start(2, &[&a]).await;
     peers_when(&a, |peers| node_ids(peers) == [2]).await;
     let chitchat = other.chitchat();
-    // It is live: it answers, and knows both.
+    // The other member is live: it answers and knows both.
     eventually(|| {
         chitchat
             .try_lock()

@@ -18,7 +18,7 @@ const EMPTY_BYTES: usize = 2;
 /// The own digest: its members when last sent, and those added since.
 #[derive(Debug)]
 pub(super) struct DigestBudget {
-    /// Version by which chitchat computes the size, whatever version it answers in.
+    /// Version by which chitchat computes the size, also if it answers in another one.
     version: ProtocolVersion,
     sent: MemberSet,
     sent_bytes: usize,

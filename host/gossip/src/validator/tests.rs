@@ -20,7 +20,7 @@ fn validator() -> MessageValidator {
 }
 
 #[test]
-fn every_reason_has_a_name_of_its_own() {
+fn every_reason_has_a_distinct_name() {
     let names = [
         Rejection::NotChitchat,
         Rejection::Malformed,

@@ -1,4 +1,4 @@
-//! Every limit, at its edge and beyond.
+//! Every limit, at its maximum and above.
 
 use super::super::limits::*;
 use super::super::rejection::*;
@@ -14,7 +14,7 @@ fn named(name: &str) -> ChitchatId {
     ChitchatId::new(name, 1, ([10, 0, 0, 1], 1).into())
 }
 
-/// A text that zstd makes nothing of.
+/// Returns a text that zstd cannot compress.
 fn noise(bytes: usize) -> String {
     let mut rng = fastrand::Rng::with_seed(1);
     std::iter::repeat_with(|| rng.alphanumeric())
@@ -41,7 +41,7 @@ fn all_four_kinds_pass_in_both_versions() {
 }
 
 #[test]
-fn other_beginnings_are_not_chitchats() {
+fn other_heads_are_rejected() {
     let message = wire::bad_cluster();
     assert_eq!(message, [0x53, 0xb0, 0, 3]);
     for (place, value) in [(0, 0x52), (1, 0xb1), (2, 2), (3, 4), (3, 255)] {
@@ -55,7 +55,7 @@ fn other_beginnings_are_not_chitchats() {
 }
 
 #[test]
-fn a_message_is_read_to_its_last_byte_and_no_further() {
+fn a_message_has_no_missing_and_no_trailing_bytes() {
     let other = wire::member(2);
     let ops = [
         Op::Member(&other, 3, 0),
@@ -186,7 +186,7 @@ fn a_message_inflates_to_at_most_8_mib() {
     );
 }
 
-/// Both streams of a message share the limit.
+/// The streams of a message share the limit.
 #[test]
 fn digest_and_delta_inflate_to_at_most_8_mib_together() {
     let own = own();
@@ -223,9 +223,9 @@ fn key_and_value_have_at_most_60000_bytes() {
     }
 }
 
-/// Operations begin and end wherever blocks do: also one byte at a time.
+/// Operations may span blocks at any byte.
 #[test]
-fn operations_may_lie_across_blocks() {
+fn operations_may_span_blocks() {
     let other = wire::member(2);
     let value = noise(3_000);
     let ops = wire::ops_bytes(&[
@@ -267,20 +267,20 @@ fn blocks_may_be_empty_but_must_be_blocks() {
             assert_eq!(
                 result,
                 Ok(MessageKind::Ack),
-                "zstd makes nothing of nothing"
+                "zstd of an empty block is not empty"
             );
         } else {
             assert_eq!(result, Err(Rejection::Malformed));
         }
     }
-    // One byte more than chitchat's buffer holds.
+    // A byte more than chitchat's buffer holds.
     let bomb = zstd::bulk::compress(&[0; 65_536], 0).unwrap();
     let bomb = wire::ack_with_blocks(&[wire::raw_block(1, &bomb)]);
     assert_eq!(check(&bomb), Err(Rejection::Malformed));
 }
 
 #[test]
-fn versions_rise() {
+fn versions_must_increase() {
     let (other, third) = (wire::member(2), wire::member(3));
     let set = |version| Op::Set("key", "value", version, 0);
     let run = |ops: Vec<Op<'_>>| {
@@ -303,12 +303,12 @@ fn versions_rise() {
     assert_eq!(
         run(vec![set(9), Op::Member(&third, 0, 0), set(1)]),
         Ok(MessageKind::Ack),
-        "each member counts for itself"
+        "versions of members are independent"
     );
 }
 
 #[test]
-fn versions_and_heartbeats_stay_far_below_their_end() {
+fn versions_and_heartbeats_have_a_maximum() {
     let other = wire::member(2);
     let over = COUNT_MAX + 1;
     for (version, expected) in [
@@ -338,7 +338,7 @@ fn versions_and_heartbeats_stay_far_below_their_end() {
 }
 
 #[test]
-fn operations_need_a_member_which_stands_once() {
+fn operations_need_a_member_that_occurs_once() {
     let (other, third) = (wire::member(2), wire::member(3));
     for ops in [
         vec![Op::Set("key", "value", 1, 0)],
@@ -359,7 +359,7 @@ fn operations_need_a_member_which_stands_once() {
 }
 
 #[test]
-fn codes_that_chitchat_does_not_know_are_refused() {
+fn unknown_codes_are_rejected() {
     let other = wire::member(2);
     for status in 0..=255 {
         let ops = [Op::Member(&other, 0, 0), Op::Set("key", "", 1, status)];
@@ -374,7 +374,7 @@ fn codes_that_chitchat_does_not_know_are_refused() {
 }
 
 #[test]
-fn keys_can_be_cut_behind_their_first_byte() {
+fn keys_begin_with_a_one_byte_character() {
     let other = wire::member(2);
     for status in 0..=2 {
         let set = |key: &str| {
@@ -391,7 +391,7 @@ fn keys_can_be_cut_behind_their_first_byte() {
 }
 
 #[test]
-fn nobody_else_speaks_for_this_member() {
+fn impersonation_of_this_member_is_detected() {
     let own = own();
     let ops = [Op::Member(&own, 0, 0), Op::Set("worker:1", "lie", 1, 0)];
     assert_eq!(check(&wire::ack(&ops)), Err(Rejection::AboutSelf));
@@ -420,20 +420,19 @@ fn nobody_else_speaks_for_this_member() {
     assert_eq!(
         check(&wire::syn(0, &[known.clone()], CLUSTER)),
         Ok(MessageKind::Syn),
-        "a digest says what a peer knows of us"
+        "a digest has the version that a peer knows"
     );
     known.heartbeat = 1;
     assert_eq!(
         check(&wire::syn(0, &[known], CLUSTER)),
         Err(Rejection::AboutSelf),
-        "a heartbeat that we have never had"
+        "a heartbeat above the sent one"
     );
 }
 
-/// A message of ours that is late, or sent again by somebody, is answered with what we have told
-/// others in the meantime.
+/// A late or replayed message of this member is answered with state that it has sent to others since.
 #[test]
-fn an_echo_is_no_impersonation() {
+fn an_echo_is_not_an_impersonation() {
     let own = own();
     let about = |last_gc_version, version| {
         let ops = [
@@ -445,14 +444,14 @@ fn an_echo_is_no_impersonation() {
     let mut entry = wire::entry(1);
     entry.id = own.clone();
     entry.max_version = 3;
-    for (told, version) in [
+    for (message, version) in [
         (wire::syn(0, &[entry.clone()], CLUSTER), 3),
         (wire::syn_ack(1, &[entry], &[]), 3),
         (about(0, 4), 4),
     ] {
         let mut validator = validator();
         assert_eq!(validator.check(&about(0, 1)), Err(Rejection::AboutSelf));
-        validator.sent(&told).unwrap();
+        validator.sent(&message).unwrap();
         assert_eq!(
             validator.check(&about(0, version)),
             Err(Rejection::EchoesSelf)
@@ -464,7 +463,7 @@ fn an_echo_is_no_impersonation() {
         assert_eq!(
             validator.check(&about(version + 1, version)),
             Err(Rejection::AboutSelf),
-            "this would make chitchat begin its own state anew"
+            "this would make chitchat reset its own state"
         );
     }
 }

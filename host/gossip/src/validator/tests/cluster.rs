@@ -1,4 +1,4 @@
-//! Clusters of real members, every datagram of which is checked on its way.
+//! Clusters of real members: each datagram is checked in transit.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,14 +22,14 @@ use super::{CLUSTER, own};
 pub(super) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A message in two steps, so that something can be changed between them.
+/// A message in two steps, so that its content can be changed between them.
 pub(super) struct Sample {
-    /// What stands in the message, uncompressed.
+    /// Uncompressed content.
     pub(super) plain: Vec<u8>,
     pub(super) pack: fn(&[u8]) -> Vec<u8>,
 }
 
-/// One message of each kind.
+/// Returns a message of each kind.
 pub(super) fn samples() -> Vec<Sample> {
     let (other, third) = (wire::member(2), wire::member(3));
     let ops = wire::ops_bytes(&[
@@ -75,7 +75,7 @@ pub(super) fn samples() -> Vec<Sample> {
     ]
 }
 
-/// UDP on a port that the system chooses, whatever chitchat is told.
+/// UDP on a port chosen by the system, independent of chitchat's configuration.
 #[derive(Default)]
 pub(super) struct AnyPort {
     bound: OnceLock<SocketAddr>,
@@ -111,7 +111,7 @@ pub(super) fn config(id: &ChitchatId, version: ProtocolVersion) -> ChitchatConfi
     }
 }
 
-/// What the network between the members has seen.
+/// Datagrams seen by the network between the members.
 #[derive(Default)]
 struct Seen {
     kinds: BTreeMap<String, u64>,
@@ -121,11 +121,11 @@ struct Seen {
     refused: Vec<(Rejection, Vec<u8>)>,
 }
 
-/// The network: each member advertises a socket here, behind which its own is hidden. A datagram
-/// passes the checks of its sender and of its receiver.
+/// A relay between the members: each member advertises a socket of the relay. Each datagram is checked
+/// by the validators of its sender and its receiver.
 struct Network {
     relays: Vec<UdpSocket>,
-    /// Where each member really is, once it has started.
+    /// Socket address of each member, once it has started.
     members: Vec<OnceLock<SocketAddr>>,
     checks: Vec<Mutex<MessageValidator>>,
     seen: Mutex<Seen>,
@@ -144,7 +144,7 @@ impl Network {
                 self.members.iter().position(is_sender),
                 self.members[to].get(),
             ) else {
-                // One of the two has not started yet.
+                // The sender or receiver has not started yet.
                 continue;
             };
             let sent = self.checks[from].lock().unwrap().sent(plain);
@@ -166,7 +166,7 @@ impl Network {
         for result in [sent, checked] {
             match result {
                 Ok(kind) => *seen.kinds.entry(format!("{kind:?}")).or_default() += 1,
-                // A peer that answers an old message of ours.
+                // A peer answers an old message of this member.
                 Err(Rejection::EchoesSelf) => seen.echoes += 1,
                 Err(reason) => seen.refused.push((reason, plain.to_vec())),
             }
@@ -181,7 +181,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Starts members, each with the version of the protocol that is its turn.
+    /// Starts members, with the protocol versions in turn.
     async fn start(members: usize, versions: &[ProtocolVersion]) -> Self {
         let mut relays = Vec::new();
         let mut ids = Vec::new();
@@ -208,11 +208,11 @@ impl Cluster {
         let mut handles = Vec::new();
         for (number, id) in ids.iter().enumerate() {
             let mut config = config(id, version(number));
-            // Some hundred rounds a second in all, however many members there are.
+            // Some hundred rounds per second in all, for any number of members.
             let interval_ms = u64::try_from(10 * members).unwrap();
             config.gossip_interval = Duration::from_millis(interval_ms);
             config.seed_nodes = vec![ids[0].gossip_advertise_addr.to_string()];
-            // Short, so that deleted keys go and states begin anew.
+            // Short, so that deleted keys are collected and states are reset.
             config.marked_for_deletion_grace_period = Duration::from_secs(2);
             let first = vec![(format!("worker:{number}"), "first".to_owned())];
             let transport = AnyPort::default();
@@ -226,7 +226,7 @@ impl Cluster {
         }
     }
 
-    /// Changes something at every member, each time something else.
+    /// Makes a different change at every member.
     async fn change(&self, round: usize, rng: &mut fastrand::Rng) {
         for (number, handle) in self.handles.iter().enumerate() {
             let chitchat = handle.chitchat();
@@ -240,7 +240,7 @@ impl Cluster {
                 4 => state.delete_after_ttl(&format!("many:{}", rng.usize(0..30))),
                 _ => state.set("\u{7f}k\u{e9}y", text(rng, 40)),
             }
-            // Alone in its message: a large cluster would take minutes to pass it on.
+            // The value fills a message: a large cluster would take minutes to replicate it.
             if self.handles.len() < 4 {
                 state.set("big", text(rng, 59_990));
             } else if number % 8 == 0 {
@@ -249,7 +249,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until all members have heard the last word of all.
+    /// Waits until all members have the newest state of all.
     async fn agree(&self) {
         let deadline = Instant::now() + DEADLINE;
         for (number, handle) in self.handles.iter().enumerate() {
@@ -262,17 +262,17 @@ impl Cluster {
         for handle in &self.handles {
             loop {
                 let chitchat = handle.chitchat();
-                let heard = chitchat
+                let informed = chitchat
                     .lock()
                     .await
                     .node_states()
                     .values()
                     .filter(|state| state.get(&state.chitchat_id().node_id) == Some("last"))
                     .count();
-                if heard == self.handles.len() {
+                if informed == self.handles.len() {
                     break;
                 }
-                assert!(Instant::now() < deadline, "{heard} heard");
+                assert!(Instant::now() < deadline, "{informed} informed");
                 ticks.tick().await;
             }
         }
@@ -303,8 +303,8 @@ fn text(rng: &mut fastrand::Rng, bytes: usize) -> String {
         .collect()
 }
 
-/// Lets a cluster live, and fails if any of its datagrams is not let through.
-async fn live(members: usize, versions: &[ProtocolVersion]) -> Arc<Network> {
+/// Runs a cluster, and fails if any of its datagrams is rejected.
+async fn run_cluster(members: usize, versions: &[ProtocolVersion]) -> Arc<Network> {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -316,7 +316,7 @@ async fn live(members: usize, versions: &[ProtocolVersion]) -> Arc<Network> {
     }
     cluster.agree().await;
     for handle in cluster.handles {
-        handle.shutdown().await.expect("chitchat has died");
+        handle.shutdown().await.expect("chitchat has failed");
     }
     let seen = cluster.network.seen.lock().unwrap();
     println!(
@@ -334,24 +334,24 @@ async fn live(members: usize, versions: &[ProtocolVersion]) -> Arc<Network> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_that_real_members_write_passes() {
-    live(52, &[ProtocolVersion::V0]).await;
+    run_cluster(52, &[ProtocolVersion::V0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_largest_values_pass() {
-    let network = live(3, &[ProtocolVersion::V0]).await;
+    let network = run_cluster(3, &[ProtocolVersion::V0]).await;
     assert!(network.seen.lock().unwrap().largest > 40_000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_that_real_members_compress_passes() {
-    let network = live(24, &[ProtocolVersion::V1]).await;
+    let network = run_cluster(24, &[ProtocolVersion::V1]).await;
     assert_eq!(network.seen.lock().unwrap().versions[0], 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_that_mixed_members_write_passes() {
-    let network = live(16, &[ProtocolVersion::V0, ProtocolVersion::V1]).await;
+    let network = run_cluster(16, &[ProtocolVersion::V0, ProtocolVersion::V1]).await;
     let versions = network.seen.lock().unwrap().versions;
     assert!(versions.iter().all(|count| *count > 100), "{versions:?}");
 }

@@ -1,4 +1,4 @@
-//! The size of the own digest, as far as it can be known from outside of chitchat.
+//! The size of the own digest, as observed from outside of chitchat.
 
 use super::super::limits::*;
 use super::super::rejection::*;
@@ -12,12 +12,12 @@ fn own_entry() -> Entry {
     entry
 }
 
-/// What chitchat's digest would take.
+/// Returns the size of chitchat's digest.
 fn digest_bytes(version: u8, entries: &[Entry]) -> usize {
     wire::digest(version, entries).len()
 }
 
-/// As many members as fit a number of bytes in a digest of version V0, after this member.
+/// Returns as many members as fit beside this one in a V0 digest of this size.
 fn members_of(bytes: usize, from: usize) -> Vec<Entry> {
     let mut members = Vec::new();
     let mut left = bytes - digest_bytes(0, &[own_entry()]);
@@ -48,13 +48,13 @@ fn the_size_is_that_of_the_last_digest_sent() {
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &all));
     validator.sent(&wire::syn_ack(0, &all[..9], &[])).unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &all[..9]));
-    // chitchat answers in the version of who asks, but reckons in its own.
+    // chitchat answers in the version of the SYN, but computes sizes in its own.
     validator.sent(&wire::syn_ack(1, &all, &[])).unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &all[..9]));
 }
 
 #[test]
-fn compressed_digests_count_compressed() {
+fn compressed_digests_count_with_their_compressed_size() {
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let all = [vec![own_entry()], wire::entries(10..400)].concat();
     validator.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
@@ -63,7 +63,7 @@ fn compressed_digests_count_compressed() {
 }
 
 #[test]
-fn a_full_digest_answers_nobody() {
+fn a_full_digest_answers_no_syn() {
     let members = members_of(SYN_DIGEST_BYTES_MAX, 1_000);
     let asks = wire::syn(0, &[], CLUSTER);
     let mut validator = validator();
@@ -92,7 +92,7 @@ fn a_full_digest_answers_nobody() {
 }
 
 #[test]
-fn members_count_from_when_they_are_heard_of() {
+fn members_count_once_they_are_received() {
     let mut validator = validator();
     validator.sent(&own_syn(&[])).unwrap();
     let [one, other] = [members_of(30_000, 1_000), members_of(30_000, 3_000)];
@@ -110,7 +110,7 @@ fn members_count_from_when_they_are_heard_of() {
         validator.check(&wire::syn(0, &other, CLUSTER)),
         Ok(MessageKind::Syn)
     );
-    // Those that are refused are not heard of.
+    // Members of rejected messages do not count.
     for _ in 0..3 {
         let message = wire::syn(0, &all, CLUSTER);
         assert_eq!(validator.check(&message), Err(Rejection::DigestFull));
@@ -121,9 +121,9 @@ fn members_count_from_when_they_are_heard_of() {
     );
 }
 
-/// So that the own digest can still be sent, from which all would be heard again.
+/// The own digest must stay small enough to be sent.
 #[test]
-fn members_are_let_in_for_as_long_as_the_own_digest_can_be_sent() {
+fn members_are_admitted_while_the_own_digest_can_be_sent() {
     let mut validator = validator();
     let most = members_of(DIGEST_BYTES_MAX, 1_000);
     assert_eq!(
@@ -136,7 +136,7 @@ fn members_are_let_in_for_as_long_as_the_own_digest_can_be_sent() {
     assert_eq!(
         validator.check(&known),
         Ok(MessageKind::SynAck),
-        "brings nobody"
+        "adds no member"
     );
     let longest_cluster = "c".repeat(128);
     let own = wire::syn(
@@ -147,21 +147,21 @@ fn members_are_let_in_for_as_long_as_the_own_digest_can_be_sent() {
     assert!(own.len() <= 65_507, "{}", own.len());
 }
 
-/// chitchat may write a digest after a message was checked and before it was read.
+/// chitchat may write a digest after a message was checked and before it is decoded.
 #[test]
-fn the_last_message_counts_until_a_digest_is_sure_to_hold_it() {
+fn the_last_message_counts_until_a_later_digest_includes_it() {
     let mut validator = validator();
-    let heard = members_of(50_000, 1_000);
+    let received = members_of(50_000, 1_000);
     let more = wire::syn(0, &members_of(20_000, 3_000), CLUSTER);
     assert_eq!(
-        validator.check(&wire::syn(0, &heard, CLUSTER)),
+        validator.check(&wire::syn(0, &received, CLUSTER)),
         Ok(MessageKind::Syn)
     );
     for _ in 0..5 {
         validator.sent(&own_syn(&[])).unwrap();
     }
     assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
-    // With the next message that is let in, the one before has been read.
+    // Once a later message is admitted, the earlier one has been decoded.
     assert_eq!(validator.check(&wire::ack(&[])), Ok(MessageKind::Ack));
     assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
     validator.sent(&own_syn(&[])).unwrap();
@@ -169,7 +169,7 @@ fn the_last_message_counts_until_a_digest_is_sure_to_hold_it() {
 }
 
 #[test]
-fn other_clusters_take_no_room() {
+fn members_of_other_clusters_do_not_count() {
     let mut validator = validator();
     for from in [1_000, 3_000, 5_000] {
         let foreign = wire::syn(0, &members_of(60_000, from), "other");
@@ -179,9 +179,9 @@ fn other_clusters_take_no_room() {
     assert_eq!(validator.check(&ours), Ok(MessageKind::Syn));
 }
 
-/// A seed that restarts knows nobody, and all others at once.
+/// A restarted seed knows no member, and then all others at once.
 #[test]
-fn two_thousand_members_are_met_in_one_compressed_message() {
+fn a_compressed_message_may_add_two_thousand_members() {
     let members = wire::entries(100_000..102_000);
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let syn = wire::syn(1, &members, CLUSTER);
@@ -192,7 +192,7 @@ fn two_thousand_members_are_met_in_one_compressed_message() {
 }
 
 #[test]
-fn a_digest_that_no_peer_would_read_counts_as_full() {
+fn a_sent_digest_that_is_invalid_counts_as_full() {
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let entries = wire::entries(0..MEMBERS_MAX + 1);
     let message = wire::syn(1, &entries, CLUSTER);
@@ -200,7 +200,7 @@ fn a_digest_that_no_peer_would_read_counts_as_full() {
     assert_eq!(validator.digest_bytes(), message.len());
 }
 
-/// What is remembered of members is bounded by the room that they take.
+/// The number of remembered members is bounded by their size in the digest.
 #[test]
 fn memory_is_bounded() {
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);

@@ -1,4 +1,4 @@
-//! Messages that end chitchat, and that they do.
+//! Messages that end chitchat: each test shows that they do, and that they are rejected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,12 +15,12 @@ use super::cluster::{self, AnyPort, LOOPBACK, config};
 use super::wire::{self, Entry, Op};
 use super::{CLUSTER, own, validator};
 
-/// How long a test waits for what must happen.
+/// Time after which a test fails.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Where `PROPTEST_RNG_SEED` asks for no other: whoever runs the tests runs the same ones.
+/// Default of `PROPTEST_RNG_SEED`, so that all runs are alike.
 const SEED: u64 = 20_260_101;
 
-/// A chitchat without anything before it, and somebody who can reach it.
+/// A chitchat server without a validator, and a socket that can reach it.
 struct Victim {
     handle: ChitchatHandle,
     id: ChitchatId,
@@ -48,7 +48,7 @@ impl Victim {
         self.attacker.send(message).await.unwrap();
     }
 
-    /// Makes another member known, and waits until it is.
+    /// Introduces another member, and waits until it is known.
     async fn introduce(&self, entry: &Entry) {
         self.send(&wire::syn(0, std::slice::from_ref(entry), CLUSTER))
             .await;
@@ -68,7 +68,7 @@ impl Victim {
 }
 
 #[tokio::test]
-async fn a_falling_version_ends_chitchat_and_is_refused() {
+async fn a_falling_version_ends_chitchat_and_is_rejected() {
     let victim = Victim::new(ProtocolVersion::V0).await;
     let other = wire::entry(2);
     victim.introduce(&other).await;
@@ -85,7 +85,7 @@ async fn a_falling_version_ends_chitchat_and_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_of_multi_byte_characters_ends_chitchat_and_is_refused() {
+async fn a_key_of_multi_byte_characters_ends_chitchat_and_is_rejected() {
     let victim = Victim::new(ProtocolVersion::V0).await;
     let other = wire::entry(2);
     victim.introduce(&other).await;
@@ -97,7 +97,7 @@ async fn a_key_of_multi_byte_characters_ends_chitchat_and_is_refused() {
 }
 
 #[tokio::test]
-async fn a_claim_about_this_member_overwrites_it_and_is_refused() {
+async fn a_state_of_this_member_overwrites_it_and_is_rejected() {
     let victim = Victim::new(ProtocolVersion::V0).await;
     let message = wire::ack(&[
         Op::Member(&victim.id, 0, 0),
@@ -130,7 +130,7 @@ async fn a_claim_about_this_member_overwrites_it_and_is_refused() {
 }
 
 #[tokio::test]
-async fn invented_members_end_chitchat_and_are_refused() {
+async fn invented_members_end_chitchat_and_are_rejected() {
     let members = wire::entries(100_000..101_500);
     let messages: Vec<_> = members
         .chunks(750)
@@ -155,9 +155,9 @@ async fn invented_members_end_chitchat_and_are_refused() {
     checked.introduce(&members[0]).await;
 }
 
-/// The names alone: no digest would be too large.
+/// Only names are long here: no digest is too large.
 #[tokio::test]
-async fn a_long_name_ends_chitchat_with_compressed_digests_and_is_refused() {
+async fn a_long_name_ends_chitchat_with_compressed_digests_and_is_rejected() {
     let victim = Victim::new(ProtocolVersion::V1).await;
     let mut entry = wire::entry(2);
     entry.id.node_id = "n".repeat(65_530).into();
@@ -169,16 +169,16 @@ async fn a_long_name_ends_chitchat_with_compressed_digests_and_is_refused() {
     victim.dies().await;
 }
 
-/// The worst of 60 KB: 130 MB, of which chitchat makes a GB.
+/// The worst content of 60 KB inflates to 130 MB, of which chitchat makes 1 GB.
 #[test]
-fn bombs_are_refused_before_they_have_gone_off() {
+fn compression_bombs_are_rejected_before_they_inflate() {
     let zeros = zstd::bulk::compress(&[0; 65_535], 0).unwrap();
     let blocks = vec![wire::raw_block(1, &zeros); 65_000 / (zeros.len() + 3)];
     let message = wire::ack_with_blocks(&blocks);
     assert!(message.len() <= 65_507, "{}", message.len());
     assert!(validator().check(&message).is_err());
 
-    // The same from values, which are all in order.
+    // A bomb of valid values.
     let other = wire::member(2);
     let value = "v".repeat(59_000);
     let mut ops = vec![Op::Member(&other, 0, 0)];
@@ -196,9 +196,9 @@ fn bombs_are_refused_before_they_have_gone_off() {
     assert_eq!(validator().check(&digest), Err(Rejection::TooManyMembers));
 }
 
-/// Whatever passes, chitchat can read: it would otherwise be waited for in vain.
+/// chitchat must decode each message that passes: the relay waits for it.
 #[tokio::test]
-async fn what_passes_can_be_read_by_chitchat() {
+async fn chitchat_decodes_every_message_that_passes() {
     use chitchat::transport::{Socket, UdpSocket as ChitchatSocket};
 
     let mut reader = ChitchatSocket::open(LOOPBACK).await.unwrap();
@@ -230,8 +230,8 @@ async fn what_passes_can_be_read_by_chitchat() {
     assert!(reasons.len() > 6, "{reasons:?}");
 }
 
-/// A sample with some changes, so that most of it is still in order. Streams are changed before
-/// they are compressed: nearly every change behind that is noticed by zstd.
+/// Returns a sample with a few changes. Streams are changed before compression, because zstd detects
+/// nearly every later change.
 fn mutated(messages: &[cluster::Sample], rng: &mut fastrand::Rng) -> Vec<u8> {
     let sample = rng.choice(messages).unwrap();
     let mut plain = sample.plain.clone();
@@ -255,7 +255,7 @@ fn mutated(messages: &[cluster::Sample], rng: &mut fastrand::Rng) -> Vec<u8> {
     message
 }
 
-/// A run of so many cases that can be repeated.
+/// Configures a repeatable run with this number of cases.
 fn runs(cases: u32) -> ProptestConfig {
     let mut config = ProptestConfig {
         cases,
@@ -283,7 +283,7 @@ proptest! {
         let message = [&[0x53, 0xb0, version, kind], body.as_slice()].concat();
         let _ = validator.check(&message);
         let _ = validator.sent(&message);
-        // The same as operations, and as members of a digest.
+        // The bytes as operations, and as members of a digest.
         let _ = validator.check(&wire::ack_of(&body));
         let digest = [&[0x53, 0xb0, 1, 0], wire::stream(&body).as_slice(), &[0, 0]].concat();
         let _ = validator.check(&digest);
@@ -294,7 +294,7 @@ proptest! {
     #![proptest_config(runs(60))]
 
     #[test]
-    fn any_order_of_messages_keeps_the_room(
+    fn any_order_of_messages_keeps_the_digest_budget(
         steps in prop::collection::vec((any::<bool>(), 0_usize..3_000, 0_usize..900), 1..12)
     ) {
         let own = own();
@@ -303,7 +303,7 @@ proptest! {
         for version in [ProtocolVersion::V0, ProtocolVersion::V1] {
             let mut validator = MessageValidator::new(&own, CLUSTER, version);
             let code = version.to_code();
-            // What chitchat would know by now, if it never forgot.
+            // The members that chitchat would know if it never forgot any.
             let mut known = BTreeMap::from([(own.clone(), own_entry.clone())]);
             for (answers, from, count) in &steps {
                 let entries = wire::entries(*from..from + count);

@@ -1,11 +1,11 @@
-//! Writes messages as chitchat does, and some that it never would.
+//! Encodes messages as chitchat does, and invalid ones.
 
 use chitchat::{ChitchatId, Serializable};
 
-/// What chitchat cuts its streams into.
+/// Size of the blocks in chitchat's streams.
 pub(super) const BLOCK_BYTES: usize = 16_384;
 
-/// One member of a digest.
+/// A member of a digest.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) id: ChitchatId,
@@ -13,16 +13,16 @@ pub(super) struct Entry {
     pub(super) max_version: u64,
 }
 
-/// One operation of a delta.
+/// An operation of a delta.
 pub(super) enum Op<'a> {
-    /// Member, last version that was collected, version from which on.
+    /// Member, last garbage-collected version, first version.
     Member(&'a ChitchatId, u64, u64),
     /// Key, value, version, status.
     Set(&'a str, &'a str, u64, u8),
     MaxVersion(u64),
 }
 
-/// Members differ in their generations as real ones do, down to the nanosecond.
+/// Returns a member with a realistic generation, in nanoseconds.
 pub(super) fn member(number: usize) -> ChitchatId {
     ChitchatId::new(
         format!("worker:{number}"),
@@ -71,12 +71,12 @@ pub(super) fn ack(ops: &[Op<'_>]) -> Vec<u8> {
     ack_of(&ops_bytes(ops))
 }
 
-/// An ACK with any operations at all.
+/// Encodes an ACK with any operations.
 pub(super) fn ack_of(ops: &[u8]) -> Vec<u8> {
     [head(0, 2), stream(ops)].concat()
 }
 
-/// An ACK with any blocks at all.
+/// Encodes an ACK with any blocks.
 pub(super) fn ack_with_blocks(blocks: &[Vec<u8>]) -> Vec<u8> {
     [head(0, 2), blocks.concat(), vec![0]].concat()
 }
@@ -85,7 +85,7 @@ pub(super) fn bad_cluster() -> Vec<u8> {
     head(0, 3)
 }
 
-/// A digest as it stands in a message.
+/// Encodes a digest.
 pub(super) fn digest(version: u8, entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::new();
     if version == 0 {
@@ -126,14 +126,14 @@ pub(super) fn ops_bytes(ops: &[Op<'_>]) -> Vec<u8> {
     bytes
 }
 
-/// A stream of blocks, with its end.
+/// Encodes a stream of blocks with its end.
 pub(super) fn stream(content: &[u8]) -> Vec<u8> {
     let mut bytes: Vec<u8> = content.chunks(BLOCK_BYTES).flat_map(block).collect();
     bytes.push(0);
     bytes
 }
 
-/// A block, compressed where that makes it smaller.
+/// Encodes a block, compressed if that makes it smaller.
 pub(super) fn block(content: &[u8]) -> Vec<u8> {
     let compressed = zstd::bulk::compress(content, 0).unwrap();
     if compressed.len() <= content.len() {
