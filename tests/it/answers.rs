@@ -133,7 +133,7 @@ async fn what_another_agent_does_is_seen_in_the_entry() {
         let expected = [Some(shared), Some(advertised)];
         until("the other agent's part", FOUND_WITHIN, async || {
             let entry = one.get(&path(node)).await.unwrap();
-            let said = [&entry["decision"]["shared"], &entry["advertised"]].map(Value::as_bool);
+            let said = [&entry["decision"]["replicated"], &entry["advertised"]].map(Value::as_bool);
             (said == expected).then_some(()).ok_or(said)
         })
         .await;

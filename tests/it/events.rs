@@ -54,7 +54,7 @@ async fn a_subscriber_gets_the_state_and_then_each_change() {
     enable(&agent, 5).await;
     let mut events = Events::follow(&agent, None).await.unwrap();
     let first = next(&mut events).await;
-    assert_eq!(first.name, "reset");
+    assert_eq!(first.name, "snapshot");
     assert_eq!(first.data["nodes"][0]["node_id"], 5, "{first:?}");
     assert_eq!(first.data["peers"], json!([]));
 
@@ -106,7 +106,7 @@ async fn a_client_goes_on_where_it_was() {
     ] {
         let mut events = Events::follow(&agent, Some(unknown)).await.unwrap();
         let event = next(&mut events).await;
-        assert_eq!(event.name, "reset", "{unknown:?}");
+        assert_eq!(event.name, "snapshot", "{unknown:?}");
         let nodes = event.data["nodes"].as_array().unwrap();
         let ids: Vec<_> = nodes
             .iter()
@@ -217,7 +217,7 @@ fn follow(state: &mut BTreeMap<u64, Value>, event: &Event) {
         );
     };
     match event.name.as_str() {
-        "reset" => {
+        "snapshot" => {
             state.clear();
             let nodes = event.data["nodes"].as_array().unwrap();
             nodes.iter().for_each(|node| put(state, node));
@@ -268,7 +268,7 @@ async fn one_that_lags_is_reset_and_ends_at_the_true_state() {
                 let Some(event) = parse(block).unwrap() else {
                     continue;
                 };
-                resets += u32::from(event.name == "reset");
+                resets += u32::from(event.name == "snapshot");
                 follow(&mut state, &event);
             }
         }

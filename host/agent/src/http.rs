@@ -54,13 +54,11 @@ use self::operation::{Described, Operation, described};
 
 pub use crate::metrics::ListenerMetrics;
 pub use access::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensError};
-pub use body::{BODY_BYTES_MAX, BODY_TIMEOUT, NODES_BYTES_MAX};
-pub use events::{KEEP_ALIVE, SUBSCRIBERS_MAX};
+pub use body::BODY_TIMEOUT;
+pub use events::SUBSCRIBERS_MAX;
 pub use gate::Routes;
 pub use guard::Hosts;
-pub use nodes::WAIT_MAX;
 pub use replace::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
-pub use route::KEY_BYTES_MAX;
 pub use serve::{
     CONNECTIONS_DEFAULT, DISCARDED_WITHIN, DRAIN, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, Listening,
     WRITE_TIMEOUT, serve, warn_of_file_limit,

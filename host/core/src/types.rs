@@ -17,28 +17,16 @@ pub const GEO_BYTES_MAX: usize = 64;
 
 /// What a node is willing to spend on cache work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NodeCapacity {
     /// Processor cores.
-    #[cfg_attr(feature = "openapi", schema(maximum = 4294967295u64))]
     pub cpu_cores: u32,
     /// Memory, in MiB.
-    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub ram_mib: u64,
     /// Disk, in MiB.
-    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub disk_mib: u64,
     /// Where the node is: 1 to [`GEO_BYTES_MAX`] printable bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(
-            min_length = 1,
-            max_length = 64,
-            pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
-        )
-    )]
     pub geo: Option<String>,
 }
 
@@ -84,14 +72,11 @@ pub struct EdgeCacheNode {
 
 /// The cache counters of a node since it was enabled last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EdgeCacheStats {
     /// Requests that the cache served.
-    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub hits: u64,
     /// Requests that went on to the origin.
-    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub misses: u64,
 }
 

@@ -25,15 +25,12 @@ const REASON_CHARS_MAX: usize = 120;
 ///
 /// The fields, their order and their names are the wire format. Readers ignore unknown fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeerInfo {
     /// Node id, unique in the cluster.
-    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub node_id: u64,
     /// Public key of the node's WireGuard interface. Empty if unknown.
     pub wg_pubkey: String,
     /// Listen address of the node's WireGuard interface. `0.0.0.0:0` if unknown.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub wg_endpoint: SocketAddr,
     /// The node's address inside the overlay. Empty if unknown.
     pub overlay_ip: String,

@@ -81,7 +81,7 @@ async fn events_are_followed_over_a_restart_of_the_agent() {
     let at = node.http;
     let mut follower = Follower::start(at, "json");
     let first = follower.event().await;
-    assert_eq!(first["event"], "reset", "{first}");
+    assert_eq!(first["event"], "snapshot", "{first}");
     assert_eq!(first["data"], json!({"nodes": [], "peers": []}));
     assert!(first["id"].is_string(), "{first}");
     enable(at, 7).await;
@@ -93,7 +93,7 @@ async fn events_are_followed_over_a_restart_of_the_agent() {
     let again = [&data[..], &["--http-listen", &listen]].concat();
     let _node = Node::start(1, &again).await.unwrap();
     let reset = follower.event().await;
-    assert_eq!(reset["event"], "reset", "{reset}");
+    assert_eq!(reset["event"], "snapshot", "{reset}");
     assert_eq!(reset["data"]["nodes"][0]["node_id"], 7, "{reset}");
     enable(at, 8).await;
     assert_eq!(follower.about("enabled").await, 8);
@@ -133,7 +133,7 @@ async fn a_connection_that_breaks_is_taken_up_where_it_was() {
 async fn nobody_is_followed_for_who_went_away() {
     let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
     let mut follower = Follower::start(agent.http, "table");
-    assert_eq!(follower.line().await, "reset     nodes []  peers []");
+    assert_eq!(follower.line().await, "snapshot  nodes []  peers []");
     let Follower { mut child, lines } = follower;
     drop(lines);
     enable(agent.http, 7).await;

@@ -7,8 +7,8 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use crate::client::Address;
-use crate::http::WAIT_MAX;
 use crate::settings::values::{count, parse_node_id, parse_sha256, time};
+use edge_cache_api::limits::WAIT_MAX;
 use edge_cache_host::routing::REPLICAS_MAX;
 
 /// What a script can go by, as the help shows it.

@@ -41,7 +41,7 @@ pub(super) struct Decision {
     pub(super) op: String,
     pub(super) at: String,
     pub(super) by: NodeId,
-    pub(super) shared: bool,
+    pub(super) replicated: bool,
     pub(super) refused: Option<String>,
 }
 

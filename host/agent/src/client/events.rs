@@ -16,7 +16,7 @@ use super::error::ClientError;
 use super::sse::{Event, Parser};
 use super::{output, show};
 use crate::cli::OutputFormat;
-use crate::http::KEEP_ALIVE;
+use edge_cache_api::limits::KEEP_ALIVE;
 use edge_cache_core::text;
 
 /// How many of the agent's comments may be missing before the connection counts as cut.

@@ -60,7 +60,7 @@ pub(super) fn node(known: &Known) -> String {
             "decision",
             format!("{op} at {at} by the agent of node {by}"),
         ));
-        rows.push(("carried by others", yes(decision.shared)));
+        rows.push(("replicated", yes(decision.replicated)));
         if let Some(refused) = &decision.refused {
             rows.push(("refused here", clean(refused)));
         }
@@ -141,7 +141,7 @@ pub(super) fn event(event: &Event) -> String {
         }),
         "disabled" => read(event).map(|gone: Gone| format!("node {}", gone.node_id)),
         "left" => read(event).map(|gone: Gone| format!("peer {}", gone.node_id)),
-        "reset" => read(event).map(|whole: Whole| {
+        "snapshot" => read(event).map(|whole: Whole| {
             let nodes = whole.nodes.iter().map(|node| node.node_id);
             let peers = whole.peers.iter().map(|peer| peer.node_id);
             format!("nodes [{}]  peers [{}]", list(nodes), list(peers))

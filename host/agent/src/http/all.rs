@@ -7,20 +7,13 @@ use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::AppState;
 use super::etag::ETag;
 use super::refusals::Refusals;
-use super::views::{self, NodeView};
+use super::views;
+use edge_cache_api::NodeList;
 use edge_cache_host::Snapshot;
-
-/// All eligible nodes, in ascending order of node id.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ListView<'a> {
-    nodes: Vec<NodeView<'a>>,
-}
 
 /// The list as it is sent, and its tag. Made once for all who ask before something changes: what takes 90 µs for
 /// 100 nodes takes 20 ms for 20,000.
@@ -47,7 +40,7 @@ impl Listed {
     }
 
     fn of(snapshot: Snapshot) -> Self {
-        let list = ListView {
+        let list = NodeList {
             nodes: snapshot.eligible().map(views::node).collect(),
         };
         let body = views::encode(&list);
@@ -68,7 +61,7 @@ impl Listed {
     security((), ("bearer" = ["read"])),
     params(("If-None-Match" = Option<String>, Header, description = "A tag of before.")),
     responses(
-        (status = 200, description = "The list.", body = ListView,
+        (status = 200, description = "The list.", body = NodeList,
          headers(("ETag" = String, description = "Changes with the list."))),
         (status = 304, description = "It is still the one of `If-None-Match`.",
          headers(("ETag" = String, description = "Its tag."))),

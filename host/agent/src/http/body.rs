@@ -8,10 +8,6 @@ use http_body_util::BodyExt;
 use super::kinds;
 use super::problem::Problem;
 
-/// The largest body of a request, in bytes.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
-/// The largest body that replaces all nodes, in bytes.
-pub const NODES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -1,66 +1,13 @@
 //! The members of the cluster.
 
-use std::net::SocketAddr;
-
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::extract::Query;
 use super::refusals::{Refusals, WrongQuery};
-use edge_cache_core::NodeId;
+use edge_cache_api::{Member, MemberList, MemberStatus as Status, MembersQuery, Peer};
 use edge_cache_host::gossip::{ClusterMember, GossipPool, MemberStatus, PeerInfo};
-
-/// What a member is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum StatusView {
-    /// It takes part.
-    Alive,
-    /// It has said that it is about to stop.
-    Leaving,
-    /// Nothing is heard of it any more. It is forgotten some minutes later.
-    Dead,
-}
-
-/// Which members are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Which {
-    /// Only members of this status; all without it.
-    #[param(inline)]
-    status: Option<StatusView>,
-}
-
-/// One node of the cluster, in the latest of its lives that is known.
-#[derive(Debug, Serialize, ToSchema)]
-struct MemberView {
-    #[schema(value_type = u64, maximum = 18446744073709551615u64)]
-    node_id: NodeId,
-    status: StatusView,
-    /// Where it gossips; absent without gossip.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    address: Option<SocketAddr>,
-    /// When it was started, in nanoseconds since 1970 by its own clock; absent without gossip.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(maximum = 18446744073709551615u64)]
-    generation: Option<u64>,
-    /// Whether an agent runs there, and not another kind of member.
-    is_agent: bool,
-    /// What decides about labels there: the first digits of a digest of the component and its settings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<String>,
-}
-
-/// Members of the cluster, in ascending order of node id.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MembersView {
-    members: Vec<MemberView>,
-}
 
 /// The other live members in ascending order of node id, as ZLayer shows them; none on an agent without
 /// gossip.
@@ -71,18 +18,24 @@ pub(super) struct MembersView {
     tag = "cluster",
     security((), ("bearer" = ["read"])),
     responses(
-        (status = 200, description = "The peers.", body = Vec<PeerInfo>),
+        (status = 200, description = "The peers.", body = Vec<Peer>),
         Refusals<()>
     )
 )]
-pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<PeerInfo>> {
-    Json(
-        state
-            .gossip
-            .as_ref()
-            .map(GossipPool::peers)
-            .unwrap_or_default(),
-    )
+pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<Peer>> {
+    let peers = state.gossip.as_ref().map(GossipPool::peers);
+    Json(peers.unwrap_or_default().iter().map(peer).collect())
+}
+
+/// Returns a peer as the API has it.
+pub(super) fn peer(info: &PeerInfo) -> Peer {
+    Peer {
+        node_id: info.node_id,
+        wg_pubkey: info.wg_pubkey.clone(),
+        wg_endpoint: info.wg_endpoint,
+        overlay_ip: info.overlay_ip.clone(),
+        labels: info.labels.clone(),
+    }
 }
 
 /// All members that are known, this node and the dead among them. Of a node that was started again, only its
@@ -93,31 +46,31 @@ pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<PeerInfo>> 
     operation_id = "list_members",
     tag = "cluster",
     security((), ("bearer" = ["read"])),
-    params(Which),
+    params(MembersQuery),
     responses(
-        (status = 200, description = "The members.", body = MembersView),
+        (status = 200, description = "The members.", body = MemberList),
         Refusals<(WrongQuery,)>
     )
 )]
 pub(super) async fn members(
     State(state): State<AppState>,
-    Query(which): Query<Which>,
-) -> Json<MembersView> {
+    Query(which): Query<MembersQuery>,
+) -> Json<MemberList> {
     let mut members: Vec<_> = match &state.gossip {
         Some(pool) => pool.members().into_iter().map(member).collect(),
         None => alone(&state).into_iter().collect(),
     };
     members.retain(|member| which.status.is_none_or(|status| status == member.status));
-    Json(MembersView { members })
+    Json(MemberList { members })
 }
 
-fn member(member: ClusterMember) -> MemberView {
-    MemberView {
+fn member(member: ClusterMember) -> Member {
+    Member {
         node_id: member.node_id,
         status: match member.status {
-            MemberStatus::Alive => StatusView::Alive,
-            MemberStatus::Leaving => StatusView::Leaving,
-            MemberStatus::Dead => StatusView::Dead,
+            MemberStatus::Alive => Status::Alive,
+            MemberStatus::Leaving => Status::Leaving,
+            MemberStatus::Dead => Status::Dead,
         },
         address: Some(member.address),
         generation: Some(member.generation),
@@ -127,10 +80,10 @@ fn member(member: ClusterMember) -> MemberView {
 }
 
 /// An agent without gossip is the only member of its cluster.
-fn alone(state: &AppState) -> Option<MemberView> {
-    Some(MemberView {
+fn alone(state: &AppState) -> Option<Member> {
+    Some(Member {
         node_id: state.registry.node_id()?,
-        status: StatusView::Alive,
+        status: Status::Alive,
         address: None,
         generation: None,
         is_agent: true,

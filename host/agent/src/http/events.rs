@@ -8,12 +8,11 @@ mod hub;
 mod ring;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +23,8 @@ use super::kinds;
 use super::problem::Problem;
 use super::refusals::{Crowded, Refusals};
 use crate::shutdown::Shutdown;
+use edge_cache_api::headers::{EVENT_STREAM, LAST_EVENT_ID};
+use edge_cache_api::limits::KEEP_ALIVE;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
@@ -34,10 +35,7 @@ mod tests;
 
 /// How many may follow the events at once.
 pub const SUBSCRIBERS_MAX: usize = 64;
-/// How long nothing may be sent before a comment is: a connection that is cut is noticed by it.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const COMMENT: Bytes = Bytes::from_static(b": still here\n\n");
 
 /// The events of an agent. Cheap to clone.
@@ -122,7 +120,7 @@ impl Subscriber {
 /// - `disabled`: a node is not eligible any more: `{"node_id"}`.
 /// - `joined`, `updated`: a peer is live now, or says something else: the peer.
 /// - `left`: a peer is not live any more: `{"node_id"}`.
-/// - `reset`: the whole state, `{"nodes", "peers"}`: first of all, and wherever events are missing.
+/// - `snapshot`: the whole state, `{"nodes", "peers"}`: first of all, and wherever events are missing.
 ///
 /// States in between may be left out; the last one is always told. A client that names its last event in
 /// `Last-Event-ID` gets those after it, where the agent still has them. A comment comes after 15 s without
@@ -151,9 +149,6 @@ pub(super) async fn follow(
         let text = subscriber.next().await?;
         Some((Ok::<_, std::convert::Infallible>(text), subscriber))
     });
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(CONTENT_TYPE, EVENT_STREAM), (CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(body)).into_response())
 }

@@ -3,22 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::AppState;
 use super::refusals::Refusals;
+use edge_cache_api::Health;
 use edge_cache_host::PluginState;
 use edge_cache_host::gossip::GossipPool;
-
-/// How the agent is doing.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Health {
-    /// Whether all is well.
-    ok: bool,
-    /// What is wrong; empty where all is well.
-    reasons: Vec<String>,
-}
 
 type Answer = (StatusCode, Json<Health>);
 

@@ -5,40 +5,19 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use tokio::time;
-use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
-use super::extract::{Json, Node, Query, object};
+use super::extract::{Json, Node, Query};
 use super::kinds;
 use super::problem::{Problem, quoted};
 use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId, WrongQuery};
-use super::views::{self, Known, KnownView, PendingView};
+use super::views::{self, Known};
 use crate::settings::values;
+use edge_cache_api::limits::WAIT_MAX;
+use edge_cache_api::{ChangeQuery, NodeChange, NodeDetails, Registration};
 use edge_cache_core::NodeId;
-use edge_cache_host::{EdgeCacheError, NodeCapacity, NodeState};
-
-/// The longest wait for labels that a client may ask for.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// A registration, as ZLayer's.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Registration {
-    #[serde(deserialize_with = "object")]
-    capacity: NodeCapacity,
-}
-
-/// The query of a change.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Waiting {
-    /// How long to wait for the labels to follow, at most 60 s, with a unit: `200ms` or `5s`.
-    #[param(pattern = "^[0-9]{1,5}(ms|s|m)$", example = "5s")]
-    wait: Option<String>,
-}
+use edge_cache_host::{EdgeCacheError, NodeState};
 
 /// Enables a node, over what it was: its counters go back to zero. Any agent may be asked about any node;
 /// the decision travels, and the node's own agent shows its labels.
@@ -48,21 +27,21 @@ pub(super) struct Waiting {
     operation_id = "enable_node",
     tag = "nodes",
     security((), ("bearer" = ["write"])),
-    params(Node, Waiting),
+    params(Node, ChangeQuery),
     request_body(content = Registration, content_type = "application/json", description = "At most 64 KiB."),
     responses(
         (status = 204, description = "The node is enabled, and its labels have followed where they were waited for."),
-        (status = 202, description = "The node is enabled; its labels did not follow in time.", body = PendingView),
+        (status = 202, description = "The node is enabled; its labels did not follow in time.", body = NodeChange),
         Refusals<(WrongNodeId, WrongQuery, WrongBody, NotMade)>
     )
 )]
 pub(super) async fn enable(
     State(state): State<AppState>,
     Node(node_id): Node,
-    Query(waiting): Query<Waiting>,
+    Query(query): Query<ChangeQuery>,
     Json(registration): Json<Registration>,
 ) -> Result<Response, Problem> {
-    let wait = waiting.time()?;
+    let wait = wait_of(&query)?;
     let registry = &state.registry;
     registry.enable(node_id, registration.capacity).await?;
     Ok(followed(&state, node_id, wait, NodeState::is_advertised).await)
@@ -75,43 +54,41 @@ pub(super) async fn enable(
     operation_id = "disable_node",
     tag = "nodes",
     security((), ("bearer" = ["write"])),
-    params(Node, Waiting),
+    params(Node, ChangeQuery),
     responses(
         (status = 204, description = "The node is disabled, and its labels are gone where that was waited for."),
-        (status = 202, description = "The node is disabled; its labels were not gone in time.", body = PendingView),
+        (status = 202, description = "The node is disabled; its labels were not gone in time.", body = NodeChange),
         Refusals<(WrongNodeId, WrongQuery, Unknown, NotMade)>
     )
 )]
 pub(super) async fn disable(
     State(state): State<AppState>,
     Node(node_id): Node,
-    Query(waiting): Query<Waiting>,
+    Query(query): Query<ChangeQuery>,
 ) -> Result<Response, Problem> {
-    let wait = waiting.time()?;
+    let wait = wait_of(&query)?;
     let registry = &state.registry;
     registry.disable(node_id).await?;
     Ok(followed(&state, node_id, wait, |node| !node.advertises_labels()).await)
 }
 
-impl Waiting {
-    fn time(&self) -> Result<Duration, Problem> {
-        let Some(text) = &self.wait else {
-            return Ok(Duration::ZERO);
-        };
-        let time = values::parse_time(text)
-            .ok()
-            .filter(|time| *time <= WAIT_MAX);
-        time.ok_or_else(|| {
-            Problem::new(
-                &kinds::INVALID_QUERY,
-                format!(
-                    "`wait` is a time of at most {} s with a unit, such as 200ms or 5s; {} is not",
-                    WAIT_MAX.as_secs(),
-                    quoted(text)
-                ),
-            )
-        })
-    }
+fn wait_of(query: &ChangeQuery) -> Result<Duration, Problem> {
+    let Some(text) = &query.wait else {
+        return Ok(Duration::ZERO);
+    };
+    let time = values::parse_time(text)
+        .ok()
+        .filter(|time| *time <= WAIT_MAX);
+    time.ok_or_else(|| {
+        Problem::new(
+            &kinds::INVALID_QUERY,
+            format!(
+                "`wait` is a time of at most {} s with a unit, such as 200ms or 5s; {} is not",
+                WAIT_MAX.as_secs(),
+                quoted(text)
+            ),
+        )
+    })
 }
 
 /// The answer to a change that was made: 204, or 202 with the state where the labels were to be waited for
@@ -150,7 +127,7 @@ async fn followed(
     security((), ("bearer" = ["read"])),
     params(Node),
     responses(
-        (status = 200, description = "What is known.", body = KnownView),
+        (status = 200, description = "What is known.", body = NodeDetails),
         Refusals<(WrongNodeId, Unknown)>
     )
 )]

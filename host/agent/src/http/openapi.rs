@@ -11,8 +11,8 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::operations;
-use super::problem::Document;
 use super::refusals::Refusals;
+use edge_cache_api::Problem;
 
 /// What is not said at a route.
 #[derive(Debug, OpenApi)]
@@ -24,7 +24,7 @@ use super::refusals::Refusals;
                        JSON of at most 64 KiB where nothing else is said. Requests that a browser may have been \
                        tricked into are refused. A head of more than 16 KiB is answered with 431, without a body."
     ),
-    components(schemas(Document)),
+    components(schemas(Problem)),
     modifiers(&Bearer),
     tags(
         (name = "nodes", description = "One node: whether it is eligible, and its counters."),

@@ -1,22 +1,19 @@
 //! Problem documents (RFC 9457), and the one place where an error becomes one.
 
+use super::kinds::{self, Kind};
 use axum::Json;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use super::kinds::{self, Kind};
+use edge_cache_api::Problem as Document;
+use edge_cache_api::headers::PROBLEM_JSON;
 use edge_cache_core::text;
 use edge_cache_host::EdgeCacheError;
 
 #[cfg(test)]
 mod tests;
 
-/// The media type of every document.
-pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// When a client should come again that was sent away for the moment, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// How a client that did not say who it is may say so (RFC 6750).
@@ -31,22 +28,6 @@ pub(super) struct Problem {
     detail: String,
 }
 
-/// A problem document (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(super) struct Document {
-    /// A stable name of the kind of problem, relative to the API.
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// The kind in words.
-    title: &'static str,
-    /// The status of the answer.
-    #[schema(minimum = 400, maximum = 599)]
-    status: u16,
-    /// What was wrong, and what would be right.
-    detail: String,
-}
-
 impl Problem {
     pub(super) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self {
@@ -56,12 +37,7 @@ impl Problem {
     }
 
     pub(super) fn document(self) -> Document {
-        Document {
-            kind: self.kind.path,
-            title: self.kind.title,
-            status: self.kind.status.as_u16(),
-            detail: self.detail,
-        }
+        Document::new(*self.kind, self.detail)
     }
 }
 
@@ -85,13 +61,14 @@ impl From<EdgeCacheError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let kind = self.kind;
-        let mut response = (kind.status, Json(self.document())).into_response();
+        let status = StatusCode::from_u16(kind.status()).unwrap_or_default();
+        let mut response = (status, Json(self.document())).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if kind.passes() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if kind.is_temporary() {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
-        if kind.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, BEARER);
         }
         response

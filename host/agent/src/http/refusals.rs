@@ -11,8 +11,8 @@ use utoipa::openapi::{
 };
 
 use super::kinds::{self, Kind};
-use super::problem::MEDIA_TYPE;
 use super::serve::HEADERS_BYTES_MAX;
+use edge_cache_api::headers::PROBLEM_JSON;
 
 /// Problems of one cause.
 pub(super) trait Refusal {
@@ -151,10 +151,7 @@ impl<T: Causes> IntoResponses for Refusals<T> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let mut by_status = BTreeMap::<u16, Vec<&Kind>>::new();
         for kind in T::kinds() {
-            by_status
-                .entry(kind.status.as_u16())
-                .or_default()
-                .push(kind);
+            by_status.entry(kind.status()).or_default().push(kind);
         }
         by_status
             .into_iter()
@@ -173,8 +170,8 @@ fn head_too_large() -> Response {
 }
 
 fn response(kinds: &[&Kind]) -> Response {
-    let titles: Vec<_> = kinds.iter().map(|kind| kind.title).collect();
-    let paths = kinds.iter().map(|kind| kind.path);
+    let titles: Vec<_> = kinds.iter().map(|kind| kind.title()).collect();
+    let paths = kinds.iter().map(|kind| kind.uri());
     let named = ObjectBuilder::new().property(
         "type",
         ObjectBuilder::new()
@@ -187,8 +184,8 @@ fn response(kinds: &[&Kind]) -> Response {
     let content = ContentBuilder::new().schema(Some(schema)).build();
     let response = ResponseBuilder::new()
         .description(titles.join("; "))
-        .content(MEDIA_TYPE, content);
-    if !kinds.iter().any(|kind| kind.passes()) {
+        .content(PROBLEM_JSON, content);
+    if !kinds.iter().any(|kind| kind.is_temporary()) {
         return response.build();
     }
     let seconds = HeaderBuilder::new()

@@ -11,16 +11,15 @@ use axum::http::HeaderMap;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
-use utoipa::ToSchema;
 
 use super::AppState;
 use super::all::Listed;
-use super::extract::{NodesJson, Object, object};
+use super::extract::NodesJson;
 use super::kinds;
-use super::problem::{Document, Problem};
+use super::problem::Problem;
 use super::refusals::{NotReplaced, Refusals, WrongBody};
+use edge_cache_api::{NodeOutcome, NodeResult, Replacement, ReplacementReport, WantedNode};
 use edge_cache_core::NodeId;
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
@@ -29,63 +28,6 @@ use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
 pub const CHANGES_UNDER_WAY_MAX: usize = 256;
 /// How long a replacement waits for another one to end.
 pub const TURN_WAIT: Duration = Duration::from_secs(10);
-
-/// The nodes that are to be eligible.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Replacement {
-    /// Each node once, in any order; at most as many as the registry holds, 20,000.
-    #[schema(value_type = Vec<Wanted>, max_items = 20000)]
-    nodes: Vec<Object<Wanted>>,
-}
-
-/// One node. The other fields of a list's entry are taken and ignored.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct Wanted {
-    #[schema(value_type = u64, maximum = 18446744073709551615u64)]
-    node_id: NodeId,
-    #[serde(deserialize_with = "object")]
-    capacity: NodeCapacity,
-}
-
-/// What became of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Fate {
-    /// It had this capacity already.
-    Untouched,
-    /// It is enabled, or has another capacity now.
-    Enabled,
-    /// It was not in the list, and is disabled.
-    Disabled,
-    /// It is as it was, for the reason in `problem`.
-    Failed,
-}
-
-/// What became of one node.
-#[derive(Debug, Serialize, ToSchema)]
-struct NodeResult {
-    #[schema(value_type = u64, maximum = 18446744073709551615u64)]
-    node_id: NodeId,
-    result: Fate,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Document>,
-}
-
-/// What became of the nodes, each of which is counted once.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Replaced {
-    /// How many had their capacity already.
-    untouched: usize,
-    /// How many were enabled.
-    enabled: usize,
-    /// How many were disabled.
-    disabled: usize,
-    /// How many are as they were, against the wish.
-    failed: usize,
-    /// Those of the list and those that were to go, in ascending order of node id.
-    nodes: Vec<NodeResult>,
-}
 
 /// What is to be done about a node.
 #[derive(Debug)]
@@ -108,7 +50,7 @@ enum Step {
     request_body(content = Replacement, content_type = "application/json",
                  description = "The shape of the list, at most 16 MiB."),
     responses(
-        (status = 200, description = "What became of each node.", body = Replaced),
+        (status = 200, description = "What became of each node.", body = ReplacementReport),
         Refusals<(WrongBody, NotReplaced)>
     )
 )]
@@ -117,7 +59,7 @@ pub(super) async fn replace(
     headers: HeaderMap,
     NodesJson(wanted): NodesJson<Replacement>,
 ) -> Result<Response, Problem> {
-    let wanted = wanted.by_node(state.registry.plugin().config().limits.nodes_max)?;
+    let wanted = by_node(wanted, state.registry.plugin().config().limits.nodes_max)?;
     let met = state.gossip.as_ref().is_none_or(GossipPool::is_settled);
     if !met {
         return Err(Problem::new(
@@ -149,30 +91,30 @@ pub(super) async fn replace(
         .buffered(CHANGES_UNDER_WAY_MAX)
         .collect()
         .await;
-    Ok(axum::Json(Replaced::of(results)).into_response())
+    Ok(axum::Json(report(results)).into_response())
 }
 
-impl Replacement {
-    fn by_node(self, nodes_max: usize) -> Result<BTreeMap<NodeId, NodeCapacity>, Problem> {
-        let refused = |detail| Err(Problem::new(&kinds::INVALID_BODY, detail));
-        if self.nodes.len() > nodes_max {
+fn by_node(
+    wanted: Replacement,
+    nodes_max: usize,
+) -> Result<BTreeMap<NodeId, NodeCapacity>, Problem> {
+    let refused = |detail| Err(Problem::new(&kinds::INVALID_BODY, detail));
+    if wanted.nodes.len() > nodes_max {
+        return refused(format!(
+            "`nodes`: {} nodes, the registry holds at most {nodes_max}",
+            wanted.nodes.len()
+        ));
+    }
+    let mut by_node = BTreeMap::new();
+    for WantedNode { node_id, capacity } in wanted.nodes {
+        if by_node.insert(node_id, capacity).is_some() {
             return refused(format!(
-                "`nodes`: {} nodes, the registry holds at most {nodes_max}",
-                self.nodes.len()
+                "`nodes`: node {node_id} is listed twice, each node may be listed once"
             ));
         }
-        let mut by_node = BTreeMap::new();
-        for Object(Wanted { node_id, capacity }) in self.nodes {
-            if by_node.insert(node_id, capacity).is_some() {
-                return refused(format!(
-                    "`nodes`: node {node_id} is listed twice, each node may be listed once"
-                ));
-            }
-        }
-        Ok(by_node)
     }
+    Ok(by_node)
 }
-
 /// What leads from the present nodes to the wanted ones, in ascending order.
 fn steps(
     wanted: BTreeMap<NodeId, NodeCapacity>,
@@ -198,20 +140,20 @@ fn steps(
 
 async fn take(state: &AppState, node_id: NodeId, step: Step) -> NodeResult {
     let taken = match step {
-        Step::Leave => Ok(Fate::Untouched),
+        Step::Leave => Ok(NodeOutcome::Untouched),
         Step::Enable(capacity) => {
             let enabled = state.registry.enable(node_id, capacity).await;
-            enabled.map(|_| Fate::Enabled)
+            enabled.map(|_| NodeOutcome::Enabled)
         }
         Step::Disable => match state.registry.disable(node_id).await {
             // Somebody else was quicker, and it is as it was to be.
-            Ok(()) | Err(EdgeCacheError::NodeNotFound(_)) => Ok(Fate::Disabled),
+            Ok(()) | Err(EdgeCacheError::NodeNotFound(_)) => Ok(NodeOutcome::Disabled),
             Err(error) => Err(error),
         },
     };
     let (result, problem) = match taken {
         Ok(fate) => (fate, None),
-        Err(error) => (Fate::Failed, Some(Problem::from(error).document())),
+        Err(error) => (NodeOutcome::Failed, Some(Problem::from(error).document())),
     };
     NodeResult {
         node_id,
@@ -220,15 +162,13 @@ async fn take(state: &AppState, node_id: NodeId, step: Step) -> NodeResult {
     }
 }
 
-impl Replaced {
-    fn of(nodes: Vec<NodeResult>) -> Self {
-        let count = |fate| nodes.iter().filter(|node| node.result == fate).count();
-        Self {
-            untouched: count(Fate::Untouched),
-            enabled: count(Fate::Enabled),
-            disabled: count(Fate::Disabled),
-            failed: count(Fate::Failed),
-            nodes,
-        }
+fn report(nodes: Vec<NodeResult>) -> ReplacementReport {
+    let count = |outcome| nodes.iter().filter(|node| node.result == outcome).count();
+    ReplacementReport {
+        untouched: count(NodeOutcome::Untouched),
+        enabled: count(NodeOutcome::Enabled),
+        disabled: count(NodeOutcome::Disabled),
+        failed: count(NodeOutcome::Failed),
+        nodes,
     }
 }

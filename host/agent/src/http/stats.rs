@@ -6,7 +6,7 @@ use super::AppState;
 use super::extract::{Json, Node};
 use super::problem::Problem;
 use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId};
-use edge_cache_host::EdgeCacheStats;
+use edge_cache_api::{EdgeCacheStats, schema};
 
 /// The counters of a node since it was enabled last, as this agent counted them; zeros where it is not
 /// registered.
@@ -18,7 +18,7 @@ use edge_cache_host::EdgeCacheStats;
     security((), ("bearer" = ["read"])),
     params(Node),
     responses(
-        (status = 200, description = "The counters.", body = EdgeCacheStats),
+        (status = 200, description = "The counters.", body = schema::EdgeCacheStats),
         Refusals<(WrongNodeId,)>
     )
 )]
@@ -37,9 +37,9 @@ pub(super) async fn stats(
     tag = "nodes",
     security((), ("bearer" = ["write"])),
     params(Node),
-    request_body(content = EdgeCacheStats, content_type = "application/json", description = "What to add."),
+    request_body(content = schema::EdgeCacheStats, content_type = "application/json", description = "What to add."),
     responses(
-        (status = 200, description = "The totals.", body = EdgeCacheStats),
+        (status = 200, description = "The totals.", body = schema::EdgeCacheStats),
         Refusals<(WrongNodeId, WrongBody, Unknown, NotMade)>
     )
 )]

@@ -4,32 +4,18 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::extract::Query;
-use super::plugin::PluginView;
+use super::plugin;
 use super::problem::{Problem, quoted};
 use super::refusals::{NotSwapped, Refusals, WrongQuery};
 use super::{AppState, body, kinds};
 use crate::plugin_manager::{PluginUpload, ReplaceError};
 use crate::settings::values;
+use edge_cache_api::headers::WASM;
+use edge_cache_api::{Plugin, SwapQuery};
 use edge_cache_core::text;
 use edge_cache_host::SwapError;
-
-/// The media type of a component.
-const WASM: &str = "application/wasm";
-
-/// The expected component.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Terms {
-    /// The SHA-256 that the component must have, in hexadecimal. An agent that is pinned to a component takes
-    /// another one only with it.
-    #[param(min_length = 64, max_length = 64, pattern = "^[0-9a-fA-F]{64}$")]
-    sha256: Option<String>,
-}
 
 /// Lets another component decide from now on, until the agent ends. It is tried with all
 /// entries first: one that refuses them, fails, or lists others does not take over, and the one before goes on. No
@@ -40,48 +26,46 @@ pub(super) struct Terms {
     operation_id = "swap_plugin",
     tag = "plugin",
     security((), ("bearer" = ["admin"])),
-    params(Terms),
+    params(SwapQuery),
     request_body(content = Vec<u8>, content_type = "application/wasm",
         description = "The component, at most 64 MiB where the limit `plugin_bytes` is not another."),
     responses(
-        (status = 200, description = "It decides now.", body = PluginView),
+        (status = 200, description = "It decides now.", body = Plugin),
         Refusals<(WrongQuery, NotSwapped)>
     )
 )]
 pub(super) async fn swap(
     State(state): State<AppState>,
-    Query(terms): Query<Terms>,
+    Query(query): Query<SwapQuery>,
     request: Request,
-) -> Result<Json<PluginView>, Problem> {
+) -> Result<Json<Plugin>, Problem> {
     let (parts, content) = request.into_parts();
     let permit = state.plugins.permit()?;
     check_type(&parts.headers)?;
     let upload = PluginUpload {
-        sha256: terms.digest()?,
+        sha256: digest(&query)?,
         bytes: body::read(content, state.plugins.bytes_max()).await?,
     };
     state
         .plugins
         .replace(permit, &state.registry, upload)
         .await?;
-    Ok(Json(PluginView::now(&state)))
+    Ok(Json(plugin::now(&state)))
 }
 
-impl Terms {
-    fn digest(&self) -> Result<Option<[u8; 32]>, Problem> {
-        let Some(hex) = &self.sha256 else {
-            return Ok(None);
-        };
-        values::parse_sha256(hex).map(Some).map_err(|_| {
-            Problem::new(
-                &kinds::INVALID_QUERY,
-                format!(
-                    "`sha256` must be 64 hexadecimal digits, got {}",
-                    quoted(hex)
-                ),
-            )
-        })
-    }
+fn digest(query: &SwapQuery) -> Result<Option<[u8; 32]>, Problem> {
+    let Some(hex) = &query.sha256 else {
+        return Ok(None);
+    };
+    values::parse_sha256(hex).map(Some).map_err(|_| {
+        Problem::new(
+            &kinds::INVALID_QUERY,
+            format!(
+                "`sha256` must be 64 hexadecimal digits, got {}",
+                quoted(hex)
+            ),
+        )
+    })
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {

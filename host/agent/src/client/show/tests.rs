@@ -30,14 +30,14 @@ fn an_event_is_one_line() {
         ),
         ("left", json!({"node_id": 2}), "left      peer 2"),
         (
-            "reset",
+            "snapshot",
             json!({"nodes": [node.clone(), node], "peers": [peer]}),
-            "reset     nodes [7 7]  peers [2]",
+            "snapshot  nodes [7 7]  peers [2]",
         ),
         (
-            "reset",
+            "snapshot",
             json!({"nodes": [], "peers": []}),
-            "reset     nodes []  peers []",
+            "snapshot  nodes []  peers []",
         ),
         ("moved", json!({"to": "mars"}), r#"moved     {"to":"mars"}"#),
         ("left", json!({"who": 2}), r#"left      {"who":2}"#),

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-const STREAM: &str = ": hello\n\nid: 5-1\nevent: reset\ndata: {\"nodes\":[]}\n\n: still here\n\n\
+const STREAM: &str = ": hello\n\nid: 5-1\nevent: snapshot\ndata: {\"nodes\":[]}\n\n: still here\n\n\
     id: 5-2\nevent: left\ndata: {\"node_id\":7}\n\n";
 
 fn all(parser: &mut Parser) -> Vec<Event> {

@@ -4,15 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
-use serde::Serialize;
 use tokio::sync::watch;
 
-use super::super::views::Rfc3339;
+use super::super::cluster::peer;
 use super::ring::Ring;
 use crate::shutdown::Shutdown;
-use edge_cache_core::NodeId;
-use edge_cache_host::gossip::{PeerInfo, Peers, TopologyEvent, TopologyEvents};
-use edge_cache_host::{EdgeCacheNode, EligibleNodes, NodeCapacity, RegistryEvent, RegistryEvents};
+use edge_cache_api::{ClusterState, EnabledNode, Event, NodeRef, Timestamp};
+use edge_cache_host::gossip::{Peers, TopologyEvent, TopologyEvents};
+use edge_cache_host::{EdgeCacheNode, EligibleNodes, RegistryEvent, RegistryEvents};
 
 /// What subscribers read.
 #[derive(Debug)]
@@ -42,24 +41,6 @@ pub(super) struct Hub {
     registry: RegistryEvents,
     topology: Option<TopologyEvents>,
     newest: watch::Sender<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct NodeData<'a> {
-    node_id: NodeId,
-    capacity: &'a NodeCapacity,
-    enabled_at: Rfc3339,
-}
-
-#[derive(Debug, Serialize)]
-struct Gone {
-    node_id: NodeId,
-}
-
-#[derive(Debug, Serialize)]
-struct Whole<'a> {
-    nodes: Vec<NodeData<'a>>,
-    peers: Vec<&'a PeerInfo>,
 }
 
 impl Hub {
@@ -109,12 +90,11 @@ impl Hub {
     fn registry_changed(&self, event: &RegistryEvent) {
         let mut now = self.board.lock();
         now.nodes = self.registry.snapshot();
-        match event {
-            RegistryEvent::Enabled(node) => self.push(&mut now, "enabled", &data(node)),
-            RegistryEvent::Disabled { node_id } => {
-                self.push(&mut now, "disabled", &Gone { node_id: *node_id });
-            }
-        }
+        let event = match event {
+            RegistryEvent::Enabled(node) => Event::Enabled(enabled(node)),
+            RegistryEvent::Disabled { node_id } => Event::Disabled(NodeRef { node_id: *node_id }),
+        };
+        self.push(&mut now, &event);
     }
 
     fn topology_changed(&self, event: &TopologyEvent) {
@@ -122,18 +102,17 @@ impl Hub {
         if let Some(topology) = &self.topology {
             now.peers.clone_from(topology.snapshot());
         }
-        match event {
-            TopologyEvent::Joined(peer) => self.push(&mut now, "joined", peer),
-            TopologyEvent::Updated(peer) => self.push(&mut now, "updated", peer),
-            TopologyEvent::Left { node_id } => {
-                self.push(&mut now, "left", &Gone { node_id: *node_id });
-            }
-        }
+        let event = match event {
+            TopologyEvent::Joined(info) => Event::Joined(peer(info)),
+            TopologyEvent::Updated(info) => Event::Updated(peer(info)),
+            TopologyEvent::Left { node_id } => Event::Left(NodeRef { node_id: *node_id }),
+        };
+        self.push(&mut now, &event);
     }
 
-    fn push(&self, now: &mut Now, name: &str, data: &impl Serialize) {
+    fn push(&self, now: &mut Now, event: &Event) {
         now.ring
-            .push(|number| text(self.board.start, number, name, data));
+            .push(|number| text(self.board.start, number, event));
         now.told = None;
         self.newest.send_replace(now.ring.newest());
     }
@@ -177,11 +156,11 @@ impl Now {
         if let Some(text) = &self.told {
             return (number, text.clone());
         }
-        let whole = Whole {
-            nodes: self.nodes.iter().map(data).collect(),
-            peers: self.peers.iter().map(Arc::as_ref).collect(),
-        };
-        let text = text(start, number, "reset", &whole);
+        let snapshot = Event::Snapshot(ClusterState {
+            nodes: self.nodes.iter().map(enabled).collect(),
+            peers: self.peers.iter().map(|info| peer(info)).collect(),
+        });
+        let text = text(start, number, &snapshot);
         self.told = Some(text.clone());
         (number, text)
     }
@@ -191,17 +170,16 @@ async fn next(topology: &mut Option<TopologyEvents>) -> Option<TopologyEvent> {
     topology.as_mut()?.next().await
 }
 
-fn data(node: &EdgeCacheNode) -> NodeData<'_> {
-    NodeData {
+fn enabled(node: &EdgeCacheNode) -> EnabledNode {
+    EnabledNode {
         node_id: node.node_id,
-        capacity: &node.capacity,
-        enabled_at: Rfc3339(node.enabled_at),
+        capacity: node.capacity.clone(),
+        enabled_at: Timestamp(node.enabled_at),
     }
 }
 
 /// An event as it travels. JSON has no line breaks of its own.
-fn text(start: u128, number: u64, name: &str, data: &impl Serialize) -> Bytes {
-    // Texts, numbers and maps with text as keys: there is nothing that JSON could not say.
-    let data = serde_json::to_string(data).unwrap_or_default();
+fn text(start: u128, number: u64, event: &Event) -> Bytes {
+    let (name, data) = (event.name(), event.data().unwrap_or_default());
     format!("id: {start}-{number}\nevent: {name}\ndata: {data}\n\n").into()
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Json, Node, object};
-use crate::http::body::BODY_BYTES_MAX;
+use edge_cache_api::limits::BODY_BYTES_MAX;
 use edge_cache_host::NodeCapacity;
 
 #[derive(Debug, serde::Deserialize)]

@@ -1,0 +1,94 @@
+//! Events of the event stream.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{NodeCapacity, NodeId, Peer, Timestamp};
+
+/// A change of the registry or of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The whole state: the first event of a stream, and wherever events are missing.
+    Snapshot(ClusterState),
+    /// A node was enabled.
+    Enabled(EnabledNode),
+    /// A node is no longer eligible.
+    Disabled(NodeRef),
+    /// A peer is alive.
+    Joined(Peer),
+    /// The info of a peer changed.
+    Updated(Peer),
+    /// A peer is no longer alive.
+    Left(NodeRef),
+}
+
+/// The state of the registry and of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterState {
+    /// The eligible nodes, in ascending order of node id.
+    pub nodes: Vec<EnabledNode>,
+    /// The live peers, in ascending order of node id.
+    pub peers: Vec<Peer>,
+}
+
+/// An eligible node in an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnabledNode {
+    /// The id of the node.
+    pub node_id: NodeId,
+    /// The capacity of the node.
+    pub capacity: NodeCapacity,
+    /// When the node was last enabled.
+    pub enabled_at: Timestamp,
+}
+
+/// A reference to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRef {
+    /// The id of the node.
+    pub node_id: NodeId,
+}
+
+impl Event {
+    /// Returns the name of the event.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Snapshot(_) => "snapshot",
+            Self::Enabled(_) => "enabled",
+            Self::Disabled(_) => "disabled",
+            Self::Joined(_) => "joined",
+            Self::Updated(_) => "updated",
+            Self::Left(_) => "left",
+        }
+    }
+
+    /// Returns the data of the event as JSON on one line.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the data are texts, numbers and maps with text as keys.
+    pub fn data(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Snapshot(state) => serde_json::to_string(state),
+            Self::Enabled(node) => serde_json::to_string(node),
+            Self::Disabled(node) | Self::Left(node) => serde_json::to_string(node),
+            Self::Joined(peer) | Self::Updated(peer) => serde_json::to_string(peer),
+        }
+    }
+
+    /// Reads an event from its name and data; `None` where this version does not know it.
+    #[must_use]
+    pub fn from_parts(name: &str, data: &Value) -> Option<Self> {
+        Some(match name {
+            "snapshot" => Self::Snapshot(Deserialize::deserialize(data).ok()?),
+            "enabled" => Self::Enabled(Deserialize::deserialize(data).ok()?),
+            "disabled" => Self::Disabled(Deserialize::deserialize(data).ok()?),
+            "joined" => Self::Joined(Deserialize::deserialize(data).ok()?),
+            "updated" => Self::Updated(Deserialize::deserialize(data).ok()?),
+            "left" => Self::Left(Deserialize::deserialize(data).ok()?),
+            _ => return None,
+        })
+    }
+}

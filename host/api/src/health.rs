@@ -1,0 +1,13 @@
+//! The health of an agent.
+
+use serde::{Deserialize, Serialize};
+
+/// The health of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Health {
+    /// Whether the agent is healthy.
+    pub ok: bool,
+    /// Why the agent is not healthy; empty where it is.
+    pub reasons: Vec<String>,
+}

@@ -1,0 +1,44 @@
+//! Request and response types of the HTTP API of an edge-cache agent.
+//!
+//! The server, the typed client and programs of others share them, so each type is written once.
+//!
+//! - [`paths`], [`headers`] and [`limits`] are the constants that both sides need.
+//! - [`Problem`] is the body of every error, [`ProblemType`] the list of all types of problems.
+//! - [`Event`] is what the event stream carries.
+//! - The other types are bodies and queries, by what they are about.
+//!
+//! The feature `openapi` adds the schemas from which the server makes its OpenAPI document.
+
+mod event;
+pub mod headers;
+mod health;
+pub mod limits;
+mod members;
+mod node;
+mod number;
+pub mod object;
+pub mod paths;
+mod plugin;
+mod problem;
+mod problem_type;
+mod replacement;
+mod route;
+#[cfg(feature = "openapi")]
+pub mod schema;
+mod timestamp;
+
+pub use edge_cache_core::{EdgeCacheStats, NodeCapacity, NodeId};
+
+pub use self::event::{ClusterState, EnabledNode, Event, NodeRef};
+pub use self::health::Health;
+pub use self::members::{Member, MemberList, MemberStatus, MembersQuery, Peer};
+pub use self::node::{
+    ChangeQuery, Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeList, RegisteredNode,
+    Registration,
+};
+pub use self::plugin::{LogLevel, LogLine, Plugin, PluginLog, PluginState, SwapQuery};
+pub use self::problem::Problem;
+pub use self::problem_type::ProblemType;
+pub use self::replacement::{NodeOutcome, NodeResult, Replacement, ReplacementReport, WantedNode};
+pub use self::route::{Replica, Route, RouteQuery};
+pub use self::timestamp::{Timestamp, TimestampError};

@@ -1,0 +1,140 @@
+//! One node: its registration, state and decision; and the list of all eligible nodes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::object::object;
+use crate::{EdgeCacheStats, NodeCapacity, NodeId, Timestamp};
+
+/// The request that enables a node, as ZLayer sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// The capacity of the node.
+    #[serde(deserialize_with = "object")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
+    pub capacity: NodeCapacity,
+}
+
+/// The query of a change of one node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeQuery {
+    /// How long to wait for the labels to follow, at most 60 s, with a unit: `200ms` or `5s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        param(pattern = "^[0-9]{1,5}(ms|s|m)$", example = "5s")
+    )]
+    pub wait: Option<String>,
+}
+
+/// All eligible nodes, in ascending order of node id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NodeList {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+}
+
+/// One eligible node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Node {
+    /// The id of the node.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub node_id: NodeId,
+    /// The capacity of the node.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
+    pub capacity: NodeCapacity,
+    /// When the node was last enabled: RFC 3339, UTC, milliseconds.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub enabled_at: Timestamp,
+    /// Whether the node is seen to advertise exactly what follows from its entry.
+    pub advertised: bool,
+}
+
+/// The state of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum NodeDetails {
+    /// The node is registered.
+    Registered(RegisteredNode),
+    /// The node was to be enabled, and the plugin of this agent refused that. Other agents may list the node.
+    Refused(NodeChange),
+}
+
+/// A registered node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RegisteredNode {
+    /// The id of the node.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub node_id: NodeId,
+    /// The capacity of the node.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
+    pub capacity: NodeCapacity,
+    /// When the node was last enabled: RFC 3339, UTC, milliseconds.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub enabled_at: Timestamp,
+    /// Whether the node is seen to advertise exactly what follows from its entry.
+    pub advertised: bool,
+    /// The counters of the node.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::EdgeCacheStats))]
+    pub stats: EdgeCacheStats,
+    /// The effective decision about the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+}
+
+/// The state of a node whose labels did not follow in time, or whose decision the plugin refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NodeChange {
+    /// The id of the node.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub node_id: NodeId,
+    /// Whether the node is registered now.
+    pub registered: bool,
+    /// Whether the node is seen to advertise what follows from its entry.
+    pub advertised: bool,
+    /// The effective decision about the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+}
+
+/// The effective decision about a node, on which all agents agree. Where the plugin refused it, the entry is still the former one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Decision {
+    /// `enable` or `disable`.
+    pub op: DecisionOp,
+    /// When the decision was taken: RFC 3339, UTC, milliseconds.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// The node whose agent decided.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub by: NodeId,
+    /// Whether another agent has the decision too, so that it outlives this agent.
+    pub replicated: bool,
+    /// The capacity that was enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::schema::NodeCapacity>))]
+    pub capacity: Option<NodeCapacity>,
+    /// Why the plugin of this agent refused the decision, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// The kind of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionOp {
+    /// The node is eligible.
+    Enable,
+    /// The node is not eligible.
+    Disable,
+}

@@ -1,0 +1,44 @@
+//! Paths of the operations. `{id}` is the id of a node in decimal digits.
+
+use edge_cache_core::NodeId;
+
+/// One node: enable, disable, show.
+pub const NODE: &str = "/api/v1/nodes/{id}/edge-cache";
+/// The counters of one node.
+pub const NODE_STATS: &str = "/api/v1/nodes/{id}/edge-cache/stats";
+/// All eligible nodes: list, replace.
+pub const NODES: &str = "/api/v1/edge-cache/nodes";
+/// The nodes that serve a key.
+pub const ROUTE: &str = "/api/v1/edge-cache/route";
+/// The live peers, as ZLayer shows them.
+pub const PEERS: &str = "/api/v1/cluster/gossip/peers";
+/// The members of the cluster.
+pub const MEMBERS: &str = "/api/v1/cluster/members";
+/// The event stream.
+pub const EVENTS: &str = "/api/v1/events";
+/// The plugin: show, swap.
+pub const PLUGIN: &str = "/api/v1/plugin";
+/// The latest lines of the plugin's log.
+pub const PLUGIN_LOGS: &str = "/api/v1/plugin/logs";
+/// Leaves the cluster and ends the agent.
+pub const LEAVE: &str = "/api/v1/agent/leave";
+/// The OpenAPI document.
+pub const OPENAPI: &str = "/openapi.json";
+/// The metrics in Prometheus' text format.
+pub const METRICS: &str = "/metrics";
+/// Liveness.
+pub const LIVEZ: &str = "/health/livez";
+/// Readiness.
+pub const READYZ: &str = "/health/readyz";
+
+/// Returns the path of one node.
+#[must_use]
+pub fn node(node_id: NodeId) -> String {
+    format!("/api/v1/nodes/{node_id}/edge-cache")
+}
+
+/// Returns the path of the counters of one node.
+#[must_use]
+pub fn node_stats(node_id: NodeId) -> String {
+    format!("/api/v1/nodes/{node_id}/edge-cache/stats")
+}

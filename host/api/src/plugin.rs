@@ -1,0 +1,97 @@
+//! The plugin of an agent, and its log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// The query of a swap of the plugin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
+pub struct SwapQuery {
+    /// The SHA-256 that the plugin must have, in hexadecimal. An agent whose plugin is pinned accepts another one only with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        param(min_length = 64, max_length = 64, pattern = "^[0-9a-fA-F]{64}$")
+    )]
+    pub sha256: Option<String>,
+}
+
+/// The plugin of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Plugin {
+    /// The name of its file; `embedded` for the plugin that is part of the agent, `uploaded` for one that came over HTTP.
+    pub name: String,
+    /// The SHA-256 of its file, in hexadecimal.
+    pub sha256: String,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Its state.
+    pub state: PluginState,
+    /// The number of times that a fresh instance replaced a failed one.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub restarts: u64,
+    /// The first digits of a digest of the plugin and its settings. Agents compare it to find out whether they
+    /// decide alike.
+    pub policy: String,
+    /// Its last failure, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+}
+
+/// The state of a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum PluginState {
+    /// The first instance is being started.
+    Starting,
+    /// The plugin accepts changes.
+    Running,
+    /// A fresh instance is about to be started; changes wait.
+    Restarting,
+    /// The plugin failed too often: reads go on, changes are refused, a fresh instance is tried every 30 s.
+    Degraded,
+}
+
+/// The latest lines of the plugin's log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PluginLog {
+    /// The number of lines that were dropped because there were too many at once.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub dropped: u64,
+    /// At most 256 lines, the oldest first. Lines are cut at 1 KiB, and unprintable characters replaced.
+    pub lines: Vec<LogLine>,
+}
+
+/// A line of the plugin's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogLine {
+    /// When the agent received the line: RFC 3339, UTC, milliseconds.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// The severity of the line.
+    pub level: LogLevel,
+    /// The part of the plugin that wrote the line.
+    pub context: String,
+    /// The text.
+    pub message: String,
+}
+
+/// The severity of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the levels are those of `wasi:logging`")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
+}
