@@ -17,7 +17,7 @@ const ROUNDS_WITHOUT: u64 = 15;
 const FEW_AGENTS: u64 = 10;
 const REGISTRATIONS: u64 = 2_000;
 const AT_ONCE: usize = 64;
-/// How often it is looked whether all have come to see something.
+/// Interval between two checks whether all members see a change.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const DEADLINE: Duration = Duration::from_secs(120);
 

@@ -65,7 +65,7 @@ async fn durable(callers: u64) -> Result<()> {
     Ok(())
 }
 
-/// What redb by itself takes to make one small value durable on the same disk.
+/// Measures one durable commit of a small value with redb alone, on the same disk.
 fn raw_commit() -> Result<()> {
     const TABLE: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("raw");
     let directory = tempfile::tempdir()?;
@@ -84,7 +84,7 @@ fn raw_commit() -> Result<()> {
     Ok(())
 }
 
-/// One caller at a time, so each change is a batch of its own and its busy time is the counter's growth.
+/// Measures changes by one caller: each change is its own batch, whose busy time is the counter's growth.
 async fn enable() -> Result<()> {
     let registry = EdgeCacheRegistry::builder(edge_cache_tests::reference_plugin()?)
         .start()
@@ -116,7 +116,7 @@ async fn enable() -> Result<()> {
     Ok(())
 }
 
-/// What this machine takes to wake one thread and to be woken by it.
+/// Measures waking another thread and being woken by it.
 fn exchange() -> Result<Duration> {
     let (ask, asked) = mpsc::channel();
     let (answer, answered) = mpsc::channel();

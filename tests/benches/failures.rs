@@ -1,4 +1,4 @@
-//! What a failure costs others: reads while a call hangs, and changes after a trap.
+//! Cost of a failure to others: reads while a call hangs, and changes after a trap.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use edge_cache_tests::bench::capacity;
 const NODES: u64 = 1_000;
 /// The node over which the hostile guest misbehaves.
 const TRIGGER: u64 = 666;
-/// How many reads are timed together.
+/// Number of reads that are timed together.
 const BLOCK: u64 = 1_000;
 const BLOCKS: usize = 200;
 const ENTRIES: u64 = 10_000;

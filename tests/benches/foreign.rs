@@ -83,7 +83,7 @@ fn measure(name: &str, file: &Path, runtime: &tokio::runtime::Runtime) -> Result
     Ok(costs)
 }
 
-/// What a caller waits, without a store: most of it is the component's work.
+/// Measures a caller's wait without a store: most of it is the plugin's work.
 async fn enable(plugin: Plugin) -> Result<Duration> {
     let registry = EdgeCacheRegistry::builder(plugin).start().await?;
     let mut times = Vec::new();

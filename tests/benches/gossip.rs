@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The member whose labels are waited for; the only one that has a registry.
 const PUBLISHER: NodeId = 1;
-/// The label by which the changes of a storm are told apart.
+/// Label that distinguishes the changes of a storm.
 const STORM: &str = "storm";
 /// Decides on the pauses and the weather. chitchat throws dice of its own.
 const SEED: u64 = 20_260_101;
@@ -115,12 +115,12 @@ async fn simulation() -> Result<()> {
 struct Cluster {
     registry: EdgeCacheRegistry,
     pools: Vec<GossipPool>,
-    /// Which change of the publisher was seen, and when.
+    /// Changes of the publisher that were seen, with the time.
     seen: mpsc::UnboundedReceiver<(u32, Instant)>,
     changes: u32,
 }
 
-/// When the others saw a change.
+/// Times at which the others saw a change.
 #[derive(Clone, Copy)]
 struct Spread {
     p50: Duration,
@@ -128,7 +128,7 @@ struct Spread {
     last: Duration,
 }
 
-/// What passed between the members in some time.
+/// Traffic between the members during a period.
 struct Cost {
     members: f64,
     took: Duration,
@@ -136,7 +136,7 @@ struct Cost {
     bytes: u64,
     pushes: u64,
     digest_bytes: u64,
-    /// How long the last change took to everybody.
+    /// Time until all members had the last change.
     settled: Option<Duration>,
     really: Duration,
 }

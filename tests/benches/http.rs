@@ -5,7 +5,7 @@
 //! turns, and each figure is the median of its runs. Beside throughput and latency stands the time that the
 //! server's thread was at work for an answer, which a busy machine disturbs least.
 //!
-//! The clients' thread never sleeps. Waking a thread that sleeps is work of whoever sends to it: up to 3 µs an
+//! The clients' thread never sleeps. Waking a sleeping thread is work of the sender: up to 3 µs an
 //! answer on a virtual machine, and the more often the slower the server is. Clients on other machines cost a
 //! server nothing of it.
 
@@ -43,10 +43,10 @@ const CONNECTIONS: usize = 16;
 const SERVER: &str = "bench-server";
 /// After how many polls of its tasks the clients' thread looks for answers.
 const LOOKED_EVERY: u32 = 8;
-/// What the API is to reach of the bare handler's throughput, for one entry.
+/// Share of the bare handler's throughput that the API must reach for one entry.
 const TARGET: f64 = 0.85;
 
-/// What came of one run.
+/// Result of one run.
 #[derive(Debug, Clone, Copy)]
 struct Figures {
     per_second: f64,
@@ -87,7 +87,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// One of two agents that gossip: the entry that is asked for is advertised, and carried by both.
+/// Serves the API of one of two agents: the requested entry is advertised and replicated.
 async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     let reference = PluginSource::Embedded(edge_cache_tests::component::reference_bytes()?);
     let (plugins, plugin) = PluginManager::start(PluginConfig::default(), reference)?;
@@ -201,7 +201,7 @@ async fn run(address: SocketAddr, path: &str, time: Duration) -> Result<Figures>
     })
 }
 
-/// How long the server's thread has run.
+/// Returns the CPU time of the server's thread.
 fn server_cpu() -> Result<Duration> {
     for task in std::fs::read_dir("/proc/self/task")? {
         let task = task?.path();

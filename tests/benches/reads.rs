@@ -182,7 +182,7 @@ impl Pair {
         })
     }
 
-    /// One writer and two readers on both registries: each change and each read is made on one after the
+    /// Starts one writer and two readers on both registries: each change and read runs on one after the
     /// other, so that both sides of a ratio run under the same load.
     fn load(&self, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>> {
         let writer = {

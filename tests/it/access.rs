@@ -16,7 +16,7 @@ use tokio::process::Command;
 
 use crate::gossip_node::Node;
 
-/// How long an agent may take to read its tokens again.
+/// Maximum time for an agent to reload its tokens.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 const ENTRY: &str = "/api/v1/nodes/7/edge-cache";
 
@@ -160,7 +160,7 @@ async fn each_role_may_do_what_it_is_for() {
 
     let log = node.log();
     assert!(log.contains("token=deploy method=POST"), "{log}");
-    // Whoever may only read is named too, with what it was refused.
+    // A reader is named too, with the refused operation.
     let mut named = log.lines().filter(|line| line.contains("token=watcher"));
     assert!(log.contains("token=watcher method=DELETE"), "{log}");
     assert!(

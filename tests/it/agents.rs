@@ -7,9 +7,9 @@ use edge_cache_tests::wait::until;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// How long labels may take to be seen, as the issue asks.
+/// Maximum time for labels to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
-/// How long agents may take to find each other.
+/// Maximum time for agents to find each other.
 const MET_WITHIN: Duration = Duration::from_secs(15);
 
 async fn member(node_id: &str, seed: Option<&Agent>, more: &[&str]) -> Agent {

@@ -9,7 +9,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/edge-cache/nodes";
-/// How long agents may take to find each other.
+/// Maximum time for agents to find each other.
 const MET_WITHIN: Duration = Duration::from_secs(20);
 
 fn capacity(disk_mib: u64) -> Value {

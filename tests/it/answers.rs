@@ -1,4 +1,4 @@
-//! Answers that are kept: whatever has changed, none is given again that is not true any more.
+//! Answers after changes: none is outdated.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 /// The agent's own node, and others of which an agent keeps answers in the same place.
 const NODES: [u64; 4] = [1, 1 + 1_024, 1 + 2 * 1_024, 2];
 const CHANGES: u32 = 200;
-/// How long labels may take to follow.
+/// Maximum time for labels to follow a change.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
-/// How long agents may take to find each other and what they carry.
+/// Maximum time for agents to find each other and each other's decisions.
 const FOUND_WITHIN: Duration = Duration::from_secs(20);
 
 fn path(node: u64) -> String {
     format!("/api/v1/nodes/{node}/edge-cache")
 }
 
-/// What is expected of a node that is enabled.
+/// Expected state of an enabled node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Expected {
     disk: u64,
@@ -53,7 +53,7 @@ async fn change(agent: &Agent, node: u64, random: &mut fastrand::Rng, now: &mut 
     }
 }
 
-/// What the agent says of a node.
+/// Returns the agent's answer about a node.
 async fn shown(agent: &Agent, node: u64) -> Option<Expected> {
     let first = agent.ask(Method::GET, &path(node), None).await.unwrap();
     if first.status == 404 {

@@ -10,9 +10,9 @@ use edge_cache_tests::cluster::{Member, Settings, disk};
 use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
 
-/// How long a cluster may take to agree.
+/// Maximum time for a cluster to agree.
 const AGREED_WITHIN: Duration = Duration::from_secs(20);
-/// How long a dead member may take to be found out and forgotten.
+/// Maximum time until a dead member is detected and forgotten.
 const FORGOTTEN_WITHIN: Duration = Duration::from_secs(60);
 
 async fn start(node_id: NodeId, seeds: &[&Member]) -> Member {
@@ -134,7 +134,7 @@ async fn the_later_decision_wins_wherever_it_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counters_are_an_agents_own_and_begin_anew_with_the_node() {
+async fn counters_are_local_to_an_agent_and_restart_with_the_node() {
     let one = start(1, &[]).await;
     let two = start(2, &[&one]).await;
     meet(&[&one, &two]).await;
@@ -225,7 +225,7 @@ async fn a_clock_that_goes_back_does_not_lose_later_decisions() {
     })
     .await;
 
-    // A day back, while nobody else has decided anything.
+    // A day back, without decisions by other agents.
     ahead.set(Duration::ZERO);
     one.registry.disable(6).await.unwrap();
     expect_list(&[&one, &two], &[(7, 1)]).await;

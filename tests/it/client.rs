@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use canned::Canned;
 
-/// How long a node may take to be judged by its labels, or to be seen to leave.
+/// Maximum time until a node's labels are assessed, or its leave is seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A command to an agent, of words without blanks.
@@ -24,7 +24,7 @@ async fn ask(at: SocketAddr, command: &str) -> Ended {
     run_to_end(&words).await.unwrap()
 }
 
-/// What a command that succeeds prints as JSON: one line and nothing else.
+/// Runs a command that must succeed and returns its JSON: one line and nothing else.
 async fn json_of(at: SocketAddr, command: &str) -> Value {
     let ended = ask(at, &format!("{command} --format json")).await;
     assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
@@ -33,7 +33,7 @@ async fn json_of(at: SocketAddr, command: &str) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-/// What a command that succeeds prints for people.
+/// Runs a command that must succeed and returns its text output.
 async fn text_of(at: SocketAddr, command: &str) -> String {
     let ended = ask(at, command).await;
     assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
@@ -52,7 +52,7 @@ fn row<'a>(table: &'a str, first: &str) -> Vec<&'a str> {
         .unwrap_or_else(|| panic!("no row {first} in\n{table}"))
 }
 
-/// Waits until a key is routed to so many nodes: they are judged a moment after their labels are seen.
+/// Waits until a key is routed to this number of nodes: labels are assessed a moment after they are seen.
 async fn routed(at: SocketAddr, nodes: usize) {
     until("the routing", SEEN_WITHIN, || async {
         let route = json_of(at, "route /video").await;

@@ -1,4 +1,4 @@
-//! Compiled code of an agent's data directory that somebody has tampered with: it is not run.
+//! Compiled code in an agent's data directory that was tampered with is not run.
 //!
 //! How the cache judges each kind of file is tested beside it; this is the whole way, from the store to a
 //! component that answers.

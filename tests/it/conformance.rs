@@ -1,5 +1,5 @@
-//! One suite, two subjects: the component in the sandbox, and its core as a plain value. And the suite
-//! itself: what it catches, and what it lets pass.
+//! Runs the suite on two subjects: the plugin in the sandbox, and its core as a plain value. Tests the suite
+//! itself too: the defects that it finds and those that it misses.
 
 mod defects;
 mod policies;

@@ -22,7 +22,7 @@ const AGREED_WITHIN: Duration = Duration::from_secs(120);
 /// The order of decisions about one node, as the design gives it.
 type Rank = (Timestamp, NodeId);
 
-/// What a simple model knows: every decision, and which of them a second agent has heard of.
+/// Model of all decisions and of those that a second agent received.
 #[derive(Default)]
 struct Model {
     taken: BTreeMap<NodeId, BTreeMap<Rank, Decision>>,
@@ -51,8 +51,8 @@ impl Model {
         }
     }
 
-    /// What must stand about a node: the highest decision that a second agent has heard of, or a higher
-    /// one that was taken.
+    /// Checks a node's effective decision: the highest that a second agent received, or a higher
+    /// one that was taken later.
     fn check(&self, node_id: NodeId, stands: Option<&Decision>) {
         let reached = self.reached.get(&node_id).and_then(BTreeSet::last);
         let rank = stands.map(|decision| (decision.at, decision.by));

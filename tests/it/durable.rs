@@ -184,7 +184,7 @@ async fn labels_of_a_change_that_a_full_disk_refuses_are_not_shown() -> Result<(
     Ok(())
 }
 
-/// What the registry has said yes to.
+/// Changes that the registry acknowledged.
 #[derive(Debug, Default)]
 struct Acknowledged(BTreeMap<NodeId, EdgeCacheNode>);
 

@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const NODES: &str = "/api/v1/edge-cache/nodes";
-/// How long anything here may take before it counts as stuck.
+/// Time after which a step counts as stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
 async fn standalone() -> Agent {
@@ -263,7 +263,7 @@ async fn one_that_lags_is_reset_and_ends_at_the_true_state() {
             while let Some(end) = read.windows(2).position(|two| two == b"\n\n") {
                 let block: Vec<u8> = read.drain(..end + 2).collect();
                 let block = std::str::from_utf8(&block).unwrap();
-                // The head of the answer stands before the first event.
+                // The response head comes before the first event.
                 let block = block.rsplit("\r\n").next().unwrap();
                 let Some(event) = parse(block).unwrap() else {
                     continue;

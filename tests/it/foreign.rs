@@ -64,7 +64,7 @@ fn keeps_the_contract(component: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Listed twice, because what the first list leaves behind takes room too.
+/// Listed twice, because the garbage of the first list takes memory too.
 fn holds_the_most_nodes(component: &Path) -> Result<()> {
     let cache = Cache::new()?;
     let plugin = cache.plugin(component, &Settings::new())?;

@@ -16,24 +16,24 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// How long an agent may take to be ready, compiling its component included.
+/// Maximum time for an agent to become ready, compiling its plugin included.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long an agent may take to end.
+/// Maximum time for an agent to exit.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Warnings, exchanged keys, what concerns HTTP, and every change of who is there.
 const LOG: &str = "warn,edge_cache_host::gossip::topology=debug,edge_cache_host::gossip::pool=info,\
     edge_cache_agent::http=info";
-/// How much of the log a test that failed shows of each agent.
+/// Length of each agent's log that a failed test shows.
 const LINES_SHOWN: usize = 40;
 
 /// A running agent with gossip. It is killed when this is dropped.
 pub(crate) struct Node {
     pub(crate) id: u64,
-    /// Where it is reached over HTTP.
+    /// Address of its HTTP API.
     pub(crate) http: SocketAddr,
-    /// Where it serves health alone, if it does.
+    /// Address of its health listener, if it has one.
     pub(crate) health: Option<SocketAddr>,
-    /// Where it listens for gossip.
+    /// Address of its gossip socket.
     pub(crate) gossip: SocketAddr,
     child: Child,
     client: Client,
@@ -51,8 +51,8 @@ impl Node {
         Self::start_with(&[], id, &[&listen, args].concat()).await
     }
 
-    /// The same as an argument of another program, which must become the agent. HTTP is served on loopback,
-    /// where the arguments name no other address.
+    /// Starts an agent through another program, which must become the agent. HTTP is served on loopback,
+    /// unless the arguments name another address.
     pub(crate) async fn start_with(launcher: &[&str], id: u64, args: &[&str]) -> Result<Self> {
         let binary = binary()?.to_str().context("the path is not text")?;
         let loopback: &[&str] = if args.contains(&"--http-listen") {
@@ -99,7 +99,7 @@ impl Node {
         answer(request).await.unwrap()
     }
 
-    /// How many messages of gossip it has taken in.
+    /// Returns the number of gossip datagrams that the agent received.
     pub(crate) async fn datagrams_received(&self) -> u64 {
         let url = format!("http://{}/metrics", self.http);
         let answer = self.client.get(url).send().await.unwrap();
@@ -107,7 +107,7 @@ impl Node {
         scrape.value(r#"edge_cache_gossip_datagrams_total{direction="received"}"#) as u64
     }
 
-    /// Whether the agent says that it lives.
+    /// Returns `true` if the agent's liveness check succeeds.
     pub(crate) async fn livez(&self) -> bool {
         let answer = self.ask(Method::GET, "/health/livez", None).await;
         answer.status == StatusCode::OK
@@ -162,12 +162,12 @@ impl Node {
         status.expect("it runs on").unwrap().code()
     }
 
-    /// What it has logged so far.
+    /// Returns its log so far.
     pub(crate) fn log(&self) -> String {
         self.log.read()
     }
 
-    /// The same for later, when it has ended.
+    /// Returns a handle of its log, which is valid after its exit.
     pub(crate) fn log_handle(&self) -> Log {
         self.log.clone()
     }
@@ -212,7 +212,7 @@ impl Log {
     }
 }
 
-/// The labels of a node that was enabled with so many cores.
+/// Returns the labels of a node that was enabled with this number of cores.
 pub(crate) fn enabled(cores: u64) -> Value {
     json!({
         "edge_cache": "true",
@@ -257,7 +257,7 @@ pub(crate) async fn expect_labels(by: &Node, of: u64, expected: &Value, within: 
     .await;
 }
 
-/// How many bytes wait at a socket, and how many datagrams were dropped there.
+/// Returns the queued bytes and the dropped datagrams of a socket.
 pub(crate) fn unread(address: SocketAddr) -> (u64, u64) {
     let SocketAddr::V4(v4) = address else {
         panic!("an address of loopback is one of version 4")
@@ -276,7 +276,7 @@ pub(crate) fn unread(address: SocketAddr) -> (u64, u64) {
             let waiting = u64::from_str_radix(waiting, 16).unwrap();
             (waiting, dropped.parse().unwrap())
         }
-        // A socket that is opened anew has nothing that waits.
+        // A fresh socket has an empty queue.
         _ => (0, 0),
     }
 }

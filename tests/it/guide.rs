@@ -12,16 +12,16 @@ use anyhow::{Context, Result, bail, ensure};
 use edge_cache_tests::agent::binary;
 use edge_cache_tests::foreign::{target, venv};
 
-/// How the command begins that a chapter leads to.
+/// First words of the command that a chapter leads to.
 const CHECK: &str = "edge-cache-agent plugin check ";
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-/// What the guide's requirement of Python is pinned to.
+/// Pinned version of the guide's Python requirement.
 const REQUIREMENTS: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/guests/python/requirements.txt"
 );
 
-/// What a chapter asks its reader to do.
+/// Instruction of a chapter to its reader.
 #[derive(Debug, PartialEq)]
 enum Step {
     /// To write a file.
@@ -119,7 +119,7 @@ fn path_with_binaries() -> Result<OsString> {
     Ok(std::env::join_paths(folders)?)
 }
 
-/// What a chapter asks for, in its order. A fence below a line with nothing but a path in backquotes and a
+/// Returns a chapter's instructions in order. A fence below a line with nothing but a path in backquotes and a
 /// colon is that file; one of `sh` is commands, a line each.
 fn steps(guide: &str, chapter: &str) -> Result<Vec<Step>> {
     let heading = format!("\n## {chapter}\n");

@@ -38,8 +38,8 @@ pub(crate) use guest::plugin;
 const TRIGGER: NodeId = 666;
 /// A node that has nothing to do with any misdeed.
 const OTHER: NodeId = 7;
-/// What the whole process may grow by, at its highest: the 200 MiB that some guests are allowed for their
-/// texts, and as much again for all else that runs in it.
+/// Maximum growth of the process at its peak: the 200 MiB that some guests are allowed for their
+/// texts, and as much again for everything else.
 const GROWTH_KIB_MAX: u64 = 400 * 1024;
 const ONE: EdgeCacheStats = EdgeCacheStats { hits: 1, misses: 1 };
 
@@ -119,7 +119,7 @@ fn excerpt(text: &impl ToString) -> String {
     format!("{start} .. {end} | {} bytes", text.len())
 }
 
-/// That the process has stayed within its bound since this was called first.
+/// Checks that the process stayed within its memory bound since the first call.
 fn check_memory() -> Result<()> {
     static BEFORE: OnceLock<u64> = OnceLock::new();
     let status = std::fs::read_to_string("/proc/self/status")?;

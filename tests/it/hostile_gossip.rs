@@ -1,6 +1,6 @@
 //! Agents among attackers who can send any datagram from the machine itself.
 //!
-//! - `wire`: messages of chitchat that end its server where nobody looks at them first
+//! - `wire`: messages of chitchat that end its server unless they are checked first
 //! - `relay`: a network that records
 //! - `garbage`: many datagrams, sent no faster than they are read
 
@@ -23,33 +23,33 @@ use relay::Relay;
 use wire::{Member, Op};
 
 const CLUSTER: &str = "attacked";
-/// How many datagrams are sent in all, where there is time for it.
+/// Number of datagrams in a long run.
 const DATAGRAMS_LONG: usize = 200_000;
 const DATAGRAMS: usize = 30_000;
-/// How many of them come before the memory is measured first: buffers grow to what they need.
+/// Datagrams before the first measurement of memory: buffers grow to their final size.
 const WARM_UP: usize = 5_000;
-/// How many times the agents are looked at while the datagrams are sent.
+/// Number of checks of the agents while datagrams are sent.
 const LOOKS: usize = 20;
-/// How much the agent may have grown in the end.
+/// Maximum growth of the agent's memory at the end.
 const GROWTH_KIB_MAX: u64 = 16 * 1024;
-/// How long agents may take to find each other.
+/// Maximum time for agents to find each other.
 const MET_WITHIN: Duration = Duration::from_secs(15);
-/// How long labels may take to be seen.
+/// Maximum time for labels to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
-/// How long a plain agent may take to be back, whatever it was sent.
+/// Maximum time until an agent without keys has recovered from any datagram.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
-/// How many datagrams of a pair are recorded.
+/// Number of recorded datagrams of a pair.
 const RECORDED: usize = 100;
-/// How much more than before a plain agent may ever have taken.
+/// Maximum growth of an agent without keys at its peak.
 const PEAK_KIB_MAX: u64 = 128 * 1024;
-/// How long members that never lived may stand in the way, where dead ones are remembered for 20 s.
+/// Maximum time that invented members may have an effect, where dead ones are remembered for 20 s.
 const FORGOTTEN_WITHIN: Duration = Duration::from_secs(20);
-/// How long a member may be silent before it is missed, where the others have known it for some seconds.
+/// Maximum silence until a member counts as dead, after the others have known it for some seconds.
 const MISSED_AFTER: Duration = Duration::from_secs(15);
 /// By how much the largest message may differ without a member more in it.
 const DIFFERENCE_BYTES_MAX: usize = 32;
 
-/// How many datagrams to send.
+/// Number of datagrams to send.
 fn datagrams() -> usize {
     if long_tests() {
         DATAGRAMS_LONG
@@ -86,7 +86,7 @@ async fn pair(args: &[&str]) -> ([Node; 2], Relay) {
     (nodes, relay)
 }
 
-/// What two other members of a cluster say to each other.
+/// Datagrams between two other members of a cluster.
 async fn record(cluster: &str, keyring: Option<Keyring>) -> Vec<Vec<u8>> {
     let relay = Relay::new().await;
     let mut pools = Vec::new();
@@ -121,7 +121,7 @@ async fn record(cluster: &str, keyring: Option<Keyring>) -> Vec<Vec<u8>> {
     relay.take().0
 }
 
-/// What two members say to each other from the last look on, and how long the longest of it is.
+/// Returns the datagrams of two members since the last call, and the length of the longest.
 async fn recorded(relay: &Relay) -> (Vec<Vec<u8>>, usize) {
     until("recorded datagrams", MET_WITHIN, || async {
         let count = relay.count();
@@ -147,7 +147,7 @@ fn kib(node: &Node, name: &str) -> u64 {
         .unwrap()
 }
 
-/// Sends so many datagrams and waits until they have been read.
+/// Sends this number of datagrams and waits until they have been read.
 async fn flood(mut garbage: Garbage, to: SocketAddr, count: usize) -> Garbage {
     let sent = tokio::task::spawn_blocking(move || {
         let mut sender = Sender::new(to);
@@ -165,7 +165,7 @@ async fn flood(mut garbage: Garbage, to: SocketAddr, count: usize) -> Garbage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sealed_agent_believes_nobody_but_its_peers() {
+async fn a_sealed_agent_believes_only_its_peers() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("keys");
     let key = keygen().await;
@@ -227,7 +227,7 @@ async fn a_sealed_agent_believes_nobody_but_its_peers() {
     assert!(largest_after <= largest + DIFFERENCE_BYTES_MAX);
 }
 
-/// What ends chitchat's server, or takes its memory or its room, one by one.
+/// Datagrams that would end chitchat's server or exhaust its memory or digest, one by one.
 fn deadly(victim: &Member, peer: &Member) -> [(&'static str, Vec<Vec<u8>>); 9] {
     let ghost = Member::new("ghost", 1);
     let ghosts = |from: usize| {
@@ -340,7 +340,7 @@ async fn plain(more: &[&str]) -> [Node; 3] {
     nodes
 }
 
-/// The newest members of two nodes that the victim knows. Whoever starts again has another generation, and
+/// Returns the newest members of two nodes that the victim knows. A restarted one has another generation, and
 /// an attacker can ask for it.
 async fn newest(victim: SocketAddr, nodes: [u64; 2]) -> [Member; 2] {
     let members = until("the victim's members", BACK_WITHIN, || async {
@@ -371,7 +371,7 @@ async fn send(to: SocketAddr, datagrams: Vec<Vec<u8>>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_plain_agent_is_back_soon_whatever_it_was_sent() {
+async fn a_plain_agent_recovers_soon_from_any_datagram() {
     let nodes = plain(&[]).await;
     let victim = nodes[0].gossip;
     let before = kib(&nodes[0], "VmHWM:");
@@ -403,7 +403,7 @@ async fn a_plain_agent_is_back_soon_each_time_that_somebody_speaks_for_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plain_agents_forget_so_many_members_that_they_cannot_meet() {
     let nodes = plain(&["--gossip-dead-grace", "20s"]).await;
-    // Each is told of others, and all together do not fit a message: they can't agree on who is there.
+    // Each hears of other members, and all together do not fit into a message: they cannot agree on the members.
     for part in 0..40 {
         for node in &nodes {
             let names = (0..30).map(|n| format!("worker:{}{part:02}{n:02}", node.id));
@@ -424,11 +424,11 @@ async fn plain_agents_forget_so_many_members_that_they_cannot_meet() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_heartbeat_that_was_never_sent_silences_nobody() {
+async fn a_forged_heartbeat_silences_no_member() {
     let nodes = plain(&[]).await;
     let victim = nodes[0].gossip;
     let [_, peer] = newest(victim, [1, 2]).await;
-    // Whatever the peer's own heartbeat is from now on, it is nothing new to the victim.
+    // From now on the victim ignores the peer's own heartbeats.
     let far = (peer, u64::MAX / 2 - 1, 0);
     send(victim, vec![wire::syn(CLUSTER, &[far])]).await;
     expect_there(&nodes, "a heartbeat that was never sent").await;

@@ -16,19 +16,19 @@ use tokio::task::JoinSet;
 use crate::gossip_node::{Node, enabled, expect_labels, expect_peers, keygen, meet, unread};
 
 const NODES: u64 = 5;
-/// How long agents may take to find each other.
+/// Maximum time for agents to find each other.
 const MET_WITHIN: Duration = Duration::from_secs(15);
-/// How long labels may take to be seen.
+/// Maximum time for labels to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
-/// How long an agent may take to read its keys again.
+/// Maximum time for an agent to reload its keys.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// The least that a datagram takes of the room of a socket, in bytes: with what the system keeps of it.
+/// Minimum buffer space of a datagram in a socket, in bytes, including the system's overhead.
 const DATAGRAM_ROOM_MIN: u64 = 512;
-/// How many changes each node must have made between two steps of a rotation.
+/// Number of changes of each node between two steps of a rotation.
 const CHANGES_A_STEP: u64 = 10;
-/// How long the changes between two steps may take.
+/// Maximum time for the changes between two steps.
 const CHANGED_WITHIN: Duration = Duration::from_secs(60);
-/// How long a whole rotation may take: more than all its steps together, whose own limits say what was late.
+/// Maximum time for a rotation: more than all its steps, whose own limits tell which was late.
 const ROTATED_WITHIN: Duration = Duration::from_secs(360);
 
 /// The file with a node's keys.
@@ -59,7 +59,7 @@ async fn cluster(directory: &Path, nodes: u64) -> Vec<Node> {
     nodes
 }
 
-/// How often an agent has taken over keys, and how often it has not.
+/// Returns the number of successful and of failed key reloads.
 fn rereadings(node: &Node) -> (usize, usize) {
     let log = node.log();
     (
@@ -182,7 +182,7 @@ async fn a_rolling_rotation_loses_no_member() {
             expect_labels(node, other.id, &labels, SEEN_WITHIN).await;
         }
     }
-    // Between two looks nobody was missing either, and no datagram was in vain.
+    // Between two checks no member was missing either, and no datagram was lost.
     for (node, formed) in nodes.iter().zip(formed) {
         let log = node.log();
         let (before, since) = log.split_at(formed);
@@ -246,7 +246,7 @@ async fn a_bad_key_file_leaves_the_old_keys_in_force() {
 }
 
 #[tokio::test]
-async fn an_agent_with_a_wrong_key_sees_nobody_and_nobody_sees_it() {
+async fn an_agent_with_a_wrong_key_neither_sees_nor_is_seen() {
     let directory = tempfile::tempdir().unwrap();
     let key = keygen().await;
     for id in [1, 2] {

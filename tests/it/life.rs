@@ -19,7 +19,7 @@ use super::gossip_node::{Node, meet};
 
 /// Beyond any of what is waited for here.
 const SOON: Duration = Duration::from_secs(20);
-/// What a process takes to end once it wants to, on a busy machine.
+/// Maximum time for a process to exit on a busy machine.
 const TO_END: Duration = Duration::from_secs(3);
 /// A request whose body never comes.
 const UNFINISHED: &str = "POST /api/v1/nodes/7/edge-cache HTTP/1.1\r\nhost: localhost\r\n\
@@ -66,7 +66,7 @@ impl Manager {
 }
 
 #[tokio::test]
-async fn a_service_manager_is_told_of_the_agents_life() {
+async fn a_service_manager_is_notified_of_start_and_stop() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("notify");
     let manager = Manager(UnixDatagram::bind(&socket).unwrap());
@@ -96,7 +96,7 @@ async fn a_service_manager_is_told_of_the_agents_life() {
 }
 
 #[tokio::test]
-async fn an_agent_ends_within_its_bound_whatever_is_under_way() {
+async fn an_agent_stops_within_its_limit_while_requests_are_under_way() {
     let node = Node::start(1, &["--shutdown-timeout", "1s"]).await.unwrap();
     let _slow = begin(node.http).await;
     let log = node.log_handle();
@@ -175,7 +175,7 @@ async fn a_component_that_hangs_does_not_hold_up_the_end() {
         "{refused:?}"
     );
 
-    // Peers are told all the same.
+    // Peers are told nevertheless.
     let gone = until("a peer less", SOON, || async {
         let peers = one.peer_ids().await;
         if peers.is_empty() {

@@ -22,31 +22,31 @@ use tokio::time::{Instant, timeout};
 
 use crate::gossip_node::Node;
 
-/// How many clients there are in the crowd.
+/// Number of clients in the crowd.
 const CROWD: usize = 5_000;
 /// The smallest crowd that says anything, where fewer files may be open. The long tests want all of it.
 const CROWD_MIN: usize = 1_000;
 /// The files of this process beside the crowds'.
 const OTHER_FILES: usize = 500;
-/// How many threes of clients come at once. A listener's queue takes 128 clients, and the system keeps whoever
-/// finds it full waiting for a second or more.
+/// Groups of three clients that connect at once. A listener's queue takes 128 clients, and a client that
+/// finds it full waits for a second or more.
 const THREES_AT_ONCE: usize = 32;
-/// How long the whole crowd may take to be there.
+/// Maximum time until the whole crowd is connected.
 const GATHERED_WITHIN: Duration = Duration::from_secs(60);
-/// How long an answer may take.
+/// Maximum time for an answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
-/// One crowd at a time: the agent gives each client ten seconds, in which the machine must let all of them in.
+/// Allows one crowd at a time: each client must be accepted within ten seconds.
 static ONE_CROWD: Mutex<()> = Mutex::const_new(());
 
 /// Clients at one door.
 struct Crowd {
     clients: JoinSet<()>,
-    /// How often one of them has been inside.
+    /// Number of accepted connections of each client.
     came: Arc<AtomicUsize>,
 }
 
-/// What a client does when the agent has had enough of it.
+/// Reaction of a client to a closed connection.
 #[derive(Clone, Copy)]
 enum ShownOut {
     ComesAgain,
@@ -54,7 +54,7 @@ enum ShownOut {
     Lingers,
 }
 
-/// What an agent tells of the connections at its main door.
+/// Connection metrics of an agent's main listener.
 #[derive(Debug)]
 struct Connections {
     open: usize,
@@ -107,7 +107,7 @@ async fn enter(at: SocketAddr) -> [TcpStream; 3] {
     let mut in_body = TcpStream::connect(at).await.unwrap();
     let rest = "content-type: application/json\r\ncontent-length: 1000\r\n\
         expect: 100-continue\r\n\r\n";
-    // An error says that one had to make room already.
+    // An error means that the connection was already evicted.
     let _ = in_head.write_all(head.as_bytes()).await;
     let _ = in_body.write_all(format!("{head}{rest}").as_bytes()).await;
     // The agent asks for the body of the last one: it has let all three in.
@@ -197,7 +197,7 @@ async fn expect_answers(limit: usize) {
     };
     // Some more, so that those who are just coming again leave no gap.
     let on_main = Crowd::gather(main, size + size / 20, then);
-    // A crowd at the other door has less room, and is no more in the way.
+    // A crowd at the other listener has a lower limit, and is no obstacle either.
     let on_health = Crowd::gather(health, size / 20, ShownOut::Lingers);
     on_main.all_came(size).await;
     on_health.all_came(size / 20).await;
@@ -247,12 +247,12 @@ async fn expect_answers(limit: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_beyond_the_limit_holds_nobody_up() {
+async fn a_crowd_beyond_the_limit_delays_no_other_client() {
     expect_answers(256).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_within_the_limit_holds_nobody_up() {
+async fn a_crowd_within_the_limit_delays_no_other_client() {
     expect_answers(6_000).await;
 }
 

@@ -16,14 +16,14 @@ mod conformance;
 mod model;
 // Files that are no component of our world.
 mod plugin_files;
-// What people are told of a component without an agent.
+// Output about plugins without an agent.
 mod plugin_check;
 mod plugin_inspect;
 // The contract from release to release.
 mod wit_versions;
 // What a component can reach, and whether the README says so.
 mod reach;
-// Compiled code that somebody has tampered with.
+// Compiled code that was tampered with.
 mod code_cache;
 // Labels that are refused, and labels of other software.
 mod labels;

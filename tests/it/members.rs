@@ -7,8 +7,8 @@ use edge_cache_tests::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How long a change of a member may take to be seen. One that died after a short life is found out after
-/// forty intervals.
+/// Maximum time for a change of a member to be seen. A member that died after a short life is detected after
+/// 40 intervals.
 const SEEN_WITHIN: Duration = Duration::from_secs(40);
 const GOSSIP: [&str; 5] = [
     "--allow-local-admin",
@@ -96,7 +96,7 @@ async fn members_are_listed_alive_leaving_and_dead() {
 }
 
 #[tokio::test]
-async fn an_agent_that_is_told_to_leave_leaves_whatever_its_settings_say() {
+async fn an_explicit_leave_overrides_the_settings() {
     let one = Agent::start(&[&["--node-id", "1"][..], &GOSSIP].concat())
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! The agent's numbers: whether a scraper can read them, and whether they say what has happened.
+//! The agent's metrics: their format, their values, and the page that lists them.
 
 use std::net::UdpSocket;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,13 +16,13 @@ use crate::gossip_node::Node;
 const METRICS: &str = "/metrics";
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const NODE: &str = "/api/v1/nodes/4711/edge-cache";
-/// The node over which the hostile guest misbehaves.
+/// Node at which the hostile guest fails.
 const TRIGGER: &str = "/api/v1/nodes/666/edge-cache";
-/// How long gossip and the writer may take.
+/// Maximum time for gossip and the writer.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
-/// After what time a client goes away: long enough to send its request.
+/// Time after which a client goes away: long enough to send its request.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
-/// The list of all families, made of what an agent says.
+/// Page that lists all families. The test below compares it with an agent.
 const LIST: &str = include_str!("../../host/docs/metrics.md");
 
 fn capacity() -> Value {
@@ -58,7 +58,7 @@ async fn above(agent: &Agent, series: &str, value: f64) -> Scrape {
     .await
 }
 
-/// A hostile component that fails when node 666 is enabled, with gossip and a store.
+/// Starts an agent whose plugin fails when node 666 is enabled, with gossip and a store.
 async fn start(data: &str) -> Agent {
     let plugin = hostile().unwrap();
     let args = [
@@ -77,7 +77,7 @@ async fn start(data: &str) -> Agent {
 }
 
 #[tokio::test]
-async fn numbers_move_with_what_happens() {
+async fn metrics_follow_events_and_are_listed() {
     let data = tempfile::tempdir().unwrap();
     let agent = start(data.path().to_str().unwrap()).await;
     let before = scrape(&agent).await;
@@ -95,7 +95,7 @@ async fn numbers_move_with_what_happens() {
         1.0
     );
 
-    // Changes: one made, one that the host refuses, one that the component does.
+    // Changes: one succeeds, the host refuses one, the plugin refuses one.
     expect(&agent, Method::POST, NODE, Some(&capacity()), 204).await;
     let nothing = json!({"capacity": {"cpu_cores": 0, "ram_mib": 0, "disk_mib": 0}});
     expect(&agent, Method::POST, NODE, Some(&nothing), 422).await;
@@ -129,7 +129,7 @@ async fn numbers_move_with_what_happens() {
     assert_eq!((calls("enable"), calls("disable")), (1.0, 1.0));
     assert!(calls("load") >= 1.0 && calls("instantiation") >= 1.0);
 
-    // A component that is killed.
+    // A plugin that traps.
     expect(&agent, Method::POST, TRIGGER, Some(&capacity()), 503).await;
     let failed = r#"edge_cache_plugin_failures_total{export="enable",kind="trap"}"#;
     let after = above(&agent, failed, 0.0).await;
@@ -140,14 +140,14 @@ async fn numbers_move_with_what_happens() {
     );
     above(&agent, "edge_cache_plugin_restarts_total", 0.0).await;
 
-    // A datagram that is none.
+    // An invalid datagram.
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"nonsense", agent.gossip.unwrap()).unwrap();
     let dropped = r#"edge_cache_gossip_dropped_datagrams_total{reason="not_chitchat"}"#;
     assert_eq!(before.value(dropped), 0.0);
     above(&agent, dropped, 0.0).await;
 
-    // Requests, by the route that took them and by no path.
+    // Requests count by route, not by path.
     expect(&agent, Method::GET, NODE, None, 200).await;
     expect(&agent, Method::GET, "/4711", None, 404).await;
     expect(&agent, Method::PATCH, NODE, None, 405).await;
@@ -186,7 +186,7 @@ async fn numbers_move_with_what_happens() {
     assert!(LIST == written, "host/docs/metrics.md must be:\n{written}");
 }
 
-/// The list of all families as it stands in `host/docs/metrics.md`.
+/// Returns the page `host/docs/metrics.md` for these families.
 fn list(scrape: &Scrape) -> String {
     let mut text = "# Metrics\n\nMetrics that `GET /metrics` answers as Prometheus text. Times are in seconds, sizes in bytes. \
         Label values are fixed words,\nstatus codes or the agent's version and policy: never a node, a key, a path or an \
@@ -214,7 +214,7 @@ async fn subscribers_are_counted_while_they_follow() {
         .unwrap();
     let following = scrape(&agent).await;
     assert_eq!(following.value(series), 1.0);
-    // Without gossip there are no numbers of it.
+    // Without gossip its metrics do not exist.
     let mut names = following.families().keys();
     assert!(names.all(|name| !name.contains("gossip")));
     drop(events);
@@ -282,7 +282,7 @@ async fn the_api_asks_for_a_token_and_the_listener_for_health_does_not() {
 #[tokio::test]
 async fn a_request_whose_client_goes_away_is_logged_and_not_counted() {
     let node = Node::start(1, &[]).await.unwrap();
-    // No agent has that node: its labels would be waited for to the end.
+    // No agent has that node: the request would wait for its labels to the end.
     let url = format!("http://{}{NODE}?wait=60s", node.http);
     let request = client(&[]).unwrap().post(url).json(&capacity());
     let given_up = request.timeout(GIVEN_UP_AFTER).send().await;
@@ -294,7 +294,7 @@ async fn a_request_whose_client_goes_away_is_logged_and_not_counted() {
     let scrape = Scrape::parse(metrics.body.as_str().unwrap()).unwrap();
     let answered = r#"edge_cache_http_requests_total{route="/api/v1/nodes/{id}/edge-cache",method="POST",code="204"}"#;
     assert_eq!(scrape.value(answered), 1.0, "{}", log.read());
-    // What it asked for was done all the same.
+    // The change was made nevertheless.
     let entry = node.ask(Method::GET, NODE, None).await;
     assert_eq!(entry.status.as_u16(), 200, "{entry:?}");
 }

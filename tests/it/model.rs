@@ -12,10 +12,10 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 const NODES: std::ops::Range<NodeId> = 0..5;
-/// Where `PROPTEST_RNG_SEED` asks for no other: whoever runs the tests runs the same ones.
+/// Seed unless `PROPTEST_RNG_SEED` sets another: every run executes the same cases.
 const SEED: u64 = 20_260_101;
 
-/// A run of so many cases that can be repeated.
+/// Returns a configuration of repeatable cases.
 fn runs(cases: u32) -> ProptestConfig {
     let mut config = ProptestConfig {
         cases,
@@ -39,7 +39,7 @@ enum Step {
     Apply(Vec<Change>),
 }
 
-/// What a registry must be, written as plainly as can be.
+/// Simplest possible model of a registry.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Model {
     entries: BTreeMap<NodeId, Entry>,

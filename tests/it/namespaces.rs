@@ -18,15 +18,15 @@ use crate::gossip_node::{Node, enabled, keygen};
 use network::Network;
 
 const HOSTS: u64 = 5;
-/// How long agents may take to find each other.
+/// Maximum time for agents to find each other.
 const MET_WITHIN: Duration = Duration::from_secs(15);
-/// How long labels may take to be seen.
+/// Maximum time for labels to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
-/// How long it may take until a host is missed: 35 s at most, where nobody has known it for long.
+/// Maximum time until a host is detected as dead: 35 s, if it was known only briefly.
 const MISSED_WITHIN: Duration = Duration::from_secs(40);
-/// How long two parts may take to be one again.
+/// Maximum time for two partitions to merge.
 const HEALED_WITHIN: Duration = Duration::from_secs(10);
-/// How long a leave may take.
+/// Maximum time for a leave.
 const LEFT_WITHIN: Duration = Duration::from_secs(1);
 /// The port of gossip: the hosts have nothing else on their addresses.
 const PORT: u16 = 7946;
@@ -82,7 +82,7 @@ async fn listed_once(node: &Node) -> Vec<(u64, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn peers_and_labels_are_right_whatever_happens_to_a_host() {
+async fn peers_and_labels_are_right_after_failures_of_a_host() {
     let network = match Network::build(HOSTS) {
         Ok(network) => network,
         Err(refused) => {

@@ -1,4 +1,4 @@
-//! Whether an agent keeps the description of its API.
+//! Checks that an agent keeps to the description of its API.
 
 mod schemathesis;
 

@@ -1,4 +1,4 @@
-//! What an operator reads of peers whose labels make no sense.
+//! Log lines about peers whose labels make no sense.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

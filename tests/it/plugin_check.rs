@@ -29,7 +29,7 @@ fn file(bytes: &[u8]) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The status of a check, and what was found or why nobody looked.
+/// Returns the status of a check, and its finding or the reason why it was skipped.
 fn line<'a>(told: &'a ToolReport, name: &str) -> (&'a str, &'a str) {
     let mut lines = told.text.lines();
     let Some(line) = lines.find(|line| line.split_whitespace().nth(1) == Some(name)) else {

@@ -1,7 +1,6 @@
-//! What the host says of a file that is no component of our world. Nothing of such a file runs.
+//! Errors about files that are no plugin. Nothing of such a file runs.
 //!
-//! The texts are for an operator who has given the wrong file: each is pinned as it is shown, causes
-//! included.
+//! An operator who names the wrong file reads these texts: each is pinned with its causes.
 
 use std::path::Path;
 
@@ -178,7 +177,7 @@ fn a_component_of_the_next_minor_version_is_refused_with_both_versions() -> Resu
     Ok(())
 }
 
-/// What a component does can't be seen in its file.
+/// A plugin's file does not show its behaviour.
 #[tokio::test]
 async fn a_component_that_only_traps_is_accepted_as_a_file_and_fails_when_started() -> Result<()> {
     let plugin = Plugin::from_bytes(&dummy()?, PluginConfig::default())?;

@@ -1,4 +1,4 @@
-//! `plugin inspect`: what is said of a file before anything of it runs.
+//! `plugin inspect`: the description of a file, of which nothing runs.
 
 use std::io::Write as _;
 

@@ -15,7 +15,7 @@ const NODES_EACH: u64 = 6;
 /// The latest moment of a cut after the load began.
 const CUT_WITHIN_MS: u64 = 250;
 
-/// What a client knows of one of its nodes.
+/// State of a node as a client knows it.
 #[derive(Debug, Clone, Default)]
 struct Known {
     /// The entry that was acknowledged last: cores and, where it could still be read, enabled-at.

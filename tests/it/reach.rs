@@ -1,4 +1,4 @@
-//! What a component can reach of the host, and whether the README says so: no more and no less.
+//! Checks that a plugin reaches exactly those parts of the host that the documentation lists.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const HEADING: &str = "\n## What a component can reach\n";
 /// A world with something of every interface that there is beyond our own world.
 const EVERYTHING: &str = include_str!("reach/everything.wit");
 
-/// The rows of a table, by what stands in their first cell.
+/// Returns the rows of a table by their first cell.
 type Rows = BTreeMap<String, Vec<String>>;
 
 #[test]
@@ -69,7 +69,7 @@ fn check(readme: &str) -> Result<()> {
     check_grants(grants, &settings, imports)
 }
 
-/// The names are those that the host has, and the linker has each in the version that stands there.
+/// The names are those of the host, and the linker has each in the listed version.
 fn check_imports(table: &Rows) -> Result<()> {
     let provided = ImportGrants::default();
     let names: Vec<&str> = provided.names().collect();
@@ -142,7 +142,7 @@ fn check_grants(table: &Rows, settings: &Rows, imports: &Rows) -> Result<()> {
     Ok(())
 }
 
-/// What stands in the first two columns of a table.
+/// Returns the first two columns of a table.
 fn firsts(table: &Rows) -> Vec<(&str, String)> {
     let second = |row: &[String]| row.first().cloned().unwrap_or_default();
     table

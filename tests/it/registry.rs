@@ -1,4 +1,4 @@
-//! The handle that an embedder holds: shared, stopped, dropped, and under more callers than it has room for.
+//! The handle that an embedder holds: shared, stopped, dropped, and with more callers than its queue holds.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -58,7 +58,7 @@ async fn after_a_shutdown_changes_are_refused_and_reads_go_on() -> Result<()> {
     Ok(())
 }
 
-/// What is in the queue is made; what comes too late is told so, and is not made.
+/// Queued changes are made; later ones are refused with an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_that_wait_at_a_shutdown_are_made() -> Result<()> {
     let data = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! Whole clusters in virtual time: loss, partitions, restarts, and whatever a random walk comes to.
+//! Whole clusters in virtual time: loss, partitions, restarts, and random walks.
 //!
 //! The registries are real ones on the reference component, the gossip is the agent's; only the network
 //! is simulated. `EDGE_CACHE_LONG_TESTS=1` runs more seeds for longer.
@@ -14,12 +14,12 @@ use tokio::time::Instant;
 
 /// The first of the scripts.
 const SEED: u64 = 20_260_101;
-/// How long members that start one after the other may take to know each other.
+/// Maximum time for members that start one after the other to know each other.
 const MET_WITHIN: Duration = seconds(20);
-/// How long a dead member may stay listed by those that have heard of it for a minute: chitchat's
+/// Maximum time that members which have known a dead member for a minute list it: chitchat's
 /// detector allows it eight times the mean of its heartbeats, and begins with a cautious mean.
 const NOTICED_WITHIN: Duration = seconds(15);
-/// The same for those that have not heard of it for long.
+/// Like [`NOTICED_WITHIN`], for members that have known it only briefly.
 const NOTICED_AT_LAST: Duration = seconds(60);
 
 /// The pause between two calls to missing peers.
@@ -34,7 +34,7 @@ async fn met(settings: Settings, node_ids: RangeInclusive<NodeId>) -> Cluster {
     println!("seed {}", settings.seed);
     let mut within = MET_WITHIN;
     if settings.seeds.is_empty() {
-        // Who was called by nobody calls again after the pause.
+        // A node that no other called calls again after the pause.
         within += PAUSE;
     }
     let mut cluster = Cluster::new(settings);
@@ -105,20 +105,20 @@ async fn everything_arrives_although_half_of_all_datagrams_are_lost() {
             play(&mut cluster, [Step::Wait(seconds(600))]).await;
             cluster.agree(Duration::ZERO).await;
         }
-        cluster.check_nobody_was_missed().unwrap();
+        cluster.check_no_member_was_missed().unwrap();
         cluster.check_history().unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_cut_is_noticed_by_nobody() {
+async fn a_cut_link_between_two_members_goes_unnoticed() {
     let mut cluster = met(Settings::default(), 1..=6).await;
     let steps = [Step::Cut(1, 4), Step::Cut(1, 5), Step::Enable(1)];
     play(&mut cluster, steps).await;
     cluster.agree(seconds(5)).await;
     play(&mut cluster, [Step::Wait(seconds(60)), Step::Enable(4)]).await;
     cluster.agree(seconds(5)).await;
-    cluster.check_nobody_was_missed().unwrap();
+    cluster.check_no_member_was_missed().unwrap();
     cluster.check_history().unwrap();
 }
 
@@ -132,7 +132,7 @@ fn without_seeds(seed: u64) -> Settings {
     }
 }
 
-/// Five against five: nobody reaches the others until all have missed them, and for `longer`; both sides
+/// Five against five: the halves are cut off until all count each other as dead, and for `longer`; both sides
 /// change everything that they have.
 async fn fall_apart(cluster: &mut Cluster, longer: Duration) {
     let (left, right) = (Vec::from_iter(1..=5), Vec::from_iter(6..=10));
@@ -189,7 +189,7 @@ async fn two_halves_find_each_other_that_have_been_apart_for_longer_than_they_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_comes_back_at_once_is_never_missed_and_told_what_it_has_forgotten() {
+async fn a_node_that_comes_back_at_once_is_never_missed_and_gets_its_decisions_back() {
     let mut cluster = met(Settings::default(), 1..=8).await;
     play(&mut cluster, [Step::Enable(5), Step::Enable(6)]).await;
     cluster.agree(seconds(5)).await;
@@ -206,7 +206,7 @@ async fn a_node_that_comes_back_at_once_is_never_missed_and_told_what_it_has_for
     // Its former lives die meanwhile.
     play(&mut cluster, [Step::Wait(seconds(60))]).await;
     cluster.agree(Duration::ZERO).await;
-    cluster.check_nobody_was_missed().unwrap();
+    cluster.check_no_member_was_missed().unwrap();
     cluster.check_history().unwrap();
 }
 
@@ -228,7 +228,7 @@ async fn a_node_whose_clock_went_back_counts_on_from_its_last_generation() {
     cluster.agree(seconds(5)).await;
     play(&mut cluster, [Step::Wait(seconds(60))]).await;
     cluster.agree(Duration::ZERO).await;
-    cluster.check_nobody_was_missed().unwrap();
+    cluster.check_no_member_was_missed().unwrap();
     cluster.check_history().unwrap();
 }
 
@@ -296,13 +296,13 @@ async fn agents_with_a_store_come_back_with_their_labels() {
         assert_eq!(cluster.is_enabled(node_id), node_id != 2);
         cluster.agree(seconds(10)).await;
     }
-    cluster.check_nobody_was_missed().unwrap();
+    cluster.check_no_member_was_missed().unwrap();
     cluster.check_history().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn thirty_members_hear_of_a_leave_within_a_second() {
-    // Without eager push nobody passes it on at once: who leaves must have told everybody itself.
+    // Without eager push a leave is not passed on at once: the leaving node must have told all others.
     for (push, within) in [
         (PushBudget::default(), seconds(1)),
         (PushBudget::OFF, Duration::from_millis(100)),
@@ -323,7 +323,7 @@ async fn thirty_members_hear_of_a_leave_within_a_second() {
                 assert!(last < within, "{last:?}");
             }
             cluster.agree(Duration::ZERO).await;
-            cluster.check_nobody_was_missed().unwrap();
+            cluster.check_no_member_was_missed().unwrap();
             cluster.check_history().unwrap();
         }
     }
@@ -339,16 +339,16 @@ async fn thirty_members_notice_a_crash_in_time() {
         let mut cluster = met(settings, 1..=30).await;
         let steps = [Step::Delay(1..=5), Step::Wait(seconds(60))];
         play(&mut cluster, steps).await;
-        cluster.check_nobody_was_missed().unwrap();
+        cluster.check_no_member_was_missed().unwrap();
 
         let since = Instant::now();
         play(&mut cluster, [Step::Crash(10)]).await;
         let (first, last) = all_miss(&cluster, 10, since, NOTICED_WITHIN).await;
         println!("first {first:?}, last {last:?}");
-        // Whoever is quicker does not wait for a late heartbeat.
+        // A quicker member does not wait for a late heartbeat.
         assert!(first > seconds(3), "{first:?}");
         cluster.agree(Duration::ZERO).await;
-        cluster.check_nobody_was_missed().unwrap();
+        cluster.check_no_member_was_missed().unwrap();
         cluster.check_history().unwrap();
     }
 }
@@ -370,7 +370,7 @@ async fn after_a_random_walk_all_agree() {
         }
         let quiet = [Step::Heal, Step::Lose(0), Step::Delay(0..=0)];
         play(&mut cluster, quiet).await;
-        // Who has forgotten everything finds nobody where no seed runs.
+        // A node without memory finds no peer while no seed runs.
         for node_id in settings.seeds {
             if cluster.pool(node_id).is_err() {
                 play(&mut cluster, [Step::Start(node_id)]).await;

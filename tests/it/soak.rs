@@ -18,37 +18,37 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::gossip_node::{Node, meet};
 
-/// How many changes a second are asked for, of all agents together.
+/// Requested changes per second, of all agents together.
 const CHANGES_PER_SECOND: u32 = 200;
 /// The nodes that the changes are about.
 const NODES: u64 = 300;
 /// The writers at each agent. All of them hold the pace while an answer takes a sixth of a second; on two cores
 /// that the readers keep busy it takes less.
 const WRITERS: usize = 12;
-/// One agent has two of them.
+/// Number of readers. One agent has two of them.
 const READERS: usize = 4;
-/// How long a peer stays, and how long it is away.
+/// Time that a peer stays, and time that it is away.
 const STAYS: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Connections of peers that meet the moment of a look.
 const FILES_SPARE: f64 = 4.0;
-/// How many changes can wait for an agent's writer at all: whoever hands them over waits for the answers. These
-/// are the writers here, each with one, and the agent's exchange with its peers, which hands over 256 of
-/// their decisions at once and next to them asks for new times of its own.
+/// Maximum number of changes that can wait for an agent's writer: each caller waits for its answer. Callers
+/// are the writers here, with one change each, and the agent's decision sync, with 256 decisions of peers at
+/// once and one restamp of its own.
 const DEPTH_MAX: usize = WRITERS + 256 + 1;
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
-/// What a run is about.
+/// Parameters of a run.
 struct Run {
     lasts: Duration,
-    /// How many of the changes that are asked for are made, in percent. No writer asks before it was answered,
-    /// so that the queues do not show an agent that falls behind: this does.
+    /// Minimum share of requested changes that are made, in percent. Writers wait for each answer,
+    /// so the queues do not show an agent that falls behind: this share does.
     changes_percent_min: u64,
     reads_min: u64,
-    /// What an agent's memory may grow by between the first fifth and the last. Peers that were killed are
+    /// Maximum growth of an agent's memory between the first and the last fifth. Killed peers are
     /// remembered for four minutes, with what they carried.
     growth_bytes_max: f64,
-    /// Whether the last fifth is long enough that a queue which does not grow is seen empty in it.
+    /// Set if the last fifth is long enough for a queue that does not grow to be seen empty in it.
     is_seen_empty: bool,
 }
 
@@ -70,7 +70,7 @@ const LONG: Run = Run {
 };
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// What is asked of the agents, and how far that has come.
+/// Load on the agents, and its progress.
 struct Load {
     start: Instant,
     end: Instant,
@@ -83,7 +83,7 @@ struct Load {
     peers: AtomicU64,
 }
 
-/// What one agent tells of itself at one moment.
+/// Metrics of one agent at one moment.
 #[derive(Debug, Clone, Copy)]
 struct Look {
     resident_bytes: f64,
@@ -112,20 +112,20 @@ impl Load {
 impl Look {
     fn at(scrape: &Scrape) -> Self {
         Self {
-            resident_bytes: told(scrape, "process_resident_memory_bytes"),
-            open_files: told(scrape, "process_open_fds"),
-            queue_depth: told(scrape, "edge_cache_queue_depth"),
+            resident_bytes: metric(scrape, "process_resident_memory_bytes"),
+            open_files: metric(scrape, "process_open_fds"),
+            queue_depth: metric(scrape, "edge_cache_queue_depth"),
         }
     }
 }
 
 /// A metric that must be there.
-fn told(scrape: &Scrape, name: &str) -> f64 {
+fn metric(scrape: &Scrape, name: &str) -> f64 {
     assert!(scrape.families().contains_key(name), "no {name}");
     scrape.value(name)
 }
 
-/// Gets what is there, on a connection of its own.
+/// Sends a GET request on a connection of its own and returns the body.
 async fn get(agent: SocketAddr, path: &str) -> String {
     let mut connection = Connection::open(agent).await.unwrap();
     let status = connection.ask(&request("GET", path, "")).await.unwrap();
@@ -230,7 +230,7 @@ async fn watch<const AGENTS: usize>(
     }
 }
 
-/// What an agent has told over time neither grew nor was ever too much.
+/// Checks that an agent's metrics neither grew nor exceeded their limits.
 fn expect_steady(run: &Run, agent: SocketAddr, looks: &[Look]) {
     let fifth = looks.len().div_ceil(5);
     let (first, last) = (&looks[..fifth], &looks[looks.len() - fifth..]);
@@ -315,7 +315,7 @@ async fn agents_under_load_keep_their_footprint() {
             "edge_cache_gossip_restarts_total",
             "edge_cache_gossip_bad_records_total",
         ] {
-            assert_eq!(told(&scrape, failures), 0.0, "{failures}");
+            assert_eq!(metric(&scrape, failures), 0.0, "{failures}");
         }
         assert!(!node.log().contains("ERROR"), "{}", node.log());
     }

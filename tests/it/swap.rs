@@ -37,7 +37,7 @@ fn weighing(by: &str) -> Plugin {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_swap_keeps_everything_and_judges_anew() {
+async fn a_swap_keeps_everything_and_assesses_all_members_again() {
     let one = Member::start(weighing("disk"), Settings::new(1, &[]))
         .await
         .unwrap();
@@ -71,7 +71,7 @@ async fn a_swap_keeps_everything_and_judges_anew() {
     assert_eq!([1, 7].map(|id| one.registry.entry(id).unwrap()), entries);
     assert_eq!(one.pool.self_info().labels, shown);
     assert_eq!(one.registry.status().restarts, 0);
-    // It judges by other settings now, and agents are told.
+    // It assesses with other settings now, and tells other agents.
     weighs(&one, 8).await;
     weighs(&two, 20).await;
     until("agents that judge otherwise", SEEN_WITHIN, || async {

@@ -18,9 +18,9 @@ use tokio::time::{Instant, timeout};
 use crate::access::{token, write};
 use crate::gossip_node::Node;
 
-/// How long an agent may take to read its certificate again.
+/// Maximum time for an agent to reload its certificate.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// How long a connection may stay that never comes to speak TLS.
+/// Maximum time that a connection without a TLS handshake may stay.
 const CLOSED_WITHIN: Duration = Duration::from_secs(8);
 
 struct Files {
@@ -64,7 +64,7 @@ impl Files {
     }
 }
 
-/// Whether a client that trusts this certificate alone gets an answer on a new connection.
+/// Returns `true` if a client that trusts only this certificate gets an answer on a new connection.
 async fn reaches(at: SocketAddr, certificate: &str) -> bool {
     let client = client(&[certificate]).unwrap();
     match client
@@ -146,7 +146,7 @@ async fn tokens_go_with_tls_beyond_loopback() {
 }
 
 #[tokio::test]
-async fn who_speaks_something_else_is_told_or_let_go() {
+async fn plain_http_on_a_tls_port_is_answered_and_half_a_handshake_is_closed() {
     let pair = pair();
     let node = Files::new(&pair).start(&[]).await;
     let mut plain = TcpStream::connect(node.http).await.unwrap();

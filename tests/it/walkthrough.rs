@@ -1,4 +1,4 @@
-//! The walk through of the README, run as it stands there: what it says is printed is printed.
+//! Runs the walkthrough of the documentation: the output must be the documented one.
 
 use std::net::{TcpListener, UdpSocket};
 use std::ops::Range;
@@ -14,11 +14,11 @@ use tokio::time::timeout;
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
 const BEGIN: &str = "<!-- walkthrough -->\n";
 const END: &str = "<!-- /walkthrough -->\n";
-/// What stands in the README for a text that differs each time.
+/// Placeholder in the README for text that differs each time.
 const ANY: char = '…';
 /// Ports that no socket gets by itself, with as many digits as those in the README.
 const PORTS: Range<u16> = 2_000..10_000;
-/// How long all of it may take.
+/// Maximum time for all of it.
 const WALKED_WITHIN: Duration = Duration::from_secs(150);
 
 /// Commands, and what the README says that they print.
@@ -58,7 +58,7 @@ fn free_port(listens: impl Fn(u16) -> bool, taken: u16) -> u16 {
     port.expect("some port is free")
 }
 
-/// Whether a line is the one that is expected, whose `…` stands for any text.
+/// Returns `true` if a line matches the expected one, in which `…` matches any text.
 fn matches(expected: &str, line: &str) -> bool {
     let mut parts = expected.split(ANY);
     let first = parts.next().unwrap_or_default();
@@ -67,7 +67,7 @@ fn matches(expected: &str, line: &str) -> bool {
     };
     let mut is_exact = true;
     for part in parts {
-        // Blanks fill a cell up to its width, whatever is in it.
+        // Blanks fill each cell up to its width.
         let part = part.trim_start();
         let Some(place) = rest.find(part) else {
             return false;
@@ -110,7 +110,7 @@ async fn the_readme_does_what_it_says() {
         text.replace("7946", &gossip.to_string())
             .replace("7947", &http.to_string())
     };
-    // Whatever happens, nothing that it started outlives it.
+    // Processes that it started never outlive it.
     let mut script = "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n".to_string();
     for (place, step) in steps.iter().enumerate() {
         script.push_str(&format!("echo '=== {place}'\n{}", own(&step.commands)));

@@ -27,7 +27,7 @@ const APART: u64 = 1_000;
 /// An edit of one file of the package: what is replaced, and by what.
 type Edit = (&'static str, &'static str, &'static str);
 
-/// What a made-up 0.1.1 adds: a function and an interface, both to be imported.
+/// Additions of an invented 0.1.1: a function and an interface, both imported.
 const ADDED: &[Edit] = &[
     (
         "gossip-labels.wit",
@@ -46,7 +46,7 @@ const ADDED: &[Edit] = &[
     ),
 ];
 
-/// Changes that break somebody.
+/// Incompatible changes.
 const BREAKING: &[(&str, Edit)] = &[
     (
         "a field added to a record",
@@ -320,7 +320,7 @@ impl Contract {
     }
 }
 
-/// Whether a later contract keeps what a released one has promised.
+/// Checks that a later contract keeps the promises of a released one.
 fn check(released: &Path, later: &Path) -> Result<()> {
     let old = Contract::read(released)?;
     let new = Contract::read(later)?;
@@ -343,11 +343,11 @@ fn check(released: &Path, later: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether components of one contract run on hosts of another.
+/// Checks that plugins of one contract run on hosts of another.
 fn runs_on(component: Contract, mut host: Contract) -> Result<()> {
     let world = component.world()?;
     let name = host.resolve.worlds[host.world()?].name.clone();
-    // Packages of one name would be made one, whatever is in them.
+    // Packages of one name would be merged.
     let version = host.resolve.packages[host.package].name.version.clone();
     let mut version = version.context("a package has a version")?;
     version.major += APART;

@@ -1,5 +1,5 @@
-//! One cluster of agents and of nodes that gossip as ZLayer's do: with chitchat 0.10, under a
-//! generation that is always 0, reading whatever anybody ever wrote.
+//! A cluster of agents and of nodes that gossip as ZLayer's do: with chitchat 0.10, under a
+//! generation that is always 0, reading all records ever written.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -20,14 +20,14 @@ use serde_json::{Value, json};
 use crate::gossip_node::{Node, enabled, expect_labels, expect_peers};
 
 const CLUSTER: &str = "zlayer-and-agents";
-/// How long nodes that have just started may take to be live to each other, at an interval of 1 s.
+/// Maximum time for new nodes to be live to each other, at an interval of 1 s.
 const MET_WITHIN: Duration = Duration::from_secs(30);
-/// How long a change may take: nodes of ZLayer do not pass it on at once.
+/// Maximum time for a change: nodes of ZLayer do not pass it on at once.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
-/// How often an address is looked for that nobody takes in the meantime.
+/// Number of attempts to find a free address.
 const ATTEMPTS: usize = 20;
 
-/// What ZLayer's nodes announce and read.
+/// Node info that ZLayer's nodes publish and read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct ZLayerInfo {
     node_id: u64,
@@ -100,7 +100,7 @@ impl ZLayerNode {
         read.await
     }
 
-    /// The same as a ZLayer node understands it. Whatever it could not read fails the test.
+    /// Returns the peers as a ZLayer node decodes them. Values that it cannot decode fail the test.
     async fn peers(&self) -> BTreeMap<u64, ZLayerInfo> {
         let records = self.read().await.into_iter();
         records

@@ -16,16 +16,16 @@ use tokio::time::timeout;
 
 use crate::component::reference_bytes;
 
-/// How long an agent may take to be ready, compiling its component included.
+/// Maximum time for an agent to become ready, compiling its plugin included.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long an agent may take to end.
+/// Maximum time for an agent to exit.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 
 /// The agent's binary, with the reference component built in.
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built.
+/// Any error of the build.
 pub fn binary() -> Result<&'static Path> {
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BINARY
@@ -58,15 +58,15 @@ fn build() -> Result<PathBuf> {
 /// A running agent. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Agent {
-    /// Where it serves HTTP.
+    /// Address of its HTTP API.
     pub http: SocketAddr,
-    /// Where it gossips, if it does.
+    /// Address of its gossip socket, if gossip is on.
     pub gossip: Option<SocketAddr>,
     child: Child,
     client: Client,
 }
 
-/// What an agent answered.
+/// Answer of an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The status.
@@ -77,14 +77,14 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// How a process ended that was not to run on.
+/// Result of a process that had to exit.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its exit status.
+    /// Exit status.
     pub code: Option<i32>,
-    /// What it said on standard output.
+    /// Standard output.
     pub stdout: String,
-    /// What it said on standard error.
+    /// Standard error.
     pub stderr: String,
 }
 

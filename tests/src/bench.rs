@@ -1,4 +1,4 @@
-//! What the benchmarks share: a registry to measure, the baseline beside it, and the line that compares the
+//! Shared parts of the benchmarks: a registry to measure, the baseline beside it, and the line that compares the
 //! two.
 //!
 //! These machines are shared and noisy, so a ratio is of two measurements of the same run, and nothing here
@@ -29,7 +29,7 @@ impl LockedRegistry {
         self.nodes.write().await.insert(node_id, node);
     }
 
-    /// Whether the node is there.
+    /// Returns `true` if the node is registered.
     pub async fn is_enabled(&self, node_id: NodeId) -> bool {
         self.nodes.read().await.contains_key(&node_id)
     }

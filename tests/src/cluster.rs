@@ -12,18 +12,18 @@ use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId};
 /// An agent without its process.
 #[derive(Debug)]
 pub struct Member {
-    /// Its registry.
+    /// Registry of the member.
     pub registry: EdgeCacheRegistry,
-    /// Its membership.
+    /// Gossip pool of the member.
     pub pool: GossipPool,
 }
 
-/// What is said of a member before it starts.
+/// Settings of a member.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How it gossips.
+    /// Gossip settings.
     pub gossip: GossipConfig,
-    /// Its clock.
+    /// Wall clock of the member.
     pub clock: WallClock,
 }
 
@@ -50,7 +50,7 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// Whatever kept it from starting.
+    /// Any error of the start.
     pub async fn start(plugin: Plugin, settings: Settings) -> Result<Self> {
         let mut gossip = settings.gossip;
         gossip.policy = Some(plugin.policy());
@@ -89,7 +89,7 @@ impl Member {
     }
 }
 
-/// A capacity that is told from others by its disk.
+/// Returns a capacity that its disk distinguishes from others.
 #[must_use]
 pub fn disk(disk_mib: u64) -> NodeCapacity {
     NodeCapacity {

@@ -16,16 +16,16 @@ pub const OWN: NodeId = 1;
 pub struct ClusterOfOne {
     /// The registry.
     pub registry: EdgeCacheRegistry,
-    /// What the others would see.
+    /// Labels as the others would see them.
     pub pool: GossipPool,
 }
 
 /// All that a refused change must leave as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// What the registry holds, counters included.
+    /// Entries of the registry, counters included.
     pub entries: Vec<Entry>,
-    /// What the node shows to the cluster.
+    /// Labels that the node publishes.
     pub labels: Labels,
 }
 
@@ -34,16 +34,16 @@ impl ClusterOfOne {
     ///
     /// # Errors
     ///
-    /// Whatever kept it from starting.
+    /// Any error of the start.
     pub async fn start(plugin: Plugin, foreign: Labels) -> Result<Self> {
         Self::put_together(EdgeCacheRegistry::builder(plugin), foreign).await
     }
 
-    /// The same with a store.
+    /// Starts the registry with a store.
     ///
     /// # Errors
     ///
-    /// Whatever kept it from starting.
+    /// Any error of the start.
     pub async fn start_on(plugin: Plugin, foreign: Labels, store: Store) -> Result<Self> {
         Self::put_together(EdgeCacheRegistry::builder(plugin).store(store), foreign).await
     }
@@ -59,11 +59,11 @@ impl ClusterOfOne {
         Ok(Self { registry, pool })
     }
 
-    /// What there is to see now.
+    /// Returns the current state.
     ///
     /// # Errors
     ///
-    /// Where the node takes part in gossip no more.
+    /// If the node no longer takes part in gossip.
     pub async fn shown(&self) -> Result<Shown> {
         Ok(Shown {
             entries: entries(&self.registry),
@@ -75,7 +75,7 @@ impl ClusterOfOne {
     ///
     /// # Errors
     ///
-    /// Where the node takes part in gossip no more.
+    /// If the node no longer takes part in gossip.
     pub async fn labels(&self) -> Result<Labels> {
         self.pool.published().await?;
         Ok(self.pool.self_info().labels.clone())

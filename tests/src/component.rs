@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built.
+/// Any error of the build.
 pub fn reference_bytes() -> Result<&'static [u8]> {
     static BYTES: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     BYTES
@@ -28,7 +28,7 @@ pub fn reference_bytes() -> Result<&'static [u8]> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built or compiled.
+/// Any error of the build or compilation.
 pub fn reference_plugin() -> Result<Plugin> {
     static PLUGIN: OnceLock<Result<Plugin, String>> = OnceLock::new();
     PLUGIN
@@ -43,7 +43,7 @@ pub fn reference_plugin() -> Result<Plugin> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built or compiled.
+/// Any error of the build or compilation.
 pub fn reference_plugin_with(config: PluginConfig) -> Result<Plugin> {
     Ok(Plugin::from_bytes(reference_bytes()?, config)?)
 }
@@ -52,7 +52,7 @@ pub fn reference_plugin_with(config: PluginConfig) -> Result<Plugin> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built.
+/// Any error of the build.
 pub fn hostile() -> Result<&'static Path> {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     guest(&PATH, "hostile")
@@ -62,7 +62,7 @@ pub fn hostile() -> Result<&'static Path> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built.
+/// Any error of the build.
 pub fn mutant() -> Result<&'static Path> {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     guest(&PATH, "mutant")
@@ -72,7 +72,7 @@ pub fn mutant() -> Result<&'static Path> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built.
+/// Any error of the build.
 pub fn region() -> Result<&'static Path> {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     guest(&PATH, "region")
@@ -82,7 +82,7 @@ pub fn region() -> Result<&'static Path> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built.
+/// Any error of the build.
 pub fn released() -> Result<&'static Path> {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     guest(&PATH, "released")
@@ -106,7 +106,7 @@ pub fn sha256(bytes: &[u8]) -> String {
         })
 }
 
-/// The same component with a custom section behind it: another file that does the same.
+/// Appends a custom section to a plugin: another file with the same behaviour.
 #[must_use]
 pub fn with_section(component: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
     let mut section = vec![short(name.len())];

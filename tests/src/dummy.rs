@@ -21,7 +21,7 @@ const HOSTILE_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/hostile/w
 ///
 /// # Errors
 ///
-/// Whatever kept it from being made.
+/// Any error on the way.
 pub fn dummy() -> Result<Vec<u8>> {
     dummy_with(str::to_string)
 }
@@ -30,16 +30,16 @@ pub fn dummy() -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being made, for instance an edit after which the package is not valid.
+/// Any error on the way, for instance an edit that makes the package invalid.
 pub fn dummy_with(edit: impl Fn(&str) -> String) -> Result<Vec<u8>> {
     dummy_beside(edit, None)
 }
 
-/// The same, with one more package for the world to import from.
+/// Makes a dummy whose world can import from one more package.
 ///
 /// # Errors
 ///
-/// Whatever kept it from being made.
+/// Any error on the way.
 pub fn dummy_beside(edit: impl Fn(&str) -> String, package: Option<&str>) -> Result<Vec<u8>> {
     let copy = edited(Path::new(OUR_WIT), edit)?;
     if let Some(package) = package {
@@ -54,7 +54,7 @@ pub fn dummy_beside(edit: impl Fn(&str) -> String, package: Option<&str>) -> Res
 ///
 /// # Errors
 ///
-/// Whatever kept it from being written.
+/// Any error of the write.
 pub fn edited(wit: &Path, edit: impl Fn(&str) -> String) -> Result<TempDir> {
     let copy = tempfile::tempdir()?;
     copy_edited(wit, copy.path(), &edit)?;
@@ -65,7 +65,7 @@ pub fn edited(wit: &Path, edit: impl Fn(&str) -> String) -> Result<TempDir> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being made.
+/// Any error on the way.
 pub fn dummy_including(wit: &str) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     resolve.push_dir(OUR_WIT)?;
@@ -77,7 +77,7 @@ pub fn dummy_including(wit: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being made.
+/// Any error on the way.
 pub fn dummy_of(wit: &str) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("dummy.wit", wit)?;
@@ -89,7 +89,7 @@ pub fn dummy_of(wit: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being made, for instance an edit after which the module is not valid.
+/// Any error on the way, for instance an edit that makes the module invalid.
 pub fn dummy_with_core(edit: impl Fn(&str) -> String) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     resolve.push_dir(OUR_WIT)?;
@@ -117,7 +117,7 @@ fn encode_edited(
         .encode()
 }
 
-/// Edits outside `deps` only: what is there belongs to others.
+/// Edits outside `deps` only, which holds packages of others.
 fn copy_edited(from: &Path, to: &Path, edit: &dyn Fn(&str) -> String) -> Result<()> {
     for item in fs::read_dir(from)? {
         let path = item?.path();

@@ -22,17 +22,17 @@ const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests");
 /// The one thing that the authors of these components know of the project.
 const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
 const WORLD: &str = "edge-cache-plugin";
-/// How much of a digest tells two builds apart.
+/// Length of a digest that distinguishes two builds.
 const KEY_DIGITS: usize = 16;
 
-/// What a language was asked for; none where its tools can't be had here.
+/// Plugin built by the tools of a language; `None` if they are not available here.
 type Built = Result<Option<PathBuf>, String>;
 
 /// The component of `tests/guests/python`; none, said on standard output, where it can't be built here.
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built although the tools are there.
+/// Any error of the build, unless the tools are missing.
 pub fn python() -> Result<Option<&'static Path>> {
     static BUILT: OnceLock<Built> = OnceLock::new();
     once(&BUILT, "python", || {
@@ -59,7 +59,7 @@ pub fn python() -> Result<Option<&'static Path>> {
 ///
 /// # Errors
 ///
-/// Whatever kept it from being built although the tools are there.
+/// Any error of the build, unless the tools are missing.
 pub fn javascript() -> Result<Option<&'static Path>> {
     static BUILT: OnceLock<Built> = OnceLock::new();
     once(&BUILT, "javascript", || {

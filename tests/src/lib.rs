@@ -20,13 +20,13 @@ pub mod wait;
 
 pub use component::reference_plugin;
 
-/// Whether the tests that take long are asked for, by `EDGE_CACHE_LONG_TESTS=1`.
+/// Returns `true` if `EDGE_CACHE_LONG_TESTS=1` requests the long tests.
 pub fn long_tests() -> bool {
     std::env::var_os("EDGE_CACHE_LONG_TESTS").is_some_and(|value| value == "1")
 }
 
-/// The seeds of a test with random scripts: from `first` on so many as are usual or as the long tests run,
-/// or the one that `EDGE_CACHE_TEST_SEED` asks for. Whoever runs the tests runs the same ones.
+/// Seeds of a test with random scripts: from `first` on as many as a usual or a long run takes,
+/// or the one in `EDGE_CACHE_TEST_SEED`. Every run executes the same ones.
 ///
 /// # Panics
 ///

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What an answer's head ends with.
+/// End of an HTTP response head.
 const HEAD_END: &[u8] = b"\r\n\r\n";
-/// What an answer with status 200 begins with.
+/// Beginning of an HTTP response with status 200.
 const OK: &[u8] = b"HTTP/1.1 200 ";
 
-/// One connection.
+/// HTTP connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -38,7 +38,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Where nobody listens.
+    /// If no process listens.
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;

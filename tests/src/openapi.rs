@@ -21,14 +21,14 @@ const REMARKS: [&str; 7] = [
 #[derive(Debug)]
 pub struct Description(Value);
 
-/// One method of one path.
+/// Operation: one method of one path.
 #[derive(Debug)]
 pub struct Operation<'a> {
     /// The path, with its parameters in braces.
     pub path: &'a str,
     /// The method, in upper case.
     pub method: String,
-    /// What is said of it.
+    /// Description of the operation.
     pub said: &'a Value,
 }
 
@@ -57,11 +57,11 @@ impl Description {
         Ok(all)
     }
 
-    /// Whether an answer is described.
+    /// Checks that an answer is described.
     ///
     /// # Errors
     ///
-    /// With what is not described, or does not fit.
+    /// Names the part that is not described or does not fit.
     pub fn check(
         &self,
         operation: &Operation<'_>,
@@ -85,11 +85,11 @@ impl Description {
         self.fits(schema, body, "body")
     }
 
-    /// Whether a value fits a schema. A word that is not known here is an error: nothing is passed over.
+    /// Checks that a value fits a schema. An unknown keyword is an error: none is ignored.
     ///
     /// # Errors
     ///
-    /// With what does not fit, and where.
+    /// Names the value that does not fit, and its place.
     pub fn fits(&self, schema: &Value, value: &Value, at: &str) -> Result<()> {
         let words = schema.as_object().context("a schema that is no object")?;
         for (word, said) in words {

@@ -1,4 +1,4 @@
-//! The text of `/metrics`, read strictly: whatever a scraper may stumble over is an error.
+//! Strict parser of Prometheus text: everything that a scraper may refuse is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use edge_cache_host::EdgeCacheRegistry;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 
-/// Words that say that a number is not in a base unit.
+/// Words in a name that show that its unit is not a base unit.
 const OTHER_UNITS: [&str; 9] = [
     "ms", "us", "ns", "millis", "micros", "nanos", "kib", "mib", "percent",
 ];
-/// More values of one label than these are no fixed list of words any more.
+/// Maximum number of values of one label: more are no fixed list.
 const VALUES_MAX: usize = 32;
 
-/// What was scraped.
+/// Metrics of one scrape.
 #[derive(Debug, Clone)]
 pub struct Scrape {
     families: BTreeMap<String, Family>,
@@ -23,7 +23,7 @@ pub struct Scrape {
 /// Metrics of one name.
 #[derive(Debug, Clone)]
 pub struct Family {
-    /// What it is for.
+    /// Help text.
     pub help: String,
     /// `counter`, `gauge` or `histogram`.
     pub kind: String,
@@ -47,11 +47,11 @@ impl Scrape {
         Self::parse(&text)
     }
 
-    /// Reads a text.
+    /// Parses a text.
     ///
     /// # Errors
     ///
-    /// With the line that is wrong, or what is missing.
+    /// Names the invalid line or the missing part.
     pub fn parse(text: &str) -> Result<Self> {
         ensure!(text.ends_with('\n'), "the last line does not end");
         let mut families = BTreeMap::<String, Family>::new();
@@ -89,7 +89,7 @@ impl Scrape {
         Ok(Self { families })
     }
 
-    /// The value of a series, `name{a="b"}` or `name`; zero where there is none yet.
+    /// Returns the value of a series, `name{a="b"}` or `name`; zero if it does not exist yet.
     pub fn value(&self, series: &str) -> f64 {
         let found = sample(&format!("{series} 0")).ok().and_then(|(key, _)| {
             let mut families = self.families.values();
@@ -98,21 +98,21 @@ impl Scrape {
         found.copied().unwrap_or_default()
     }
 
-    /// All families by name.
+    /// Returns all families by name.
     pub fn families(&self) -> &BTreeMap<String, Family> {
         &self.families
     }
 }
 
 impl Family {
-    /// The names of its labels, but for the bounds of buckets.
+    /// Returns the names of its labels except `le`, the bound of a bucket.
     pub fn labels(&self) -> BTreeSet<&str> {
         let labels = self.samples.keys().flat_map(|(_, labels)| labels.keys());
         let labels = labels.map(String::as_str);
         labels.filter(|label| *label != "le").collect()
     }
 
-    /// The values of a label.
+    /// Returns the values of a label.
     pub fn values(&self, label: &str) -> BTreeSet<&str> {
         let labels = self.samples.keys();
         let values = labels.filter_map(|(_, labels)| labels.get(label));
@@ -154,7 +154,7 @@ impl Family {
         Ok(())
     }
 
-    /// Buckets add up, and the last one holds everything.
+    /// Checks that buckets are cumulative and that the last one holds all values.
     fn check_buckets(&self, name: &str, labels: &Labels, count: f64) -> Result<()> {
         let mut buckets = Vec::new();
         for ((sample, of), value) in &self.samples {
@@ -202,7 +202,7 @@ fn check_name(name: &str, kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// A line of the form `name{label="value",…} number`.
+/// Parses a line of the form `name{label="value",…} number`.
 fn sample(line: &str) -> Result<((String, Labels), f64)> {
     let (series, value) = line.rsplit_once(' ').context("no value")?;
     let mut labels = Labels::new();

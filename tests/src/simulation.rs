@@ -42,16 +42,16 @@ use self::witness::{Witness, follow};
 const CLUSTER: &str = "simulation";
 /// The label of other software: which life of the node speaks.
 const LIFE: &str = "life";
-/// How often a condition is looked at, in virtual time.
+/// Interval between two checks of a condition, in virtual time.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How far time goes on without regard to registries.
+/// Step of virtual time without regard to registries.
 const SETTLE_EVERY: Duration = Duration::from_millis(100);
 /// A node that is never registered.
 const NOBODY: NodeId = NodeId::MAX;
 /// The longest that one wait may take in real time. Virtual time may pass slowly, but never for this long.
 const REAL_MAX: Duration = Duration::from_secs(300);
 
-/// What the agents of a cluster have in common.
+/// Settings that the agents of a cluster share.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Decides about the weather.
@@ -60,9 +60,9 @@ pub struct Settings {
     pub seeds: Vec<NodeId>,
     /// Nodes whose addresses everybody remembers from the start.
     pub remembered: Vec<NodeId>,
-    /// How long dead members are remembered; chosen by the pool itself where it is `None`.
+    /// Time for which dead members are remembered; `None` for the pool's default.
     pub dead_node_grace_period: Option<Duration>,
-    /// What may be spent on telling of changes at once.
+    /// Budget for pushing changes.
     pub push: PushBudget,
     /// Agents keep everything in a store on disk, as `--data-dir` makes them.
     pub durable: bool,
@@ -75,7 +75,7 @@ pub struct Cluster {
     network: SimulatedNetwork,
     nodes: BTreeMap<NodeId, Node>,
     witness: Arc<Witness>,
-    /// When all registries had nothing left to do.
+    /// Time at which all registries were idle.
     settled: Cell<Instant>,
 }
 
@@ -84,7 +84,7 @@ struct Node {
     memory: Arc<Memory>,
     disk: Option<TempDir>,
     lives: u32,
-    /// How often it was enabled, over all lives; goes into the capacity.
+    /// Number of times it was enabled, over all lives; encoded in the capacity.
     enabled: u32,
     agent: Option<Agent>,
 }
@@ -125,11 +125,11 @@ impl Cluster {
         }
     }
 
-    /// Starts nodes, spread over one interval, as nobody starts all agents of a cluster at one moment.
+    /// Starts nodes, spread over one interval, because real agents do not all start at one moment.
     ///
     /// # Errors
     ///
-    /// Whatever kept one from starting.
+    /// The first error of a start.
     pub async fn start(&mut self, node_ids: impl ExactSizeIterator<Item = NodeId>) -> Result<()> {
         let pause = Duration::from_secs(1).div_f64(node_ids.len().max(1) as f64);
         for node_id in node_ids {
@@ -143,7 +143,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Whatever the agent in question answered, and a step that makes no sense now.
+    /// The error that the agent answered, or a step that is not possible now.
     pub async fn play(&mut self, step: Step) -> Result<()> {
         self.witness.tell(&step);
         let failed = format!("{step} failed");
@@ -164,7 +164,7 @@ impl Cluster {
             Step::Crash(node_id) => {
                 let Agent { pool, registry } = self.take(node_id)?;
                 pool.shutdown().await;
-                // The thread of the registry has the store; nobody waits in its queue.
+                // The thread of the registry owns the store; its queue is empty.
                 holding_time("the end of a registry", registry.shutdown()).await;
             }
             Step::Leave(node_id) => {
@@ -330,7 +330,7 @@ impl Cluster {
         Ok(&agent.context("it does not run")?.registry)
     }
 
-    /// Whether a node that runs has itself registered.
+    /// Returns `true` if a running node has registered itself.
     #[must_use]
     pub fn is_enabled(&self, node_id: NodeId) -> bool {
         let agent = self.nodes.get(&node_id).and_then(|n| n.agent.as_ref());
@@ -338,20 +338,20 @@ impl Cluster {
     }
 
     /// Waits until every node that runs lists all others that run, with the labels that their registries
-    /// hold, and nobody else, and until all registries hold the same. Answers how long that took.
+    /// hold and no others, and until all registries are equal. Returns the time it took.
     ///
     /// # Panics
     ///
-    /// Where it takes longer than `within`.
+    /// If it takes longer than `within`.
     pub async fn agree(&self, within: Duration) -> Duration {
         self.agree_among(&self.running(), within).await
     }
 
-    /// The same within a part of the cluster that nobody else reaches.
+    /// Waits for agreement within a partition of the cluster.
     ///
     /// # Panics
     ///
-    /// Where it takes longer than `within`.
+    /// If it takes longer than `within`.
     pub async fn agree_among(&self, node_ids: &[NodeId], within: Duration) -> Duration {
         let took = self
             .until("agreement", within, || self.disagreement(node_ids))
@@ -414,7 +414,7 @@ impl Cluster {
     /// # Errors
     ///
     /// All such cases.
-    pub fn check_nobody_was_missed(&self) -> Result<()> {
+    pub fn check_no_member_was_missed(&self) -> Result<()> {
         let mut departures = self.departures();
         departures.retain(|departure| departure.ran);
         ensure!(
@@ -424,7 +424,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// What keeps a part of the cluster from agreement.
+    /// Returns the first obstacle to agreement in a partition of the cluster.
     fn disagreement(&self, node_ids: &[NodeId]) -> Result<(), String> {
         let agents = || {
             self.agents()
@@ -470,7 +470,7 @@ impl Cluster {
         labels
     }
 
-    /// Whether a node's view is the one that is expected; the first difference if not.
+    /// Compares a node's view with the expected one. Returns the first difference as the error.
     fn sees(&self, by: NodeId, expected: &BTreeMap<NodeId, Labels>) -> Result<(), String> {
         let peers = self.pool(by).map_err(|e| e.to_string())?.snapshot();
         for peer in peers.iter() {
@@ -519,7 +519,7 @@ pub async fn holding_time<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// Where a node listens, in all its lives.
+/// Returns the address of a node, in all its lives.
 #[must_use]
 pub fn address(node_id: NodeId) -> SocketAddr {
     let [.., high, low] = node_id.to_be_bytes();

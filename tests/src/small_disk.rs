@@ -19,7 +19,7 @@ impl SmallDisk {
     ///
     /// # Errors
     ///
-    /// Whatever kept the mount point from being made.
+    /// Any error of making the mount point.
     pub fn mount(kib: u32) -> Result<Option<Self>> {
         let mount_point = tempfile::tempdir()?;
         let options = format!("size={kib}k,mode=0700");
@@ -35,12 +35,12 @@ impl SmallDisk {
         Ok(Some(Self { mount_point }))
     }
 
-    /// Where it is mounted.
+    /// Mount point.
     pub fn path(&self) -> &Path {
         self.mount_point.path()
     }
 
-    /// Lets nobody write there any more.
+    /// Makes the disk read-only.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl SmallDisk {
     ///
     /// # Errors
     ///
-    /// Whatever else than a full disk ended the writing.
+    /// Any error other than a full disk.
     pub fn fill(&self) -> Result<()> {
         let mut file = File::create(self.filler())?;
         // A write that is larger than what is left takes only that; the next takes none.

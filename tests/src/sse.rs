@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::agent::Agent;
 
-/// How long an event that must come may take.
+/// Maximum time for an expected event.
 const EVENT_WITHIN: Duration = Duration::from_secs(20);
 
 /// An open stream of events.
@@ -19,14 +19,14 @@ pub struct Events {
     read: Vec<u8>,
 }
 
-/// One event.
+/// Event of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What a client names to go on from here.
+    /// Id from which a client resumes.
     pub id: String,
-    /// What happened.
+    /// Event type.
     pub name: String,
-    /// What it happened to.
+    /// Payload.
     pub data: Value,
 }
 

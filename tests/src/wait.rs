@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// Interval between two checks of a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Looks until `look` finds what is waited for, and answers it.

@@ -27,7 +27,7 @@ impl Canned {
                 let head = head(&mut stream).await;
                 seen.lock().unwrap().push(head);
                 match answers.get(turn).or(answers.last()) {
-                    // Whoever asked may have gone away.
+                    // The client may have gone away.
                     Some(answer) => drop(stream.write_all(answer.as_bytes()).await),
                     None => open.push(stream),
                 }

@@ -15,7 +15,7 @@ use super::canned::{self, Canned};
 use super::{ask, json_of};
 use crate::gossip_node::Node;
 
-/// How long an event may take, over a restart of the agent too.
+/// Maximum time for an event, also over a restart of the agent.
 const EVENT_WITHIN: Duration = Duration::from_secs(30);
 
 /// A process that follows events. It is killed when this is dropped.
@@ -130,7 +130,7 @@ async fn a_connection_that_breaks_is_taken_up_where_it_was() {
 }
 
 #[tokio::test]
-async fn nobody_is_followed_for_who_went_away() {
+async fn a_follower_exits_when_its_output_is_closed() {
     let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
     let mut follower = Follower::start(agent.http, "table");
     assert_eq!(follower.line().await, "snapshot  nodes []  peers []");

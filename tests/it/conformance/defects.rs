@@ -10,7 +10,7 @@ use edge_cache_host::labels::Labels;
 use edge_cache_host::{EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_tests::native::NativeRegistry;
 
-/// What is wrong with a registry.
+/// Defect of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Defect {
     ListsDescending,

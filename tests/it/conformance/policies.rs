@@ -9,16 +9,16 @@ use edge_cache_host::{
 };
 use edge_cache_tests::native::NativeRegistry;
 
-/// What is decided otherwise.
+/// Difference between a policy and the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
     /// No node gives more than so much disk, and where it is stays unsaid.
     Frugal { disk_mib_max: u64 },
     /// A node has one label of another name, and every node that has it counts the same.
     Terse,
-    /// Nothing is published, so nobody is eligible.
+    /// Nothing is published, so no node is eligible.
     Silent,
-    /// Every node is eligible, whatever it says of itself.
+    /// Every node is eligible, with any labels.
     Trusting,
 }
 

@@ -124,7 +124,7 @@ async fn agreed(agents: &[Agent], nodes: &[u64]) -> Result<Vec<Vec<u64>>> {
     Ok(routes.await)
 }
 
-/// Where this agent sends each key, once it lists these nodes and sees their labels.
+/// Returns the agent's route for each key, once it lists these nodes and sees their labels.
 async fn view(agent: &Agent, own: u64, nodes: &[u64]) -> Result<Vec<Vec<u64>>> {
     let listed = agent.get("/api/v1/edge-cache/nodes").await?;
     ensure!(ids(&listed)? == nodes, "agent {own} lists {listed}");

@@ -151,7 +151,7 @@ async fn a_change_whose_error_is_meant_for_a_terminal() -> Result<()> {
     Ok(())
 }
 
-/// The two calls before it are kept, and a fresh instance counts anew.
+/// The two calls before it are kept, and a fresh instance counts from zero.
 #[tokio::test]
 async fn a_change_that_traps_on_the_third_call() -> Result<()> {
     let behaviour = "trap-on-third@add-stats";
@@ -165,7 +165,7 @@ async fn a_change_that_traps_on_the_third_call() -> Result<()> {
     Ok(())
 }
 
-/// Whoever repeats it would spend the restarts of everybody.
+/// Repeating it would use up the restarts of all callers.
 #[tokio::test]
 async fn the_same_deadly_change_again_is_refused_without_a_call() -> Result<()> {
     let behaviour = "trap@enable";

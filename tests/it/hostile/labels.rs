@@ -1,4 +1,4 @@
-//! Labels that may not be published: the component is told why, and nothing is shown.
+//! Labels that may not be published: the plugin gets an error, and nothing is published.
 
 use anyhow::Result;
 use edge_cache_host::Limits;
@@ -38,7 +38,7 @@ async fn labels_that_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// What the calls that change nothing are told, they can only log.
+/// Calls that change nothing can only log the refusal.
 #[test]
 fn labels_from_an_export_that_may_not_publish() -> Result<()> {
     let behaviour = "publish@is-enabled,publish@stats,publish@list-eligible,publish@assess";
@@ -59,7 +59,7 @@ fn labels_from_an_export_that_may_not_publish() -> Result<()> {
     Ok(())
 }
 
-/// They are taken and announced to nobody: each node's labels are its own agent's to publish.
+/// Labels of other nodes are accepted and not published: only a node's own agent publishes its labels.
 #[tokio::test]
 async fn labels_for_another_node_are_not_shown() -> Result<()> {
     let node = node("publish-for-other@enable", Limits::default()).await?;

@@ -1,4 +1,4 @@
-//! Those who only read, and the other registries of the process, while a call hangs.
+//! Reads, and other registries of the process, while a call hangs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -81,7 +81,7 @@ fn more_memories_or_tables_than_allowed() -> Result<()> {
     Ok(())
 }
 
-/// A registry with such a component stands all the same, and says why it takes no changes.
+/// A registry with such a plugin starts nevertheless, and its status says why it takes no changes.
 #[tokio::test]
 async fn a_registry_whose_component_hangs_in_its_start_function() -> Result<()> {
     let start = "(func $start (loop $again br $again)) (start $start)";
@@ -92,7 +92,7 @@ async fn a_registry_whose_component_hangs_in_its_start_function() -> Result<()> 
     Ok(())
 }
 
-/// How the component fails to start.
+/// Returns the error with which the plugin fails to start.
 fn failure(component: &[u8], limits: Limits) -> Result<String> {
     let plugin = Plugin::from_bytes(component, config(limits))?;
     let failure = instance(&plugin).err().context("it started")?;

@@ -1,4 +1,4 @@
-//! Datagrams that nobody should send, and a way to send so many that they are all read.
+//! Invalid datagrams, and a sender that is slow enough for all to be read.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use crate::gossip_node::unread;
 
 /// The largest datagram that UDP can carry.
 const DATAGRAM_BYTES_MAX: usize = 65_507;
-/// How many datagrams are sent between two looks at how many wait.
+/// Number of datagrams between two checks of the receiver's queue.
 const BURST: usize = 16;
 /// Above this many bytes in a burst the next look comes early.
 const BURST_BYTES: usize = 32 * 1024;
-/// How many bytes may wait at the receiver before the sender does. The system drops what is over 200 KiB.
+/// Queued bytes at the receiver from which the sender waits. The system drops what is over 200 KiB.
 const WAITING_BYTES_MAX: u64 = 48 * 1024;
-/// How long the receiver may take for what waits.
+/// Maximum time for the receiver to empty its queue.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// Garbage made of real datagrams.
@@ -109,7 +109,7 @@ impl Sender {
         self.wait(0);
     }
 
-    /// How many datagrams the system has dropped because they were not read soon enough.
+    /// Returns the number of datagrams that the system dropped because the receiver was too slow.
     pub(super) fn lost(&self) -> u64 {
         unread(self.to).1
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-/// How many datagrams are kept.
+/// Number of datagrams that are kept.
 const KEPT: usize = 2_000;
 const BUFFER_BYTES: usize = 65_535;
 
@@ -18,9 +18,9 @@ pub(super) struct Relay {
 }
 
 struct Side {
-    /// Where datagrams to this member arrive, and where those of this member seem to come from.
+    /// Address at which the relay receives for this member, and from which it sends.
     socket: UdpSocket,
-    /// Where this member really is, once it has started.
+    /// Real address of this member, once it has started.
     member: OnceLock<SocketAddr>,
 }
 
@@ -45,7 +45,7 @@ impl Relay {
         }
     }
 
-    /// What a member, 0 or 1, has to advertise.
+    /// Returns the address that member 0 or 1 must advertise.
     pub(super) fn address(&self, member: usize) -> SocketAddr {
         self.sides[member].socket.local_addr().unwrap()
     }
@@ -55,7 +55,7 @@ impl Relay {
         self.sides[member].member.set(listen).unwrap();
     }
 
-    /// What has passed since this was asked last, of which the size of the largest is answered too.
+    /// Returns the datagrams since the last call, and the size of the largest.
     pub(super) fn take(&self) -> (Vec<Vec<u8>>, usize) {
         let taken = std::mem::take(&mut *lock(&self.recorded));
         (taken.datagrams, taken.largest)

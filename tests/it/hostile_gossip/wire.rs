@@ -3,12 +3,12 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// What begins every message: the magic number and version 0.
+/// Beginning of every message: the magic number and version 0.
 const HEAD: [u8; 3] = [0x53, 0xb0, 0];
 const SYN: u8 = 0;
 const SYN_ACK: u8 = 1;
 const ACK: u8 = 2;
-/// How long an answer may take.
+/// Maximum time for an answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A member as it travels.
@@ -58,7 +58,7 @@ impl Member {
 
 /// A part of what one member tells another.
 pub(super) enum Op<'a> {
-    /// What follows is about this member.
+    /// Marks that the following operations are about this member.
     Of(&'a Member),
     Set(&'a str, &'a str, u64),
     MaxVersion(u64),
@@ -110,10 +110,10 @@ pub(super) fn ack(ops: &[Op<'_>]) -> Vec<u8> {
     message
 }
 
-/// A last message of so many compressed blocks, each of which becomes as large as a block may be.
+/// Returns a last message of this number of compressed blocks, each of which inflates to the maximum size.
 pub(super) fn bomb(blocks: usize) -> Vec<u8> {
     // A frame of 65,535 bytes: one block that says how often its only byte is to be repeated. The byte
-    // makes operations of it that can be read, which take more room still.
+    // turns it into valid operations, which take even more memory.
     let header = [0x28, 0xb5, 0x2f, 0xfd, 0x60, 0xff, 0xfe];
     let repeated = ((65_535_u32 << 3) | 0b011).to_le_bytes();
     let frame = [&header[..], &repeated[..3], &[2]].concat();
@@ -128,7 +128,7 @@ pub(super) fn bomb(blocks: usize) -> Vec<u8> {
     message
 }
 
-/// Asks for the members that somebody knows, itself among them.
+/// Asks a member for all members that it knows, itself included.
 pub(super) fn members_of(address: SocketAddr, cluster: &str) -> Option<Vec<Member>> {
     let socket = UdpSocket::bind((address.ip(), 0)).unwrap();
     socket.set_read_timeout(Some(ANSWERED_WITHIN)).unwrap();

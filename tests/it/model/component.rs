@@ -10,12 +10,12 @@ use proptest::prelude::*;
 
 use super::{Model, NODES, Step, after, is_valid, runs, steps};
 
-/// Whose labels are refused during a step.
+/// Nodes whose labels are refused during a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     Nobodys,
     Everybodys,
-    /// Those of [`OWN_NODE`], unless they are withdrawn.
+    /// Labels of [`OWN_NODE`], unless they are withdrawn.
     Own,
 }
 
@@ -60,7 +60,7 @@ fn refusals() -> impl Strategy<Value = Refused> {
     ]
 }
 
-/// One step on both; they must answer alike.
+/// Makes one step on both. Their answers must be equal.
 fn step(
     subject: &mut dyn RegistryUnderTest,
     model: &mut Model,
@@ -151,7 +151,7 @@ fn step(
     }
 }
 
-/// What changes come to: of several of one node the last one holds, and its labels are published.
+/// Applies changes to the model: the last change of each node wins, and its labels are published.
 fn outcome(changes: &[Change]) -> BTreeMap<NodeId, Option<Entry>> {
     changes
         .iter()

@@ -17,7 +17,7 @@ use super::{Model, NODES, Step, is_valid, runs, steps};
 /// The longest label that the registry's host takes; a number is no longer than this.
 const VALUE_BYTES_MAX: usize = 20;
 
-/// What the registry answered to a step.
+/// Answer of the registry to a step.
 #[derive(Debug)]
 enum Answer {
     Enabled(Result<EdgeCacheNode, EdgeCacheError>),
@@ -138,7 +138,7 @@ fn compare(registry: &EdgeCacheRegistry, model: &Model) {
         assert_eq!(registry.is_enabled(node_id), entry.is_some());
         assert_eq!(registry.entry(node_id).as_ref(), entry);
         assert_eq!(registry.stats(node_id), model.stats(node_id));
-        // On its own, a node sees nobody but itself.
+        // A node on its own sees only itself.
         assert_eq!(
             registry.is_advertised(node_id),
             entry.is_some() && node_id == OWN_NODE

@@ -105,7 +105,7 @@ async fn connect(namespace: String, to: SocketAddr) -> io::Result<TcpStream> {
             stream.set_nonblocking(true)?;
             io::Result::Ok(stream)
         };
-        // Refused where nobody waits any more.
+        // Fails if the receiver is gone.
         let _ = sender.send(connect());
     });
     let stream = connected.await.map_err(io::Error::other)??;

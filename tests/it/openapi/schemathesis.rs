@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 /// The generator and all that it needs, pinned.
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/openapi/requirements.txt");
-/// What it is told beside its arguments.
+/// Configuration file of Schemathesis.
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/openapi/schemathesis.toml");
-/// How long it may run.
+/// Maximum run time.
 const RUN_WITHIN: Duration = Duration::from_secs(400);
 
 /// Every status, media type and body that it gets out of the agent must be described, and none may be a

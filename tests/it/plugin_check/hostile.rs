@@ -1,4 +1,4 @@
-//! The hostile guest under the checks: whatever it does ends a check with a line, and the next one goes on.
+//! The hostile guest under the checks: each failure ends one check with a line, and the next one runs.
 //!
 //! Its trigger is a node of one check and not of others, so that both are seen.
 
@@ -10,7 +10,7 @@ use edge_cache_host::Limits;
 
 use crate::hostile::plugin;
 
-/// What it does and with which node, the check that shows it, and what that says.
+/// Behaviours: name, node, the check that finds it, and the finding.
 const SHOWN_BY: &[(&str, u64, &str, &str)] = &[
     (
         "loop@enable",
@@ -284,11 +284,11 @@ const SHOWN_BY: &[(&str, u64, &str, &str)] = &[
     ),
 ];
 
-/// What takes a while until it meets the limit that is to stop it.
+/// Behaviours that run for a while before a limit stops them.
 const GREEDY: &[&str] = &["grow", "huge", "recurse", "handles", "poll-many"];
 
 #[test]
-fn whatever_it_does_ends_the_check_with_a_line_and_the_next_goes_on() -> Result<()> {
+fn every_failure_ends_its_check_with_a_line_and_the_next_check_runs() -> Result<()> {
     for &(behaviour, trigger, check, part) in SHOWN_BY {
         let examination = examined(behaviour, trigger)?;
         assert!(!examination.passes(), "{behaviour}");

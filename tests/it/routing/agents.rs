@@ -13,7 +13,7 @@ use super::keys;
 const AGENTS: u64 = 10;
 const AGREED_WITHIN: Duration = Duration::from_secs(90);
 
-/// How many keys each agent is asked for.
+/// Number of keys that each agent is asked for.
 fn asked() -> usize {
     if long_tests() { 10_000 } else { 200 }
 }

@@ -13,7 +13,7 @@ use super::routes;
 
 const MEMBERS: NodeId = 10;
 const KEYS: usize = 10_000;
-/// How long a cluster may take to agree.
+/// Maximum time for a cluster to agree.
 const AGREED_WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +123,7 @@ async fn agreed(members: &[Member], nodes: &BTreeSet<NodeId>) -> Vec<Vec<NodeId>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn agents_that_judge_by_other_settings_are_told_to_each_other() {
+async fn agents_show_each_other_that_they_assess_by_other_settings() {
     let one = Member::start(reference_plugin().unwrap(), Settings::new(1, &[]));
     let one = one.await.unwrap();
     let two = Member::start(reference_plugin().unwrap(), Settings::new(2, &[&one]));

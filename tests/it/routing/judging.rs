@@ -14,7 +14,7 @@ const DEADLY: NodeId = 666;
 const HARMLESS: NodeId = 7;
 const JUDGED_WITHIN: Duration = Duration::from_secs(20);
 
-/// A member that says of itself whatever it is told to.
+/// Starts a member with these labels.
 async fn member(node_id: NodeId, labels: Labels, seeds: &[&GossipPool]) -> GossipPool {
     let info = PeerInfo {
         labels,
@@ -48,7 +48,7 @@ async fn say(pool: &GossipPool, labels: Labels) {
     pool.announce_self(info).await.unwrap();
 }
 
-/// Waits until keys go to these nodes, with these weights, and so many failures were met.
+/// Waits until keys go to these nodes, with these weights, after this number of failures.
 async fn expect(registry: &EdgeCacheRegistry, failures: u64, nodes: &[(NodeId, u32)]) {
     let what = format!("{nodes:?} after {failures} failures");
     until(&what, JUDGED_WITHIN, || async {
@@ -77,7 +77,7 @@ async fn labels_that_the_component_fails_on_concern_no_other_node_and_not_the_re
     let harmless = member(HARMLESS, cache(2), &[&own]).await;
     expect(&registry, 1, &[(HARMLESS, 2)]).await;
 
-    // The same labels are not asked about again, whatever else changes.
+    // The same labels are not assessed again, although others change.
     say(&harmless, cache(3)).await;
     expect(&registry, 1, &[(HARMLESS, 3)]).await;
     // Others are, once.

@@ -1,4 +1,4 @@
-//! Which crates a crate may use: only those below it, and nothing that it must not know.
+//! Checks that each crate uses only crates below it, and none that it must not know.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,9 +56,9 @@ const ORDER: [Rule; 10] = [
 struct Rule {
     folder: &'static str,
     name: &'static str,
-    /// What it must not name in its manifest.
+    /// Crates that its manifest must not name.
     direct: &'static [&'static str],
-    /// What must not be in its tree at all.
+    /// Crates that must not be anywhere in its tree.
     anywhere: &'static [&'static str],
 }
 

@@ -4,7 +4,7 @@
 use wasmtime::component::{Component, Linker, LinkerInstance, Val};
 use wasmtime::{Engine, Result, Store, format_err};
 
-/// What a component has published: a node and its labels.
+/// Labels that a plugin published, with their node.
 type Published = Vec<String>;
 
 /// Starts a component and has it enable node 7; answers what it has published.
@@ -61,7 +61,7 @@ fn linker(engine: &Engine, version: &str) -> Result<Linker<Published>> {
     Ok(linker)
 }
 
-/// What the released versions do not have.
+/// Additions to the released versions.
 fn added(interface: &mut LinkerInstance<'_, Published>, name: &str) -> Result<()> {
     interface.func_new(name, |_, _, _, _| {
         Err(format_err!("nobody of 0.1.0 calls this"))

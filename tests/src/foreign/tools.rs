@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// How long one step may take, of a set-up or of a build.
+/// Maximum time for one step of a set-up or build.
 const STEP_WITHIN: Duration = Duration::from_secs(300);
-/// What pip and npm say of something else than what is pinned.
+/// Messages of pip and npm about a version that is not the pinned one.
 const OTHER_CONTENT: [&str; 2] = ["DO NOT MATCH THE HASHES", "EINTEGRITY"];
 
 /// The programs of a Python environment with these requirements; none where it can't be set up here.
@@ -67,7 +67,7 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Where cargo builds.
+/// Returns cargo's target directory.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")),

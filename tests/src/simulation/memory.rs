@@ -1,4 +1,4 @@
-//! What simulated nodes remember.
+//! Memory of simulated nodes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use edge_cache_host::gossip::{GossipMemory, KnownAddress, MemoryError};
 
 use super::address;
 
-/// What a node remembers from life to life; stands in for the store.
+/// Memory of a node across lives, in place of the store.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     kept: Mutex<Kept>,

@@ -1,4 +1,4 @@
-//! What can happen to a simulated cluster, and how a story tells it.
+//! Steps of a simulated cluster, and their description.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ pub enum Step {
     Start(NodeId),
     /// A node that does not run starts and has forgotten its generations, addresses and labels.
     StartAnew(NodeId),
-    /// A node stops and tells nobody.
+    /// A node stops without a leave.
     Crash(NodeId),
     /// A node says goodbye and stops.
     Leave(NodeId),
@@ -33,9 +33,9 @@ pub enum Step {
     Cut(NodeId, NodeId),
     /// All partitions and cuts end.
     Heal,
-    /// So many percent of all datagrams are lost.
+    /// Loses this share of all datagrams, in percent.
     Lose(u8),
-    /// Every datagram takes so many milliseconds.
+    /// Delays every datagram by this time, in milliseconds.
     Delay(RangeInclusive<u64>),
     /// Time passes.
     Wait(Duration),

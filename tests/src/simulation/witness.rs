@@ -1,4 +1,4 @@
-//! What the members of a simulated cluster see, noted from their first moment on.
+//! Record of everything that the members of a simulated cluster see, from their first moment on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,13 +13,13 @@ use super::LIFE;
 /// A node that was said to have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
-    /// When.
+    /// Time of the observation.
     pub at: Instant,
-    /// Who said so.
+    /// Observing node.
     pub by: NodeId,
     /// About whom.
     pub of: NodeId,
-    /// Whether that node ran.
+    /// Set if that node ran.
     pub ran: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Seen {
     pub(super) wrongs: Vec<String>,
 }
 
-/// How new a record is: the life, how often the node was enabled, and whether it was withdrawn since.
+/// Rank of a record: the life, the number of times it was enabled, and whether it was withdrawn since.
 type Rank = (u32, u32, bool);
 
 /// Watches what one member sees, for the whole of its life.
@@ -79,7 +79,7 @@ pub(super) async fn follow(witness: Arc<Witness>, by: NodeId, mut events: Topolo
     }
 }
 
-/// How new a record is. That of a node that is not enabled does not say how often it was.
+/// Returns the rank of a record. A node that is not enabled does not tell how often it was.
 fn rank(info: &PeerInfo, before: Rank) -> Rank {
     let number = |key: &str| info.labels.get(key).and_then(|value| value.parse().ok());
     let life = number(LIFE).unwrap_or_default();

@@ -13,7 +13,7 @@ pub(super) struct Names<'a> {
     modules: &'a [Module],
 }
 
-/// What a name stands for.
+/// Meaning of a name.
 enum Target {
     Module(usize),
     Item(PathBuf),

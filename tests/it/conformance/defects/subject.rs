@@ -1,4 +1,4 @@
-//! Where each defect shows.
+//! A registry with one defect.
 
 use std::time::SystemTime;
 
