@@ -1,252 +1,147 @@
-//! How a registry is put together.
+//! Building and starting a registry.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::advertiser::Advertiser;
 use crate::decisions::DecisionSync;
 use crate::entries::{Entries, LabelledEntry};
 use crate::error::StartError;
-use crate::metrics::RegistryMetrics;
 use crate::placement::Placement;
-use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Shared};
+use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Handle};
 use crate::standalone::Standalone;
+use crate::state::RegistryState;
 use crate::status::{PluginState, Status};
 use crate::store::{Remembered, Store};
 use crate::view::View;
-use crate::writer::queue::{LOOK_FOR, queue};
-use crate::writer::{Durable, Parts, Writer};
-use edge_cache_core::decision::{EffectiveDecision, EffectiveDecisions};
+use crate::writer::Writer;
+use crate::writer::queue::{Requests, SPIN_TIME, queue};
 use edge_cache_core::labels::{self, Labels};
 use edge_cache_core::{Entry, NodeId};
 use edge_cache_gossip::{GossipPool, PeerInfo};
 use edge_cache_sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
 
-/// Puts a registry together; see [`EdgeCacheRegistry::builder`].
+/// Configures and starts a registry; see [`EdgeCacheRegistry::builder`].
 #[derive(Debug)]
 pub struct Builder {
     plugin: Plugin,
-    place: Place,
+    cluster: Cluster,
     store: Option<Store>,
     clock: WallClock,
 }
 
+/// The cluster that the registry belongs to.
 #[derive(Debug)]
-enum Place {
-    Nowhere,
+enum Cluster {
+    None,
     Standalone(PeerInfo),
     Gossip(GossipPool),
 }
 
-impl EdgeCacheRegistry {
-    /// A registry that runs `plugin`: on its own and in memory, unless the builder is told otherwise.
-    pub fn builder(plugin: Plugin) -> Builder {
-        Builder::new(plugin)
-    }
+/// The receivers that tell of the writer.
+struct WriterSignals {
+    entries_changed: watch::Receiver<()>,
+    ended: watch::Receiver<()>,
 }
 
-impl Builder {
-    fn new(plugin: Plugin) -> Self {
-        Self {
+impl EdgeCacheRegistry {
+    /// Returns a builder for a registry that runs `plugin`. By default the registry has no node and no store.
+    pub fn builder(plugin: Plugin) -> Builder {
+        Builder {
             plugin,
-            place: Place::Nowhere,
+            cluster: Cluster::None,
             store: None,
             clock: WallClock::default(),
         }
     }
+}
 
-    /// Takes the time from another clock than the system's, the component's included. For tests.
+impl Builder {
+    /// Uses another clock than the system's, for the plugin too. For tests.
     #[must_use]
     pub fn clock(mut self, clock: WallClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes `info` the node's own record: the component's labels join those in it, and travel nowhere.
+    /// Gives the registry a node without a cluster. The plugin's labels join those in `info` and are not sent.
     #[must_use]
     pub fn standalone(mut self, info: PeerInfo) -> Self {
-        self.place = Place::Standalone(info);
+        self.cluster = Cluster::Standalone(info);
         self
     }
 
-    /// Shows the component's labels to the cluster, as a part of the pool's own info.
+    /// Joins the registry to a cluster. The pool announces the plugin's labels as a part of its own info.
     #[must_use]
     pub fn gossip(mut self, pool: GossipPool) -> Self {
-        self.place = Place::Gossip(pool);
+        self.cluster = Cluster::Gossip(pool);
         self
     }
 
-    /// Makes every change durable before it is answered, and begins with what the store holds.
+    /// Keeps the state in a store: the registry starts with its content and makes every change durable before it
+    /// replies.
     #[must_use]
     pub fn store(mut self, store: Store) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// Starts the component. A component that fails at once is tried again as after any other failure, so
-    /// the registry is there all the same and its status says why it takes no changes.
+    /// Starts the registry and the plugin.
+    ///
+    /// A plugin that fails here is retried as after any other failure: the registry runs, refuses changes, and
+    /// [`EdgeCacheRegistry::status`] gives the reason.
     ///
     /// # Errors
     ///
-    /// Any [`StartError`].
+    /// Any [`StartError`]; nothing runs then.
     pub async fn start(self) -> Result<EdgeCacheRegistry, StartError> {
-        let Self {
-            plugin,
-            place,
-            store,
-            clock,
-        } = self;
-        let limits = &plugin.config().limits;
-        let mut pool = None;
-        let advertiser: Arc<dyn Advertiser> = match place {
-            Place::Nowhere => Arc::new(Standalone::new(None)),
-            Place::Standalone(info) => Arc::new(Standalone::new(Some(info))),
-            Place::Gossip(gossip) => {
-                pool = Some(gossip.clone());
-                Arc::new(gossip)
-            }
+        let limits = self.plugin.config().limits.clone();
+        let (advertiser, pool): (Arc<dyn Advertiser>, _) = match self.cluster {
+            Cluster::None => (Arc::new(Standalone::new(None)), None),
+            Cluster::Standalone(info) => (Arc::new(Standalone::new(Some(info))), None),
+            Cluster::Gossip(pool) => (Arc::new(pool.clone()), Some(pool)),
         };
         labels::check_foreign(&advertiser.foreign_labels(), limits.labels)
             .map_err(StartError::Labels)?;
-
-        let log = Arc::new(GuestLog::new(limits));
-        let remembered = match &store {
-            Some(store) => remember(store, advertiser.node_id())?,
+        let own = advertiser.node_id();
+        let remembered = match &self.store {
+            Some(store) => take_remembered(store, own)?,
             None => Remembered::default(),
         };
-        // Peers see the labels of before until the component has said what holds now.
+        // Peers see the remembered labels until the plugin has published.
         advertiser.announce(remembered.own_labels.clone());
-        let view = Arc::new(ArcSwap::from_pointee(View {
-            entries: label_own_entry(
-                remembered.entries,
-                advertiser.node_id(),
-                &remembered.own_labels,
-            ),
-            decisions: decisions(remembered.decisions),
-            status: Status {
-                state: PluginState::Starting,
-                restarts: 0,
-                last_failure: None,
-                store_failure: None,
-            },
-        }));
-        let look_for = if store.is_some() {
+
+        let own_labels = remembered.own_labels.clone();
+        let config = instance_config(&self.plugin, &advertiser, self.clock);
+        let view = first_view(remembered, own);
+        let state = Arc::new(RegistryState::new(self.plugin, view, config, advertiser));
+        let spin_time = if self.store.is_some() {
             Duration::ZERO
         } else {
-            LOOK_FOR
+            SPIN_TIME
         };
-        let metrics = Arc::new(RegistryMetrics::default());
-        let (room, wait) = (limits.queue, limits.queue_wait);
-        let (queue, requests) = queue(room, wait, look_for, metrics.clone());
-        let (ending, ended) = watch::channel(());
-        let (changing, changed) = watch::channel(());
-        let (started, start) = oneshot::channel();
-
-        let config = InstanceConfig {
-            policy: LabelPolicy {
-                node: advertiser.node_id(),
-                grants: plugin.config().labels.clone(),
-                foreign: {
-                    let advertiser = advertiser.clone();
-                    Arc::new(move || advertiser.foreign_labels())
-                },
-                closed: Arc::default(),
-            },
-            log: log.clone(),
-            clock: clock.clone(),
-        };
-        // Whatever it publishes when it is loaded with nothing goes nowhere.
-        let judging = InstanceConfig {
-            policy: LabelPolicy {
-                node: None,
-                foreign: Arc::new(Arc::default),
-                ..config.policy.clone()
-            },
-            ..config.clone()
-        };
-        let shown = Arc::new(ArcSwap::from_pointee(plugin.clone()));
-        let replaced = Arc::new(Notify::new());
-        let around = config.clone();
-        let decided = Arc::new(Notify::new());
-        let parts = Parts {
-            plugin: plugin.clone(),
-            shown: shown.clone(),
-            config,
-            advertiser: advertiser.clone(),
-            view: view.clone(),
-            metrics: metrics.clone(),
-            durable: Durable::new(store, metrics.clone()),
-            own_labels: remembered.own_labels,
-            decided: decided.clone(),
-            replaced: replaced.clone(),
-            changed: changing,
-        };
-        thread::Builder::new()
-            .name("edge-writer".into())
-            .spawn(move || {
-                let _ending = ending;
-                let writer = Writer::start(parts);
-                // Nobody waits any more where the caller gave up; the queue's end stops the writer then.
-                let _ = started.send(());
-                writer.run(&requests);
-            })
-            .map_err(StartError::Thread)?;
-        start.await.map_err(|_| StartError::Ended)?;
-
-        let placement = advertiser
-            .node_id()
-            .map(|_| Placement::start(shown.clone(), judging, &metrics, advertiser.clone()))
-            .transpose()
-            .map_err(StartError::Thread)?;
-        let (placement, wake) = placement.unzip();
-        let follower = wake.map(|wake| {
-            let advertiser = advertiser.clone();
-            let follower = tokio::spawn(async move {
-                let swaps = async {
-                    loop {
-                        replaced.notified().await;
-                        wake.wake();
-                    }
-                };
-                let changed = || wake.wake();
-                tokio::join!(advertiser.follow(&changed), swaps);
-            });
-            AbortOnDrop(follower.abort_handle())
-        });
-        let sync = pool.map(|pool| {
-            let sync = DecisionSync {
-                pool,
-                view: view.clone(),
-                queue: queue.clone(),
-                clock,
-                decided,
-            };
-            AbortOnDrop(tokio::spawn(sync.run()).abort_handle())
-        });
-        Ok(EdgeCacheRegistry {
-            shared: Arc::new(Shared {
-                _sync: sync,
-                _follower: follower,
-                placement,
-                view,
-                queue,
-                advertiser,
-                plugin: shown,
-                config: around,
-                log,
-                metrics,
-                changed,
-                ended,
-            }),
-        })
+        let metrics = state.metrics.clone();
+        let (queue, requests) = queue(limits.queue, limits.queue_wait, spin_time, metrics);
+        let signals = start_writer(state.clone(), self.store, own_labels, requests).await?;
+        let (placement, follower) = start_placement(&state)?.unzip();
+        let sync = pool.map(|pool| DecisionSync::new(pool, state.clone(), queue.clone()).start());
+        Ok(EdgeCacheRegistry::new(Handle {
+            _sync: sync.map(AbortOnDrop),
+            _follower: follower,
+            placement,
+            state,
+            queue,
+            entries_changed: signals.entries_changed,
+            ended: signals.ended,
+        }))
     }
 }
 
-fn remember(store: &Store, own: Option<NodeId>) -> Result<Remembered, StartError> {
+/// Takes the content of a store that belongs to the own node.
+fn take_remembered(store: &Store, own: Option<NodeId>) -> Result<Remembered, StartError> {
     if store.identity().node_id != own {
         return Err(StartError::OtherNode {
             store: store.identity().node_id,
@@ -256,21 +151,101 @@ fn remember(store: &Store, own: Option<NodeId>) -> Result<Remembered, StartError
     store.take_remembered().ok_or(StartError::StoreUsed)
 }
 
-fn decisions(remembered: Vec<EffectiveDecision>) -> EffectiveDecisions {
-    let by_node = |effective: EffectiveDecision| (effective.decision.node_id, Arc::new(effective));
-    remembered.into_iter().map(by_node).collect()
+/// Returns the configuration of the writer's instances.
+fn instance_config(
+    plugin: &Plugin,
+    advertiser: &Arc<dyn Advertiser>,
+    clock: WallClock,
+) -> InstanceConfig {
+    let foreign = advertiser.clone();
+    InstanceConfig {
+        policy: LabelPolicy {
+            node: advertiser.node_id(),
+            grants: plugin.config().labels.clone(),
+            foreign: Arc::new(move || foreign.foreign_labels()),
+            closed: Arc::default(),
+        },
+        log: Arc::new(GuestLog::new(&plugin.config().limits)),
+        clock,
+    }
 }
 
-/// The remembered entries, with the labels that are shown before the component has been asked.
-fn label_own_entry(entries: Vec<Entry>, own: Option<NodeId>, own_labels: &Labels) -> Entries {
+/// Returns the view of the remembered state. Until the plugin has published, the own entry has the remembered labels.
+fn first_view(remembered: Remembered, own: Option<NodeId>) -> View {
     let labelled = |entry: Entry| {
-        let node_id = entry.node.node_id;
-        let labels = if own == Some(node_id) {
-            own_labels.clone()
+        let is_own = own == Some(entry.node.node_id);
+        let labels = if is_own {
+            remembered.own_labels.clone()
         } else {
             Labels::new()
         };
         LabelledEntry { entry, labels }
     };
-    entries.into_iter().map(labelled).collect()
+    let decisions = remembered.decisions.into_iter();
+    View {
+        entries: remembered
+            .entries
+            .into_iter()
+            .map(labelled)
+            .collect::<Entries>(),
+        decisions: decisions
+            .map(|effective| (effective.decision.node_id, Arc::new(effective)))
+            .collect(),
+        status: Status {
+            state: PluginState::Starting,
+            restarts: 0,
+            last_failure: None,
+            store_failure: None,
+        },
+    }
+}
+
+/// Starts the writer's thread and waits until its first instance has started or failed.
+async fn start_writer(
+    state: Arc<RegistryState>,
+    store: Option<Store>,
+    own_labels: Labels,
+    requests: Requests,
+) -> Result<WriterSignals, StartError> {
+    let (changed_sender, entries_changed) = watch::channel(());
+    let (ended_sender, ended) = watch::channel(());
+    let (started_sender, started) = oneshot::channel();
+    thread::Builder::new()
+        .name("edge-writer".into())
+        .spawn(move || {
+            let _ended = ended_sender;
+            let writer = Writer::start(state, store, own_labels, changed_sender);
+            // If the caller gave up, the end of the queue stops the writer.
+            let _ = started_sender.send(());
+            writer.run(&requests);
+        })
+        .map_err(StartError::Thread)?;
+    started.await.map_err(|_| StartError::Ended)?;
+    Ok(WriterSignals {
+        entries_changed,
+        ended,
+    })
+}
+
+/// Starts placement for a registry that has a node, and the task that follows labels and swaps.
+fn start_placement(
+    state: &Arc<RegistryState>,
+) -> Result<Option<(Placement, AbortOnDrop)>, StartError> {
+    if state.node_id().is_none() {
+        return Ok(None);
+    }
+    let (placement, wake) = Placement::start(state.clone()).map_err(StartError::Thread)?;
+    let state = state.clone();
+    let follower = tokio::spawn(async move {
+        let changed = || wake.wake();
+        let labels = state.advertiser.follow(&changed);
+        let swaps = async {
+            loop {
+                state.plugin_changed.notified().await;
+                wake.wake();
+            }
+        };
+        tokio::join!(labels, swaps);
+    });
+    Ok(Some((placement, AbortOnDrop(follower.abort_handle()))))
 }

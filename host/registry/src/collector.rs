@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::metrics::RegistryMetrics;
-use crate::registry::{EdgeCacheRegistry, Shared};
+use crate::registry::{EdgeCacheRegistry, Handle};
 use crate::status::PluginState;
 
 const STATES: [(&str, PluginState); 4] = [
@@ -25,7 +25,7 @@ impl EdgeCacheRegistry {
     /// Returns the counters of this registry.
     #[must_use]
     pub fn metrics(&self) -> &RegistryMetrics {
-        &self.shared.metrics
+        &self.shared.state.metrics
     }
 
     /// Registers the metrics of this registry, its plugin and routing. The documented names have the prefix
@@ -41,7 +41,7 @@ impl EdgeCacheRegistry {
 
 /// Values that are computed when metrics are read.
 struct Status {
-    shared: Weak<Shared>,
+    shared: Weak<Handle>,
 }
 
 impl Collector for Status {

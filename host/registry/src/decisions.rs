@@ -1,4 +1,4 @@
-//! Decisions of this agent and of others: synchronisation over gossip, and which agents keep a copy.
+//! Exchange of decisions with other agents: synchronisation over gossip, and the choice of who keeps replicas.
 
 mod replicas;
 mod sync;

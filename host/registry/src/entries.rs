@@ -1,8 +1,7 @@
-//! The remembered entries, for two kinds of readers.
+//! The remembered entries, with the labels that the plugin wants for them.
 //!
-//! A list wants the order of node ids, a lookup wants to be quick, and each is served by the structure that
-//! does it best: a tree that is sorted, and a hash trie that answers in a third of the tree's time. Both
-//! share what they do not change with their copies, so a copy of all entries costs next to nothing.
+//! Each entry is in two structures: a sorted tree for lists, and a hash trie for lookups, which takes a third of the
+//! tree's time. Copies share what does not change, so a copy of all entries is cheap.
 
 use std::sync::Arc;
 
@@ -14,15 +13,14 @@ use imbl::{GenericHashMap, OrdMap};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{Entry, NodeId};
 
-/// What the host remembers of one node.
+/// An entry with the labels that the plugin wants the node to advertise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LabelledEntry {
     pub(crate) entry: Entry,
-    /// What the component wants the node to advertise.
     pub(crate) labels: Labels,
 }
 
-/// The records of all nodes. Cheap to clone.
+/// The entries of all nodes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entries {
     sorted: OrdMap<NodeId, Arc<LabelledEntry>>,
@@ -42,25 +40,25 @@ impl Entries {
         self.hashed.get(&node_id)
     }
 
-    /// In ascending order of node id.
+    /// Iterates in ascending order of node id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &LabelledEntry> {
         self.sorted.values().map(Arc::as_ref)
     }
 
-    /// Adds a record, in place of another of its node.
-    pub(crate) fn put(&mut self, labelled: LabelledEntry) {
-        let node_id = labelled.entry.node.node_id;
-        let labelled = Arc::new(labelled);
-        self.sorted.insert(node_id, labelled.clone());
-        self.hashed.insert(node_id, labelled);
-    }
-
-    /// Compares two versions in ascending order of node id. Shared structure is skipped.
+    /// Compares with a newer version, in ascending order of node id. Shared structure is skipped.
     pub(crate) fn diff<'a>(
         &'a self,
         newer: &'a Self,
     ) -> impl Iterator<Item = DiffItem<'a, 'a, NodeId, Arc<LabelledEntry>>> {
         self.sorted.diff(&newer.sorted)
+    }
+
+    /// Adds an entry, or replaces the one of its node.
+    pub(crate) fn put(&mut self, labelled: LabelledEntry) {
+        let node_id = labelled.entry.node.node_id;
+        let labelled = Arc::new(labelled);
+        self.sorted.insert(node_id, labelled.clone());
+        self.hashed.insert(node_id, labelled);
     }
 
     pub(crate) fn remove(&mut self, node_id: NodeId) {

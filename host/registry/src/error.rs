@@ -1,51 +1,53 @@
 //! Errors of starting a registry and of swapping its plugin.
 
+use std::io;
+
 use thiserror::Error;
 
 use edge_cache_core::NodeId;
 use edge_cache_core::labels::LabelError;
 use edge_cache_sandbox::Failure;
 
-/// Why a registry did not start. Nothing runs.
+/// An error of starting a registry. Nothing runs after it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Labels that other software sets on the node break a bound.
+    /// A label that other software sets on the node breaks a bound.
     #[error("the node's own labels are refused")]
     Labels(#[source] LabelError),
-    /// The store is another node's. It was not touched.
-    #[error("the store is of {store:?}, the registry of {registry:?}")]
+    /// The store belongs to another node. It was not changed.
+    #[error("the store belongs to {}, the registry to {}", node(*store), node(*registry))]
     OtherNode {
-        /// The store's node.
+        /// The node of the store.
         store: Option<NodeId>,
-        /// The registry's own node.
+        /// The own node of the registry.
         registry: Option<NodeId>,
     },
-    /// A registry has been started with the store before, and what it remembers has gone on since.
+    /// A registry was started with this store already, so its content is no longer current.
     #[error("the store serves a registry already, or has served one; open it again")]
     StoreUsed,
-    /// The system gave no thread.
-    #[error("cannot start the registry's thread")]
-    Thread(#[source] std::io::Error),
-    /// The thread ended before it served anything.
+    /// The system refused to start a thread.
+    #[error("cannot start a thread of the registry")]
+    Thread(#[source] io::Error),
+    /// The writer's thread ended while starting, which is a defect.
     #[error("the registry's thread ended while starting")]
     Ended,
 }
 
-/// Why a component did not take over. The one before goes on, and no change was lost.
+/// An error of swapping the plugin. The old plugin goes on, and no change was lost.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SwapError {
-    /// It does not want to serve the entries that there are.
-    #[error("the component refuses to take over: {0}")]
+    /// The new plugin refused the entries, with this reason.
+    #[error("the plugin refuses to take over: {0}")]
     Refused(String),
-    /// It failed before it had taken over.
-    #[error("the component fails to take over: {0}")]
+    /// The new plugin failed while it was loaded, with this text.
+    #[error("the plugin fails to take over: {0}")]
     Failed(String),
-    /// The system gave no thread to try it on.
-    #[error("cannot start a thread to try the component on")]
-    Thread(#[source] std::io::Error),
-    /// The registry does not take changes any more.
+    /// The system refused to start the thread that tries the plugin.
+    #[error("cannot start a thread to try the plugin on")]
+    Thread(#[source] io::Error),
+    /// The registry is stopping or has stopped.
     #[error("the registry is shutting down")]
     ShuttingDown,
 }
@@ -57,4 +59,8 @@ impl From<Failure> for SwapError {
             failure => Self::Failed(failure.to_string()),
         }
     }
+}
+
+fn node(node_id: Option<NodeId>) -> String {
+    node_id.map_or("no node".to_string(), |node_id| format!("node {node_id}"))
 }

@@ -1,8 +1,8 @@
-//! Following the registry: a snapshot to begin with, and what changed since.
+//! Subscription to changes of the registry: a snapshot, and the events after it.
 //!
-//! The writer only says that there is another view. A subscriber compares the entries that it saw last with
-//! those of the newest view, which share what did not change. So there is no queue that could overflow: one
-//! that is slow skips states in between and still ends at the true one.
+//! The writer only signals that there is a newer view. A subscriber compares the entries that it saw last with those
+//! of the newest view; shared structure is skipped. So there is no queue that could overflow: a slow subscriber skips
+//! states in between and still ends at the current one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use edge_cache_core::{EdgeCacheNode, NodeId};
 #[cfg(test)]
 mod tests;
 
-/// A change of which nodes are eligible, or of what they give. Counters are none.
+/// A change of the eligible nodes or of their capacities. Changes of counters cause no event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistryEvent {
-    /// A node was enabled, or enabled anew.
+    /// A node was enabled, or enabled again with a new capacity or time.
     Enabled(EdgeCacheNode),
     /// A node is not eligible any more.
     Disabled {
@@ -29,7 +29,7 @@ pub enum RegistryEvent {
     },
 }
 
-/// The changes after a subscription, from `EdgeCacheRegistry::subscribe`.
+/// The events after a subscription with [`EdgeCacheRegistry::subscribe`](crate::EdgeCacheRegistry::subscribe).
 ///
 /// Holding one does not keep the registry running.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct RegistryEvents {
 
 impl RegistryEvents {
     pub(crate) fn new(view: Arc<ViewCell>, mut changed: watch::Receiver<()>) -> Self {
-        // Before the view is read: a change in between is looked at once more, and is none.
+        // Before the view is read: a change in between causes one comparison without events.
         changed.mark_unchanged();
         let seen = view.load().entries.clone();
         Self {
@@ -54,16 +54,16 @@ impl RegistryEvents {
         }
     }
 
-    /// The snapshot that these events continue: before the first [`next`](Self::next) the nodes at the time
-    /// of the subscription, later the state that the events being handed out lead to.
+    /// Returns the state that the pending events lead to. Before the first [`next`](Self::next) this is the state at
+    /// the subscription.
     #[must_use]
     pub fn snapshot(&self) -> EligibleNodes {
         EligibleNodes::new(self.seen.clone())
     }
 
-    /// Waits for the next change. `None` once the registry has stopped and everything was handed out.
+    /// Waits for the next event. Returns `None` once the registry has stopped and all events were returned.
     ///
-    /// No event is lost if this is dropped before it is done.
+    /// Cancel safe: no event is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<RegistryEvent> {
         loop {
             if let Some(event) = self.pending.pop_front() {

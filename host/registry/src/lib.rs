@@ -55,6 +55,7 @@ mod placement;
 mod registry;
 mod snapshot;
 mod standalone;
+mod state;
 mod status;
 mod store;
 mod supervisor;

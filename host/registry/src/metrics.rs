@@ -46,17 +46,10 @@ pub(crate) enum ChangeKind {
     AddStats,
     /// A decision of another agent.
     Merge,
-    Restamp,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 5] = [
-        Self::Enable,
-        Self::Disable,
-        Self::AddStats,
-        Self::Merge,
-        Self::Restamp,
-    ];
+    const ALL: [Self; 4] = [Self::Enable, Self::Disable, Self::AddStats, Self::Merge];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +57,6 @@ impl ChangeKind {
             Self::Disable => "disable",
             Self::AddStats => "add-stats",
             Self::Merge => "merge",
-            Self::Restamp => "restamp",
         }
     }
 }

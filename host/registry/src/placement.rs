@@ -1,80 +1,94 @@
-//! Keeps the routing table true to the labels that live members advertise.
+//! Placement: keeps the routing table in step with the labels that live members advertise.
 //!
-//! A thread of its own has the component judge each member whose labels are new, in an instance that is not
-//! the registry's: what a peer writes into its labels costs the registry no call and no restart. The table
-//! is made beside the one in force, so no lookup waits for any of it.
+//! A thread of its own has the plugin assess each member whose labels are new. It uses an instance of its own, so the
+//! labels of a peer cost the registry neither calls nor restarts. The table is built beside the current one, so no lookup
+//! waits.
 //!
-//! Members whose labels the component fails on keep their place from before; so a component that fails on
-//! all of them leaves the last table in force.
+//! A member on whose labels the plugin fails keeps its former candidacy. A plugin that fails on all members leaves the
+//! last table in use.
 
 mod assessor;
 mod judgement;
 mod quarantine;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-use self::assessor::{Assessor, Record};
+use self::assessor::{Assessor, PastFailures};
 use self::judgement::Judgement;
 use self::quarantine::Quarantine;
-use crate::advertiser::{Advertiser, Wake};
-use crate::metrics::{RegistryMetrics, RoutingMetrics};
+use crate::metrics::RoutingMetrics;
+use crate::state::RegistryState;
 use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
-use edge_cache_sandbox::PluginCell;
-use edge_cache_sandbox::{InstanceConfig, Plugin};
+use edge_cache_sandbox::{InstanceConfig, LabelPolicy, Plugin};
 
-/// The least time from one table to the next. Changes that come together, as when agents meet, make one.
-const PACE: Duration = Duration::from_millis(20);
+/// The least time between two tables. Changes that come together, as when agents meet, share one.
+const TABLE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long members are judged until the table is brought to what is known so far.
+/// How long members are assessed before a table is built of the results so far.
 const PASS_MAX: Duration = Duration::from_millis(250);
 
-/// How routing is doing.
+/// The status of routing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoutingStatus {
     /// Nodes that keys are routed to.
     pub candidates: usize,
-    /// Members that are not judged by their present labels: those are too many, or the component failed on
-    /// them. The latter go on as what they were judged before, which agents that have not seen it don't know.
+    /// Members that are not assessed by their current labels: those have too many, or the plugin failed on them. The
+    /// latter keep their former candidacy, which agents that did not see it do not know.
     pub unjudged: usize,
-    /// The last failure, in words, if there was one.
+    /// The text of the last failure, if there was one.
     pub last_failure: Option<String>,
 }
 
-/// The end of placement that the registry holds. The thread ends after this is dropped.
+/// The registry's end of placement.
 pub(crate) struct Placement {
     router: Router,
     status: Arc<Mutex<RoutingStatus>>,
     thread: JoinHandle<()>,
 }
 
+/// Wakes the thread of placement; it ends when this is dropped. Wakes before the next pass count as one.
+#[derive(Debug)]
+pub(crate) struct Wake(SyncSender<()>);
+
+impl Wake {
+    pub(crate) fn wake(&self) {
+        // A full channel wakes the thread already, a closed one has no thread.
+        let _ = self.0.try_send(());
+    }
+}
+
 impl Placement {
-    /// Starts the thread, and answers what wakes it.
-    pub(crate) fn start(
-        plugin: Arc<PluginCell>,
-        config: InstanceConfig,
-        metrics: &RegistryMetrics,
-        advertiser: Arc<dyn Advertiser>,
-    ) -> std::io::Result<(Self, Wake)> {
+    /// Starts the thread.
+    pub(crate) fn start(state: Arc<RegistryState>) -> io::Result<(Self, Wake)> {
         let (router, tables) = Router::new();
         let (waking, woken) = sync_channel(1);
         let status = Arc::<Mutex<RoutingStatus>>::default();
+        // Labels that an empty instance publishes go nowhere.
+        let config = InstanceConfig {
+            policy: LabelPolicy {
+                node: None,
+                foreign: Arc::new(Arc::default),
+                ..state.config.policy.clone()
+            },
+            ..state.config.clone()
+        };
+        let plugin = Plugin::clone(&state.plugin.load());
         let mut worker = Worker {
-            advertiser,
-            assessor: Assessor::new(Plugin::clone(&plugin.load()), config, metrics.calls.clone()),
-            plugin,
+            assessor: Assessor::new(plugin, config, state.metrics.calls.clone()),
+            metrics: state.metrics.routing.clone(),
+            state,
             members: BTreeMap::new(),
             quarantine: Quarantine::default(),
             tables,
             refused: None,
             router: router.clone(),
             status: status.clone(),
-            metrics: metrics.routing.clone(),
         };
         let thread = thread::Builder::new()
             .name("edge-placement".into())
@@ -84,14 +98,14 @@ impl Placement {
             status,
             thread,
         };
-        Ok((placement, Wake::new(waking)))
+        Ok((placement, Wake(waking)))
     }
 
     pub(crate) fn router(&self) -> &Router {
         &self.router
     }
 
-    /// Whether its thread runs. Its end, before this is dropped, is a defect.
+    /// Tells whether the thread runs. While the registry runs, its end is a defect.
     pub(crate) fn is_running(&self) -> bool {
         !self.thread.is_finished()
     }
@@ -110,17 +124,15 @@ impl fmt::Debug for Placement {
     }
 }
 
-/// What the thread works with.
+/// The thread's state.
 struct Worker {
-    advertiser: Arc<dyn Advertiser>,
-    /// Says which component decides.
-    plugin: Arc<PluginCell>,
+    state: Arc<RegistryState>,
     assessor: Assessor,
-    /// The live members, as they were judged last.
+    /// The live members with their last judgements.
     members: BTreeMap<NodeId, Judgement>,
     quarantine: Quarantine,
     tables: RouterWriter,
-    /// Why the candidates were refused last, so that it is said once.
+    /// The last error of the candidates, so that it is logged once.
     refused: Option<CandidateError>,
     router: Router,
     status: Arc<Mutex<RoutingStatus>>,
@@ -128,27 +140,27 @@ struct Worker {
 }
 
 impl Worker {
-    /// Works until nobody is left who could wake it.
+    /// Runs until [`Wake`] is dropped.
     fn run(&mut self, woken: &Receiver<()>) {
         let mut again = None;
         loop {
             let woke = match again {
                 None => woken.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => woken.recv_timeout(at_least_now(at)),
+                Some(at) => woken.recv_timeout(time_until(at)),
             };
             if woke == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
             again = self.pass();
-            thread::sleep(PACE);
+            thread::sleep(TABLE_INTERVAL);
         }
     }
 
-    /// Judges what is new, and makes the table that follows. Answers when to look again, should nobody wake.
+    /// Assesses members with new labels and builds the table. Returns when the next pass is due without a wake.
     fn pass(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        self.follow_component();
-        let live = self.advertiser.live();
+        self.follow_swap();
+        let live = self.state.advertiser.live();
         let infos: BTreeMap<_, _> = live
             .infos()
             .map(|info| (info.node_id, info.clone()))
@@ -157,9 +169,9 @@ impl Worker {
             .retain(|node_id, _| infos.contains_key(node_id));
         self.quarantine.forget_old(now);
         let mut again = None;
-        for info in self.in_order(infos) {
+        for info in self.members_to_assess(infos) {
             if now.elapsed() > PASS_MAX {
-                // What has changed meanwhile, a departure say, is not to wait for a slow component.
+                // Other changes, such as a departure, do not wait for a slow plugin.
                 again = Some(now);
                 break;
             }
@@ -172,9 +184,9 @@ impl Worker {
         again
     }
 
-    /// After a swap all members are judged anew, with those that killed the component of before.
-    fn follow_component(&mut self) {
-        let plugin = self.plugin.load();
+    /// After a swap, opens all judgements again and clears the quarantine.
+    fn follow_swap(&mut self) {
+        let plugin = self.state.plugin.load();
         if !self.assessor.runs(&plugin) {
             self.assessor.replace(Plugin::clone(&plugin));
             self.quarantine = Quarantine::default();
@@ -182,39 +194,40 @@ impl Worker {
         }
     }
 
-    /// The members whose labels are new, or still to be judged: first those that never made the component
-    /// fail, for it may be a while until the next instance.
-    fn in_order(&self, infos: BTreeMap<NodeId, Arc<PeerInfo>>) -> Vec<Arc<PeerInfo>> {
+    /// Returns the members without a final judgement. Those that made the plugin fail come last: it may take a while
+    /// until the next instance.
+    fn members_to_assess(&self, infos: BTreeMap<NodeId, Arc<PeerInfo>>) -> Vec<Arc<PeerInfo>> {
         let mut due: Vec<_> = infos
             .into_values()
             .filter(|info| {
                 let known = self.members.get(&info.node_id);
-                known.is_none_or(|known| !known.is_settled_for(info))
+                known.is_none_or(|known| !known.is_final_for(info))
             })
             .collect();
         due.sort_by_key(|info| self.quarantine.holds_any_of(info.node_id));
         due
     }
 
+    /// Judges a member. Returns the judgement, and when to try again.
     fn judge(
         &mut self,
         info: Arc<PeerInfo>,
         before: Option<Judgement>,
         now: Instant,
     ) -> (Judgement, Option<Instant>) {
-        if let Err(excess) = judgement::check_size(&info.labels) {
-            tracing::warn!(node_id = info.node_id, %excess, "a member is not judged");
+        if let Err(error) = judgement::check_size(&info.labels) {
+            tracing::warn!(node_id = info.node_id, %error, "ignored the labels of a member");
             return (Judgement::excessive(info), None);
         }
         if let Some(retry) = self.quarantine.until(&info) {
             return (Judgement::failed(info, before), retry);
         }
-        let record = if self.quarantine.holds_any_of(info.node_id) {
-            Record::Killer
+        let past = if self.quarantine.holds_any_of(info.node_id) {
+            PastFailures::Some
         } else {
-            Record::Clean
+            PastFailures::None
         };
-        match self.assessor.assess(&info, record) {
+        match self.assessor.assess(&info, past) {
             Ok(candidate) => {
                 self.metrics.assessments.inc();
                 (Judgement::judged(info, candidate), None)
@@ -224,7 +237,7 @@ impl Worker {
                 tracing::error!(
                     node_id = info.node_id,
                     %failure,
-                    "the component failed on the labels of a member, which stays as it was"
+                    "the plugin failed on the labels of a member, which keeps its former candidacy"
                 );
                 self.metrics.assessments.inc();
                 self.metrics.failures.inc();
@@ -235,6 +248,7 @@ impl Worker {
         }
     }
 
+    /// Builds the table of all candidates, if it differs from the current one.
     fn build(&mut self) {
         let candidates: BTreeMap<NodeId, Candidate> = self
             .members
@@ -243,13 +257,10 @@ impl Worker {
             // All agents leave out the same ones.
             .take(CANDIDATES_MAX)
             .collect();
-        let own = self
-            .advertiser
-            .node_id()
-            .and_then(|own| candidates.get(&own));
+        let own = self.state.node_id().and_then(|own| candidates.get(&own));
         let home = own.and_then(|own| own.geo.clone());
         let start = Instant::now();
-        let built = match self.tables.update(&candidates, home.as_deref()) {
+        let is_built = match self.tables.update(&candidates, home.as_deref()) {
             Ok(update) => {
                 if update.is_any() {
                     tracing::debug!(?update, candidates = candidates.len(), "routing changed");
@@ -259,7 +270,7 @@ impl Worker {
             }
             Err(error) => {
                 if self.refused.as_ref() != Some(&error) {
-                    tracing::error!(%error, "the routing table stays as it was");
+                    tracing::error!(%error, "cannot build a routing table; the last one stays in use");
                 }
                 self.refused = Some(error);
                 false
@@ -268,7 +279,7 @@ impl Worker {
         let table = self.router.table();
         let unjudged = self.members.values().filter(|known| !known.is_judged());
         let unjudged = unjudged.count();
-        if built {
+        if is_built {
             let took = start.elapsed().as_secs_f64();
             self.metrics.table_build_duration.observe(took);
         }
@@ -285,7 +296,7 @@ impl Worker {
     }
 }
 
-/// The time until then, or none.
-fn at_least_now(at: Instant) -> Duration {
+/// Returns the time until `at`; zero if it is past.
+fn time_until(at: Instant) -> Duration {
     at.saturating_duration_since(Instant::now())
 }

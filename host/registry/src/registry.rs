@@ -1,7 +1,6 @@
-//! The registry as an embedder holds it.
+//! The handle of a registry.
 //!
-//! A handle reads the view directly and asks the writer for every change. It never calls the component
-//! itself, and no function of it blocks an async thread.
+//! Reads use the view directly; changes are sent to the writer. A handle never calls the plugin itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,56 +8,50 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use crate::advertiser::Advertiser;
 use crate::events::RegistryEvents;
-use crate::metrics::{ChangeKind, RegistryMetrics};
+use crate::metrics::ChangeKind;
 use crate::placement::{Placement, RoutingStatus};
 use crate::snapshot::{NodeState, Snapshot};
+use crate::state::RegistryState;
 use crate::status::Status;
-use crate::view::{EligibleNodes, ViewCell};
-use crate::writer::queue::{Operation, Outcome, Queue};
-use edge_cache_core::EdgeCacheError;
+use crate::view::EligibleNodes;
+use crate::writer::operation::{AddStats, Disable, Enable};
+use crate::writer::queue::Queue;
 use edge_cache_core::decision::{DecisionCounts, EffectiveDecision};
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+use edge_cache_core::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_routing::{Replicas, Router};
-use edge_cache_sandbox::PluginCell;
-use edge_cache_sandbox::{GuestLog, InstanceConfig, Plugin};
+use edge_cache_sandbox::{GuestLog, Plugin};
 
-/// Which nodes are eligible as edge caches, held and decided by a sandboxed component.
+/// A registry of the nodes that are eligible as edge caches. A sandboxed plugin decides about every change.
 ///
-/// Cheap to clone. The component's thread ends when the last handle is dropped, or after
+/// Cheap to clone. The writer's thread ends when the last handle is dropped, or after
 /// [`EdgeCacheRegistry::shutdown`].
 ///
-/// Reads are plain functions on the remembered state; they wait for nothing and go on while the component
-/// hangs, fails or is replaced. Changes are async, are made one after the other, and are remembered when
-/// they are answered. A change in the queue is made, whether or not
-/// its caller still waits for it.
+/// Reads are plain functions on the remembered state. They never wait, and go on while the plugin hangs, fails or is
+/// replaced. Changes are async, are made one after the other, and are remembered when they return. In a registry
+/// without a store, a change may spin for up to 30 µs before it yields, which is less than a thread takes to wake.
+/// A queued change is made even if its caller stops waiting.
 #[derive(Clone)]
 pub struct EdgeCacheRegistry {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Handle>,
 }
 
-pub(crate) struct Shared {
-    /// Dropped with the last handle: it holds an end of the queue, which would keep the writer.
+/// The parts of a running registry that all its handles share.
+pub(crate) struct Handle {
+    /// Dropped with the last handle: the task holds a clone of the queue, which keeps the writer running.
     pub(crate) _sync: Option<AbortOnDrop>,
-    /// Dropped likewise: it keeps the placement's thread alive.
+    /// Dropped with the last handle: the task keeps the thread of placement running.
     pub(crate) _follower: Option<AbortOnDrop>,
     pub(crate) placement: Option<Placement>,
-    pub(crate) view: Arc<ViewCell>,
+    pub(crate) state: Arc<RegistryState>,
     pub(crate) queue: Queue,
-    pub(crate) advertiser: Arc<dyn Advertiser>,
-    pub(crate) plugin: Arc<PluginCell>,
-    /// What surrounds instances; a swap begins with it.
-    pub(crate) config: InstanceConfig,
-    pub(crate) log: Arc<GuestLog>,
-    pub(crate) metrics: Arc<RegistryMetrics>,
-    /// Changes with every view that has other entries; closed when the writer's thread has ended.
-    pub(crate) changed: watch::Receiver<()>,
+    /// Changes with every view that has other entries or labels; closed when the writer's thread has ended.
+    pub(crate) entries_changed: watch::Receiver<()>,
     /// Closed when the writer's thread has ended.
     pub(crate) ended: watch::Receiver<()>,
 }
 
-/// A task that ends with its owner.
+/// A task that is aborted when this is dropped.
 pub(crate) struct AbortOnDrop(pub(crate) AbortHandle);
 
 impl Drop for AbortOnDrop {
@@ -67,9 +60,26 @@ impl Drop for AbortOnDrop {
     }
 }
 
+impl fmt::Debug for EdgeCacheRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = &self.shared.state;
+        f.debug_struct("EdgeCacheRegistry")
+            .field("node_id", &state.node_id())
+            .field("nodes", &state.view.load().entries.len())
+            .field("plugin", &state.plugin.load().name())
+            .field("gossip_attached", &self.shared._sync.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl EdgeCacheRegistry {
-    /// Marks a node as eligible and answers its entry. A node that is registered already is overwritten,
-    /// its counters go back to zero.
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self {
+            shared: Arc::new(handle),
+        }
+    }
+
+    /// Enables a node and returns its new entry. A registered node is overwritten: its counters go back to zero.
     ///
     /// # Errors
     ///
@@ -81,163 +91,161 @@ impl EdgeCacheRegistry {
     ) -> Result<EdgeCacheNode, EdgeCacheError> {
         if let Err(reason) = capacity.check() {
             let refused = Err(EdgeCacheError::InvalidCapacity(reason));
-            let metrics = &self.shared.metrics;
+            let metrics = &self.shared.state.metrics;
             metrics.add_result(ChangeKind::Enable, &refused);
             return refused;
         }
-        match self.ask(Operation::Enable { node_id, capacity }).await? {
-            Outcome::Enabled(node) => Ok(node),
-            other => Err(mixed_up(&other)),
-        }
+        self.shared.queue.ask(Enable { node_id, capacity }).await
     }
 
-    /// Forgets a node.
+    /// Disables a node, and drops its entry and counters.
     ///
     /// # Errors
     ///
-    /// `NodeNotFound` where it is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
+    /// `NodeNotFound` if the node is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
     pub async fn disable(&self, node_id: NodeId) -> Result<(), EdgeCacheError> {
-        self.ask(Operation::Disable { node_id }).await.map(drop)
+        self.shared.queue.ask(Disable { node_id }).await
     }
 
-    /// Adds to the counters of a node and answers the totals. A counter stays at its largest value.
+    /// Adds to the counters of a node and returns the totals. A counter stays at its largest value.
     ///
     /// # Errors
     ///
-    /// `NodeNotFound` where it is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
+    /// `NodeNotFound` if the node is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
     pub async fn add_stats(
         &self,
         node_id: NodeId,
         delta: EdgeCacheStats,
     ) -> Result<EdgeCacheStats, EdgeCacheError> {
-        match self.ask(Operation::AddStats { node_id, delta }).await? {
-            Outcome::Counted(totals) => Ok(totals),
-            other => Err(mixed_up(&other)),
-        }
+        self.shared.queue.ask(AddStats { node_id, delta }).await
     }
 
-    /// All that is known now of all nodes.
+    /// Returns the state of all nodes.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let shared = &self.shared;
-        let grants = shared.plugin.load().config().labels.clone();
-        Snapshot::new(shared.view.load_full(), shared.advertiser.live(), grants)
+        let state = &self.shared.state;
+        let view = state.view.load_full();
+        Snapshot::new(view, state.advertiser.live(), state.label_grants())
     }
 
-    /// All that is known now of one node.
+    /// Returns the state of one node.
     #[must_use]
     pub fn node(&self, node_id: NodeId) -> NodeState {
-        let shared = &self.shared;
-        let grants = shared.plugin.load().config().labels.clone();
-        NodeState::new(
-            node_id,
-            &shared.view.load(),
-            &shared.advertiser.live(),
-            grants,
-        )
+        let state = &self.shared.state;
+        let (view, live) = (state.view.load(), state.advertiser.live());
+        NodeState::new(node_id, &view, &live, state.label_grants())
     }
 
-    /// The nodes that are eligible now, in ascending order of node id.
+    /// Returns the eligible nodes, in ascending order of node id.
     pub fn list_eligible(&self) -> EligibleNodes {
-        EligibleNodes::new(self.shared.view.load().entries.clone())
+        EligibleNodes::new(self.shared.state.view.load().entries.clone())
     }
 
-    /// The changes from now on, with the snapshot that they begin at: nothing is lost between the two.
+    /// Subscribes to changes of the eligible nodes. No change is lost between the subscription's snapshot and its first
+    /// event.
     #[must_use]
     pub fn subscribe(&self) -> RegistryEvents {
-        RegistryEvents::new(self.shared.view.clone(), self.shared.changed.clone())
+        let changed = self.shared.entries_changed.clone();
+        RegistryEvents::new(self.shared.state.view.clone(), changed)
     }
 
-    /// The agent's own node, if the registry has one.
+    /// Returns the own node, if the registry has one.
     #[must_use]
     pub fn node_id(&self) -> Option<NodeId> {
-        self.shared.advertiser.node_id()
+        self.shared.state.node_id()
     }
 
-    /// Whether a node is registered.
+    /// Tells whether a node is registered.
     pub fn is_enabled(&self, node_id: NodeId) -> bool {
-        self.shared.view.load().entries.contains(node_id)
+        self.shared.state.view.load().entries.contains(node_id)
     }
 
-    /// The counters of a node; both zero where it is not registered.
+    /// Returns the counters of a node; both are zero if it is not registered.
     pub fn stats(&self, node_id: NodeId) -> EdgeCacheStats {
-        self.shared
-            .view
-            .load()
-            .entries
-            .get(node_id)
-            .map_or_else(EdgeCacheStats::default, |labelled| labelled.entry.stats)
+        let view = self.shared.state.view.load();
+        let labelled = view.entries.get(node_id);
+        labelled.map_or_else(EdgeCacheStats::default, |labelled| labelled.entry.stats)
     }
 
-    /// All that is known of a node.
+    /// Returns the entry of a node, if it is registered.
     pub fn entry(&self, node_id: NodeId) -> Option<Entry> {
+        let view = self.shared.state.view.load();
+        let labelled = view.entries.get(node_id);
+        labelled.map(|labelled| labelled.entry.clone())
+    }
+
+    /// Returns the effective decision about a node, with the reason if this agent's plugin refused it.
+    ///
+    /// `None` if no agent has decided about the node, and in a registry without a node of its own.
+    pub fn decision(&self, node_id: NodeId) -> Option<Arc<EffectiveDecision>> {
         self.shared
+            .state
             .view
             .load()
-            .entries
-            .get(node_id)
-            .map(|labelled| labelled.entry.clone())
+            .decisions
+            .get(&node_id)
+            .cloned()
     }
 
-    /// The decision that stands about a node: who took it, when, and what this agent's component made of
-    /// it. `None` where nobody has ever decided about the node, and in a registry without a node of its own.
-    pub fn decision(&self, node_id: NodeId) -> Option<Arc<EffectiveDecision>> {
-        self.shared.view.load().decisions.get(&node_id).cloned()
+    /// Returns the numbers of effective decisions. Takes time in proportion to them.
+    pub fn decision_counts(&self) -> DecisionCounts {
+        DecisionCounts::of(&self.shared.state.view.load().decisions)
     }
 
-    /// Whether another agent carries the decision that stands about a node: from then on it outlives this
-    /// agent.
+    /// Tells whether another agent keeps a replica of the effective decision about a node: from then on it outlives
+    /// this agent.
     pub fn is_replicated(&self, node_id: NodeId) -> bool {
         self.decision(node_id)
             .is_some_and(|effective| self.is_decision_replicated(&effective))
     }
 
-    /// Whether another agent carries this decision.
+    /// Tells whether another agent keeps a replica of this decision.
     pub fn is_decision_replicated(&self, effective: &EffectiveDecision) -> bool {
-        self.shared.advertiser.is_replicated(effective)
+        self.shared.state.advertiser.is_replicated(effective)
     }
 
-    /// Whether the node is seen to advertise any label that a component may set.
+    /// Tells whether a node advertises any label that the plugin may set.
     pub fn advertises_labels(&self, node_id: NodeId) -> bool {
         self.node(node_id).advertises_labels()
     }
 
-    /// Whether the node is seen to advertise exactly the labels that follow from its entry.
+    /// Tells whether a node advertises exactly the labels that its entry requires.
     ///
-    /// Advertising comes after deciding, at its own pace; for another node it also takes that node's agent.
+    /// Labels follow a change later: those of another node are set by that node's agent.
     pub fn is_advertised(&self, node_id: NodeId) -> bool {
         self.node(node_id).is_advertised()
     }
 
-    /// Waits until `holds` is true of the node, checking after every change of entries and of labels. Returns too
-    /// once nothing can change any more.
+    /// Waits until `holds` is true of a node. Checks at once, and after every change of entries or of labels.
+    ///
+    /// Also returns once nothing can change any more, so check again if it matters.
     pub async fn wait_until(&self, node_id: NodeId, holds: impl Fn(&NodeState) -> bool) {
-        let mut views = self.shared.changed.clone();
+        let mut entries_changed = self.shared.entries_changed.clone();
         let labels = Notify::new();
-        let changed = || labels.notify_one();
+        let labels_changed = || labels.notify_one();
         let check = async {
             while !holds(&self.node(node_id)) {
                 tokio::select! {
                     () = labels.notified() => {}
-                    changed = views.changed() => if changed.is_err() { return },
+                    changed = entries_changed.changed() => if changed.is_err() { return },
                 }
             }
         };
         tokio::select! {
             () = check => {}
-            () = self.shared.advertiser.follow(&changed) => {}
+            () = self.shared.state.advertiser.follow(&labels_changed) => {}
         }
     }
 
-    /// The best nodes for a key, best first: as many as asked for, at most
-    /// [`REPLICAS_MAX`](edge_cache_routing::REPLICAS_MAX), and fewer where there are not as many. All agents that
-    /// see the same labels answer the same.
+    /// Returns the best nodes for a key, best first: at most `replicas` and
+    /// [`REPLICAS_MAX`](edge_cache_routing::REPLICAS_MAX). All agents that see the same labels return the same.
     ///
-    /// `from_geo` is where the asker is: nodes with the same geo come first, then those of the same region.
-    /// Without it all nodes are equally near. Waits for nothing. Nodes are eligible by what they advertise,
-    /// so a registry without a node of its own, which sees no labels, routes nowhere. Up to three replicas for
-    /// askers without geo, or with the node's own while it is eligible, are remembered; others take some ns a
-    /// candidate.
+    /// `from_geo` is the location of the requester: nodes with the same geo come first, then those of the same region.
+    /// Without it all nodes are equally near. A node is eligible by the labels that it advertises; a registry without a
+    /// node of its own sees no labels and returns nothing.
+    ///
+    /// Never waits. Up to three replicas without a geo, or with the own node's geo while it is eligible, are computed in
+    /// advance; others take some nanoseconds a candidate.
     pub fn route(&self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
         let placement = self.shared.placement.as_ref();
         placement
@@ -245,72 +253,49 @@ impl EdgeCacheRegistry {
             .unwrap_or_default()
     }
 
-    /// What [`route`](Self::route) asks, for who looks up all the time or needs more than node ids; none where
-    /// the registry has no node of its own.
+    /// Returns the router behind [`route`](Self::route), for many lookups or more than node ids. `None` in a registry
+    /// without a node of its own.
     pub fn router(&self) -> Option<&Router> {
         self.shared.placement.as_ref().map(Placement::router)
     }
 
-    /// How routing is doing.
+    /// Returns the status of routing.
     pub fn routing(&self) -> RoutingStatus {
         let placement = self.shared.placement.as_ref();
         placement.map(Placement::status).unwrap_or_default()
     }
 
-    /// How many changes wait for the writer.
+    /// Returns the number of changes that wait for the writer.
     pub fn queue_depth(&self) -> usize {
         self.shared.queue.depth()
     }
 
-    /// Whether its threads run. Without [`EdgeCacheRegistry::shutdown`], the end of one is a defect.
+    /// Tells whether all threads run. Before [`EdgeCacheRegistry::shutdown`], `false` means a defect.
     pub fn is_running(&self) -> bool {
         let placement = self.shared.placement.as_ref();
         self.shared.ended.has_changed().is_ok() && placement.is_none_or(Placement::is_running)
     }
 
-    /// How the component is doing.
+    /// Returns the status of the registry and its plugin.
     pub fn status(&self) -> Status {
-        self.shared.view.load().status.clone()
+        self.shared.state.view.load().status.clone()
     }
 
-    /// How many decisions stand. Looks at each of them.
-    pub fn decision_counts(&self) -> DecisionCounts {
-        DecisionCounts::of(&self.shared.view.load().decisions)
-    }
-
-    /// The component that decides.
+    /// Returns the current plugin.
     pub fn plugin(&self) -> Plugin {
-        Plugin::clone(&self.shared.plugin.load())
+        Plugin::clone(&self.shared.state.plugin.load())
     }
 
-    /// The component's log.
+    /// Returns the plugin's log.
     pub fn log(&self) -> &GuestLog {
-        &self.shared.log
+        &self.shared.state.config.log
     }
 
-    /// Stops after the changes that wait already. Later ones are refused with `ShuttingDown`; reads go on.
+    /// Stops the registry after the changes that are queued. Later changes fail with `ShuttingDown`; reads go on.
     pub async fn shutdown(&self) {
         self.shared.queue.stop();
         let mut ended = self.shared.ended.clone();
-        // An error says that the sender is gone, which is the end that is waited for.
+        // An error means that the writer's thread has ended.
         while ended.changed().await.is_ok() {}
-    }
-
-    async fn ask(&self, operation: Operation) -> Result<Outcome, EdgeCacheError> {
-        self.shared.queue.ask(operation).await
-    }
-}
-
-/// The writer answers each operation with its own outcome; another one is a defect of this crate.
-fn mixed_up(outcome: &Outcome) -> EdgeCacheError {
-    EdgeCacheError::PluginFailed(format!("the writer answered {outcome:?} to another change"))
-}
-
-impl fmt::Debug for EdgeCacheRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EdgeCacheRegistry")
-            .field("nodes", &self.shared.view.load().entries.len())
-            .field("advertiser", &self.shared.advertiser)
-            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
-//! What is known of nodes, taken at one go: what the registry holds, and what they were seen to show then.
+//! Snapshots of the registry and of one node, with the labels that live nodes advertise.
 //!
-//! Taking it waits for nothing. So labels may be in it already without the change that they follow from, or be
-//! missing still: they travel at their own pace anyway. Nothing here keeps a component alive.
+//! Taking a snapshot never waits. Labels and entries are not read atomically; either may lag. A snapshot keeps no
+//! plugin alive.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use edge_cache_core::labels::{LabelGrants, Labels};
 use edge_cache_core::{EdgeCacheNode, Entry, NodeId};
 use edge_cache_gossip::PeerInfo;
 
-/// What was known of all nodes. Cheap to clone; never changes.
+/// The state of all nodes at one moment. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     view: Arc<View>,
@@ -21,7 +21,7 @@ pub struct Snapshot {
     grants: LabelGrants,
 }
 
-/// What was known of one node. Cheap to clone; never changes.
+/// The state of one node at one moment. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct NodeState {
     labelled: Option<Arc<LabelledEntry>>,
@@ -31,7 +31,7 @@ pub struct NodeState {
     grants: LabelGrants,
 }
 
-/// The labels that a live node shows, and what tells those of a component from others.
+/// The labels of a live node, with the rules that tell the plugin's labels from others.
 #[derive(Debug)]
 struct AdvertisedLabels<'a> {
     labels: &'a Labels,
@@ -44,22 +44,23 @@ impl Snapshot {
         Self { view, live, grants }
     }
 
-    /// The nodes that were eligible, in ascending order of node id, and whether each was seen to advertise exactly
-    /// the labels that follow from its entry.
+    /// Iterates over the eligible nodes in ascending order of node id. The flag tells whether the node advertises
+    /// exactly the labels that its entry requires.
     pub fn eligible(&self) -> impl Iterator<Item = (&EdgeCacheNode, bool)> {
         self.view.entries.iter().map(|labelled| {
             let node = &labelled.entry.node;
             let info = self.live.info(node.node_id);
-            let shown = info.map(|info| AdvertisedLabels {
+            let advertised = info.map(|info| AdvertisedLabels {
                 labels: &info.labels,
                 foreign: self.live.foreign(node.node_id).map(Arc::as_ref),
                 grants: &self.grants,
             });
-            (node, shown.is_some_and(|shown| shown.is(&labelled.labels)))
+            let is_advertised = advertised.is_some_and(|labels| labels.are(&labelled.labels));
+            (node, is_advertised)
         })
     }
 
-    /// Whether nothing has changed from one to the other. False says nothing: a change may have been undone.
+    /// Tells whether two snapshots share their state. If not, they may still be equal: a change may have been undone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.view, &other.view)
@@ -79,36 +80,35 @@ impl NodeState {
         }
     }
 
-    /// Its entry, where it was eligible.
+    /// Returns the entry of the node, if it was eligible.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {
         self.labelled.as_ref().map(|labelled| &labelled.entry)
     }
 
-    /// The decision that stood about it, as [`EdgeCacheRegistry::standing`](crate::EdgeCacheRegistry::standing)
-    /// has it.
+    /// Returns the effective decision, like [`EdgeCacheRegistry::decision`](crate::EdgeCacheRegistry::decision).
     #[must_use]
     pub fn decision(&self) -> Option<&EffectiveDecision> {
         self.effective.as_deref()
     }
 
-    /// Whether it was seen to advertise any label that a component may set.
+    /// Tells whether the node advertised any label that the plugin may set.
     #[must_use]
     pub fn advertises_labels(&self) -> bool {
-        self.shown()
-            .is_some_and(|shown| shown.iter().next().is_some())
+        let advertised = self.advertised();
+        advertised.is_some_and(|labels| labels.iter().next().is_some())
     }
 
-    /// Whether it was seen to advertise exactly the labels that follow from its entry.
+    /// Tells whether the node advertised exactly the labels that its entry requires.
     #[must_use]
     pub fn is_advertised(&self) -> bool {
         let wanted = self.labelled.as_ref().map(|labelled| &labelled.labels);
         wanted
-            .zip(self.shown())
-            .is_some_and(|(wanted, shown)| shown.is(wanted))
+            .zip(self.advertised())
+            .is_some_and(|(wanted, advertised)| advertised.are(wanted))
     }
 
-    fn shown(&self) -> Option<AdvertisedLabels<'_>> {
+    fn advertised(&self) -> Option<AdvertisedLabels<'_>> {
         Some(AdvertisedLabels {
             labels: &self.info.as_ref()?.labels,
             foreign: self.foreign.as_deref(),
@@ -118,8 +118,8 @@ impl NodeState {
 }
 
 impl AdvertisedLabels<'_> {
-    /// What a component may have set, in the order of keys. What other software set is known, and not the
-    /// component's.
+    /// Iterates over the labels that the plugin may have set, in the order of keys. Labels of other software on the own
+    /// node are known, and left out.
     fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
         let is_foreign = |key| {
             self.foreign
@@ -129,7 +129,7 @@ impl AdvertisedLabels<'_> {
         labels.filter(move |(key, _)| self.grants.allow(key) && !is_foreign(*key))
     }
 
-    fn is(&self, wanted: &Labels) -> bool {
+    fn are(&self, wanted: &Labels) -> bool {
         self.iter().eq(wanted)
     }
 }

@@ -1,4 +1,4 @@
-//! A node without a cluster.
+//! The advertiser of a node without a cluster.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::labels::Labels;
 use edge_cache_gossip::{PeerInfo, Peers};
 
-/// The only member of its cluster: its labels are its own peer record and travel nowhere.
+/// The only member of its cluster: its labels are part of its own info and are not sent.
 #[derive(Debug)]
 pub(crate) struct Standalone {
     node_id: Option<NodeId>,
     foreign: Arc<Labels>,
     peers: Arc<Peers>,
-    /// The own node as it is shown; none for a registry that has no node of its own.
+    /// The info of the own node, with all labels; none for a registry without a node.
     own: ArcSwapOption<PeerInfo>,
     changed: watch::Sender<()>,
 }
 
 impl Standalone {
-    /// A node on its own; without an info, a registry that has no node of its own.
+    /// Creates the advertiser of a node; without an info, of a registry without a node.
     pub(crate) fn new(info: Option<PeerInfo>) -> Self {
         let foreign = info.as_ref().map(|info| info.labels.clone());
         Self {

@@ -1,28 +1,28 @@
-//! How the component is doing.
+//! Status of a registry and of its plugin.
 
-/// How a registry is doing.
+/// The status of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// What it is doing now.
+    /// The state of the plugin.
     pub state: PluginState,
-    /// How often a fresh instance took the place of a failed one.
+    /// The number of fresh instances that replaced a failed one.
     pub restarts: u64,
-    /// The last failure, in words, if there was one.
+    /// The text of the last failure, if there was one.
     pub last_failure: Option<String>,
-    /// Why nothing can be made durable at present, if so. Changes are refused meanwhile.
+    /// Why the store is closed, if it is. Changes are refused meanwhile.
     pub store_failure: Option<String>,
 }
 
-/// What the component of a registry is doing.
+/// The state of a registry's plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PluginState {
-    /// Its first instance is being started.
+    /// The first instance is being started.
     Starting,
-    /// It takes changes.
+    /// The instance takes changes.
     Running,
-    /// A fresh instance is about to be started; changes wait.
+    /// The instance failed; a fresh one is started soon, and changes wait for it.
     Restarting,
-    /// It failed too often. Reads go on, changes are refused, and a fresh instance is tried every
+    /// The plugin failed too often. Reads go on, changes are refused, and a fresh instance is tried every
     /// 30 seconds.
     Degraded,
 }

@@ -1,21 +1,24 @@
-//! When a failed component is started again.
+//! Restart policy of a failed plugin.
 //!
-//! A pure state machine: it is told what happened and when, and answers when the next attempt is due.
+//! A pure state machine: events come with their time, and the result is the time of the next attempt.
 
 use std::time::{Duration, Instant};
 
-/// How many failures are forgiven before the registry is degraded.
+#[cfg(test)]
+mod tests;
+
+/// The number of failures before the registry is degraded.
 pub(crate) const RESTART_BUDGET: u32 = 5;
-/// How long an instance must run for the budget to be whole again.
+/// How long an instance must run to restore the whole budget.
 pub(crate) const HEALTHY_AFTER: Duration = Duration::from_secs(60);
-/// The wait before the n-th attempt in a row is this long, n - 1 times.
+/// The wait before the n-th attempt in a row is n - 1 times this long.
 const BACKOFF_STEP: Duration = Duration::from_millis(200);
 /// The longest wait between attempts while budget is left.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// How often a degraded registry tries a fresh instance.
+/// The interval of attempts of a degraded registry.
 const DEGRADED_RETRY: Duration = Duration::from_secs(30);
 
-/// What to do after a failure.
+/// The next attempt after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Start a fresh instance at this time; changes wait for it.
@@ -24,6 +27,7 @@ pub(crate) enum Next {
     Degraded(Instant),
 }
 
+/// The failures of one plugin so far.
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor {
     /// Failures since the budget was whole.
@@ -32,12 +36,12 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// A fresh instance runs.
+    /// Records that a fresh instance runs.
     pub(crate) fn started(&mut self, now: Instant) {
         self.running_since = Some(now);
     }
 
-    /// An instance failed, or could not be started.
+    /// Records that an instance failed or could not be started.
     pub(crate) fn failed(&mut self, now: Instant) -> Next {
         let ran = self
             .running_since
@@ -58,9 +62,6 @@ impl Supervisor {
 }
 
 fn after(now: Instant, wait: Duration) -> Instant {
-    // An instant that the clock can't hold would be centuries away.
+    // An instant beyond the clock's range would be centuries away.
     now.checked_add(wait).unwrap_or(now)
 }
-
-#[cfg(test)]
-mod tests;

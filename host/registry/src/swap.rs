@@ -28,8 +28,9 @@ impl EdgeCacheRegistry {
     /// Loads the plugin with the current entries on a thread of its own.
     async fn try_out(&self, plugin: Plugin) -> Result<(), SwapError> {
         let (ending, ended) = oneshot::channel();
-        let config = configured(&self.shared.config, &plugin);
-        let entries = self.shared.view.load().entries.clone();
+        let state = &self.shared.state;
+        let config = configured(&state.config, &plugin);
+        let entries = state.view.load().entries.clone();
         thread::Builder::new()
             .name("edge-trial".into())
             .spawn(move || {

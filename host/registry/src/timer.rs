@@ -1,8 +1,8 @@
-//! Waiting for a time that may never come.
+//! Waiting for an optional point in time.
 
 use tokio::time::{self, Instant};
 
-/// Ends at a time, or never.
+/// Waits until a point in time; for ever if there is none.
 pub(crate) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => time::sleep_until(time).await,

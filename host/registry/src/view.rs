@@ -1,8 +1,7 @@
-//! What reads see: the remembered result of every committed change.
+//! The view: the remembered result of every committed change, which serves all reads.
 //!
-//! A view is never changed, only replaced, so that a reader sees one state from beginning to end. It shares
-//! its structure with the one before, and a reader gets it by one atomic load: reads wait for nobody, and
-//! go on whatever happens to the component.
+//! A view is never changed, only replaced, so a reader sees one consistent state. Views share their structure, and a
+//! reader gets the current one by one atomic load. So reads never wait, whatever happens to the plugin.
 
 use arc_swap::ArcSwap;
 
@@ -11,6 +10,7 @@ use crate::status::Status;
 use edge_cache_core::decision::EffectiveDecisions;
 use edge_cache_core::{EdgeCacheNode, NodeId};
 
+/// One version of the remembered state.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) entries: Entries,
@@ -18,12 +18,12 @@ pub(crate) struct View {
     pub(crate) status: Status,
 }
 
-/// The present view. Only the writer stores into it.
+/// The current view. Only the writer stores into it.
 pub(crate) type ViewCell = ArcSwap<View>;
 
 /// The nodes that were eligible at one moment, in ascending order of node id.
 ///
-/// Taking one costs the same however many nodes there are.
+/// Taking one costs the same for any number of nodes.
 #[derive(Debug, Clone)]
 pub struct EligibleNodes {
     entries: Entries,
@@ -34,29 +34,28 @@ impl EligibleNodes {
         Self { entries }
     }
 
-    /// How many there are.
+    /// Returns the number of nodes.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Tells whether there are no nodes.
     pub fn is_empty(&self) -> bool {
         self.entries.len() == 0
     }
 
-    /// One of them.
+    /// Returns one node, if it is eligible.
     pub fn get(&self, node_id: NodeId) -> Option<&EdgeCacheNode> {
-        self.entries
-            .get(node_id)
-            .map(|labelled| &labelled.entry.node)
+        let labelled = self.entries.get(node_id);
+        labelled.map(|labelled| &labelled.entry.node)
     }
 
-    /// All of them.
+    /// Iterates over the nodes.
     pub fn iter(&self) -> impl Iterator<Item = &EdgeCacheNode> {
         self.entries.iter().map(|labelled| &labelled.entry.node)
     }
 
-    /// A copy of all of them.
+    /// Copies the nodes.
     pub fn to_vec(&self) -> Vec<EdgeCacheNode> {
         self.iter().cloned().collect()
     }

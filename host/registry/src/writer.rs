@@ -1,17 +1,18 @@
-//! The one thread that changes anything.
+//! The writer: the only thread that changes the registry.
 //!
-//! It owns the component's instance. Every change goes through it, in order: call the component, commit,
-//! publish the view, hand the labels on, answer. Changes that wait together are committed together; a
-//! failure first commits what came before it. Undoing is always the same: a fresh instance, loaded with
-//! what is remembered.
+//! The writer owns the plugin's instance. Every change goes through it, in order: call the plugin, commit, publish the
+//! view, announce the labels, reply. Changes that wait together are committed together; before a failure is handled, the
+//! changes ahead of it are committed. A change is undone by a fresh instance, loaded with the remembered entries.
 
 mod batch;
 mod deciding;
 mod durable;
 mod instance;
 pub(crate) mod load;
+pub(crate) mod operation;
 mod quarantine;
 pub(crate) mod queue;
+mod restamp;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,90 +20,94 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Instant;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use self::batch::Batch;
-use self::deciding::Deciding;
-pub(crate) use self::durable::Durable;
+use self::deciding::{Decide, Stamper};
+use self::durable::Durable;
+use self::operation::{Merge, QueuedChange};
 use self::quarantine::Quarantine;
-use self::queue::{Operation, Outcome, Request, Requests};
-use crate::advertiser::Advertiser;
-use crate::metrics::RegistryMetrics;
+use self::queue::{Request, Requests};
+use self::restamp::restamp;
+use crate::state::RegistryState;
+use crate::store::Store;
 use crate::supervisor::{Next, Supervisor};
-use crate::view::{View, ViewCell};
+use crate::view::View;
 use edge_cache_core::EdgeCacheError;
-use edge_cache_core::NodeId;
 use edge_cache_core::decision::{Decision, HybridClock, Timestamp, ms_of};
 use edge_cache_core::labels::Labels;
-use edge_cache_sandbox::PluginCell;
-use edge_cache_sandbox::{Failure, Instance, InstanceConfig, Plugin};
+use edge_cache_sandbox::{Failure, Instance};
 
-/// What a writer works with.
-pub(crate) struct Parts {
-    pub(crate) plugin: Plugin,
-    /// The same, for those who read.
-    pub(crate) shown: Arc<PluginCell>,
-    pub(crate) config: InstanceConfig,
-    pub(crate) advertiser: Arc<dyn Advertiser>,
-    pub(crate) view: Arc<ViewCell>,
-    pub(crate) metrics: Arc<RegistryMetrics>,
-    pub(crate) durable: Durable,
-    /// The labels of the own node that are remembered.
-    pub(crate) own_labels: Labels,
-    /// Notified when another decision stands.
-    pub(crate) decided: Arc<Notify>,
-    /// Notified when another component decides.
-    pub(crate) replaced: Arc<Notify>,
-    /// Told of every view with other entries.
-    pub(crate) changed: watch::Sender<()>,
-}
-
+/// The thread's state.
 pub(crate) struct Writer {
-    parts: Parts,
+    state: Arc<RegistryState>,
+    durable: Durable,
+    /// The labels last wanted for the own node.
+    own_labels: Labels,
+    /// Changes with every view that has other entries or labels.
+    entries_changed: watch::Sender<()>,
     supervisor: Supervisor,
     quarantine: Quarantine,
     running: Running,
-    stamps: HybridClock,
-    /// Whether entries may still be without a decision, since a commit failed.
-    undecided: bool,
+    clock: HybridClock,
+    /// Whether entries may lack a decision, because a commit failed.
+    lacks_decisions: bool,
 }
 
+/// The state of the instance.
 enum Running {
     Instance(Box<Instance>),
-    /// There is none; this says when the next is due.
+    /// There is no instance; the next is due later.
     Down(Next),
 }
 
-/// Why a change did not come to a result of the component's own.
+/// Why a change has no result of the plugin.
 enum Stopped {
-    /// Nothing was called.
+    /// The plugin was not called.
     Refused(EdgeCacheError),
-    /// The instance must go.
+    /// The plugin failed, and its instance is gone.
     Failed(Failure),
 }
 
+impl From<Stopped> for EdgeCacheError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Refused(error) => error,
+            Stopped::Failed(failure) => Self::PluginFailed(failure.to_string()),
+        }
+    }
+}
+
 impl Writer {
-    /// A writer whose first instance has been tried.
-    pub(crate) fn start(parts: Parts) -> Self {
+    /// Creates the writer and starts the first instance, which may fail like any later one.
+    pub(crate) fn start(
+        state: Arc<RegistryState>,
+        store: Option<Store>,
+        own_labels: Labels,
+        entries_changed: watch::Sender<()>,
+    ) -> Self {
         let mut writer = Self {
-            parts,
+            durable: Durable::new(store, state.metrics.clone()),
+            state,
+            own_labels,
+            entries_changed,
             supervisor: Supervisor::default(),
             quarantine: Quarantine::default(),
             running: Running::Down(Next::Retry(Instant::now())),
-            stamps: HybridClock::default(),
-            undecided: false,
+            clock: HybridClock::default(),
+            lacks_decisions: false,
         };
-        writer.revive();
-        writer.begin_deciding();
+        writer.restart();
+        writer.prepare_decisions();
         writer
     }
 
-    /// Serves the queue until it is told to stop or nobody is left who could ask.
+    /// Serves the queue until a stop is requested or all senders are gone.
     pub(crate) fn run(mut self, queue: &Requests) {
         loop {
             self.catch_up(Instant::now());
             if let Running::Down(Next::Retry(at)) = self.running {
-                // Changes wait for the attempt, but nobody waits with a stop for several of them.
+                // Changes wait for the next instance, but a stop does not wait for several attempts.
                 if queue.is_stopping() {
                     self.running = Running::Down(Next::Degraded(at));
                 } else {
@@ -110,7 +115,7 @@ impl Writer {
                 }
                 continue;
             }
-            let first = match self.due() {
+            let first = match self.next_attempt() {
                 None => queue.next().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => queue.next_within(at.saturating_duration_since(Instant::now())),
             };
@@ -120,49 +125,44 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(()),
             };
             if flow.is_break() {
-                // A commit that failed may have come through: the store must not keep what was refused.
+                // A failed commit may have succeeded on the disk: the store must not keep what was refused.
                 self.reopen_store(Instant::now());
                 return;
             }
         }
     }
 
-    /// When something is to be tried again, if anything has failed.
-    fn due(&self) -> Option<Instant> {
+    /// Returns when a failed instance or store is to be tried again, if one has failed.
+    fn next_attempt(&self) -> Option<Instant> {
         let instance = match self.running {
             Running::Instance(_) => None,
             Running::Down(Next::Retry(at) | Next::Degraded(at)) => Some(at),
         };
-        instance
-            .into_iter()
-            .chain(self.parts.durable.retry_at())
-            .min()
+        instance.into_iter().chain(self.durable.retry_at()).min()
     }
 
-    /// Tries again what is due.
+    /// Tries a failed instance or store again, where that is due.
     fn catch_up(&mut self, now: Instant) {
-        if self.parts.durable.retry_at().is_some_and(|at| at <= now) {
+        if self.durable.retry_at().is_some_and(|at| at <= now) {
             self.reopen_store(now);
         }
         if let Running::Down(Next::Retry(at) | Next::Degraded(at)) = self.running
             && at <= now
         {
-            self.revive();
+            self.restart();
         }
     }
 
     fn reopen_store(&mut self, now: Instant) {
-        let view = self.parts.view.load_full();
-        self.parts
-            .durable
-            .reopen(&view, &self.parts.own_labels, now);
-        self.show_store();
-        if self.undecided && self.parts.durable.failure().is_none() {
-            self.begin_deciding();
+        let view = self.state.view.load_full();
+        self.durable.reopen(&view, &self.own_labels, now);
+        self.show_store_failure();
+        if self.lacks_decisions && self.durable.failure().is_none() {
+            self.prepare_decisions();
         }
     }
 
-    /// Makes one batch of what waits.
+    /// Makes one batch of the first request and those that wait behind it.
     fn serve(&mut self, first: Request, queue: &Requests) -> ControlFlow<()> {
         let start = Instant::now();
         let mut taken = 0_usize;
@@ -170,134 +170,136 @@ impl Writer {
         let mut next = Some(first);
         let mut flow = ControlFlow::Continue(());
         while let Some(request) = next.take() {
-            let (operation, answer) = match request {
-                Request::Change {
-                    operation,
-                    answer,
-                    room,
-                } => {
-                    drop(room);
-                    (operation, answer)
+            match request {
+                Request::Change { change, permit } => {
+                    drop(permit);
+                    self.make(&mut batch, change);
+                    taken = taken.saturating_add(1);
                 }
-                Request::Swap { plugin, answer } => {
+                Request::Restamp => self.restamp(&mut batch),
+                Request::Swap { plugin, reply } => {
                     let fresh = self.new_batch();
                     self.commit(std::mem::replace(&mut batch, fresh));
                     // The caller may have gone away; the swap stays.
-                    let _ = answer.send(self.swap(*plugin));
+                    let _ = reply.send(self.swap(*plugin));
                     batch = self.new_batch();
-                    if !self.is_due_at_once() {
-                        next = queue.waiting();
-                    }
-                    continue;
                 }
                 Request::Stop => {
                     flow = ControlFlow::Break(());
                     break;
                 }
-            };
-            let kind = operation.kind();
-            let result = self.decide(&mut batch, operation);
-            batch.hold(kind, answer, result);
-            taken = taken.saturating_add(1);
-            // While a fresh instance is due, changes wait for it.
-            if !self.is_due_at_once() && batch.len() < self.parts.plugin.config().limits.batch {
-                next = queue.waiting();
+            }
+            // Changes wait for an instance that is due at once.
+            let is_retrying = matches!(self.running, Running::Down(Next::Retry(_)));
+            if !is_retrying && batch.len() < self.state.plugin.load().config().limits.batch {
+                next = queue.try_next();
             }
         }
         self.commit(batch);
-        self.parts.metrics.add_batch(taken, start.elapsed());
+        self.state.metrics.add_batch(taken, start.elapsed());
         flow
     }
 
-    /// Whether changes wait for a fresh instance.
-    fn is_due_at_once(&self) -> bool {
-        matches!(self.running, Running::Down(Next::Retry(_)))
+    /// Makes one change in the batch.
+    fn make(&mut self, batch: &mut Batch, change: QueuedChange) {
+        match change {
+            QueuedChange::Enable(enable, reply) => {
+                let result = self.decide(batch, &enable);
+                batch.hold::<operation::Enable>(reply, result.map_err(Into::into));
+            }
+            QueuedChange::Disable(disable, reply) => {
+                let result = self.decide(batch, &disable);
+                batch.hold::<operation::Disable>(reply, result.map_err(Into::into));
+            }
+            QueuedChange::AddStats(add_stats, reply) => {
+                let result = self.decide(batch, &add_stats);
+                batch.hold::<operation::AddStats>(reply, result.map_err(Into::into));
+            }
+            QueuedChange::Merge(merge, reply) => {
+                let result = self.merge(batch, merge);
+                batch.hold::<Merge>(reply, result);
+            }
+        }
     }
 
-    /// Has the component make a change in the batch. After a failure, what came before it is committed and
-    /// a new batch begun.
-    fn decide(
+    /// Applies a decision of another agent. It is effective for all agents, also where this agent's plugin fails on it.
+    fn merge(&mut self, batch: &mut Batch, merge: Merge) -> Result<(), EdgeCacheError> {
+        self.restamp_if_fast(batch);
+        if !batch.is_news(&merge.decision) {
+            return Ok(());
+        }
+        match self.decide(batch, &merge) {
+            Ok(()) => Ok(()),
+            Err(Stopped::Refused(error)) => Err(error),
+            Err(Stopped::Failed(failure)) => {
+                self.clock.observe(merge.decision.at);
+                batch.set_decision(merge.decision, Some(failure.to_string()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Has the plugin make a change in the batch. If it fails, the changes before it are committed, and `batch` is a new
+    /// one.
+    fn decide<O: Decide>(
         &mut self,
         batch: &mut Batch,
-        operation: Operation,
-    ) -> Result<Outcome, EdgeCacheError> {
-        // What the component logs meanwhile is told by it. It costs nothing where nobody debugs.
+        operation: &O,
+    ) -> Result<O::Output, Stopped> {
+        // Log lines of the plugin get this span, which costs nothing unless the level is enabled.
         let _span = tracing::debug_span!("change", ?operation).entered();
-        if let Some(own) = self.parts.advertiser.node_id()
-            && self.stamps.is_fast(ms_of(self.parts.config.clock.time()))
-        {
-            self.restamp(batch, own);
-        }
-        match (&operation, self.parts.advertiser.node_id()) {
-            (Operation::Merge(decision), _) if !batch.is_news(decision) => {
-                return Ok(Outcome::Merged);
-            }
-            (Operation::Restamp, Some(own)) => {
-                self.restamp(batch, own);
-                return Ok(Outcome::Merged);
-            }
-            _ => {}
-        }
-        match self.call(batch, &operation) {
-            Ok(result) => result,
-            Err(Stopped::Refused(error)) => Err(error),
+        self.restamp_if_fast(batch);
+        match self.call(batch, operation) {
+            Ok(result) => result.map_err(Stopped::Refused),
             Err(Stopped::Failed(failure)) => {
                 let fresh = self.new_batch();
                 self.commit(std::mem::replace(batch, fresh));
                 self.quarantine.add(operation.clone(), Instant::now());
-                self.down(&failure);
+                self.instance_failed(&failure);
                 self.catch_up(Instant::now());
                 *batch = self.new_batch();
-                if let Operation::Merge(decision) = operation {
-                    // It stands for all agents, whatever this one's component makes of it.
-                    self.stamps.observe(decision.at);
-                    batch.stand(decision, Some(failure.to_string()));
-                    return Ok(Outcome::Merged);
-                }
-                Err(EdgeCacheError::PluginFailed(failure.to_string()))
+                Err(Stopped::Failed(failure))
             }
+            Err(refused) => Err(refused),
         }
     }
 
-    fn call(
+    fn call<O: Decide>(
         &mut self,
         batch: &mut Batch,
-        operation: &Operation,
-    ) -> Result<Result<Outcome, EdgeCacheError>, Stopped> {
-        let by = self.parts.advertiser.node_id();
-        let now_ms = ms_of(self.parts.config.clock.time());
-        let mut stamps = self.stamps;
-        let instance = self.admit(batch, operation).map_err(Stopped::Refused)?;
-        let mut deciding = Deciding {
-            by,
-            now_ms,
-            stamps: &mut stamps,
+        operation: &O,
+    ) -> Result<Result<O::Output, EdgeCacheError>, Stopped> {
+        let mut clock = self.clock;
+        let mut stamper = Stamper {
+            by: self.state.node_id(),
+            now_ms: self.now_ms(),
+            clock: &mut clock,
         };
-        let result = deciding.call(instance, batch, operation);
-        self.stamps = stamps;
+        let instance = self.admit(batch, operation).map_err(Stopped::Refused)?;
+        let result = operation.call(instance, batch, &mut stamper);
+        self.clock = clock;
         result.map_err(Stopped::Failed)
     }
 
-    /// Whether a change may be made now at all.
-    fn admit(
+    /// Returns the instance, if the change may be made now.
+    fn admit<O: Decide>(
         &mut self,
         batch: &Batch,
-        operation: &Operation,
+        operation: &O,
     ) -> Result<&mut Instance, EdgeCacheError> {
-        let now = Instant::now();
-        let limit = self.parts.plugin.config().limits.nodes_max;
-        if let Operation::Enable { node_id, .. } | Operation::Merge(Decision { node_id, .. }) =
-            operation
+        let limit = self.state.plugin.load().config().limits.nodes_max;
+        if let Some(node_id) = operation.added_node()
             && batch.entries.len().max(batch.decisions.len()) >= limit
-            && !batch.entries.contains(*node_id)
-            && !batch.decisions.contains_key(node_id)
+            && !batch.entries.contains(node_id)
+            && !batch.decisions.contains_key(&node_id)
         {
             return Err(EdgeCacheError::Full { limit });
         }
-        if let Some(reason) = self.parts.durable.failure() {
+        if let Some(reason) = self.durable.failure() {
             return Err(EdgeCacheError::StoreFailed(reason.to_string()));
         }
-        if self.quarantine.holds(operation, now) {
+        self.quarantine.forget_old(Instant::now());
+        if self.quarantine.holds(operation) {
             return Err(EdgeCacheError::PluginFailed(
                 "this very change made it fail a short while ago; it is tried again after a minute"
                     .to_string(),
@@ -305,86 +307,80 @@ impl Writer {
         }
         match &mut self.running {
             Running::Instance(instance) => Ok(instance),
-            Running::Down(_) => Err(EdgeCacheError::PluginFailed(
-                self.parts
-                    .view
-                    .load()
-                    .status
-                    .last_failure
-                    .clone()
-                    .unwrap_or_else(|| "it is not running".to_string()),
-            )),
+            Running::Down(_) => {
+                let failure = self.state.view.load().status.last_failure.clone();
+                let reason = failure.unwrap_or_else(|| "it is not running".to_string());
+                Err(EdgeCacheError::PluginFailed(reason))
+            }
         }
     }
 
     fn new_batch(&self) -> Batch {
-        Batch::new(&self.parts.view.load(), self.parts.advertiser.node_id())
+        Batch::new(&self.state.view.load(), self.state.node_id())
     }
 
+    /// Makes a batch durable, publishes it and replies. If the store fails, the batch is undone by a fresh instance.
     fn commit(&mut self, batch: Batch) {
         let changes = batch.changes();
         if changes.is_empty() {
-            batch.answer(None, &self.parts.metrics);
+            batch.reply(None, &self.state.metrics);
             return;
         }
-        if let Err(reason) = self.parts.durable.commit(&changes, Instant::now()) {
-            self.show_store();
-            // The component has made the changes already: only a fresh one has not. The old one goes first,
-            // so that there is never the memory of two.
+        if let Err(error) = self.durable.commit(&changes, Instant::now()) {
+            self.show_store_failure();
+            // The instance has made the changes, so it is replaced. It is dropped first: two would double the memory.
             self.running = Running::Down(Next::Retry(Instant::now()));
-            self.revive();
-            let error = EdgeCacheError::StoreFailed(reason);
-            batch.answer(Some(&error), &self.parts.metrics);
+            self.restart();
+            batch.reply(Some(&error), &self.state.metrics);
             return;
         }
         self.publish(&batch);
         if let Some(labels) = &batch.own_labels {
-            self.parts.own_labels.clone_from(labels);
-            self.parts.advertiser.announce(labels.clone());
+            self.own_labels.clone_from(labels);
+            self.state.advertiser.announce(labels.clone());
         }
-        batch.answer(None, &self.parts.metrics);
+        batch.reply(None, &self.state.metrics);
     }
 
     fn publish(&self, batch: &Batch) {
-        self.parts.view.store(Arc::new(View {
+        self.state.view.store(Arc::new(View {
             entries: batch.entries.clone(),
             decisions: batch.decisions.clone(),
-            status: self.parts.view.load().status.clone(),
+            status: self.state.view.load().status.clone(),
         }));
-        self.parts.changed.send_replace(());
-        if batch.decides() {
-            self.parts.decided.notify_one();
+        self.entries_changed.send_replace(());
+        if batch.has_decisions() {
+            self.state.decisions_changed.notify_one();
         }
     }
 
-    /// Brings the decisions that are remembered to what holds now: entries from before decisions
-    /// travelled get one, the clock goes on from the latest, and what the component of before refused is
-    /// asked again.
-    fn begin_deciding(&mut self) {
-        let Some(own) = self.parts.advertiser.node_id() else {
+    /// Brings the remembered decisions up to date: entries without a decision get one, the clock goes on from the
+    /// latest, and the plugin is asked again about decisions that were refused.
+    fn prepare_decisions(&mut self) {
+        let Some(own) = self.state.node_id() else {
             return;
         };
         let mut batch = self.new_batch();
-        let undecided: Vec<_> = batch
+        let missing: Vec<_> = batch
             .entries
             .iter()
             .map(|labelled| &labelled.entry.node)
             .filter(|node| !batch.decisions.contains_key(&node.node_id))
             .map(|node| Decision::enable(node, Timestamp::at_ms(ms_of(node.enabled_at)), own))
             .collect();
-        for decision in undecided {
-            batch.stand(decision, None);
+        for decision in missing {
+            batch.set_decision(decision, None);
         }
-        self.restamp(&mut batch, own);
+        self.restamp(&mut batch);
         self.commit(batch);
         // Tried again when the store is open again.
-        self.undecided = self.parts.durable.failure().is_some();
-        self.ask_again();
+        self.lacks_decisions = self.durable.failure().is_some();
+        self.retry_refused();
     }
 
-    /// Asks the component about the decisions that it, or the one before it, has refused.
-    fn ask_again(&mut self) {
-        let view = self.parts.view.load_full();
+    /// Asks the plugin again about the decisions that it, or its predecessor, has refused.
+    fn retry_refused(&mut self) {
+        let view = self.state.view.load_full();
         let refused = view.decisions.values();
         let refused = refused.filter(|effective| effective.refused.is_some());
         let refused: Vec<_> = refused
@@ -392,37 +388,47 @@ impl Writer {
             .collect();
         for decision in refused {
             if !matches!(self.running, Running::Instance(_)) {
-                // One of them killed it, now or before: the others wait for the next start.
+                // One of the decisions made it fail: the others wait for the next start.
                 break;
             }
             let mut batch = self.new_batch();
-            // Out of the way, or it would not be news.
+            // Otherwise the decision would not be news.
             batch.decisions.remove(&decision.node_id);
-            // An error leaves the decision as it is: refused.
-            if self.decide(&mut batch, Operation::Merge(decision)).is_ok() {
+            // An error leaves the decision refused.
+            if self.merge(&mut batch, Merge { decision }).is_ok() {
                 self.commit(batch);
             }
         }
     }
 
-    /// Sets the clock by the decisions that stand, and brings those of this agent's own that are in the
-    /// future back to now.
-    fn restamp(&mut self, batch: &mut Batch, own: NodeId) {
-        let advertiser = &self.parts.advertiser;
-        let now_ms = ms_of(self.parts.config.clock.time());
-        self.stamps = deciding::restamp(batch, own, now_ms, |effective| {
-            advertiser.is_replicated(effective)
-        });
+    /// Restamps where the clock was set back so far that other agents would hold new timestamps back.
+    fn restamp_if_fast(&mut self, batch: &mut Batch) {
+        if self.state.node_id().is_some() && self.clock.is_fast(self.now_ms()) {
+            self.restamp(batch);
+        }
     }
 
-    /// Brings the status to what the store is doing.
-    fn show_store(&self) {
-        let view = self.parts.view.load_full();
-        let failure = self.parts.durable.failure();
-        if view.status.store_failure.as_deref() != failure {
-            let mut next = View::clone(&view);
-            next.status.store_failure = failure.map(str::to_string);
-            self.parts.view.store(Arc::new(next));
+    /// Sets the clock by the effective decisions, and restamps own ones that lie in the future.
+    fn restamp(&mut self, batch: &mut Batch) {
+        let advertiser = &self.state.advertiser;
+        if let Some(own) = advertiser.node_id() {
+            let now_ms = self.now_ms();
+            self.clock = restamp(batch, own, now_ms, |effective| {
+                advertiser.is_replicated(effective)
+            });
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        ms_of(self.state.config.clock.time())
+    }
+
+    /// Brings the status to the state of the store.
+    fn show_store_failure(&self) {
+        let failure = self.durable.failure();
+        if self.state.view.load().status.store_failure.as_deref() != failure {
+            self.state
+                .update_view(|view| view.status.store_failure = failure.map(str::to_string));
         }
     }
 }

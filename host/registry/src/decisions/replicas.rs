@@ -1,9 +1,8 @@
-//! Who keeps a decision in gossip.
+//! Choice of the agents that keep a replica of a decision in gossip.
 //!
-//! What an agent writes in gossip is forgotten some minutes after it has died, while a decision must
-//! outlive everybody. So several agents carry each one: who took it, the node that it is about, and three
-//! others that all agents choose alike, without asking each other. All agents know all decisions, so
-//! whoever is chosen anew has what it takes.
+//! Gossip forgets an agent's keys some minutes after its death, while a decision must outlive every agent. So several
+//! agents publish each decision: its author, the node that it is about, and three others. All agents choose the same
+//! three without asking each other. All agents know all decisions, so a newly chosen one needs no transfer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,33 +12,38 @@ use tokio::time::Instant;
 use edge_cache_core::NodeId;
 use edge_cache_core::decision::Decision;
 
-/// How many agents carry a decision besides its origin and the node that it is about.
+#[cfg(test)]
+mod tests;
+
+/// The number of agents that publish a decision besides its author and the node that it is about.
 const CHOSEN: usize = 3;
 
-/// How long a carrier that is no longer chosen goes on: others may not know of each other yet.
-pub(crate) const STOP_AFTER: Duration = Duration::from_secs(60 * 60);
+/// How long an agent that is no longer chosen goes on publishing: the chosen ones may not know of each other yet.
+pub(crate) const WITHDRAW_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// What this agent carries.
+/// The decisions that this agent publishes.
 #[derive(Debug, Default)]
 pub(crate) struct DecisionReplicas {
-    /// Since when a decision is carried without being this agent's to carry; `None` while it is.
-    carried: BTreeMap<NodeId, Option<Instant>>,
+    /// By node: `None` while this agent is chosen, otherwise the time since when it is not.
+    published: BTreeMap<NodeId, Option<Instant>>,
 }
 
-/// What is to become of this agent's copy of a decision.
+/// The action for this agent's replica of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReplicaAction {
-    /// It is to be there, and to be the newest.
+    /// Publish the decision, in place of an older one of its node.
     Publish,
-    /// There is none, and none is needed.
+    /// Do nothing: there is no replica here, and none is needed.
     Skip,
-    /// It is to go.
+    /// Remove the replica.
     Withdraw,
 }
 
 impl DecisionReplicas {
-    /// Decides about a decision. `agents` are the live agents in ascending order, without this one; while
-    /// they are not known yet, nobody is chosen and nobody stops.
+    /// Decides about the replica of a decision.
+    ///
+    /// `agents` are the other live agents in ascending order. While they are unknown, nobody is chosen and nothing is
+    /// withdrawn.
     pub(crate) fn judge(
         &mut self,
         decision: &Decision,
@@ -48,27 +52,27 @@ impl DecisionReplicas {
         now: Instant,
     ) -> ReplicaAction {
         let node_id = decision.node_id;
-        if is_carrier(decision, own, agents) {
-            self.carried.insert(node_id, None);
+        if is_chosen(decision, own, agents) {
+            self.published.insert(node_id, None);
             return ReplicaAction::Publish;
         }
-        match self.carried.get_mut(&node_id) {
+        match self.published.get_mut(&node_id) {
             None => ReplicaAction::Skip,
             Some(_) if agents.is_none() => ReplicaAction::Publish,
             Some(since) => {
                 let since = *since.get_or_insert(now);
-                if now.saturating_duration_since(since) < STOP_AFTER {
+                if now.saturating_duration_since(since) < WITHDRAW_AFTER {
                     return ReplicaAction::Publish;
                 }
-                self.carried.remove(&node_id);
+                self.published.remove(&node_id);
                 ReplicaAction::Withdraw
             }
         }
     }
 }
 
-/// Whether an agent is to carry a decision.
-fn is_carrier(decision: &Decision, own: NodeId, agents: Option<&[NodeId]>) -> bool {
+/// Tells whether an agent is to publish a decision.
+fn is_chosen(decision: &Decision, own: NodeId, agents: Option<&[NodeId]>) -> bool {
     let node_id = decision.node_id;
     if own == decision.by || own == node_id {
         return true;
@@ -81,18 +85,15 @@ fn is_carrier(decision: &Decision, own: NodeId, agents: Option<&[NodeId]>) -> bo
     before.take(CHOSEN).count() < CHOSEN
 }
 
-/// The place of an agent among the carriers of a node; the highest carry. Rendezvous hashing: an agent that
-/// comes or goes changes nothing between the others.
+/// Returns the rank of an agent for a node; the highest ranks are chosen. Rendezvous hashing: an agent that joins or
+/// leaves does not change the order of the others.
 fn rank(node_id: NodeId, agent: NodeId) -> (u64, NodeId) {
     (mix(mix(node_id) ^ agent), agent)
 }
 
-/// The finaliser of `SplitMix64`, which all agents must share.
+/// Mixes the bits with the finaliser of `SplitMix64`. All agents must use the same.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
-
-#[cfg(test)]
-mod tests;

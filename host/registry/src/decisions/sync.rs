@@ -1,55 +1,58 @@
-//! The exchange of decisions with other agents.
+//! Synchronisation of decisions with other agents over gossip.
 //!
-//! What others have decided is handed to the writer like any change; what stands here is carried in gossip
-//! as far as it is this agent's to carry. Nothing is decided here.
+//! Decisions of other agents go to the writer like any change. Effective decisions are published in gossip where this
+//! agent keeps a replica. Nothing is decided here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use imbl::ordmap::DiffItem;
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{self, Instant};
 
 use super::replicas::{DecisionReplicas, ReplicaAction};
+use crate::state::RegistryState;
 use crate::timer::until;
-use crate::view::ViewCell;
-use crate::writer::queue::{Operation, Queue};
-use edge_cache_core::EdgeCacheError;
-use edge_cache_core::NodeId;
-use edge_cache_core::decision::{AHEAD_MAX_MS, Decision, HybridClock, ms_of};
-use edge_cache_core::decision::{EffectiveDecision, EffectiveDecisions};
+use crate::writer::operation::Merge;
+use crate::writer::queue::Queue;
+use edge_cache_core::decision::{
+    AHEAD_MAX_MS, Decision, EffectiveDecision, EffectiveDecisions, HybridClock, ms_of,
+};
+use edge_cache_core::{EdgeCacheError, NodeId};
 use edge_cache_gossip::GossipPool;
-use edge_cache_sandbox::WallClock;
 
-/// How many decisions wait for the writer at once.
-const AT_ONCE: usize = 256;
-/// The pause before decisions that could not be made are tried again.
+/// The largest number of decisions that wait for the writer at once.
+const MERGES_MAX: usize = 256;
+/// The first pause before failed decisions are tried again.
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
-/// The longest such pause; they double from one to the next.
+/// The longest pause. Each pause is twice the one before.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
-/// How often everything is looked at anew: clocks that were set, and carriers that wind down.
-const LOOK_PAUSE: Duration = Duration::from_secs(60);
-/// How many bad values are remembered as reported.
+/// The interval of a full check: for clocks that were set, and replicas to withdraw.
+const FULL_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// The largest number of bad values that are remembered as logged.
 const REPORTED_MAX: usize = 1_024;
 
+/// The task that synchronises decisions.
 pub(crate) struct DecisionSync {
-    pub(crate) pool: GossipPool,
-    pub(crate) view: Arc<ViewCell>,
-    pub(crate) queue: Queue,
-    pub(crate) clock: WallClock,
-    /// Notified when another decision stands.
-    pub(crate) decided: Arc<Notify>,
+    pool: GossipPool,
+    state: Arc<RegistryState>,
+    queue: Queue,
 }
 
 impl DecisionSync {
-    /// Runs until it is dropped.
-    pub(crate) async fn run(self) {
-        tokio::join!(self.take_over(), self.carry());
+    pub(crate) fn new(pool: GossipPool, state: Arc<RegistryState>, queue: Queue) -> Self {
+        Self { pool, state, queue }
     }
 
-    async fn take_over(&self) {
+    /// Starts the task, which runs until it is aborted.
+    pub(crate) fn start(self) -> AbortHandle {
+        let task = async move { tokio::join!(self.receive(), self.publish()) };
+        tokio::spawn(task).abort_handle()
+    }
+
+    /// Takes decisions of other agents from gossip, and tries failed ones again.
+    async fn receive(&self) {
         let mut reported = HashSet::new();
         let mut again: Option<Instant> = None;
         let mut pause = RETRY_PAUSE_MIN;
@@ -66,12 +69,17 @@ impl DecisionSync {
             if pass.ignored > 0 {
                 tracing::error!(
                     decisions = pass.ignored,
-                    "decisions of other agents were ignored: the registry is full, and agents differ now"
+                    "decisions of other agents were ignored because the registry is full; the agents now differ"
                 );
             }
             let mut retry = None;
-            if let Some(error) = pass.reason {
-                tracing::warn!(decisions = pass.postponed, ?pause, %error, "decisions of other agents are tried again");
+            if let Some(error) = pass.last_error {
+                tracing::warn!(
+                    decisions = pass.failed,
+                    ?pause,
+                    %error,
+                    "decisions of other agents failed and are tried again"
+                );
                 retry = Instant::now().checked_add(pause);
                 pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX);
             } else {
@@ -87,9 +95,9 @@ impl DecisionSync {
         values: Vec<(NodeId, String)>,
         reported: &mut HashSet<(NodeId, String)>,
     ) -> Pass {
-        let now_ms = ms_of(self.clock.time());
+        let now_ms = self.now_ms();
         let mut pass = Pass::default();
-        let mut asked = JoinSet::new();
+        let mut merges = JoinSet::new();
         for (node_id, value) in values {
             let decision = match Decision::decode(node_id, &value) {
                 Ok(decision) => decision,
@@ -107,68 +115,66 @@ impl DecisionSync {
             if HybridClock::is_ahead(decision.at, now_ms) {
                 let due = decision.at.ms().saturating_sub(AHEAD_MAX_MS);
                 let wait = Duration::from_millis(due.saturating_sub(now_ms));
-                let due = Instant::now().checked_add(wait.min(LOOK_PAUSE));
+                let due = Instant::now().checked_add(wait.min(FULL_CHECK_INTERVAL));
                 pass.due = pass.due.into_iter().chain(due).min();
                 continue;
             }
-            let decisions = &self.view.load().decisions;
+            let decisions = &self.state.view.load().decisions;
             if decisions
                 .get(&node_id)
                 .is_some_and(|effective| !decision.beats(&effective.decision))
             {
                 continue;
             }
-            if asked.len() >= AT_ONCE
-                && let Some(outcome) = asked.join_next().await
+            if merges.len() >= MERGES_MAX
+                && let Some(result) = merges.join_next().await
             {
-                pass.add(outcome.unwrap_or(Ok(())));
+                pass.add(result.unwrap_or(Ok(())));
             }
             let queue = self.queue.clone();
-            asked.spawn(async move { queue.ask(Operation::Merge(decision)).await.map(drop) });
+            merges.spawn(async move { queue.ask(Merge { decision }).await });
         }
-        while let Some(outcome) = asked.join_next().await {
-            pass.add(outcome.unwrap_or(Ok(())));
+        while let Some(result) = merges.join_next().await {
+            pass.add(result.unwrap_or(Ok(())));
         }
         pass
     }
 
-    async fn carry(&self) {
-        let mut carriers = DecisionReplicas::default();
-        let mut carried = EffectiveDecisions::new();
+    /// Publishes this agent's replicas, and withdraws those that are not needed any more.
+    async fn publish(&self) {
+        let mut replicas = DecisionReplicas::default();
+        let mut published = EffectiveDecisions::new();
         let mut agents = None;
         let mut topology = self.pool.subscribe();
-        let mut look = time::interval(LOOK_PAUSE);
+        let mut full_checks = time::interval(FULL_CHECK_INTERVAL);
         loop {
-            let looks = tokio::select! {
+            let is_full = tokio::select! {
                 () = until(self.pool.settles_at()) => false,
-                () = self.decided.notified() => false,
+                () = self.state.decisions_changed.notified() => false,
                 event = topology.next() => match event {
                     Some(_) => false,
-                    // The pool was shut down: nobody is there to carry for.
+                    // The pool was shut down.
                     None => return,
                 },
-                _ = look.tick() => true,
+                _ = full_checks.tick() => true,
             };
-            let decisions = self.view.load().decisions.clone();
-            // Somebody who has just joined knows nobody, and must not take itself for the only one.
-            let live = self
-                .pool
-                .settles_at()
-                .is_none()
-                .then(|| self.pool.live_agents());
+            let decisions = self.state.view.load().decisions.clone();
+            // An agent that has just joined knows nobody, and must not take itself for the only one.
+            let is_settled = self.pool.settles_at().is_none();
+            let live = is_settled.then(|| self.pool.live_agents());
             let (own, now) = (self.pool.node_id(), Instant::now());
             let mut judge = |effective: &Arc<EffectiveDecision>| {
                 let decision = &effective.decision;
-                match carriers.judge(decision, own, live.as_deref(), now) {
+                match replicas.judge(decision, own, live.as_deref(), now) {
                     ReplicaAction::Publish => Some((decision.node_id, Some(decision.encode()))),
                     ReplicaAction::Withdraw => Some((decision.node_id, None)),
                     ReplicaAction::Skip => None,
                 }
             };
-            let changes: Vec<_> = if live != agents || looks {
+            let changes: Vec<_> = if live != agents || is_full {
                 decisions.values().filter_map(&mut judge).collect()
             } else {
-                carried
+                published
                     .diff(&decisions)
                     .filter_map(|change| match change {
                         DiffItem::Add(_, effective)
@@ -181,48 +187,52 @@ impl DecisionSync {
                     .collect()
             };
             self.pool.publish_decisions(changes);
-            if looks {
-                self.look_at_clock(&decisions).await;
+            if is_full {
+                self.restamp(&decisions);
             }
-            carried = decisions;
+            published = decisions;
             agents = live;
         }
     }
 
-    /// Has decisions of this agent's that are in the future stamped anew.
-    async fn look_at_clock(&self, decisions: &EffectiveDecisions) {
-        let now_ms = ms_of(self.clock.time());
+    /// Requests a restamp if decisions of this agent lie in the future. A request that fails is repeated by the next
+    /// full check.
+    fn restamp(&self, decisions: &EffectiveDecisions) {
+        let now_ms = self.now_ms();
         let own = self.pool.node_id();
         let is_ahead = |effective: &Arc<EffectiveDecision>| {
             effective.decision.by == own && HybridClock::is_ahead(effective.decision.at, now_ms)
         };
         if decisions.values().any(is_ahead) {
-            // Where it fails, the next look tries it again.
-            let _ = self.queue.ask(Operation::Restamp).await;
+            self.queue.restamp();
         }
+    }
+
+    fn now_ms(&self) -> u64 {
+        ms_of(self.state.config.clock.time())
     }
 }
 
-/// What became of the decisions of one pass.
+/// The results of the decisions that were merged together.
 #[derive(Debug, Default)]
 struct Pass {
-    /// When the first of those that are ahead of time is due.
+    /// When the first decision that lies in the future is due.
     due: Option<Instant>,
-    /// How many could not be made and may be later, and why the last of them.
-    postponed: usize,
-    reason: Option<EdgeCacheError>,
-    /// How many were ignored, since the registry is full.
+    /// Decisions that failed and are tried again.
+    failed: usize,
+    last_error: Option<EdgeCacheError>,
+    /// Decisions that were ignored because the registry is full.
     ignored: usize,
 }
 
 impl Pass {
-    fn add(&mut self, outcome: Result<(), EdgeCacheError>) {
-        match outcome {
+    fn add(&mut self, result: Result<(), EdgeCacheError>) {
+        match result {
             Ok(()) | Err(EdgeCacheError::ShuttingDown) => {}
             Err(EdgeCacheError::Full { .. }) => self.ignored = self.ignored.saturating_add(1),
             Err(error) => {
-                self.postponed = self.postponed.saturating_add(1);
-                self.reason = Some(error);
+                self.failed = self.failed.saturating_add(1);
+                self.last_error = Some(error);
             }
         }
     }

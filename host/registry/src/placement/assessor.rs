@@ -1,4 +1,4 @@
-//! The instance that judges members, and when a failed one is followed by the next.
+//! The instance that assesses members, and the restart after its failure.
 
 use std::time::Instant;
 
@@ -7,6 +7,7 @@ use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::Candidate;
 use edge_cache_sandbox::{CallMetrics, Failure, Instance, InstanceConfig, Plugin};
 
+/// Assesses the labels of members by the plugin.
 pub(super) struct Assessor {
     plugin: Plugin,
     config: InstanceConfig,
@@ -15,35 +16,37 @@ pub(super) struct Assessor {
     running: Running,
 }
 
+/// The state of the instance.
 enum Running {
     Instance {
         instance: Box<Instance>,
-        /// Whether it has judged anybody: what it fails on then may be its own past.
+        /// Whether the instance has assessed a member before: then its own state may cause a failure.
         is_used: bool,
     },
-    /// The last one failed on a member. The next may be started at once, but not for those that kill.
+    /// The last instance failed on a member. Members without past failures may start the next one at once, others at
+    /// this time.
     Killed(Instant),
-    /// The last one could not be started; the next may be then.
+    /// The last instance could not be started. The next attempt is due at this time.
     Broken(Instant),
 }
 
-/// Why there is no answer.
+/// Why there is no assessment.
 pub(super) enum Stopped {
-    /// The component failed on these labels.
+    /// The plugin failed on these labels.
     Failed(Failure),
-    /// It was not asked: there is no instance before this time.
+    /// The plugin was not called: there is no instance before this time.
     Down(Instant),
 }
 
-/// Whether a member has made the component fail before.
+/// Whether a member has made the plugin fail before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Record {
-    Clean,
-    Killer,
+pub(super) enum PastFailures {
+    None,
+    Some,
 }
 
 impl Assessor {
-    /// Nothing is started before the first question.
+    /// Creates the assessor. The first assessment starts the instance.
     pub(super) fn new(plugin: Plugin, config: InstanceConfig, calls: CallMetrics) -> Self {
         Self {
             plugin,
@@ -54,48 +57,48 @@ impl Assessor {
         }
     }
 
-    /// Whether it is this very component that judges.
+    /// Tells whether the assessor runs this plugin.
     pub(super) fn runs(&self, plugin: &Plugin) -> bool {
         self.plugin.is(plugin)
     }
 
-    /// Lets another component judge.
+    /// Replaces the plugin.
     pub(super) fn replace(&mut self, plugin: Plugin) {
         *self = Self::new(plugin, self.config.clone(), self.calls.clone());
     }
 
-    /// Judges a member. A failure is one of a fresh instance: the labels are to blame, and not what the
-    /// instance had been through.
+    /// Assesses a member. A failure is repeated in a fresh instance first, so its cause is the labels and not the state
+    /// of the instance.
     pub(super) fn assess(
         &mut self,
         info: &PeerInfo,
-        record: Record,
+        past: PastFailures,
     ) -> Result<Option<Candidate>, Stopped> {
         loop {
-            let (instance, is_used) = self.instance(record)?;
+            let (instance, is_used) = self.instance(past)?;
             let was_used = std::mem::replace(is_used, true);
             match instance.assess(info.node_id, &info.labels) {
                 Ok(candidate) => return Ok(candidate),
                 Err(failure) => {
-                    self.running = Running::Killed(self.after(&failure));
+                    self.running = Running::Killed(self.next_attempt(&failure));
                     if !was_used {
                         return Err(Stopped::Failed(failure));
                     }
-                    tracing::debug!(%failure, "once more in a fresh instance");
+                    tracing::debug!(%failure, "assessing again in a fresh instance");
                 }
             }
         }
     }
 
-    /// The instance that runs, or a fresh one.
-    fn instance(&mut self, record: Record) -> Result<(&mut Instance, &mut bool), Stopped> {
+    /// Returns the running instance, or starts a fresh one.
+    fn instance(&mut self, past: PastFailures) -> Result<(&mut Instance, &mut bool), Stopped> {
         let now = Instant::now();
         match self.running {
-            Running::Killed(at) if at > now && record == Record::Killer => {
+            Running::Killed(at) if at > now && past == PastFailures::Some => {
                 return Err(Stopped::Down(at));
             }
             Running::Broken(at) if at > now => return Err(Stopped::Down(at)),
-            Running::Killed(_) | Running::Broken(_) => match self.fresh() {
+            Running::Killed(_) | Running::Broken(_) => match self.start_instance() {
                 Ok(instance) => {
                     self.supervisor.started(now);
                     self.running = Running::Instance {
@@ -104,8 +107,8 @@ impl Assessor {
                     };
                 }
                 Err(failure) => {
-                    tracing::error!(%failure, "the component does not start for judging members");
-                    let at = self.after(&failure);
+                    tracing::error!(%failure, "cannot start the plugin to assess members");
+                    let at = self.next_attempt(&failure);
                     self.running = Running::Broken(at);
                     return Err(Stopped::Down(at));
                 }
@@ -118,16 +121,16 @@ impl Assessor {
         }
     }
 
-    /// An instance with an empty registry, which judging never looks at.
-    fn fresh(&self) -> Result<Instance, Failure> {
+    /// Starts an instance with an empty registry, which assessments do not use.
+    fn start_instance(&self) -> Result<Instance, Failure> {
         let (config, calls) = (self.config.clone(), self.calls.clone());
         let mut instance = Instance::start_counted(&self.plugin, config, calls)?;
         instance.load(&[])?;
         Ok(instance)
     }
 
-    /// When the next attempt is due.
-    fn after(&mut self, failure: &Failure) -> Instant {
+    /// Counts a failure and returns the time of the next attempt.
+    fn next_attempt(&mut self, failure: &Failure) -> Instant {
         self.calls.failed(failure);
         let (Next::Retry(at) | Next::Degraded(at)) = self.supervisor.failed(Instant::now());
         at

@@ -1,21 +1,22 @@
-//! What is known of a member: its labels, and what the component made of them.
+//! The judgement of a member: its labels, and the candidacy that follows from them.
 
 use std::sync::Arc;
 
-use edge_cache_core::labels::Labels;
+use thiserror::Error;
+
+use edge_cache_core::labels::{Labels, PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::Candidate;
 
 #[cfg(test)]
 mod tests;
-use edge_cache_core::labels::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 
-/// A live member as it was judged last.
+/// A live member with its last judgement.
 #[derive(Debug)]
 pub(super) struct Judgement {
-    /// The labels in question, with the rest of the member's info.
+    /// The judged labels, with the rest of the member's info.
     pub(super) info: Arc<PeerInfo>,
-    /// Where keys may go, if anywhere.
+    /// The candidate that keys may be routed to, if any.
     pub(super) candidate: Option<Candidate>,
     state: State,
 }
@@ -24,12 +25,21 @@ pub(super) struct Judgement {
 enum State {
     /// The candidate follows from the labels.
     Judged,
-    /// The labels are over the limits.
+    /// The labels exceed the limits.
     Excessive,
-    /// The component failed on them; the candidate is that of earlier ones.
+    /// The plugin failed on the labels; the candidate is from earlier ones.
     Failed,
-    /// There was no instance to ask; the candidate is that of earlier ones.
+    /// There was no instance to call; the candidate is from earlier labels.
     Open,
+}
+
+/// Labels that exceed a limit. The member is no candidate.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(super) enum ExcessiveLabels {
+    #[error("{0} labels, more than {PEER_LABELS_MAX}")]
+    Count(usize),
+    #[error("labels of {0} bytes, more than {PEER_LABEL_BYTES_MAX}")]
+    Bytes(usize),
 }
 
 impl Judgement {
@@ -41,7 +51,7 @@ impl Judgement {
         }
     }
 
-    /// A member whose labels are too many is no candidate, whatever it was.
+    /// Returns the judgement of a member with too many labels: it is no candidate any more.
     pub(super) fn excessive(info: Arc<PeerInfo>) -> Self {
         Self {
             info,
@@ -66,36 +76,33 @@ impl Judgement {
         }
     }
 
-    /// The labels are to be judged once more.
+    /// Marks the labels for another assessment.
     pub(super) fn reopen(&mut self) {
         self.state = State::Open;
     }
 
-    /// Whether the candidate follows from the present labels.
+    /// Tells whether the candidate follows from the current labels.
     pub(super) fn is_judged(&self) -> bool {
         self.state == State::Judged
     }
 
-    /// Whether there is nothing more to find out about a member that shows these labels.
-    pub(super) fn is_settled_for(&self, info: &PeerInfo) -> bool {
+    /// Tells whether a member with these labels needs no further assessment.
+    pub(super) fn is_final_for(&self, info: &PeerInfo) -> bool {
         matches!(self.state, State::Judged | State::Excessive) && self.info.labels == info.labels
     }
 }
 
-/// Refuses labels that are over the limits, in words.
-pub(super) fn check_size(labels: &Labels) -> Result<(), String> {
+/// Checks the number and the size of a member's labels.
+pub(super) fn check_size(labels: &Labels) -> Result<(), ExcessiveLabels> {
     if labels.len() > PEER_LABELS_MAX {
-        let count = labels.len();
-        return Err(format!("{count} labels, more than {PEER_LABELS_MAX}"));
+        return Err(ExcessiveLabels::Count(labels.len()));
     }
     let pairs = labels.iter();
     let bytes = pairs
         .map(|(key, value)| key.len().saturating_add(value.len()))
         .fold(0, usize::saturating_add);
     if bytes > PEER_LABEL_BYTES_MAX {
-        return Err(format!(
-            "labels of {bytes} bytes, more than {PEER_LABEL_BYTES_MAX}"
-        ));
+        return Err(ExcessiveLabels::Bytes(bytes));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Labels that made the component fail, so that it is not asked about them again.
+//! Labels that made the plugin fail; they are not assessed again.
 //!
-//! Kept by a digest of the node and its labels, over their coming and going. A failure that may be the
-//! machine's, as a deadline that passed while the machine had too much to do, is forgiven after a while.
+//! Kept by a digest of the node and its labels, also after they changed and came back. A deadline that passed may be the
+//! fault of a busy machine, so it is forgiven after a while.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,77 +15,79 @@ use edge_cache_sandbox::Failure;
 #[cfg(test)]
 mod tests;
 
-/// How many are kept; beyond it the oldest goes.
+/// The largest number kept; the oldest goes first.
 const KEPT_MAX: usize = 1_024;
-/// When the component is asked once more after a deadline that passed.
+/// How long labels are kept whose assessment exceeded the deadline.
 const DEADLINE_FORGIVEN: Duration = Duration::from_secs(10 * 60);
 
+/// The labels that made the plugin fail.
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
-    killers: HashMap<[u8; 32], Killer>,
+    failing: HashMap<[u8; 32], FailingLabels>,
 }
 
 #[derive(Debug)]
-struct Killer {
+struct FailingLabels {
     node_id: NodeId,
     since: Instant,
-    /// `None` where asking again can't end otherwise.
+    /// `None` if another assessment would fail again.
     until: Option<Instant>,
 }
 
 impl Quarantine {
-    /// Keeps labels that the component failed on. Answers when it may be asked again, if ever.
+    /// Adds labels that the plugin failed on. Returns when they may be assessed again, if ever.
     pub(super) fn add(
         &mut self,
         info: &PeerInfo,
         failure: &Failure,
         now: Instant,
     ) -> Option<Instant> {
-        if self.killers.len() >= KEPT_MAX
+        if self.failing.len() >= KEPT_MAX
             && let Some(oldest) = self.oldest()
         {
-            self.killers.remove(&oldest);
+            self.failing.remove(&oldest);
         }
         let until = matches!(failure, Failure::Deadline { .. })
             .then(|| now.checked_add(DEADLINE_FORGIVEN))
             .flatten();
-        let killer = Killer {
+        let failing = FailingLabels {
             node_id: info.node_id,
             since: now,
             until,
         };
-        self.killers.insert(digest(info), killer);
+        self.failing.insert(digest(info), failing);
         until
     }
 
-    /// Whether these labels are kept, and when that ends, if ever.
+    /// Returns `Some` if the labels are quarantined, with the end of the quarantine, if it ends.
     pub(super) fn until(&self, info: &PeerInfo) -> Option<Option<Instant>> {
-        // Nearly always empty, and then free.
-        if self.killers.is_empty() {
+        // Nearly always empty: then no digest is computed.
+        if self.failing.is_empty() {
             return None;
         }
-        self.killers.get(&digest(info)).map(|killer| killer.until)
+        self.failing.get(&digest(info)).map(|failing| failing.until)
     }
 
-    /// Whether any labels of a node are kept.
+    /// Tells whether any labels of a node are quarantined.
     pub(super) fn holds_any_of(&self, node_id: NodeId) -> bool {
-        self.killers
+        self.failing
             .values()
-            .any(|killer| killer.node_id == node_id)
+            .any(|failing| failing.node_id == node_id)
     }
 
+    /// Drops the labels whose quarantine is over.
     pub(super) fn forget_old(&mut self, now: Instant) {
-        self.killers
-            .retain(|_, killer| killer.until.is_none_or(|until| until > now));
+        self.failing
+            .retain(|_, failing| failing.until.is_none_or(|until| until > now));
     }
 
     fn oldest(&self) -> Option<[u8; 32]> {
-        let oldest = self.killers.iter().min_by_key(|(_, killer)| killer.since);
+        let oldest = self.failing.iter().min_by_key(|(_, failing)| failing.since);
         oldest.map(|(digest, _)| *digest)
     }
 }
 
-/// Of all that the component is told. Lengths keep apart what would read alike.
+/// Returns the digest of everything that the plugin is given. Lengths keep keys and values apart.
 fn digest(info: &PeerInfo) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(info.node_id.to_le_bytes());
     for text in info.labels.iter().flat_map(|(key, value)| [key, value]) {

@@ -1,42 +1,51 @@
 //! Changes that are committed together.
 //!
-//! A batch is a working copy: nothing of it is seen by anyone until the writer commits it. It also holds
-//! the component to its word: what the component answers must fit what is remembered.
+//! A batch is a working copy of the view; nobody sees it before the writer commits it. It also checks that the results
+//! of the plugin fit the entries.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
-use super::queue::{Outcome, Reply};
+use super::operation::{Operation, Reply};
 use crate::entries::{Entries, LabelledEntry};
-use crate::metrics::{ChangeKind, RegistryMetrics};
+use crate::metrics::RegistryMetrics;
 use crate::store::Changes;
 use crate::view::View;
-use edge_cache_core::EdgeCacheError;
-use edge_cache_core::decision::Decision;
-use edge_cache_core::decision::{EffectiveDecision, EffectiveDecisions};
+use edge_cache_core::decision::{Decision, EffectiveDecision, EffectiveDecisions};
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{EdgeCacheStats, Entry, NodeId};
+use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, NodeId};
 use edge_cache_sandbox::{Failure, PublishedLabels};
 
+/// Changes that were made and are not committed yet.
 pub(crate) struct Batch {
     pub(crate) entries: Entries,
     pub(crate) decisions: EffectiveDecisions,
-    /// The own node's labels, if a change published them.
+    /// The labels of the own node, if a change published them.
     pub(crate) own_labels: Option<Labels>,
     own: Option<NodeId>,
+    /// Nodes whose entry changed.
     touched: BTreeSet<NodeId>,
+    /// Nodes whose effective decision changed.
     decided: BTreeSet<NodeId>,
-    held: Vec<Held>,
+    replies: Vec<PendingReply>,
 }
 
-/// An answer that waits for the commit.
-struct Held {
-    kind: ChangeKind,
-    answer: Reply,
-    result: Result<Outcome, EdgeCacheError>,
+/// Sends the result of a change, or the error that undid the batch.
+type PendingReply = Box<dyn FnOnce(Option<&EdgeCacheError>, &RegistryMetrics)>;
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("touched", &self.touched)
+            .field("decided", &self.decided)
+            .field("replies", &self.replies.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Batch {
+    /// Begins a batch with a copy of the view.
     pub(crate) fn new(view: &View, own: Option<NodeId>) -> Self {
         Self {
             entries: view.entries.clone(),
@@ -45,19 +54,20 @@ impl Batch {
             own,
             touched: BTreeSet::new(),
             decided: BTreeSet::new(),
-            held: Vec::new(),
+            replies: Vec::new(),
         }
     }
 
-    /// How many changes wait for the commit.
+    /// Returns the number of changes that wait for the commit.
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.replies.len()
     }
 
+    /// Adds or replaces an entry, with the labels that the call published.
     pub(crate) fn put(&mut self, entry: Entry, mut published: PublishedLabels) {
         let node_id = entry.node.node_id;
-        self.keep_own(&published);
-        // A call changes only what it published: without a word about the node, its labels stay.
+        self.keep_own_labels(&published);
+        // A call that publishes nothing for the node leaves its labels as they are.
         let labels = published.remove(&node_id).unwrap_or_else(|| {
             let former = self.entries.get(node_id);
             former
@@ -68,44 +78,49 @@ impl Batch {
         self.touched.insert(node_id);
     }
 
+    /// Removes an entry.
     pub(crate) fn remove(&mut self, node_id: NodeId, published: &PublishedLabels) {
-        self.keep_own(published);
+        self.keep_own_labels(published);
         self.entries.remove(node_id);
         self.touched.insert(node_id);
     }
 
-    /// Lets a decision stand.
-    pub(crate) fn stand(&mut self, decision: Decision, refused: Option<String>) {
+    /// Makes a decision the effective one of its node.
+    pub(crate) fn set_decision(&mut self, decision: Decision, refused: Option<String>) {
         let node_id = decision.node_id;
         let effective = EffectiveDecision::new(decision, refused);
         self.decisions.insert(node_id, Arc::new(effective));
         self.decided.insert(node_id);
     }
 
-    /// Whether a decision beats all that are known about its node.
+    /// Tells whether a decision beats the effective one of its node.
     pub(crate) fn is_news(&self, decision: &Decision) -> bool {
         let effective = self.decisions.get(&decision.node_id);
         effective.is_none_or(|effective| decision.beats(&effective.decision))
     }
 
-    /// Whether the batch lets decisions stand that did not before.
-    pub(crate) fn decides(&self) -> bool {
+    /// Tells whether the batch changes effective decisions.
+    pub(crate) fn has_decisions(&self) -> bool {
         !self.decided.is_empty()
     }
 
-    /// Takes new counters, which must be those before with `delta` added.
-    pub(crate) fn count(
+    /// Replaces the counters of a node.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the contract if the totals are not the former ones plus `delta`; nothing has changed then.
+    pub(crate) fn set_stats(
         &mut self,
         node_id: NodeId,
         delta: EdgeCacheStats,
         totals: EdgeCacheStats,
     ) -> Result<(), Failure> {
-        let broken = |reason: String| Failure::Contract {
+        let violation = |reason: String| Failure::Contract {
             call: "add-stats",
             reason,
         };
         let Some(labelled) = self.entries.get(node_id) else {
-            return Err(broken(format!(
+            return Err(violation(format!(
                 "it counted for node {node_id}, which is not registered"
             )));
         };
@@ -115,7 +130,7 @@ impl Batch {
             misses: before.misses.saturating_add(delta.misses),
         };
         if totals != expected {
-            return Err(broken(format!(
+            return Err(violation(format!(
                 "the totals of node {node_id} must be {} hits and {} misses, it answered {} and {}",
                 expected.hits, expected.misses, totals.hits, totals.misses
             )));
@@ -127,15 +142,19 @@ impl Batch {
         Ok(())
     }
 
-    /// A component that says whether a node is registered must say what is remembered.
+    /// Checks that the plugin knows exactly the registered nodes.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the contract if `result` says otherwise about the node.
     pub(crate) fn check_known<T>(
         &self,
         call: &'static str,
         node_id: NodeId,
-        answer: &Result<T, EdgeCacheError>,
+        result: &Result<T, EdgeCacheError>,
     ) -> Result<(), Failure> {
         let known = self.entries.contains(node_id);
-        let reason = match answer {
+        let reason = match result {
             Ok(_) if !known => format!("it accepted node {node_id}, which is not registered"),
             Err(EdgeCacheError::NodeNotFound(id)) if *id != node_id => {
                 format!("asked for node {node_id}, it did not find node {id}")
@@ -148,21 +167,21 @@ impl Batch {
         Err(Failure::Contract { call, reason })
     }
 
-    /// Keeps an answer until the commit.
-    pub(crate) fn hold(
+    /// Keeps the result of a change until the commit.
+    pub(crate) fn hold<O: Operation>(
         &mut self,
-        kind: ChangeKind,
-        answer: Reply,
-        result: Result<Outcome, EdgeCacheError>,
+        reply: Reply<O::Output>,
+        result: Result<O::Output, EdgeCacheError>,
     ) {
-        self.held.push(Held {
-            kind,
-            answer,
-            result,
-        });
+        self.replies.push(Box::new(move |failed, metrics| {
+            let result = failed.map_or(result, |error| Err(error.clone()));
+            metrics.add_result(O::KIND, &result);
+            // The caller may have gone away; the change stays.
+            let _ = reply.send(result);
+        }));
     }
 
-    /// What the batch changes, for the store.
+    /// Returns the changes for the store.
     pub(crate) fn changes(&self) -> Changes {
         let mut changes = Changes {
             own_labels: self.own_labels.clone(),
@@ -181,18 +200,15 @@ impl Batch {
         changes
     }
 
-    /// Answers every change: as it came out, or with what kept all of them from being made.
-    pub(crate) fn answer(self, failed: Option<&EdgeCacheError>, metrics: &RegistryMetrics) {
-        for held in self.held {
-            let result = failed.map_or(held.result, |error| Err(error.clone()));
-            metrics.add_result(held.kind, &result);
-            // The caller may have gone away; the change stays.
-            let _ = held.answer.send(result);
+    /// Sends all results; with `failed`, every change gets this error instead.
+    pub(crate) fn reply(self, failed: Option<&EdgeCacheError>, metrics: &RegistryMetrics) {
+        for reply in self.replies {
+            reply(failed, metrics);
         }
     }
 
-    /// A change of any node may publish for the own one, whose record then follows.
-    fn keep_own(&mut self, published: &PublishedLabels) {
+    /// Takes the labels of the own node out of a call's publications: a change of any node may publish them.
+    fn keep_own_labels(&mut self, published: &PublishedLabels) {
         let Some(own) = self.own else { return };
         let Some(labels) = published.get(&own) else {
             return;

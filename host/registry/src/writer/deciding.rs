@@ -1,155 +1,143 @@
-//! What one change comes to: the component's answer, and the decision that other agents hear of.
-
-use edge_cache_core::EdgeCacheError;
-use edge_cache_core::decision::{Decision, HybridClock, Timestamp};
-use edge_cache_core::{Change, EdgeCacheStats, Entry, NodeId};
-use edge_cache_sandbox::{Called, Failure, Instance};
+//! Calls of the plugin for one change, and the decisions that follow from them.
 
 use super::batch::Batch;
-use super::queue::{Operation, Outcome};
-use edge_cache_core::decision::EffectiveDecision;
+use super::operation::{AddStats, Disable, Enable, Merge, Operation};
+use edge_cache_core::decision::{Decision, HybridClock, Timestamp};
+use edge_cache_core::{Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeId};
+use edge_cache_sandbox::{Called, Failure, Instance};
 
-/// What stamps the decisions that are taken here.
-pub(super) struct Deciding<'a> {
-    /// The own node; without one, nothing travels.
-    pub(super) by: Option<NodeId>,
-    pub(super) now_ms: u64,
-    pub(super) stamps: &'a mut HybridClock,
-}
+/// The result of a call: the plugin's answer, or the failure that ends its instance.
+pub(super) type CallResult<T> = Result<Result<T, EdgeCacheError>, Failure>;
 
-impl Deciding<'_> {
-    /// Has the component make one change, and takes its answer into the batch.
-    pub(super) fn call(
-        &mut self,
+/// An operation that the plugin decides.
+pub(super) trait Decide: Operation {
+    /// Has the plugin make the change, and puts its result into the batch.
+    fn call(
+        &self,
         instance: &mut Instance,
         batch: &mut Batch,
-        operation: &Operation,
-    ) -> Result<Result<Outcome, EdgeCacheError>, Failure> {
-        match *operation {
-            Operation::Enable {
-                node_id,
-                ref capacity,
-            } => {
-                let answer = instance.enable(node_id, capacity)?;
-                if let Err(EdgeCacheError::NodeNotFound(id)) = answer {
-                    return Err(Failure::Contract {
-                        call: "enable",
-                        reason: format!(
-                            "asked to enable node {node_id}, it did not find node {id}"
-                        ),
-                    });
-                }
-                Ok(answer.map(|Called { value, labels }| {
-                    let entry = Entry {
-                        node: value.clone(),
-                        stats: EdgeCacheStats::default(),
-                    };
-                    batch.put(entry, labels);
-                    if let Some((at, by)) = self.stamp(batch, node_id) {
-                        batch.stand(Decision::enable(&value, at, by), None);
-                    }
-                    Outcome::Enabled(value)
-                }))
-            }
-            Operation::Disable { node_id } => {
-                let answer = instance.disable(node_id)?;
-                batch.check_known("disable", node_id, &answer)?;
-                let stands = batch
-                    .decisions
-                    .get(&node_id)
-                    .is_some_and(|effective| effective.decision.enabled().is_some());
-                match answer {
-                    Ok(Called { labels, .. }) => batch.remove(node_id, &labels),
-                    // The component refused to enable it, and all other agents list it.
-                    Err(EdgeCacheError::NodeNotFound(_)) if stands => {}
-                    Err(error) => return Ok(Err(error)),
-                }
-                if let Some((at, by)) = self.stamp(batch, node_id) {
-                    batch.stand(Decision::disable(node_id, at, by), None);
-                }
-                Ok(Ok(Outcome::Disabled))
-            }
-            Operation::Merge(ref decision) => {
-                let refused = match merge(instance, batch, decision) {
-                    Ok(()) => None,
-                    Err(Failure::Refused(reason)) => Some(reason),
-                    Err(failure) => return Err(failure),
-                };
-                self.stamps.observe(decision.at);
-                batch.stand(decision.clone(), refused);
-                Ok(Ok(Outcome::Merged))
-            }
-            Operation::Restamp => Ok(Ok(Outcome::Merged)),
-            Operation::AddStats { node_id, delta } => {
-                let answer = instance.add_stats(node_id, delta)?;
-                batch.check_known("add-stats", node_id, &answer)?;
-                if let Ok(totals) = answer {
-                    batch.count(node_id, delta, totals)?;
-                }
-                Ok(answer.map(Outcome::Counted))
-            }
-        }
-    }
+        stamper: &mut Stamper<'_>,
+    ) -> CallResult<Self::Output>;
+}
 
-    /// A stamp for a decision about a node, and who decides; `None` for a registry that has no node of its
-    /// own, whose decisions never travel. Whatever the clock says, it beats what stands about the node.
+/// The source of timestamps for the decisions of this agent.
+pub(super) struct Stamper<'a> {
+    /// The own node. Without one, decisions are neither made nor sent.
+    pub(super) by: Option<NodeId>,
+    pub(super) now_ms: u64,
+    pub(super) clock: &'a mut HybridClock,
+}
+
+impl Stamper<'_> {
+    /// Returns a timestamp for a decision about a node, and the deciding node. The timestamp beats the effective
+    /// decision whatever the clock says.
     fn stamp(&mut self, batch: &Batch, node_id: NodeId) -> Option<(Timestamp, NodeId)> {
         let by = self.by?;
-        let stands = batch.decisions.get(&node_id);
+        let effective = batch.decisions.get(&node_id);
         let after =
-            stands.map_or_else(Timestamp::default, |effective| effective.decision.at.next());
-        Some((self.stamps.stamp(self.now_ms).max(after), by))
+            effective.map_or_else(Timestamp::default, |effective| effective.decision.at.next());
+        Some((self.clock.stamp(self.now_ms).max(after), by))
     }
 }
 
-/// A clock that goes on from the decisions that stand. Those of this agent's own that are in the future are
-/// given a time of now: its clock was wrong when it took them, and others hold them back.
-pub(super) fn restamp(
-    batch: &mut Batch,
-    own: NodeId,
-    clock_ms: u64,
-    is_replicated: impl Fn(&EffectiveDecision) -> bool,
-) -> HybridClock {
-    // What others have decided shows that the time is not before it.
-    let others = batch
-        .decisions
-        .values()
-        .filter(|effective| effective.decision.by != own);
-    let heard_ms = others.map(|effective| effective.decision.at.ms()).max();
-    let now_ms = clock_ms.max(heard_ms.unwrap_or_default());
-    let mut stamps = HybridClock::default();
-    let mut wrong = Vec::new();
-    for effective in batch.decisions.values() {
-        let decision = &effective.decision;
-        match (
-            HybridClock::is_ahead(decision.at, now_ms),
-            decision.by == own,
-        ) {
-            (false, true) => stamps.resume(decision.at),
-            (false, false) => stamps.observe(decision.at),
-            // In nobody's future but this clock's.
-            (true, true) if is_replicated(effective) => stamps.observe(decision.at),
-            (true, true) => wrong.push(effective.clone()),
-            (true, false) => {}
+impl Decide for Enable {
+    fn call(
+        &self,
+        instance: &mut Instance,
+        batch: &mut Batch,
+        stamper: &mut Stamper<'_>,
+    ) -> CallResult<EdgeCacheNode> {
+        let node_id = self.node_id;
+        let result = instance.enable(node_id, &self.capacity)?;
+        if let Err(EdgeCacheError::NodeNotFound(id)) = result {
+            return Err(Failure::Contract {
+                call: "enable",
+                reason: format!("asked to enable node {node_id}, it did not find node {id}"),
+            });
         }
+        Ok(result.map(
+            |Called {
+                 value: node,
+                 labels,
+             }| {
+                let entry = Entry {
+                    node: node.clone(),
+                    stats: EdgeCacheStats::default(),
+                };
+                batch.put(entry, labels);
+                if let Some((at, by)) = stamper.stamp(batch, node_id) {
+                    batch.set_decision(Decision::enable(&node, at, by), None);
+                }
+                node
+            },
+        ))
     }
-    for effective in wrong {
-        let decision = Decision {
-            at: stamps.stamp(now_ms),
-            ..effective.decision.clone()
-        };
-        tracing::warn!(
-            node_id = decision.node_id,
-            "a decision of this agent's was in the future and holds from now on instead"
-        );
-        batch.stand(decision, effective.refused.clone());
-    }
-    stamps
 }
 
-/// Has the component follow a decision that was taken elsewhere. Counters are an agent's own: they go on
-/// where the node is enabled since the same time.
-fn merge(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Result<(), Failure> {
+impl Decide for Disable {
+    fn call(
+        &self,
+        instance: &mut Instance,
+        batch: &mut Batch,
+        stamper: &mut Stamper<'_>,
+    ) -> CallResult<()> {
+        let node_id = self.node_id;
+        let result = instance.disable(node_id)?;
+        batch.check_known("disable", node_id, &result)?;
+        let is_enabled_elsewhere = batch
+            .decisions
+            .get(&node_id)
+            .is_some_and(|effective| effective.decision.enabled().is_some());
+        match result {
+            Ok(Called { labels, .. }) => batch.remove(node_id, &labels),
+            // This plugin refused to enable the node, and all other agents list it.
+            Err(EdgeCacheError::NodeNotFound(_)) if is_enabled_elsewhere => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        if let Some((at, by)) = stamper.stamp(batch, node_id) {
+            batch.set_decision(Decision::disable(node_id, at, by), None);
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Decide for AddStats {
+    fn call(
+        &self,
+        instance: &mut Instance,
+        batch: &mut Batch,
+        _: &mut Stamper<'_>,
+    ) -> CallResult<EdgeCacheStats> {
+        let result = instance.add_stats(self.node_id, self.delta)?;
+        batch.check_known("add-stats", self.node_id, &result)?;
+        if let Ok(totals) = result {
+            batch.set_stats(self.node_id, self.delta, totals)?;
+        }
+        Ok(result)
+    }
+}
+
+impl Decide for Merge {
+    fn call(
+        &self,
+        instance: &mut Instance,
+        batch: &mut Batch,
+        stamper: &mut Stamper<'_>,
+    ) -> CallResult<()> {
+        let refused = match apply(instance, batch, &self.decision) {
+            Ok(()) => None,
+            Err(Failure::Refused(reason)) => Some(reason),
+            Err(failure) => return Err(failure),
+        };
+        stamper.clock.observe(self.decision.at);
+        batch.set_decision(self.decision.clone(), refused);
+        Ok(Ok(()))
+    }
+}
+
+/// Has the plugin apply a decision of another agent. Counters belong to one agent: they go on if the node is enabled
+/// since the same time.
+fn apply(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Result<(), Failure> {
     let node_id = decision.node_id;
     let known = batch.entries.get(node_id).map(|labelled| &labelled.entry);
     match decision.enabled() {

@@ -1,8 +1,7 @@
-//! The durable side of a commit, with its way back after a failure.
+//! The durable side of a commit, and its recovery after a failure.
 //!
-//! After a failed commit the store is closed. It is opened again with waits that grow until a commit
-//! succeeds, and what it holds is brought to what is remembered before it takes anything new. Without a
-//! store every commit succeeds.
+//! A failed commit closes the store. It is opened again with growing waits. Before it takes a new commit, its content
+//! is brought to what the registry remembers. Without a store every commit succeeds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +9,16 @@ use std::time::{Duration, Instant};
 use crate::metrics::RegistryMetrics;
 use crate::store::{Changes, Remembered, Store, StoreError};
 use crate::view::View;
-use edge_cache_core::NodeId;
+use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::labels::Labels;
-use edge_cache_core::text;
+use edge_cache_core::{EdgeCacheError, Entry, NodeId, text};
 
-/// The wait after the n-th failure in a row is this long, n times.
+/// The wait after the n-th failure in a row is n times this long.
 const BACKOFF_STEP: Duration = Duration::from_millis(200);
 /// The longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
+/// The store of a registry, if it has one.
 #[derive(Debug)]
 pub(crate) struct Durable {
     store: Option<Store>,
@@ -28,7 +28,7 @@ pub(crate) struct Durable {
     metrics: Arc<RegistryMetrics>,
 }
 
-/// The store has failed and is closed.
+/// The state after a failure: the store is closed.
 #[derive(Debug)]
 struct Down {
     reason: String,
@@ -45,18 +45,18 @@ impl Durable {
         }
     }
 
-    /// Why nothing can be made durable at present, if so.
+    /// Returns why the store is closed, if it is.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.down.as_ref().map(|down| down.reason.as_str())
     }
 
-    /// When the store is to be opened again, if it is closed.
+    /// Returns when the store is to be opened again, if it is closed.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.down.as_ref().map(|down| down.retry_at)
     }
 
-    /// Opens a store that has failed, and makes it hold what `view` and `own_labels` say: the commit that failed
-    /// may have come through.
+    /// Opens a store that has failed, and brings it to `view` and `own_labels`: the failed commit may have succeeded
+    /// on the disk.
     pub(crate) fn reopen(&mut self, view: &View, own_labels: &Labels, now: Instant) {
         let (Some(store), Some(_)) = (&self.store, &self.down) else {
             return;
@@ -66,11 +66,16 @@ impl Durable {
                 tracing::info!(failures = self.failures, "the store is open again");
                 self.down = None;
             }
-            Err(error) => drop(self.failed(&error, now)),
+            Err(error) => self.fail(&error, now),
         }
     }
 
-    pub(crate) fn commit(&mut self, changes: &Changes, now: Instant) -> Result<(), String> {
+    /// Makes the changes durable.
+    ///
+    /// # Errors
+    ///
+    /// `StoreFailed`; the store is closed then, and holds all of the changes or none.
+    pub(crate) fn commit(&mut self, changes: &Changes, now: Instant) -> Result<(), EdgeCacheError> {
         let committed = match &self.store {
             Some(store) if !changes.is_empty() => {
                 let start = Instant::now();
@@ -85,24 +90,27 @@ impl Durable {
                 self.failures = 0;
                 Ok(())
             }
-            Err(error) => Err(self.failed(&error, now)),
+            Err(error) => {
+                self.fail(&error, now);
+                Err(EdgeCacheError::StoreFailed(text::error_chain(&error)))
+            }
         }
     }
 
-    fn failed(&mut self, error: &StoreError, now: Instant) -> String {
+    fn fail(&mut self, error: &StoreError, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.metrics.store_failures.inc();
         let wait = BACKOFF_STEP.saturating_mul(self.failures).min(BACKOFF_MAX);
         let reason = text::error_chain(error);
         tracing::error!(reason, failures = self.failures, ?wait, "the store failed");
         self.down = Some(Down {
-            reason: reason.clone(),
+            reason,
             retry_at: now.checked_add(wait).unwrap_or(now),
         });
-        reason
     }
 }
 
+/// Opens the store and writes the difference to the remembered state.
 fn restore(store: &Store, view: &View, own_labels: &Labels) -> Result<(), StoreError> {
     let found = store.reopen()?;
     let changes = difference(&found, view, own_labels);
@@ -112,29 +120,16 @@ fn restore(store: &Store, view: &View, own_labels: &Labels) -> Result<(), StoreE
     store.commit(&changes)
 }
 
+/// Returns the changes that lead from the content of the store to the remembered state.
 fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
     let View {
         entries, decisions, ..
     } = view;
-    let stood = |node_id: NodeId| {
-        found
-            .decisions
-            .binary_search_by_key(&node_id, |effective| effective.decision.node_id)
-            .ok()
-            .and_then(|index| found.decisions.get(index))
-    };
-    let stored = |node_id: NodeId| {
-        found
-            .entries
-            .binary_search_by_key(&node_id, |entry| entry.node.node_id)
-            .ok()
-            .and_then(|index| found.entries.get(index))
-    };
     Changes {
         put: entries
             .iter()
             .map(|labelled| &labelled.entry)
-            .filter(|entry| stored(entry.node.node_id) != Some(entry))
+            .filter(|entry| stored_entry(found, entry.node.node_id) != Some(entry))
             .cloned()
             .collect(),
         remove: found
@@ -145,9 +140,23 @@ fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
             .collect(),
         decisions: decisions
             .iter()
-            .filter(|(node_id, effective)| stood(**node_id) != Some(effective))
+            .filter(|(node_id, effective)| stored_decision(found, **node_id) != Some(effective))
             .map(|(_, effective)| effective.clone())
             .collect(),
         own_labels: (found.own_labels != *own_labels).then(|| own_labels.clone()),
     }
+}
+
+fn stored_entry(found: &Remembered, node_id: NodeId) -> Option<&Entry> {
+    let index = found
+        .entries
+        .binary_search_by_key(&node_id, |entry| entry.node.node_id);
+    found.entries.get(index.ok()?)
+}
+
+fn stored_decision(found: &Remembered, node_id: NodeId) -> Option<&EffectiveDecision> {
+    let index = found
+        .decisions
+        .binary_search_by_key(&node_id, |effective| effective.decision.node_id);
+    found.decisions.get(index.ok()?)
 }

@@ -1,6 +1,5 @@
-//! The life of the component's instance: started, loaded, replaced by another component's, and its end.
+//! The life of the plugin's instance: start, load, swap and failure.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::load;
@@ -11,61 +10,74 @@ use crate::error::SwapError;
 use crate::status::PluginState;
 use crate::store::Changes;
 use crate::supervisor::{Next, Supervisor};
-use crate::view::View;
-use edge_cache_sandbox::{Failure, Instance, InstanceConfig, Plugin, PublishedLabels};
+use edge_cache_sandbox::{Failure, Instance, Plugin, PublishedLabels};
 
 impl Writer {
-    /// Starts a fresh instance, loaded with what is remembered and compared with it.
-    pub(super) fn revive(&mut self) {
-        let remembered = self.parts.view.load().entries.clone();
-        match self.fresh(&self.parts.plugin, self.parts.config.clone(), &remembered) {
+    /// Starts a fresh instance, loaded with the remembered entries.
+    pub(super) fn restart(&mut self) {
+        let remembered = self.state.view.load().entries.clone();
+        let plugin = self.state.plugin.load_full();
+        match self.start_instance(&plugin, &remembered) {
             Ok((instance, labels)) => {
                 self.supervisor.started(Instant::now());
                 self.running = Running::Instance(Box::new(instance));
-                self.take_over(&remembered, labels);
+                self.publish_loaded(&remembered, labels);
             }
-            Err(failure) => self.down(&failure),
+            Err(failure) => self.instance_failed(&failure),
         }
     }
 
-    fn fresh(
-        &self,
-        plugin: &Plugin,
-        config: InstanceConfig,
-        remembered: &Entries,
-    ) -> Result<(Instance, PublishedLabels), Failure> {
-        let calls = self.parts.metrics.calls.clone();
-        load::load(Instance::start_counted(plugin, config, calls)?, remembered)
-    }
-
-    /// Lets another component go on from here. After an error the one before does.
+    /// Replaces the plugin. After an error the old one goes on.
     pub(super) fn swap(&mut self, plugin: Plugin) -> Result<(), SwapError> {
-        let remembered = self.parts.view.load().entries.clone();
-        let config = load::configured(&self.parts.config, &plugin);
-        let (instance, labels) = self.fresh(&plugin, config.clone(), &remembered)?;
-        tracing::info!(policy = plugin.policy(), "another component has taken over");
-        self.parts.advertiser.set_policy(plugin.policy());
-        self.parts.shown.store(Arc::new(plugin.clone()));
-        (self.parts.plugin, self.parts.config) = (plugin, config);
-        // What the one before has done is not this one's fault.
+        let remembered = self.state.view.load().entries.clone();
+        let (instance, labels) = self.start_instance(&plugin, &remembered)?;
+        tracing::info!(policy = plugin.policy(), "the plugin was replaced");
+        self.state.advertiser.set_policy(plugin.policy());
+        self.state.plugin.store(plugin.into());
+        // Failures of the old plugin do not count against the new one.
         (self.supervisor, self.quarantine) = (Supervisor::default(), Quarantine::default());
         self.supervisor.started(Instant::now());
         self.running = Running::Instance(Box::new(instance));
-        let mut view = View::clone(&self.parts.view.load());
-        view.status.state = PluginState::Starting;
-        view.status.last_failure = None;
-        self.parts.view.store(Arc::new(view));
-        self.take_over(&remembered, labels);
-        self.ask_again();
-        self.parts.replaced.notify_one();
+        self.state.update_view(|view| {
+            view.status.state = PluginState::Starting;
+            view.status.last_failure = None;
+        });
+        self.publish_loaded(&remembered, labels);
+        self.retry_refused();
+        self.state.plugin_changed.notify_one();
         Ok(())
     }
 
-    /// What a fresh instance has published replaces everything that the one before it had.
-    fn take_over(&mut self, remembered: &Entries, mut labels: PublishedLabels) {
+    /// Puts the registry down after a failure of its instance, and schedules the next one.
+    pub(super) fn instance_failed(&mut self, failure: &Failure) {
+        self.state.metrics.calls.failed(failure);
+        let next = self.supervisor.failed(Instant::now());
+        let state = match next {
+            Next::Retry(_) => PluginState::Restarting,
+            Next::Degraded(_) => PluginState::Degraded,
+        };
+        tracing::error!(%failure, ?state, "the plugin failed");
+        self.state.update_view(|view| {
+            view.status.state = state;
+            view.status.last_failure = Some(failure.to_string());
+        });
+        self.running = Running::Down(next);
+    }
+
+    fn start_instance(
+        &self,
+        plugin: &Plugin,
+        remembered: &Entries,
+    ) -> Result<(Instance, PublishedLabels), Failure> {
+        let config = load::configured(&self.state.config, plugin);
+        let calls = self.state.metrics.calls.clone();
+        load::load(Instance::start_counted(plugin, config, calls)?, remembered)
+    }
+
+    /// Publishes the labels of a freshly loaded instance, in place of all former ones.
+    fn publish_loaded(&mut self, remembered: &Entries, mut labels: PublishedLabels) {
         let own = self
-            .parts
-            .advertiser
+            .state
             .node_id()
             .and_then(|node_id| labels.get(&node_id).cloned())
             .unwrap_or_default();
@@ -78,46 +90,29 @@ impl Writer {
                     .unwrap_or_default(),
             })
             .collect();
-        let mut status = self.parts.view.load().status.clone();
-        // A fresh instance after a failed commit takes the place of one that did nothing wrong.
-        if matches!(
-            status.state,
-            PluginState::Restarting | PluginState::Degraded
-        ) {
-            status.restarts = status.restarts.saturating_add(1);
-        }
-        status.state = PluginState::Running;
-        let decisions = self.parts.view.load().decisions.clone();
-        self.parts.view.store(Arc::new(View {
-            entries,
-            decisions,
-            status,
-        }));
-        if self.parts.own_labels != own {
-            self.parts.own_labels.clone_from(&own);
+        self.state.update_view(|view| {
+            view.entries = entries;
+            let status = &mut view.status;
+            // After a failed commit a fresh instance replaces one that did not fail: no restart.
+            if matches!(
+                status.state,
+                PluginState::Restarting | PluginState::Degraded
+            ) {
+                status.restarts = status.restarts.saturating_add(1);
+            }
+            status.state = PluginState::Running;
+        });
+        self.entries_changed.send_replace(());
+        if self.own_labels != own {
+            self.own_labels.clone_from(&own);
             let changes = Changes {
                 own_labels: Some(own.clone()),
                 ..Changes::default()
             };
-            // A failure is logged there, and made up for when the store is open again.
-            let _ = self.parts.durable.commit(&changes, Instant::now());
-            self.show_store();
+            // The store logs a failure, and gets the labels when it is open again.
+            let _ = self.durable.commit(&changes, Instant::now());
+            self.show_store_failure();
         }
-        self.parts.advertiser.announce(own);
-    }
-
-    pub(super) fn down(&mut self, failure: &Failure) {
-        self.parts.metrics.calls.failed(failure);
-        let next = self.supervisor.failed(Instant::now());
-        let state = match next {
-            Next::Retry(_) => PluginState::Restarting,
-            Next::Degraded(_) => PluginState::Degraded,
-        };
-        tracing::error!(%failure, ?state, "the component failed");
-        let mut view = View::clone(&self.parts.view.load());
-        view.status.state = state;
-        view.status.last_failure = Some(failure.to_string());
-        self.parts.view.store(Arc::new(view));
-        self.running = Running::Down(next);
+        self.state.advertiser.announce(own);
     }
 }

@@ -1,10 +1,10 @@
-//! Loading an instance with the remembered entries.
+//! Loading of an instance with the remembered entries.
 
 use crate::entries::Entries;
 use edge_cache_core::Entry;
 use edge_cache_sandbox::{Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels};
 
-/// What surrounds an instance of this component.
+/// Returns the instance configuration with the label grants of a plugin.
 pub(crate) fn configured(config: &InstanceConfig, plugin: &Plugin) -> InstanceConfig {
     InstanceConfig {
         policy: LabelPolicy {
@@ -15,7 +15,9 @@ pub(crate) fn configured(config: &InstanceConfig, plugin: &Plugin) -> InstanceCo
     }
 }
 
-/// Loads a fresh instance with what is remembered, and compares it.
+/// Loads a fresh instance with the remembered entries, and checks that it lists the same.
+///
+/// Returns the instance and the labels that it published.
 pub(crate) fn load(
     mut instance: Instance,
     remembered: &Entries,

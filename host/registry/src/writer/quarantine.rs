@@ -1,46 +1,51 @@
-//! Changes that killed the component, refused for a while without a call.
+//! Changes that made the plugin fail, refused for a while without a call.
 //!
-//! A caller that repeats such a change would otherwise use up the restarts of everybody.
+//! A caller that repeats such a change would otherwise use up the restart budget for everybody.
 
 use std::time::{Duration, Instant};
 
-use super::queue::Operation;
-
-/// How long a change stays refused.
-const REFUSED_FOR: Duration = Duration::from_secs(60);
-/// How many are kept; the oldest goes first. More deadly changes than this in a minute meet the restart
-/// budget anyway.
-const KEPT: usize = 16;
-
-#[derive(Debug, Default)]
-pub(crate) struct Quarantine {
-    killers: Vec<(Operation, Instant)>,
-}
-
-impl Quarantine {
-    pub(crate) fn add(&mut self, operation: Operation, now: Instant) {
-        self.forget_old(now);
-        if self.killers.len() >= KEPT {
-            self.killers.remove(0);
-        }
-        self.killers.push((operation, now));
-    }
-
-    /// Whether this change killed the component lately.
-    pub(crate) fn holds(&mut self, operation: &Operation, now: Instant) -> bool {
-        // Nearly always empty, and then free.
-        if self.killers.is_empty() {
-            return false;
-        }
-        self.forget_old(now);
-        self.killers.iter().any(|(killer, _)| killer == operation)
-    }
-
-    fn forget_old(&mut self, now: Instant) {
-        self.killers
-            .retain(|(_, since)| now.saturating_duration_since(*since) < REFUSED_FOR);
-    }
-}
+use super::operation::{AnyOperation, Operation};
 
 #[cfg(test)]
 mod tests;
+
+/// How long a change stays refused.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+/// The largest number of changes kept; the oldest goes first. More failing changes than this in a minute exhaust the
+/// restart budget anyway.
+const KEPT_MAX: usize = 16;
+
+/// The changes that made the plugin fail lately.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantine {
+    failing: Vec<(AnyOperation, Instant)>,
+}
+
+impl Quarantine {
+    /// Adds a change that made the plugin fail.
+    pub(crate) fn add(&mut self, operation: impl Into<AnyOperation>, now: Instant) {
+        self.forget_old(now);
+        if self.failing.len() >= KEPT_MAX {
+            self.failing.remove(0);
+        }
+        self.failing.push((operation.into(), now));
+    }
+
+    /// Drops the changes whose time is over.
+    pub(crate) fn forget_old(&mut self, now: Instant) {
+        self.failing
+            .retain(|(_, since)| now.saturating_duration_since(*since) < REFUSED_FOR);
+    }
+
+    /// Tells whether a change is quarantined.
+    pub(crate) fn holds<O: Operation>(&self, operation: &O) -> bool {
+        // Nearly always empty: then the operation is not copied.
+        if self.failing.is_empty() {
+            return false;
+        }
+        let operation: AnyOperation = operation.clone().into();
+        self.failing
+            .iter()
+            .any(|(failing, _)| *failing == operation)
+    }
+}

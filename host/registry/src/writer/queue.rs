@@ -1,7 +1,7 @@
 //! The bounded queue between the callers and the writer.
 //!
-//! Callers are async and the writer is a plain thread that also waits for points in time, so the room is a
-//! semaphore on the callers' side and the queue itself a channel of the standard library.
+//! Callers are async; the writer is a plain thread that also waits for points in time. So a semaphore bounds the
+//! queue on the callers' side, and the queue itself is a channel of the standard library.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,91 +10,49 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::operation::{Operation, QueuedChange, Reply};
 use crate::error::SwapError;
-use crate::metrics::{ChangeKind, RegistryMetrics};
+use crate::metrics::RegistryMetrics;
 use edge_cache_core::EdgeCacheError;
-use edge_cache_core::decision::Decision;
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity, NodeId};
 use edge_cache_sandbox::Plugin;
 
-/// How long the writer and a caller look for each other before they sleep.
+/// Spin time of the writer and of a caller before they block.
 ///
-/// Waking a thread costs 5 µs on bare metal and 20 to 50 µs on a virtual machine, more than a change in
-/// memory takes. With a store, whose sync takes longer still, nobody looks.
-pub(crate) const LOOK_FOR: Duration = Duration::from_micros(30);
-
-/// One change of the registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Enable {
-        node_id: NodeId,
-        capacity: NodeCapacity,
-    },
-    Disable {
-        node_id: NodeId,
-    },
-    AddStats {
-        node_id: NodeId,
-        delta: EdgeCacheStats,
-    },
-    /// A decision that was taken elsewhere.
-    Merge(Decision),
-    /// Gives decisions of this agent's that its clock has put into the future a time of now.
-    Restamp,
-}
-
-impl Operation {
-    /// Returns the kind under which metrics count it.
-    pub(crate) fn kind(&self) -> ChangeKind {
-        match self {
-            Self::Enable { .. } => ChangeKind::Enable,
-            Self::Disable { .. } => ChangeKind::Disable,
-            Self::AddStats { .. } => ChangeKind::AddStats,
-            Self::Merge(_) => ChangeKind::Merge,
-            Self::Restamp => ChangeKind::Restamp,
-        }
-    }
-}
-
-/// What a change came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Enabled(EdgeCacheNode),
-    Disabled,
-    Counted(EdgeCacheStats),
-    Merged,
-}
-
-/// Where the answer to a change goes. The caller may have gone away; the change is made all the same.
-pub(crate) type Reply = oneshot::Sender<Result<Outcome, EdgeCacheError>>;
+/// Waking a thread costs 5 µs on bare metal and 20 to 50 µs on a virtual machine, more than a change in memory takes.
+/// With a store nobody spins: a sync of the disk takes longer still.
+pub(crate) const SPIN_TIME: Duration = Duration::from_micros(30);
 
 /// A message to the writer.
 #[derive(Debug)]
 pub(crate) enum Request {
+    /// Makes a change.
     Change {
-        operation: Operation,
-        answer: Reply,
-        /// The room that it takes up in the queue.
-        room: OwnedSemaphorePermit,
+        change: QueuedChange,
+        /// The slot of the queue that the change occupies.
+        permit: OwnedSemaphorePermit,
     },
-    /// Lets another component decide.
+    /// Gives decisions of this agent that lie in the future a timestamp of now.
+    Restamp,
+    /// Replaces the plugin.
     Swap {
         plugin: Box<Plugin>,
-        answer: oneshot::Sender<Result<(), SwapError>>,
+        reply: oneshot::Sender<Result<(), SwapError>>,
     },
-    /// Ends the writer; what is behind it in the queue is not made.
+    /// Ends the writer. Requests behind it are dropped.
     Stop,
 }
 
+/// The callers' end of the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     sender: mpsc::Sender<Request>,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     capacity: usize,
+    /// How long a caller waits for a permit.
     wait: Duration,
-    look_for: Duration,
+    spin_time: Duration,
     stopping: Arc<AtomicBool>,
-    /// Counts the changes that do not come to the writer.
+    /// Counts the changes that are refused before they reach the writer.
     metrics: Arc<RegistryMetrics>,
 }
 
@@ -102,41 +60,41 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 pub(crate) struct Requests {
     receiver: mpsc::Receiver<Request>,
-    look_for: Duration,
+    spin_time: Duration,
     stopping: Arc<AtomicBool>,
 }
 
-/// A queue of `capacity` changes, in which a caller waits for room as long as `wait`.
+/// Creates a queue of `capacity` changes, in which a caller waits at most `wait` for a free slot.
 pub(crate) fn queue(
     capacity: usize,
     wait: Duration,
-    look_for: Duration,
+    spin_time: Duration,
     metrics: Arc<RegistryMetrics>,
 ) -> (Queue, Requests) {
     let (sender, receiver) = mpsc::channel();
     let stopping = Arc::new(AtomicBool::new(false));
     let queue = Queue {
         sender,
-        room: Arc::new(Semaphore::new(capacity)),
+        permits: Arc::new(Semaphore::new(capacity)),
         capacity,
         wait,
-        look_for,
+        spin_time,
         stopping: stopping.clone(),
         metrics,
     };
     let requests = Requests {
         receiver,
-        look_for,
+        spin_time,
         stopping,
     };
     (queue, requests)
 }
 
 impl Requests {
-    /// The next request; an error when nobody is left who could send one.
+    /// Waits for the next request. Fails when all senders are gone.
     pub(crate) fn next(&self) -> Result<Request, RecvError> {
         let start = Instant::now();
-        while start.elapsed() < self.look_for {
+        while start.elapsed() < self.spin_time {
             match self.receiver.try_recv() {
                 Ok(request) => return Ok(request),
                 Err(TryRecvError::Disconnected) => return Err(RecvError),
@@ -146,80 +104,92 @@ impl Requests {
         self.receiver.recv()
     }
 
-    /// The next request, if it comes in time.
+    /// Waits at most `wait` for the next request.
     pub(crate) fn next_within(&self, wait: Duration) -> Result<Request, mpsc::RecvTimeoutError> {
         self.receiver.recv_timeout(wait)
     }
 
-    /// Whether the end was asked for; what waits before it is still to be answered.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+    /// Returns the next request if there is one already.
+    pub(crate) fn try_next(&self) -> Option<Request> {
+        self.receiver.try_recv().ok()
     }
 
-    /// The next request, if it is there already.
-    pub(crate) fn waiting(&self) -> Option<Request> {
-        self.receiver.try_recv().ok()
+    /// Tells whether a stop was requested. Changes queued before it are still answered.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 }
 
 impl Queue {
-    /// Hands a change to the writer and waits for its answer.
-    pub(crate) async fn ask(&self, operation: Operation) -> Result<Outcome, EdgeCacheError> {
-        let kind = operation.kind();
-        let (answer, mut answered) = oneshot::channel();
-        if let Err(error) = self.send(operation, answer).await {
+    /// Sends a change to the writer and waits for its result.
+    ///
+    /// Spins for at most [`SPIN_TIME`] before it yields, if no other change is queued.
+    pub(crate) async fn ask<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<O::Output, EdgeCacheError> {
+        let (reply, mut result) = oneshot::channel();
+        if let Err(error) = self.send(operation, reply).await {
             let refused = Err(error);
-            self.metrics.add_result(kind, &refused);
+            self.metrics.add_result(O::KIND, &refused);
             return refused;
         }
-        // Behind others the answer takes longer than is worth looking for.
+        // Behind other changes the result takes longer than spinning is worth.
         let start = Instant::now();
-        while self.depth() <= 1 && start.elapsed() < self.look_for {
-            if let Ok(answer) = answered.try_recv() {
-                return answer;
+        while self.depth() <= 1 && start.elapsed() < self.spin_time {
+            if let Ok(result) = result.try_recv() {
+                return result;
             }
             std::hint::spin_loop();
         }
-        answered.await.unwrap_or(Err(EdgeCacheError::ShuttingDown))
+        result.await.unwrap_or(Err(EdgeCacheError::ShuttingDown))
     }
 
-    /// Has the writer let another component decide, after the changes that wait.
+    /// Has the writer replace the plugin, after the changes that are queued.
     pub(crate) async fn swap(&self, plugin: Plugin) -> Result<(), SwapError> {
-        let (answer, answered) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         let plugin = Box::new(plugin);
         self.sender
-            .send(Request::Swap { plugin, answer })
+            .send(Request::Swap { plugin, reply })
             .map_err(|_| SwapError::ShuttingDown)?;
-        answered.await.unwrap_or(Err(SwapError::ShuttingDown))
+        result.await.unwrap_or(Err(SwapError::ShuttingDown))
     }
 
-    async fn send(&self, operation: Operation, answer: Reply) -> Result<(), EdgeCacheError> {
-        let room = tokio::time::timeout(self.wait, self.room.clone().acquire_owned())
+    /// Has the writer restamp decisions, after the changes that are queued.
+    pub(crate) fn restamp(&self) {
+        // A writer that has ended has nothing to restamp.
+        let _ = self.sender.send(Request::Restamp);
+    }
+
+    /// Returns the number of queued changes.
+    pub(crate) fn depth(&self) -> usize {
+        self.capacity
+            .saturating_sub(self.permits.available_permits())
+    }
+
+    /// Ends the writer after the changes that are queued, and refuses new ones.
+    pub(crate) fn stop(&self) {
+        self.permits.close();
+        self.stopping.store(true, Ordering::Release);
+        // A writer that has ended already needs no request.
+        let _ = self.sender.send(Request::Stop);
+    }
+
+    async fn send<O: Operation>(
+        &self,
+        operation: O,
+        reply: Reply<O::Output>,
+    ) -> Result<(), EdgeCacheError> {
+        let permit = tokio::time::timeout(self.wait, self.permits.clone().acquire_owned())
             .await
             .map_err(|_| EdgeCacheError::Busy {
                 queue: self.capacity,
                 waited_ms: self.wait.as_millis(),
             })?
             .map_err(|_| EdgeCacheError::ShuttingDown)?;
+        let change = operation.with_reply(reply);
         self.sender
-            .send(Request::Change {
-                operation,
-                answer,
-                room,
-            })
+            .send(Request::Change { change, permit })
             .map_err(|_| EdgeCacheError::ShuttingDown)
-    }
-
-    /// How many changes wait.
-    pub(crate) fn depth(&self) -> usize {
-        self.capacity.saturating_sub(self.room.available_permits())
-    }
-
-    /// Asks the writer to end after what is in the queue already, and lets nothing more in.
-    pub(crate) fn stop(&self) {
-        self.room.close();
-        self.stopping.store(true, Ordering::Release);
-        // A writer that has ended already is what is asked for.
-        let _ = self.sender.send(Request::Stop);
     }
 }

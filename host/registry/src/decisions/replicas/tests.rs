@@ -5,40 +5,40 @@ fn decision(node_id: NodeId, by: NodeId) -> Decision {
     Decision::disable(node_id, Timestamp::at_ms(1), by)
 }
 
-/// Which of these agents carry, each asked for itself.
-fn carriers(decision: &Decision, agents: &[NodeId]) -> Vec<NodeId> {
+/// Returns the agents that choose themselves.
+fn replicating(decision: &Decision, agents: &[NodeId]) -> Vec<NodeId> {
     let asked = agents.iter().filter(|own| {
         let others: Vec<_> = agents.iter().copied().filter(|id| id != *own).collect();
-        is_carrier(decision, **own, Some(&others))
+        is_chosen(decision, **own, Some(&others))
     });
     asked.copied().collect()
 }
 
 #[test]
-fn the_origin_the_node_and_three_more_carry() {
+fn the_author_the_node_and_three_more_are_chosen() {
     let agents: Vec<_> = (1..=50).collect();
     for node_id in 1..=50 {
-        let chosen = carriers(&decision(node_id, 1_000), &agents);
+        let chosen = replicating(&decision(node_id, 1_000), &agents);
         assert!(chosen.contains(&node_id));
         assert!((CHOSEN..=CHOSEN + 1).contains(&chosen.len()), "{chosen:?}");
-        let chosen = carriers(&decision(node_id + 1_000, 7), &agents);
+        let chosen = replicating(&decision(node_id + 1_000, 7), &agents);
         assert!(chosen.contains(&7));
         assert!((CHOSEN..=CHOSEN + 1).contains(&chosen.len()), "{chosen:?}");
     }
 }
 
 #[test]
-fn when_one_dies_exactly_one_takes_up() {
+fn when_one_dies_exactly_one_replaces_it() {
     let agents: Vec<_> = (1..=50).collect();
     for node_id in 1_000..1_200 {
         let decision = decision(node_id, 2_000);
-        let before = carriers(&decision, &agents);
+        let before = replicating(&decision, &agents);
         let left: Vec<_> = agents
             .iter()
             .copied()
             .filter(|id| *id != before[0])
             .collect();
-        let after = carriers(&decision, &left);
+        let after = replicating(&decision, &left);
         assert_eq!(after.len(), CHOSEN);
         assert_eq!(
             after.iter().filter(|id| before.contains(id)).count(),
@@ -48,11 +48,11 @@ fn when_one_dies_exactly_one_takes_up() {
 }
 
 #[test]
-fn the_work_is_shared() {
+fn the_replicas_are_spread_evenly() {
     let agents: Vec<_> = (1..=20).collect();
     let mut count = BTreeMap::<NodeId, usize>::new();
     for node_id in 1_000..3_000 {
-        for agent in carriers(&decision(node_id, 2_000_000), &agents) {
+        for agent in replicating(&decision(node_id, 2_000_000), &agents) {
             *count.entry(agent).or_default() += 1;
         }
     }
@@ -66,10 +66,10 @@ fn the_work_is_shared() {
 }
 
 #[test]
-fn a_carrier_that_is_no_longer_chosen_stops_after_an_hour() {
+fn a_replica_that_is_no_longer_chosen_is_withdrawn_after_an_hour() {
     let agents: Vec<_> = (2..=50).collect();
     let node_id = (1_000..)
-        .find(|node_id| !is_carrier(&decision(*node_id, 9), 1, Some(&agents)))
+        .find(|node_id| !is_chosen(&decision(*node_id, 9), 1, Some(&agents)))
         .unwrap();
     let decision = decision(node_id, 9);
     let start = Instant::now();
@@ -93,17 +93,17 @@ fn a_carrier_that_is_no_longer_chosen_stops_after_an_hour() {
         own.judge(&decision, 1, Some(&agents), later),
         ReplicaAction::Publish
     );
-    let almost = later + STOP_AFTER - Duration::from_millis(1);
+    let almost = later + WITHDRAW_AFTER - Duration::from_millis(1);
     assert_eq!(
         own.judge(&decision, 1, Some(&agents), almost),
         ReplicaAction::Publish
     );
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), later + STOP_AFTER),
+        own.judge(&decision, 1, Some(&agents), later + WITHDRAW_AFTER),
         ReplicaAction::Withdraw
     );
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), later + STOP_AFTER),
+        own.judge(&decision, 1, Some(&agents), later + WITHDRAW_AFTER),
         ReplicaAction::Skip
     );
 }

@@ -23,14 +23,14 @@ fn deadline() -> Failure {
 }
 
 #[test]
-fn labels_that_killed_stay_in_whatever_came_between() {
+fn failing_labels_stay_in_while_others_come_and_go() {
     let mut quarantine = Quarantine::default();
     let now = Instant::now();
-    assert_eq!(quarantine.add(&info(7, "deadly"), &trap(), now), None);
+    assert_eq!(quarantine.add(&info(7, "failing"), &trap(), now), None);
     quarantine.forget_old(now + Duration::from_secs(365 * 24 * 60 * 60));
-    assert_eq!(quarantine.until(&info(7, "deadly")), Some(None));
+    assert_eq!(quarantine.until(&info(7, "failing")), Some(None));
     assert_eq!(quarantine.until(&info(7, "harmless")), None);
-    assert_eq!(quarantine.until(&info(8, "deadly")), None);
+    assert_eq!(quarantine.until(&info(8, "failing")), None);
     assert!(quarantine.holds_any_of(7));
     assert!(!quarantine.holds_any_of(8));
 }
@@ -54,7 +54,7 @@ fn the_oldest_goes_first() {
         let at = now + Duration::from_millis(n.try_into().unwrap());
         quarantine.add(&info(7, &n.to_string()), &trap(), at);
     }
-    assert_eq!(quarantine.killers.len(), KEPT_MAX);
+    assert_eq!(quarantine.failing.len(), KEPT_MAX);
     assert_eq!(quarantine.until(&info(7, "0")), None);
     assert_eq!(quarantine.until(&info(7, "1")), Some(None));
 }

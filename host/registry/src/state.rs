@@ -1,0 +1,65 @@
+//! State that the handles, the threads and the tasks of one registry share.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+
+use crate::advertiser::Advertiser;
+use crate::metrics::RegistryMetrics;
+use crate::view::{View, ViewCell};
+use edge_cache_core::NodeId;
+use edge_cache_core::labels::LabelGrants;
+use edge_cache_sandbox::{InstanceConfig, Plugin, PluginCell};
+
+/// The shared state of one registry. Only the writer stores a view or a plugin.
+#[derive(Debug)]
+pub(crate) struct RegistryState {
+    pub(crate) view: Arc<ViewCell>,
+    pub(crate) plugin: PluginCell,
+    /// The configuration of instances. Its label grants are those of the first plugin; see
+    /// [`configured`](crate::writer::load::configured).
+    pub(crate) config: InstanceConfig,
+    pub(crate) advertiser: Arc<dyn Advertiser>,
+    pub(crate) metrics: Arc<RegistryMetrics>,
+    /// Notified after each commit that changed effective decisions.
+    pub(crate) decisions_changed: Notify,
+    /// Notified after each swap.
+    pub(crate) plugin_changed: Notify,
+}
+
+impl RegistryState {
+    pub(crate) fn new(
+        plugin: Plugin,
+        view: View,
+        config: InstanceConfig,
+        advertiser: Arc<dyn Advertiser>,
+    ) -> Self {
+        Self {
+            view: Arc::new(ArcSwap::from_pointee(view)),
+            plugin: ArcSwap::from_pointee(plugin),
+            config,
+            advertiser,
+            metrics: Arc::default(),
+            decisions_changed: Notify::new(),
+            plugin_changed: Notify::new(),
+        }
+    }
+
+    /// Returns the own node, if the registry has one.
+    pub(crate) fn node_id(&self) -> Option<NodeId> {
+        self.advertiser.node_id()
+    }
+
+    /// Returns the label keys that the current plugin may set.
+    pub(crate) fn label_grants(&self) -> LabelGrants {
+        self.plugin.load().config().labels.clone()
+    }
+
+    /// Stores a copy of the view with a changed status.
+    pub(crate) fn update_view(&self, change: impl FnOnce(&mut View)) {
+        let mut view = View::clone(&self.view.load());
+        change(&mut view);
+        self.view.store(Arc::new(view));
+    }
+}
