@@ -1,11 +1,8 @@
-//! DecisionCounts about nodes, as they travel between agents, and which of two wins.
+//! Decisions about nodes, and the rules by which all agents agree on one.
 //!
-//! An agent that takes a decision about any node tells all others, and every agent must come to the
-//! same registry, in whatever order it hears of them. So decisions are ordered by when they were
-//! taken and then by who took them, and of all about a node the highest stands. A disabled node's
-//! decision is kept like any other: forgotten, it would let an older one win.
-//!
-//! Everything here is plain values: no clock is asked and nothing is sent.
+//! An agent publishes each decision in gossip. Of all decisions about a node, one is effective: the one with the highest
+//! timestamp, then the highest author, then the greatest bytes. So all agents that have received the same decisions agree,
+//! in whatever order they arrived.
 
 mod clock;
 mod effective;
@@ -26,22 +23,23 @@ pub use self::effective::{DecisionCounts, EffectiveDecision, EffectiveDecisions}
 #[cfg(test)]
 mod tests;
 
-/// When a decision was taken: milliseconds since the Unix epoch, and a counter in the lowest 16 bits
-/// that tells apart what one agent decides within a millisecond, or before its clock has caught up
-/// with what it has heard from others.
+/// The timestamp of a decision: milliseconds since the Unix epoch, and a counter in the lowest 16 bits.
+///
+/// The counter orders decisions of one agent within a millisecond, or while its clock is behind timestamps that it has
+/// received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
-/// What was decided about a node.
+/// The content of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 pub enum Op {
     /// The node is eligible.
     Enable {
-        /// What it gives.
+        /// The capacity of the node.
         capacity: NodeCapacity,
-        /// When it was enabled, in milliseconds since the Unix epoch.
+        /// The time at which it was enabled, in milliseconds since the Unix epoch.
         enabled_at_ms: u64,
     },
     /// The node is not eligible.
@@ -51,13 +49,13 @@ pub enum Op {
 /// A decision about one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The node that it is about.
+    /// The node.
     pub node_id: NodeId,
-    /// What was decided.
+    /// The content.
     pub op: Op,
-    /// When it was decided.
+    /// The timestamp.
     pub at: Timestamp,
-    /// The node whose agent decided.
+    /// The node whose agent made the decision.
     pub by: NodeId,
 }
 
@@ -70,7 +68,7 @@ struct Wire {
     by: NodeId,
 }
 
-/// Why a value is no decision. It is ignored.
+/// An error of decoding a decision. The value is ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecisionError {
     /// The value is longer than [`Decision::BYTES_MAX`].
@@ -88,7 +86,7 @@ pub enum DecisionError {
     /// The capacity breaks a bound.
     #[error("the decision enables a node with a capacity that breaks a bound: {0}")]
     Capacity(String),
-    /// The time can not be represented.
+    /// The time of enabling cannot be represented.
     #[error("the decision enables a node at a time out of range")]
     Time,
 }
@@ -96,18 +94,18 @@ pub enum DecisionError {
 impl Timestamp {
     const COUNTER_BITS: u32 = 16;
 
-    /// The first stamp of a millisecond.
+    /// Returns the first timestamp of a millisecond.
     pub fn at_ms(ms: u64) -> Self {
         Self(ms.saturating_mul(1 << Self::COUNTER_BITS))
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub fn ms(self) -> u64 {
         self.0 >> Self::COUNTER_BITS
     }
 
-    /// The time, to the millisecond.
+    /// Returns the time, to the millisecond.
     #[must_use]
     pub fn time(self) -> SystemTime {
         // 48 bits of milliseconds end in the year 10,889.
@@ -116,7 +114,7 @@ impl Timestamp {
             .unwrap_or(UNIX_EPOCH)
     }
 
-    /// The one after it.
+    /// Returns the next timestamp.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -126,7 +124,7 @@ impl Decision {
     /// The largest value, in bytes.
     pub const BYTES_MAX: usize = 512;
 
-    /// That a node was enabled.
+    /// Creates the decision that enables a node.
     pub fn enable(node: &EdgeCacheNode, at: Timestamp, by: NodeId) -> Self {
         Self {
             node_id: node.node_id,
@@ -139,7 +137,7 @@ impl Decision {
         }
     }
 
-    /// That a node was disabled.
+    /// Creates the decision that disables a node.
     pub fn disable(node_id: NodeId, at: Timestamp, by: NodeId) -> Self {
         Self {
             node_id,
@@ -149,7 +147,7 @@ impl Decision {
         }
     }
 
-    /// The node as it is enabled by this.
+    /// Returns the node as the decision enables it; `None` for a disabling one.
     #[must_use]
     pub fn enabled(&self) -> Option<EdgeCacheNode> {
         let Op::Enable {
@@ -166,25 +164,31 @@ impl Decision {
         })
     }
 
-    /// Whether this stands where both are known. Of two different ones by the same agent at the same
-    /// time, which only a defect makes, all agents choose the same.
+    /// Tells whether this decision takes precedence over another about the same node: by timestamp, then by author, then
+    /// by encoded bytes.
+    ///
+    /// Only a defect creates two decisions of one author with one timestamp; all agents then choose the same.
     pub fn beats(&self, other: &Self) -> bool {
         let order = (self.at, self.by).cmp(&(other.at, other.by));
         order.then_with(|| self.encode().cmp(&other.encode())) == Ordering::Greater
     }
 
-    /// The value as it travels.
+    /// Encodes the decision for gossip.
     pub fn encode(&self) -> String {
         let wire = Wire {
             op: self.op.clone(),
             at: self.at,
             by: self.by,
         };
-        // Numbers and text: nothing in it can't be written.
+        // Numbers and text always encode.
         serde_json::to_string(&wire).unwrap_or_default()
     }
 
-    /// Reads a value that has travelled.
+    /// Decodes a value from gossip.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DecisionError`].
     pub fn decode(node_id: NodeId, value: &str) -> Result<Self, DecisionError> {
         if value.len() > Self::BYTES_MAX {
             return Err(DecisionError::TooLarge { bytes: value.len() });
@@ -210,7 +214,7 @@ impl Decision {
 }
 
 impl Op {
-    /// What it is called on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -226,7 +230,7 @@ impl fmt::Display for Op {
     }
 }
 
-/// Milliseconds since the Unix epoch; 0 before it.
+/// Returns the milliseconds since the Unix epoch; 0 before it.
 pub fn ms_of(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

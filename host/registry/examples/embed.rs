@@ -1,6 +1,6 @@
-//! A registry inside another program: two nodes that gossip, one of which is enabled.
+//! Embeds a registry in another program: two nodes gossip, one of them is enabled, and the other sees its labels.
 //!
-//! Needs the reference component, which `cargo plugin` builds.
+//! Needs the reference plugin, which `cargo plugin` builds.
 
 use std::error::Error;
 use std::path::Path;
@@ -18,8 +18,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     elsewhere.seeds.push(here.advertise_addr().to_string());
     let elsewhere = GossipPool::start(elsewhere).await?;
 
-    let component = Path::new(env!("EDGE_CACHE_BUILT_PLUGIN"));
-    let plugin = Plugin::from_file(component, PluginConfig::default())?;
+    let file = Path::new(env!("EDGE_CACHE_BUILT_PLUGIN"));
+    let plugin = Plugin::from_file(file, PluginConfig::default())?;
     let registry = EdgeCacheRegistry::builder(plugin)
         .gossip(here.clone())
         .start()

@@ -1,22 +1,24 @@
-//! Hosts an edge-cache registry: a WebAssembly component that decides which nodes of a cluster may serve
-//! as edge caches, and which labels its node shows for it.
+//! The registry of edge caches for a node agent.
 //!
-//! The component decides, the host remembers: in a durable store, and in a view that serves every read by
-//! one atomic load. So a component that hangs, fails or is replaced never loses an entry and never stops a
-//! read.
+//! A registry says which nodes of a cluster may serve as edge caches. A sandboxed WebAssembly plugin decides about every
+//! change and which labels its node advertises. The host remembers every result: in a durable store, and in a view that
+//! serves all reads. So a plugin that hangs, fails or is replaced loses no entry and stops no read.
 //!
 //! # Layout
 //!
-//! - [`EdgeCacheRegistry`] is what an embedder holds: reads on the view, changes through one writer.
-//! - [`sandbox`] runs a component in wasmtime, with every limit of [`Limits`] on.
-//! - [`Store`] keeps the state durable; it alone knows redb.
-//! - [`gossip`] carries labels between nodes; it alone knows chitchat.
-//! - [`routing`] says which nodes serve a key; it knows nothing of the rest.
-//! - [`labels`] says which labels a component may set.
+//! - [`EdgeCacheRegistry`] is the handle that an embedder holds; [`Builder`] starts it.
+//! - [`Store`] keeps the state durable.
+//! - [`sandbox`] loads plugins and runs them in wasmtime, within [`Limits`].
+//! - [`gossip`] carries labels and decisions between nodes, over chitchat.
+//! - [`routing`] computes the nodes that serve a key.
+//! - [`labels`] has the rules for labels of plugins.
+//!
+//! Inside, `writer` is the only thread that changes anything, `decisions` synchronises with other agents, and
+//! `placement` keeps the routing table. No part knows HTTP or the command line.
 //!
 //! # Example
 //!
-//! A registry on its own and in memory:
+//! A registry without a cluster, in memory:
 //!
 //! ```no_run
 //! use edge_cache_host::sandbox::{Plugin, PluginConfig};
@@ -34,13 +36,13 @@
 //! registry.enable(7, capacity).await?;
 //! assert!(registry.is_enabled(7));
 //! for node in registry.list_eligible().iter() {
-//!     println!("node {} gives {} MiB", node.node_id, node.capacity.disk_mib);
+//!     println!("node {} offers {} MiB", node.node_id, node.capacity.disk_mib);
 //! }
 //! # Ok(())
 //! # }
 //! ```
 
-// Guest data reaches most of this crate: what could overflow says what then.
+// Data of plugins reaches most of this crate, so arithmetic states its overflow behaviour.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod advertiser;

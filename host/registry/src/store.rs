@@ -1,11 +1,10 @@
-//! What outlives the process: the entries, the decisions that stand, the labels last wanted, and the
-//! generation last used.
+//! The durable state: entries, effective decisions, the labels last wanted, gossip's memory and code digests.
 //!
-//! One file, `registry.redb`, in a directory that one agent holds at a time. A batch of changes is one
-//! transaction with one sync. Opening looks at a copy in memory first and checks every value of it, so a
-//! file that is damaged, of a newer format or somebody else's is left exactly as it is.
+//! The state is one file, `registry.redb`, in a directory that one agent locks. A batch of changes is one transaction
+//! with one sync. Opening reads a copy in memory first and checks every value, so a file that is damaged, of a newer
+//! format or another agent's stays unchanged.
 //!
-//! This module decides nothing and knows no component. `database` is the only file that knows redb.
+//! Never: decisions, calls of the plugin. Only `database` uses redb.
 
 mod database;
 mod directory;
@@ -28,8 +27,7 @@ pub use self::error::StoreError;
 pub use self::state::Identity;
 pub(crate) use self::state::{Changes, Remembered};
 
-/// The durable state of one agent. Cheap to clone; the directory is free again when the last clone is
-/// dropped.
+/// The durable state of one agent. Cheap to clone; dropping the last clone unlocks the directory.
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -39,22 +37,22 @@ pub struct Store {
 struct Inner {
     directory: Directory,
     identity: Identity,
-    /// None after a failure, until it is opened again: redb answers nothing but errors from then on.
+    /// `None` after a failure until the file is opened again: redb returns only errors from then on.
     database: Mutex<Option<Database>>,
-    /// What the file held at the start, until the registry takes it.
+    /// The content when it was opened, until the registry takes it.
     remembered: Mutex<Option<Remembered>>,
 }
 
 impl Store {
-    /// Opens the store of `identity` in `directory`, making both where they are not there.
+    /// Opens the store of `identity` in `directory`. Creates both where they are missing.
     ///
     /// # Errors
     ///
-    /// Any [`StoreError`]. A file that can't be used is left as it is.
+    /// Any [`StoreError`] but `Closed`; an existing file is unchanged then.
     pub fn open(directory: &Path, identity: Identity) -> Result<Self, StoreError> {
-        let directory = Directory::hold(directory)?;
+        let directory = Directory::lock(directory)?;
         let file = directory.file();
-        // A link that leads nowhere is a volume that is not there, not a store to be made.
+        // A dangling link is a volume that is not mounted, not a missing store.
         if file.symlink_metadata().is_err() {
             directory.create(|fresh| database::create(fresh, &Meta::new(&identity)))?;
         }
@@ -69,7 +67,7 @@ impl Store {
         })
     }
 
-    /// The set of labels that the component wanted last for the own node, until the registry has started.
+    /// Returns the labels that the plugin wanted last for the own node. Empty once a registry has started.
     pub fn own_labels(&self) -> Labels {
         lock(&self.inner.remembered)
             .as_ref()
@@ -77,23 +75,23 @@ impl Store {
             .unwrap_or_default()
     }
 
-    /// A cache for compiled code, in a directory of its own beside the store; the digests are in the store.
+    /// Returns a cache for compiled code, in a directory beside the store. The store keeps the digests.
     pub fn code_cache(&self) -> CodeCache {
         CodeCache::new(self.inner.directory.code(), Arc::new(self.clone()))
     }
 
-    /// Whose state it is.
+    /// Returns the owner of the state.
     pub fn identity(&self) -> &Identity {
         &self.inner.identity
     }
 
-    /// What the file held when it was opened. It is handed out once: later it is not true any more.
+    /// Takes the content when it was opened. Later calls return `None`, because it is no longer current.
     pub(crate) fn take_remembered(&self) -> Option<Remembered> {
         lock(&self.inner.remembered).take()
     }
 
-    /// The file, opened again first if a failure has closed it. The registry brings it to what is remembered
-    /// before it writes anything: this does not stand in for that.
+    /// Locks the database, and opens it first if a failure has closed it. Its content may still lag behind the registry,
+    /// which calls [`Store::reopen`] before its next commit.
     fn opened(&self) -> Result<MutexGuard<'_, Option<Database>>, StoreError> {
         let mut slot = lock(&self.inner.database);
         if slot.is_none() {
@@ -105,16 +103,15 @@ impl Store {
 
     /// Makes the changes of a batch durable, all or none.
     ///
-    /// After an error the store takes nothing until [`Store::reopen`] has succeeded.
+    /// After an error the store is closed until [`Store::reopen`] succeeds.
     pub(crate) fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         write(&mut lock(&self.inner.database), &Write::Changes(changes))
     }
 
-    /// Opens the file again after a failure and answers what it holds: with a commit that failed, that
-    /// may be either side of it.
+    /// Opens the file again after a failure and returns its content, which may include the failed commit.
     pub(crate) fn reopen(&self) -> Result<Remembered, StoreError> {
         let mut slot = lock(&self.inner.database);
-        // Redb lets a file be opened once; the broken handle goes first.
+        // Redb opens a file once, so the broken handle is dropped first.
         *slot = None;
         let (database, remembered) =
             database::open(&self.inner.directory.file(), &self.inner.identity)?;
@@ -181,7 +178,7 @@ fn write(slot: &mut Option<Database>, write: &Write<'_>) -> Result<(), StoreErro
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic inside redb is caught before it could leave anything half changed.
+    // Panics of redb are caught inside the lock, so the value is never half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

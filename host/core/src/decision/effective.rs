@@ -1,4 +1,4 @@
-//! The decisions that stand: of all about a node the one that wins.
+//! The effective decision about each node.
 
 use std::sync::Arc;
 
@@ -7,31 +7,38 @@ use imbl::OrdMap;
 use super::Decision;
 use crate::NodeId;
 
-/// A decision that no known one beats.
+/// The decision about a node that takes precedence over all others known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectiveDecision {
     /// The decision.
     pub decision: Decision,
-    /// Why this agent's component did not follow it, if so. It stands all the same, since all agents must
-    /// agree; the entry of before stays beside it. The component is asked again after the next start or swap.
+    /// Why this agent's plugin refused the decision, if it did.
+    ///
+    /// The decision is effective all the same, since all agents must agree; this agent keeps its former entry. The plugin
+    /// is asked again after the next start or swap.
     pub refused: Option<String>,
 }
 
 impl EffectiveDecision {
-    /// Returns the standing decision.
+    /// Creates an effective decision.
     pub fn new(decision: Decision, refused: Option<String>) -> Self {
         Self { decision, refused }
     }
 }
 
-/// How many decisions stand, by what they say.
+/// The effective decisions of all nodes, disabled nodes included. Cheap to clone.
+///
+/// Those of disabled nodes are kept: otherwise an older decision could enable the node again.
+pub type EffectiveDecisions = OrdMap<NodeId, Arc<EffectiveDecision>>;
+
+/// The numbers of effective decisions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DecisionCounts {
-    /// Those that a node is enabled.
+    /// Decisions that enable a node.
     pub enabled: usize,
-    /// Those that a node is disabled: they are kept, so that older ones do not come back.
+    /// Decisions that disable a node.
     pub disabled: usize,
-    /// Of all of them, those that this agent's component did not follow.
+    /// Decisions of either kind that this agent's plugin refused.
     pub refused: usize,
 }
 
@@ -52,6 +59,3 @@ impl DecisionCounts {
         }
     }
 }
-
-/// The standing decisions of all nodes, disabled ones among them. Cheap to clone.
-pub type EffectiveDecisions = OrdMap<NodeId, Arc<EffectiveDecision>>;

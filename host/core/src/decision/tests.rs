@@ -18,7 +18,7 @@ fn enable(node_id: NodeId, at: u64, by: NodeId) -> Decision {
 }
 
 #[test]
-fn the_wire_format_is_that_of_the_design() {
+fn the_wire_format_is_fixed() {
     let enable = enable(7, 5 << 16 | 2, 1);
     let text = concat!(
         r#"{"op":"enable","capacity":{"cpu_cores":8,"ram_mib":16384,"disk_mib":512000,"#,
@@ -53,7 +53,7 @@ fn the_largest_decision_fits() {
 }
 
 #[test]
-fn what_is_no_decision_is_refused_with_the_reason() {
+fn an_invalid_decision_is_refused_with_the_reason() {
     let bound = r#"{"op":"enable","capacity":{"cpu_cores":0,"ram_mib":0,"disk_mib":0},"enabled_at_ms":0,"at":1,"by":1}"#;
     let late = r#"{"op":"enable","capacity":{"cpu_cores":1,"ram_mib":0,"disk_mib":0},"enabled_at_ms":18446744073709551615,"at":1,"by":1}"#;
     let long = format!(r#"{{"op":"disable","at":1,"by":1{}}}"#, " ".repeat(512));
@@ -72,7 +72,7 @@ fn what_is_no_decision_is_refused_with_the_reason() {
 }
 
 #[test]
-fn the_higher_stamp_wins_then_the_higher_origin_then_the_greater_bytes() {
+fn the_higher_timestamp_wins_then_the_higher_author_then_the_greater_bytes() {
     let ordered = [
         Decision::disable(7, Timestamp(1), 9),
         Decision::disable(7, Timestamp(2), 1),
@@ -90,7 +90,7 @@ fn the_higher_stamp_wins_then_the_higher_origin_then_the_greater_bytes() {
 }
 
 #[test]
-fn stamps_rise_whatever_the_clock_does() {
+fn timestamps_rise_whatever_the_clock_does() {
     let mut clock = HybridClock::default();
     let first = clock.stamp(1_000);
     assert_eq!(first, Timestamp::at_ms(1_000));
@@ -109,7 +109,7 @@ fn stamps_rise_whatever_the_clock_does() {
 }
 
 #[test]
-fn five_minutes_ahead_are_the_limit() {
+fn five_minutes_in_the_future_are_the_limit() {
     let now = 1_000_000;
     assert!(!HybridClock::is_ahead(
         Timestamp::at_ms(now + AHEAD_MAX_MS),

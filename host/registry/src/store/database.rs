@@ -1,7 +1,6 @@
-//! The only file that knows redb.
+//! The redb database behind the store; no other file uses redb.
 //!
-//! Redb panics on some damaged pages instead of answering an error, so every use of it is behind
-//! [`guarded`].
+//! Redb panics on some damaged pages instead of returning an error, so every use of it is behind [`guarded`].
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,24 +14,24 @@ use redb::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 
 use super::directory::io_error;
 use super::error::StoreError;
-use super::format::{self, FORMAT, Meta, StoredPeer};
+use super::format::{self, FORMAT, Meta, StoredPeer, ValueError};
 use super::state::{Changes, Identity, Remembered};
 use edge_cache_core::NodeId;
 use edge_cache_core::text;
 
 /// Node id to entry.
 const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
-/// Node id to the decision that stands.
-const RECORDS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
-/// `own` to the labels last wanted for the own node.
+/// Node id to the effective decision.
+const DECISIONS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
+/// `own` to the labels that the plugin wanted last for the own node.
 const LABELS: Named = TableDefinition::new("labels");
-/// `file` to [`Meta`], `generation` to the generation last used, `peers` to their last addresses.
+/// `file` to [`Meta`], `generation` to the last gossip generation, `peers` to their last addresses.
 const META: Named = TableDefinition::new("meta");
-
-/// The name of a file of compiled code to its digest.
+/// The name of a compiled-code file to its digest.
 const CODE: Named = TableDefinition::new("code");
 
 const OWN: &str = "own";
@@ -40,17 +39,26 @@ const FILE: &str = "file";
 const GENERATION: &str = "generation";
 const PEERS: &str = "peers";
 
-/// Pages that redb keeps in memory. The registry is read once, at the start.
+/// The size of redb's page cache. The content is read once, at the start.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
-/// An open file.
+/// An error of a transaction, which changed nothing.
+#[derive(Debug, Error)]
+enum TransactionError {
+    #[error("{0}")]
+    Redb(#[from] redb::Error),
+    #[error("cannot encode a value: {0}")]
+    Encode(#[from] serde_json::Error),
+}
+
+/// An open database file.
 #[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
     inner: redb::Database,
 }
 
-/// One transaction.
+/// The changes of one transaction.
 #[derive(Debug)]
 pub(super) enum Write<'a> {
     Meta(&'a Meta),
@@ -60,12 +68,12 @@ pub(super) enum Write<'a> {
     CodeDigest {
         name: &'a str,
         digest: [u8; 32],
-        /// Those of all others are removed.
+        /// The files that remain: digests of all others are removed.
         names: &'a BTreeSet<String>,
     },
 }
 
-/// Makes a file with nothing but its meta data.
+/// Creates a file that holds only its meta data.
 pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), StoreError> {
     let database = guarded(path, || {
         let inner = builder()
@@ -79,7 +87,7 @@ pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), StoreError> {
     database.write(&Write::Meta(meta))
 }
 
-/// Opens a file and answers all that it holds, every value checked.
+/// Opens a file, checks every value, and returns its content.
 pub(super) fn open(path: &Path, identity: &Identity) -> Result<(Database, Remembered), StoreError> {
     let remembered = guarded(path, || inspect(path, identity))?;
     let inner = guarded(path, || {
@@ -108,17 +116,17 @@ impl Database {
     pub(super) fn write(&self, write: &Write<'_>) -> Result<(), StoreError> {
         guarded(&self.path, || {
             self.transact(write)
-                .map_err(|error| StoreError::Failed(clean(&error)))
+                .map_err(|error| StoreError::Failed(clean(&error.to_string())))
         })
     }
 
-    /// The digest of a file of compiled code.
+    /// Returns the digest of a compiled-code file.
     pub(super) fn code_digest(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
         guarded(&self.path, || read(&self.path, &self.inner, CODE, name))
     }
 
-    fn transact(&self, write: &Write<'_>) -> Result<(), String> {
-        let transaction = self.inner.begin_write().map_err(|e| e.to_string())?;
+    fn transact(&self, write: &Write<'_>) -> Result<(), TransactionError> {
+        let transaction = self.inner.begin_write().map_err(redb::Error::from)?;
         match write {
             Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
             Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
@@ -129,30 +137,32 @@ impl Database {
                 names,
             } => {
                 put(&transaction, CODE, name, digest)?;
-                let mut table = transaction.open_table(CODE).map_err(|e| e.to_string())?;
+                let mut table = transaction.open_table(CODE).map_err(redb::Error::from)?;
                 table
                     .retain(|name, _| names.contains(name))
-                    .map_err(|e| e.to_string())?;
+                    .map_err(redb::Error::from)?;
             }
             Write::Changes(changes) => {
-                let mut table = transaction.open_table(ENTRIES).map_err(|e| e.to_string())?;
+                let mut table = transaction.open_table(ENTRIES).map_err(redb::Error::from)?;
                 for entry in &changes.put {
                     let value = format::seal_entry(ENTRIES.name(), entry)?;
                     table
                         .insert(entry.node.node_id, value.as_slice())
-                        .map_err(|e| e.to_string())?;
+                        .map_err(redb::Error::from)?;
                 }
                 for node_id in &changes.remove {
-                    table.remove(node_id).map_err(|e| e.to_string())?;
+                    table.remove(node_id).map_err(redb::Error::from)?;
                 }
                 drop(table);
                 if !changes.decisions.is_empty() {
-                    let mut table = transaction.open_table(RECORDS).map_err(|e| e.to_string())?;
+                    let mut table = transaction
+                        .open_table(DECISIONS)
+                        .map_err(redb::Error::from)?;
                     for effective in &changes.decisions {
-                        let value = format::seal_decision(RECORDS.name(), effective)?;
+                        let value = format::seal_decision(DECISIONS.name(), effective)?;
                         table
                             .insert(effective.decision.node_id, value.as_slice())
-                            .map_err(|e| e.to_string())?;
+                            .map_err(redb::Error::from)?;
                     }
                 }
                 if let Some(labels) = &changes.own_labels {
@@ -160,11 +170,12 @@ impl Database {
                 }
             }
         }
-        transaction.commit().map_err(|e| e.to_string())
+        transaction.commit().map_err(redb::Error::from)?;
+        Ok(())
     }
 }
 
-/// A table of sealed values by name.
+/// A table with names as keys.
 type Named = TableDefinition<'static, &'static str, &'static [u8]>;
 
 fn put(
@@ -172,16 +183,16 @@ fn put(
     table: Named,
     key: &str,
     payload: &impl Serialize,
-) -> Result<(), String> {
+) -> Result<(), TransactionError> {
     let value = format::seal(table.name(), key.as_bytes(), payload)?;
-    let mut table = transaction.open_table(table).map_err(|e| e.to_string())?;
+    let mut table = transaction.open_table(table).map_err(redb::Error::from)?;
     table
         .insert(key, value.as_slice())
-        .map(drop)
-        .map_err(|e| e.to_string())
+        .map_err(redb::Error::from)?;
+    Ok(())
 }
 
-/// Reads all of a file from a copy in memory, where redb may repair what it likes.
+/// Reads the content of a file from a copy in memory, so that redb repairs nothing on the disk.
 fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     let bytes = fs::read(path).map_err(io_error("read", path))?;
     let copy = InMemoryBackend::new();
@@ -219,17 +230,17 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     Ok(Remembered {
         entries: by_node(&database, ENTRIES, format::open_entry)
             .map_err(|reason| damaged(path, &reason))?,
-        decisions: by_node(&database, RECORDS, format::open_decision)
+        decisions: by_node(&database, DECISIONS, format::open_decision)
             .map_err(|reason| damaged(path, &reason))?,
         own_labels: read(path, &database, LABELS, OWN)?.unwrap_or_default(),
     })
 }
 
-/// All values of a table, each read by `open`.
+/// Reads all values of a table with node ids as keys.
 fn by_node<T>(
     database: &redb::Database,
     table: TableDefinition<'static, u64, &[u8]>,
-    open: fn(&str, NodeId, &[u8]) -> Result<T, String>,
+    open: fn(&str, NodeId, &[u8]) -> Result<T, ValueError>,
 ) -> Result<Vec<T>, String> {
     let name = table.name();
     let transaction = database.begin_read().map_err(|e| e.to_string())?;
@@ -298,7 +309,7 @@ fn clean(reason: &str) -> String {
     text::clean(reason, text::ERROR_BYTES_MAX)
 }
 
-/// Turns a panic of redb into an error.
+/// Runs `run` and turns a panic of redb into an error.
 fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let reason = panic

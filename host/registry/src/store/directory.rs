@@ -1,4 +1,4 @@
-//! The data directory: one agent's at a time, and never half made.
+//! The data directory: locked by one agent at a time, with files that are complete or missing.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -13,7 +13,7 @@ const FRESH: &str = "registry.redb.new";
 const CODE: &str = "code";
 const LOCK: &str = "lock";
 
-/// A data directory that this process holds. It is free again when this is dropped.
+/// A data directory that this process has locked. Dropping unlocks it.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
@@ -21,7 +21,8 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn hold(path: &Path) -> Result<Self, StoreError> {
+    /// Creates the directory where it is missing, and locks it.
+    pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         DirBuilder::new()
             .recursive(true)
             .mode(trusted_file::DIRECTORY_MODE)
@@ -46,16 +47,17 @@ impl Directory {
         }
     }
 
+    /// Returns the path of the database file.
     pub(super) fn file(&self) -> PathBuf {
         self.path.join(FILE)
     }
 
-    /// Where compiled code is kept.
+    /// Returns the directory for compiled code.
     pub(super) fn code(&self) -> PathBuf {
         self.path.join(CODE)
     }
 
-    /// Makes the file elsewhere and moves it to its place when it is whole.
+    /// Creates the database file under another name, and renames it when it is complete.
     pub(super) fn create(
         &self,
         make: impl FnOnce(&Path) -> Result<(), StoreError>,

@@ -1,23 +1,22 @@
-//! Why the store does not answer.
+//! Errors of the store.
 
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// The error of a store. The file is as it was, apart from a commit that failed, which is made or not made
-/// as a whole.
+/// An error of a store. The file is unchanged, except after a failed commit: that is made as a whole or not at all.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Something in the data directory can't be used.
+    /// A file or directory can't be used.
     #[error("cannot {action} {path}")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// On which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -27,7 +26,7 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
     },
-    /// The file holds something that no agent wrote.
+    /// The file has content that no agent wrote.
     #[error(
         "the store {path} is damaged: {reason}; the file was left as it is, move it away or restore it \
          from a backup"
@@ -35,7 +34,7 @@ pub enum StoreError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The first fault found.
         reason: String,
     },
     /// The file was written by a newer version.
@@ -48,22 +47,22 @@ pub enum StoreError {
         path: PathBuf,
         /// The format of the file.
         found: u32,
-        /// The highest format that is read.
+        /// The highest supported format.
         supported: u32,
     },
-    /// The file is another agent's.
+    /// The file belongs to another agent.
     #[error(
         "the store {path} belongs to {found}, this agent is {expected}; the file was left as it is"
     )]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// Whose it is.
+        /// The owner of the file.
         found: String,
-        /// Who asked.
+        /// The agent that opened it.
         expected: String,
     },
-    /// A transaction failed.
+    /// A transaction failed. The store is closed until it is opened again.
     #[error("a transaction failed: {0}")]
     Failed(String),
     /// The store has failed before and is not open again yet.

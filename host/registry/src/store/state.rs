@@ -1,4 +1,4 @@
-//! The values that the store takes and returns.
+//! Values that the store takes and returns.
 
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{Entry, NodeId};
 
-/// Whose state it is. A directory belongs to one node of one cluster for good.
+/// The owner of a data directory: one node of one cluster, for the directory's whole life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The agent's own node, if it has one.
     pub node_id: Option<NodeId>,
-    /// The cluster.
+    /// The name of the cluster.
     pub cluster_id: String,
 }
 
-/// What a store held when it was opened.
+/// The content of a store when it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Remembered {
     /// In ascending order of node id.
     pub(crate) entries: Vec<Entry>,
-    /// The set of labels that the component wanted last for the own node.
+    /// The labels that the plugin wanted last for the own node.
     pub(crate) own_labels: Labels,
     /// In ascending order of node id.
     pub(crate) decisions: Vec<EffectiveDecision>,
 }
 
-/// What one batch changes.
+/// The changes of one batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub(crate) put: Vec<Entry>,
