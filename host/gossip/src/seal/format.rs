@@ -33,32 +33,15 @@ pub(super) struct MessageHeader {
 }
 
 impl MessageHeader {
-    /// Decodes a prefix: the header, and the index and number of fragments.
-    pub(super) fn decode(prefix: &[u8; PREFIX_BYTES]) -> (Self, [u8; 2]) {
-        let [
-            t0,
-            t1,
-            t2,
-            t3,
-            t4,
-            t5,
-            t6,
-            t7, //
-            i0,
-            i1,
-            i2,
-            i3,
-            i4,
-            i5,
-            i6,
-            i7, //
-            index,
-            count,
-        ] = *prefix;
+    /// Decodes a plaintext: the header, the index and number of fragments, and the fragment.
+    pub(super) fn decode(plaintext: &[u8]) -> Option<(Self, [u8; 2], &[u8])> {
+        let (sent_ms, rest) = plaintext.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (position, payload) = rest.split_first_chunk()?;
         let header = Self {
-            sent_ms: u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
-            id: u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
+            sent_ms: u64::from_le_bytes(*sent_ms),
+            id: u64::from_le_bytes(*id),
         };
-        (header, [index, count])
+        Some((header, *position, payload))
     }
 }

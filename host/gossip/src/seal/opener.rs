@@ -50,11 +50,8 @@ impl Opener {
         now: Instant,
     ) -> Result<Option<&[u8]>, OpenError> {
         self.decrypt(datagram)?;
-        let (prefix, payload) = self
-            .opened
-            .split_first_chunk::<PREFIX_BYTES>()
-            .ok_or(OpenError::BadFragment)?;
-        let (header, position) = MessageHeader::decode(prefix);
+        let (header, position, payload) =
+            MessageHeader::decode(&self.opened).ok_or(OpenError::BadFragment)?;
         if header.sent_ms.abs_diff(now_ms) > AGE_MS_MAX {
             return Err(OpenError::Stale);
         }

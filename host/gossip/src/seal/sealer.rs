@@ -16,14 +16,6 @@ pub(crate) struct Sealer {
     cluster_id: Box<str>,
 }
 
-/// The datagrams of one message, in the order of sending.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sealed {
-    pub(super) first: Vec<u8>,
-    /// The second fragment of a message that does not fit one datagram.
-    pub(super) second: Option<Vec<u8>>,
-}
-
 impl Sealer {
     pub(crate) fn new(keyring: SharedKeyring, cluster_id: &str) -> Self {
         Self {
@@ -32,8 +24,10 @@ impl Sealer {
         }
     }
 
-    /// Encrypts a message with the first key. `now_ms` is in milliseconds since the Unix epoch.
-    pub(crate) fn seal(&self, payload: &[u8], now_ms: u64) -> Result<Sealed, SealError> {
+    /// Encrypts a message with the first key. Returns one or two datagrams, in the order of sending.
+    ///
+    /// `now_ms` is in milliseconds since the Unix epoch.
+    pub(crate) fn seal(&self, payload: &[u8], now_ms: u64) -> Result<Vec<Vec<u8>>, SealError> {
         if payload.len() > PAYLOAD_BYTES_MAX {
             let bytes = payload.len();
             return Err(SealError::TooLarge { bytes });
@@ -45,14 +39,13 @@ impl Sealer {
             id: u64::from_le_bytes(random()?),
         };
         if payload.len() <= WHOLE_BYTES_MAX {
-            let first = self.seal_fragment(key, header, [0, 1], payload)?;
-            let second = None;
-            return Ok(Sealed { first, second });
+            return Ok(vec![self.seal_fragment(key, header, [0, 1], payload)?]);
         }
         let (head, tail) = payload.split_at(payload.len().div_ceil(2));
-        let first = self.seal_fragment(key, header, [0, 2], head)?;
-        let second = Some(self.seal_fragment(key, header, [1, 2], tail)?);
-        Ok(Sealed { first, second })
+        Ok(vec![
+            self.seal_fragment(key, header, [0, 2], head)?,
+            self.seal_fragment(key, header, [1, 2], tail)?,
+        ])
     }
 
     /// Encrypts one fragment. `position` is its index and the number of fragments.
@@ -82,13 +75,6 @@ impl Sealer {
             .map_err(|_| SealError::Cipher)?;
         datagram.extend_from_slice(&tag);
         Ok(datagram)
-    }
-}
-
-impl Sealed {
-    /// Returns the datagrams, one or two.
-    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(self.first.as_slice()).chain(self.second.as_deref())
     }
 }
 

@@ -50,8 +50,7 @@ impl Pair {
     }
 
     fn seal(&self, payload: &[u8]) -> Vec<Vec<u8>> {
-        let sealed = self.sealer.seal(payload, NOW_MS).unwrap();
-        let datagrams: Vec<_> = sealed.datagrams().map(<[u8]>::to_vec).collect();
+        let datagrams = self.sealer.seal(payload, NOW_MS).unwrap();
         assert!(datagrams.iter().all(|one| one.len() <= DATAGRAM_BYTES_MAX));
         datagrams
     }
@@ -272,7 +271,7 @@ fn datagrams_of_another_cluster_with_the_same_key_are_dropped() {
     let ring = pair.sealing.clone();
     for other in ["", "zlaye", "zlayer ", "Zlayer"] {
         let sealer = Sealer::new(ring.clone(), other);
-        let datagram = sealer.seal(b"payload", NOW_MS).unwrap().first;
+        let datagram = sealer.seal(b"payload", NOW_MS).unwrap().remove(0);
         assert_eq!(pair.open(&datagram), Err(OpenError::Forged), "{other:?}");
     }
 }

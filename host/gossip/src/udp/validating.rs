@@ -164,9 +164,9 @@ impl Socket for ValidatingSocket {
         match &mut self.sockets.encryption {
             None => sent(network.send_to(plain, to).await),
             Some(encryption) => match encryption.sealer.seal(plain, now_ms()) {
-                Ok(sealed) => {
-                    for datagram in sealed.datagrams() {
-                        sent(network.send_to(datagram, to).await);
+                Ok(datagrams) => {
+                    for datagram in datagrams {
+                        sent(network.send_to(&datagram, to).await);
                     }
                 }
                 Err(error) => {
