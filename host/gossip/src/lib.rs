@@ -67,7 +67,6 @@
 //! # Features
 //!
 //! - `simulation`: `SimulatedNetwork`, a network in memory for tests.
-//! - `openapi`: OpenAPI schemas of the public types.
 
 // Guest data reaches most of this crate: every arithmetic operation must define its overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
