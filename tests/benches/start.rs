@@ -118,12 +118,7 @@ fn entry(node_id: u64) -> Entry {
 
 fn instance(plugin: &Plugin, entries: &[Entry]) -> Result<()> {
     let config = InstanceConfig {
-        policy: LabelPolicy {
-            node: None,
-            grants: plugin.config().labels.clone(),
-            foreign: Arc::new(Arc::default),
-            closed: Arc::default(),
-        },
+        policy: LabelPolicy::detached(plugin.config().labels.clone()),
         log: Arc::new(GuestLog::new(&plugin.config().limits)),
         clock: WallClock::default(),
     };

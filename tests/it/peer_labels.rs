@@ -1,7 +1,6 @@
 //! Log lines about peers whose labels make no sense.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use edge_cache_host::NodeId;
@@ -60,12 +59,7 @@ fn loaded_instance() -> Result<(Instance, Arc<GuestLog>)> {
     let plugin = reference_plugin()?;
     let log = Arc::new(GuestLog::new(&plugin.config().limits));
     let config = InstanceConfig {
-        policy: LabelPolicy {
-            node: None,
-            grants: plugin.config().labels.clone(),
-            foreign: Arc::new(Arc::default),
-            closed: Arc::new(AtomicBool::new(false)),
-        },
+        policy: LabelPolicy::detached(plugin.config().labels.clone()),
         log: log.clone(),
         clock: WallClock::default(),
     };

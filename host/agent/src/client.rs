@@ -24,7 +24,6 @@ use serde_json::{Value, json};
 
 use super::cli::{AgentArgs, ClientCommand, EnableArgs, OutputFormat, RunningPlugin, StatsArgs};
 use edge_cache_core::NodeId;
-use edge_cache_core::text;
 use edge_cache_host::{EdgeCacheStats, NodeCapacity};
 
 pub use self::address::{Address, AddressError};
@@ -120,7 +119,7 @@ async fn ask(command: &ClientCommand) -> Result<Outcome, ClientError> {
                 source,
             })?;
             let request = Request::new(Method::PUT, "/api/v1/plugin")
-                .query("sha256", args.sha256.map(|digest| text::hex(&digest)))
+                .query("sha256", args.sha256.map(|digest| hex::encode(&digest)))
                 .wasm(component);
             asker.show(&request, show::plugin).await
         }

@@ -83,7 +83,7 @@ async fn plugin(settings: &AgentSettings) -> Checked {
             Some(_) => "pinned",
             None => "not pinned",
         };
-        format!("loads, sha256 {}, {pin}", text::hex(plugin.sha256()))
+        format!("loads, sha256 {}, {pin}", hex::encode(plugin.sha256()))
     }))
 }
 

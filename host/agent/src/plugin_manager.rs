@@ -75,7 +75,7 @@ impl PluginManager {
         source: PluginSource,
     ) -> Result<(Self, Plugin), PluginError> {
         let file = source.read(&config.limits)?;
-        let plugin = file.load(config.clone())?;
+        let plugin = Plugin::load(&file, config.clone())?;
         let manager = Self {
             config,
             source,
@@ -116,7 +116,12 @@ impl PluginManager {
         config.sha256 = upload.sha256.or(config.sha256);
         let registry = registry.clone();
         let replaced = tokio::spawn(async move {
-            let file = move || Ok(PluginFile::new(UPLOADED, upload.bytes).load(config)?);
+            let file = move || {
+                Ok(Plugin::load(
+                    &PluginFile::new(UPLOADED, upload.bytes),
+                    config,
+                )?)
+            };
             registry.swap(blocking(file).await?).await?;
             drop(guard);
             Ok(())
@@ -154,7 +159,7 @@ impl PluginManager {
             if *file.sha256() == before {
                 return Ok(None);
             }
-            Ok(Some(file.load(config)?))
+            Ok(Some(Plugin::load(&file, config)?))
         });
         let Some(plugin) = changed.await? else {
             return Ok(false);

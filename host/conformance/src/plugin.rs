@@ -42,13 +42,13 @@ impl PluginUnderTest {
         let now = Arc::new(Mutex::new(SystemTime::UNIX_EPOCH));
         let refusing = Arc::new(AtomicBool::new(false));
         let foreign = Arc::new(Mutex::new(Arc::<Labels>::default()));
-        let (clock, others) = (now.clone(), foreign.clone());
+        let (clock, others, refused) = (now.clone(), foreign.clone(), refusing.clone());
         let config = InstanceConfig {
             policy: LabelPolicy {
                 node: Some(OWN_NODE),
                 grants: plugin.config().labels.clone(),
                 foreign: Arc::new(move || lock(&others).clone()),
-                closed: refusing.clone(),
+                available: Arc::new(move || !refused.load(Ordering::Acquire)),
             },
             log: Arc::new(GuestLog::new(&plugin.config().limits)),
             clock: WallClock::new(move || *lock(&clock)),

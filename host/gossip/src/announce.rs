@@ -132,6 +132,11 @@ impl OwnRecord {
         self.written.clone()
     }
 
+    /// Returns whether the task that writes to gossip has ended.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.pending.is_closed()
+    }
+
     /// Returns `true` once the node is marked as leaving.
     pub(crate) fn is_leaving(&self) -> bool {
         self.pending.borrow().content.leaving
@@ -154,7 +159,7 @@ impl OwnRecord {
 
     /// Applies a change, serialised with all others. A refused change has no effect.
     fn change(&self, change: impl FnOnce(&mut RecordContent)) -> Result<Revision, GossipError> {
-        if self.pending.is_closed() {
+        if self.is_stopped() {
             return Err(GossipError::Stopped);
         }
         let mut result = Err(GossipError::Stopped);

@@ -170,6 +170,12 @@ impl GossipPool {
         self.shared.state.running.load(Ordering::Acquire)
     }
 
+    /// Returns `true` once the pool was shut down; [`publish_labels`](Self::publish_labels) then fails.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.own.is_stopped()
+    }
+
     /// Returns the address of another live agent with this node's id that started later. Peers see
     /// only the later one.
     #[must_use]

@@ -54,6 +54,9 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Returns the labels of other software on the own node.
     fn foreign_labels(&self) -> Arc<Labels>;
 
+    /// Returns whether labels can still be announced. False once gossip was shut down.
+    fn accepts_labels(&self) -> bool;
+
     /// Replaces all labels of the plugin on the own node.
     fn announce(&self, labels: Labels);
 
@@ -79,6 +82,10 @@ impl Advertiser for GossipPool {
 
     fn foreign_labels(&self) -> Arc<Labels> {
         self.foreign_labels()
+    }
+
+    fn accepts_labels(&self) -> bool {
+        !self.is_stopped()
     }
 
     fn announce(&self, labels: Labels) {

@@ -157,13 +157,13 @@ fn instance_config(
     advertiser: &Arc<dyn Advertiser>,
     clock: WallClock,
 ) -> InstanceConfig {
-    let foreign = advertiser.clone();
+    let (foreign, available) = (advertiser.clone(), advertiser.clone());
     InstanceConfig {
         policy: LabelPolicy {
             node: advertiser.node_id(),
             grants: plugin.config().labels.clone(),
             foreign: Arc::new(move || foreign.foreign_labels()),
-            closed: Arc::default(),
+            available: Arc::new(move || available.accepts_labels()),
         },
         log: Arc::new(GuestLog::new(&plugin.config().limits)),
         clock,

@@ -71,11 +71,7 @@ impl Placement {
         let status = Arc::<Mutex<RoutingStatus>>::default();
         // Labels that an empty instance publishes go nowhere.
         let config = InstanceConfig {
-            policy: LabelPolicy {
-                node: None,
-                foreign: Arc::new(Arc::default),
-                ..state.config.policy.clone()
-            },
+            policy: LabelPolicy::detached(state.config.policy.grants.clone()),
             ..state.config.clone()
         };
         let plugin = Plugin::clone(&state.plugin.load());

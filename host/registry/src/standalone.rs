@@ -47,6 +47,10 @@ impl Advertiser for Standalone {
         self.foreign.clone()
     }
 
+    fn accepts_labels(&self) -> bool {
+        true
+    }
+
     fn announce(&self, mut labels: Labels) {
         let Some(own) = self.own.load_full() else {
             return;

@@ -1,7 +1,7 @@
-//! What `bindgen!` makes of the WIT package; the only file that knows the macro.
+//! Types and traits that `bindgen!` generates from the WIT package.
 //!
-//! Every interface is linked by its own `add_to_linker`: the world's whole one would define WASI's
-//! interfaces a second time.
+//! Each interface is linked by its own `add_to_linker`, since the function for the whole world would define
+//! the interfaces of WASI a second time.
 
 #![allow(
     missing_docs,
@@ -19,6 +19,6 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(super) use exports::zlayer::edge_cache::{placement, state};
-pub(super) use wasi::logging::logging;
-pub(super) use zlayer::edge_cache::{gossip_labels, types};
+pub(crate) use exports::zlayer::edge_cache::{placement, state};
+pub(crate) use wasi::logging::logging;
+pub(crate) use zlayer::edge_cache::{gossip_labels, types};

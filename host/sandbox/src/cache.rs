@@ -1,8 +1,8 @@
-//! Compiled code kept on disk, so that a start does not compile.
+//! A cache of compiled code on disk, so that a start does not compile.
 //!
-//! A compiled file is native code that runs unsandboxed, and wasmtime loads a damaged one without a word.
-//! So nothing is loaded that this host did not write: the digest of every file is kept elsewhere, in the
-//! store, and is checked on the very bytes that are loaded. Anything else there is compiled anew.
+//! A compiled file is native code that runs outside the sandbox, and wasmtime does not notice a damaged one.
+//! So only files that this host wrote are loaded: their digests are stored elsewhere, and are compared with
+//! the loaded bytes. If a file does not match, the component is compiled again.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,27 +19,25 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::trusted_file;
-use edge_cache_core::text;
 
 #[cfg(test)]
 mod tests;
 
-/// How many compiled files are kept; the oldest goes first.
+/// Largest number of compiled files; the oldest is evicted first.
 const FILES_MAX: usize = 8;
-/// The largest compiled file that is read: several times what the largest component compiles to.
+/// Size of the largest compiled file that is read, in bytes: several times the largest real one.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
-/// Where the digests of compiled files are kept: not beside them.
+/// A store for the digests of compiled files, which must not be beside the files.
 pub trait Digests: fmt::Debug + Send + Sync {
-    /// The digest that was kept under a name.
+    /// Returns the digest of the file with this name.
     fn get(&self, name: &str) -> Option<[u8; 32]>;
 
-    /// Keeps a digest under a name, and forgets those under all names but `names`, which are those that there are
-    /// files of, this one's among them.
+    /// Stores the digest of a file and removes those of all files but `names`, the existing ones.
     ///
     /// # Errors
     ///
-    /// In words, where it could not be kept; the file is then never loaded.
+    /// The text says why the digest could not be stored. The file is then never loaded.
     fn put(&self, name: &str, digest: [u8; 32], names: &BTreeSet<String>) -> Result<(), String>;
 }
 
@@ -51,13 +49,13 @@ pub struct CodeCache {
 }
 
 impl CodeCache {
-    /// A cache in `directory`, which is made where it is not there.
+    /// Makes a cache in `directory`, which is created by the first write.
     pub fn new(directory: PathBuf, digests: Arc<dyn Digests>) -> Self {
         Self { directory, digests }
     }
 
-    /// The compiled component, from the cache where it is there and untouched.
-    pub(super) fn component(
+    /// Returns a component from the cache, or compiles it and stores the code.
+    pub(crate) fn component(
         &self,
         engine: &Engine,
         sha256: &[u8; 32],
@@ -66,7 +64,7 @@ impl CodeCache {
         let name = file_name(engine, sha256);
         match self.load(engine, &name) {
             Ok(Some(component)) => {
-                tracing::debug!(name, "compiled code taken from the cache");
+                tracing::debug!(name, "compiled code loaded from the cache");
                 return Ok(component);
             }
             Ok(None) => {}
@@ -74,7 +72,7 @@ impl CodeCache {
         }
         let component = compile()?;
         if let Err(error) = self.save(&name, &component) {
-            tracing::warn!(name, %error, "compiled code is not kept");
+            tracing::warn!(name, %error, "compiled code is not cached");
         }
         Ok(component)
     }
@@ -88,17 +86,17 @@ impl CodeCache {
         }
     }
 
-    /// What this host wrote under a name, if it is still there.
-    fn read(&self, name: &str) -> Result<Option<OwnCode>, String> {
+    /// Returns the content of a file that this host wrote, if it still exists.
+    fn read(&self, name: &str) -> Result<Option<VerifiedCode>, String> {
         let Some(digest) = self.digests.get(name) else {
             return Ok(None);
         };
         let Some(bytes) = trusted_file::read(&self.directory.join(name), FILE_BYTES_MAX)? else {
-            // It went to make room for others.
+            // The file was evicted.
             return Ok(None);
         };
         trusted_file::check_directory(&self.directory)?;
-        OwnCode::check(bytes, &digest).map(Some)
+        VerifiedCode::check(bytes, &digest).map(Some)
     }
 
     fn save(&self, name: &str, component: &Component) -> Result<(), String> {
@@ -116,7 +114,7 @@ impl CodeCache {
             .put(name, Sha256::digest(&bytes).into(), &names)
     }
 
-    /// What there are files of.
+    /// Returns the names of all files in the directory.
     fn names(&self) -> io::Result<BTreeSet<String>> {
         let files = fs::read_dir(&self.directory)?.filter_map(Result::ok);
         Ok(files
@@ -126,12 +124,12 @@ impl CodeCache {
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.directory.join(name);
-        self.make_room(&path)?;
+        self.evict(&path)?;
         trusted_file::write(&path, bytes)
     }
 
-    /// Makes room for one file, which takes the place of the one at `path`.
-    fn make_room(&self, path: &Path) -> io::Result<()> {
+    /// Removes the oldest files, so that one more fits. A file at `path` does not count: it is replaced.
+    fn evict(&self, path: &Path) -> io::Result<()> {
         let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(&self.directory)?
             .filter_map(Result::ok)
             .filter_map(|file| Some((file.metadata().ok()?, file.path())))
@@ -147,10 +145,10 @@ impl CodeCache {
     }
 }
 
-/// Bytes that this host wrote. Nothing else is ever loaded.
-struct OwnCode(Vec<u8>);
+/// Bytes that this host wrote, according to their digest. Nothing else is ever loaded.
+struct VerifiedCode(Vec<u8>);
 
-impl OwnCode {
+impl VerifiedCode {
     fn check(bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Self, String> {
         if <[u8; 32]>::from(Sha256::digest(&bytes)) == *digest {
             Ok(Self(bytes))
@@ -165,22 +163,21 @@ impl OwnCode {
     unsafe_code,
     reason = "the bytes have the digest of what this host compiled"
 )]
-fn deserialize(engine: &Engine, code: &OwnCode) -> wasmtime::Result<Component> {
-    // SAFETY: the digest of these very bytes is the one that was kept when this host wrote them, so they
-    // are what `Component::serialize` made. Wasmtime itself refuses code of another version or for another
-    // machine.
+fn deserialize(engine: &Engine, code: &VerifiedCode) -> wasmtime::Result<Component> {
+    // SAFETY: the digest of these bytes is the one that was stored when this host wrote them, so they are
+    // the output of `Component::serialize`. Wasmtime refuses code of another version or another machine.
     unsafe { Component::deserialize(engine, &code.0) }
 }
 
-/// The component, and everything about the engine that its code depends on.
+/// Returns the name of a compiled file: a digest of the component, and one of all that its code depends on.
 fn file_name(engine: &Engine, sha256: &[u8; 32]) -> String {
     let mut hasher = DigestHasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let engine: [u8; 32] = hasher.0.finalize().into();
-    format!("{}-{}.cwasm", text::hex(sha256), text::hex(&engine))
+    format!("{}-{}.cwasm", hex::encode(sha256), hex::encode(engine))
 }
 
-/// `Hash` values into a digest that is the same in every process.
+/// A [`Hasher`] with the same result in every process.
 struct DigestHasher(Sha256);
 
 impl Hasher for DigestHasher {
@@ -189,7 +186,7 @@ impl Hasher for DigestHasher {
     }
 
     fn finish(&self) -> u64 {
-        // `file_name` takes the whole digest; this is only asked for by callers that want 64 bits.
+        // `file_name` uses the whole digest; the trait requires 64 bits of it.
         let digest: [u8; 32] = self.0.clone().finalize().into();
         digest
             .iter()

@@ -1,199 +1,50 @@
-//! Whether a component is of the world, told before it runs.
+//! Comparison of a component with the world, before it runs.
 //!
-//! Wasmtime refuses a component that does not fit, but names neither the function that differs nor what
-//! would be right. This file compares names and signatures first.
+//! Wasmtime refuses a component that does not fit, but names neither the function that differs nor the
+//! expected signature. So names and signatures are compared here first.
 
 mod mismatch;
+mod names;
+mod provided;
+mod signatures;
 
+use edge_cache_core::text;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
 pub use self::mismatch::Mismatch;
-use super::signature;
-use edge_cache_core::text;
+use self::names::{PACKAGE, VERSION, is_own, is_served, served_version, without_version};
+use self::signatures::{EXPORTS, LABELS, PUBLISH};
+use crate::signature;
 
-macro_rules! capacity {
-    () => {
-        "record{cpu-cores: u32, ram-mib: u64, disk-mib: u64, geo: option<string>}"
-    };
-}
-macro_rules! node {
-    () => {
-        concat!(
-            "record{node-id: u64, capacity: ",
-            capacity!(),
-            ", enabled-at: record{seconds: u64, nanoseconds: u32}}"
-        )
-    };
-}
-macro_rules! stats {
-    () => {
-        "record{hits: u64, misses: u64}"
-    };
-}
-macro_rules! error {
-    () => {
-        "variant{gossip(string), node-not-found(u64), invalid-capacity(string)}"
-    };
-}
-macro_rules! entry {
-    () => {
-        concat!("record{node: ", node!(), ", stats: ", stats!(), "}")
-    };
-}
-macro_rules! labels {
-    () => {
-        "list<record{key: string, value: string}>"
-    };
-}
+pub(crate) use self::names::WORLD;
+pub(crate) use self::provided::PROVIDED;
 
-/// Every function of the world that a component exports: interface, name, signature with all types
-/// written out. A test compares it with the reference component.
-const EXPORTS: &[(&str, &str, &str)] = &[
-    (
-        "registry",
-        "enable",
-        concat!(
-            "func(node-id: u64, capacity: ",
-            capacity!(),
-            ") -> result<",
-            node!(),
-            ", ",
-            error!(),
-            ">"
-        ),
-    ),
-    (
-        "registry",
-        "disable",
-        concat!("func(node-id: u64) -> result<_, ", error!(), ">"),
-    ),
-    ("registry", "is-enabled", "func(node-id: u64) -> bool"),
-    (
-        "registry",
-        "list-eligible",
-        concat!("func() -> list<", node!(), ">"),
-    ),
-    (
-        "registry",
-        "stats",
-        concat!("func(node-id: u64) -> ", stats!()),
-    ),
-    (
-        "registry",
-        "add-stats",
-        concat!(
-            "func(node-id: u64, delta: ",
-            stats!(),
-            ") -> result<",
-            stats!(),
-            ", ",
-            error!(),
-            ">"
-        ),
-    ),
-    (
-        "state",
-        "load",
-        concat!("func(entries: list<", entry!(), ">) -> result<_, string>"),
-    ),
-    (
-        "state",
-        "apply",
-        concat!(
-            "func(changes: list<variant{put(",
-            entry!(),
-            "), remove(u64)}>) -> result<_, string>"
-        ),
-    ),
-    (
-        "placement",
-        "assess",
-        concat!(
-            "func(peer: record{node-id: u64, labels: ",
-            labels!(),
-            "}) -> option<record{weight: u32, geo: option<string>}>"
-        ),
-    ),
-];
-
-/// The one interface of ours that a component imports, and its one function.
-const LABELS: &str = "zlayer:edge-cache/gossip-labels";
-const PUBLISH: (&str, &str) = (
-    "publish",
-    concat!(
-        "func(node: u64, labels: ",
-        labels!(),
-        ") -> result<_, variant{denied(string), too-large(u32), unavailable(string)}>"
-    ),
-);
-
-const PACKAGE: &str = "zlayer:edge-cache";
-/// Interfaces are matched by this track: within 0.1.x a component of another patch version fits.
-const TRACK: (u64, u64) = (0, 1);
-const VERSION: &str = "0.1.0";
-/// The world of the contract.
-pub(super) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
-
-/// The interfaces that the host has for a component, without their versions. WASI's are of 0.2.
-pub(super) const PROVIDED: &[&str] = &[
-    "zlayer:edge-cache/gossip-labels",
-    "wasi:config/store",
-    "wasi:logging/logging",
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stderr",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stderr",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/preopens",
-    "wasi:filesystem/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/insecure",
-    "wasi:random/insecure-seed",
-    "wasi:random/random",
-    "wasi:sockets/instance-network",
-    "wasi:sockets/ip-name-lookup",
-    "wasi:sockets/network",
-    "wasi:sockets/tcp",
-    "wasi:sockets/tcp-create-socket",
-    "wasi:sockets/udp",
-    "wasi:sockets/udp-create-socket",
-];
-
-/// Something that a component imports.
+/// An import of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// The interface, with its version.
+    /// Interface with its version.
     pub name: String,
-    /// Whether it holds types only: nothing to call, so nothing to grant.
+    /// True for an interface without functions, which needs no grant.
     pub is_types_only: bool,
-    /// Why the component does not get it, if it does not.
+    /// Reason why the host does not provide it, if so.
     pub mismatch: Option<Mismatch>,
 }
 
-/// A function that every component of the world exports.
+/// A function that every plugin must export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
-    /// The interface with its version, and the function.
+    /// Interface with its version, and the function.
     pub function: String,
-    /// What it must be.
+    /// Expected signature.
     pub expected: &'static str,
-    /// What is wrong with it, if anything.
+    /// Difference from the contract, if any.
     pub mismatch: Option<Mismatch>,
 }
 
-/// Every mismatch of a component, imports first.
-pub(super) fn compare(
+/// Returns every mismatch of a component, imports first.
+pub(crate) fn compare(
     component: &Component,
     engine: &Engine,
     granted: &dyn Fn(&str) -> bool,
@@ -206,13 +57,13 @@ pub(super) fn compare(
         .chain(exports.into_iter().map(|export| export.mismatch))
         .flatten()
         .collect();
-    // A missing interface is found once for each of its functions.
+    // A missing interface is reported once, not for each of its functions.
     mismatches.dedup();
     mismatches
 }
 
-/// All that a component imports.
-pub(super) fn imports(
+/// Returns the imports of a component.
+pub(crate) fn imports(
     component: &Component,
     engine: &Engine,
     granted: &dyn Fn(&str) -> bool,
@@ -227,8 +78,8 @@ pub(super) fn imports(
         .collect()
 }
 
-/// All that a component must export.
-pub(super) fn exports(component: &Component, engine: &Engine) -> Vec<Export> {
+/// Returns the functions that a component must export.
+pub(crate) fn exports(component: &Component, engine: &Engine) -> Vec<Export> {
     EXPORTS
         .iter()
         .map(|&export| {
@@ -264,12 +115,12 @@ fn compare_import(
     } else if bare == LABELS {
         compare_labels(item, engine, full_name())
     } else {
-        // Wasmtime compares WASI's own, which toolchains write and nobody by hand.
+        // Wasmtime compares the interfaces of WASI.
         None
     }
 }
 
-/// The first function of `gossip-labels` that is not as the host has it.
+/// Returns the first function of `gossip-labels` that differs from the host's.
 fn compare_labels(item: &ComponentItem, engine: &Engine, interface: String) -> Option<Mismatch> {
     let ComponentItem::ComponentInstance(instance) = item else {
         return Some(Mismatch::UnknownImport(interface));
@@ -316,7 +167,7 @@ fn compare_export(
     })
 }
 
-/// An exported interface of ours, in a version that fits.
+/// Returns an exported interface of this project, in a version that fits.
 fn exported_interface(
     component: &Component,
     engine: &Engine,
@@ -324,12 +175,12 @@ fn exported_interface(
 ) -> Option<ComponentInstance> {
     let ty = component.component_type();
     ty.exports(engine).find_map(|(name, item)| match item.ty {
-        ComponentItem::ComponentInstance(instance) if is_ours(name, interface) => Some(instance),
+        ComponentItem::ComponentInstance(instance) if is_own(name, interface) => Some(instance),
         _ => None,
     })
 }
 
-/// The full name of an exported interface of ours whose version does not fit.
+/// Returns the full name of an exported interface of this project whose version does not fit.
 fn other_version(component: &Component, engine: &Engine, interface: &str) -> Option<String> {
     let ty = component.component_type();
     ty.exports(engine)
@@ -338,7 +189,7 @@ fn other_version(component: &Component, engine: &Engine, interface: &str) -> Opt
         .map(|name| text::clean(name, text::ERROR_BYTES_MAX))
 }
 
-/// An instance of types only holds nothing to call, so nothing to grant.
+/// Returns whether an import has no functions, so that it needs no grant.
 fn is_types_only(item: &ComponentItem, engine: &Engine) -> bool {
     match item {
         ComponentItem::ComponentInstance(instance) => instance
@@ -347,44 +198,4 @@ fn is_types_only(item: &ComponentItem, engine: &Engine) -> bool {
         ComponentItem::Type(_) => true,
         _ => false,
     }
-}
-
-fn is_ours(name: &str, interface: &str) -> bool {
-    without_version(name).strip_prefix(PACKAGE) == Some(&format!("/{interface}"))
-        && track(name) == Some(TRACK)
-}
-
-/// Whether the version of an import that the host has by name is one that it has.
-fn is_served(name: &str) -> bool {
-    let bare = without_version(name);
-    match bare.split_once(':') {
-        Some(("zlayer", _)) => track(name) == Some(TRACK),
-        _ if bare == "wasi:config/store" => name.ends_with("@0.2.0-rc.1"),
-        _ if bare == "wasi:logging/logging" => name == bare,
-        _ => track(name) == Some((0, 2)),
-    }
-}
-
-/// The versions that [`is_served`] takes, in words.
-fn served_version(bare: &str) -> &'static str {
-    match bare.split_once(':') {
-        Some(("zlayer", _)) => "in version 0.1",
-        _ if bare == "wasi:config/store" => "in version 0.2.0-rc.1",
-        _ if bare == "wasi:logging/logging" => "without a version",
-        _ => "in version 0.2",
-    }
-}
-
-fn without_version(name: &str) -> &str {
-    name.split_once('@').map_or(name, |(bare, _)| bare)
-}
-
-/// The major and minor number of a version; none for a pre-release, which matches nothing but itself.
-fn track(name: &str) -> Option<(u64, u64)> {
-    let (_, version) = name.split_once('@')?;
-    if version.contains('-') {
-        return None;
-    }
-    let mut parts = version.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

@@ -1,31 +1,29 @@
-//! The only way from a component's value to the host's, and back.
+//! Conversion between the values of a plugin and those of the host.
 //!
-//! Nothing from a component is trusted: every bound of the contract is checked here, and a value that
-//! breaks one is reported in the host's words.
+//! Values of a plugin are not trusted: every bound of the contract is checked here. The texts about broken
+//! bounds are the host's own.
 
 use std::time::{Duration, SystemTime};
 
-use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
-
-use super::bindings::placement as wit_placement;
-use super::bindings::state as wit_state;
-use super::bindings::types as wit;
-use edge_cache_core::EdgeCacheError;
 use edge_cache_core::labels::Labels;
 use edge_cache_core::text;
 use edge_cache_core::{
-    Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, check_geo,
+    Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, check_geo,
 };
-use edge_cache_routing::Candidate;
-use edge_cache_routing::WEIGHT_MAX;
+use edge_cache_routing::{Candidate, WEIGHT_MAX};
+use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
-/// 10000-01-01T00:00:00Z, the first time that RFC 3339 can't write.
+use crate::bindings::placement as wit_placement;
+use crate::bindings::state as wit_state;
+use crate::bindings::types as wit;
+
+/// 10000-01-01T00:00:00Z in seconds since 1970, the first time that RFC 3339 cannot express.
 const SECONDS_END: u64 = 253_402_300_800;
 const NANOS_PER_MILLI: u32 = 1_000_000;
 const NANOS_END: u32 = 1_000_000_000;
 
-/// A node as a component answered it.
-pub(super) fn node(node: wit::EdgeCacheNode) -> Result<EdgeCacheNode, String> {
+/// Converts a node and checks its bounds.
+pub(crate) fn node(node: wit::EdgeCacheNode) -> Result<EdgeCacheNode, String> {
     let capacity = NodeCapacity {
         cpu_cores: node.capacity.cpu_cores,
         ram_mib: node.capacity.ram_mib,
@@ -44,8 +42,8 @@ pub(super) fn node(node: wit::EdgeCacheNode) -> Result<EdgeCacheNode, String> {
     })
 }
 
-/// The list of a component: ascending and each node once, or it is refused.
-pub(super) fn nodes(list: Vec<wit::EdgeCacheNode>) -> Result<Vec<EdgeCacheNode>, String> {
+/// Converts a list of nodes, which must be ascending and name each node once.
+pub(crate) fn nodes(list: Vec<wit::EdgeCacheNode>) -> Result<Vec<EdgeCacheNode>, String> {
     let mut nodes: Vec<EdgeCacheNode> = Vec::with_capacity(list.len());
     for item in list {
         let item = node(item)?;
@@ -65,8 +63,8 @@ pub(super) fn nodes(list: Vec<wit::EdgeCacheNode>) -> Result<Vec<EdgeCacheNode>,
     Ok(nodes)
 }
 
-/// A component's refusal. Its texts are cut and cleaned.
-pub(super) fn error(error: wit::EdgeCacheError) -> EdgeCacheError {
+/// Converts an error. Its text is cut and cleaned.
+pub(crate) fn error(error: wit::EdgeCacheError) -> EdgeCacheError {
     match error {
         wit::EdgeCacheError::Gossip(reason) => EdgeCacheError::Gossip(clean(&reason)),
         wit::EdgeCacheError::NodeNotFound(id) => EdgeCacheError::NodeNotFound(id),
@@ -76,19 +74,19 @@ pub(super) fn error(error: wit::EdgeCacheError) -> EdgeCacheError {
     }
 }
 
-/// A text of a component, cut and cleaned.
-pub(super) fn clean(text: &str) -> String {
+/// Cuts and cleans a text of a plugin.
+pub(crate) fn clean(text: &str) -> String {
     text::clean(text, text::ERROR_BYTES_MAX)
 }
 
-pub(super) fn stats(stats: wit::EdgeCacheStats) -> EdgeCacheStats {
+pub(crate) fn stats(stats: wit::EdgeCacheStats) -> EdgeCacheStats {
     EdgeCacheStats {
         hits: stats.hits,
         misses: stats.misses,
     }
 }
 
-pub(super) fn candidate(candidate: wit_placement::Candidate) -> Result<Candidate, String> {
+pub(crate) fn candidate(candidate: wit_placement::Candidate) -> Result<Candidate, String> {
     if candidate.weight == 0 || candidate.weight > WEIGHT_MAX {
         return Err(format!(
             "the weight must be 1 to {WEIGHT_MAX}, got {}",
@@ -104,7 +102,7 @@ pub(super) fn candidate(candidate: wit_placement::Candidate) -> Result<Candidate
     })
 }
 
-pub(super) fn wit_capacity(capacity: &NodeCapacity) -> wit::NodeCapacity {
+pub(crate) fn wit_capacity(capacity: &NodeCapacity) -> wit::NodeCapacity {
     wit::NodeCapacity {
         cpu_cores: capacity.cpu_cores,
         ram_mib: capacity.ram_mib,
@@ -113,14 +111,14 @@ pub(super) fn wit_capacity(capacity: &NodeCapacity) -> wit::NodeCapacity {
     }
 }
 
-pub(super) fn wit_stats(stats: EdgeCacheStats) -> wit::EdgeCacheStats {
+pub(crate) fn wit_stats(stats: EdgeCacheStats) -> wit::EdgeCacheStats {
     wit::EdgeCacheStats {
         hits: stats.hits,
         misses: stats.misses,
     }
 }
 
-pub(super) fn wit_entry(entry: &Entry) -> wit::Entry {
+pub(crate) fn wit_entry(entry: &Entry) -> wit::Entry {
     wit::Entry {
         node: wit::EdgeCacheNode {
             node_id: entry.node.node_id,
@@ -131,14 +129,14 @@ pub(super) fn wit_entry(entry: &Entry) -> wit::Entry {
     }
 }
 
-pub(super) fn wit_change(change: &Change) -> wit_state::Change {
+pub(crate) fn wit_change(change: &Change) -> wit_state::Change {
     match change {
         Change::Put(entry) => wit_state::Change::Put(wit_entry(entry)),
         Change::Remove(node_id) => wit_state::Change::Remove(*node_id),
     }
 }
 
-pub(super) fn wit_peer(node_id: NodeId, labels: &Labels) -> wit_placement::Peer {
+pub(crate) fn wit_peer(node_id: NodeId, labels: &Labels) -> wit_placement::Peer {
     wit_placement::Peer {
         node_id,
         labels: labels
@@ -167,7 +165,7 @@ fn time(time: Datetime) -> Result<SystemTime, String> {
 }
 
 fn wit_time(time: SystemTime) -> Datetime {
-    // Every time that the host remembers came from `time` above, so none is before 1970.
+    // Every time in the registry was checked by `time`, so none is before 1970.
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,30 +1,30 @@
-//! The engine and the thread that makes deadlines true.
+//! The wasmtime engine, and the thread that advances its epoch for deadlines.
 
 use std::thread;
 use std::time::Duration;
 
+use edge_cache_core::Limits;
 use wasmtime::{Config, Engine};
 
-use edge_cache_core::Limits;
-
-/// An engine for untrusted components under these limits, with its clock running.
+/// Makes an engine for untrusted components and starts its epoch thread.
 ///
-/// The clock's thread ends by itself when the last user of the engine is gone.
-pub(super) fn new(limits: &Limits) -> wasmtime::Result<Engine> {
+/// The thread ends when the engine is dropped.
+pub(crate) fn new(limits: &Limits) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
-        // Sync calls without fibres cost a third, and nothing here is async.
+        // Synchronous calls without fibres take a third of the time, and no call is async.
         .concurrency_support(false)
         .epoch_interruption(true)
         .max_wasm_stack(limits.stack_bytes);
     let engine = Engine::new(&config)?;
-    start_clock(&engine, limits.epoch_tick)?;
+    start_epoch_thread(&engine, limits.epoch_tick)?;
     Ok(engine)
 }
 
-/// The number of ticks after which a call has surely run for `deadline`: one more than fit, since the
-/// first may come at once.
-pub(super) fn ticks(deadline: Duration, tick: Duration) -> u64 {
+/// Returns the number of epoch ticks after which a call has run for at least `deadline`.
+///
+/// The first tick may follow at once, so the number is one more than fits.
+pub(crate) fn ticks(deadline: Duration, tick: Duration) -> u64 {
     let ticks = deadline.as_nanos().checked_div(tick.as_nanos());
     ticks
         .and_then(|ticks| u64::try_from(ticks).ok())
@@ -32,7 +32,7 @@ pub(super) fn ticks(deadline: Duration, tick: Duration) -> u64 {
         .saturating_add(1)
 }
 
-fn start_clock(engine: &Engine, tick: Duration) -> wasmtime::Result<()> {
+fn start_epoch_thread(engine: &Engine, tick: Duration) -> wasmtime::Result<()> {
     let engine = engine.weak();
     thread::Builder::new()
         .name("edge-epoch".into())

@@ -1,113 +1,115 @@
-//! How a call into a component fails, named so that an operator knows which limit to look at.
+//! The failure of a call into a plugin, which names the limit that was exceeded.
 
 use std::time::Duration;
 
+use edge_cache_core::text;
 use thiserror::Error;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::limiter::Refused;
-use edge_cache_core::text;
+use crate::limiter::Refused;
 
-/// The component failed in a call. The instance it happened in must be dropped; what the host remembers
-/// is as it was before the call.
+/// A failed call into a plugin.
+///
+/// The instance must be dropped, except after [`Failure::Refused`]. The call has no effect on the host's
+/// state.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// The call took longer than its deadline.
     #[error("{call} ran for longer than {limit_ms} ms, the limit `{setting}`")]
     Deadline {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The deadline, in milliseconds.
+        /// Deadline, in milliseconds.
         limit_ms: u128,
-        /// The limit's name.
+        /// Name of the limit.
         setting: &'static str,
     },
-    /// The component asked for more memory than it may have, and ended.
+    /// The instance requested more memory than the limit, and ended.
     #[error("{call} ran out of memory at {limit} bytes, the limit `memory_bytes`")]
     Memory {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The limit, in bytes.
+        /// Limit, in bytes.
         limit: usize,
     },
-    /// The component asked for a larger table than it may have, and ended.
+    /// The instance requested a larger table than the limit, and ended.
     #[error("{call} asked for a table of more than {limit} elements, the limit `table_elements`")]
     Table {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The limit.
+        /// Limit.
         limit: usize,
     },
-    /// The stack of the component was used up.
+    /// The call used up the stack.
     #[error("{call} used up its stack of {limit} bytes, the limit `stack_bytes`")]
     Stack {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The limit, in bytes.
+        /// Limit, in bytes.
         limit: usize,
     },
-    /// The component handed the host more data than one call may.
+    /// The plugin passed more data to the host than one call may.
     #[error("{call} handed over more than {limit} bytes, the limit `{setting}`")]
     Data {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The limit, in bytes.
+        /// Limit, in bytes.
         limit: usize,
-        /// The limit's name.
+        /// Name of the limit.
         setting: &'static str,
     },
-    /// The component holds more handles or resources than it may.
+    /// The instance holds more handles or resources than the limit.
     #[error("{call} holds more than {limit} handles, the limit `handles`")]
     Handles {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The limit.
+        /// Limit.
         limit: usize,
     },
-    /// The component is made of more core instances, tables or memories than it may have.
+    /// The component consists of more core instances, tables or memories than the limit.
     #[error(
         "{call} made more than {limit} core instances, tables or memories, the limit `objects`"
     )]
     Objects {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The limit, of each.
+        /// Limit of each kind.
         limit: usize,
     },
-    /// The component asked for more random bytes at once than it may.
+    /// The plugin requested more random bytes at once than the limit.
     #[error("{call} asked for more than {limit} random bytes at once, the limit `random_bytes`")]
     Random {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// The limit, in bytes.
+        /// Limit, in bytes.
         limit: u64,
     },
-    /// The component trapped, exited, or a host call that it made was refused by a trap.
+    /// The plugin trapped or exited, or the host trapped one of its calls.
     #[error("{call} trapped: {reason}")]
     Trap {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// What wasmtime says of it, cut and cleaned.
+        /// Message of wasmtime, cut and cleaned.
         reason: String,
     },
-    /// The component answered something that the contract forbids.
+    /// The plugin returned a value that the contract forbids.
     #[error("{call} broke the contract: {reason}")]
     Contract {
-        /// The export that was called.
+        /// Called export.
         call: &'static str,
-        /// What it did, in the host's words.
+        /// Description of the value, in the host's words.
         reason: String,
     },
-    /// The component refused the state it was to start with.
+    /// The plugin refused the entries of `load` or the changes of `apply`.
     #[error("the component refused to load: {0}")]
     Refused(String),
 }
 
 impl Failure {
-    /// The export that failed, or `instantiation`.
+    /// Returns the name of the failed export, or `instantiation`.
     #[must_use]
     pub fn call(&self) -> &'static str {
         match self {
@@ -125,8 +127,7 @@ impl Failure {
         }
     }
 
-    /// What went wrong, in a word that stays the same: the limit that was met, or `trap`, `contract` or
-    /// `refused`.
+    /// Returns the stable name of the kind: the exceeded limit, `trap`, `contract` or `refused`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -145,26 +146,26 @@ impl Failure {
     }
 }
 
-/// What instantiation is called where an export's name stands otherwise.
-pub(super) const INSTANTIATION: &str = "instantiation";
+/// Name of the instantiation, used like the name of an export.
+pub(crate) const INSTANTIATION: &str = "instantiation";
 
-/// What a call ran under, for naming its failure.
+/// Limits of a call, needed to name its failure.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CallLimits {
-    pub(super) call: &'static str,
-    pub(super) deadline: Duration,
-    pub(super) deadline_setting: &'static str,
-    pub(super) data_bytes: usize,
-    pub(super) data_setting: &'static str,
-    pub(super) stack_bytes: usize,
-    pub(super) handles: usize,
-    pub(super) objects: usize,
-    pub(super) random_bytes: u64,
+pub(crate) struct CallLimits {
+    pub(crate) call: &'static str,
+    pub(crate) deadline: Duration,
+    pub(crate) deadline_setting: &'static str,
+    pub(crate) data_bytes: usize,
+    pub(crate) data_setting: &'static str,
+    pub(crate) stack_bytes: usize,
+    pub(crate) handles: usize,
+    pub(crate) objects: usize,
+    pub(crate) random_bytes: u64,
 }
 
 impl CallLimits {
-    /// Names the failure behind wasmtime's error.
-    pub(super) fn explain(&self, error: &Error, refused: Option<Refused>) -> Failure {
+    /// Finds the failure that caused an error of wasmtime.
+    pub(crate) fn explain(&self, error: &Error, refused: Option<Refused>) -> Failure {
         let call = self.call;
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => {
@@ -183,7 +184,7 @@ impl CallLimits {
             _ => {}
         }
         let reason = reason(error);
-        // Wasmtime keeps these error types to itself; tests hold their texts in place.
+        // Wasmtime does not export these error types. Tests check that their texts do not change.
         if reason.contains("too much data is being copied") {
             return Failure::Data {
                 call,
@@ -217,8 +218,8 @@ impl CallLimits {
                 reason: format!("it exited with status {}", exit.0),
             };
         }
-        // A component that is refused memory may cope and end for another reason: only a trap of its own, or
-        // a start that fails, is what a refusal leads to.
+        // A plugin may recover from refused memory and fail for another reason. So a refusal is the cause only
+        // of a trap of the plugin itself, or of a failed instantiation.
         if error.is::<Trap>() || call == INSTANTIATION {
             match refused {
                 Some(Refused::Memory { limit }) => return Failure::Memory { call, limit },
@@ -230,7 +231,7 @@ impl CallLimits {
     }
 }
 
-/// The root of wasmtime's error, which is what happened; what is above it is a backtrace of the guest.
+/// Returns the root cause of an error of wasmtime; its context is only a backtrace of the guest.
 fn reason(error: &Error) -> String {
     text::clean(&error.root_cause().to_string(), text::ERROR_BYTES_MAX)
 }

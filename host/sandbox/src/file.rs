@@ -1,4 +1,4 @@
-//! A file that may be a component, before anything of it is compiled.
+//! A file that may hold a plugin, before it is compiled.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,22 +6,21 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use edge_cache_core::{Limits, text};
 use sha2::{Digest, Sha256};
 
-use super::plugin::{Plugin, PluginConfig, PluginError};
-use edge_cache_core::Limits;
-use edge_cache_core::text;
+use crate::error::PluginError;
 
-/// The first bytes of a component, and of a core module. Both begin with wasm's magic number.
+/// First bytes of a component and of a core module. Both begin with the magic number of WebAssembly.
 const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 const MODULE_HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
 
-/// The name of a component that came as bytes.
-pub(super) const EMBEDDED: &str = "embedded";
-/// How much of a file's name is kept, in bytes.
-pub(super) const NAME_BYTES_MAX: usize = 255;
+/// Name of a plugin that was not read from a file.
+pub(crate) const EMBEDDED: &str = "embedded";
+/// Longest kept part of a file's name, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 255;
 
-/// The bytes of a file and their digest, by which a component is known before it is loaded.
+/// Name, content and digest of a plugin file. Its content may be no plugin at all.
 pub struct PluginFile {
     name: String,
     bytes: Cow<'static, [u8]>,
@@ -43,7 +42,7 @@ impl PluginFile {
         Ok(Self::new(&file_name(path), bytes))
     }
 
-    /// Bytes that came from elsewhere, under a name.
+    /// Takes content that was not read from a file.
     pub fn new(name: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
         let bytes = bytes.into();
         Self {
@@ -53,32 +52,28 @@ impl PluginFile {
         }
     }
 
-    /// The component inside a binary.
+    /// Takes the plugin that is embedded in a binary.
     #[must_use]
     pub fn embedded(bytes: &'static [u8]) -> Self {
         Self::new(EMBEDDED, bytes)
     }
 
-    /// Its content.
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the content.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The SHA-256 of its content.
+    /// Returns the SHA-256 of the content.
     #[must_use]
     pub fn sha256(&self) -> &[u8; 32] {
         &self.sha256
-    }
-
-    /// Checks and compiles it. Takes up to seconds: not for an async thread.
-    ///
-    /// # Errors
-    ///
-    /// Any [`PluginError`] but [`PluginError::Read`].
-    pub fn load(&self, config: PluginConfig) -> Result<Plugin, PluginError> {
-        check_header(&self.bytes, config.limits.plugin_bytes)?;
-        Ok(Plugin::from_digested(&self.bytes, self.sha256, config)?.named(&self.name))
     }
 }
 
@@ -86,29 +81,31 @@ impl fmt::Debug for PluginFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginFile")
             .field("name", &self.name)
-            .field("sha256", &text::hex(&self.sha256))
+            .field("sha256", &hex::encode(self.sha256))
             .finish_non_exhaustive()
     }
 }
 
-/// The bytes of a file, or one more than a component may have where it is larger.
-pub(super) fn read(path: &Path, limits: &Limits) -> std::io::Result<Vec<u8>> {
+/// Reads at most one byte more than the limit `plugin_bytes`.
+///
+/// The additional byte distinguishes a file that is too large from one that just fits.
+pub(crate) fn read(path: &Path, limits: &Limits) -> std::io::Result<Vec<u8>> {
     let limit = u64::try_from(limits.plugin_bytes).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits.
     File::open(path)?
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// A file's name, cut and cleaned.
-pub(super) fn file_name(path: &Path) -> String {
+/// Returns the name of a file, cut and cleaned.
+pub(crate) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     text::clean(&name, NAME_BYTES_MAX)
 }
 
-pub(super) fn check_header(bytes: &[u8], limit: usize) -> Result<(), PluginError> {
+/// Checks the size, and that the content begins as a component does.
+pub(crate) fn check_header(bytes: &[u8], limit: usize) -> Result<(), PluginError> {
     check_size(bytes, limit)?;
     if bytes.starts_with(&COMPONENT_HEADER) {
         return Ok(());

@@ -1,42 +1,57 @@
-//! The import `gossip-labels`: what a component publishes is checked and staged here.
+//! The import `gossip-labels`: checks and stages the labels that a plugin publishes.
 //!
-//! Nothing is announced from here. What a call staged is handed out with its result, and the writer
-//! announces it when that result is kept; a call that errs leaves nothing.
+//! The host announces nothing from here. The staged labels are returned with the result of the call, and the
+//! caller announces them if it keeps the result. A call with an error stages nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use edge_cache_core::labels::{LabelError, LabelGrants, LabelRules, Labels};
+use edge_cache_core::{LabelLimits, Limits, NodeId};
 use wasmtime::component::HasData;
 
-use super::bindings::gossip_labels::{Host, LabelError as WitError};
-use super::bindings::types;
-use super::log::{GuestLog, LogLevel};
-use edge_cache_core::NodeId;
-use edge_cache_core::labels::{LabelError, LabelGrants, LabelRules, Labels};
-use edge_cache_core::{LabelLimits, Limits};
+use crate::bindings::gossip_labels::{Host, LabelError as WitError};
+use crate::bindings::types;
+use crate::log::{GuestLog, LogLevel};
 
-/// What a successful call published: for each node that it named, the complete set.
+/// Labels that a successful call published: the complete set of each node that it named.
 pub type PublishedLabels = BTreeMap<NodeId, Labels>;
 
-/// The labels that other software has set on the agent's own node, as they are now.
+/// A function that returns the labels that other software has set on the agent's own node.
 pub type ForeignLabels = Arc<dyn Fn() -> Arc<Labels> + Send + Sync>;
 
-/// Who may publish what.
+/// A function that returns whether labels can be announced now.
+pub type LabelsAvailable = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Rules for the labels that a plugin publishes.
 #[derive(Clone)]
 pub struct LabelPolicy {
-    /// The agent's own node, if it has one: only there do other software's labels count.
+    /// The agent's own node, if it has one. The labels of other software apply only to it.
     pub node: Option<NodeId>,
-    /// The keys that the component may set.
+    /// Label keys that the plugin may set.
     pub grants: LabelGrants,
-    /// The labels that other software has set on the agent's own node.
+    /// Labels that other software has set on the own node.
     pub foreign: ForeignLabels,
-    /// While true, no labels are taken.
-    pub closed: Arc<AtomicBool>,
+    /// While this returns false, `publish` answers `unavailable`, for instance because gossip has stopped.
+    pub available: LabelsAvailable,
 }
 
-impl std::fmt::Debug for LabelPolicy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl LabelPolicy {
+    /// Returns the rules for an instance outside of any node: labels are checked, and announced to nobody.
+    #[must_use]
+    pub fn detached(grants: LabelGrants) -> Self {
+        Self {
+            node: None,
+            grants,
+            foreign: Arc::new(Arc::default),
+            available: Arc::new(|| true),
+        }
+    }
+}
+
+impl fmt::Debug for LabelPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LabelPolicy")
             .field("node", &self.node)
             .field("grants", &self.grants)
@@ -44,20 +59,20 @@ impl std::fmt::Debug for LabelPolicy {
     }
 }
 
-/// The staging area of one instance.
+/// Labels that the current call of an instance has published.
 #[derive(Debug)]
-pub(super) struct LabelStage {
+pub(crate) struct LabelStage {
     policy: LabelPolicy,
     limits: LabelLimits,
-    /// The nodes that one call may publish for: what is staged takes the host's memory.
+    /// Largest number of nodes in one call, since staged labels take the host's memory.
     nodes_max: usize,
     log: Arc<GuestLog>,
-    /// None outside the exports that may publish.
+    /// Absent outside of the exports that may publish.
     staged: Option<PublishedLabels>,
 }
 
 impl LabelStage {
-    pub(super) fn new(policy: LabelPolicy, limits: &Limits, log: Arc<GuestLog>) -> Self {
+    pub(crate) fn new(policy: LabelPolicy, limits: &Limits, log: Arc<GuestLog>) -> Self {
         Self {
             policy,
             limits: limits.labels,
@@ -67,13 +82,13 @@ impl LabelStage {
         }
     }
 
-    /// Lets the call that follows publish.
-    pub(super) fn open(&mut self) {
+    /// Allows the next call to publish.
+    pub(crate) fn open(&mut self) {
         self.staged = Some(PublishedLabels::new());
     }
 
-    /// Ends the call; what it staged is the caller's to keep or to drop.
-    pub(super) fn close(&mut self) -> PublishedLabels {
+    /// Ends the call and returns its labels.
+    pub(crate) fn close(&mut self) -> PublishedLabels {
         self.staged.take().unwrap_or_default()
     }
 
@@ -83,9 +98,9 @@ impl LabelStage {
                 "labels are published from enable, disable, load and apply only".into(),
             ));
         };
-        if self.policy.closed.load(Ordering::Acquire) {
+        if !(self.policy.available)() {
             return Err(WitError::Unavailable(
-                "labels are not taken any more".into(),
+                "gossip has stopped, so labels cannot be announced".into(),
             ));
         }
         if staged.len() >= self.nodes_max && !staged.contains_key(&node) {
@@ -107,7 +122,7 @@ impl LabelStage {
         let labels = rules
             .check(labels.into_iter().map(|label| (label.key, label.value)))
             .inspect_err(|error| {
-                // The component learns less than this, and need not pass on even that.
+                // The plugin may not pass the reason on, so the host logs it.
                 let message = format!("labels of node {node} refused: {error}");
                 self.log.write(LogLevel::Warn, "gossip-labels", &message);
             })?;
@@ -135,7 +150,8 @@ impl Host for LabelStage {
 
 impl types::Host for LabelStage {}
 
-pub(super) struct HasLabels;
+/// Marker type that gives the generated traits access to the stage.
+pub(crate) struct HasLabels;
 
 impl HasData for HasLabels {
     type Data<'a> = &'a mut LabelStage;

@@ -1,58 +1,59 @@
-//! What a file is, what it asks for and what it lacks: all that can be said without running any of it.
+//! Inspection of a file without running it: kind, producers, imports, exports, and why it would be refused.
 //!
-//! It is for people who are about to give a file to an agent, so it says more than why the file is refused,
-//! and by the very comparisons that refuse it.
+//! The inspection uses the same comparisons as loading, but reports all of their results.
 
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::contract::{self, Export, Import};
-use super::engine;
-use super::file;
-use super::plugin::{self, PluginConfig, PluginError};
-use super::producers::{self, Producer};
+use crate::compile::{compile, link};
+use crate::config::PluginConfig;
+use crate::contract::{self, Export, Import};
+use crate::engine;
+use crate::error::PluginError;
+use crate::file;
+use crate::producers::{self, Producer};
 
-/// What is known of a file.
+/// Result of inspecting a file.
 #[derive(Debug)]
 pub struct Inspection {
-    /// Its name.
+    /// Name of the file, cut and cleaned.
     pub name: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Its SHA-256; none where it is too large to be read.
+    /// SHA-256; absent if the file is larger than the limit `plugin_bytes`.
     pub sha256: Option<[u8; 32]>,
-    /// What kind of file it is.
+    /// Kind of file.
     pub kind: FileKind,
-    /// Languages and tools that had a part in it, as it says itself.
+    /// Languages and tools that the file names as its producers.
     pub producers: Vec<Producer>,
-    /// What it imports; empty where it is no valid component.
+    /// Imports; empty if the file is not a valid component.
     pub imports: Vec<Import>,
-    /// What it must export; empty where it is no valid component.
+    /// Required exports; empty if the file is not a valid component.
     pub exports: Vec<Export>,
-    /// Why an agent would refuse it, if it would.
+    /// Error that loading the file would return, if any.
     pub refusal: Option<PluginError>,
 }
 
-/// Kinds of files that people have to do with here.
+/// Kind of an inspected file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
     /// A WebAssembly component.
     Component,
-    /// A WebAssembly core module: what compilers make before it becomes a component.
+    /// A WebAssembly core module, from which a component can be made.
     CoreModule,
     /// WebAssembly of another version.
     OtherWasm,
     /// WebAssembly as text.
     WasmText,
-    /// Machine code, be it a program or compiled WebAssembly.
+    /// Machine code: a program, or compiled WebAssembly.
     Elf,
     /// A compressed file.
     Gzip,
-    /// Nothing at all.
+    /// An empty file.
     Empty,
-    /// Something else.
+    /// Another kind.
     Other,
 }
 
@@ -76,7 +77,7 @@ impl FileKind {
         }
     }
 
-    /// One word, the same for good.
+    /// Returns the stable name of the kind.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -91,9 +92,9 @@ impl FileKind {
         }
     }
 
-    /// In words.
+    /// Describes the kind.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Component => "a WebAssembly component",
             Self::CoreModule => "a WebAssembly core module, not a component",
@@ -108,12 +109,11 @@ impl FileKind {
 }
 
 impl Inspection {
-    /// Inspects a file as an agent with this configuration would load it. Takes up to seconds: not for an
-    /// async thread.
+    /// Inspects a file with the configuration that it would be loaded with. Blocks for up to seconds.
     ///
     /// # Errors
     ///
-    /// The file can't be read.
+    /// The file cannot be read.
     pub fn of_file(path: &Path, config: &PluginConfig) -> std::io::Result<Self> {
         let bytes = file::read(path, &config.limits)?;
         let size = std::fs::metadata(path)?.len();
@@ -131,11 +131,11 @@ impl Inspection {
         if is_whole && bytes.starts_with(b"\0asm") {
             inspection.producers = producers::find(&bytes);
         }
-        inspection.refusal = inspection.look_into(&bytes, config).err();
+        inspection.refusal = inspection.check(&bytes, config).err();
         Ok(inspection)
     }
 
-    /// The world that it fits, if it fits one of this host's.
+    /// Returns the world of the contract, if all exports fit it.
     #[must_use]
     pub fn world(&self) -> Option<&'static str> {
         let fits =
@@ -143,12 +143,12 @@ impl Inspection {
         fits.then_some(contract::WORLD)
     }
 
-    /// Goes as far as loading would, and finds all that there is to say on the way.
-    fn look_into(&mut self, bytes: &[u8], config: &PluginConfig) -> Result<(), PluginError> {
+    /// Takes the same steps as loading and keeps the result of each.
+    fn check(&mut self, bytes: &[u8], config: &PluginConfig) -> Result<(), PluginError> {
         file::check_header(bytes, config.limits.plugin_bytes)?;
         let sha256 = self.sha256.unwrap_or_default();
-        let engine = engine::new(&config.limits).map_err(plugin::sandbox_error)?;
-        let component = plugin::compile(&engine, bytes, &sha256, None)?;
+        let engine = engine::new(&config.limits).map_err(|error| PluginError::sandbox(&error))?;
+        let component = compile(&engine, bytes, &sha256, None)?;
         let granted = |name: &str| config.imports.allow(name);
         self.imports = contract::imports(&component, &engine, &granted);
         self.exports = contract::exports(&component, &engine);
@@ -160,6 +160,6 @@ impl Inspection {
         if !mismatches.is_empty() {
             return Err(PluginError::Mismatch(mismatches));
         }
-        plugin::link(&engine, &component).map(drop)
+        link(&engine, &component).map(drop)
     }
 }

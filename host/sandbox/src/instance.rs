@@ -1,51 +1,52 @@
-//! One running component.
+//! A running instance of a plugin.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::Store;
-use wasmtime::component::{HasData, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_config::WasiConfigVariables;
-
-use super::bindings::{EdgeCachePlugin, logging};
-use super::convert;
-use super::engine::ticks;
-use super::failure::{CallLimits, Failure, INSTANTIATION};
-use super::gossip_labels::{LabelPolicy, LabelStage, PublishedLabels};
-use super::limiter::Limiter;
-use super::log::{GuestLog, LogLevel};
-use super::metrics::CallMetrics;
-use super::plugin::Plugin;
-use super::wasi::{self, WallClock};
-use edge_cache_core::EdgeCacheError;
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+use edge_cache_core::{
+    Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
+};
 use edge_cache_routing::Candidate;
+use wasmtime::Store;
 
-/// What surrounds an instance.
+use crate::bindings::EdgeCachePlugin;
+
+use crate::clock::WallClock;
+use crate::convert;
+use crate::engine::ticks;
+use crate::failure::{CallLimits, Failure, INSTANTIATION};
+use crate::gossip_labels::{LabelPolicy, PublishedLabels};
+use crate::host_state::HostState;
+use crate::log::GuestLog;
+use crate::metrics::CallMetrics;
+use crate::plugin::Plugin;
+
+/// Surroundings of an instance: its imports other than the settings.
 #[derive(Debug, Clone)]
 pub struct InstanceConfig {
-    /// Who may publish what.
+    /// Rules for published labels.
     pub policy: LabelPolicy,
-    /// Where its log goes.
+    /// Log that its lines go to.
     pub log: Arc<GuestLog>,
-    /// What it takes for the wall clock.
+    /// Wall clock that it reads.
     pub clock: WallClock,
 }
 
-/// The answer of a call that may publish.
+/// Result of a call that may publish labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Called<T> {
-    /// What the component answered.
+    /// Value that the plugin returned.
     pub value: T,
-    /// What it published on the way.
+    /// Labels that it published in the call.
     pub labels: PublishedLabels,
 }
 
-/// One running component. After a call answers a [`Failure`], it must be dropped: wasmtime refuses most
-/// later calls by itself, but not all.
+/// A running instance of a plugin, for use by one thread. Calls are synchronous.
+///
+/// After a [`Failure`] other than [`Failure::Refused`], the instance must be dropped: wasmtime refuses most
+/// later calls, but not all of them.
 pub struct Instance {
     store: Store<HostState>,
     exports: EdgeCachePlugin,
@@ -61,56 +62,42 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// What the host keeps in the store of an instance.
-pub(super) struct HostState {
-    pub(super) table: ResourceTable,
-    pub(super) settings: WasiConfigVariables,
-    pub(super) labels: LabelStage,
-    pub(super) log: Arc<GuestLog>,
-    wasi: WasiCtx,
-    limiter: Limiter,
-}
-
-/// How much a call may cost: in proportion to one entry, or to the registry.
+/// Scope of a call, which selects its deadline and data limit.
 #[derive(Clone, Copy)]
-enum Weight {
+enum Scope {
+    /// One entry: `call_deadline` and `call_data_bytes`.
     Entry,
+    /// The whole registry: `load_deadline` and `list_data_bytes`.
     Registry,
 }
 
 impl Instance {
-    /// Instantiates a component. It holds nothing yet: [`Instance::load`] comes first.
+    /// Instantiates a plugin. The instance is empty, and [`Instance::load`] must be the first call.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Failure`] but [`Failure::Refused`].
     pub fn start(plugin: &Plugin, config: InstanceConfig) -> Result<Self, Failure> {
         Self::start_counted(plugin, config, CallMetrics::default())
     }
 
-    /// Like [`start`](Self::start), and counts its calls in these metrics.
+    /// Instantiates a plugin whose calls are counted in `calls`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
     pub fn start_counted(
         plugin: &Plugin,
         config: InstanceConfig,
         calls: CallMetrics,
     ) -> Result<Self, Failure> {
         let limits = &plugin.config().limits;
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
-        let state = HostState {
-            table,
-            settings: plugin
-                .config()
-                .settings
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-            labels: LabelStage::new(config.policy, limits, config.log.clone()),
-            wasi: wasi::context(&config.log, config.clock, limits.random_bytes),
-            log: config.log,
-            limiter: Limiter::new(limits),
-        };
+        let state = HostState::new(plugin.config(), config.policy, config.log, config.clock);
         let mut store = Store::new(plugin.engine(), state);
-        // The memory that a component begins with counts too, so the limiter comes first.
+        // The limiter is set first, because the initial memory of a component counts too.
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(limits.handles);
-        let call = call_limits(plugin, INSTANTIATION, Weight::Registry);
+        let call = call_limits(plugin, INSTANTIATION, Scope::Registry);
         arm(&mut store, &call, limits.epoch_tick);
         let begun = Instant::now();
         let exports = plugin.pre().instantiate(&mut store);
@@ -125,21 +112,27 @@ impl Instance {
         })
     }
 
-    /// `state.load`. A refusal is a [`Failure::Refused`], after which nothing has changed and the instance
-    /// may be used on.
+    /// Calls `state.load`.
+    ///
+    /// # Errors
+    ///
+    /// After [`Failure::Refused`] the state is unchanged, and the instance may be used further.
     pub fn load(&mut self, entries: &[Entry]) -> Result<PublishedLabels, Failure> {
         let entries: Vec<_> = entries.iter().map(convert::wit_entry).collect();
-        let called = self.publishing("load", Weight::Registry, |exports, store| {
+        let called = self.publishing("load", Scope::Registry, |exports, store| {
             exports.zlayer_edge_cache_state().call_load(store, &entries)
         })?;
         accepted(called)
     }
 
-    /// `state.apply`. A refusal is a [`Failure::Refused`], after which nothing has changed and the instance
-    /// may be used on.
+    /// Calls `state.apply`.
+    ///
+    /// # Errors
+    ///
+    /// After [`Failure::Refused`] the state is unchanged, and the instance may be used further.
     pub fn apply(&mut self, changes: &[Change]) -> Result<PublishedLabels, Failure> {
         let changes: Vec<_> = changes.iter().map(convert::wit_change).collect();
-        let called = self.publishing("apply", Weight::Registry, |exports, store| {
+        let called = self.publishing("apply", Scope::Registry, |exports, store| {
             exports
                 .zlayer_edge_cache_state()
                 .call_apply(store, &changes)
@@ -147,14 +140,18 @@ impl Instance {
         accepted(called)
     }
 
-    /// `registry.enable`.
+    /// Calls `registry.enable`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a [`Failure`] of the call.
     pub fn enable(
         &mut self,
         node_id: NodeId,
         capacity: &NodeCapacity,
     ) -> Result<Result<Called<EdgeCacheNode>, EdgeCacheError>, Failure> {
         let capacity = convert::wit_capacity(capacity);
-        let called = self.publishing("enable", Weight::Entry, |exports, store| {
+        let called = self.publishing("enable", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_enable(store, node_id, &capacity)
@@ -175,12 +172,16 @@ impl Instance {
         }))
     }
 
-    /// `registry.disable`.
+    /// Calls `registry.disable`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a [`Failure`] of the call.
     pub fn disable(
         &mut self,
         node_id: NodeId,
     ) -> Result<Result<Called<()>, EdgeCacheError>, Failure> {
-        let called = self.publishing("disable", Weight::Entry, |exports, store| {
+        let called = self.publishing("disable", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_disable(store, node_id)
@@ -194,14 +195,18 @@ impl Instance {
         })
     }
 
-    /// `registry.add-stats`.
+    /// Calls `registry.add-stats`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a [`Failure`] of the call.
     pub fn add_stats(
         &mut self,
         node_id: NodeId,
         delta: EdgeCacheStats,
     ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Failure> {
         let delta = convert::wit_stats(delta);
-        self.call("add-stats", Weight::Entry, |exports, store| {
+        self.call("add-stats", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_add_stats(store, node_id, delta)
@@ -209,18 +214,26 @@ impl Instance {
         .map(|answer| answer.map(convert::stats).map_err(convert::error))
     }
 
-    /// `registry.is-enabled`.
+    /// Calls `registry.is-enabled`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a [`Failure`] of the call.
     pub fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Failure> {
-        self.call("is-enabled", Weight::Entry, |exports, store| {
+        self.call("is-enabled", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_is_enabled(store, node_id)
         })
     }
 
-    /// `registry.list-eligible`.
+    /// Calls `registry.list-eligible`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a [`Failure`] of the call.
     pub fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Failure> {
-        let list = self.call("list-eligible", Weight::Registry, |exports, store| {
+        let list = self.call("list-eligible", Scope::Registry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_list_eligible(store)
@@ -228,9 +241,13 @@ impl Instance {
         convert::nodes(list).map_err(contract("list-eligible"))
     }
 
-    /// `registry.stats`.
+    /// Calls `registry.stats`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a [`Failure`] of the call.
     pub fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Failure> {
-        self.call("stats", Weight::Entry, |exports, store| {
+        self.call("stats", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_stats(store, node_id)
@@ -238,14 +255,18 @@ impl Instance {
         .map(convert::stats)
     }
 
-    /// `placement.assess`.
+    /// Calls `placement.assess`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a [`Failure`] of the call.
     pub fn assess(
         &mut self,
         node_id: NodeId,
         labels: &Labels,
     ) -> Result<Option<Candidate>, Failure> {
         let peer = convert::wit_peer(node_id, labels);
-        let candidate = self.call("assess", Weight::Entry, |exports, store| {
+        let candidate = self.call("assess", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_placement()
                 .call_assess(store, &peer)
@@ -256,30 +277,32 @@ impl Instance {
             .map_err(contract("assess"))
     }
 
-    /// The linear memory in use, in bytes.
+    /// Returns the size of the linear memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.store.data().limiter.memory_bytes()
     }
 
+    /// Calls an export that may publish labels.
     fn publishing<T>(
         &mut self,
         name: &'static str,
-        weight: Weight,
+        scope: Scope,
         call: impl FnOnce(&EdgeCachePlugin, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<Called<T>, Failure> {
         self.store.data_mut().labels.open();
-        let result = self.call(name, weight, call);
+        let result = self.call(name, scope, call);
         let labels = self.store.data_mut().labels.close();
         result.map(|value| Called { value, labels })
     }
 
+    /// Calls an export under its limits and counts the call.
     fn call<T>(
         &mut self,
         name: &'static str,
-        weight: Weight,
+        scope: Scope,
         call: impl FnOnce(&EdgeCachePlugin, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        let limits = call_limits(&self.plugin, name, weight);
+        let limits = call_limits(&self.plugin, name, scope);
         arm(
             &mut self.store,
             &limits,
@@ -292,23 +315,23 @@ impl Instance {
     }
 }
 
-/// Sets the deadline, which runs from the call on, and the data limit, which holds for each transfer.
+/// Sets the deadline, which starts with the call, and the data limit, which applies to each transfer.
 fn arm(store: &mut Store<HostState>, limits: &CallLimits, tick: Duration) {
     store.set_epoch_deadline(ticks(limits.deadline, tick));
     store.set_hostcall_fuel(limits.data_bytes);
     store.data_mut().limiter.forget_refusals();
 }
 
-fn call_limits(plugin: &Plugin, call: &'static str, weight: Weight) -> CallLimits {
+fn call_limits(plugin: &Plugin, call: &'static str, scope: Scope) -> CallLimits {
     let limits = &plugin.config().limits;
-    let (deadline, deadline_setting, data_bytes, data_setting) = match weight {
-        Weight::Entry => (
+    let (deadline, deadline_setting, data_bytes, data_setting) = match scope {
+        Scope::Entry => (
             limits.call_deadline,
             "call_deadline",
             limits.call_data_bytes,
             "call_data_bytes",
         ),
-        Weight::Registry => (
+        Scope::Registry => (
             limits.load_deadline,
             "load_deadline",
             limits.list_data_bytes,
@@ -337,33 +360,4 @@ fn accepted(called: Called<Result<(), String>>) -> Result<PublishedLabels, Failu
 
 fn contract(call: &'static str) -> impl Fn(String) -> Failure {
     move |reason| Failure::Contract { call, reason }
-}
-
-impl WasiView for HostState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
-    }
-}
-
-pub(super) struct HasLog;
-
-impl HasData for HasLog {
-    type Data<'a> = &'a Arc<GuestLog>;
-}
-
-impl logging::Host for &Arc<GuestLog> {
-    fn log(&mut self, level: logging::Level, context: String, message: String) {
-        let level = match level {
-            logging::Level::Trace => LogLevel::Trace,
-            logging::Level::Debug => LogLevel::Debug,
-            logging::Level::Info => LogLevel::Info,
-            logging::Level::Warn => LogLevel::Warn,
-            logging::Level::Error => LogLevel::Error,
-            logging::Level::Critical => LogLevel::Critical,
-        };
-        self.write(level, &context, &message);
-    }
 }

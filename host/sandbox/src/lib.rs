@@ -1,46 +1,87 @@
-//! The sandbox: a registry component in wasmtime, with every limit on.
+//! The sandbox: runs registry plugins in wasmtime, with every limit on.
 //!
-//! - [`Plugin`] is a component that was checked and compiled; many instances may run from it.
-//! - [`Instance`] is one running component. It is owned by one thread, calls are synchronous, and after
-//!   any [`Failure`] it must be dropped.
-//! - [`Inspection`] is what can be said of any file without running it.
-//! - `bindings` is the only file that knows `bindgen!`; `convert` is the only way from a component's
-//!   value to the host's.
+//! - [`Plugin`] is a component that was checked and compiled. Many instances may run from it.
+//! - [`Instance`] is a running plugin. One thread owns it, calls are synchronous, and after a [`Failure`] it
+//!   must be dropped.
+//! - [`Inspection`] describes a file without running it.
+//! - [`LabelPolicy`] and [`GuestLog`] are the host's side of the imports.
 //!
-//! Nothing here decides what to do about a failure, keeps state beyond an instance, or runs on the
-//! threads of an async runtime.
+//! The crate does not react to failures, keeps no state beyond an instance, and does not use the threads of
+//! an async runtime: loading a plugin and calling an instance block. It knows neither gossip nor the store.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use edge_cache_core::NodeCapacity;
+//! use edge_cache_sandbox::{
+//!     GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PluginConfig, WallClock,
+//! };
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = PluginConfig::default();
+//!     let surroundings = InstanceConfig {
+//!         policy: LabelPolicy::detached(config.labels.clone()),
+//!         log: Arc::new(GuestLog::new(&config.limits)),
+//!         clock: WallClock::default(),
+//!     };
+//!     let plugin = Plugin::from_file(Path::new("plugin.wasm"), config)?;
+//!     let mut instance = Instance::start(&plugin, surroundings)?;
+//!     instance.load(&[])?;
+//!     let capacity = NodeCapacity {
+//!         cpu_cores: 8,
+//!         ram_mib: 16_384,
+//!         disk_mib: 512_000,
+//!         geo: None,
+//!     };
+//!     let enabled = instance.enable(7, &capacity)??;
+//!     println!("{:?} publishes {:?}", enabled.value, enabled.labels);
+//!     Ok(())
+//! }
+//! ```
 
-// Guest data reaches most of this crate: what could overflow says what then.
+// Data of plugins reaches most of this crate, so arithmetic must not overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod bindings;
 mod cache;
+
+mod clock;
+mod compile;
+mod config;
 mod contract;
 mod convert;
 mod engine;
+mod error;
 mod failure;
 mod file;
 mod gossip_labels;
+mod host_state;
 mod inspection;
 mod instance;
 mod limiter;
 mod log;
 mod metrics;
+mod metrics;
 mod plugin;
 mod producers;
 mod signature;
+mod stdio;
 pub mod trusted_file;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};
+
+pub use clock::WallClock;
+pub use config::{ImportGrants, PluginConfig};
 pub use contract::{Export, Import, Mismatch};
+pub use error::PluginError;
 pub use failure::Failure;
 pub use file::PluginFile;
-pub use gossip_labels::{ForeignLabels, LabelPolicy, PublishedLabels};
+pub use gossip_labels::{ForeignLabels, LabelPolicy, LabelsAvailable, PublishedLabels};
 pub use inspection::{FileKind, Inspection};
 pub use instance::{Called, Instance, InstanceConfig};
 pub use log::{GuestLog, LINES_KEPT, LogLevel, LogLine};
 pub use metrics::CallMetrics;
-pub use plugin::{ImportGrants, Plugin, PluginCell, PluginConfig, PluginError};
+pub use plugin::{Plugin, PluginCell};
 pub use producers::{PRODUCERS_MAX, Producer};
-pub use wasi::WallClock;

@@ -1,15 +1,14 @@
-//! The memory that an instance may have.
+//! Limits of an instance's memory and tables.
 //!
-//! Wasmtime's own `StoreLimits` bounds each memory by itself; here all memories of an instance share one
-//! budget, and so do all tables. A refusal is what the component sees as "out of memory"; it is remembered, so that the failure
-//! that usually follows can be named.
-
-use wasmtime::ResourceLimiter;
+//! Wasmtime's `StoreLimits` bounds each memory on its own. Here all memories of an instance share one
+//! budget, and so do all tables. A refused request is kept, to name the failure that usually follows.
 
 use edge_cache_core::Limits;
+use wasmtime::ResourceLimiter;
 
+/// Counts the memory and the tables of one instance.
 #[derive(Debug)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     memory_bytes: usize,
     memory_bytes_max: usize,
     table_elements: usize,
@@ -18,15 +17,15 @@ pub(super) struct Limiter {
     refused: Option<Refused>,
 }
 
-/// What was refused since the last call began.
+/// A request that was refused since the last call began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     Memory { limit: usize },
     Table { limit: usize },
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes,
@@ -37,16 +36,16 @@ impl Limiter {
         }
     }
 
-    /// The linear memory in use, in bytes.
-    pub(super) fn memory_bytes(&self) -> usize {
+    /// Returns the size of the linear memory, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 
-    pub(super) fn forget_refusals(&mut self) {
+    pub(crate) fn forget_refusals(&mut self) {
         self.refused = None;
     }
 
-    pub(super) fn refused(&self) -> Option<Refused> {
+    pub(crate) fn refused(&self) -> Option<Refused> {
         self.refused
     }
 }

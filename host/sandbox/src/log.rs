@@ -1,21 +1,20 @@
-//! The component's log: levelled, cut, cleaned and capped.
+//! The log of a plugin, with limits on the length and the rate of lines.
 //!
-//! A line goes to the agent's own log under the target `edge_cache::plugin` and into a ring of the latest
-//! lines. Lines beyond the rate are counted, and the count is said once a line gets through again.
+//! A line goes to the log of the process under the target `edge_cache::plugin`, and into a ring of the latest
+//! lines. Lines beyond the rate are dropped and counted; the next accepted line logs their number.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use edge_cache_core::Limits;
-use edge_cache_core::text;
+use edge_cache_core::{Limits, text};
 
-/// How many of the latest lines are kept for [`GuestLog::latest`].
+/// Largest number of lines that [`GuestLog::latest`] returns.
 pub const LINES_KEPT: usize = 256;
 
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 
-/// How urgent a line is.
+/// Level of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the levels of wasi:logging")]
 pub enum LogLevel {
@@ -27,20 +26,20 @@ pub enum LogLevel {
     Critical,
 }
 
-/// One line of a component.
+/// One log line of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When the host took it.
+    /// Time at which the host accepted the line.
     pub at: SystemTime,
-    /// How urgent it is.
+    /// Level.
     pub level: LogLevel,
-    /// Which part of the component wrote it.
+    /// Part of the plugin that wrote the line.
     pub context: String,
-    /// What it says.
+    /// Text.
     pub message: String,
 }
 
-/// Where the lines of a component go. It outlives the component's instances.
+/// Log of a plugin, shared by all its instances.
 #[derive(Debug)]
 pub struct GuestLog {
     line_bytes_max: usize,
@@ -59,7 +58,7 @@ struct Inner {
 }
 
 impl GuestLog {
-    /// A log under these limits.
+    /// Makes an empty log.
     pub fn new(limits: &Limits) -> Self {
         Self {
             line_bytes_max: limits.log_line_bytes,
@@ -75,27 +74,27 @@ impl GuestLog {
         }
     }
 
-    /// The latest lines, oldest first, at most [`LINES_KEPT`].
+    /// Returns the latest lines, oldest first, at most [`LINES_KEPT`].
     pub fn latest(&self) -> Vec<LogLine> {
         self.lock().latest.iter().cloned().collect()
     }
 
-    /// How many lines were dropped because there were too many.
+    /// Returns the number of lines that were dropped by the limit `log_lines_per_second`.
     pub fn dropped_total(&self) -> u64 {
         self.lock().dropped_total
     }
 
-    /// How many lines were taken so far, those that [`latest`](Self::latest) has let go of among them.
+    /// Returns the number of lines that were accepted, including those no longer in [`latest`](Self::latest).
     pub fn kept_total(&self) -> u64 {
         self.lock().kept_total
     }
 
-    pub(super) fn line_bytes_max(&self) -> usize {
+    pub(crate) fn line_bytes_max(&self) -> usize {
         self.line_bytes_max
     }
 
-    /// Takes one line.
-    pub(super) fn write(&self, level: LogLevel, context: &str, message: &str) {
+    /// Accepts one line, or drops it if there were too many within the last second.
+    pub(crate) fn write(&self, level: LogLevel, context: &str, message: &str) {
         let mut inner = self.lock();
         let now = Instant::now();
         if now.duration_since(inner.window_start) >= RATE_WINDOW {
@@ -115,7 +114,7 @@ impl GuestLog {
                 target: "edge_cache::plugin",
                 dropped,
                 limit = self.lines_per_second,
-                "log lines of the component were dropped, the limit is `log_lines_per_second`"
+                "log lines of the plugin were dropped, the limit is `log_lines_per_second`"
             );
         }
         let line = LogLine {
@@ -131,8 +130,8 @@ impl GuestLog {
         inner.latest.push_back(line);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        // A ring of lines is whole after any panic.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic leaves the ring of lines intact.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

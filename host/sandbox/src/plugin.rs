@@ -1,139 +1,31 @@
 //! A component that was checked and compiled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use sha2::{Digest, Sha256};
-use thiserror::Error;
-use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
-
-use super::bindings::{EdgeCachePluginPre, gossip_labels, logging, types};
-use super::cache::CodeCache;
-use super::contract::{self, Mismatch, PROVIDED};
-use super::engine;
-use super::file::{self, PluginFile};
-use super::gossip_labels::HasLabels;
-use super::instance::{HasLog, HostState};
-use super::wasi;
-use edge_cache_core::Limits;
-use edge_cache_core::labels::LabelGrants;
 use edge_cache_core::text;
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
 
-/// The current plugin of a registry. Only the writer stores into it.
-pub type PluginCell = ArcSwap<Plugin>;
+use crate::bindings::EdgeCachePluginPre;
+use crate::compile::{compile, link};
+use crate::config::PluginConfig;
+use crate::contract;
+use crate::engine;
+use crate::error::PluginError;
+use crate::file::{self, NAME_BYTES_MAX, PluginFile};
+use crate::host_state::HostState;
 
-/// How many mismatches an error names: a file may have thousands of imports.
-const MISMATCHES_SHOWN: usize = 16;
-
-/// What a component is given.
-#[derive(Debug, Clone, Default)]
-pub struct PluginConfig {
-    /// What it may use.
-    pub limits: Limits,
-    /// The interfaces that it may import.
-    pub imports: ImportGrants,
-    /// The label keys that it may set.
-    pub labels: LabelGrants,
-    /// Its settings, which it reads through `wasi:config/store`.
-    pub settings: BTreeMap<String, String>,
-    /// Where its compiled code is kept, if anywhere.
-    pub cache: Option<CodeCache>,
-    /// The SHA-256 that its file must have. Default: any.
-    pub sha256: Option<[u8; 32]>,
-}
-
-/// The interfaces that a component may import, by name without version. By default all that the host has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportGrants(BTreeSet<String>);
-
-impl ImportGrants {
-    /// The names, in ascending order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    /// Whether a component may import this interface.
-    pub(super) fn allow(&self, name: &str) -> bool {
-        self.0.contains(name)
-    }
-}
-
-impl Default for ImportGrants {
-    fn default() -> Self {
-        PROVIDED.iter().copied().collect()
-    }
-}
-
-impl<S: Into<String>> FromIterator<S> for ImportGrants {
-    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
-    }
-}
-
-/// Why a file did not become a plugin. Nothing was run.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum PluginError {
-    /// The file could not be read.
-    #[error("cannot read the plugin {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is larger than a component may be.
-    #[error("the plugin is larger than {limit} bytes, the limit `plugin_bytes`")]
-    TooLarge {
-        /// The limit.
-        limit: usize,
-    },
-    /// It is another file than the one that is asked for.
-    #[error(
-        "the plugin has the SHA-256 {}, not {} as it is pinned to",
-        text::hex(found),
-        text::hex(pinned)
-    )]
-    OtherDigest {
-        /// What was asked for.
-        pinned: [u8; 32],
-        /// What the file has.
-        found: [u8; 32],
-    },
-    /// The file is something else.
-    #[error("the plugin is not a WebAssembly file: it does not begin with `\\0asm`")]
-    NotWasm,
-    /// The file is a core module.
-    #[error(
-        "the plugin is a WebAssembly core module, not a component; turn it into one with \
-         `wasm-tools component new` or the builder"
-    )]
-    CoreModule,
-    /// The file is WebAssembly of a version that this host does not know.
-    #[error(
-        "the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed"
-    )]
-    UnknownVersion,
-    /// Wasmtime does not take it.
-    #[error("the plugin is not a valid component: {0}")]
-    Invalid(String),
-    /// It is a component of another world.
-    #[error("the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: {}", list(.0))]
-    Mismatch(Vec<Mismatch>),
-    /// The host itself could not set up its sandbox.
-    #[error("cannot set up the sandbox: {0}")]
-    Sandbox(String),
-}
-
-/// How many hexadecimal digits of a digest are enough to tell the components of a cluster apart.
+/// Number of hexadecimal digits of [`Plugin::policy`], enough to tell the plugins of a cluster apart.
 const POLICY_DIGITS: usize = 12;
 
-/// A component that was checked against the world and compiled. Cheap to clone.
+/// The current plugin of a registry, which only the registry's writer replaces.
+pub type PluginCell = ArcSwap<Plugin>;
+
+/// A component that was compared with the world and compiled. Cheap to clone.
 #[derive(Clone)]
 pub struct Plugin {
     name: Arc<str>,
@@ -149,22 +41,40 @@ struct Inner {
 }
 
 impl Plugin {
-    /// Reads, checks and compiles a component file. Takes up to seconds: not for an async thread.
+    /// Reads, checks and compiles a file. Blocks for up to seconds.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PluginError`].
     pub fn from_file(path: &Path, config: PluginConfig) -> Result<Self, PluginError> {
-        PluginFile::read(path, &config.limits)?.load(config)
+        Self::load(&PluginFile::read(path, &config.limits)?, config)
     }
 
-    /// Checks and compiles a component. Takes up to seconds: not for an async thread.
+    /// Checks and compiles a component from memory. Blocks for up to seconds.
     ///
-    /// Components are compiled one at a time in a process, whatever the number of callers.
+    /// A process compiles one component at a time, whatever the number of callers.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PluginError`] but [`PluginError::Read`].
     pub fn from_bytes(bytes: &[u8], config: PluginConfig) -> Result<Self, PluginError> {
-        // What is too large is not hashed.
+        // The size is checked before the bytes are hashed.
         file::check_header(bytes, config.limits.plugin_bytes)?;
         Self::from_digested(bytes, Sha256::digest(bytes).into(), config)
     }
 
-    /// The same of bytes that are known to be of the right size and to begin as a component does.
-    pub(super) fn from_digested(
+    /// Checks and compiles the content of a file that was read before. Blocks for up to seconds.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PluginError`] but [`PluginError::Read`].
+    pub fn load(file: &PluginFile, config: PluginConfig) -> Result<Self, PluginError> {
+        file::check_header(file.bytes(), config.limits.plugin_bytes)?;
+        Ok(Self::from_digested(file.bytes(), *file.sha256(), config)?.named(file.name()))
+    }
+
+    /// Compiles bytes whose size and header were checked.
+    fn from_digested(
         bytes: &[u8],
         sha256: [u8; 32],
         mut config: PluginConfig,
@@ -173,8 +83,8 @@ impl Plugin {
             let found = sha256;
             return Err(PluginError::OtherDigest { pinned, found });
         }
-        let engine = engine::new(&config.limits).map_err(sandbox_error)?;
-        // The cache is let go of with the store behind it: a plugin outlives many stores.
+        let engine = engine::new(&config.limits).map_err(|error| PluginError::sandbox(&error))?;
+        // The cache holds a store of digests, which must not live as long as the plugin.
         let cache = config.cache.take();
         let component = compile(&engine, bytes, &sha256, cache)?;
         let granted = |name: &str| config.imports.allow(name);
@@ -200,7 +110,7 @@ impl Plugin {
         })
     }
 
-    /// The same component with other settings, compiled already.
+    /// Returns the same component with other settings, without compiling it again.
     #[must_use]
     pub fn with_settings(&self, settings: BTreeMap<String, String>) -> Self {
         let Inner {
@@ -225,13 +135,28 @@ impl Plugin {
         }
     }
 
-    /// The SHA-256 of the component file.
+    /// Returns the plugin under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            name: text::clean(name, NAME_BYTES_MAX).into(),
+            ..self
+        }
+    }
+
+    /// Returns the name of the file, or `embedded` for unnamed bytes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the SHA-256 of the file.
     pub fn sha256(&self) -> &[u8; 32] {
         &self.inner.sha256
     }
 
-    /// A short digest of what decides: the component and its settings. Agents whose digests differ may
-    /// judge the same labels differently.
+    /// Returns a short digest of the component and its settings.
+    ///
+    /// Agents with different digests may assess the same labels differently.
     pub fn policy(&self) -> String {
         let mut digest = Sha256::new().chain_update(self.inner.sha256);
         for text in self
@@ -241,49 +166,35 @@ impl Plugin {
             .iter()
             .flat_map(|(key, value)| [key, value])
         {
-            // Lengths keep one setting from running into the next.
+            // The length of each text keeps one setting from running into the next.
             digest.update(text.len().to_le_bytes());
             digest.update(text);
         }
-        let mut hex = text::hex(&digest.finalize());
-        hex.truncate(POLICY_DIGITS);
-        hex
+        let mut digits = hex::encode(digest.finalize());
+        digits.truncate(POLICY_DIGITS);
+        digits
     }
 
-    /// The same under another name.
-    #[must_use]
-    pub fn named(self, name: &str) -> Self {
-        Self {
-            name: text::clean(name, file::NAME_BYTES_MAX).into(),
-            ..self
-        }
-    }
-
-    /// Whether both are clones of one.
-    pub fn is(&self, other: &Self) -> bool {
+    /// Returns whether both are clones of one plugin.
+    pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The name of its file; `embedded` where it came as bytes and was not named.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The names of what the component imports.
+    /// Returns the names of the component's imports.
     pub fn imports(&self) -> &[String] {
         &self.inner.imports
     }
 
-    /// What the component is given.
+    /// Returns the configuration, without the code cache.
     pub fn config(&self) -> &PluginConfig {
         &self.inner.config
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.inner.engine
     }
 
-    pub(super) fn pre(&self) -> &EdgeCachePluginPre<HostState> {
+    pub(crate) fn pre(&self) -> &EdgeCachePluginPre<HostState> {
         &self.inner.pre
     }
 }
@@ -291,69 +202,9 @@ impl Plugin {
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plugin")
+            .field("name", &self.name)
+            .field("sha256", &hex::encode(self.inner.sha256))
             .field("imports", &self.inner.imports)
             .finish_non_exhaustive()
     }
-}
-
-/// Compiles what was not compiled before.
-pub(super) fn compile(
-    engine: &Engine,
-    bytes: &[u8],
-    sha256: &[u8; 32],
-    cache: Option<CodeCache>,
-) -> Result<Component, PluginError> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let compile = || Component::from_binary(engine, bytes);
-    match cache {
-        Some(cache) => cache.component(engine, sha256, compile),
-        None => compile(),
-    }
-    .map_err(invalid)
-}
-
-/// Gives a component what it imports.
-pub(super) fn link(
-    engine: &Engine,
-    component: &Component,
-) -> Result<EdgeCachePluginPre<HostState>, PluginError> {
-    linker(engine)
-        .map_err(sandbox_error)?
-        .instantiate_pre(component)
-        .and_then(EdgeCachePluginPre::new)
-        .map_err(invalid)
-}
-
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
-    let mut linker = Linker::new(engine);
-    wasi::add_to_linker(&mut linker)?;
-    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| {
-        (&state.settings).into()
-    })?;
-    types::add_to_linker::<_, HasLabels>(&mut linker, |state: &mut HostState| &mut state.labels)?;
-    gossip_labels::add_to_linker::<_, HasLabels>(&mut linker, |state| &mut state.labels)?;
-    logging::add_to_linker::<_, HasLog>(&mut linker, |state| &state.log)?;
-    Ok(linker)
-}
-
-fn invalid(error: wasmtime::Error) -> PluginError {
-    PluginError::Invalid(text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
-}
-
-pub(super) fn sandbox_error(error: wasmtime::Error) -> PluginError {
-    PluginError::Sandbox(text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
-}
-
-fn list(mismatches: &[Mismatch]) -> String {
-    let mut list = mismatches
-        .iter()
-        .take(MISMATCHES_SHOWN)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>();
-    let more = mismatches.len().saturating_sub(list.len());
-    if more > 0 {
-        list.push(format!("and {more} more"));
-    }
-    list.join("; ")
 }

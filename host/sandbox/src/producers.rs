@@ -1,137 +1,115 @@
-//! Who made a WebAssembly file: the custom section `producers`, which languages and tools write.
+//! The custom section `producers` of a file: languages and tools that made it.
 //!
-//! A component holds modules and components, each with a section of its own, so they are searched too. The
-//! file may be anyone's: how deep, how much and how long is bounded, and what does not parse is left out.
-//! Nothing that is found here decides anything.
+//! A component contains modules and components, each with a section of its own, so they are searched too.
+//! The file is not trusted: depth, number of sections and results are bounded, and invalid parts are left
+//! out. `wasm-metadata` has no such bounds (its tree of a deeply nested file overflows the stack when it is
+//! dropped), so this file uses the parser below it. Nothing depends on the result.
 
 use std::collections::BTreeSet;
 
 use edge_cache_core::text;
+use wasmparser::{Chunk, KnownCustom, Parser, Payload, ProducersSectionReader};
 
-/// How many producers are kept.
+/// Largest number of producers in a result.
 pub const PRODUCERS_MAX: usize = 64;
-/// How deep components within components are searched.
+/// Largest depth of nested components that is searched.
 const DEPTH_MAX: usize = 8;
-/// How many sections are looked at in all.
-const SECTIONS_MAX: usize = 100_000;
-/// How much of a name or a version is kept, in bytes.
+/// Largest number of parsed parts, of all nested files together.
+const PARTS_MAX: usize = 100_000;
+/// Longest kept part of a name or version, in bytes.
 const NAME_BYTES_MAX: usize = 100;
-/// Magic number and version.
-const HEADER_BYTES: usize = 8;
-const CUSTOM: u8 = 0;
-/// Sections of a component that hold a whole module, and a whole component.
-const MODULE: u8 = 1;
-const COMPONENT: u8 = 4;
-/// The layer of a file, after its version: a module's is 0, a component's 1.
-const COMPONENT_LAYER: [u8; 2] = [1, 0];
-/// A 32-bit number takes no more bytes than this.
-const LEB_BYTES_MAX: usize = 5;
 
-/// One thing that had a part in a file.
+/// A language or tool that had a part in making a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Producer {
-    /// What kind of part: `language`, `processed-by` or `sdk`.
+    /// Role: `language`, `processed-by` or `sdk`.
     pub field: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its version, which may be empty.
+    /// Version; may be empty.
     pub version: String,
 }
 
-/// The producers of a file and of all within it, in order, each once.
-pub(super) fn find(file: &[u8]) -> Vec<Producer> {
+/// Returns the producers of a file and of all files within it, in order, each once.
+pub(crate) fn find(file: &[u8]) -> Vec<Producer> {
     let mut search = Search {
         found: BTreeSet::new(),
-        sections: 0,
+        parts: 0,
     };
-    // What comes after a part that does not parse is lost, and what came before it stays.
-    let _ = search.file(file, 0);
+    // An invalid part ends the search; what was found before it is kept.
+    let _ = search.file(Parser::new(0), file, 0);
     search.found.into_iter().collect()
 }
 
 struct Search {
     found: BTreeSet<Producer>,
-    sections: usize,
+    parts: usize,
 }
 
 impl Search {
-    fn file(&mut self, file: &[u8], depth: usize) -> Option<()> {
-        let (header, mut rest) = file.split_at_checked(HEADER_BYTES)?;
-        let is_component = header.ends_with(&COMPONENT_LAYER);
-        while !rest.is_empty() {
-            self.sections = self.sections.saturating_add(1);
-            if self.sections > SECTIONS_MAX {
+    fn file(&mut self, mut parser: Parser, mut rest: &[u8], depth: usize) -> Option<()> {
+        loop {
+            self.parts = self.parts.saturating_add(1);
+            if self.parts > PARTS_MAX {
                 return None;
             }
-            let id = byte(&mut rest)?;
-            let content = bytes(&mut rest)?;
-            match id {
-                CUSTOM => self.custom(content),
-                MODULE | COMPONENT if is_component && depth < DEPTH_MAX => {
-                    let _ = self.file(content, depth.saturating_add(1));
+            let Chunk::Parsed { consumed, payload } = parser.parse(rest, true).ok()? else {
+                return None;
+            };
+            rest = rest.get(consumed..)?;
+            match payload {
+                Payload::CustomSection(section) => {
+                    if let KnownCustom::Producers(producers) = section.as_known() {
+                        let _ = self.producers(producers);
+                    }
                 }
+                // Code is not searched.
+                Payload::CodeSectionStart { size, .. } => {
+                    parser.skip_section();
+                    rest = rest.get(usize::try_from(size).ok()?..)?;
+                }
+                Payload::ModuleSection {
+                    parser,
+                    unchecked_range,
+                }
+                | Payload::ComponentSection {
+                    parser,
+                    unchecked_range,
+                } => {
+                    let length = unchecked_range.end.checked_sub(unchecked_range.start)?;
+                    let (nested, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+                    rest = after;
+                    if depth < DEPTH_MAX {
+                        let _ = self.file(parser, nested, depth.saturating_add(1));
+                    }
+                }
+                Payload::End(_) => return Some(()),
                 _ => {}
             }
         }
-        Some(())
     }
 
-    fn custom(&mut self, mut content: &[u8]) {
-        if bytes(&mut content) == Some(b"producers") {
-            let _ = self.producers(content);
-        }
-    }
-
-    fn producers(&mut self, mut content: &[u8]) -> Option<()> {
-        for _ in 0..number(&mut content)? {
-            let field = name(&mut content)?;
-            for _ in 0..number(&mut content)? {
-                let producer = Producer {
-                    field: field.clone(),
-                    name: name(&mut content)?,
-                    version: name(&mut content)?,
-                };
+    fn producers(&mut self, section: ProducersSectionReader<'_>) -> Option<()> {
+        for field in section {
+            let field = field.ok()?;
+            for value in field.values {
+                let value = value.ok()?;
                 if self.found.len() >= PRODUCERS_MAX {
                     return None;
                 }
-                self.found.insert(producer);
+                self.found.insert(Producer {
+                    field: clean(field.name),
+                    name: clean(value.name),
+                    version: clean(value.version),
+                });
             }
         }
         Some(())
     }
 }
 
-fn byte(from: &mut &[u8]) -> Option<u8> {
-    let (first, rest) = from.split_first()?;
-    *from = rest;
-    Some(*first)
-}
-
-/// A number in LEB128.
-fn number(from: &mut &[u8]) -> Option<usize> {
-    let mut number = 0_u64;
-    for place in 0..LEB_BYTES_MAX {
-        let next = byte(from)?;
-        let shift = u32::try_from(place).ok()?.checked_mul(7)?;
-        number |= u64::from(next & 0x7f).checked_shl(shift)?;
-        if next & 0x80 == 0 {
-            return usize::try_from(number).ok();
-        }
-    }
-    None
-}
-
-/// Bytes after their number.
-fn bytes<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = number(from)?;
-    let (bytes, rest) = from.split_at_checked(length)?;
-    *from = rest;
-    Some(bytes)
-}
-
-fn name(from: &mut &[u8]) -> Option<String> {
-    let name = String::from_utf8_lossy(bytes(from)?);
-    Some(text::clean(&name, NAME_BYTES_MAX))
+fn clean(name: &str) -> String {
+    text::clean(name, NAME_BYTES_MAX)
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The signature of a component's function with all types written out.
+//! The signature of a component's function as text, with all types written out.
 //!
-//! A type is the component author's to choose and can be written out to many gigabytes, so writing stops a
-//! little beyond the longest signature that any comparison needs.
+//! Types of a component can expand to many gigabytes of text, so the text is cut a little beyond the longest
+//! signature that a comparison needs.
 
 use wasmtime::component::types::{ComponentFunc, Type};
 
-/// Beyond the longest signature of the world.
+/// Longest signature in bytes, more than any of the world has.
 const BYTES_MAX: usize = 4 * 1024;
 
-/// A signature such as `func(node-id: u64) -> bool`. One that is too long is cut.
-pub(super) fn of(func: &ComponentFunc) -> String {
+/// Writes a signature such as `func(node-id: u64) -> bool`, cut at [`BYTES_MAX`].
+pub(crate) fn of(func: &ComponentFunc) -> String {
     let mut out = Writer(String::new());
     out.push(if func.async_() {
         "async func("
@@ -33,14 +33,14 @@ impl Writer {
     }
 
     fn push(&mut self, text: &str) {
-        let room = BYTES_MAX.saturating_sub(self.0.len());
-        // A name may be long by itself.
-        let end = text.floor_char_boundary(room);
+        let free = BYTES_MAX.saturating_sub(self.0.len());
+        // A single name may be too long.
+        let end = text.floor_char_boundary(free);
         self.0.push_str(text.get(..end).unwrap_or_default());
         if end < text.len() {
-            // Less room than a character needs is none.
+            // Fills the bytes that are too few for the next character.
             self.0
-                .extend(std::iter::repeat_n('.', room.saturating_sub(end)));
+                .extend(std::iter::repeat_n('.', free.saturating_sub(end)));
         }
     }
 

@@ -1,7 +1,7 @@
-//! Files that the agent writes for itself and takes back only as its own.
+//! Files that only the user of this process can have written.
 //!
-//! They are written whole or not at all. What belongs to somebody else, can be written by somebody else or is no
-//! regular file is not read: nobody but the agent's user has a say in what it finds there.
+//! A file is written completely or not at all. It is read only if it is a regular file that belongs to the
+//! user of this process and that no other user can write. Compiled code and the store's database need this.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,31 +10,35 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-/// Nobody but the agent's user reads or writes them.
+/// Mode of written files: only the owner reads and writes.
 pub const FILE_MODE: u32 = 0o600;
-/// Nor the directories that they are in.
+/// Mode of the directories that hold such files.
 pub const DIRECTORY_MODE: u32 = 0o700;
-/// The mode bits that would let somebody else write.
+/// Mode bits that let other users write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// The content of a file of the agent's own; none where nothing is there. In words, why it is not taken.
+/// Reads a trusted file of at most `bytes_max` bytes. Returns none if there is no such file.
+///
+/// # Errors
+///
+/// The text says why the file cannot be read or is not trusted.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, String> {
-    let said = |error: io::Error| format!("{}: {error}", path.display());
+    let described = |error: io::Error| format!("{}: {error}", path.display());
     if path
         .symlink_metadata()
         .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     {
         return Ok(None);
     }
-    // Not through a link, and without waiting for the other end of a pipe.
+    // A link is not followed, and a pipe does not block.
     let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits().cast_signed())
         .open(path)
-        .map_err(said)?;
-    // Of what was opened: the path may lead elsewhere by now.
-    let metadata = file.metadata().map_err(said)?;
+        .map_err(described)?;
+    // The metadata is that of the open file, since the path may have been replaced.
+    let metadata = file.metadata().map_err(described)?;
     if !metadata.is_file() {
         return Err(format!("{} is not a regular file", path.display()));
     }
@@ -46,12 +50,19 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, String> {
         ));
     }
     let mut bytes = Vec::new();
-    file.take(bytes_max).read_to_end(&mut bytes).map_err(said)?;
+    file.take(bytes_max)
+        .read_to_end(&mut bytes)
+        .map_err(described)?;
     Ok(Some(bytes))
 }
 
-/// A directory with files of the agent's own. Who can write to the one above could put another in its place, so
-/// that one is judged too.
+/// Checks the owner and mode of a directory with trusted files, and of its parent.
+///
+/// A user who can write to the parent could replace the directory.
+///
+/// # Errors
+///
+/// The text says which directory is not trusted and why.
 pub fn check_directory(path: &Path) -> Result<(), String> {
     for directory in path.parent().into_iter().chain([path]) {
         let metadata = directory
@@ -70,7 +81,7 @@ fn is_own(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// The agent's user must be the owner, and nobody else a writer.
+/// Checks that the user of this process is the owner, and that no other user can write.
 fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
     if !is_own(metadata) {
         return Err(format!("{} is not the agent's own", path.display()));
@@ -81,22 +92,27 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Puts a file in the place of what is at `path`. Its content is on the disk then; its name is once the
-/// directory has been [synced](sync_directory).
+/// Writes a file and moves it to `path` atomically.
+///
+/// The content is on disk afterwards. The name is durable after [`sync_directory`].
+///
+/// # Errors
+///
+/// The file could not be written. A file that was at `path` is unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
-    let written = write_fresh(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // Half a file would only take up the room that was lacking.
-        let _ = fs::remove_file(&fresh);
+        // An incomplete file would only take up disk space.
+        let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-fn write_fresh(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // What is left from a write that was cut short must go: a new file is no link that leads elsewhere.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // The rest of an interrupted write is removed; `create_new` then refuses a link.
     remove(path)?;
     let mut file = OpenOptions::new()
         .write(true)
@@ -107,7 +123,11 @@ fn write_fresh(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes a file, if it is there.
+/// Removes a file, if it exists.
+///
+/// # Errors
+///
+/// The file exists and could not be removed.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -115,7 +135,11 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes durable which files a directory has.
+/// Makes the names in a directory durable.
+///
+/// # Errors
+///
+/// The directory could not be synced.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

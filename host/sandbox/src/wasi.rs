@@ -1,57 +1,22 @@
-//! WASI for a component that is given nothing: no files, no network, no environment, no arguments, and no
-//! waiting.
+//! WASI 0.2 without any resources: no files, network, environment or arguments, and no waiting.
 //!
-//! Components from ordinary toolchains import much of WASI 0.2, so all of it is there, empty. A wait would
-//! hold the thread for as long as the component likes, past its deadline: `poll` answers what is ready now
-//! and ends the call where nothing is.
+//! Components from ordinary toolchains import much of WASI, so all of it is linked, but empty. A wait would
+//! block the thread beyond the call's deadline, so `poll` returns what is ready now and traps if nothing is.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use wasmtime::Result;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2;
 use wasmtime_wasi::p2::bindings::sync::io::poll;
-use wasmtime_wasi::p2::{self, OutputStream, Pollable, StreamResult};
-use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
 
-use super::instance::HostState;
-use super::log::{GuestLog, LogLevel};
+use crate::clock::WallClock;
+use crate::log::{GuestLog, LogLevel};
+use crate::stdio::LogStream;
 
-/// What a component takes for the wall clock: the system's, unless a test brings its own.
-#[derive(Clone)]
-pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
-
-impl WallClock {
-    /// A clock that asks `now` each time.
-    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// What it shows.
-    pub fn time(&self) -> SystemTime {
-        (self.0)()
-    }
-}
-
-impl Default for WallClock {
-    fn default() -> Self {
-        Self::new(SystemTime::now)
-    }
-}
-
-impl std::fmt::Debug for WallClock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("WallClock")
-    }
-}
-
-/// What a write to stdout or stderr may hold at once; the size that WASI's own streams use.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
-
-/// An empty context whose output goes to the component's log.
-pub(super) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: u64) -> WasiCtx {
+/// Makes a context without resources, whose output goes to the log.
+pub(crate) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: u64) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(LogStream::new(log, LogLevel::Info, "stdout"))
         .stderr(LogStream::new(log, LogLevel::Warn, "stderr"))
@@ -63,29 +28,16 @@ pub(super) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: u
         .build()
 }
 
-/// Links WASI 0.2 with waiting taken out.
-pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> Result<()> {
+/// Links WASI 0.2, with a `poll` that never waits.
+pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);
-    poll::add_to_linker::<HostState, HasReadiness>(linker, |state| Readiness(&mut state.table))?;
+    poll::add_to_linker::<T, HasReadiness>(linker, |state| Readiness(state.ctx().table))?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
-impl HostWallClock for WallClock {
-    fn resolution(&self) -> Duration {
-        Duration::from_millis(1)
-    }
-
-    fn now(&self) -> Duration {
-        // A clock before 1970 is shown to the component as 1970.
-        (self.0)()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-    }
-}
-
-/// `wasi:io/poll` that never waits.
+/// Implementation of `wasi:io/poll` that never waits.
 struct Readiness<'a>(&'a mut ResourceTable);
 
 struct HasReadiness;
@@ -129,78 +81,4 @@ impl poll::HostPollable for Readiness<'_> {
 
 fn would_wait() -> wasmtime::Error {
     wasmtime::format_err!("wasi:io/poll would wait, and a component may not wait")
-}
-
-/// Stdout or stderr: whole lines go to the log, a line without an end when it is as long as a line may be.
-#[derive(Clone)]
-struct LogStream {
-    log: Arc<GuestLog>,
-    level: LogLevel,
-    context: &'static str,
-    line: Arc<std::sync::Mutex<Vec<u8>>>,
-}
-
-impl LogStream {
-    fn new(log: &Arc<GuestLog>, level: LogLevel, context: &'static str) -> Self {
-        Self {
-            log: log.clone(),
-            level,
-            context,
-            line: Arc::default(),
-        }
-    }
-
-    fn take(&self, bytes: &[u8]) {
-        let mut line = self
-            .line
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for &byte in bytes {
-            if byte != b'\n' {
-                line.push(byte);
-            }
-            if byte == b'\n' || line.len() >= self.log.line_bytes_max() {
-                self.log
-                    .write(self.level, self.context, &String::from_utf8_lossy(&line));
-                line.clear();
-            }
-        }
-    }
-}
-
-impl IsTerminal for LogStream {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for LogStream {
-    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 asks for it, which is not linked.
-        Box::new(tokio::io::sink())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for LogStream {
-    async fn ready(&mut self) {}
-}
-
-impl OutputStream for LogStream {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(&bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES_MAX)
-    }
 }

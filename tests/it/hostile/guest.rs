@@ -74,9 +74,7 @@ pub(super) fn instance(plugin: &Plugin) -> Result<(Instance, Arc<GuestLog>)> {
     let config = InstanceConfig {
         policy: LabelPolicy {
             node: Some(OWN),
-            grants: plugin.config().labels.clone(),
-            foreign: Arc::new(Arc::default),
-            closed: Arc::default(),
+            ..LabelPolicy::detached(plugin.config().labels.clone())
         },
         log: log.clone(),
         clock: WallClock::default(),

@@ -6,8 +6,6 @@ use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use sha2::{Digest, Sha256};
 
-use edge_cache_core::text;
-
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +21,7 @@ impl ETag {
     pub(super) fn of(content: &[u8]) -> Self {
         let digest = Sha256::digest(content);
         let shown = digest.get(..SHOWN_BYTES).unwrap_or(&digest);
-        Self(format!("\"{}\"", text::hex(shown)))
+        Self(format!("\"{}\"", hex::encode(shown)))
     }
 
     /// Whether a client that names what it has in `If-None-Match` has this very content.

@@ -6,7 +6,6 @@ use axum::extract::State;
 use super::AppState;
 use super::refusals::Refusals;
 use edge_cache_api::{LogLevel, LogLine, Plugin, PluginLog, PluginState, Timestamp};
-use edge_cache_core::text;
 use edge_cache_host::sandbox;
 
 /// Which component runs, and how it is doing.
@@ -32,7 +31,7 @@ pub(super) fn now(state: &AppState) -> Plugin {
     let status = state.registry.status();
     Plugin {
         name: plugin.name().to_string(),
-        sha256: text::hex(plugin.sha256()),
+        sha256: hex::encode(plugin.sha256()),
         imports: plugin.imports().to_vec(),
         state: match status.state {
             State::Starting => PluginState::Starting,

@@ -46,7 +46,7 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport, RunError> {
         Ok(plugin) => {
             let mut examination = examine(&plugin, &samples, &checks);
             examination.reports.insert(0, loads(Verdict::Passed));
-            (Some(text::hex(plugin.sha256())), examination)
+            (Some(hex::encode(plugin.sha256())), examination)
         }
         Err(error @ PluginError::Read { .. }) => return Err(RunError::Plugin(error)),
         Err(error) => {

@@ -34,13 +34,13 @@ pub fn inspect(args: &InspectArgs) -> Result<ToolReport, RunError> {
 }
 
 fn table(inspection: &Inspection) -> String {
-    let sha256 = inspection.sha256.as_ref().map(|digest| text::hex(digest));
+    let sha256 = inspection.sha256.as_ref().map(|digest| hex::encode(digest));
     let producers: Vec<String> = inspection.producers.iter().map(producer).collect();
     let rows = [
         ("file", inspection.name.clone()),
         ("size", format!("{} bytes", grouped(inspection.bytes))),
         ("sha256", sha256.unwrap_or_else(|| "not read".to_string())),
-        ("kind", inspection.kind.words().to_string()),
+        ("kind", inspection.kind.description().to_string()),
         ("made by", list(&producers)),
         (
             "world",
@@ -148,7 +148,7 @@ fn object(inspection: &Inspection) -> Value {
     json!({
         "file": inspection.name,
         "bytes": inspection.bytes,
-        "sha256": inspection.sha256.as_ref().map(|digest| text::hex(digest)),
+        "sha256": inspection.sha256.as_ref().map(|digest| hex::encode(digest)),
         "kind": inspection.kind.name(),
         "producers": producers.collect::<Vec<_>>(),
         "world": inspection.world(),

@@ -59,7 +59,7 @@ impl Assessor {
 
     /// Tells whether the assessor runs this plugin.
     pub(super) fn runs(&self, plugin: &Plugin) -> bool {
-        self.plugin.is(plugin)
+        self.plugin.ptr_eq(plugin)
     }
 
     /// Replaces the plugin.

@@ -1,6 +1,6 @@
 //! Whatever somebody puts in the place of compiled code is compiled anew and never loaded.
 //!
-//! Only [`OwnCode`] can be loaded, and only a digest that fits makes one. So each test asks for the reason
+//! Only [`VerifiedCode`] can be loaded, and only a digest that fits makes one. So each test asks for the reason
 //! why there is none, and then how often was compiled.
 
 use std::cell::Cell;

@@ -1,55 +1,55 @@
-//! How a component can fail to be of the world, with what would be right.
+//! Differences between a component and the world.
 
 use std::fmt;
 
-use super::{PACKAGE, VERSION, without_version};
+use super::names::{PACKAGE, VERSION, without_version};
 
-/// One way in which a component is not of the world.
+/// One difference between a component and the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// It does not export this interface.
+    /// The component does not export the interface.
     MissingInterface {
-        /// The interface with its version.
+        /// Interface with its version.
         interface: String,
-        /// The name under which it exports another version of it, if it does.
+        /// Full name of the exported interface in another version, if there is one.
         other: Option<String>,
     },
-    /// It does not export this function.
+    /// The component does not export the function.
     MissingExport {
-        /// The interface with its version, and the function.
+        /// Interface with its version, and the function.
         function: String,
-        /// What it should be.
+        /// Expected signature.
         expected: &'static str,
     },
-    /// It exports the function with another signature.
+    /// The component exports the function with another signature.
     ExportDiffers {
-        /// The interface with its version, and the function.
+        /// Interface with its version, and the function.
         function: String,
-        /// What it should be.
+        /// Expected signature.
         expected: &'static str,
-        /// What it is.
+        /// Signature in the component.
         found: String,
     },
-    /// It imports the function with another signature.
+    /// The component imports the function with another signature.
     ImportDiffers {
-        /// The interface with its version, and the function.
+        /// Interface with its version, and the function.
         function: String,
-        /// What the host has.
+        /// Signature of the host.
         expected: &'static str,
-        /// What it asks for.
+        /// Signature in the component.
         found: String,
     },
-    /// It imports something that this host does not have.
+    /// The component imports an interface or a function that the host does not provide.
     UnknownImport(String),
-    /// It imports something that this host has in another version only.
+    /// The component imports an interface that the host provides only in another version.
     ImportVersion {
-        /// What it imports, with the version.
+        /// Interface with its version.
         name: String,
-        /// The version that the host has, in words.
+        /// Description of the provided version.
         served: &'static str,
     },
-    /// It imports something that the host has and the operator did not grant.
+    /// The component imports an interface that the operator did not grant.
     NotGranted(String),
 }
 

@@ -1,9 +1,13 @@
 use super::*;
 
+const CUSTOM: u8 = 0;
+/// Sections of a component that hold a module, and a component.
+const MODULE: u8 = 1;
+const COMPONENT: u8 = 4;
 const MODULE_HEADER: &[u8] = b"\0asm\x01\0\0\0";
 const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// Bytes after their number, which must be below 128 twice over.
+/// Encodes bytes after their length, which must fit into 14 bits.
 fn sized(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap();
     let low = u8::try_from(length & 0x7f).unwrap() | 0x80;
@@ -36,7 +40,7 @@ fn producer(field: &str, name: &str, version: &str) -> Producer {
 }
 
 #[test]
-fn producers_are_found_in_modules_within_components_within_components() {
+fn producers_of_nested_components_and_modules_are_found() {
     let module = [MODULE_HEADER, &producers("language", "Rust", "2024")].concat();
     let inner = [COMPONENT_HEADER, &section(MODULE, &module)].concat();
     let outer = [
@@ -53,14 +57,14 @@ fn producers_are_found_in_modules_within_components_within_components() {
 }
 
 #[test]
-fn a_type_section_of_a_module_is_no_module() {
+fn the_type_section_of_a_module_is_not_searched() {
     let module = [MODULE_HEADER, &producers("language", "hidden", "")].concat();
     let outer = [MODULE_HEADER, &section(MODULE, &module)].concat();
     assert_eq!(find(&outer), []);
 }
 
 #[test]
-fn what_is_cut_off_anywhere_is_left_out() {
+fn a_truncated_section_is_left_out() {
     let whole = [
         MODULE_HEADER,
         &producers("language", "Rust", "2024"),
@@ -75,7 +79,7 @@ fn what_is_cut_off_anywhere_is_left_out() {
 }
 
 #[test]
-fn what_is_found_is_bounded_and_clean() {
+fn results_are_bounded_and_cleaned() {
     let long = "x".repeat(101);
     let file = [MODULE_HEADER, &producers("language", "\x1b[2J", &long)].concat();
     let found = find(&file);
@@ -85,7 +89,7 @@ fn what_is_found_is_bounded_and_clean() {
         .flat_map(|n| producers("sdk", &n.to_string(), ""))
         .collect();
     assert_eq!(find(&[MODULE_HEADER, &many].concat()).len(), PRODUCERS_MAX);
-    // A number of a field that is not there, as large as it can be.
+    // The largest possible number of fields, but no field.
     let mut endless = sized(b"producers");
     endless.extend([0xff, 0xff, 0xff, 0xff, 0x0f]);
     assert_eq!(
@@ -95,7 +99,7 @@ fn what_is_found_is_bounded_and_clean() {
 }
 
 #[test]
-fn components_are_searched_to_a_depth() {
+fn nested_components_are_searched_to_a_limit() {
     let mut file = [MODULE_HEADER, &producers("language", "Rust", "")].concat();
     file = [COMPONENT_HEADER, &section(MODULE, &file)].concat();
     for _ in 1..DEPTH_MAX {

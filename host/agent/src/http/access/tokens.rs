@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 
 use super::{Role, RoleError};
 use crate::trusted_file::{self, FileError};
-use edge_cache_core::text;
 
 /// The most tokens of a file. All of them are looked at for each request.
 const TOKENS_MAX: usize = 1_000;
@@ -208,7 +207,7 @@ impl NewToken {
         getrandom::fill(bytes.as_mut_slice()).map_err(TokenError::Random)?;
         let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
         let secret = Zeroizing::new(format!("{TOKEN_PREFIX}{}", *text));
-        let line = format!("{name} {role} {HASH_PREFIX}{}", text::hex(&hash(&secret)));
+        let line = format!("{name} {role} {HASH_PREFIX}{}", hex::encode(&hash(&secret)));
         Ok(Self { secret, line })
     }
 }

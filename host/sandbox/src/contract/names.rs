@@ -1,0 +1,49 @@
+//! Names and versions of the interfaces of the world.
+
+pub(super) const PACKAGE: &str = "zlayer:edge-cache";
+pub(super) const VERSION: &str = "0.1.0";
+/// World of the contract.
+pub(crate) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
+/// Major and minor version that an interface must have: within 0.1.x, any patch version fits.
+const TRACK: (u64, u64) = (0, 1);
+
+/// Returns whether `name` is the given interface of this project, in a version that fits.
+pub(super) fn is_own(name: &str, interface: &str) -> bool {
+    without_version(name).strip_prefix(PACKAGE) == Some(&format!("/{interface}"))
+        && track(name) == Some(TRACK)
+}
+
+/// Returns whether the host provides the version of an import whose interface it knows.
+pub(super) fn is_served(name: &str) -> bool {
+    let bare = without_version(name);
+    match bare.split_once(':') {
+        Some(("zlayer", _)) => track(name) == Some(TRACK),
+        _ if bare == "wasi:config/store" => name.ends_with("@0.2.0-rc.1"),
+        _ if bare == "wasi:logging/logging" => name == bare,
+        _ => track(name) == Some((0, 2)),
+    }
+}
+
+/// Describes the versions that [`is_served`] accepts.
+pub(super) fn served_version(bare: &str) -> &'static str {
+    match bare.split_once(':') {
+        Some(("zlayer", _)) => "in version 0.1",
+        _ if bare == "wasi:config/store" => "in version 0.2.0-rc.1",
+        _ if bare == "wasi:logging/logging" => "without a version",
+        _ => "in version 0.2",
+    }
+}
+
+pub(super) fn without_version(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(bare, _)| bare)
+}
+
+/// Returns the major and minor version, or none for a pre-release, which matches only itself.
+fn track(name: &str) -> Option<(u64, u64)> {
+    let (_, version) = name.split_once('@')?;
+    if version.contains('-') {
+        return None;
+    }
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}

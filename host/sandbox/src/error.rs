@@ -1,0 +1,96 @@
+//! The error of loading a plugin.
+
+use std::path::PathBuf;
+
+use edge_cache_core::text;
+use thiserror::Error;
+
+use crate::contract::Mismatch;
+
+/// Largest number of mismatches in an error: a file may have thousands of imports.
+const MISMATCHES_SHOWN: usize = 16;
+
+/// An error of loading a plugin. No code of the plugin has run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PluginError {
+    /// The file could not be read.
+    #[error("cannot read the plugin {path}")]
+    Read {
+        /// Path of the file.
+        path: PathBuf,
+        /// Error of the system.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is larger than the limit `plugin_bytes`.
+    #[error("the plugin is larger than {limit} bytes, the limit `plugin_bytes`")]
+    TooLarge {
+        /// Limit, in bytes.
+        limit: usize,
+    },
+    /// The digest of the file is not the pinned one.
+    #[error(
+        "the plugin has the SHA-256 {}, not {} as it is pinned to",
+        hex::encode(found),
+        hex::encode(pinned)
+    )]
+    OtherDigest {
+        /// Expected digest.
+        pinned: [u8; 32],
+        /// Digest of the file.
+        found: [u8; 32],
+    },
+    /// The file is not WebAssembly.
+    #[error("the plugin is not a WebAssembly file: it does not begin with `\\0asm`")]
+    NotWasm,
+    /// The file is a core module, not a component.
+    #[error(
+        "the plugin is a WebAssembly core module, not a component; turn it into one with \
+         `wasm-tools component new` or the builder"
+    )]
+    CoreModule,
+    /// The file is WebAssembly of a version that the host does not know.
+    #[error(
+        "the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed"
+    )]
+    UnknownVersion,
+    /// Wasmtime refused the component.
+    #[error("the plugin is not a valid component: {0}")]
+    Invalid(String),
+    /// The component does not fit the world.
+    #[error("the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: {}", list(.0))]
+    Mismatch(Vec<Mismatch>),
+    /// The host could not set up the sandbox.
+    #[error("cannot set up the sandbox: {0}")]
+    Sandbox(String),
+}
+
+impl PluginError {
+    /// Wraps an error of wasmtime about the component.
+    pub(crate) fn invalid(error: &wasmtime::Error) -> Self {
+        Self::Invalid(chain(error))
+    }
+
+    /// Wraps an error of wasmtime about the host.
+    pub(crate) fn sandbox(error: &wasmtime::Error) -> Self {
+        Self::Sandbox(chain(error))
+    }
+}
+
+fn chain(error: &wasmtime::Error) -> String {
+    text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX)
+}
+
+fn list(mismatches: &[Mismatch]) -> String {
+    let mut list = mismatches
+        .iter()
+        .take(MISMATCHES_SHOWN)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    let more = mismatches.len().saturating_sub(list.len());
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    list.join("; ")
+}
