@@ -1,16 +1,16 @@
-//! Why a change did not happen.
+//! The error of a change of the registry.
 
 use thiserror::Error;
 
 use crate::NodeId;
 
-/// The error of a change. After any of these nothing has changed: neither an entry nor a label.
+/// The error of a change. No entry and no label has changed after it.
 ///
-/// The first three are the native registry's and say that the change itself was refused. The others say
-/// that the host could not have it decided; the same change may succeed later.
+/// The first three are those of the native registry: the change itself was refused. With the others, the
+/// host could not carry out the change, and the same change may succeed later.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EdgeCacheError {
-    /// The labels that follow from the change could not be published.
+    /// The labels of the node could not be published.
     #[error("gossip label push failed: {0}")]
     Gossip(String),
     /// The node is not registered.
@@ -19,29 +19,28 @@ pub enum EdgeCacheError {
     /// The capacity breaks a bound.
     #[error("invalid capacity: {0}")]
     InvalidCapacity(String),
-    /// The component failed in this change or is not running. A change that it failed in is not tried
-    /// again by itself.
+    /// The plugin failed in this change, or is not running. The host does not repeat the change.
     #[error("the plugin failed: {0}")]
     PluginFailed(String),
-    /// The change could not be made durable. It is undone.
+    /// The change could not be made durable and was undone.
     #[error("the store failed: {0}")]
     StoreFailed(String),
-    /// The registry holds as many nodes as it may.
+    /// The number of known nodes has reached the limit `nodes_max`.
     #[error(
         "the registry is full: it knows {limit} nodes, disabled ones among them, its limit `nodes_max`"
     )]
     Full {
-        /// The limit.
+        /// Limit.
         limit: usize,
     },
-    /// The queue of changes stayed full for as long as a change waits.
+    /// The queue of changes was full for the whole limit `queue_wait`.
     #[error(
         "the registry is busy: the queue of {queue} changes stayed full for {waited_ms} ms; try again"
     )]
     Busy {
-        /// How many changes the queue holds.
+        /// Capacity of the queue, in changes.
         queue: usize,
-        /// How long the change waited, in milliseconds.
+        /// Time that the change waited, in milliseconds.
         waited_ms: u128,
     },
     /// The registry is stopping or has stopped.
@@ -50,7 +49,7 @@ pub enum EdgeCacheError {
 }
 
 impl EdgeCacheError {
-    /// Returns the stable name of the variant, which metrics use.
+    /// Returns the stable name of the variant, as used in metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

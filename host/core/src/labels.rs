@@ -1,6 +1,6 @@
-//! Labels: which ones a component may set, and what they may look like.
+//! Rules for labels: the keys that a plugin may set, and the bounds of keys and values.
 //!
-//! This file knows no meaning of any label: what `edge_cache` says is the component's business.
+//! The meaning of a label, such as `edge_cache`, is known to the plugin only.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,37 +10,38 @@ use thiserror::Error;
 use crate::LabelLimits;
 use crate::text::is_unprintable;
 
-/// The most labels of a member that are judged (`placement.wit`).
+/// Largest number of labels of a member that is assessed (`placement.wit`).
 pub const PEER_LABELS_MAX: usize = 64;
-/// The most bytes that they may have, keys and values together (`placement.wit`).
+/// Largest total size of their keys and values, in bytes (`placement.wit`).
 pub const PEER_LABEL_BYTES_MAX: usize = 16 * 1024;
 
-/// The labels of one node, by key.
+/// Labels of one node, by key.
 pub type Labels = BTreeMap<String, String>;
 
-/// Why labels were refused. Nothing has changed.
+/// The error of publishing labels. The labels of the node have not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LabelError {
-    /// They may not be published.
+    /// The labels may not be published.
     #[error("denied: {0}")]
     Denied(String),
-    /// Something is longer than this many bytes.
+    /// A key, a value, or all labels together are too long.
     #[error("too large: more than {limit} bytes, the limit `{setting}`")]
     TooLarge {
-        /// The limit, in bytes.
+        /// Limit, in bytes.
         limit: usize,
-        /// Its name.
+        /// Name of the limit.
         setting: &'static str,
     },
 }
 
-/// The label keys that a component may set: each grant is a key, and all keys that go on with `_`.
-/// Cheap to clone.
+/// Label keys that a plugin may set. Cheap to clone.
+///
+/// A grant `key` allows `key` itself and all keys that begin with `key_`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelGrants(Arc<[String]>);
 
 impl Default for LabelGrants {
-    /// `edge_cache` and `edge_cache_*`.
+    /// Grants `edge_cache` and `edge_cache_*`.
     fn default() -> Self {
         Self::from_iter(["edge_cache"])
     }
@@ -53,7 +54,7 @@ impl<S: Into<String>> FromIterator<S> for LabelGrants {
 }
 
 impl LabelGrants {
-    /// Whether a component may set this key.
+    /// Returns whether a plugin may set the key.
     pub fn allow(&self, key: &str) -> bool {
         self.0.iter().any(|grant| {
             key.strip_prefix(grant.as_str())
@@ -62,19 +63,23 @@ impl LabelGrants {
     }
 }
 
-/// What labels are checked against.
+/// Rules that the labels of a node are checked against.
 #[derive(Debug)]
 pub struct LabelRules<'a> {
-    /// The keys that the plugin may set.
+    /// Keys that the plugin may set.
     pub grants: &'a LabelGrants,
-    /// The limits of count and size.
+    /// Limits of number and size.
     pub limits: LabelLimits,
-    /// The labels that other software has set on the node.
+    /// Labels that other software has set on the node.
     pub foreign: &'a Labels,
 }
 
 impl LabelRules<'_> {
-    /// Checks the complete set of labels that a component wants for a node.
+    /// Checks the complete set of labels that a plugin publishes for a node.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that a label breaks.
     pub fn check(
         &self,
         wanted: impl IntoIterator<Item = (String, String)>,
@@ -123,7 +128,11 @@ impl LabelRules<'_> {
     }
 }
 
-/// Checks labels that other software sets on the node: the same shape, no grant.
+/// Checks labels that other software sets on the node: they need no grant.
+///
+/// # Errors
+///
+/// The first rule that a label breaks.
 pub fn check_foreign(labels: &Labels, limits: LabelLimits) -> Result<(), LabelError> {
     for (key, value) in labels {
         check_shape(key, value, limits)?;

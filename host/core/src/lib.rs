@@ -1,8 +1,29 @@
-//! The values of an edge-cache registry: types, labels, decisions, limits and text.
+//! Values of an edge-cache registry: types, labels, decisions, limits and text.
 //!
-//! The crate is pure: it asks no clock, does no I/O and knows no async runtime.
+//! The crate has no side effects: it reads no clock, does no I/O, and uses no async runtime.
+//!
+//! ```
+//! use edge_cache_core::labels::{LabelGrants, LabelRules, Labels};
+//! use edge_cache_core::{Limits, NodeCapacity};
+//!
+//! let capacity = NodeCapacity {
+//!     cpu_cores: 8,
+//!     ram_mib: 16_384,
+//!     disk_mib: 512_000,
+//!     geo: Some("eu-central-1".to_string()),
+//! };
+//! assert_eq!(capacity.check(), Ok(()));
+//!
+//! let rules = LabelRules {
+//!     grants: &LabelGrants::default(),
+//!     limits: Limits::default().labels,
+//!     foreign: &Labels::new(),
+//! };
+//! assert!(rules.check([("edge_cache".to_string(), "true".to_string())]).is_ok());
+//! assert!(rules.check([("zone".to_string(), "north".to_string())]).is_err());
+//! ```
 
-// Guest data reaches most of this crate: what could overflow says what then.
+// Data of plugins and peers reaches most of this crate, so arithmetic must not overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod decision;

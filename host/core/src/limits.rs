@@ -1,57 +1,54 @@
-//! Every limit of the host, with its default.
+//! Limits of the host, with their defaults.
 //!
-//! All are on. A limit that is met is named in the error or the log by its field's name here.
+//! All limits are on by default. An error or a log line names the exceeded limit by its field.
 
 use std::time::Duration;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// What a component may use, and what the registry may hold.
-///
-/// Every field is a limit of its own; `Limits::default()` has the values that the design gives.
+/// Limits of a plugin, and of the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// The size of a component file. Compiling costs time and memory in proportion. Default: 64 MiB.
+    /// Size of a plugin file. Compiling takes time and memory in proportion. Default: 64 MiB.
     pub plugin_bytes: usize,
-    /// All linear memories of an instance together. Memory never shrinks while an instance lives.
-    /// Default: 64 MiB.
+    /// Size of all linear memories of an instance together, which never shrink. Default: 64 MiB.
     pub memory_bytes: usize,
-    /// The elements of all tables of an instance together. Default: 100,000.
+    /// Number of elements in all tables of an instance together. Default: 100,000.
     pub table_elements: usize,
-    /// Core instances, tables and memories in one instance, each. Default: 10,000.
+    /// Number of core instances, of tables, and of memories in one instance. Default: 10,000 each.
     pub objects: usize,
-    /// How long one call into the component may take, host calls included. Default: 250 ms.
+    /// Duration of one call into the plugin, including calls of the host. Default: 250 ms.
     pub call_deadline: Duration,
-    /// The same for calls in proportion to the registry: instantiation, `load`, `apply`, `list-eligible`.
+    /// Duration of calls that grow with the registry: instantiation, `load`, `apply`, `list-eligible`.
     /// Default: 10 s.
     pub load_deadline: Duration,
-    /// How often a running call is looked at. A deadline is met with this accuracy. Default: 10 ms.
+    /// Interval between checks of a running call, which is the accuracy of deadlines. Default: 10 ms.
     pub epoch_tick: Duration,
-    /// The stack of the component. Default: 512 KiB.
+    /// Size of the stack of a plugin. Default: 512 KiB.
     pub stack_bytes: usize,
-    /// What a component may hand to the host at once, as the result of a call or as the arguments of one
-    /// import: 72 bytes and its text an entry. Default: 1 MiB.
+    /// Size of the data that a plugin passes to the host at once, as the result of a call or the arguments
+    /// of an import. An entry takes 72 bytes and its text. Default: 1 MiB.
     pub call_data_bytes: usize,
-    /// The same within `load`, `apply` and `list-eligible`. Default: 16 MiB.
+    /// Size of the data within `load`, `apply` and `list-eligible`. Default: 16 MiB.
     pub list_data_bytes: usize,
-    /// Handles and resources that an instance may hold. Default: 1,000.
+    /// Number of handles and resources of an instance. Default: 1,000.
     pub handles: usize,
-    /// Bytes of randomness in one host call. Default: 64 KiB.
+    /// Number of random bytes in one call of the host. Default: 64 KiB.
     pub random_bytes: u64,
-    /// The length of a line in the component's log; more is cut. Default: 1 KiB.
+    /// Length of a line in the plugin's log; longer lines are cut. Default: 1 KiB.
     pub log_line_bytes: usize,
-    /// Lines of the component's log a second; more are counted and dropped. Default: 100.
+    /// Number of lines in the plugin's log per second; more are counted and dropped. Default: 100.
     pub log_lines_per_second: u32,
-    /// The labels of a component on one node.
+    /// Limits of the labels of one node.
     pub labels: LabelLimits,
-    /// Nodes in the registry, and nodes that one call may publish labels for. Default: 20,000.
+    /// Number of nodes in the registry, and of nodes that one call publishes labels for. Default: 20,000.
     pub nodes_max: usize,
-    /// Changes that wait for the writer. Default: 1,024.
+    /// Number of changes that wait for the writer. Default: 1,024.
     pub queue: usize,
-    /// How long a change waits for room in the queue. Default: 10 s.
+    /// Time that a change waits while the queue is full. Default: 10 s.
     pub queue_wait: Duration,
-    /// Changes that are committed at once. Default: 256.
+    /// Number of changes in one commit. Default: 256.
     pub batch: usize,
 }
 
@@ -81,16 +78,16 @@ impl Default for Limits {
     }
 }
 
-/// The bounds of labels.
+/// Limits of the labels of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LabelLimits {
-    /// Labels of the component on one node. Default: 16.
+    /// Number of labels that the plugin sets. Default: 16.
     pub count: usize,
-    /// The length of a key. Default: 64 bytes.
+    /// Length of a key. Default: 64 bytes.
     pub key_bytes: usize,
-    /// The length of a value. Default: 256 bytes.
+    /// Length of a value. Default: 256 bytes.
     pub value_bytes: usize,
-    /// Keys and values of all labels of a node together, other software's included. Default: 2 KiB.
+    /// Size of all keys and values together, including those of other software. Default: 2 KiB.
     pub node_bytes: usize,
 }
 

@@ -1,9 +1,9 @@
-//! Text from outside, made fit for a log line, a terminal or an error.
+//! Text of plugins and peers, made safe for log lines, terminals and errors.
 
-/// The longest text of a component or a peer in an error, in bytes.
+/// Longest text of a plugin or a peer in an error, in bytes.
 pub const ERROR_BYTES_MAX: usize = 1024;
 
-/// An error and its causes in one line.
+/// Returns an error and its causes in one line, separated by colons.
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -15,12 +15,7 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Whether a character could forge a line or reorder text on an operator's screen.
+/// Returns whether a character could break a line or reorder text on a screen.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -29,9 +24,9 @@ pub fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// At most `bytes_max` bytes of `text`, with everything unprintable replaced.
+/// Replaces unprintable characters and cuts the text after `bytes_max` bytes.
 ///
-/// A text that is cut ends in `…`, which comes on top.
+/// A cut text ends in `…`, which does not count.
 pub fn clean(text: &str, bytes_max: usize) -> String {
     let mut out = String::with_capacity(text.len().min(bytes_max));
     for c in text.chars() {

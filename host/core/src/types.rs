@@ -1,7 +1,7 @@
-//! The data of the registry as the host holds it.
+//! Types of the registry's data.
 //!
-//! The names and fields are those of the native registry, so that an embedder can move over. Values from
-//! a component become these types in `sandbox::convert` only, where every bound is checked.
+//! Names and fields are those of the native registry, so that embedders can migrate. The sandbox checks every
+//! bound when it converts a value of a plugin to these types.
 
 use std::time::SystemTime;
 
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::is_unprintable;
 
-/// The number of a node in its cluster.
+/// Number of a node in its cluster.
 pub type NodeId = u64;
 
-/// The longest `geo`, in bytes.
+/// Longest `geo`, in bytes.
 pub const GEO_BYTES_MAX: usize = 64;
 
-/// What a node is willing to spend on cache work.
+/// Resources that a node offers for cache work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeCapacity {
@@ -25,14 +25,17 @@ pub struct NodeCapacity {
     pub ram_mib: u64,
     /// Disk, in MiB.
     pub disk_mib: u64,
-    /// Where the node is: 1 to [`GEO_BYTES_MAX`] printable bytes.
+    /// Location of the node: 1 to [`GEO_BYTES_MAX`] bytes of printable text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub geo: Option<String>,
 }
 
 impl NodeCapacity {
-    /// Checks the bounds of the contract (`types.wit`). The text of the error names the field and the
-    /// bound, and holds nothing of the input.
+    /// Checks the bounds of the contract (`types.wit`).
+    ///
+    /// # Errors
+    ///
+    /// The text names the field and the bound, and repeats nothing of the input.
     pub fn check(&self) -> Result<(), String> {
         if self.cpu_cores == 0 && self.ram_mib == 0 && self.disk_mib == 0 {
             return Err(
@@ -44,6 +47,10 @@ impl NodeCapacity {
 }
 
 /// Checks the bounds of a `geo`.
+///
+/// # Errors
+///
+/// The text names the bound, and repeats nothing of the input.
 pub fn check_geo(geo: &str) -> Result<(), String> {
     if geo.is_empty() || geo.len() > GEO_BYTES_MAX {
         return Err(format!(
@@ -59,41 +66,41 @@ pub fn check_geo(geo: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// One node that is eligible as an edge cache.
+/// A node that is eligible as an edge cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeCacheNode {
-    /// The node.
+    /// Id of the node.
     pub node_id: NodeId,
-    /// What it gives.
+    /// Offered resources.
     pub capacity: NodeCapacity,
-    /// When it was enabled last, in whole milliseconds.
+    /// Time at which it was last enabled, in whole milliseconds.
     pub enabled_at: SystemTime,
 }
 
-/// The cache counters of a node since it was enabled last.
+/// Cache counters of a node since it was last enabled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EdgeCacheStats {
-    /// Requests that the cache served.
+    /// Number of requests that the cache served.
     pub hits: u64,
-    /// Requests that went on to the origin.
+    /// Number of requests that were passed on to the origin.
     pub misses: u64,
 }
 
-/// All that the registry knows of one node.
+/// Entry of one node in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The node.
+    /// Node.
     pub node: EdgeCacheNode,
-    /// Its counters.
+    /// Counters.
     pub stats: EdgeCacheStats,
 }
 
-/// One decision that was taken elsewhere; see `state.apply` in the WIT package.
+/// A decision of another agent; see `state.apply` in the WIT package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// This entry holds now.
+    /// Adds or replaces the entry of a node.
     Put(Entry),
-    /// The node is not registered any more.
+    /// Removes a node, which may be unknown.
     Remove(NodeId),
 }

@@ -1,39 +1,39 @@
-//! Geo tiers: how near a node is to the one who asks.
+//! Geo tiers: the proximity of a node to the origin of a request.
 //!
-//! A geo is a name, not a place: nothing here measures distances, and nothing knows the names.
+//! A geo is only a name: no distances are measured, and no names are known.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Tiers, of which the nearest comes first: same geo, same region, the rest.
+/// Number of tiers, the nearest first: same geo, same region, the rest.
 pub(super) const TIERS: usize = 3;
 
-/// The region that a geo is in: what stands before its last `-`, or all of it.
+/// Returns the region of a geo: the part before its last `-`, or all of it.
 pub(super) fn region(geo: &str) -> &str {
     geo.rsplit_once('-').map_or(geo, |(region, _)| region)
 }
 
-/// Orders geos so that those of a region stand together, and nodes without any come first.
+/// Sort key that groups geos by region, with nodes without geo first.
 pub(super) type SortKey<'a> = (Option<&'a str>, Option<&'a str>);
 
-/// The place of a geo in that order.
+/// Returns the sort key of a geo.
 pub(super) fn sort_key(geo: Option<&str>) -> SortKey<'_> {
     (geo.map(region), geo)
 }
 
-/// Where somebody asks from, as ranges of the geos of a [`Roster`](super::roster::Roster).
+/// Geo of a request, as ranges of the geos of a [`Roster`](super::roster::Roster).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asker {
-    /// Those of the asker's region.
+    /// Geos in the region of the request.
     region: Range<usize>,
-    /// The asker's own, if it is among them.
+    /// Geo of the request itself, if any node is in it.
     geo: Range<usize>,
 }
 
 impl Asker {
-    /// Finds somebody's place among these geos, which are in the order of [`sort_key`].
+    /// Finds the geo of a request among `geos`, which are in the order of [`sort_key`].
     ///
-    /// An asker whose region no node is in sees what an asker without geo sees.
+    /// A request from a region without nodes equals a request without geo.
     pub(super) fn find(from: &str, geos: &[Option<Arc<str>>]) -> Self {
         fn at(geo: &Option<Arc<str>>) -> SortKey<'_> {
             sort_key(geo.as_deref())
@@ -49,7 +49,7 @@ impl Asker {
         Self { region, geo }
     }
 
-    /// The tier of a geo.
+    /// Returns the tier of a geo.
     #[inline]
     pub(super) fn tier(&self, geo: u16) -> u8 {
         let geo = usize::from(geo);
@@ -62,7 +62,7 @@ impl Asker {
         }
     }
 
-    /// The geos of each tier, of which there are `count` in all. Those of a tier stand in up to two places.
+    /// Returns the ranges of each tier, of `count` geos in total. A tier has up to two ranges.
     pub(super) fn tiers(&self, count: usize) -> [[Range<usize>; 2]; TIERS] {
         let Self { region, geo } = self;
         [
@@ -72,8 +72,8 @@ impl Asker {
         ]
     }
 
-    /// Whether all of the `count` geos are in the same tier: such an asker sees what one without geo sees.
-    pub(super) fn sees_one_tier(&self, count: usize) -> bool {
+    /// Returns whether all `count` geos are in one tier, so that the request equals one without geo.
+    pub(super) fn has_one_tier(&self, count: usize) -> bool {
         let filled = self
             .tiers(count)
             .iter()

@@ -1,14 +1,34 @@
-//! Routing: which nodes serve a key, best first.
+//! Routing: chooses the nodes that serve a key, best first.
 //!
-//! Every agent must send a key to the same nodes without asking anybody, so the answer is a function of the
-//! key and of the candidates alone. This crate is that function, and a table that remembers its results.
-//! It knows nothing of gossip, components or HTTP: candidates go in, a table comes out.
+//! All agents must send a key to the same nodes without communication, so the result is a function of the
+//! key and the candidates alone. This crate contains that function, and a table that caches its results. It
+//! does not know gossip, plugins or HTTP.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use edge_cache_routing::{Candidate, CandidateError, Router};
+//!
+//! # fn main() -> Result<(), CandidateError> {
+//! let candidate = |weight, geo: &str| Candidate { weight, geo: Some(geo.to_string()) };
+//! let candidates = BTreeMap::from([
+//!     (1, candidate(500, "eu-central-1")),
+//!     (2, candidate(500, "eu-west-1")),
+//!     (3, candidate(500, "us-east-1")),
+//! ]);
+//! let (router, mut writer) = Router::new();
+//! writer.update(&candidates, Some("us-east-1"))?;
+//! // The node in the same geo comes first.
+//! assert_eq!(router.route(b"/logo.png", 3, Some("us-east-1"))[0], 3);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # The function
 //!
-//! The contract of this crate; everything else here only makes it fast. Any language can compute it, and
-//! `vectors.json` has values to check an implementation with. All numbers are unsigned, all
-//! arithmetic is exact or modulo 2⁶⁴ as said.
+//! The function is the contract of this crate; the rest of the code only makes it fast. It can be implemented
+//! in any language, and `vectors.json` contains values to test an implementation with. All numbers are
+//! unsigned. Arithmetic is exact, or modulo 2⁶⁴ where stated.
 //!
 //! 1. `slot` = the top 18 bits of the key's XXH3 with 64 bits, seed 0 and the default secret. All keys of a
 //!    slot go to the same nodes.
@@ -19,23 +39,24 @@
 //!    them; [`distance`] says exactly how.
 //! 5. Of two nodes of a tier the one with the smaller `L / weight` comes first, compared as
 //!    `L_a * weight_b < L_b * weight_a`, which 63 bits hold; of equals the one with the lower node id.
-//! 6. The tiers follow one another: nodes whose geo is the asker's; then nodes whose region is the asker's;
-//!    then the rest. A region is a geo up to before its last `-`, or all of it if it has none. A node without
-//!    geo is of the rest. Whoever asks without geo has all nodes in one tier.
+//! 6. The tiers follow one another: nodes in the geo of the request, then nodes in its region, then the rest.
+//!    The region is the part of a geo before its last `-`, or the whole geo if there is none. Nodes without
+//!    geo belong to the rest. For a request without geo, all nodes are in one tier.
 //!
-//! So a node's score depends on nothing but the slot, its id and its own weight: a node that changes moves
-//! only its own keys, agents whose views differ by some nodes agree on all other keys, and the node after
-//! the best is the one that takes over when the best leaves.
+//! So the score of a node depends only on the slot, its id and its own weight. A node that changes moves only
+//! its own keys, agents whose views differ by some nodes agree on all other keys, and the second node of a key
+//! takes over when the first one leaves.
 //!
 //! # Layout
 //!
-//! - [`Router`] is what readers hold, or a [`RouterReader`] of it; [`RouterWriter`] takes in the candidates.
-//! - `table` is one immutable state of both; `memo` its three best nodes of every slot.
-//! - `roster` holds the candidates in the order in which `scan` goes through them.
-//! - `hash`, `score` and `geo` are the function above; `vectors.py` is all of it in another language.
+//! - [`Router`] and [`RouterReader`] look up keys. [`RouterWriter`] replaces the candidates.
+//! - `table` is an immutable routing table; `memo` caches the three best nodes of each slot.
+//! - `roster` holds the candidates in the order in which `scan` reads them.
+//! - `hash`, `score` and `geo` implement the function above; `vectors.py` implements it in Python.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod candidate;
 mod geo;
 mod hash;
 mod memo;
@@ -48,21 +69,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use candidate::{Candidate, NodeId};
 pub use hash::{SLOT_BITS, SLOTS, key_hash, node_hash, slot_hash, slot_of};
 pub use replicas::{REPLICAS_MAX, Replicas};
 pub use roster::{CANDIDATES_MAX, CandidateError, WEIGHT_MAX};
 pub use router::{Router, RouterReader, RouterWriter, Update};
 pub use score::distance;
 pub use table::RoutingTable;
-
-/// The cluster-wide number of a node.
-pub type NodeId = u64;
-
-/// A node that cache traffic may be routed to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its share of the traffic beside the others': 1 to [`WEIGHT_MAX`].
-    pub weight: u32,
-    /// Where it is.
-    pub geo: Option<String>,
-}

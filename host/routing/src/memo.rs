@@ -1,38 +1,38 @@
-//! The memo: the three best nodes of every slot, for one asker.
+//! A cache of the three best nodes of each slot, for requests from one geo.
 //!
-//! It only remembers what a scan finds, and always gives the same answer. It is made however few candidates
-//! there are: to scan ten takes 200 ns, twenty lookups in a map.
+//! The memo holds the results of scans. It pays off even for few candidates: a scan of ten takes 200 ns, as
+//! long as twenty lookups in a map.
 //!
-//! It is never changed. The next one begins as a copy: 1.5 MiB in a fraction of the time that the scores of a change
-//! take. Sharing untouched parts would save nothing, since a node has slots everywhere.
+//! A memo is immutable. The next one starts as a copy of 1.5 MiB, which takes a fraction of the time that the
+//! scores of a change take. Sharing unchanged parts would save nothing, since each node has slots everywhere.
 
 use super::geo::Asker;
 use super::hash::{SLOTS, slot_hash};
 use super::roster::{Index, Roster};
 use super::scan::Best;
 
-/// Nodes that are remembered of a slot. Lookups of more are scans.
+/// Number of cached nodes of a slot. Lookups of more nodes are scans.
 pub(super) const MEMOISED: usize = 3;
 
-/// Where there are fewer nodes than places. It is no index: there are fewer candidates.
-const NOBODY: Index = Index::MAX;
+/// Marks an empty place. There are fewer candidates than this index.
+const NONE: Index = Index::MAX;
 
 pub(super) type Slot = [Index; MEMOISED];
 
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    /// All slots, or none if there are no candidates.
+    /// All slots; empty if there are no candidates.
     slots: Box<[Slot]>,
 }
 
-/// What a roster differs by from the one before.
+/// The difference between two rosters.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
-    /// By index: whether what is remembered of the node that had it holds no more.
+    /// By index of the old roster: true for a node that left or changed.
     stale: Vec<bool>,
-    /// Nodes that are new, or not as before.
+    /// Nodes that joined or changed.
     fresh: Vec<Index>,
-    /// How many of both.
+    /// Number of both kinds of changes.
     touched: usize,
 }
 
@@ -53,8 +53,9 @@ impl Memo {
         }
     }
 
-    /// This memo after a change, for the same asker: scans the slots that list a stale node, and offers the
-    /// fresh ones to the others.
+    /// Returns the memo after a change, for the same geo.
+    ///
+    /// Slots with a stale node are scanned; fresh nodes are inserted into the others.
     pub(super) fn after(&self, difference: &Difference, roster: &Roster, asker: &Asker) -> Self {
         if self.slots.is_empty() || roster.len() == 0 {
             return Self::build(roster, asker);
@@ -76,21 +77,21 @@ impl Memo {
         Self { slots }
     }
 
-    /// The best nodes of a slot, and after the last of them what is no index.
+    /// Returns the best nodes of a slot, followed by [`NONE`] if there are fewer.
     #[inline]
     pub(super) fn best(&self, slot: u32) -> Slot {
         let nodes = self.slots.get(slot as usize);
-        nodes.copied().unwrap_or([NOBODY; MEMOISED])
+        nodes.copied().unwrap_or([NONE; MEMOISED])
     }
 
-    /// The memory that it takes.
+    /// Returns the size in memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.slots)
     }
 }
 
 impl Difference {
-    /// The node that had this index left, or is not as before.
+    /// Marks the node with this old index as left or changed.
     pub(super) fn set_stale(&mut self, index: Index) {
         let place = usize::from(index);
         if self.stale.len() <= place {
@@ -102,13 +103,13 @@ impl Difference {
         self.touched = self.touched.saturating_add(1);
     }
 
-    /// The node that has this index joined, or is not as before.
+    /// Marks the node with this new index as joined or changed.
     pub(super) fn set_fresh(&mut self, index: Index) {
         self.fresh.push(index);
         self.touched = self.touched.saturating_add(1);
     }
 
-    /// How much there is to do for it.
+    /// Returns the number of marks.
     pub(super) fn touched(&self) -> usize {
         self.touched
     }
@@ -120,14 +121,14 @@ impl Difference {
 }
 
 fn slot_of(best: &Best) -> Slot {
-    let mut nodes = [NOBODY; MEMOISED];
+    let mut nodes = [NONE; MEMOISED];
     for (place, index) in nodes.iter_mut().zip(best.indexes()) {
         *place = index;
     }
     nodes
 }
 
-/// Puts a node in its place among those of a slot, if it has one.
+/// Inserts a node into a slot, if it is among the best.
 #[inline]
 fn offer(nodes: &mut Slot, new: Index, roster: &Roster, asker: &Asker, slot_hash: u64) {
     let beaten = |old: &Index| roster.beats(asker, slot_hash, new, *old);

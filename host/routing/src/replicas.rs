@@ -1,13 +1,13 @@
-//! The answer of a lookup.
+//! The result of a lookup.
 
 use std::ops::Deref;
 
-use crate::NodeId;
+use crate::candidate::NodeId;
 
-/// The most nodes that a lookup names.
+/// Largest number of nodes in the result of a lookup.
 pub const REPLICAS_MAX: usize = 8;
 
-/// The nodes that serve a key, best first. It is held without an allocation.
+/// Nodes that serve a key, best first. Takes no allocation.
 #[derive(Clone, Copy, Default)]
 pub struct Replicas {
     nodes: [NodeId; REPLICAS_MAX],
@@ -16,7 +16,7 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// The first `len` of these. Straight-line code: this is most of a lookup that is remembered.
+    /// Takes the first `len` nodes. Free of branches, since this is most of a cached lookup.
     #[inline]
     pub(super) fn new<const N: usize>(first: [NodeId; N], len: usize) -> Self {
         let mut nodes = [0; REPLICAS_MAX];

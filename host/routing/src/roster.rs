@@ -1,7 +1,6 @@
-//! The candidates, laid out for the two ways in which they are read: by index, and one after the other.
+//! The candidates, laid out for access by index and for scans.
 //!
-//! A roster never changes. An index stays with its node from one roster to the next, so that what was
-//! memoised under it stays true.
+//! A roster is immutable. A node keeps its index from one roster to the next, so that memos stay valid.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
@@ -12,36 +11,35 @@ use thiserror::Error;
 
 use super::geo::{self, Asker, SortKey};
 use super::hash::{node_hash, pair_hash};
-use super::score::{Standing, distance};
-use crate::{Candidate, NodeId};
+use super::score::{Score, distance};
+use crate::candidate::{Candidate, NodeId};
 
-/// The most candidates. A cluster holds fewer members than this (600 by design section 9, 19); it bounds the
-/// time of a build to some seconds.
+/// Largest number of candidates, which bounds the time of a build to some seconds.
 pub const CANDIDATES_MAX: usize = 4_096;
 
-/// The greatest weight; the least is 1.
+/// Largest weight; the smallest is 1.
 pub const WEIGHT_MAX: u32 = 65_535;
 
-/// Why candidates were refused. The table from before stays in force.
+/// The error of an update. The routing table has not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CandidateError {
     /// The weight is out of bounds.
     #[error("the weight of node {node_id} is {weight}, not 1 to {WEIGHT_MAX}")]
     Weight {
-        /// Whose.
+        /// Id of the node.
         node_id: NodeId,
-        /// The weight.
+        /// Weight.
         weight: u32,
     },
     /// There are more than [`CANDIDATES_MAX`].
     #[error("{count} candidates, more than {CANDIDATES_MAX}")]
     TooMany {
-        /// How many there are.
+        /// Number of candidates.
         count: usize,
     },
 }
 
-/// Checks what a roster relies on.
+/// Checks the number of candidates and their weights.
 pub(super) fn check(candidates: &BTreeMap<NodeId, Candidate>) -> Result<(), CandidateError> {
     let count = candidates.len();
     if count > CANDIDATES_MAX {
@@ -55,10 +53,10 @@ pub(super) fn check(candidates: &BTreeMap<NodeId, Candidate>) -> Result<(), Cand
     Ok(())
 }
 
-/// Stands for a candidate in memos.
+/// Index of a candidate in memos.
 pub(super) type Index = u16;
 
-/// A candidate and the index that it has.
+/// A candidate and its index.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub(super) index: Index,
@@ -75,36 +73,37 @@ impl Member {
     }
 }
 
+/// Candidates by index and in the order of scans.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    /// By index. Those that no candidate has are 0.
+    /// Node ids by index; 0 for unused indexes.
     ids: Box<[NodeId]>,
     nodes: Box<[Node]>,
-    /// The geos, in the order of [`geo::sort_key`].
+    /// Geos, in the order of [`geo::sort_key`].
     geos: Box<[Option<Arc<str>>]>,
-    /// The places of each geo in `line`.
+    /// Range of each geo in `line`.
     places: Box<[Range<usize>]>,
-    /// The nodes in the order of their geos, and among those of one the heavier first: so that a scan soon
-    /// knows what is good enough.
+    /// Nodes in the order of their geos. Within a geo the heavier nodes come first, so that a scan can exclude
+    /// the others early.
     line: Box<[Node]>,
 }
 
-/// What scores need of a candidate.
+/// Data of a candidate that scores need.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) hash: u64,
     pub(super) weight: u32,
     pub(super) index: Index,
-    /// The place of its geo in `geos`.
+    /// Index of its geo in `geos`.
     geo: u16,
 }
 
-/// The nodes of each tier, nearest first. Those of a tier stand in up to two places.
+/// Nodes of each tier, nearest first. A tier has up to two slices.
 pub(super) type Tiers<'a> = [[&'a [Node]; 2]; geo::TIERS];
 
 impl Roster {
-    /// A roster of checked candidates.
+    /// Lays out candidates that were checked.
     pub(super) fn new(members: &BTreeMap<NodeId, Member>) -> Self {
         let mut sorted: Vec<(NodeId, &Member)> = members.iter().map(|(&id, m)| (id, m)).collect();
         sorted.sort_by_key(|(_, m)| (m.sort_key(), Reverse(m.candidate.weight)));
@@ -119,7 +118,7 @@ impl Roster {
         };
         let mut line = Vec::with_capacity(sorted.len());
         let (mut geos, mut places) = (Vec::new(), Vec::new());
-        // There are no more geos than candidates, whose indexes are u16.
+        // The number of geos fits into u16, since there are no more geos than candidates.
         for (geo, neighbours) in (0..).zip(sorted.chunk_by(|(_, a), (_, b)| a.geo() == b.geo())) {
             let start = line.len();
             line.extend(
@@ -150,12 +149,12 @@ impl Roster {
         node
     }
 
-    /// Where somebody with this geo asks from.
+    /// Returns the ranges of a request from this geo.
     pub(super) fn asker(&self, geo: Option<&str>) -> Asker {
         geo.map_or_else(Asker::default, |geo| Asker::find(geo, &self.geos))
     }
 
-    /// The nodes of each tier.
+    /// Returns the nodes of each tier.
     pub(super) fn tiers(&self, asker: &Asker) -> Tiers<'_> {
         asker.tiers(self.geos.len()).map(|parts| {
             parts.map(|part| {
@@ -169,19 +168,19 @@ impl Roster {
         })
     }
 
-    /// Whether this asker sees what one without geo sees.
+    /// Returns whether a request equals one without geo.
     pub(super) fn is_flat_for(&self, asker: &Asker) -> bool {
-        asker.sees_one_tier(self.geos.len())
+        asker.has_one_tier(self.geos.len())
     }
 
-    /// The node with this index; 0 if there is none.
+    /// Returns the node with this index, or 0 if there is none.
     #[inline]
     pub(super) fn node_id(&self, index: Index) -> NodeId {
         let node = self.ids.get(usize::from(index));
         node.copied().unwrap_or_default()
     }
 
-    /// Whether the one node comes before the other at a slot, or there is no other.
+    /// Returns whether one node precedes the other at a slot, or the other does not exist.
     #[inline]
     pub(super) fn beats(&self, asker: &Asker, slot_hash: u64, one: Index, other: Index) -> bool {
         let node = |index: Index| self.nodes.get(usize::from(index));
@@ -194,11 +193,11 @@ impl Roster {
         match asker.tier(one.geo).cmp(&asker.tier(other.geo)) {
             Ordering::Less => true,
             Ordering::Greater => false,
-            Ordering::Equal => one.standing(slot_hash).beats(&other.standing(slot_hash)),
+            Ordering::Equal => one.score(slot_hash).beats(&other.score(slot_hash)),
         }
     }
 
-    /// What is known of a node, found by going through all.
+    /// Returns the candidate of a node. Searches all candidates.
     pub(super) fn candidate(&self, node_id: NodeId) -> Option<Candidate> {
         let node = self.line.iter().find(|node| node.id == node_id)?;
         let geo = self.geos.get(usize::from(node.geo))?;
@@ -208,12 +207,12 @@ impl Roster {
         })
     }
 
-    /// How many candidates there are.
+    /// Returns the number of candidates.
     pub(super) fn len(&self) -> usize {
         self.line.len()
     }
 
-    /// The memory that it takes, without the names of geos.
+    /// Returns the size in memory, in bytes, without the names of geos.
     pub(super) fn bytes(&self) -> usize {
         let sizes = [
             size_of_val(&*self.ids),
@@ -227,10 +226,10 @@ impl Roster {
 }
 
 impl Node {
-    /// How it stands at a slot.
+    /// Returns the score at a slot.
     #[inline]
-    fn standing(&self, slot_hash: u64) -> Standing {
-        Standing {
+    fn score(&self, slot_hash: u64) -> Score {
+        Score {
             distance: distance(pair_hash(slot_hash, self.hash)),
             weight: self.weight,
             node_id: self.id,

@@ -1,8 +1,7 @@
-//! The router: readers on one side, the one writer of tables on the other.
+//! The router: many readers and one writer of the routing table.
 //!
-//! A reader gets the table that is in force by one atomic load and waits for nobody. The writer makes the next
-//! one from the newest candidates beside it, and puts it in place at once: a reader sees the one or the
-//! other, never a mix.
+//! A reader loads the current table atomically and never waits. The writer builds the next table beside it and
+//! replaces it atomically, so a reader never sees a mixture.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,29 +12,30 @@ use super::memo::Difference;
 use super::replicas::Replicas;
 use super::roster::{self, CANDIDATES_MAX, CandidateError, Member};
 use super::table::RoutingTable;
-use crate::{Candidate, NodeId};
+use crate::candidate::{Candidate, NodeId};
 
-/// A table is built anew where at least one of so many nodes has changed: from there a scan of all slots takes
-/// less time than to look at what each change does to them.
+/// If at least one in this many nodes changed, the table is rebuilt, since a scan of all slots then takes less
+/// time than an update of the memo.
 const REBUILD_SHARE: usize = 3;
 
-/// Answers lookups, from any number of threads. Clones share the table.
+/// Looks up keys, from any number of threads. Clones share the table.
 #[derive(Debug, Clone)]
 pub struct Router {
     table: Arc<ArcSwap<RoutingTable>>,
 }
 
-/// Answers lookups on one thread, in four fifths of the time of a [`Router`].
+/// Looks up keys on one thread, in four fifths of the time of a [`Router`].
 ///
-/// It sees every new table as soon as a [`Router`] does, but keeps the memory of the one that it saw last until
-/// its next lookup: it is for threads that look up all the time.
+/// A reader sees a new table as soon as a [`Router`] does, but keeps the memory of the last one until its next
+/// lookup. It is meant for threads with many lookups.
 #[derive(Debug, Clone)]
 pub struct RouterReader {
     table: Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>,
 }
 
-/// Takes in candidates. There is one to a [`Router`]; what it does takes milliseconds, up to seconds for
-/// thousands of new nodes, so it belongs on a thread where nobody waits.
+/// Replaces the candidates of a [`Router`].
+///
+/// An update takes milliseconds, and up to seconds for thousands of new nodes, so it needs a thread of its own.
 #[derive(Debug)]
 pub struct RouterWriter {
     table: Arc<ArcSwap<RoutingTable>>,
@@ -43,26 +43,26 @@ pub struct RouterWriter {
     home: Option<Arc<str>>,
 }
 
-/// How many nodes an update concerned.
+/// Number of nodes that an update changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Update {
-    /// Nodes that were no candidates before.
+    /// Number of new candidates.
     pub joined: usize,
-    /// Nodes that are no candidates any more.
+    /// Number of removed candidates.
     pub left: usize,
-    /// Candidates whose weight or geo is another.
+    /// Number of candidates whose weight or geo changed.
     pub changed: usize,
 }
 
 impl Update {
-    /// Whether there was anything new.
+    /// Returns whether any candidate changed.
     pub fn is_any(&self) -> bool {
         *self != Self::default()
     }
 }
 
 impl Router {
-    /// A router without candidates, and its writer.
+    /// Makes a router without candidates, and its writer.
     pub fn new() -> (Self, RouterWriter) {
         let table = Arc::new(ArcSwap::default());
         let writer = RouterWriter {
@@ -73,18 +73,18 @@ impl Router {
         (Self { table }, writer)
     }
 
-    /// The best nodes for a key; see [`RoutingTable::route`].
+    /// Returns the best nodes for a key; see [`RoutingTable::route`].
     #[inline]
     pub fn route(&self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
         self.table.load().route(key, replicas, from_geo)
     }
 
-    /// The table that is in force.
+    /// Returns the current table.
     pub fn table(&self) -> Arc<RoutingTable> {
         self.table.load_full()
     }
 
-    /// A reader for one thread.
+    /// Makes a reader for one thread.
     pub fn reader(&self) -> RouterReader {
         RouterReader {
             table: Cache::new(self.table.clone()),
@@ -93,7 +93,7 @@ impl Router {
 }
 
 impl RouterReader {
-    /// The best nodes for a key; see [`RoutingTable::route`].
+    /// Returns the best nodes for a key; see [`RoutingTable::route`].
     #[inline]
     pub fn route(&mut self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
         self.table.load().route(key, replicas, from_geo)
@@ -101,16 +101,20 @@ impl RouterReader {
 }
 
 impl RouterWriter {
-    /// Makes these the candidates, all of them, and `home` the geo that most lookups come from: the agent's own.
+    /// Replaces all candidates, and `home`, the geo of most lookups: the agent's own.
     ///
-    /// Readers see the new table when this returns. After an error nothing has changed.
+    /// Readers see the new table when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The candidates are refused, and the table has not changed.
     pub fn update(
         &mut self,
         candidates: &BTreeMap<NodeId, Candidate>,
         home: Option<&str>,
     ) -> Result<Update, CandidateError> {
         roster::check(candidates)?;
-        let (update, difference) = self.take_in(candidates);
+        let (update, difference) = self.update_members(candidates);
         let moved = self.home.as_deref() != home;
         if moved {
             self.home = home.map(Arc::from);
@@ -129,8 +133,8 @@ impl RouterWriter {
         Ok(update)
     }
 
-    /// Brings the members up to date.
-    fn take_in(&mut self, candidates: &BTreeMap<NodeId, Candidate>) -> (Update, Difference) {
+    /// Updates the members and returns the difference.
+    fn update_members(&mut self, candidates: &BTreeMap<NodeId, Candidate>) -> (Update, Difference) {
         let mut update = Update::default();
         let mut difference = Difference::default();
         let mut taken = [false; CANDIDATES_MAX];

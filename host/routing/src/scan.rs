@@ -1,31 +1,31 @@
-//! The scan: the best nodes of a slot, straight from the candidates.
+//! The scan: finds the best nodes of a slot among all candidates.
 //!
-//! What a memo holds was found by this, and what no memo holds is. It takes no memory.
+//! Scans fill the memos, and answer lookups that no memo covers. A scan allocates no memory.
 
 use super::hash::{pair_hash, slot_hash};
 use super::replicas::{REPLICAS_MAX, Replicas};
 use super::roster::{Index, Node, Tiers};
-use super::score::{Rate, Standing, distance};
+use super::score::{Rate, Score, distance};
 
-/// The best nodes that a scan has met, best first.
+/// The best nodes that a scan has found so far, best first.
 #[derive(Debug)]
 pub(super) struct Best {
     places: [Place; REPLICAS_MAX],
     len: usize,
-    /// How many are wanted.
+    /// Number of wanted nodes.
     want: usize,
-    /// How many of them are of nearer tiers than the one that is scanned, and stay where they are.
+    /// Number of nodes from nearer tiers, which keep their places.
     settled: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
-    standing: Standing,
+    score: Score,
     index: Index,
 }
 
 impl Best {
-    /// None yet of `want` nodes, of which there are at most [`REPLICAS_MAX`].
+    /// Starts a search for `want` nodes, at most [`REPLICAS_MAX`].
     pub(super) fn new(want: usize) -> Self {
         Self {
             places: Default::default(),
@@ -50,18 +50,18 @@ impl Best {
         }
     }
 
-    /// The nodes that were found.
+    /// Returns the found nodes.
     pub(super) fn replicas(&self) -> Replicas {
-        Replicas::new(self.places.map(|place| place.standing.node_id), self.len)
+        Replicas::new(self.places.map(|place| place.score.node_id), self.len)
     }
 
-    /// Their indexes.
+    /// Returns the indexes of the found nodes.
     pub(super) fn indexes(&self) -> impl Iterator<Item = Index> {
         let found = self.places.get(..self.len).unwrap_or_default();
         found.iter().map(|place| place.index)
     }
 
-    /// Goes through nodes of a tier. Most of them are not good enough, and cost one hash and one comparison.
+    /// Scans nodes of a tier. Most of them are excluded by one hash and one comparison.
     fn scan(&mut self, nodes: &[Node], slot_hash: u64) {
         let mut rate = self.rate();
         for node in nodes {
@@ -69,31 +69,31 @@ impl Best {
             if rate.excludes(hash, node.weight) {
                 continue;
             }
-            let standing = Standing {
+            let score = Score {
                 distance: distance(hash),
                 weight: node.weight,
                 node_id: node.id,
             };
             let index = node.index;
-            if self.offer(Place { standing, index }) {
+            if self.offer(Place { score, index }) {
                 rate = self.rate();
             }
         }
     }
 
-    /// What a node must not exceed to be good enough.
+    /// Returns the bound that excludes nodes behind the last found one.
     fn rate(&self) -> Rate {
         let contested = self.places.get(self.settled..self.len).unwrap_or_default();
         match contested.last() {
-            Some(last) if self.len == self.want => Rate::of(&last.standing),
+            Some(last) if self.len == self.want => Rate::of(&last.score),
             _ => Rate::ANY,
         }
     }
 
-    /// Takes the node in if it is good enough.
+    /// Inserts a node, if it is among the best.
     #[inline]
     fn offer(&mut self, new: Place) -> bool {
-        let beaten = |old: &Place| new.standing.beats(&old.standing);
+        let beaten = |old: &Place| new.score.beats(&old.score);
         let contested = self.places.get(self.settled..self.len).unwrap_or_default();
         let better = contested.iter().take_while(|old| !beaten(old)).count();
         let place = self.settled.saturating_add(better);

@@ -1,33 +1,35 @@
-//! The score of a node: how far it is from a slot, for its weight.
+//! The score of a node: its distance from a slot, divided by its weight.
 //!
-//! Integers only. Floating-point logarithms differ from platform to platform, and agents must agree to the
-//! last bit.
+//! All numbers are integers, since floating-point logarithms differ between platforms and agents must agree
+//! exactly.
 
 use std::cmp::Ordering;
 
-use crate::NodeId;
+use crate::candidate::NodeId;
 
-/// Bits of a distance behind the binary point. A distance is at most 64, so that its product with a weight
-/// of 16 bits stays below 2^62.
+/// Fraction bits of a distance. A distance is at most 64, so its product with a weight of 16 bits is below
+/// 2^62.
 const FRACTION_BITS: u32 = 40;
 
-/// Straight pieces that stand for the curve of the logarithm between 1 and 2.
+/// Number of linear pieces that approximate the logarithm between 1 and 2.
 const PIECES: usize = 256;
 const PIECE_BITS: u32 = PIECES.trailing_zeros();
 
-/// Bits that place a number on its piece: with more, the product with a step of the table (33 bits) would
-/// not fit in 63 bits.
+/// Bits of the position on a piece. With more, the product with a step of the table (33 bits) would exceed 63
+/// bits.
 const PLACE_BITS: u32 = 30;
 
 /// Entry `i` is log2(1 + i/256) in units of 2^-40, rounded down.
 static LOG2: [u64; PIECES + 1] = log2_table();
 
-/// -log2((`hash` + 1) / 2^64) in units of 2^-40: exponentially distributed if `hash` is evenly so.
+/// Returns -log2((`hash` + 1) / 2^64) in units of 2^-40.
 ///
-/// - If `hash` is 2^64 - 1, it is 0.
-/// - Else let `x` be `hash` + 1, `z` the number of its leading zero bits, and `m` = `x << z`. Let `i` be the 8
-///   bits of `m` after its first, which is set, and `p` the 30 bits after those; the rest does not count.
-/// - With the table `T[i]` = floor(2^40 * log2(1 + i/256)), 0 <= i <= 256, it is
+/// The result is exponentially distributed for uniformly distributed hashes.
+///
+/// - If `hash` is 2^64 - 1, the result is 0.
+/// - Otherwise let `x` be `hash` + 1, `z` the number of its leading zero bits, and `m` = `x << z`. Let `i` be the 8
+///   bits of `m` after its first, which is set, and `p` the 30 bits after those; the rest is ignored.
+/// - With the table `T[i]` = floor(2^40 * log2(1 + i/256)), 0 <= i <= 256, the result is
 ///   `(z + 1) * 2^40 - T[i] - floor((T[i + 1] - T[i]) * p / 2^30)`.
 #[inline]
 #[allow(
@@ -48,16 +50,16 @@ pub fn distance(hash: u64) -> u64 {
     (u64::from(zeros + 1) << FRACTION_BITS) - log
 }
 
-/// How a node stands at a slot, beside the others of its tier.
+/// Score of a node at a slot, compared with others of its tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Standing {
+pub(super) struct Score {
     pub(super) distance: u64,
     pub(super) weight: u32,
     pub(super) node_id: NodeId,
 }
 
-impl Standing {
-    /// Whether this node comes before that one.
+impl Score {
+    /// Returns whether this node precedes the other.
     #[inline]
     pub(super) fn beats(&self, other: &Self) -> bool {
         self.order(other) == Ordering::Less
@@ -75,31 +77,32 @@ impl Standing {
     }
 }
 
-/// A bound that spares most nodes of a scan the logarithm. It decides nothing: it only excludes nodes that an
-/// exact comparison would.
+/// A bound that excludes most nodes of a scan without a logarithm.
 ///
-/// With u = 1 - (hash + 1) / 2^64, -log2(1 - u) >= u / ln 2, and a distance is never below it: chords run below
-/// the curve of the logarithm, and rounding takes away from it too. So a node beats a standing only if
-/// u * 2^64 <= ln 2 * 2^24 * distance / weight_of_the_standing * weight_of_the_node.
+/// Only nodes that the exact comparison would exclude are excluded.
+///
+/// With u = 1 - (hash + 1) / 2^64, -log2(1 - u) >= u / ln 2, and a distance is never below it: chords are below
+/// the curve of the logarithm, and the table is rounded down. So a node beats a score only if
+/// u * 2^64 <= ln 2 * 2^24 * distance / weight_of_the_score * weight_of_the_node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rate(u64);
 
 impl Rate {
-    /// Excludes no node.
+    /// Bound that excludes no node.
     pub(super) const ANY: Self = Self(u64::MAX);
 
     /// ln 2 * 2^24, rounded up.
     const SCALE: u64 = 11_629_080;
 
-    /// Excludes nodes that do not beat this one.
-    pub(super) fn of(standing: &Standing) -> Self {
-        let scaled = standing.distance.checked_mul(Self::SCALE);
+    /// Returns the bound that excludes nodes that do not beat `score`.
+    pub(super) fn of(score: &Score) -> Self {
+        let scaled = score.distance.checked_mul(Self::SCALE);
         scaled.map_or(Self::ANY, |scaled| {
-            Self(scaled.div_ceil(u64::from(standing.weight.max(1))))
+            Self(scaled.div_ceil(u64::from(score.weight.max(1))))
         })
     }
 
-    /// Whether a node with this hash and weight is excluded.
+    /// Returns whether the bound excludes a node with this hash and weight.
     #[inline]
     pub(super) fn excludes(self, hash: u64, weight: u32) -> bool {
         !hash > self.0.saturating_mul(u64::from(weight))
@@ -122,8 +125,9 @@ const fn log2_table() -> [u64; PIECES + 1] {
     table
 }
 
-/// log2(`mantissa` / 256), bit by bit: squaring doubles a logarithm, and where the square passes 2, the next bit
-/// is 1.
+/// Returns log2(`mantissa` / 256), bit by bit.
+///
+/// Squaring doubles a logarithm: if the square reaches 2, the next bit is 1.
 #[allow(
     clippy::arithmetic_side_effects,
     reason = "evaluated by the compiler, which refuses what overflows"

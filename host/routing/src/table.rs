@@ -1,7 +1,7 @@
-//! The table: one immutable state of the routing, and the lookups in it.
+//! The routing table: immutable, and replaced as a whole.
 //!
-//! Two askers are memoised: one without geo, and one from the agent's own geo. Others are rare, and
-//! scanned: they cost some nanoseconds a candidate.
+//! Two kinds of requests are cached: those without geo, and those from the agent's own geo. Others are rare
+//! and need a scan, which takes some nanoseconds per candidate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use super::memo::{Difference, MEMOISED, Memo};
 use super::replicas::Replicas;
 use super::roster::{Member, Roster};
 use super::scan::Best;
-use crate::{Candidate, NodeId};
+use crate::candidate::{Candidate, NodeId};
 
-/// Which nodes serve which keys, at one moment.
+/// An immutable routing table.
 ///
-/// Lookups that must agree with one another, as a list of keys and their nodes, are made on one table.
+/// Several lookups in one table are consistent with each other.
 #[derive(Debug, Default)]
 pub struct RoutingTable {
     roster: Roster,
-    /// For whoever sees all nodes in one tier.
+    /// Results for requests without geo, for which all nodes are in one tier.
     plain: Memo,
     home: Option<Home>,
 }
 
-/// The agent's own geo.
+/// The agent's own geo and its cached results.
 #[derive(Debug)]
 struct Home {
     geo: Arc<str>,
-    /// `None` where it would equal the plain one.
+    /// Absent if the results equal the plain ones.
     memo: Option<Memo>,
 }
 
 impl RoutingTable {
-    /// The table after a change; it begins from nothing if no `difference` is given.
+    /// Returns the table after a change. Without `difference` it is rebuilt.
     pub(super) fn after(
         &self,
         members: &BTreeMap<NodeId, Member>,
@@ -63,17 +63,17 @@ impl RoutingTable {
         }
     }
 
-    /// The best nodes for a key, best first: as many as asked for, as there are, or
-    /// [`REPLICAS_MAX`](super::REPLICAS_MAX), whichever is least.
+    /// Returns the best nodes for a key, best first.
     ///
-    /// Without `from_geo` all nodes are equally near. Nothing is allocated. Up to three replicas without
-    /// `from_geo` or from the agent's own are remembered; others are found by a scan of the candidates.
+    /// The number of nodes is the least of `replicas`, the number of candidates, and
+    /// [`REPLICAS_MAX`](super::REPLICAS_MAX). Without `from_geo`, all nodes are equally near. Nothing is allocated.
+    /// Up to three replicas without `from_geo` or from the agent's own geo are cached; others need a scan.
     #[inline]
     pub fn route(&self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
         self.route_slot(slot_of(key_hash(key)), replicas, from_geo)
     }
 
-    /// The same for all keys of a slot.
+    /// Returns the best nodes for all keys of a slot.
     #[inline]
     pub(super) fn route_slot(
         &self,
@@ -87,22 +87,22 @@ impl RoutingTable {
         }
     }
 
-    /// How many nodes there are to route to.
+    /// Returns the number of candidates.
     pub fn len(&self) -> usize {
         self.roster.len()
     }
 
-    /// The weight and the geo of a node, if there are any keys for it.
+    /// Returns the weight and the geo of a node, if it is a candidate.
     pub fn candidate(&self, node_id: NodeId) -> Option<Candidate> {
         self.roster.candidate(node_id)
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no candidates.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The memory that it takes.
+    /// Returns the size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let home = self.home.as_ref().and_then(|home| home.memo.as_ref());
         self.roster
@@ -111,7 +111,7 @@ impl RoutingTable {
             .saturating_add(home.map_or(0, Memo::bytes))
     }
 
-    /// What is remembered for those who ask from there.
+    /// Returns the cached results for requests from a geo.
     #[inline]
     fn memo(&self, from_geo: Option<&str>) -> Option<&Memo> {
         let Some(geo) = from_geo else {

@@ -10,7 +10,7 @@ mod vectors;
 use std::collections::BTreeMap;
 
 use super::{Router, RouterWriter};
-use crate::{Candidate, NodeId};
+use crate::candidate::{Candidate, NodeId};
 
 type Candidates = BTreeMap<NodeId, Candidate>;
 

@@ -49,9 +49,9 @@ fn tiers_are_the_same_geo_the_same_region_and_the_rest() {
             assert!(geo.is_none() || in_tier(tier).contains(&geo.as_deref().unwrap()));
             assert!(geo.is_some() || tier == 2);
         }
-        assert_eq!(asker.sees_one_tier(geos.len()), from == "mars");
+        assert_eq!(asker.has_one_tier(geos.len()), from == "mars");
     }
     let own: [_; 1] = [Some(Arc::from("eu"))];
-    assert!(Asker::find("eu", &own).sees_one_tier(1));
-    assert!(Asker::default().sees_one_tier(0));
+    assert!(Asker::find("eu", &own).has_one_tier(1));
+    assert!(Asker::default().has_one_tier(0));
 }

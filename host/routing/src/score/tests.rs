@@ -49,19 +49,19 @@ fn distances_are_near_the_logarithm() {
 
 #[test]
 fn the_smaller_distance_for_its_weight_comes_first_then_the_lower_id() {
-    let standing = |distance, weight, node_id| Standing {
+    let score = |distance, weight, node_id| Score {
         distance,
         weight,
         node_id,
     };
     let most = 64 << FRACTION_BITS;
-    assert!(standing(10, 1, 9).beats(&standing(11, 1, 1)));
-    assert!(standing(20, 3, 9).beats(&standing(10, 1, 1)));
-    assert!(standing(most, 65_535, 9).beats(&standing(most, 65_534, 1)));
-    assert!(standing(most - 1, 65_535, 9).beats(&standing(most, 65_535, 1)));
-    assert!(standing(20, 2, 1).beats(&standing(10, 1, 9)));
-    assert!(!standing(20, 2, 9).beats(&standing(10, 1, 1)));
-    assert!(standing(0, 1, 1).beats(&standing(0, 65_535, 9)));
+    assert!(score(10, 1, 9).beats(&score(11, 1, 1)));
+    assert!(score(20, 3, 9).beats(&score(10, 1, 1)));
+    assert!(score(most, 65_535, 9).beats(&score(most, 65_534, 1)));
+    assert!(score(most - 1, 65_535, 9).beats(&score(most, 65_535, 1)));
+    assert!(score(20, 2, 1).beats(&score(10, 1, 9)));
+    assert!(!score(20, 2, 9).beats(&score(10, 1, 1)));
+    assert!(score(0, 1, 1).beats(&score(0, 65_535, 9)));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_rate_excludes_only_what_is_beaten() {
     };
     let mut excluded = 0;
     for (good, weight) in hashes().zip([1, 2, 3, 77, 1_000, 65_535].into_iter().cycle()) {
-        let good = Standing {
+        let good = Score {
             distance: distance(good),
             weight,
             node_id: 5,
@@ -85,7 +85,7 @@ fn a_rate_excludes_only_what_is_beaten() {
         for hash in hashes() {
             for weight in [1, 2, 3, 78, 999, 65_535] {
                 // The lowest id, so that it wins where they are equal.
-                let node = Standing {
+                let node = Score {
                     distance: distance(hash),
                     weight,
                     node_id: 0,

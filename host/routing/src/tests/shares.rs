@@ -2,7 +2,7 @@
 
 use super::super::SLOTS;
 use super::{Candidates, candidate, long_tests, router};
-use crate::NodeId;
+use crate::candidate::NodeId;
 
 #[test]
 fn shares_follow_weights_at_100_nodes() {
