@@ -62,7 +62,6 @@ mod instance;
 mod limiter;
 mod log;
 mod metrics;
-mod metrics;
 mod plugin;
 mod producers;
 mod signature;
