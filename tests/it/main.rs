@@ -38,6 +38,8 @@ mod durable;
 mod failures;
 // Components in other languages, alone and in a cluster.
 mod foreign;
+// The pages of documentation.
+mod docs;
 // The guide to writing a component.
 mod guide;
 // Agents as processes: flags, HTTP, gossip.

@@ -1,4 +1,4 @@
-//! Runs the walkthrough of the documentation: the output must be the documented one.
+//! The walkthrough of `host/docs/operating.md`: runs its commands and compares what they print.
 
 use std::net::{TcpListener, UdpSocket};
 use std::ops::Range;
@@ -11,25 +11,25 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../host/docs/operating.md");
 const BEGIN: &str = "<!-- walkthrough -->\n";
 const END: &str = "<!-- /walkthrough -->\n";
-/// Placeholder in the README for text that differs each time.
+/// The mark in the page for text that differs each time.
 const ANY: char = '…';
-/// Ports that no socket gets by itself, with as many digits as those in the README.
+/// Ports outside the ephemeral range, with as many digits as those in the page.
 const PORTS: Range<u16> = 2_000..10_000;
-/// Maximum time for all of it.
+/// The time limit of the whole walkthrough.
 const WALKED_WITHIN: Duration = Duration::from_secs(150);
 
-/// Commands, and what the README says that they print.
+/// Commands, and the output that the page shows for them.
 struct Step {
     commands: String,
     printed: String,
 }
 
-/// The blocks of commands between the two marks, each with the block of text behind it.
-fn steps(readme: &str) -> Vec<Step> {
-    let (_, rest) = readme.split_once(BEGIN).expect("it begins somewhere");
+/// Returns the blocks of commands between the two marks, each with the block of text behind it.
+fn steps(page: &str) -> Vec<Step> {
+    let (_, rest) = page.split_once(BEGIN).expect("it begins somewhere");
     let (walk, _) = rest.split_once(END).expect("it ends somewhere");
     let mut steps: Vec<Step> = Vec::new();
     let mut parts = walk.split("```");
@@ -96,14 +96,14 @@ fn a_line_is_compared_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_readme_does_what_it_says() {
+async fn the_walkthrough_prints_what_the_page_shows() {
     for needed in ["openssl", "curl"] {
         if Command::new(needed).arg("--help").output().await.is_err() {
             println!("skipped: this machine has no {needed}");
             return;
         }
     }
-    let steps = steps(&std::fs::read_to_string(README).unwrap());
+    let steps = steps(&std::fs::read_to_string(PAGE).unwrap());
     let gossip = free_port(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok(), 0);
     let http = free_port(|port| TcpListener::bind(("0.0.0.0", port)).is_ok(), gossip);
     let own = |text: &str| {

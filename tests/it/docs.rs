@@ -1,0 +1,205 @@
+//! The pages of documentation, compared with the code: links, commands, settings, problems and operations.
+
+mod pages;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use edge_cache_agent::cli::Cli;
+use edge_cache_api::ProblemType;
+use edge_cache_tests::agent::Agent;
+use edge_cache_tests::openapi::Description;
+
+use self::pages::{PAGES, blocks, headings, links, page, path};
+pub(crate) use self::pages::{Rows, section, tables};
+pub(crate) use self::settings::settings;
+
+/// The variable with which the generated parts of the pages are written instead of compared.
+const UPDATE: &str = "EDGE_CACHE_UPDATE_DOCS";
+/// The end of a generated part.
+const END: &str = "<!-- end -->";
+
+#[test]
+fn links_lead_to_files_and_headings() -> Result<()> {
+    for name in PAGES {
+        let text = page(name)?;
+        let found = links(&text);
+        for link in found.iter().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path(name),
+                file => path(name)
+                    .parent()
+                    .context("a page has a folder")?
+                    .join(file),
+            };
+            ensure!(target.exists(), "{name}: {link} leads nowhere");
+            if !anchor.is_empty() {
+                let headings = headings(&fs::read_to_string(target)?);
+                ensure!(
+                    headings.contains(anchor),
+                    "{name}: {link} has no heading: {headings:?}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_newcomer_finds_every_page_from_the_readme() -> Result<()> {
+    let readme = page("README.md")?;
+    for name in PAGES.iter().filter(|name| name.starts_with("host/docs/")) {
+        ensure!(readme.contains(&format!("({name}")), "{name} is not linked");
+    }
+    ensure!(
+        readme.len() <= 6 * 1024,
+        "the README has {} bytes",
+        readme.len()
+    );
+    Ok(())
+}
+
+#[test]
+fn commands_of_the_pages_are_accepted() -> Result<()> {
+    let mut count = 0;
+    for name in PAGES {
+        let text = page(name)?;
+        let commands = blocks(&text, "sh").flat_map(str::lines);
+        for line in commands.filter_map(arguments) {
+            let given = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
+            let error = Cli::try_parse_from(with_command(given)).err();
+            let is_accepted = error.as_ref().is_none_or(|error| error.exit_code() == 0);
+            ensure!(is_accepted, "{name}: {line}: {error:?}");
+            count += 1;
+        }
+    }
+    ensure!(count > 15, "only {count} commands were found");
+    Ok(())
+}
+
+#[test]
+fn the_example_of_the_readme_is_that_of_the_library() -> Result<()> {
+    let readme = page("README.md")?;
+    let example = fs::read_to_string(path("host/registry/examples/embed.rs"))?;
+    let words = |text: &str| {
+        text.split_whitespace()
+            .collect::<String>()
+            .replace(",}", "}")
+    };
+    let example = words(&example);
+    let rust: Vec<_> = blocks(&readme, "rust").flat_map(str::lines).collect();
+    ensure!(rust.len() > 3, "the README has no example");
+    for call in [
+        "Plugin::from_file(",
+        "EdgeCacheRegistry::builder(plugin)",
+        "registry.enable(",
+    ] {
+        ensure!(
+            rust.iter().any(|line| line.contains(call)),
+            "no {call} in the README"
+        );
+        ensure!(example.contains(&words(call)), "no {call} in the example");
+    }
+    Ok(())
+}
+
+/// The parts between `<!-- generated: NAME -->` and `<!-- end -->`.
+#[test]
+fn generated_tables_are_up_to_date() -> Result<()> {
+    let settings = settings();
+    let section = |name| settings::table(&settings, name);
+    let tables = [
+        ("problems", problems()),
+        ("settings", settings::page(&settings)),
+        ("limits", section("limits")),
+        ("limits.labels", section("limits.labels")),
+    ];
+    let mut written = 0;
+    for name in [
+        "host/docs/settings.md",
+        "host/docs/limits.md",
+        "host/docs/http-api.md",
+    ] {
+        let text = page(name)?;
+        let mut expected = text.clone();
+        for (part, table) in &tables {
+            let begin = format!("<!-- generated: {part} -->\n");
+            let Some((before, rest)) = expected.split_once(&begin) else {
+                continue;
+            };
+            written += 1;
+            let (_, after) = rest.split_once(END).context("a part has an end")?;
+            expected = format!("{before}{begin}{table}{END}{after}");
+        }
+        if std::env::var_os(UPDATE).is_some() {
+            fs::write(path(name), expected)?;
+        } else {
+            ensure!(
+                expected == text,
+                "{name} is out of date: run this test with {UPDATE}=1"
+            );
+        }
+    }
+    ensure!(written == tables.len(), "{written} parts were found");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_lists_every_operation_with_its_role() -> Result<()> {
+    let agent = Agent::start(&["--node-id", "1"]).await?;
+    let description = Description::new(agent.get("/openapi.json").await?);
+    let mut served = BTreeMap::new();
+    for operation in description.operations()? {
+        let role = operation.said["security"]
+            .as_array()
+            .and_then(|all| all.iter().find_map(|one| one["bearer"][0].as_str()))
+            .unwrap_or("none");
+        let name = format!("{} {}", operation.method, operation.path);
+        served.insert(name, role.to_string());
+    }
+    let text = page("host/docs/http-api.md")?;
+    let tables = tables(section(&text, "Operations")?)?;
+    let listed: BTreeMap<_, _> = tables
+        .iter()
+        .flatten()
+        .map(|(name, cells)| (name.clone(), cells[0].clone()))
+        .collect();
+    ensure!(served == listed, "served: {served:#?}\nlisted: {listed:#?}");
+    Ok(())
+}
+
+fn problems() -> String {
+    let mut table = "| status | type | title |\n|---|---|---|\n".to_string();
+    for problem in ProblemType::ALL {
+        let (status, uri, title) = (problem.status(), problem.uri(), problem.title());
+        let _ = writeln!(table, "| {status} | `{uri}` | {title} |");
+    }
+    table
+}
+
+/// Returns the arguments of a line that runs the agent.
+fn arguments(line: &str) -> Option<&str> {
+    let line = line.trim().trim_start_matches("(umask 077; ");
+    let rest = line
+        .strip_prefix("cargo agent -- ")
+        .or_else(|| line.strip_prefix("edge-cache-agent "))?;
+    let end = [" > ", " 2>", " | ", " &", " #", "  #", " || ", ")"]
+        .iter()
+        .filter_map(|mark| rest.find(mark))
+        .min();
+    Some(rest[..end.unwrap_or(rest.len())].trim())
+}
+
+/// Adds the command that is the default.
+fn with_command<'a>(given: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut words: Vec<_> = given.collect();
+    if words.get(1).is_none_or(|first| first.starts_with('-')) {
+        words.insert(1, "run");
+    }
+    words
+}
