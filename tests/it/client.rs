@@ -3,6 +3,7 @@
 
 mod canned;
 mod follow;
+mod library;
 mod secure;
 
 use std::net::SocketAddr;
@@ -230,12 +231,12 @@ async fn each_way_to_fail_has_its_exit_code_and_one_line() {
             "500 Internal Server Error: <p>oh</p>",
         ),
         (elsewhere.at, "nodes", 1, "302 Found"),
-        (other.at, "nodes", 1, "no answer of an agent"),
+        (other.at, "nodes", 1, "not that of an agent"),
         (
             silent.at,
             "nodes --timeout 100ms",
             1,
-            "no answer within 100ms",
+            "no response within 100ms",
         ),
         (closed, "events", 1, "GET /api/v1/events"),
         (at, "node", 2, "<NODE>"),
@@ -345,7 +346,9 @@ async fn help_names_the_exit_codes() {
     let ended = run_to_end(&["enable", "--help"]).await.unwrap();
     assert!(ended.stdout.contains("EDGE_CACHE_ADDR"), "{ended:?}");
     assert!(
-        ended.stdout.starts_with("Enable a node, over what it was"),
+        ended
+            .stdout
+            .starts_with("Enable a node, or replace its capacity"),
         "{ended:?}"
     );
 }

@@ -7,7 +7,7 @@
 //! - [`plugin_manager`]: replacement of the plugin while the agent runs.
 //! - `metrics`: the agent's metrics as text.
 //! - [`http`]: the HTTP API. No other module uses axum.
-//! - [`client`]: commands for a running agent.
+//! - [`commands`]: commands for a running agent.
 //! - `signals`, `systemd`: the process's surroundings.
 //! - [`run`]: start, serving and shutdown of an agent.
 //! - [`cli`]: the command line.
@@ -17,7 +17,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod cli;
-pub mod client;
+pub mod commands;
 pub mod config;
 pub mod config_check;
 pub mod http;

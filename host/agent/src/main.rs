@@ -1,7 +1,7 @@
 //! The binary `edge-cache-agent`: parses the command line, runs a command and returns an exit status.
 //!
 //! Status 0: success. 1: failure. 2: invalid command line or settings. Commands for a running agent have further
-//! statuses, see `client`.
+//! statuses, see `commands`.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,7 +12,7 @@ use edge_cache_agent::cli::{
     self, Cli, ClientCommand, Command, ConfigCommand, GossipCommand, Parsed, PluginCommand,
     TokenCommand,
 };
-use edge_cache_agent::client::{self, ClientError, Outcome};
+use edge_cache_agent::commands::{self, CommandError, Outcome};
 use edge_cache_agent::http::{self, NewToken};
 use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, RunError};
@@ -93,7 +93,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
 
 /// Returns the exit status for an error.
 fn status(error: &anyhow::Error) -> u8 {
-    if let Some(error) = error.downcast_ref::<ClientError>() {
+    if let Some(error) = error.downcast_ref::<CommandError>() {
         return error.exit_code();
     }
     match error.downcast_ref::<RunError>() {
@@ -103,9 +103,9 @@ fn status(error: &anyhow::Error) -> u8 {
 }
 
 fn ask(command: &ClientCommand) -> Result<ExitCode> {
-    Ok(match runtime()?.block_on(client::run(command))? {
+    Ok(match runtime()?.block_on(commands::run(command))? {
         Outcome::Done => ExitCode::SUCCESS,
-        Outcome::Pending => ExitCode::from(client::exit::PENDING),
+        Outcome::Pending => ExitCode::from(commands::exit::PENDING),
     })
 }
 

@@ -39,7 +39,7 @@ pub struct EnabledNode {
     pub node_id: NodeId,
     /// The capacity of the node.
     pub capacity: NodeCapacity,
-    /// When the node was last enabled.
+    /// The time of the last enable.
     pub enabled_at: Timestamp,
 }
 

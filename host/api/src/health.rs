@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
-    /// Whether the agent is healthy.
+    /// True if the agent is healthy.
     pub ok: bool,
-    /// Why the agent is not healthy; empty where it is.
+    /// The reasons why the agent is not healthy; empty if it is.
     pub reasons: Vec<String>,
 }

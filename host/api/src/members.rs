@@ -39,7 +39,7 @@ pub struct MemberList {
     pub members: Vec<Member>,
 }
 
-/// One node of the cluster, in its latest known generation.
+/// A node of the cluster, in its latest known generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Member {
@@ -52,11 +52,11 @@ pub struct Member {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub address: Option<SocketAddr>,
-    /// When the member was started, in nanoseconds since 1970 by its own clock, as decimal digits; absent without gossip.
+    /// The start time of the member in nanoseconds since 1970 by its own clock, as decimal digits; absent without gossip.
     #[serde(default, with = "number", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9]{1,20}$"))]
     pub generation: Option<u64>,
-    /// Whether the member is an agent, and not other software of the cluster.
+    /// True if the member is an agent, false if it is other software of the cluster.
     pub is_agent: bool,
     /// The first digits of a digest of the member's plugin and its settings.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,4 +80,16 @@ pub struct Peer {
     /// The labels of the node, with those of the registry.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+impl MemberStatus {
+    /// Returns the name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Leaving => "leaving",
+            Self::Dead => "dead",
+        }
+    }
 }

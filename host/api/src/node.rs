@@ -1,4 +1,4 @@
-//! One node: its registration, state and decision; and the list of all eligible nodes.
+//! The registration, state and decision of a node, and the list of all eligible nodes.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +16,12 @@ pub struct Registration {
     pub capacity: NodeCapacity,
 }
 
-/// The query of a change of one node.
+/// The query of a change of a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeQuery {
-    /// How long to wait for the labels to follow, at most 60 s, with a unit: `200ms` or `5s`.
+    /// The longest wait for the labels to follow, at most 60 s, with a unit: `200ms` or `5s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",
@@ -38,7 +38,7 @@ pub struct NodeList {
     pub nodes: Vec<Node>,
 }
 
-/// One eligible node.
+/// An eligible node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Node {
@@ -48,14 +48,14 @@ pub struct Node {
     /// The capacity of the node.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
     pub capacity: NodeCapacity,
-    /// When the node was last enabled: RFC 3339, UTC, milliseconds.
+    /// The time of the last enable: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub enabled_at: Timestamp,
-    /// Whether the node is seen to advertise exactly what follows from its entry.
+    /// True if the node is seen to advertise exactly the labels that follow from its entry.
     pub advertised: bool,
 }
 
-/// The state of one node.
+/// The state of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
@@ -76,10 +76,10 @@ pub struct RegisteredNode {
     /// The capacity of the node.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
     pub capacity: NodeCapacity,
-    /// When the node was last enabled: RFC 3339, UTC, milliseconds.
+    /// The time of the last enable: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub enabled_at: Timestamp,
-    /// Whether the node is seen to advertise exactly what follows from its entry.
+    /// True if the node is seen to advertise exactly the labels that follow from its entry.
     pub advertised: bool,
     /// The counters of the node.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::EdgeCacheStats))]
@@ -96,34 +96,35 @@ pub struct NodeChange {
     /// The id of the node.
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub node_id: NodeId,
-    /// Whether the node is registered now.
+    /// True if the node is registered now.
     pub registered: bool,
-    /// Whether the node is seen to advertise what follows from its entry.
+    /// True if the node is seen to advertise the labels that follow from its entry.
     pub advertised: bool,
     /// The effective decision about the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
 }
 
-/// The effective decision about a node, on which all agents agree. Where the plugin refused it, the entry is still the former one.
+/// The effective decision about a node, on which all agents agree. If the plugin refused it, the entry is still the
+/// former one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Decision {
     /// `enable` or `disable`.
     pub op: DecisionOp,
-    /// When the decision was taken: RFC 3339, UTC, milliseconds.
+    /// The time of the decision: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     /// The node whose agent decided.
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub by: NodeId,
-    /// Whether another agent has the decision too, so that it outlives this agent.
+    /// True if another agent has the decision too, so that it outlives this agent.
     pub replicated: bool,
     /// The capacity that was enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::schema::NodeCapacity>))]
     pub capacity: Option<NodeCapacity>,
-    /// Why the plugin of this agent refused the decision, if it did.
+    /// The reason of the plugin of this agent for refusing the decision, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
@@ -137,4 +138,15 @@ pub enum DecisionOp {
     Enable,
     /// The node is not eligible.
     Disable,
+}
+
+impl DecisionOp {
+    /// Returns the name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use edge_cache_core::NodeId;
 
-/// One node: enable, disable, show.
+/// The registration of a node: enable, disable, show.
 pub const NODE: &str = "/api/v1/nodes/{id}/edge-cache";
-/// The counters of one node.
+/// The counters of a node.
 pub const NODE_STATS: &str = "/api/v1/nodes/{id}/edge-cache/stats";
 /// All eligible nodes: list, replace.
 pub const NODES: &str = "/api/v1/edge-cache/nodes";
@@ -31,13 +31,13 @@ pub const LIVEZ: &str = "/health/livez";
 /// Readiness.
 pub const READYZ: &str = "/health/readyz";
 
-/// Returns the path of one node.
+/// Returns the path of a node.
 #[must_use]
 pub fn node(node_id: NodeId) -> String {
     format!("/api/v1/nodes/{node_id}/edge-cache")
 }
 
-/// Returns the path of the counters of one node.
+/// Returns the path of the counters of a node.
 #[must_use]
 pub fn node_stats(node_id: NodeId) -> String {
     format!("/api/v1/nodes/{node_id}/edge-cache/stats")

@@ -28,7 +28,7 @@ pub struct Plugin {
     pub sha256: String,
     /// The interfaces that it imports.
     pub imports: Vec<String>,
-    /// Its state.
+    /// The state of the plugin.
     pub state: PluginState,
     /// The number of times that a fresh instance replaced a failed one.
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
@@ -36,7 +36,7 @@ pub struct Plugin {
     /// The first digits of a digest of the plugin and its settings. Agents compare it to find out whether they
     /// decide alike.
     pub policy: String,
-    /// Its last failure, if there was one.
+    /// The last failure, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<String>,
 }
@@ -71,7 +71,7 @@ pub struct PluginLog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogLine {
-    /// When the agent received the line: RFC 3339, UTC, milliseconds.
+    /// The time when the agent received the line: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     /// The severity of the line.
@@ -94,4 +94,32 @@ pub enum LogLevel {
     Warn,
     Error,
     Critical,
+}
+
+impl PluginState {
+    /// Returns the name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+impl LogLevel {
+    /// Returns the name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
 }

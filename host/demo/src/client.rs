@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use edge_cache_client::{Address, Client as ApiClient, ClientConfig, ClientError, RouteQuery};
 use edge_cache_core::labels::Labels;
 use edge_cache_host::NodeCapacity;
-use edge_cache_host::gossip::PeerInfo;
-use reqwest::{Method, RequestBuilder};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::error::DemoError;
 
@@ -20,46 +17,46 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Client {
     node_id: u64,
-    address: SocketAddr,
-    http: reqwest::Client,
+    api: ApiClient,
 }
 
 impl Client {
     pub(super) fn new(node_id: u64, address: SocketAddr) -> Result<Self, DemoError> {
-        let http = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .no_proxy()
-            // Must not fail on a machine without certificates.
-            .tls_certs_only([])
-            .build()
-            .map_err(|error| DemoError::System {
-                action: "create an HTTP client",
-                reason: error.to_string(),
-            })?;
-        Ok(Self {
-            node_id,
-            address,
-            http,
-        })
+        let failed = |reason: String| DemoError::System {
+            action: "create an HTTP client",
+            reason,
+        };
+        let address = Address::plain(address).map_err(|error| failed(error.to_string()))?;
+        let config = ClientConfig {
+            timeout: REQUEST_TIMEOUT,
+            ..ClientConfig::new(address)
+        };
+        let api = ApiClient::new(config).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { node_id, api })
     }
 
     /// Enables the agent's own node.
     pub(super) async fn enable(&self, capacity: &NodeCapacity) -> Result<(), DemoError> {
-        let body = serde_json::json!({ "capacity": capacity });
-        let request = self.request(Method::POST, &self.node_path());
-        self.send(request.json(&body)).await.map(drop)
+        let call = self.api.enable(self.node_id, capacity.clone());
+        call.send()
+            .await
+            .map(drop)
+            .map_err(|error| self.failed(&error))
     }
 
     /// Disables the agent's own node.
     pub(super) async fn disable(&self) -> Result<(), DemoError> {
-        let request = self.request(Method::DELETE, &self.node_path());
-        self.send(request).await.map(drop)
+        let call = self.api.disable(self.node_id);
+        call.send()
+            .await
+            .map(drop)
+            .map_err(|error| self.failed(&error))
     }
 
     /// Returns the labels of the peers that the agent sees.
     pub(super) async fn peers(&self) -> Result<BTreeMap<u64, Labels>, DemoError> {
-        let request = self.request(Method::GET, "/api/v1/cluster/gossip/peers");
-        let peers: Vec<PeerInfo> = self.read(request).await?;
+        let peers = self.api.peers().send().await;
+        let peers = peers.map_err(|error| self.failed(&error))?;
         Ok(peers
             .into_iter()
             .map(|peer| (peer.node_id, peer.labels))
@@ -68,43 +65,19 @@ impl Client {
 
     /// Returns the nodes that serve a key, best first.
     pub(super) async fn route(&self, key: &str) -> Result<Vec<u64>, DemoError> {
-        #[derive(Deserialize)]
-        struct Route {
-            nodes: Vec<Replica>,
-        }
-        #[derive(Deserialize)]
-        struct Replica {
-            node_id: u64,
-        }
-        let path = format!("/api/v1/edge-cache/route?key={key}");
-        let route: Route = self.read(self.request(Method::GET, &path)).await?;
+        let query = RouteQuery {
+            key: key.to_string(),
+            ..RouteQuery::default()
+        };
+        let route = self.api.route(&query).send().await;
+        let route = route.map_err(|error| self.failed(&error))?;
         Ok(route.nodes.iter().map(|replica| replica.node_id).collect())
     }
 
-    fn node_path(&self) -> String {
-        format!("/api/v1/nodes/{}/edge-cache", self.node_id)
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("http://{}{path}", self.address);
-        self.http.request(method, url)
-    }
-
-    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, DemoError> {
-        let response = self.send(request).await?;
-        response.json().await.map_err(|error| self.failed(&error))
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Result<reqwest::Response, DemoError> {
-        let response = request.send().await;
-        let response = response.and_then(reqwest::Response::error_for_status);
-        response.map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &reqwest::Error) -> DemoError {
+    fn failed(&self, error: &ClientError) -> DemoError {
         DemoError::Request {
             node_id: self.node_id,
-            reason: edge_cache_core::text::error_chain(error),
+            reason: error.to_string(),
         }
     }
 }

@@ -1,105 +1,105 @@
-//! The part of the command line that asks a running agent.
+//! Arguments of the commands for a running agent.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
-
-use crate::client::Address;
-use crate::settings::values::{count, parse_node_id, parse_sha256, time};
-use edge_cache_api::limits::WAIT_MAX;
+use edge_cache_client::limits::WAIT_MAX;
+use edge_cache_client::{Address, MemberStatus};
 use edge_cache_host::routing::REPLICAS_MAX;
 
-/// What a script can go by, as the help shows it.
+use crate::settings::values::{count, parse_node_id, parse_sha256, time};
+
+/// The exit codes, as the help shows them.
 pub(super) const EXIT_CODES: &str = "Exit codes:
-  0  it did what was asked
-  1  it could not: no answer, or the agent failed
-  2  the command line or a setting is wrong
-  3  there is no such node
-  4  the agent refused what was asked
-  5  it is done, but the labels have not followed in time (--wait)";
-/// How long an answer may take at the very least.
+  0  success
+  1  failure: no valid response, or the agent failed
+  2  the command line or a setting is invalid
+  3  the node does not exist
+  4  the agent refused the request
+  5  the change is made, but the labels have not followed in time (--wait)";
+/// The shortest timeout.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-/// And at most: nobody waits for longer.
+/// The longest timeout.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// What a running agent can be asked.
+/// A command for a running agent.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ClientCommand {
     /// List the eligible nodes
     Nodes(AgentArgs),
-    /// Show all that is known of a node
+    /// Show the state of a node
     Node(NodeArgs),
-    /// Enable a node, over what it was
+    /// Enable a node, or replace its capacity
     Enable(EnableArgs),
     /// Disable a node
     Disable(DisableArgs),
     /// Show the counters of a node, or add to them
     Stats(StatsArgs),
-    /// List the members of the cluster: those that live, leave or are dead
+    /// List the members of the cluster: alive, leaving and dead ones
     Peers(PeersArgs),
-    /// Show which nodes serve a key, best first
+    /// List the nodes that serve a key, best first
     Route(RouteArgs),
     /// Follow the changes of nodes and peers until interrupted
     Events(AgentArgs),
-    /// Have the agent tell its peers that it leaves, and stop
+    /// Tell the peers that the agent leaves, and stop it
     Leave(AgentArgs),
-    /// The component that decides. Its commands stand beside those that need no agent.
+    /// A command for the plugin. It is declared among the plugin commands that need no agent.
     #[command(skip)]
     Plugin(RunningPlugin),
 }
 
-/// What there is to do about the component of a running agent.
+/// A command for the plugin of a running agent.
 #[derive(Debug, Clone, Subcommand)]
 pub enum RunningPlugin {
-    /// Show which component an agent runs, and how it is doing
+    /// Show the plugin of a running agent and its state
     Show(AgentArgs),
-    /// Show the latest lines of its log
+    /// Show the latest lines of the plugin's log
     Logs(AgentArgs),
     /// Replace the plugin of a running agent until the agent ends
     Swap(SwapArgs),
 }
 
-/// Another component.
+/// Arguments of `plugin swap`.
 #[derive(Debug, Clone, Args)]
 pub struct SwapArgs {
-    /// Its file
+    /// The plugin file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The SHA-256 that it must have; an agent that is pinned takes another one only with it
+    /// Expected SHA-256 of the file; required by an agent whose plugin is pinned
     #[arg(long, value_name = "HEX", value_parser = parse_sha256)]
     pub sha256: Option<[u8; 32]>,
-    /// Which agent is asked.
+    /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
 }
 
-/// How an answer is printed.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// A table for people
     Table,
-    /// What the agent said, as JSON on one line
+    /// The response of the agent as JSON on one line
     Json,
 }
 
-/// What a member of the cluster is doing.
+/// A status of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StatusArg {
-    /// It takes part
+    /// The member takes part
     Alive,
-    /// It has said that it is about to stop
+    /// The member has announced that it is about to stop
     Leaving,
-    /// Nothing is heard of it any more
+    /// The member is silent
     Dead,
 }
 
-/// Which agent is asked, and how.
+/// The agent, and the format of the output.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct AgentArgs {
-    /// The agent, as HOST:PORT (plain), http://HOST:PORT or https://HOST:PORT
+    /// Address of the agent: HOST:PORT or http://HOST:PORT for plain HTTP, or https://HOST:PORT
     #[arg(
         long,
         env = "EDGE_CACHE_ADDR",
@@ -107,128 +107,128 @@ pub struct AgentArgs {
         default_value = "http://127.0.0.1:7947"
     )]
     pub addr: Address,
-    /// A file that holds the bearer's token alone, as `token new` prints it behind `token=`
+    /// File that holds the token and nothing else: the text after `token=` in the output of `token new`
     #[arg(long, env = "EDGE_CACHE_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// The roots to trust, PEM. An https:// address needs it, for those of the system are not used
+    /// PEM file of root certificates, needed for https://; those of the system are not used
     #[arg(long, env = "EDGE_CACHE_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Let the token travel in the clear beyond loopback, over a network that is encrypted below
+    /// Send the token over plain HTTP beyond loopback; only where the network itself is encrypted
     #[arg(long, env = "EDGE_CACHE_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub insecure_http: bool,
-    /// How long the answer may take, on top of --wait
+    /// Time limit of the response, on top of --wait
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time(TIMEOUT_MIN..=TIMEOUT_MAX))]
     pub timeout: Duration,
-    /// How the answer is printed
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: OutputFormat,
 }
 
-/// A node.
+/// Arguments of `node`.
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
-    /// The number of the node
+    /// Id of the node
     #[arg(value_name = "NODE", value_parser = parse_node_id)]
     pub node_id: u64,
-    /// Which agent is asked.
+    /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
 }
 
-/// A registration.
+/// Arguments of `enable`.
 #[derive(Debug, Clone, Args)]
 pub struct EnableArgs {
-    /// The number of the node
+    /// Id of the node
     #[arg(value_name = "NODE", value_parser = parse_node_id)]
     pub node_id: u64,
-    /// Processor cores that it gives
+    /// Processor cores for the cache
     #[arg(long, value_name = "NUMBER")]
     pub cpu_cores: u32,
-    /// Memory that it gives, in MiB
+    /// Memory for the cache, in MiB
     #[arg(long, value_name = "NUMBER")]
     pub ram_mib: u64,
-    /// Disk that it gives, in MiB
+    /// Disk for the cache, in MiB
     #[arg(long, value_name = "NUMBER")]
     pub disk_mib: u64,
-    /// Where it is, for instance eu-west-1
+    /// Location of the node, for instance eu-west-1
     #[arg(long)]
     pub geo: Option<String>,
-    /// Wait until its labels are seen
+    /// Wait until the labels are seen
     #[command(flatten)]
     pub wait: WaitArgs,
-    /// Which agent is asked.
+    /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
 }
 
-/// The end of a registration.
+/// Arguments of `disable`.
 #[derive(Debug, Clone, Args)]
 pub struct DisableArgs {
-    /// The number of the node
+    /// Id of the node
     #[arg(value_name = "NODE", value_parser = parse_node_id)]
     pub node_id: u64,
-    /// Wait until its labels are gone
+    /// Wait until the labels are gone
     #[command(flatten)]
     pub wait: WaitArgs,
-    /// Which agent is asked.
+    /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
 }
 
-/// How long to wait for labels.
+/// The wait for labels.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct WaitArgs {
-    /// Wait until the labels have followed, for so long at most; 5s where no time is given
+    /// Wait until the labels have followed, at most this long; 5s without a value
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "5s", value_parser = time(Duration::ZERO..=WAIT_MAX), action = ArgAction::Set)]
     pub wait: Option<Duration>,
 }
 
-/// Counters to be shown or added to.
+/// Arguments of `stats`.
 #[derive(Debug, Clone, Args)]
 pub struct StatsArgs {
-    /// The number of the node
+    /// Id of the node
     #[arg(value_name = "NODE", value_parser = parse_node_id)]
     pub node_id: u64,
-    /// Requests that the cache served, to be added
+    /// Number of requests to add that the cache served
     #[arg(long, value_name = "NUMBER")]
     pub add_hits: Option<u64>,
-    /// Requests that went on to the origin, to be added
+    /// Number of requests to add that went to the origin
     #[arg(long, value_name = "NUMBER")]
     pub add_misses: Option<u64>,
-    /// Which agent is asked.
+    /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
 }
 
-/// Which members are listed.
+/// Arguments of `peers`.
 #[derive(Debug, Clone, Args)]
 pub struct PeersArgs {
     /// Only members of this status
     #[arg(long)]
     pub status: Option<StatusArg>,
-    /// Which agent is asked.
+    /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
 }
 
-/// A key and who asks for it.
+/// Arguments of `route`.
 #[derive(Debug, Clone, Args)]
 pub struct RouteArgs {
-    /// What is to be served, for instance a URL
+    /// Key to route, for instance a URL
     pub key: String,
-    /// How many nodes to name; three where nothing is said
+    /// Number of nodes to list; 3 by default
     #[arg(long, value_name = "NUMBER", value_parser = count(1..=REPLICAS_MAX))]
     pub replicas: Option<usize>,
-    /// Where the asker is: nodes there come first, then those of its region
+    /// Location of the client: nodes there come first, then those of its region
     #[arg(long)]
     pub geo: Option<String>,
-    /// Which agent is asked.
+    /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
 }
 
 impl ClientCommand {
-    /// Which agent is asked, and how.
+    /// Returns the arguments that name the agent.
     #[must_use]
     pub fn agent(&self) -> &AgentArgs {
         match self {
@@ -246,21 +246,19 @@ impl ClientCommand {
 }
 
 impl WaitArgs {
-    /// Whether there is anything to wait for.
+    /// Returns whether the command waits for labels.
     #[must_use]
     pub fn is_waiting(self) -> bool {
         self.wait.is_some_and(|time| !time.is_zero())
     }
 }
 
-impl StatusArg {
-    /// As the API has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Alive => "alive",
-            Self::Leaving => "leaving",
-            Self::Dead => "dead",
+impl From<StatusArg> for MemberStatus {
+    fn from(status: StatusArg) -> Self {
+        match status {
+            StatusArg::Alive => Self::Alive,
+            StatusArg::Leaving => Self::Leaving,
+            StatusArg::Dead => Self::Dead,
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_is_bare_is_plain() {
+fn an_address_without_a_scheme_is_plain_http() {
     for (text, shown) in [
         ("127.0.0.1:7947", "http://127.0.0.1:7947"),
         ("[::1]:7947", "http://[::1]:7947"),
@@ -17,7 +17,7 @@ fn what_is_bare_is_plain() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn invalid_addresses_are_refused() {
     for text in [
         "",
         "7947",
@@ -39,7 +39,7 @@ fn what_is_no_address_is_refused() {
 }
 
 #[test]
-fn only_this_machine_is_loopback() {
+fn only_addresses_of_this_machine_are_loopback() {
     for text in ["127.0.0.2:1", "[::1]:1", "localhost:1", "https://localhost"] {
         assert!(text.parse::<Address>().unwrap().is_loopback(), "{text}");
     }
@@ -54,7 +54,7 @@ fn only_this_machine_is_loopback() {
 }
 
 #[test]
-fn parameters_are_escaped() {
+fn query_parameters_are_escaped() {
     let address: Address = "a:1".parse().unwrap();
     let query = [("key", "/v?a=b&c d#é\n".to_string())];
     assert_eq!(

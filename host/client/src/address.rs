@@ -1,7 +1,7 @@
-//! Where an agent is reached: what the URLs of all its routes begin with.
+//! The address of an agent's API: what the URLs of all operations begin with.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(Arc<Url>);
 
-/// A text that is no address.
+/// The error of a text that is no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "an address is HOST:PORT, http://HOST:PORT or https://HOST:PORT, for instance 127.0.0.1:7947"
@@ -23,20 +23,31 @@ pub struct Address(Arc<Url>);
 pub struct AddressError;
 
 impl Address {
-    /// Whether nobody on the way can listen in.
-    pub(super) fn is_tls(&self) -> bool {
+    /// Returns the address of an agent that serves plain HTTP.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] for an IPv6 address with a scope id.
+    pub fn plain(at: SocketAddr) -> Result<Self, AddressError> {
+        at.to_string().parse()
+    }
+
+    /// Returns whether the connection is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Whether what is sent there stays on this machine.
-    pub(super) fn is_loopback(&self) -> bool {
+    /// Returns whether requests stay on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
         host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// The URL of a route with these parameters.
-    pub(super) fn url(&self, path: &str, query: &[(&str, String)]) -> Url {
+    /// Returns the URL of an operation with these query parameters.
+    pub(crate) fn url(&self, path: &str, query: &[(&str, String)]) -> Url {
         let mut url = Url::clone(&self.0);
         url.set_path(path);
         if !query.is_empty() {
@@ -59,7 +70,7 @@ impl FromStr for Address {
         };
         let url = Url::parse(&whole).map_err(|_| AddressError)?;
         let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
-        // A name and a password would be a secret that everybody sees in the list of processes.
+        // A name and a password in the URL would show in the list of processes.
         let is_bare = url.username().is_empty()
             && url.password().is_none()
             && url.path() == "/"
@@ -77,7 +88,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Without one, HTTP's own would be meant, where no agent listens.
+/// Returns whether a text without a scheme names a port. The default port of HTTP is never an agent's.
 fn ends_with_port(text: &str) -> bool {
     text.rsplit_once(':')
         .is_some_and(|(_, port)| port.parse::<u16>().is_ok())

@@ -1,20 +1,28 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
-fn shown(name: &str, data: serde_json::Value) -> String {
-    event(&Event {
+fn shown(name: &str, data: Value) -> String {
+    event(&ReceivedEvent {
         id: "1-1".to_string(),
         name: name.to_string(),
         data,
     })
 }
 
+fn peer(node_id: u64, labels: &Value) -> Value {
+    json!({
+        "node_id": node_id, "wg_pubkey": "", "wg_endpoint": "0.0.0.0:0", "overlay_ip": "",
+        "labels": labels, "more": 1,
+    })
+}
+
 #[test]
 fn an_event_is_one_line() {
     let capacity = json!({"cpu_cores": 8, "ram_mib": 2, "disk_mib": 3, "geo": "eu"});
-    let node = json!({"node_id": 7, "capacity": capacity, "enabled_at": "now"});
-    let peer = json!({"node_id": 2, "labels": {"a": "1", "b": "2"}, "more": 1});
+    let time = "2026-11-28T12:00:00.000Z";
+    let node = json!({"node_id": 7, "capacity": capacity, "enabled_at": time});
+    let two = peer(2, &json!({"a": "1", "b": "2"}));
     for (name, data, line) in [
         (
             "enabled",
@@ -22,16 +30,12 @@ fn an_event_is_one_line() {
             "enabled   node 7  8 cores, 2 MiB RAM, 3 MiB disk, eu",
         ),
         ("disabled", json!({"node_id": 7}), "disabled  node 7"),
-        ("joined", peer.clone(), "joined    peer 2  a=1 b=2"),
-        (
-            "updated",
-            json!({"node_id": 2, "labels": {}}),
-            "updated   peer 2",
-        ),
+        ("joined", two.clone(), "joined    peer 2  a=1 b=2"),
+        ("updated", peer(2, &json!({})), "updated   peer 2"),
         ("left", json!({"node_id": 2}), "left      peer 2"),
         (
             "snapshot",
-            json!({"nodes": [node.clone(), node], "peers": [peer]}),
+            json!({"nodes": [node.clone(), node], "peers": [two]}),
             "snapshot  nodes [7 7]  peers [2]",
         ),
         (
@@ -47,27 +51,27 @@ fn an_event_is_one_line() {
 }
 
 #[test]
-fn nothing_from_the_network_reaches_the_terminal_as_it_is() {
+fn unprintable_text_does_not_reach_the_terminal() {
     let evil = "\u{1b}[2J\r\nroot\u{202e}\u{9b}1A";
-    let peer = json!({"node_id": 2, "labels": {"a": evil}});
+    let time = "2026-11-28T12:00:00.000Z";
     let capacity = json!({"cpu_cores": 8, "ram_mib": 2, "disk_mib": 3, "geo": evil});
-    let nodes: Nodes = serde_json::from_value(json!({"nodes": [
-        {"node_id": 7, "capacity": capacity, "enabled_at": evil, "advertised": true}
+    let nodes: NodeList = serde_json::from_value(json!({"nodes": [
+        {"node_id": 7, "capacity": capacity, "enabled_at": time, "advertised": true}
     ]}))
     .unwrap();
-    let logs: Logs = serde_json::from_value(json!({"dropped": 3, "lines": [
-        {"at": evil, "level": evil, "context": evil, "message": evil}
+    let log: PluginLog = serde_json::from_value(json!({"dropped": 3, "lines": [
+        {"at": time, "level": "info", "context": evil, "message": evil}
     ]}))
     .unwrap();
     for text in [
-        shown("joined", peer),
+        shown("joined", peer(2, &json!({"a": evil}))),
         shown(evil, json!({ evil: evil })),
         super::nodes(&nodes),
-        super::logs(&logs),
+        super::logs(&log),
     ] {
         let is_clean = |c: char| c == '\n' || !text::is_unprintable(c);
         assert!(text.chars().all(is_clean), "{text:?}");
         assert!(text.contains("root\u{fffd}"), "{text}");
     }
-    assert!(super::logs(&logs).ends_with("\n(3 lines were dropped)"));
+    assert!(super::logs(&log).ends_with("\n(3 lines were dropped)"));
 }

@@ -1,0 +1,203 @@
+//! Commands for a running agent: each sends requests with the typed client and prints the response.
+//!
+//! - `connect` creates the client from the flags.
+//! - [`CommandError`] gives each failure its exit code.
+//! - `output` prints lines and JSON, `table` makes tables, `change` the texts of changes.
+//! - `events` follows the event stream.
+
+mod change;
+mod connect;
+mod error;
+mod events;
+mod output;
+mod table;
+
+use std::io::ErrorKind;
+
+use edge_cache_client::{
+    Call, ChangeOutcome, Client, EdgeCacheStats, MembersQuery, NodeCapacity, RouteQuery, SwapQuery,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use self::change::{Change, ChangeKind};
+use crate::cli::{
+    ClientCommand, DisableArgs, EnableArgs, OutputFormat, RouteArgs, RunningPlugin, StatsArgs,
+    SwapArgs,
+};
+
+pub use self::error::{CommandError, exit};
+
+/// The outcome of a command that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command did what it says.
+    Done,
+    /// The change is made; its labels have not followed in time.
+    Pending,
+}
+
+/// Runs a command and prints its result on standard output.
+///
+/// # Errors
+///
+/// Any [`CommandError`]; its exit code tells them apart.
+pub async fn run(command: &ClientCommand) -> Result<Outcome, CommandError> {
+    match send(command).await {
+        // The reader closed the pipe on purpose.
+        Err(CommandError::Print(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            Ok(Outcome::Done)
+        }
+        ended => ended,
+    }
+}
+
+async fn send(command: &ClientCommand) -> Result<Outcome, CommandError> {
+    let session = Session {
+        client: connect::client(command.agent())?,
+        format: command.agent().format,
+    };
+    let client = &session.client;
+    match command {
+        ClientCommand::Nodes(_) => session.show(client.nodes(), table::nodes).await,
+        ClientCommand::Node(args) => session.show(client.node(args.node_id), table::node).await,
+        ClientCommand::Enable(args) => session.enable(args).await,
+        ClientCommand::Disable(args) => session.disable(args).await,
+        ClientCommand::Stats(args) => session.stats(args).await,
+        ClientCommand::Peers(args) => {
+            let status = args.status.map(Into::into);
+            let call = client.members(MembersQuery { status });
+            session.show(call, table::members).await
+        }
+        ClientCommand::Route(args) => session.route(args).await,
+        ClientCommand::Events(_) => match events::follow(client, session.format).await? {},
+        ClientCommand::Leave(_) => session.leave().await,
+        ClientCommand::Plugin(RunningPlugin::Show(_)) => {
+            session.show(client.plugin(), table::plugin).await
+        }
+        ClientCommand::Plugin(RunningPlugin::Swap(args)) => session.swap(args).await,
+        ClientCommand::Plugin(RunningPlugin::Logs(_)) => {
+            session.show(client.plugin_logs(), table::logs).await
+        }
+    }
+}
+
+/// A client of one agent, and the format in which its responses are printed.
+struct Session {
+    client: Client,
+    format: OutputFormat,
+}
+
+impl Session {
+    /// Sends a call and prints the response.
+    async fn show<T: DeserializeOwned>(
+        &self,
+        call: Call<'_, T>,
+        table: impl Fn(&T) -> String,
+    ) -> Result<Outcome, CommandError> {
+        output::line(&match self.format {
+            OutputFormat::Table => table(&call.send().await?),
+            OutputFormat::Json => output::json(&call.send_json().await?),
+        })?;
+        Ok(Outcome::Done)
+    }
+
+    async fn enable(&self, args: &EnableArgs) -> Result<Outcome, CommandError> {
+        let capacity = NodeCapacity {
+            cpu_cores: args.cpu_cores,
+            ram_mib: args.ram_mib,
+            disk_mib: args.disk_mib,
+            geo: args.geo.clone(),
+        };
+        let mut call = self.client.enable(args.node_id, capacity);
+        if let Some(time) = args.wait.wait {
+            call = call.wait(time);
+        }
+        let change = Change {
+            node_id: args.node_id,
+            kind: ChangeKind::Enable,
+            wait: args.wait,
+        };
+        self.change(call, change).await
+    }
+
+    async fn disable(&self, args: &DisableArgs) -> Result<Outcome, CommandError> {
+        let mut call = self.client.disable(args.node_id);
+        if let Some(time) = args.wait.wait {
+            call = call.wait(time);
+        }
+        let change = Change {
+            node_id: args.node_id,
+            kind: ChangeKind::Disable,
+            wait: args.wait,
+        };
+        self.change(call, change).await
+    }
+
+    async fn change(
+        &self,
+        call: Call<'_, ChangeOutcome>,
+        change: Change,
+    ) -> Result<Outcome, CommandError> {
+        match call.send().await? {
+            ChangeOutcome::Done => {
+                self.say(&change.done(), &change.json())?;
+                Ok(Outcome::Done)
+            }
+            ChangeOutcome::Pending(state) => {
+                self.say(&change.pending(), &json!(state))?;
+                Ok(Outcome::Pending)
+            }
+        }
+    }
+
+    /// Shows counters; adds to them first where there is something to add.
+    async fn stats(&self, args: &StatsArgs) -> Result<Outcome, CommandError> {
+        let call = if args.add_hits.is_none() && args.add_misses.is_none() {
+            self.client.stats(args.node_id)
+        } else {
+            let delta = EdgeCacheStats {
+                hits: args.add_hits.unwrap_or_default(),
+                misses: args.add_misses.unwrap_or_default(),
+            };
+            self.client.add_stats(args.node_id, delta)
+        };
+        self.show(call, table::stats).await
+    }
+
+    async fn route(&self, args: &RouteArgs) -> Result<Outcome, CommandError> {
+        let query = RouteQuery {
+            key: args.key.clone(),
+            replicas: args.replicas,
+            geo: args.geo.clone(),
+        };
+        self.show(self.client.route(&query), table::route).await
+    }
+
+    async fn swap(&self, args: &SwapArgs) -> Result<Outcome, CommandError> {
+        let plugin = std::fs::read(&args.file).map_err(|source| CommandError::Plugin {
+            path: args.file.clone(),
+            source,
+        })?;
+        let query = SwapQuery {
+            sha256: args.sha256.map(hex::encode),
+        };
+        let call = self.client.swap_plugin(plugin, query);
+        self.show(call, table::plugin).await
+    }
+
+    async fn leave(&self) -> Result<Outcome, CommandError> {
+        self.client.leave().send().await?;
+        self.say("the agent leaves", &json!({"leaving": true}))?;
+        Ok(Outcome::Done)
+    }
+
+    /// Prints a result that is no response of an operation.
+    fn say(&self, text: &str, json: &Value) -> Result<(), CommandError> {
+        match self.format {
+            OutputFormat::Table => output::line(text)?,
+            OutputFormat::Json => output::line(&output::json(json))?,
+        }
+        Ok(())
+    }
+}

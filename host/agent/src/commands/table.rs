@@ -1,0 +1,230 @@
+//! Responses as tables and lines for people. Unprintable characters from the network are replaced.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use edge_cache_client::{
+    Decision, EdgeCacheStats, Event, LogLine, MemberList, NodeCapacity, NodeDetails, NodeList,
+    Plugin, PluginLog, ReceivedEvent, Route,
+};
+use edge_cache_core::text;
+
+#[cfg(test)]
+mod tests;
+
+/// The longest text of an agent in a cell, in bytes.
+const CELL_BYTES_MAX: usize = text::ERROR_BYTES_MAX;
+/// The content of an empty cell.
+const EMPTY: &str = "-";
+
+pub(super) fn nodes(list: &NodeList) -> String {
+    let mut table = table(&[
+        "node",
+        "cores",
+        "RAM MiB",
+        "disk MiB",
+        "geo",
+        "advertised",
+        "enabled",
+    ]);
+    for node in &list.nodes {
+        let capacity = &node.capacity;
+        table.add_row([
+            node.node_id.to_string(),
+            capacity.cpu_cores.to_string(),
+            capacity.ram_mib.to_string(),
+            capacity.disk_mib.to_string(),
+            or_empty(capacity.geo.as_deref()),
+            yes(node.advertised),
+            node.enabled_at.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+pub(super) fn node(details: &NodeDetails) -> String {
+    match details {
+        NodeDetails::Registered(node) => {
+            let mut rows = vec![
+                ("node", node.node_id.to_string()),
+                ("capacity", capacity(&node.capacity)),
+                ("enabled", node.enabled_at.to_string()),
+                ("advertised", yes(node.advertised)),
+                ("hits", node.stats.hits.to_string()),
+                ("misses", node.stats.misses.to_string()),
+            ];
+            rows.extend(node.decision.iter().flat_map(decision));
+            pairs(rows)
+        }
+        NodeDetails::Refused(node) => {
+            let mut rows = vec![
+                ("node", node.node_id.to_string()),
+                ("registered", yes(node.registered)),
+                ("advertised", yes(node.advertised)),
+            ];
+            rows.extend(node.decision.iter().flat_map(decision));
+            pairs(rows)
+        }
+    }
+}
+
+fn decision(decision: &Decision) -> Vec<(&'static str, String)> {
+    let Decision { op, at, by, .. } = decision;
+    let op = op.name();
+    let mut rows = vec![
+        (
+            "decision",
+            format!("{op} at {at} by the agent of node {by}"),
+        ),
+        ("replicated", yes(decision.replicated)),
+    ];
+    if let Some(reason) = &decision.refused {
+        rows.push(("refused here", clean(reason)));
+    }
+    rows
+}
+
+pub(super) fn stats(stats: &EdgeCacheStats) -> String {
+    pairs(vec![
+        ("hits", stats.hits.to_string()),
+        ("misses", stats.misses.to_string()),
+    ])
+}
+
+pub(super) fn members(list: &MemberList) -> String {
+    let mut table = table(&["node", "status", "gossip", "kind", "policy"]);
+    for member in &list.members {
+        let address = member.address.map(|address| address.to_string());
+        let kind = if member.is_agent { "agent" } else { "other" };
+        table.add_row([
+            member.node_id.to_string(),
+            member.status.name().to_string(),
+            or_empty(address.as_deref()),
+            kind.to_string(),
+            or_empty(member.policy.as_deref()),
+        ]);
+    }
+    table.to_string()
+}
+
+pub(super) fn route(route: &Route) -> String {
+    let mut table = table(&["node", "weight", "geo"]);
+    for replica in &route.nodes {
+        table.add_row([
+            replica.node_id.to_string(),
+            replica.weight.to_string(),
+            or_empty(replica.geo.as_deref()),
+        ]);
+    }
+    table.to_string()
+}
+
+pub(super) fn plugin(plugin: &Plugin) -> String {
+    let imports: Vec<String> = plugin.imports.iter().map(|name| clean(name)).collect();
+    let mut rows = vec![
+        ("name", clean(&plugin.name)),
+        ("sha256", clean(&plugin.sha256)),
+        ("policy", clean(&plugin.policy)),
+        ("state", plugin.state.name().to_string()),
+        ("restarts", plugin.restarts.to_string()),
+        ("imports", imports.join("\n")),
+    ];
+    if let Some(failure) = &plugin.last_failure {
+        rows.push(("last failure", clean(failure)));
+    }
+    pairs(rows)
+}
+
+/// Formats a log as lines: a table would break them.
+pub(super) fn logs(log: &PluginLog) -> String {
+    let mut lines: Vec<String> = log.lines.iter().map(log_line).collect();
+    if log.dropped > 0 {
+        lines.push(format!("({} lines were dropped)", log.dropped));
+    }
+    lines.join("\n")
+}
+
+/// Formats an event as one line, with its data as JSON where this version does not know it.
+pub(super) fn event(received: &ReceivedEvent) -> String {
+    let content = match received.event() {
+        Some(Event::Snapshot(state)) => {
+            let nodes = state.nodes.iter().map(|node| node.node_id);
+            let peers = state.peers.iter().map(|peer| peer.node_id);
+            format!("nodes [{}]  peers [{}]", ids(nodes), ids(peers))
+        }
+        Some(Event::Enabled(node)) => {
+            format!("node {}  {}", node.node_id, capacity(&node.capacity))
+        }
+        Some(Event::Disabled(node)) => format!("node {}", node.node_id),
+        Some(Event::Joined(peer) | Event::Updated(peer)) => {
+            let labels = peer.labels.iter();
+            let labels: Vec<String> = labels
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            format!("peer {}  {}", peer.node_id, clean(&labels.join(" ")))
+        }
+        Some(Event::Left(node)) => format!("peer {}", node.node_id),
+        _ => clean(&received.data.to_string()),
+    };
+    let line = format!("{:<8}  {content}", clean(&received.name));
+    line.trim_end().to_string()
+}
+
+fn log_line(line: &LogLine) -> String {
+    format!(
+        "{} {:<8} {}: {}",
+        line.at,
+        line.level.name(),
+        clean(&line.context),
+        clean(&line.message)
+    )
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    table
+}
+
+fn pairs(rows: Vec<(&str, String)>) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    for (name, value) in rows {
+        table.add_row([name, &value]);
+    }
+    table.to_string()
+}
+
+fn capacity(capacity: &NodeCapacity) -> String {
+    let NodeCapacity {
+        cpu_cores,
+        ram_mib,
+        disk_mib,
+        geo,
+    } = capacity;
+    let geo = geo.as_deref().map(|geo| format!(", {}", clean(geo)));
+    format!(
+        "{cpu_cores} cores, {ram_mib} MiB RAM, {disk_mib} MiB disk{}",
+        geo.unwrap_or_default()
+    )
+}
+
+fn ids(ids: impl Iterator<Item = u64>) -> String {
+    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+    ids.join(" ")
+}
+
+fn or_empty(text: Option<&str>) -> String {
+    text.map_or_else(|| EMPTY.to_string(), clean)
+}
+
+fn yes(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_string()
+}
+
+fn clean(text: &str) -> String {
+    text::clean(text, CELL_BYTES_MAX)
+}

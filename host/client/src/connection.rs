@@ -1,0 +1,167 @@
+//! Requests to one agent, and their responses.
+//!
+//! The client trusts the given roots only, follows no redirect, so that a token reaches nobody else, and bounds the
+//! size of every response.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use edge_cache_api::Problem;
+use edge_cache_api::headers::{LAST_EVENT_ID, WASM};
+use edge_cache_core::text;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH};
+use reqwest::{StatusCode, redirect};
+use tokio::time::timeout;
+
+use crate::address::Address;
+use crate::config::{CaCertificates, ClientConfig, PlaintextToken};
+use crate::error::ClientError;
+use crate::request::{Request, RequestBody};
+
+/// The largest response. 20,000 nodes take 4 MiB, 600 peers with all their labels 10 MiB.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest error response that is read.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// An HTTP client of one agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    http: reqwest::Client,
+    address: Address,
+    timeout: Duration,
+}
+
+/// A successful response.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+impl Connection {
+    pub(crate) fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        let ClientConfig {
+            address,
+            token,
+            plaintext_token,
+            ca,
+            timeout,
+        } = config;
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &token {
+            let is_safe = address.is_tls() || address.is_loopback();
+            if !is_safe && plaintext_token == PlaintextToken::Refuse {
+                return Err(ClientError::PlaintextToken { address });
+            }
+            if let Some(header) = token.header() {
+                headers.insert(AUTHORIZATION, header);
+            }
+        }
+        if address.is_tls() && ca.is_none() {
+            return Err(ClientError::NoCa { address });
+        }
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            // Never the system's roots: creation must not fail on a machine without them.
+            .tls_certs_only(ca.map(CaCertificates::into_roots).unwrap_or_default())
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(|error| ClientError::Setup(text::error_chain(&error)))?;
+        Ok(Self {
+            http,
+            address,
+            timeout,
+        })
+    }
+
+    /// Sends a request and reads the whole response, which must be a success.
+    pub(crate) async fn request(&self, request: &Request) -> Result<Response, ClientError> {
+        let within = self.timeout.saturating_add(request.extra_time);
+        let response = async {
+            let response = self.send(request).await?;
+            let status = response.status();
+            let body = self.read(request, response, RESPONSE_BYTES_MAX).await?;
+            Ok(Response { status, body })
+        };
+        let late = |_| self.no_response(request, &format!("no response within {within:?}"));
+        timeout(within, response).await.map_err(late)?
+    }
+
+    /// Sends a request and returns the response, a success, with its body unread. Only its head has a time limit.
+    pub(crate) async fn open(&self, request: &Request) -> Result<reqwest::Response, ClientError> {
+        let within = self.timeout;
+        let late = |_| self.no_response(request, &format!("no response within {within:?}"));
+        timeout(within, self.send(request)).await.map_err(late)?
+    }
+
+    /// Returns the error of a response that is missing or invalid.
+    pub(crate) fn no_response(&self, request: &Request, reason: &str) -> ClientError {
+        ClientError::NoResponse {
+            request: request.to_string(),
+            address: self.address.clone(),
+            reason: text::clean(reason, text::ERROR_BYTES_MAX),
+        }
+    }
+
+    async fn send(&self, request: &Request) -> Result<reqwest::Response, ClientError> {
+        let url = self.address.url(&request.path, &request.query);
+        let mut http = self.http.request(request.method.clone(), url);
+        match &request.body {
+            Some(RequestBody::Json(value)) => http = http.json(value),
+            Some(RequestBody::Wasm(bytes)) => {
+                http = http.header(CONTENT_TYPE, WASM).body(bytes.clone());
+            }
+            None => {}
+        }
+        if let Some(id) = &request.last_event_id {
+            http = http.header(LAST_EVENT_ID, id);
+        }
+        if let Some(tag) = &request.if_match {
+            http = http.header(IF_MATCH, tag);
+        }
+        let response = http.send().await.map_err(|error| {
+            let error = text::error_chain(&error.without_url());
+            self.no_response(request, &error)
+        })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refused(request, response).await)
+    }
+
+    async fn refused(&self, request: &Request, response: reqwest::Response) -> ClientError {
+        let status = response.status();
+        let body = self.read(request, response, PROBLEM_BYTES_MAX).await;
+        let body = body.unwrap_or_default();
+        let (problem_type, detail) = match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => (problem.problem_type(), problem.detail),
+            Err(_) => (None, String::from_utf8_lossy(&body).trim().to_string()),
+        };
+        ClientError::Refused {
+            request: request.to_string(),
+            address: self.address.clone(),
+            status,
+            problem_type,
+            detail: text::clean(&detail, text::ERROR_BYTES_MAX),
+        }
+    }
+
+    async fn read(
+        &self,
+        request: &Request,
+        mut response: reqwest::Response,
+        bytes_max: usize,
+    ) -> Result<Bytes, ClientError> {
+        let mut body = BytesMut::new();
+        let broken = |error| self.no_response(request, &text::error_chain(&error));
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len().saturating_add(chunk.len()) > bytes_max {
+                let reason = format!("the response has more than {bytes_max} bytes");
+                return Err(self.no_response(request, &reason));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}
