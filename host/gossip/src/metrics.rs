@@ -154,7 +154,7 @@ impl GossipMetrics {
         );
         registry.register_with_unit(
             "gossip",
-            "Bytes in these datagrams, without the headers of UDP and below",
+            "Bytes in datagrams sent and received, without the headers of UDP and below",
             Unit::Bytes,
             self.bytes.clone(),
         );
