@@ -1,4 +1,4 @@
-//! Which nodes were complained about already.
+//! The nodes about which a complaint was logged.
 
 #[cfg(test)]
 mod tests;
@@ -7,25 +7,24 @@ use std::collections::BTreeSet;
 
 use crate::entry::NodeId;
 
-/// The most nodes that are remembered. A cluster has about 2,000 members at most, but a hostile one
-/// can invent any number of ids.
+/// Largest number of nodes. A cluster has about 2,000 members at most, but a hostile member can invent any
+/// number of ids.
 const MAX_NODES: usize = 4_096;
 
-/// The nodes that were complained about, each once.
+/// Nodes with a logged complaint.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
     nodes: BTreeSet<NodeId>,
 }
 
-/// Whether to complain about a node.
+/// Decision about logging a complaint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Complaint {
-    /// It is the first one about this node.
+    /// Log the first complaint about this node.
     First,
-    /// It is the first one about this node, and no other node can be remembered after it: there
-    /// will be none about any other.
+    /// Log the first complaint about this node; the set is full, so no other node will be logged.
     Last,
-    /// There was one before, or there is no room to remember this one.
+    /// Log nothing: a complaint was logged before, or the set is full.
     None,
 }
 

@@ -1,8 +1,8 @@
-//! The component's face: the exports and imports of `wit/`.
+//! The component: exports and imports of `wit/`.
 //!
-//! The settings choose only how nodes are weighed. So over wrong ones `load` refuses, which is where
-//! an operator sees it, and `assess` finds nobody eligible; the other calls go on. A host that keeps
-//! the contract makes none of them: it gives up an instance whose `load` refused.
+//! The settings affect only the weights of nodes. With invalid settings, `load` refuses, so that the operator
+//! sees the error, and `assess` finds no node eligible. The other calls work, but a host makes none of them
+//! after a refused `load`.
 
 mod convert;
 
@@ -38,8 +38,7 @@ mod bindings {
     use super::Component;
 }
 
-// Calls come one at a time, and none begins while another is under way: a component can't be entered
-// again from its own imports. So no borrow of these ever meets another.
+// Calls are never nested, since a component cannot be entered from its own imports. So no two borrows overlap.
 thread_local! {
     static REGISTRY: RefCell<Registry> = const { RefCell::new(Registry::new()) };
     static SETTINGS: OnceCell<Result<Settings, SettingsError>> = const { OnceCell::new() };
@@ -117,7 +116,7 @@ impl placement::Guest for Component {
     }
 }
 
-/// Logs why a node is passed over, once a node: its labels are judged again and again.
+/// Logs why a node is not eligible, once for each node, since its labels are assessed repeatedly.
 fn complain(node_id: NodeId, fault: LabelFault) {
     let complaint = COMPLAINTS.with_borrow_mut(|complaints| complaints.about(node_id));
     if complaint == Complaint::None {
@@ -133,7 +132,7 @@ fn warn(message: &str) {
     log(Level::Warn, "placement", message);
 }
 
-/// The settings do not change while an instance lives, so they are read when they are needed first.
+/// Returns the settings, which are read once, since they never change during the life of an instance.
 fn settings() -> Result<Settings, SettingsError> {
     SETTINGS.with(|settings| settings.get_or_init(read_settings).clone())
 }
@@ -151,7 +150,7 @@ fn read_settings() -> Result<Settings, SettingsError> {
     settings
 }
 
-/// Publishes through the host.
+/// Publishes labels through the host.
 struct Gossip;
 
 impl PublishLabels for Gossip {

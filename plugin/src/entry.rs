@@ -1,51 +1,51 @@
-//! The data that the registry holds.
+//! Data of the registry.
 
 use crate::capacity::NodeCapacity;
 use crate::time::Timestamp;
 
-/// The cluster-wide number of a node. Every 64-bit value is valid.
+/// Number of a node in its cluster. Every 64-bit value is valid.
 pub type NodeId = u64;
 
-/// One node that is eligible as an edge cache.
+/// A node that is eligible as an edge cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeCacheNode {
-    /// The node.
+    /// Id of the node.
     pub node_id: NodeId,
-    /// What it is willing to spend.
+    /// Offered resources.
     pub capacity: NodeCapacity,
-    /// When it was enabled last.
+    /// Time at which it was last enabled.
     pub enabled_at: Timestamp,
 }
 
-/// The cache counters of a node since it was enabled last.
+/// Cache counters of a node since it was last enabled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EdgeCacheStats {
-    /// Requests that the cache answered. Stays at the largest number instead of passing it.
+    /// Number of requests that the cache served. Saturates at the largest number.
     pub hits: u64,
-    /// Requests that it could not answer. Stays at the largest number instead of passing it.
+    /// Number of requests that were passed on to the origin. Saturates at the largest number.
     pub misses: u64,
 }
 
-/// All that the registry knows of one node.
+/// Entry of one node in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The node, its capacity and its time.
+    /// Node.
     pub node: EdgeCacheNode,
-    /// Its counters.
+    /// Counters.
     pub stats: EdgeCacheStats,
 }
 
-/// One decision that was taken elsewhere.
+/// A decision of another agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// This entry holds now, exactly as it is, in place of any other of its node.
+    /// Adds or replaces the entry of a node, exactly as given.
     Put(Entry),
-    /// The node is not registered any more. It may not have been.
+    /// Removes a node, which may be unknown.
     Remove(NodeId),
 }
 
 impl Change {
-    /// The node that the change is about.
+    /// Returns the node that is changed.
     pub fn node_id(&self) -> NodeId {
         match self {
             Self::Put(entry) => entry.node.node_id,

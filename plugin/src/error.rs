@@ -1,4 +1,4 @@
-//! Why the registry refuses a change. After any of these nothing has changed.
+//! Errors of changes. The registry has not changed after an error.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use crate::capacity::CapacityError;
 use crate::entry::NodeId;
 use crate::publish::LabelError;
 
-/// Why a change of one node was refused.
+/// The error of a change of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EdgeCacheError {
     /// The labels could not be published; the text says why.
@@ -32,18 +32,18 @@ impl From<LabelError> for EdgeCacheError {
     }
 }
 
-/// Why a set of entries or changes was refused as a whole.
+/// The error of a set of entries or changes, all of which are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// The entry of this node can't be served.
+    /// The entry of this node was refused.
     #[error("node {node_id}: {reason}")]
     Node {
-        /// The first such node that was met.
+        /// First refused node.
         node_id: NodeId,
-        /// What is wrong with its entry, or with publishing its labels.
+        /// Error of its entry, or of publishing its labels.
         reason: EdgeCacheError,
     },
-    /// The time of this node's entry is not one that the registry could have given.
+    /// The time of this node's entry breaks a bound.
     #[error("node {0}: enabled-at must be in whole milliseconds before the year 10000")]
     EnabledAt(NodeId),
     /// The node has more than one entry.

@@ -1,8 +1,7 @@
-//! The labels of an edge cache: their keys, and their one writer and one reader.
+//! The labels of an edge cache: keys, writing and reading.
 //!
-//! Nobody else in this crate sees a raw label value. Numbers are read exactly as they are written,
-//! digits only and without leading zeros: one capacity has one set of labels, and two readers can't
-//! disagree about a value such as `+8` or `08`.
+//! No other code in this crate uses raw label values. Numbers consist of digits without leading zeros, so a
+//! capacity has exactly one set of labels, and readers agree about values such as `+8` or `08`.
 
 #[cfg(test)]
 mod tests;
@@ -13,26 +12,26 @@ use thiserror::Error;
 
 use crate::capacity::{CapacityError, NodeCapacity, check_geo};
 
-/// Says that the node is an edge cache: `true`.
+/// Marks the node as an edge cache: `true`.
 pub const LABEL_EDGE_CACHE: &str = "edge_cache";
-/// The processor cores: a decimal integer of 32 bits.
+/// Processor cores: a decimal integer of 32 bits.
 pub const LABEL_CPU: &str = "edge_cache_cpu";
-/// The disk, in MiB: a decimal integer of 64 bits.
+/// Disk, in MiB: a decimal integer of 64 bits.
 pub const LABEL_DISK_MIB: &str = "edge_cache_disk_mib";
-/// Where the node is; absent where the place is not known.
+/// Location of the node; absent if it is not known.
 pub const LABEL_GEO: &str = "edge_cache_geo";
-/// The memory, in MiB: a decimal integer of 64 bits.
+/// Memory, in MiB: a decimal integer of 64 bits.
 pub const LABEL_RAM_MIB: &str = "edge_cache_ram_mib";
 
-/// The one value of [`LABEL_EDGE_CACHE`] that makes a node an edge cache.
+/// Value of [`LABEL_EDGE_CACHE`] that marks a node as an edge cache.
 const EDGE_CACHE_TRUE: &str = "true";
 
-/// One label of a node.
+/// A label of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// What the label is about.
+    /// Key.
     pub key: String,
-    /// What it says.
+    /// Value.
     pub value: String,
 }
 
@@ -45,7 +44,7 @@ impl Label {
     }
 }
 
-/// The labels of a node that offers this capacity, in ascending order of key.
+/// Returns the labels for a capacity, in ascending order of key.
 pub fn capacity_labels(capacity: &NodeCapacity) -> Vec<Label> {
     let mut labels = vec![
         Label::new(LABEL_EDGE_CACHE, EDGE_CACHE_TRUE),
@@ -59,10 +58,9 @@ pub fn capacity_labels(capacity: &NodeCapacity) -> Vec<Label> {
     labels
 }
 
-/// The capacity that a node advertises in its labels.
+/// Capacity in the labels of a node.
 ///
-/// Unlike a [`NodeCapacity`] that was checked, its three numbers may all be zero: other software may
-/// advertise that, and it is no reason to pass the node over.
+/// Unlike in a checked [`NodeCapacity`], all three numbers may be zero, as other software may advertise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdvertisedCapacity {
     /// Processor cores.
@@ -71,18 +69,18 @@ pub struct AdvertisedCapacity {
     pub ram_mib: u64,
     /// Disk, in MiB.
     pub disk_mib: u64,
-    /// Where the node is, within the bounds of a capacity's geo.
+    /// Location of the node, within the bounds of a capacity's geo.
     pub geo: Option<String>,
 }
 
 impl AdvertisedCapacity {
-    /// Reads the labels of a node, those of other software included. None where the node says
-    /// nothing about being an edge cache, or anything else than `true`.
+    /// Reads the labels of a node, among which may be labels of other software.
+    ///
+    /// Returns none if [`LABEL_EDGE_CACHE`] is absent or not `true`.
     ///
     /// # Errors
     ///
-    /// The node says that it is an edge cache, but a label that belongs to that is missing or can't
-    /// be read.
+    /// The node is marked as an edge cache, but another label is missing or invalid.
     pub fn from_labels(labels: &[Label]) -> Result<Option<Self>, LabelFault> {
         if find(labels, LABEL_EDGE_CACHE) != Some(EDGE_CACHE_TRUE) {
             return Ok(None);
@@ -96,15 +94,16 @@ impl AdvertisedCapacity {
     }
 }
 
-/// Why the labels of a node that calls itself an edge cache can't be used. The texts name the key
-/// and never repeat the value: it comes from another node.
+/// A missing or invalid label of an edge cache.
+///
+/// The texts name the key and never repeat the value, which comes from another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LabelFault {
-    /// The label with this key is not there.
+    /// The label with this key is missing.
     #[error("label {0} is missing")]
     Missing(&'static str),
-    /// The value of the label with this key is no number, too large a one, or one written otherwise
-    /// than with digits alone and without leading zeros.
+    /// The value of the label with this key is not a number, is too large, or is not written as digits
+    /// without leading zeros.
     #[error("label {0} is not a decimal integer within its range")]
     Number(&'static str),
     /// The geo breaks the bounds of a capacity's geo.
@@ -128,13 +127,13 @@ fn number<N: FromStr>(labels: &[Label], key: &'static str) -> Result<N, LabelFau
     value.parse().map_err(|_| LabelFault::Number(key))
 }
 
-/// Whether a text is written as `Display` writes an unsigned integer of any size.
+/// Returns whether a text is written as `Display` writes an unsigned integer of any size.
 fn is_canonical(text: &str) -> bool {
     let leading_zero = text.len() > 1 && text.starts_with('0');
     !text.is_empty() && !leading_zero && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The contract gives each key at most once, so the first is the only one.
+/// Returns the value of a key, which the contract allows only once.
 fn find<'a>(labels: &'a [Label], key: &str) -> Option<&'a str> {
     labels
         .iter()

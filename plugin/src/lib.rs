@@ -1,27 +1,24 @@
-//! The reference edge-cache registry.
+//! The reference plugin: a registry of edge-cache nodes.
 //!
-//! It decides which nodes may serve as edge caches, says so in the labels of each node, and judges
-//! other nodes by the labels that they advertise. All of that is plain Rust without a clock, without
-//! input and output and without a host: the time and the way to publish labels are arguments. One
-//! module puts the face of a WebAssembly component on it.
+//! The registry decides which nodes may serve as edge caches, publishes labels for each of them, and assesses
+//! nodes by the labels that they advertise. The code is plain Rust without a clock, input or output: time and
+//! publisher are arguments. The module `component` makes it a WebAssembly component.
 //!
-//! From the inside out:
-//!
-//! - `text`: which characters may be shown, and excerpts of foreign text for errors
+//! - `text`: printable characters, and excerpts of foreign text for errors
 //! - `time`: [`Timestamp`], whole milliseconds before the year 10000
 //! - `capacity`: [`NodeCapacity`] and its bounds
 //! - `labels`: the label keys, and the only code that writes and reads labels
-//! - `publish`: [`PublishLabels`], the way labels leave the registry
+//! - `publish`: [`PublishLabels`], the interface for publishing labels
 //! - `registry`: [`Registry`], the state machine, beside `entry` and `error`, its data and its errors
-//! - `settings`: [`Settings`], what the operator may choose
-//! - `placement`: [`assess`], the judgement of a node by its labels
-//! - `complaints`: which nodes were complained about already
+//! - `settings`: [`Settings`], chosen by the operator
+//! - `placement`: [`assess`], the assessment of a node by its labels
+//! - `complaints`: the nodes about which a complaint was logged
 //! - `component`: the exports and imports of `wit/`, behind the feature of that name; the only file that
 //!   knows wit-bindgen
 //!
-//! Invariants: only `component` reads a clock, a setting or a log; nothing panics, because a guest
-//! that panics is gone; nothing is kept in a `HashMap`, because its order would differ between two
-//! instances; no foreign text goes into an error or a log line except as an excerpt.
+//! Invariants: only `component` uses the clock, the settings and the log. No code panics, since a panic ends
+//! the instance. No `HashMap` is used, since its order differs between instances. Errors and log lines
+//! contain foreign text only as an excerpt.
 
 mod capacity;
 #[cfg(feature = "component")]

@@ -1,4 +1,4 @@
-//! The judgement of a node by the labels that it advertises.
+//! The assessment of a node by its labels.
 
 #[cfg(test)]
 mod tests;
@@ -6,9 +6,9 @@ mod tests;
 use crate::labels::{AdvertisedCapacity, Label, LabelFault};
 use crate::settings::{Settings, WeightBy};
 
-/// The least weight of a candidate.
+/// Smallest weight of a candidate.
 pub const MIN_WEIGHT: u32 = 1;
-/// The greatest weight of a candidate.
+/// Largest weight of a candidate.
 pub const MAX_WEIGHT: u32 = 65_535;
 
 const MIB_PER_GIB: u64 = 1_024;
@@ -16,19 +16,19 @@ const MIB_PER_GIB: u64 = 1_024;
 /// A node that cache traffic may be routed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its share of the traffic beside the weights of the others: [`MIN_WEIGHT`] to [`MAX_WEIGHT`].
+    /// Share of the traffic relative to the other weights: [`MIN_WEIGHT`] to [`MAX_WEIGHT`].
     pub weight: u32,
-    /// Where it is, within the bounds of a capacity's geo.
+    /// Location, within the bounds of a capacity's geo.
     pub geo: Option<String>,
 }
 
-/// Judges a node by its labels, those of other software included. None where it is no edge cache.
+/// Assesses a node by its labels. Returns none if it is not an edge cache.
 ///
-/// The same labels and settings always give the same answer.
+/// The result depends only on the labels and the settings.
 ///
 /// # Errors
 ///
-/// The node calls itself an edge cache, but its labels can't be read. It is not eligible then.
+/// The node is marked as an edge cache, but its labels are invalid, so it is not eligible.
 pub fn assess(labels: &[Label], settings: Settings) -> Result<Option<Candidate>, LabelFault> {
     let advertised = AdvertisedCapacity::from_labels(labels)?;
     Ok(advertised.map(|capacity| Candidate {
@@ -37,8 +37,7 @@ pub fn assess(labels: &[Label], settings: Settings) -> Result<Option<Candidate>,
     }))
 }
 
-/// An edge cache always gets some traffic, however little it offers, and none gets more than fits
-/// the arithmetic of the routing table.
+/// Returns the weight of a node, within the bounds of the contract.
 fn weight(capacity: &AdvertisedCapacity, by: WeightBy) -> u32 {
     let share = match by {
         WeightBy::Disk => capacity.disk_mib / MIB_PER_GIB,

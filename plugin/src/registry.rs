@@ -1,4 +1,4 @@
-//! The state machine: which nodes are eligible, and with what capacity.
+//! The state machine of eligible nodes and their capacities.
 
 #[cfg(test)]
 mod tests;
@@ -12,29 +12,29 @@ use crate::labels::capacity_labels;
 use crate::publish::{LabelError, PublishLabels};
 use crate::time::Timestamp;
 
-/// Every node that is registered as an edge cache.
+/// The registered nodes.
 ///
-/// Each change first publishes the labels that follow from it and then commits, so a change that
-/// errs has changed nothing. How many nodes there may be is the host's limit.
+/// A change publishes labels before it commits, so a failed change has no effect. The host limits the number
+/// of nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     entries: BTreeMap<NodeId, Entry>,
 }
 
 impl Registry {
-    /// A registry without nodes.
+    /// Makes a registry without nodes.
     pub const fn new() -> Self {
         Self {
             entries: BTreeMap::new(),
         }
     }
 
-    /// Marks a node as eligible from `now` on and answers its entry. A node that is registered
-    /// already is overwritten, with counters back at zero.
+    /// Registers a node at time `now` and returns it. A registered node is overwritten, and its counters are
+    /// reset to zero.
     ///
     /// # Errors
     ///
-    /// The capacity breaks a bound, or the labels were not taken.
+    /// The capacity breaks a bound, or the labels were refused.
     pub fn enable(
         &mut self,
         node_id: NodeId,
@@ -57,11 +57,11 @@ impl Registry {
         Ok(node)
     }
 
-    /// Forgets a node and withdraws its labels.
+    /// Removes a node and withdraws its labels.
     ///
     /// # Errors
     ///
-    /// The node is not registered, or the withdrawal was not taken.
+    /// The node is not registered, or the withdrawal was refused.
     pub fn disable(
         &mut self,
         node_id: NodeId,
@@ -75,17 +75,17 @@ impl Registry {
         Ok(())
     }
 
-    /// Whether a node is registered.
+    /// Returns whether a node is registered.
     pub fn is_enabled(&self, node_id: NodeId) -> bool {
         self.entries.contains_key(&node_id)
     }
 
-    /// Every registered node, in ascending order of node id.
+    /// Returns all registered nodes, in ascending order of node id.
     pub fn list_eligible(&self) -> impl ExactSizeIterator<Item = &EdgeCacheNode> {
         self.entries.values().map(|entry| &entry.node)
     }
 
-    /// The counters of a node; zeros where it is not registered.
+    /// Returns the counters of a node, or zeros if it is not registered.
     pub fn stats(&self, node_id: NodeId) -> EdgeCacheStats {
         self.entries
             .get(&node_id)
@@ -93,7 +93,7 @@ impl Registry {
             .unwrap_or_default()
     }
 
-    /// Adds to the counters of a node and answers the totals.
+    /// Adds to the counters of a node and returns the totals.
     ///
     /// # Errors
     ///
@@ -112,13 +112,12 @@ impl Registry {
         Ok(entry.stats)
     }
 
-    /// Takes these entries exactly as they are, over those that are there. Entries of other nodes
-    /// stay.
+    /// Adds or replaces entries, exactly as given. Entries of other nodes are unchanged.
     ///
     /// # Errors
     ///
-    /// A node is named twice, a capacity breaks a bound, or labels were not taken. Names and
-    /// capacities are judged before anything is published.
+    /// A node is named twice, a capacity breaks a bound, or labels were refused. Ids and capacities are checked
+    /// before labels are published.
     pub fn load(
         &mut self,
         entries: Vec<Entry>,
@@ -134,13 +133,12 @@ impl Registry {
         self.apply(entries.into_iter().map(Change::Put).collect(), publisher)
     }
 
-    /// Applies the changes in their order, all of them or none. Of several changes of one node the
-    /// last one holds, and only its labels are published.
+    /// Applies all changes in order, or none. Only the last change of each node publishes labels.
     ///
     /// # Errors
     ///
-    /// A capacity breaks a bound, be it overtaken by a later change or not, or labels were not
-    /// taken. The capacities are judged before anything is published.
+    /// A capacity breaks a bound, even if a later change replaces it, or labels were refused. Capacities are
+    /// checked before labels are published.
     pub fn apply(
         &mut self,
         mut changes: Vec<Change>,
@@ -161,7 +159,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Publishes what follows from a change that is not committed yet.
+    /// Publishes the labels of a change before it is committed.
     fn publish(
         &self,
         change: &Change,

@@ -1,4 +1,4 @@
-//! What the operator may choose.
+//! The settings of the plugin.
 
 #[cfg(test)]
 mod tests;
@@ -7,24 +7,23 @@ use thiserror::Error;
 
 use crate::text::excerpt;
 
-/// The key of the setting that chooses the weight of a candidate.
+/// Key of the setting for the weight of candidates.
 pub const SETTING_WEIGHT: &str = "weight";
 
-/// The settings of the component.
+/// Settings of the plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// What the weight of a candidate follows from.
+    /// Source of a candidate's weight.
     pub weight: WeightBy,
 }
 
 impl Settings {
-    /// Reads the settings from pairs of key and value. What is left out keeps its default; where a
-    /// key is given twice, the later one holds.
+    /// Parses pairs of key and value. Missing settings have their defaults; the last value of a key counts.
     ///
     /// # Errors
     ///
-    /// A key that is no setting, or a value that the setting does not take. A slip is an error
-    /// rather than the default, because it would change the placement of a whole cluster unseen.
+    /// An unknown key or an invalid value. A default instead would change the placement of a whole cluster
+    /// unnoticed.
     pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         for (key, value) in pairs {
@@ -37,7 +36,7 @@ impl Settings {
     }
 }
 
-/// What the weight of a candidate follows from.
+/// Source of a candidate's weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WeightBy {
     /// The advertised disk, in whole GiB: `disk`.
@@ -47,7 +46,7 @@ pub enum WeightBy {
     Ram,
     /// The advertised processor cores: `cpu`.
     Cpu,
-    /// Nothing: every candidate has the same weight: `equal`.
+    /// The same weight for all candidates: `equal`.
     Equal,
 }
 
@@ -63,18 +62,18 @@ impl WeightBy {
     }
 }
 
-/// Why the settings can't be used.
+/// An error in the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
-    /// There is no setting of this name; the text is an excerpt of it.
+    /// The key is unknown; the text is an excerpt of it.
     #[error("unknown setting \"{0}\": the only setting is \"{SETTING_WEIGHT}\"")]
     UnknownKey(String),
-    /// The weight can't follow from this; the text is an excerpt of the value.
+    /// The value of the weight is invalid; the text is an excerpt of it.
     #[error(
         "setting \"{SETTING_WEIGHT}\" must be \"disk\", \"ram\", \"cpu\" or \"equal\", got \"{0}\""
     )]
     WrongWeight(String),
-    /// The host did not give the settings; the text is an excerpt of its reason.
+    /// The host failed to return the settings; the text is an excerpt of its reason.
     #[error("the settings could not be read: {0}")]
     Unreadable(String),
 }

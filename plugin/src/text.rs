@@ -1,13 +1,13 @@
-//! Which characters may be shown to people, and excerpts of foreign text.
+//! Printable characters, and excerpts of foreign text.
 
 #[cfg(test)]
 mod tests;
 
-/// The longest excerpt of foreign text in an error, in characters.
+/// Longest excerpt of foreign text in an error, in characters.
 const MAX_EXCERPT_CHARS: usize = 40;
 
-/// Whether a character could change how the text around it is shown: a control character, one that
-/// changes the direction of text, or a separator of lines or paragraphs.
+/// Returns whether a character is a control character, a direction mark, or a separator of lines or
+/// paragraphs, which could change the appearance of the text around it.
 pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -20,8 +20,7 @@ pub(crate) fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// The beginning of a foreign text, fit to be quoted in an error: bounded, and with U+FFFD in place
-/// of every unprintable character.
+/// Returns the beginning of a foreign text for an error, with U+FFFD for every unprintable character.
 pub(crate) fn excerpt(foreign: &str) -> String {
     let mut chars = foreign.chars();
     let mut shown: String = chars

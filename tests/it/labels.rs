@@ -164,6 +164,22 @@ async fn start_with(limits: LabelLimits) -> Result<ClusterOfOne> {
     ClusterOfOne::start(plugin, Labels::new()).await
 }
 
+/// A host without gossip cannot announce labels, so it refuses them as unavailable.
+#[tokio::test]
+async fn labels_are_unavailable_after_gossip_has_stopped() -> Result<()> {
+    let node = start_with(LabelLimits::default()).await?;
+    node.registry.enable(OWN, capacity()).await?;
+    let before = entries(&node.registry);
+    node.pool.shutdown().await;
+    for wanted in [OWN, OTHER] {
+        let error = node.registry.enable(wanted, capacity_in("eu")).await;
+        assert_snapshot!(error.unwrap_err(), @"gossip label push failed: unavailable: gossip has stopped, so labels cannot be announced");
+        assert_eq!(entries(&node.registry), before);
+    }
+    assert_eq!(node.registry.status().restarts, 0);
+    Ok(())
+}
+
 /// Enables both nodes with what fits and counts for them; then asks for what does not fit, and answers its
 /// error when nothing else has come of it.
 async fn refused(node: &ClusterOfOne, node_id: NodeId, wanted: NodeCapacity) -> Result<String> {

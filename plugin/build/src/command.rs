@@ -1,17 +1,17 @@
-//! What was typed. Four forms need no parser library.
+//! The command line. Its four forms need no parser library.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::bail;
 
-/// Shown for `--help` and after a mistake.
+/// Text of `--help`, also printed after a usage error.
 pub(crate) const USAGE: &str = "\
-Turns a guest crate into a WebAssembly component.
+Builds a WebAssembly component from a guest crate.
 
-  edge-cache-build                        build this workspace's reference component
+  edge-cache-build                        build the reference plugin of this workspace
   edge-cache-build MANIFEST -o FILE       build the guest of a Cargo.toml, or of its folder
-  edge-cache-build run -- ARGUMENT...     build the reference component, then run cargo with the arguments
+  edge-cache-build run -- ARGUMENT...     build the reference plugin, then run cargo with the arguments
 
 EDGE_CACHE_BUILT_PLUGIN  path of the reference plugin; cargo sets it inside the workspace
 EDGE_CACHE_INSTALL       1: where no compiler can build guests, install Debian's (as root)
@@ -42,7 +42,7 @@ impl Command {
                 manifest: manifest.into(),
                 output: output.into(),
             },
-            _ => bail!("these arguments are none of the forms that are known\n\n{USAGE}"),
+            _ => bail!("unknown arguments\n\n{USAGE}"),
         })
     }
 }

@@ -1,44 +1,43 @@
-//! Which compiler builds the guests: a decision over facts that `probe` has gathered, so that it
-//! can be tested without the machines it is about.
+//! The choice of the compiler for guests, from the facts that `probe` gathers.
 
 use std::path::{Path, PathBuf};
 
-use crate::TARGET;
+use crate::target::TARGET;
 
-/// What is known of one rustc.
+/// Facts about a rustc.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rustc {
-    /// The compiler itself, not a proxy that chooses one.
+    /// Path of the compiler itself, not of a proxy.
     pub(crate) program: PathBuf,
-    /// Where its libraries are.
+    /// Directory of its libraries.
     pub(crate) sysroot: PathBuf,
-    /// Its standard library for the target is installed.
+    /// True if its standard library for the target is installed.
     pub(crate) has_target: bool,
-    /// The source of its standard library is installed.
+    /// True if the source of its standard library is installed.
     pub(crate) has_source: bool,
-    /// The linker that came with it.
+    /// Linker that is part of it.
     pub(crate) linker: Option<PathBuf>,
-    /// It is no older than this workspace allows.
+    /// True if this workspace supports its version.
     pub(crate) recent: bool,
 }
 
-/// How guests are compiled.
+/// Compiler for guests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Compiler {
-    /// The rustc that does it.
+    /// Rustc.
     pub(crate) rustc: Rustc,
-    /// Where the standard library comes from.
+    /// Source of the standard library.
     pub(crate) library: Library,
-    /// The linker, where it is not the one that rustc would take by itself.
+    /// Linker, if it is not the default of rustc.
     pub(crate) linker: Option<PathBuf>,
 }
 
-/// Where a guest's standard library comes from.
+/// Source of a guest's standard library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Library {
-    /// It is installed.
+    /// The installed library.
     Installed,
-    /// Cargo compiles it from its source, once for each compiler.
+    /// Its source code, which cargo compiles once for each compiler.
     Source,
 }
 
@@ -60,7 +59,7 @@ impl Rustc {
         self.linker.is_some() || spare_linker.is_some()
     }
 
-    /// What keeps it from being chosen.
+    /// Returns the reason why it was not chosen.
     fn lack(&self) -> &'static str {
         if !self.recent {
             concat!("is older than ", env!("CARGO_PKG_RUST_VERSION"))
@@ -72,13 +71,13 @@ impl Rustc {
     }
 }
 
-/// The best of `rustcs`, of which the first is the active one. An installed library comes before
-/// one to be compiled; among equals the earlier wins. `spare_linker` serves those that have none of
-/// their own.
+/// Returns the best of `rustcs`, the first of which is the active one.
+///
+/// An installed library is preferred to its source, and an earlier compiler to a later one.
+/// `spare_linker` is used for compilers without a linker.
 pub(crate) fn choose(rustcs: &[Rustc], spare_linker: Option<&Path>) -> Option<Compiler> {
     let able = || rustcs.iter().filter(|rustc| rustc.recent);
-    // A distribution's compiler with the target installed knows a linker of its own, where `linker`
-    // does not look.
+    // A distribution's compiler with an installed target has a linker that `linker` does not find.
     let installed = able()
         .find(|rustc| rustc.has_target)
         .map(|rustc| rustc.compiler(Library::Installed, spare_linker));
@@ -88,7 +87,7 @@ pub(crate) fn choose(rustcs: &[Rustc], spare_linker: Option<&Path>) -> Option<Co
     })
 }
 
-/// Why none of `rustcs` was chosen.
+/// Describes why none of `rustcs` was chosen.
 pub(crate) fn describe_lacks(rustcs: &[Rustc]) -> String {
     let lacks: Vec<_> = rustcs
         .iter()

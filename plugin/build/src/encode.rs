@@ -1,14 +1,14 @@
-//! From a core module to a component: the step that other projects run `wasm-tools` for.
+//! The conversion of a core module to a component, as `wasm-tools component new` does it.
 
 use std::path::Path;
 
 use wit_component::{ComponentEncoder, metadata};
 
-use crate::BuildError;
+use crate::error::BuildError;
 
-/// The component that the module at `path` describes by the world in its custom section.
+/// Encodes the module at `path` as a component of the world in its custom section.
 ///
-/// There is no adapter: a guest for this target has no WASI preview 1 imports to adapt.
+/// Guests for this target have no imports of WASI preview 1, so no adapter is needed.
 pub(crate) fn component(path: &Path) -> Result<Vec<u8>, BuildError> {
     let module = std::fs::read(path).map_err(|source| BuildError::File {
         action: "read the module",
@@ -19,8 +19,7 @@ pub(crate) fn component(path: &Path) -> Result<Vec<u8>, BuildError> {
         module: path.to_path_buf(),
         source,
     };
-    // Without a world the encoder would make an empty component, to be refused only where it is
-    // loaded.
+    // Without a world, the encoder would make an empty component.
     let (stripped, _) = metadata::decode(&module).map_err(|source| failed(source.into()))?;
     if stripped.is_none() {
         return Err(BuildError::NoWorld {

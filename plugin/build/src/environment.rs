@@ -1,18 +1,16 @@
-//! What a cargo started from within a cargo gets to see of the environment.
+//! The environment of a cargo that runs within another cargo.
 //!
-//! The outer cargo describes its own build to its children, and people set variables for the native
-//! build. A guest must come out the same either way: its sources and this crate decide its bytes,
-//! not the shell it is built in.
+//! The outer cargo sets variables that describe its build, and users set variables for native builds. The
+//! bytes of a guest must not depend on either, but only on its sources and on this crate.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-/// Whether the build of a guest gets the variable. Of cargo's settings those pass that say where
-/// crates come from and how much of the machine may be used; those that say how to compile do not.
+/// Returns whether the build of a guest gets a variable.
 ///
-/// `RUSTUP_TOOLCHAIN` passes: a guest is built by the toolchain that the person chose for the whole
-/// command.
+/// Settings about the source of crates and the use of the machine pass; settings about compilation do not.
+/// `RUSTUP_TOOLCHAIN` passes, since the user chose the toolchain for the whole command.
 fn reaches_guests(name: &str) -> bool {
     const PASS: [&str; 6] = [
         "CARGO_BUILD_JOBS",
@@ -27,9 +25,10 @@ fn reaches_guests(name: &str) -> bool {
     begins(&PASS) || !begins(&STAY)
 }
 
-/// Whether the outer cargo sets the variable to describe what it runs. A cargo that takes over from
-/// it starts without them, as it would from a shell: build scripts that watch one of these would
-/// run again, and their crates with them.
+/// Returns whether the outer cargo sets a variable to describe its child process.
+///
+/// A cargo that replaces this process starts without them, as from a shell. Otherwise build scripts that
+/// watch one of them would run again.
 fn describes_outer_build(name: &str) -> bool {
     const WHOLE: [&str; 6] = [
         "CARGO",
@@ -43,22 +42,22 @@ fn describes_outer_build(name: &str) -> bool {
     WHOLE.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// A cargo that builds a guest.
+/// Returns a command for the cargo that builds a guest.
 pub(crate) fn cargo_for_guests() -> Command {
     cargo_without(|name| !reaches_guests(name))
 }
 
-/// A cargo that takes over from the one that started this process.
+/// Returns a command for the cargo that replaces this process.
 pub(crate) fn cargo_in_succession() -> Command {
     cargo_without(describes_outer_build)
 }
 
-/// The cargo that runs this process, or else the one on the PATH.
+/// Returns the cargo that runs this process, or the one on the PATH.
 pub(crate) fn cargo_program() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// Whether a switch such as `EDGE_CACHE_INSTALL` is on.
+/// Returns whether a variable such as `EDGE_CACHE_INSTALL` is 1.
 pub(crate) fn is_on(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| value == "1")
 }

@@ -1,80 +1,79 @@
-//! Why a guest could not be built, in words that say what to do about it.
+//! The error of building a guest. Each text says what to do.
 
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-/// Why there is no new component. After any of these the file at the output path is what it was
-/// before.
+/// The error of building a guest. The output file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Nothing on this machine compiles for the target. Tried in this order: the active toolchain
-    /// with the target installed; any rustc beside it that has the target, or else the source
-    /// of its standard library; `rustup target add`; Debian's packages, where
-    /// `EDGE_CACHE_INSTALL=1` allows it. `EDGE_CACHE_NO_INSTALL=1` forbids the last two.
+    /// No compiler on this machine supports the target.
+    ///
+    /// The builder tries in this order: the active toolchain with the target installed; any other rustc
+    /// with the target, or with the source of its standard library; `rustup target add`; Debian's
+    /// packages, if `EDGE_CACHE_INSTALL=1` is set. `EDGE_CACHE_NO_INSTALL=1` forbids the last two.
     #[error(
         "no compiler here can build for wasm32-unknown-unknown ({found}): run `rustup target add \
          wasm32-unknown-unknown`, or on Debian as root `EDGE_CACHE_INSTALL=1 cargo plugin`"
     )]
     NoCompiler {
-        /// What each compiler lacks and how each way of setting one up failed.
+        /// Reasons why each compiler and each way of installing one failed.
         found: String,
     },
-    /// A program that the build needs did not start.
+    /// A required program could not be started.
     #[error("could not run {program}; it has to be installed and on the PATH")]
     Run {
-        /// What was to run.
+        /// Name of the program.
         program: String,
-        /// Why it did not.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// The guest does not compile. Cargo's own words went to stderr.
+    /// The guest does not compile. Cargo has written its messages to standard error.
     #[error("cargo could not build the guest {} ({status}); its messages are above", manifest.display())]
     Cargo {
-        /// The guest.
+        /// Manifest of the guest.
         manifest: PathBuf,
-        /// How cargo ended.
+        /// Exit status of cargo.
         status: ExitStatus,
     },
-    /// Cargo succeeded without naming a module.
+    /// Cargo built no module.
     #[error("cargo made no wasm module of the guest {}; a guest needs a library target", manifest.display())]
     NoModule {
-        /// The guest.
+        /// Manifest of the guest.
         manifest: PathBuf,
     },
-    /// The module does not say which world it is for.
+    /// The module has no custom section with its world.
     #[error(
         "the module {} names no world; a guest calls `wit_bindgen::generate!` and exports what it generates",
         module.display()
     )]
     NoWorld {
-        /// The module.
+        /// Path of the module.
         module: PathBuf,
     },
-    /// The module and the world in it do not fit together: an export is missing, or an import is
-    /// not the world's.
-    #[error("the module {} makes no component; its exports and imports must be those of its world", module.display())]
+    /// The module does not fit its world: an export is missing, or an import is not part of the world.
+    #[error("the module {} cannot be made a component; its exports and imports must be those of its world", module.display())]
     Encode {
-        /// The module.
+        /// Path of the module.
         module: PathBuf,
-        /// What does not fit.
+        /// Difference from the world.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
     /// A file or folder could not be used.
     #[error("could not {action} {}", path.display())]
     File {
-        /// What was to be done with it.
+        /// Attempted action.
         action: &'static str,
-        /// The file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// Nobody said where the reference component goes.
+    /// The output path of the reference plugin is not set.
     #[error(
         "EDGE_CACHE_BUILT_PLUGIN is not set; run cargo inside the workspace, whose .cargo/config.toml sets it"
     )]

@@ -1,30 +1,34 @@
-//! What goes in and what comes out: the nouns of the interface.
+//! A guest crate, and the result of building it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::BuildError;
+use crate::error::BuildError;
 
-/// A crate whose library becomes a component.
+/// A crate whose library is built as a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guest {
     manifest: PathBuf,
     features: Vec<String>,
 }
 
-/// A component that lies ready.
+/// A component that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: usize,
-    /// Whether this build changed the file.
+    /// True if this build changed the file.
     pub changed: bool,
 }
 
 impl Guest {
-    /// The guest whose `Cargo.toml`, or the folder that holds it, is at `manifest`.
+    /// Finds the guest with this `Cargo.toml`, or with this folder.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::File`] if there is no such file.
     pub fn new(manifest: impl AsRef<Path>) -> Result<Self, BuildError> {
         let given = manifest.as_ref();
         let file = if given.is_dir() {
@@ -51,30 +55,31 @@ impl Guest {
         })
     }
 
-    /// Adds a feature to those that the guest has by default.
+    /// Enables a feature in addition to the default ones.
     #[must_use]
     pub fn feature(mut self, feature: impl Into<String>) -> Self {
         self.features.push(feature.into());
         self
     }
 
-    /// The absolute path of its `Cargo.toml`.
+    /// Returns the absolute path of the `Cargo.toml`.
     pub fn manifest(&self) -> &Path {
         &self.manifest
     }
 
-    /// The features it is built with, beside the default ones.
+    /// Returns the features in addition to the default ones.
     pub fn features(&self) -> &[String] {
         &self.features
     }
 
-    /// Where its manifest lies: cargo and rustc run there, so that a toolchain or a cargo setting
-    /// of the guest's own counts for all of them alike.
+    /// Returns the folder of the manifest, in which cargo and rustc run.
+    ///
+    /// So a toolchain or cargo setting of the guest applies to all of them.
     pub(crate) fn folder(&self) -> &Path {
         self.manifest.parent().unwrap_or(Path::new("."))
     }
 
-    /// What people call it: the name of its folder.
+    /// Returns the name of the folder, used in messages.
     pub(crate) fn name(&self) -> String {
         self.folder()
             .file_name()

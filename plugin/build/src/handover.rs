@@ -1,13 +1,20 @@
-//! The end of `edge-cache-build run`: this process becomes the cargo that was asked for, so that
-//! signals, the terminal and the exit status are that cargo's.
+//! The end of `edge-cache-build run`: cargo replaces this process.
+//!
+//! So signals, the terminal and the exit status are those of cargo.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
-use crate::{BuildError, environment};
+use crate::environment;
+use crate::error::BuildError;
 
-/// Runs cargo with `arguments` in place of this process, in the environment that a shell would give
-/// it. Where a process can't be replaced, it waits for cargo and answers its exit code.
+/// Replaces this process by cargo with `arguments`, in the environment of a shell.
+///
+/// On systems where a process cannot be replaced, it waits for cargo and returns its exit code.
+///
+/// # Errors
+///
+/// [`BuildError::Run`] if cargo could not be started.
 pub fn hand_over_to_cargo(arguments: &[OsString]) -> Result<ExitCode, BuildError> {
     let mut cargo = environment::cargo_in_succession();
     cargo.args(arguments);

@@ -1,15 +1,17 @@
-//! How cargo is told to compile a guest, so that its bytes follow from its sources and the compiler
-//! alone.
+//! The cargo command that compiles a guest.
+//!
+//! The bytes of the module depend only on the sources and the compiler.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::compiler::{Compiler, Library};
-use crate::{Guest, TARGET, environment};
+use crate::environment;
+use crate::guest::Guest;
+use crate::target::TARGET;
 
-/// The profile of all guests. It is given on the command line because a guest may belong to any
-/// workspace, or none.
+/// Profile of all guests, defined on the command line since a guest may be part of any workspace or none.
 pub(crate) const PROFILE: &str = "component";
 const SETTINGS: [(&str, &str); 9] = [
     ("inherits", "\"release\""),
@@ -23,7 +25,7 @@ const SETTINGS: [(&str, &str); 9] = [
     ("overflow-checks", "false"),
 ];
 
-/// The cargo that compiles `guest` below `target_dir` and names the files it made on its stdout.
+/// Returns the cargo command that compiles `guest` below `target_dir` and lists its files on standard output.
 pub(crate) fn of(guest: &Guest, compiler: &Compiler, target_dir: &Path) -> Command {
     let mut command = environment::cargo_for_guests();
     command
@@ -64,16 +66,15 @@ pub(crate) fn of(guest: &Guest, compiler: &Compiler, target_dir: &Path) -> Comma
     if let Some(linker) = &compiler.linker {
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
     }
-    // Cargo tells two crates of one name apart by where they are within their workspaces, so it
-    // would take one guest for another that is the root of its own workspace, and call it
-    // fresh. An argument that differs makes them differ.
+    // Cargo distinguishes crates of one name by their paths within their workspaces, so it would take two
+    // guests that are workspaces of their own for one. A different argument distinguishes them.
     command.arg("--").arg(remap(guest.folder(), "."));
     command
 }
 
-/// The flags that replace all others, those of cargo's configuration included: they are meant for
-/// native code. Panic messages carry paths of sources; the component should not tell where its
-/// builder keeps them, nor differ by that.
+/// Returns the flags that replace all others, including those of cargo's configuration for native code.
+///
+/// Panic messages contain paths of sources, which are remapped so that the component does not depend on them.
 fn rust_flags(compiler: &Compiler) -> String {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)

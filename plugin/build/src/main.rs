@@ -11,8 +11,7 @@ use command::{Command, USAGE};
 
 fn main() -> ExitCode {
     run().unwrap_or_else(|error| {
-        // With its causes and without a backtrace: an error here is about the guest or the machine,
-        // not this program.
+        // Prints the causes, but no backtrace: the error is about the guest or the machine.
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

@@ -1,5 +1,6 @@
-//! The cargo within: compiles a guest's library to a core module, in a target folder of its own, so
-//! that it never waits for the lock of a cargo that runs this process.
+//! The nested cargo, which compiles a guest's library to a core module.
+//!
+//! It uses a target folder of its own, so it never waits for the lock of a cargo that runs this process.
 
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,10 +10,14 @@ use std::thread;
 use serde_json::Value;
 
 use crate::compiler::{Compiler, Library};
+use crate::error::BuildError;
+use crate::guest::Guest;
 use crate::invocation::{self, PROFILE};
-use crate::{BuildError, Guest, TARGET, environment, probe, say};
+use crate::report::report;
+use crate::target::TARGET;
+use crate::{environment, probe};
 
-/// Compiles `guest` below `target_dir` and answers the path of its module.
+/// Compiles `guest` below `target_dir` and returns the path of its module.
 pub(crate) fn build_module(
     guest: &Guest,
     compiler: &Compiler,
@@ -25,9 +30,9 @@ pub(crate) fn build_module(
         .stderr(Stdio::piped());
     let mut cargo = command.spawn().map_err(not_run)?;
     let announcement = announcement(guest, compiler, target_dir);
-    let (messages, words) = (cargo.stdout.take(), cargo.stderr.take());
-    let (module, unsaid) = thread::scope(|scope| {
-        let listener = words.map(|words| scope.spawn(|| listen(words, &announcement)));
+    let (messages, stderr) = (cargo.stdout.take(), cargo.stderr.take());
+    let (module, unprinted) = thread::scope(|scope| {
+        let listener = stderr.map(|stderr| scope.spawn(|| forward(stderr, &announcement)));
         let module = messages.and_then(last_module);
         (
             module,
@@ -42,14 +47,14 @@ pub(crate) fn build_module(
             manifest: guest.manifest().to_path_buf(),
         });
     }
-    let _ = io::stderr().write_all(&unsaid);
+    let _ = io::stderr().write_all(&unprinted);
     Err(BuildError::Cargo {
         manifest: guest.manifest().to_path_buf(),
         status,
     })
 }
 
-/// The manifest of the workspace that `guest` belongs to.
+/// Returns the manifest of the workspace of `guest`.
 pub(crate) fn workspace_of(guest: &Guest) -> Result<PathBuf, BuildError> {
     let mut command = environment::cargo_for_guests();
     command.current_dir(guest.folder()).args([
@@ -86,7 +91,7 @@ fn announcement(guest: &Guest, compiler: &Compiler, target_dir: &Path) -> String
     let libraries = target_dir.join(TARGET).join(PROFILE).join("deps");
     let wait = if compiler.library == Library::Source && !probe::has_library(&libraries, "libstd-")
     {
-        "; its standard library is compiled once, the whole takes about a minute and a half"
+        "; its standard library is compiled once, which takes about a minute and a half"
     } else {
         ""
     };
@@ -97,29 +102,30 @@ fn announcement(guest: &Guest, compiler: &Compiler, target_dir: &Path) -> String
     )
 }
 
-/// Hears cargo out, and answers what was not passed on. A terminal gets the lines as they come, but
-/// for the closing one: a build that had nothing to do says nothing.
-fn listen(words: impl Read, announcement: &str) -> Vec<u8> {
+/// Reads the messages of cargo and returns those that were not printed.
+///
+/// On a terminal, lines are printed at once, except for the last one: an up-to-date build prints nothing.
+fn forward(stderr: impl Read, announcement: &str) -> Vec<u8> {
     let mut announcement = Some(announcement);
-    let mut unsaid = Vec::new();
+    let mut unprinted = Vec::new();
     let live = io::stderr().is_terminal();
-    for line in BufReader::new(words).split(b'\n').map_while(Result::ok) {
+    for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let text = String::from_utf8_lossy(&line);
         if text.trim_start().starts_with("Compiling ") {
-            announcement.take().into_iter().for_each(say);
+            announcement.take().into_iter().for_each(report);
         }
         if !live {
-            unsaid.extend_from_slice(&line);
-            unsaid.push(b'\n');
+            unprinted.extend_from_slice(&line);
+            unprinted.push(b'\n');
         } else if !text.trim_start().starts_with("Finished ") {
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
-    unsaid
+    unprinted
 }
 
-/// The module that cargo's messages name last: the guest's own, since all that it depends on comes
-/// before it.
+/// Returns the module that cargo's messages name last: the guest's own, since dependencies are built before
+/// it.
 fn last_module(messages: impl Read) -> Option<PathBuf> {
     let lines = BufReader::new(messages).split(b'\n').map_while(Result::ok);
     let files = lines.filter_map(|line| {

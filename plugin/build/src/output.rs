@@ -1,19 +1,21 @@
-//! The files that outlive a build: whole, never half written, and untouched where nothing changed,
-//! because the time of the component's last change makes the host be compiled again.
+//! The output files: written atomically, and only if their content changes.
+//!
+//! A new modification time of the component would cause the host to be compiled again.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{BuildError, say};
+use crate::error::BuildError;
+use crate::report::report;
 
-/// A build's turn at a target folder; it ends when this is dropped.
+/// A lock on a target folder, released when dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _lock: File,
 }
 
-/// Waits until no other build of a guest uses `target_dir`.
+/// Locks `target_dir`, after waiting for other builds of guests.
 pub(crate) fn take_turn(target_dir: &Path) -> Result<Turn, BuildError> {
     make_folder(target_dir)?;
     let path = target_dir.join(".edge-cache-build.lock");
@@ -31,7 +33,7 @@ pub(crate) fn take_turn(target_dir: &Path) -> Result<Turn, BuildError> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            say("waiting for another build of a guest to end");
+            report("waiting for another build of a guest to end");
             lock.lock().map_err(failed)?;
         }
         Err(TryLockError::Error(source)) => return Err(failed(source)),
@@ -39,7 +41,7 @@ pub(crate) fn take_turn(target_dir: &Path) -> Result<Turn, BuildError> {
     Ok(Turn { _lock: lock })
 }
 
-/// Makes `bytes` the content of `path`, in one step, and tells whether that changed it.
+/// Writes `bytes` to `path` atomically, and returns whether the content changed.
 pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, BuildError> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(false);
@@ -53,7 +55,7 @@ pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, BuildE
     let new = beside(path);
     let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, path));
     written.map(|()| true).map_err(|source| {
-        // What matters is why the writing failed.
+        // The error of the write is reported, not that of the removal.
         let _ = fs::remove_file(&new);
         BuildError::File {
             action: "write",
@@ -72,7 +74,7 @@ fn make_folder(path: &Path) -> Result<(), BuildError> {
     })
 }
 
-/// A name in the same folder, so on the same file system, that no other process uses.
+/// Returns a path in the same folder that no other process uses.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));

@@ -1,6 +1,6 @@
-//! The facts about the compilers of this machine. They are asked for anew in every build: an answer
-//! from yesterday would be wrong after an update, and asking takes a twentieth of a second for each
-//! compiler.
+//! Facts about the compilers of this machine.
+//!
+//! Each build queries them again, which takes 50 ms for each compiler, since an update may change them.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::compiler::Rustc;
-use crate::{BuildError, TARGET};
+use crate::error::BuildError;
+use crate::target::TARGET;
 
-/// The compiler that cargo would take in `folder`.
+/// Returns the compiler that cargo uses in `folder`.
 pub(crate) fn active(folder: &Path) -> Result<Rustc, BuildError> {
     let program = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     ask(&program, folder)?.ok_or_else(|| BuildError::NoCompiler {
@@ -23,8 +24,7 @@ pub(crate) fn active(folder: &Path) -> Result<Rustc, BuildError> {
     })
 }
 
-/// The compilers beside the active one: those on the PATH, and a distribution's where the PATH does
-/// not name it.
+/// Returns the other compilers: those on the PATH, and the one of the distribution.
 pub(crate) fn others(active: &Rustc, folder: &Path) -> Vec<Rustc> {
     let mut sysroots = BTreeSet::from([active.sysroot.clone()]);
     let mut programs = BTreeSet::from([real(&active.program)]);
@@ -36,7 +36,7 @@ pub(crate) fn others(active: &Rustc, folder: &Path) -> Vec<Rustc> {
         if !program.is_file() || !programs.insert(real(&program)) {
             continue;
         }
-        // One that does not answer is none that could be taken.
+        // A compiler that cannot be queried is left out.
         let Ok(Some(rustc)) = ask(program.as_os_str(), folder) else {
             continue;
         };
@@ -49,7 +49,7 @@ pub(crate) fn others(active: &Rustc, folder: &Path) -> Vec<Rustc> {
     found
 }
 
-/// A linker for the compilers that have none of their own.
+/// Returns a linker for compilers without one.
 pub(crate) fn spare_linker(rustcs: &[Rustc]) -> Option<PathBuf> {
     let lent = rustcs.iter().find_map(|rustc| rustc.linker.clone());
     lent.or_else(|| {
@@ -61,8 +61,9 @@ pub(crate) fn spare_linker(rustcs: &[Rustc]) -> Option<PathBuf> {
     })
 }
 
-/// What one rustc says of itself; none where it does not know the questions or the target. It
-/// counts as recent: the active one has compiled this program.
+/// Queries a rustc. Returns none if it does not know the options or the target.
+///
+/// It counts as recent, since the active one has compiled this program.
 fn ask(program: &OsStr, folder: &Path) -> Result<Option<Rustc>, BuildError> {
     let questions = ["sysroot", "target-libdir", "host-tuple"].map(|what| ["--print", what]);
     let mut arguments = questions.concat();
@@ -119,8 +120,9 @@ fn output_of(
         .then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
-/// The folder of a target exists as soon as its manifest does; only the libraries prove that it is
-/// installed.
+/// Returns whether a folder contains a library.
+///
+/// The folder of a target exists even without its libraries, so its existence proves nothing.
 pub(crate) fn has_library(folder: &Path, prefix: &str) -> bool {
     let Ok(entries) = fs::read_dir(folder) else {
         return false;
@@ -134,8 +136,7 @@ pub(crate) fn has_library(folder: &Path, prefix: &str) -> bool {
         })
 }
 
-/// Whether `version`, as in `rustc 1.96.0 (ac68faa20 2026-05-25)`, is one that this workspace
-/// compiles with.
+/// Returns whether this workspace supports a version such as `rustc 1.96.0 (ac68faa20 2026-05-25)`.
 fn is_recent(version: &str) -> bool {
     let numbers = |text: &str| {
         let mut parts = text.split('.').map(|part| part.parse::<u32>().ok());

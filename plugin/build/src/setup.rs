@@ -1,4 +1,4 @@
-//! From a machine to a compiler: the one that is there, or else one that is set up now.
+//! Finds a compiler for guests, or installs one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,28 @@ use std::process::{Command, Stdio};
 
 use crate::compiler::{Compiler, Rustc, choose, describe_lacks};
 use crate::environment::is_on;
-use crate::{BuildError, Guest, TARGET, probe, say};
+use crate::error::BuildError;
+use crate::guest::Guest;
+use crate::probe;
+use crate::report::report;
+use crate::target::TARGET;
 
-/// What the person allows to be installed.
+/// Permission of the user to install software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Permission {
     /// Nothing.
     Nothing,
-    /// A target in the person's own rustup.
+    /// A target in the user's rustup.
     Target,
-    /// Packages of the system, too.
+    /// A target, and packages of the system.
     Packages,
 }
 
-/// One way to set a compiler up: the commands to run, in order.
+/// Commands that install a compiler, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Way(Vec<Vec<&'static str>>);
 
-/// Finds the compiler for `guest`, and sets one up where there is none and that is allowed.
+/// Finds a compiler for `guest`, or installs one if that is permitted.
 pub(crate) fn find_compiler(guest: &Guest) -> Result<Compiler, BuildError> {
     let folder = guest.folder();
     let (rustcs, linker) = survey(folder)?;
@@ -36,7 +40,7 @@ pub(crate) fn find_compiler(guest: &Guest) -> Result<Compiler, BuildError> {
         found.push("EDGE_CACHE_NO_INSTALL=1 forbids setting one up".to_owned());
     }
     for way in ways(permission, linker.is_some()) {
-        say(&format!(
+        report(&format!(
             "no compiler here can build for {TARGET}; running `{way}`"
         ));
         if let Err(failure) = way.take(folder) {
@@ -65,7 +69,7 @@ impl Permission {
 }
 
 impl Way {
-    /// Runs the commands. A failure names the command and repeats its last words.
+    /// Runs the commands. The error contains the failed command and its last message.
     fn take(&self, folder: &Path) -> Result<(), String> {
         self.0.iter().try_for_each(|words| run(words, folder))
     }
@@ -78,7 +82,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// The ways that `permission` leaves, the gentler one first.
+/// Returns the permitted ways, the one with fewer changes first.
 fn ways(permission: Permission, has_linker: bool) -> Vec<Way> {
     let rustup = Way(vec![vec!["rustup", "target", "add", TARGET]]);
     let mut install = vec![
@@ -100,8 +104,9 @@ fn ways(permission: Permission, has_linker: bool) -> Vec<Way> {
     }
 }
 
-/// The compilers of this machine, the active one first, and a linker for those that have none. The
-/// others are looked at only where the active one will not do by itself.
+/// Returns the compilers of this machine, the active one first, and a linker for those without one.
+///
+/// The others are queried only if the active one does not have the target.
 fn survey(folder: &Path) -> Result<(Vec<Rustc>, Option<PathBuf>), BuildError> {
     let active = probe::active(folder)?;
     let others = if active.has_target {
@@ -119,7 +124,7 @@ fn run(words: &[&str], folder: &Path) -> Result<(), String> {
         return Ok(());
     };
     let mut command = Command::new(program);
-    // Packages that would ask something take their defaults: nobody answers here.
+    // Packages use their defaults instead of asking questions.
     command
         .args(arguments)
         .current_dir(folder)

@@ -8,8 +8,10 @@ use std::{fs, thread};
 use wit_component::{DecodedWasm, StringEncoding};
 use wit_parser::{Resolve, WorldItem};
 
+use crate::error::BuildError;
+use crate::guest::Guest;
 use crate::output::write_if_changed;
-use crate::{BuildError, Guest, build, workspace};
+use crate::{build, target_dir};
 
 const MANIFEST: &str = r#"
 [package]
@@ -38,7 +40,7 @@ const WORLD: &str = "package test:fixture; world fixture { export answer: func()
 
 /// Writes a guest to a folder of its own and answers it with a path for its component.
 fn fixture(name: &str, source: &str, world: &str) -> (Guest, PathBuf) {
-    let folder = workspace::guests_dir().join("fixtures").join(name);
+    let folder = target_dir::guests_dir().join("fixtures").join(name);
     let mut resolve = Resolve::default();
     let package = resolve.push_source("fixture.wit", world).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();

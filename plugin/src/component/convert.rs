@@ -1,4 +1,4 @@
-//! Between the types of `wit/` and those of the registry.
+//! Conversion between the types of `wit/` and those of the registry.
 
 #[cfg(test)]
 mod tests;
