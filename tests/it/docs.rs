@@ -9,6 +9,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use clap::error::ErrorKind;
 use edge_cache_agent::cli::Cli;
 use edge_cache_api::ProblemType;
 use edge_cache_tests::agent::Agent;
@@ -22,6 +23,75 @@ pub(crate) use self::settings::settings;
 const UPDATE: &str = "EDGE_CACHE_UPDATE_DOCS";
 /// The end of a generated part.
 const END: &str = "<!-- end -->";
+
+/// Limits that no setting changes: the declaration in the source, and the row of the page.
+const CONSTANTS: [(&str, &str, &str); 13] = [
+    (
+        "host/agent/src/http/limits.rs",
+        "HEALTH_CONNECTIONS_MAX: usize = 64;",
+        "| connections to `health_listen` | 64 |",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "EVENT_STREAMS_MAX: usize = 64;",
+        "| event streams; requests with `?wait=` | 64 each |",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "WAITS_MAX: usize = 64;",
+        "| event streams; requests with `?wait=` | 64 each |",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "HEADERS_BYTES_MAX: usize = 16 * 1024;",
+        "| head of a request | 16 KiB, within 10 s ",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "HEADERS_TIMEOUT: Duration = Duration::from_secs(10);",
+        "| head of a request | 16 KiB, within 10 s ",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);",
+        "| TLS handshake | 5 s |",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "SMALL_BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;",
+        "| all bodies up to 64 KiB together | 16 MiB |",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "LARGE_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;",
+        "| all larger bodies together | 32 MiB,",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;",
+        "| speed of a body | 16 KiB a second ",
+    ),
+    (
+        "host/api/src/limits.rs",
+        "KEY_BYTES_MAX: usize = 4 * 1024;",
+        "| routing key | 4 KiB |",
+    ),
+    (
+        "host/api/src/limits.rs",
+        "WAIT_MAX: Duration = Duration::from_secs(60);",
+        "| `?wait=` | 60 s |",
+    ),
+    (
+        "host/gossip/src/validator/limits.rs",
+        "INFLATED_BYTES_MAX: usize = 8 * 1024 * 1024;",
+        "| inflated message | 8 MiB |",
+    ),
+    (
+        "host/gossip/src/validator/limits.rs",
+        "MEMBERS_MAX: usize = 4_096;",
+        "| members | 4,096 |",
+    ),
+];
 
 #[test]
 fn links_lead_to_files_and_headings() -> Result<()> {
@@ -73,7 +143,10 @@ fn commands_of_the_pages_are_accepted() -> Result<()> {
         for line in commands.filter_map(arguments) {
             let given = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
             let error = Cli::try_parse_from(with_command(given)).err();
-            let is_accepted = error.as_ref().is_none_or(|error| error.exit_code() == 0);
+            // What is required may come from the file.
+            let is_accepted = error.as_ref().is_none_or(|error| {
+                error.exit_code() == 0 || error.kind() == ErrorKind::MissingRequiredArgument
+            });
             ensure!(is_accepted, "{name}: {line}: {error:?}");
             count += 1;
         }
@@ -146,6 +219,20 @@ fn generated_tables_are_up_to_date() -> Result<()> {
         }
     }
     ensure!(written == tables.len(), "{written} parts were found");
+    Ok(())
+}
+
+#[test]
+fn limits_of_the_page_are_those_of_the_source() -> Result<()> {
+    let limits = page("host/docs/limits.md")?;
+    for (file, declaration, row) in CONSTANTS {
+        let source = fs::read_to_string(path(file))?;
+        ensure!(
+            source.contains(declaration),
+            "{file} no longer has {declaration}"
+        );
+        ensure!(limits.contains(row), "the page no longer has {row}");
+    }
     Ok(())
 }
 

@@ -46,6 +46,7 @@ fn differs(
     check: fn(&str) -> Result<()>,
     changes: &[(&str, &str)],
 ) -> Result<()> {
+    check(page)?;
     let rows: Vec<&str> = section
         .lines()
         .filter(|line| line.starts_with("| `"))
