@@ -1,6 +1,6 @@
 //! `config check`: checks settings and files without starting an agent.
 //!
-//! It reads and compiles by the same functions as `run`. It opens no socket and no store, and writes nothing.
+//! The command reads and compiles by the same functions as `run`. It opens no socket and no store, and writes nothing.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Replacement of the running plugin: by an upload over HTTP, and by a changed plugin file at a reload.
 //!
-//! One replacement runs at a time. A plugin that was uploaded runs until the process ends; the next start loads the
+//! Replacements are serialised. An uploaded plugin runs until the process ends; the next start loads the
 //! plugin that the settings declare.
 
 mod embedded;

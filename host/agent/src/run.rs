@@ -29,7 +29,7 @@ mod tests;
 
 /// Runs an agent until a signal or a request stops it.
 ///
-/// When it is ready, it prints a line for each bound address on standard output: `gossip=ADDR` if gossip is on,
+/// The ready agent prints a line for each bound address on standard output: `gossip=ADDR` if gossip is on,
 /// `health=ADDR` if health has a listener of its own, and `http=ADDR`.
 ///
 /// # Errors

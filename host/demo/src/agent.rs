@@ -1,4 +1,4 @@
-//! One agent of the demo: a child process with sockets of its own.
+//! An agent of the demo: a child process with sockets of its own.
 
 use std::net::SocketAddr;
 use std::process::Stdio;

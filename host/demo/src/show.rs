@@ -83,7 +83,7 @@ pub(super) fn capacity(capacity: &NodeCapacity) -> String {
     )
 }
 
-/// What an agent sees of a node, in words; nothing at all where it does not know the node.
+/// Describes the labels of a node that an agent sees; `None` if it does not know the node.
 pub(super) fn seen(node_id: u64, labels: Option<&Labels>) -> String {
     match labels {
         None => format!("no node {node_id}"),

@@ -58,7 +58,7 @@ fn repeated_flags_add_up() {
 }
 
 #[test]
-fn a_wrong_flag_is_one_line_that_names_it() {
+fn an_invalid_flag_gives_a_one_line_error_with_its_name() {
     for (line, said) in [
         ("run", "--node-id"),
         ("--node-id abc", "abc"),
@@ -92,7 +92,7 @@ fn a_wrong_flag_is_one_line_that_names_it() {
 }
 
 #[test]
-fn the_help_that_is_named_is_of_the_command_that_was_meant() {
+fn errors_name_the_help_of_the_given_subcommand() {
     for (line, expected) in [
         ("", "edge-cache-agent run --help"),
         ("--node-id abc", "edge-cache-agent run --help"),
@@ -112,12 +112,12 @@ fn the_help_that_is_named_is_of_the_command_that_was_meant() {
 }
 
 #[test]
-fn the_command_line_contradicts_itself_nowhere() {
+fn the_declarations_are_consistent() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn labels_may_come_one_a_line() {
+fn labels_may_be_separated_by_line_feeds() {
     let words = ["--node-id", "1", "--label", "zones=a,b\nrack=7"];
     let Parsed::Cli(cli) = parsed_words(words) else {
         panic!("refused");
@@ -134,7 +134,7 @@ fn labels_may_come_one_a_line() {
 }
 
 #[test]
-fn what_was_given_is_repeated_within_bounds() {
+fn errors_repeat_input_within_bounds() {
     let long = "9".repeat(100_000);
     for given in [long.as_str(), "a\nb", "\u{7}\u{1b}[31m\u{202e}"] {
         match parsed_words(["--node-id", given]) {
@@ -148,14 +148,14 @@ fn what_was_given_is_repeated_within_bounds() {
 }
 
 #[test]
-fn help_is_text() {
+fn help_and_version_are_text() {
     assert!(matches!(parsed("--help"), Parsed::Text(_)));
     assert!(matches!(parsed("run --help"), Parsed::Text(_)));
     assert!(matches!(parsed("--version"), Parsed::Text(_)));
 }
 
 #[test]
-fn the_defaults_of_all_limits_are_the_hosts_own() {
+fn the_defaults_of_all_limits_are_those_of_the_host() {
     assert_eq!(
         run("--node-id 1").limits.limits(),
         edge_cache_host::Limits::default()
@@ -184,7 +184,7 @@ fn a_limit_reaches_the_field_of_its_name() {
 }
 
 #[test]
-fn limits_that_contradict_each_other_are_refused() {
+fn contradicting_limits_are_refused() {
     for (line, said) in [
         ("--limits-epoch-tick 500ms", "--limits-call-deadline"),
         ("--limits-call-deadline 20s", "--limits-load-deadline"),
@@ -201,14 +201,14 @@ fn limits_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn a_switch_can_be_turned_off_too() {
+fn a_switch_can_be_turned_off() {
     assert!(!run("--node-id 1").insecure_gossip);
     assert!(run("--node-id 1 --insecure-gossip").insecure_gossip);
     assert!(!run("--insecure-gossip false --node-id 1").insecure_gossip);
 }
 
 #[test]
-fn limits_are_shown_in_the_long_help_only() {
+fn limits_are_in_the_long_help_only() {
     let Parsed::Text(long) = parsed("run --help") else {
         panic!("no help");
     };
@@ -221,7 +221,7 @@ fn limits_are_shown_in_the_long_help_only() {
 }
 
 #[test]
-fn the_tools_for_components_take_the_settings_of_an_agent() {
+fn the_plugin_tools_accept_the_settings_of_an_agent() {
     let variables = |name: &str| match name {
         "EDGE_CACHE_PLUGIN_SETTINGS" => Some("a=1\nb=2".into()),
         "EDGE_CACHE_LIMITS_NODES_MAX" => Some("7".into()),

@@ -8,7 +8,7 @@ use super::setting::{SECTIONS, ValueKind, settings};
 use crate::cli::{self, Cli, Command, Parsed};
 use crate::settings::AgentSettings;
 
-/// What comes of flags, variables and a file.
+/// Parses flags, variables and a file.
 fn parsed(flags: &str, variables: &[(&str, &str)], file: Option<&str>) -> Parsed {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("agent.toml");
@@ -49,7 +49,7 @@ fn same(one: &AgentSettings, other: &AgentSettings) {
 }
 
 #[test]
-fn flags_go_over_variables_over_the_file_over_defaults() {
+fn flags_precede_variables_the_file_and_defaults() {
     let file = "node_id = 1\ncluster_id = 'file'\n[gossip]\ninterval = '3s'\nseed = ['f:1', 'f:2']";
     let variables = [
         ("EDGE_CACHE_CLUSTER_ID", "variable"),
@@ -74,7 +74,7 @@ fn flags_go_over_variables_over_the_file_over_defaults() {
 }
 
 #[test]
-fn a_switch_goes_over_another_in_both_directions() {
+fn a_switch_overrides_another_in_both_directions() {
     let file = "node_id = 1\n[gossip]\ninsecure = true";
     assert!(run("", &[], Some(file)).insecure_gossip);
     let off = [("EDGE_CACHE_INSECURE_GOSSIP", "false")];
@@ -84,7 +84,7 @@ fn a_switch_goes_over_another_in_both_directions() {
 }
 
 #[test]
-fn the_file_may_be_named_by_a_variable_and_an_empty_variable_is_none() {
+fn a_variable_names_the_file_and_an_empty_variable_is_unset() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("agent.toml");
     fs::write(&path, "node_id = 7").unwrap();
@@ -97,7 +97,7 @@ fn the_file_may_be_named_by_a_variable_and_an_empty_variable_is_none() {
 }
 
 #[test]
-fn tables_and_lists_reach_their_flags() {
+fn tables_and_lists_set_their_flags() {
     let file = "
         node_id = 1
         label = { zone = 'a', rack = 'x=y' }
@@ -133,7 +133,7 @@ fn tables_and_lists_reach_their_flags() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_named_with_what_would_be_right() {
+fn errors_about_a_file_name_the_key_and_the_accepted_notation() {
     for (file, said) in [
         (
             "node = 1",
@@ -227,7 +227,7 @@ fn what_is_wrong_with_a_file_is_named_with_what_would_be_right() {
 }
 
 #[test]
-fn a_wrong_variable_is_named() {
+fn an_invalid_variable_is_named() {
     let text = wrong(
         "--node-id 1",
         &[("EDGE_CACHE_GOSSIP_INTERVAL", "soon")],
@@ -240,7 +240,7 @@ fn a_wrong_variable_is_named() {
 }
 
 #[test]
-fn a_wrong_flag_is_said_whatever_is_in_the_file() {
+fn an_invalid_flag_is_reported_before_an_invalid_file() {
     let text = wrong("--node-id abc", &[], Some("nonsense"));
     assert!(text.contains("abc"), "{text}");
 }
@@ -262,7 +262,7 @@ fn the_names_of_a_setting_follow_the_rule() {
             "{flag}: {by_key}"
         );
     }
-    // Whatever has no variable can't be set by a file, so it must be meant so.
+    // An argument without a variable is no setting.
     let unset: Vec<&str> = run
         .get_arguments()
         .filter(|arg| arg.get_env().is_none())
@@ -279,7 +279,7 @@ fn the_names_of_a_setting_follow_the_rule() {
 }
 
 #[test]
-fn the_example_without_its_marks_is_the_defaults() {
+fn the_uncommented_example_has_the_defaults() {
     let example = cli::example();
     let bare = uncommented(&example);
     same(
@@ -316,7 +316,7 @@ fn the_example_has_every_setting() {
     assert_eq!(keys, expected);
 }
 
-/// What a line of the example says is read: each default of it is one that another value would change.
+/// Every key of the example is read: a value of the wrong type is refused.
 #[test]
 fn every_line_of_the_example_counts() {
     let example = cli::example();
@@ -389,9 +389,9 @@ fn uncommented(example: &str) -> String {
     lines.join("\n")
 }
 
-/// Flags that take no value and parsers of clap's own are settings like the others.
+/// Flags without a value and clap's own parsers work like other settings.
 #[test]
-fn any_kind_of_flag_can_be_set_from_elsewhere() {
+fn every_kind_of_flag_can_be_set_by_file_and_variable() {
     use clap::{Args, Command, FromArgMatches};
 
     #[derive(Debug, Args)]

@@ -5,7 +5,7 @@
 pub struct ToolReport {
     /// The output, ready to print.
     pub text: String,
-    /// Whether no problem was found.
+    /// True if no problem was found.
     pub is_good: bool,
 }
 

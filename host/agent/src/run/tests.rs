@@ -15,7 +15,7 @@ fn args(line: &str) -> AgentSettings {
 }
 
 #[test]
-fn flags_that_do_not_go_together_are_a_wrong_usage() {
+fn contradicting_settings_are_usage_errors() {
     for (line, said) in [
         ("--node-id 1 --http-listen 0.0.0.0:0", "--api-token-file"),
         ("--node-id 1 --http-listen [::]:0", "--api-token-file"),
@@ -52,7 +52,7 @@ fn flags_that_do_not_go_together_are_a_wrong_usage() {
 }
 
 #[test]
-fn beyond_loopback_tokens_travel_over_tls_or_an_encrypted_network() {
+fn tokens_beyond_loopback_need_tls_or_the_insecure_flag() {
     let any = "--node-id 1 --http-listen [::]:0 --api-token-file t";
     for more in [
         "--insecure-http",
@@ -67,7 +67,7 @@ fn beyond_loopback_tokens_travel_over_tls_or_an_encrypted_network() {
 }
 
 #[tokio::test]
-async fn settings_that_gossip_refuses_are_a_wrong_usage() {
+async fn settings_that_gossip_refuses_are_usage_errors() {
     let long = "k".repeat(PeerInfo::ENCODED_BYTES_MAX);
     for line in [
         "--gossip-listen 127.0.0.1:0 --gossip-interval 10m",
@@ -83,7 +83,7 @@ async fn settings_that_gossip_refuses_are_a_wrong_usage() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_no_wrong_usage() {
+async fn a_port_in_use_is_no_usage_error() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
     let error = try_join(&format!("--gossip-listen {listen}"))

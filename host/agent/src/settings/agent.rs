@@ -40,7 +40,7 @@ pub enum GossipProtocol {
 pub enum LogFormat {
     /// Human-readable lines
     Text,
-    /// One JSON object per line
+    /// JSON objects, one per line
     Json,
 }
 
@@ -76,7 +76,7 @@ pub struct AgentSettings {
         default_value = "v0"
     )]
     pub gossip_protocol: GossipProtocol,
-    /// How long a dead agent is remembered; for the first half it is part of every digest
+    /// Time for which a dead agent is remembered; for the first half it is part of every digest
     #[arg(long, env = "EDGE_CACHE_GOSSIP_DEAD_GRACE", value_name = "TIME", default_value = "4m", value_parser = parse_time)]
     pub gossip_dead_grace: Duration,
     /// Eager push of changes, in rounds a second; 0 disables it

@@ -84,7 +84,7 @@ pub struct LimitSettings {
     /// Number of changes that wait for the writer
     #[arg(long, env = "EDGE_CACHE_LIMITS_QUEUE", value_name = "COUNT", default_value = "1024", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
     pub limits_queue: usize,
-    /// How long a change waits for space in the queue
+    /// Time for which a change waits for space in the queue
     #[arg(long, env = "EDGE_CACHE_LIMITS_QUEUE_WAIT", value_name = "TIME", default_value = "10s", value_parser = time(WAITS), help_heading = HEADING, hide_short_help = true)]
     pub limits_queue_wait: Duration,
     /// Number of changes in one commit

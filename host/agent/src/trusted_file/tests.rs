@@ -11,7 +11,7 @@ fn file(mode: u32, bytes: &[u8]) -> tempfile::NamedTempFile {
 }
 
 #[test]
-fn what_others_can_read_or_change_is_refused() {
+fn files_that_others_can_read_or_write_are_refused() {
     for (mode, fine) in [
         (0o600, true),
         (0o400, true),
@@ -33,7 +33,7 @@ fn what_others_can_read_or_change_is_refused() {
 }
 
 #[test]
-fn only_a_regular_file_within_the_limit_is_read() {
+fn only_regular_files_within_the_limit_are_read() {
     let limit = usize::try_from(FILE_BYTES_MAX).unwrap();
     assert!(read_secret(file(0o600, &vec![b'x'; limit]).path()).is_ok());
     let long = file(0o600, &vec![b'x'; limit + 1]);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn numbers_are_grouped_by_thousands() {
+fn numbers_have_a_comma_between_groups_of_three_digits() {
     for (number, text) in [
         (0, "0"),
         (999, "999"),
