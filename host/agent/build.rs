@@ -18,9 +18,6 @@ fn main() {
     }
     if plugin.is_file() {
         println!("cargo::rustc-cfg=embedded_plugin");
-        println!(
-            "cargo::rustc-env=EDGE_CACHE_EMBEDDED={}",
-            plugin.display()
-        );
+        println!("cargo::rustc-env=EDGE_CACHE_EMBEDDED={}", plugin.display());
     }
 }

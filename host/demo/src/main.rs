@@ -12,6 +12,7 @@ mod agent;
 mod client;
 mod error;
 mod log;
+mod observation;
 mod route;
 mod show;
 mod story;

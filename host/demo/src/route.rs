@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::agent::Agent;
 use super::error::DemoError;
+use super::observation::Route;
 
 /// Example keys.
 const KEYS: [&str; 8] = [
@@ -19,13 +20,6 @@ const KEYS: [&str; 8] = [
 /// The time limit for the agents to agree after they have seen the labels.
 const AGREED_WITHIN: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_millis(50);
-
-/// The nodes that serve a key, best first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) key: &'static str,
-    pub(super) nodes: Vec<u64>,
-}
 
 /// Asks every agent for every key until all name exactly `nodes` of each, in the same order.
 pub(super) async fn agreed(agents: &[Agent], nodes: &[u64]) -> Result<Vec<Route>, DemoError> {

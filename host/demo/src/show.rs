@@ -6,8 +6,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::route::Route;
-use super::watch::Sight;
+use super::observation::{Route, Sight};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::text;
 use edge_cache_host::NodeCapacity;

@@ -6,9 +6,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::agent::Agent;
 use super::error::DemoError;
+use super::observation::{Expected, Sight};
 use super::route::agreed;
 use super::show::{self, heading, line, table};
-use super::watch::{self, Expected, labels, watch};
+use super::watch::{labels, watch};
 use edge_cache_core::labels::Labels;
 use edge_cache_host::NodeCapacity;
 
@@ -102,7 +103,7 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
         ));
     }
 
-    let longest = |sights: &[watch::Sight]| {
+    let longest = |sights: &[Sight]| {
         let longest = sights.iter().map(|sight| sight.took).max();
         show::time(longest.unwrap_or(Duration::ZERO))
     };

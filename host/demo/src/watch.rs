@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::agent::Agent;
 use super::error::DemoError;
+use super::observation::{Expected, Sight};
 use super::show::{self, Progress};
 use edge_cache_core::labels::Labels;
 use edge_cache_host::NodeCapacity;
@@ -12,25 +13,6 @@ use edge_cache_host::NodeCapacity;
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// The time between two queries of an agent.
 const ASK_EVERY: Duration = Duration::from_millis(50);
-
-/// An expectation: one agent sees exactly these labels of another node.
-#[derive(Debug)]
-pub(super) struct Expected {
-    pub(super) by: u64,
-    pub(super) of: u64,
-    pub(super) labels: Labels,
-    /// The time at which the change was acknowledged.
-    pub(super) since: Instant,
-}
-
-/// A fulfilled expectation, and the time since the change.
-#[derive(Debug)]
-pub(super) struct Sight {
-    pub(super) by: u64,
-    pub(super) of: u64,
-    pub(super) labels: Labels,
-    pub(super) took: Duration,
-}
 
 /// Queries the agents until all expectations are fulfilled. Sorted by observer and node.
 pub(super) async fn watch(

@@ -42,5 +42,5 @@ fn files_that_hold_something_else_are_named() {
     }
     std::fs::set_permissions(&words, Permissions::from_mode(0o644)).unwrap();
     let error = error(good, words);
-    assert!(error.contains("its mode is 0644"), "{error}");
+    assert!(error.contains("file mode 0644"), "{error}");
 }
