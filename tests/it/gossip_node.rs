@@ -21,7 +21,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Maximum time for an agent to exit.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Warnings, exchanged keys, what concerns HTTP, and every change of who is there.
-const LOG: &str = "warn,edge_cache_host::gossip::topology=debug,edge_cache_host::gossip::pool=info,\
+const LOG: &str = "warn,edge_cache_gossip::topology=debug,edge_cache_gossip::pool=info,\
     edge_cache_agent::http=info";
 /// Length of each agent's log that a failed test shows.
 const LINES_SHOWN: usize = 40;

@@ -325,7 +325,10 @@ async fn a_key_file_that_cannot_be_used_is_named_with_what_would_be_right() {
             written("short", &key.as_bytes()[..43]),
             "base64 of 32 bytes",
         ),
-        (written("twice", format!("{key}\n{key}").as_bytes()), "once"),
+        (
+            written("twice", format!("{key}\n{key}").as_bytes()),
+            "repeats",
+        ),
         (written("long", many.as_bytes()), "at most 16384 bytes"),
         (written("bytes", b"\xff\xfe"), "must be text"),
     ];

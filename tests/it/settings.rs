@@ -163,7 +163,7 @@ async fn a_log_of_json_is_an_object_a_line() {
         "--log-format",
         "json",
         "--log-level",
-        "info,edge_cache_host=debug",
+        "info,edge_cache_agent=debug",
     ];
     let node = Node::start(1, &log).await.unwrap();
     node.enable(1).await;

@@ -141,12 +141,16 @@ impl MemberTask {
             match exit {
                 ServerExit::Shutdown => break,
                 ServerExit::Failed(reason) => {
-                    error!(reason, ?pause, "the gossip server failed, restarting");
+                    error!(
+                        reason,
+                        pause_s = pause.as_secs_f64(),
+                        "the gossip server failed, restarting"
+                    );
                 }
                 ServerExit::Impersonated => {
                     pause = pause.min(IMPERSONATED_PAUSE_MAX);
                     error!(
-                        ?pause,
+                        pause_s = pause.as_secs_f64(),
                         "another member impersonates this one in gossip, restarting"
                     );
                 }
@@ -179,7 +183,11 @@ impl MemberTask {
                 }
                 Err(error) => {
                     let error = edge_cache_core::text::error_chain(&error);
-                    error!(error, ?pause, "the gossip server does not start, retrying");
+                    error!(
+                        error,
+                        pause_s = pause.as_secs_f64(),
+                        "the gossip server does not start, retrying"
+                    );
                 }
             }
         }

@@ -156,8 +156,9 @@ impl Topology {
         if nodes.is_empty() {
             info!("all agents use the same plugin and settings again");
         } else {
+            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             warn!(
-                ?nodes,
+                nodes = nodes.join(","),
                 "agents use another plugin or other settings: they may route keys differently"
             );
         }

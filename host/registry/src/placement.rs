@@ -259,7 +259,13 @@ impl Worker {
         let is_built = match self.tables.update(&candidates, home.as_deref()) {
             Ok(update) => {
                 if update.is_any() {
-                    tracing::debug!(?update, candidates = candidates.len(), "routing changed");
+                    tracing::debug!(
+                        joined = update.joined,
+                        left = update.left,
+                        changed = update.changed,
+                        candidates = candidates.len(),
+                        "routing changed"
+                    );
                 }
                 self.refused = None;
                 update.is_any()

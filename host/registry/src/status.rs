@@ -1,5 +1,7 @@
 //! Status of a registry and of its plugin.
 
+use std::fmt;
+
 /// The status of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -25,4 +27,15 @@ pub enum PluginState {
     /// The plugin failed too often. Reads go on, changes are refused, and a fresh instance is tried every
     /// 30 seconds.
     Degraded,
+}
+
+impl fmt::Display for PluginState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Degraded => "degraded",
+        })
+    }
 }

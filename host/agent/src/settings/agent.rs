@@ -160,7 +160,7 @@ pub struct AgentSettings {
         default_value = "text"
     )]
     pub log_format: LogFormat,
-    /// Filter of the log, for example info, or warn,edge_cache_host::gossip=debug
+    /// Filter of the log, for example info, or warn,edge_cache_gossip=debug
     #[arg(long, env = "EDGE_CACHE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = parse_log_level)]
     pub log_level: String,
     /// The limits of the host.

@@ -131,7 +131,7 @@ pub(crate) fn parse_log_level(text: &str) -> Result<String, String> {
         Ok(_) if !text.trim().is_empty() => Ok(text.to_string()),
         Ok(_) => Err("it must not be empty; for example info".to_string()),
         Err(error) => Err(format!(
-            "{}; for example info, or warn,edge_cache_host::gossip=debug",
+            "{}; for example info, or warn,edge_cache_gossip=debug",
             text::error_chain(&error)
         )),
     }

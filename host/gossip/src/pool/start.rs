@@ -76,7 +76,7 @@ impl GossipPool {
             generation = shared.state.generation.load(Ordering::Acquire),
             listen = %shared.listen,
             advertise = %shared.advertise,
-            seeds = ?task.config.seeds,
+            seeds = task.config.seeds.join(","),
             encrypted = shared.keyring.is_some(),
             "gossip started"
         );

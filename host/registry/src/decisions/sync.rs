@@ -76,7 +76,7 @@ impl DecisionSync {
             if let Some(error) = pass.last_error {
                 tracing::warn!(
                     decisions = pass.failed,
-                    ?pause,
+                    pause_s = pause.as_secs_f64(),
                     %error,
                     "decisions of other agents failed and are tried again"
                 );

@@ -102,7 +102,12 @@ impl Durable {
         self.metrics.store_failures.inc();
         let wait = BACKOFF_STEP.saturating_mul(self.failures).min(BACKOFF_MAX);
         let reason = text::error_chain(error);
-        tracing::error!(reason, failures = self.failures, ?wait, "the store failed");
+        tracing::error!(
+            reason,
+            failures = self.failures,
+            wait_s = wait.as_secs_f64(),
+            "the store failed"
+        );
         self.down = Some(Down {
             reason,
             retry_at: now.checked_add(wait).unwrap_or(now),

@@ -56,7 +56,7 @@ impl Writer {
             Next::Retry(_) => PluginState::Restarting,
             Next::Degraded(_) => PluginState::Degraded,
         };
-        tracing::error!(%failure, ?state, "the plugin failed");
+        tracing::error!(%failure, %state, "the plugin failed");
         self.state.update_view(|view| {
             view.status.state = state;
             view.status.last_failure = Some(failure.to_string());
