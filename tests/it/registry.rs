@@ -33,7 +33,11 @@ async fn a_handle_can_be_shared_and_printed() -> Result<()> {
     other.enable(3, capacity()).await?;
     assert!(registry.is_enabled(3));
     let text = format!("{registry:?}");
-    assert!(text.starts_with("EdgeCacheRegistry { nodes: 1, "), "{text}");
+    assert!(
+        text.starts_with("EdgeCacheRegistry { nodes: 1, plugin: "),
+        "{text}"
+    );
+    assert!(text.ends_with(", gossip_attached: false, .. }"), "{text}");
     Ok(())
 }
 

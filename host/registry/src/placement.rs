@@ -30,7 +30,7 @@ use edge_cache_sandbox::{InstanceConfig, LabelPolicy, Plugin};
 /// The least time between two tables. Changes that come together, as when agents meet, share one.
 const TABLE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long members are assessed before a table is built of the results so far.
+/// The longest time of assessments before a table is built from the results so far.
 const PASS_MAX: Duration = Duration::from_millis(250);
 
 /// The status of routing.

@@ -64,7 +64,6 @@ impl fmt::Debug for EdgeCacheRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = &self.shared.state;
         f.debug_struct("EdgeCacheRegistry")
-            .field("node_id", &state.node_id())
             .field("nodes", &state.view.load().entries.len())
             .field("plugin", &state.plugin.load().name())
             .field("gossip_attached", &self.shared._sync.is_some())

@@ -9,7 +9,7 @@ mod tests;
 
 /// The number of failures before the registry is degraded.
 pub(crate) const RESTART_BUDGET: u32 = 5;
-/// How long an instance must run to restore the whole budget.
+/// The run time of an instance that restores the whole budget.
 pub(crate) const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 /// The wait before the n-th attempt in a row is n - 1 times this long.
 const BACKOFF_STEP: Duration = Duration::from_millis(200);

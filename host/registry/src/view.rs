@@ -10,7 +10,7 @@ use crate::status::Status;
 use edge_cache_core::decision::EffectiveDecisions;
 use edge_cache_core::{EdgeCacheNode, NodeId};
 
-/// One version of the remembered state.
+/// A version of the remembered state.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) entries: Entries,

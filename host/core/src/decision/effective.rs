@@ -28,7 +28,7 @@ impl EffectiveDecision {
 
 /// The effective decisions of all nodes, disabled nodes included. Cheap to clone.
 ///
-/// Those of disabled nodes are kept: otherwise an older decision could enable the node again.
+/// Decisions about disabled nodes are kept: otherwise an older decision could enable the node again.
 pub type EffectiveDecisions = OrdMap<NodeId, Arc<EffectiveDecision>>;
 
 /// The numbers of effective decisions.

@@ -18,7 +18,8 @@ mod tests;
 /// The number of agents that publish a decision besides its author and the node that it is about.
 const CHOSEN: usize = 3;
 
-/// How long an agent that is no longer chosen goes on publishing: the chosen ones may not know of each other yet.
+/// The time for which an agent that is no longer chosen goes on publishing: the chosen ones may not know of each other
+/// yet.
 pub(crate) const WITHDRAW_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The decisions that this agent publishes.

@@ -216,7 +216,7 @@ impl DecisionSync {
 /// The results of the decisions that were merged together.
 #[derive(Debug, Default)]
 struct Pass {
-    /// When the first decision that lies in the future is due.
+    /// The time at which the first decision from the future is due.
     due: Option<Instant>,
     /// Decisions that failed and are tried again.
     failed: usize,

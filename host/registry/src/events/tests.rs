@@ -34,7 +34,7 @@ fn labelled(node: EdgeCacheNode, hits: u64) -> LabelledEntry {
     }
 }
 
-/// What a writer would do: entries of nodes, by number and disk.
+/// Stands in for the writer: publishes entries of nodes, by id and disk.
 struct Writer {
     view: Arc<ViewCell>,
     changed: watch::Sender<()>,
@@ -74,7 +74,7 @@ impl Writer {
 }
 
 #[tokio::test]
-async fn each_change_is_told_in_ascending_order() {
+async fn each_change_is_an_event_in_ascending_order() {
     let writer = Writer::new(&[(1, 10), (2, 20), (3, 30)]);
     let mut events = writer.events();
     assert_eq!(
@@ -104,7 +104,7 @@ async fn each_change_is_told_in_ascending_order() {
 }
 
 #[tokio::test]
-async fn a_slow_subscriber_skips_states_and_ends_at_the_true_one() {
+async fn a_slow_subscriber_skips_states_and_ends_at_the_current_one() {
     let writer = Writer::new(&[(1, 10)]);
     let mut events = writer.events();
     for disk in 11..100 {
@@ -121,7 +121,7 @@ async fn a_slow_subscriber_skips_states_and_ends_at_the_true_one() {
 }
 
 #[tokio::test]
-async fn what_came_before_the_subscription_is_in_its_snapshot_only() {
+async fn changes_before_the_subscription_are_in_its_snapshot_only() {
     let writer = Writer::new(&[]);
     writer.change(|entries| entries.put(labelled(node(1, 10), 0)));
     let mut events = writer.events();

@@ -20,7 +20,7 @@ pub(super) struct Assessor {
 enum Running {
     Instance {
         instance: Box<Instance>,
-        /// Whether the instance has assessed a member before: then its own state may cause a failure.
+        /// Set once the instance has assessed a member: from then on its own state may cause a failure.
         is_used: bool,
     },
     /// The last instance failed on a member. Members without past failures may start the next one at once, others at
@@ -38,7 +38,7 @@ pub(super) enum Stopped {
     Down(Instant),
 }
 
-/// Whether a member has made the plugin fail before.
+/// A member's history: none, or some, of its labels made the plugin fail before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PastFailures {
     None,

@@ -17,7 +17,7 @@ mod tests;
 
 /// The largest number kept; the oldest goes first.
 const KEPT_MAX: usize = 1_024;
-/// How long labels are kept whose assessment exceeded the deadline.
+/// The quarantine of labels whose assessment exceeded the deadline.
 const DEADLINE_FORGIVEN: Duration = Duration::from_secs(10 * 60);
 
 /// The labels that made the plugin fail.

@@ -54,7 +54,7 @@ fn filled() -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn everything_committed_is_there_again() {
+fn committed_changes_are_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
     let remembered = store.take_remembered().unwrap();
@@ -79,7 +79,7 @@ fn everything_committed_is_there_again() {
 }
 
 #[test]
-fn generations_grow_although_the_clock_stands_or_steps_back() {
+fn generations_grow_although_the_clock_stops_or_steps_back() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
     assert_eq!(store.next_generation(100).unwrap(), 100);
@@ -158,7 +158,7 @@ fn a_truncated_file_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_flipped_bit_is_never_taken_for_data() {
+fn a_flipped_bit_is_detected() {
     let (directory, file) = filled();
     let whole = fs::read(&file).unwrap();
     let remembered = Store::open(directory.path(), identity())
@@ -181,7 +181,7 @@ fn a_flipped_bit_is_never_taken_for_data() {
 }
 
 #[test]
-fn zeroed_pages_are_an_error_and_no_panic() {
+fn zeroed_pages_are_an_error_without_a_panic() {
     let (directory, file) = filled();
     let whole = fs::read(&file).unwrap();
     let remembered = Store::open(directory.path(), identity())
@@ -203,7 +203,7 @@ fn zeroed_pages_are_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_creation_that_was_cut_off_is_made_anew() {
+fn an_interrupted_creation_is_repeated() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("registry.redb.new"), b"half").unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
@@ -213,7 +213,7 @@ fn a_creation_that_was_cut_off_is_made_anew() {
 }
 
 #[test]
-fn a_reopened_store_answers_what_it_holds() {
+fn a_reopened_store_returns_its_content() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
     store.commit(&put([1, 2])).unwrap();
@@ -223,7 +223,7 @@ fn a_reopened_store_answers_what_it_holds() {
 }
 
 #[test]
-fn digests_of_code_that_is_gone_are_forgotten() {
+fn digests_of_removed_code_are_removed() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect();
@@ -242,9 +242,9 @@ fn digests_of_code_that_is_gone_are_forgotten() {
     assert_eq!(found, [None, Some([2; 32]), Some([3; 32]), None]);
 }
 
-/// A component a day for a year leaves no more behind than the files that there is room for.
+/// A new plugin a day for a year leaves only the digests of the cached files.
 #[test]
-fn the_file_does_not_grow_with_every_component() {
+fn the_file_does_not_grow_with_every_plugin() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
     let file = directory.path().join("registry.redb");

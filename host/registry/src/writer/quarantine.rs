@@ -9,7 +9,7 @@ use super::operation::{AnyOperation, Operation};
 #[cfg(test)]
 mod tests;
 
-/// How long a change stays refused.
+/// The time for which a change is refused.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 /// The largest number of changes kept; the oldest goes first. More failing changes than this in a minute exhaust the
 /// restart budget anyway.

@@ -48,7 +48,7 @@ pub(crate) struct Queue {
     sender: mpsc::Sender<Request>,
     permits: Arc<Semaphore>,
     capacity: usize,
-    /// How long a caller waits for a permit.
+    /// The longest time a caller waits for a permit.
     wait: Duration,
     spin_time: Duration,
     stopping: Arc<AtomicBool>,
