@@ -73,6 +73,8 @@ problem_types! {
     BodyTooLarge: 413, "body-too-large", "The body is too large";
     /// The media type of the body is not that of WebAssembly.
     NotWasm: 415, "not-wasm", "The body is not WebAssembly";
+    /// The body has a content encoding.
+    EncodedBody: 415, "encoded-body", "The body is compressed";
     /// The media type of the body is not that of JSON.
     NotJson: 415, "not-json", "The body is not JSON";
     /// The body is JSON, with missing, unknown or wrong fields.
@@ -83,6 +85,8 @@ problem_types! {
     PluginRefused: 422, "plugin-refused", "The plugin is refused";
     /// The capacity is out of bounds.
     InvalidCapacity: 422, "invalid-capacity", "The capacity is invalid";
+    /// The agent failed; its log says how.
+    Internal: 500, "internal", "The agent failed";
     /// The registry has too much to do.
     Busy: 503, "busy", "The registry is busy";
     /// The plugin failed or is not running.
@@ -93,6 +97,10 @@ problem_types! {
     ShuttingDown: 503, "shutting-down", "The agent is stopping";
     /// The agent has not heard from its peers yet.
     NotMet: 503, "not-met", "The agent has not heard from its peers yet";
+    /// As many requests wait for labels as their limit allows.
+    TooManyWaits: 503, "too-many-waits", "Too many requests wait for labels";
+    /// The bodies in memory have as many bytes as their limit allows.
+    TooManyBodies: 503, "too-many-bodies", "The memory for bodies is used up";
     /// The event stream has as many subscribers as its limit allows.
     TooManySubscribers: 503, "too-many-subscribers", "Too many subscribers follow the events";
 }
@@ -107,6 +115,13 @@ impl ProblemType {
     /// Returns whether the same request may succeed a moment later. Such a response has `Retry-After`.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Busy | Self::NotMet | Self::TooManySubscribers)
+        matches!(
+            self,
+            Self::Busy
+                | Self::NotMet
+                | Self::TooManyWaits
+                | Self::TooManyBodies
+                | Self::TooManySubscribers
+        )
     }
 }

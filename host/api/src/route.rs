@@ -9,7 +9,7 @@ use crate::NodeId;
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct RouteQuery {
-    /// The key to route, for instance a URL, as UTF-8 text.
+    /// The key to route, for instance a URL: any bytes, percent-encoded. Here it is text.
     #[cfg_attr(feature = "openapi", param(min_length = 1, max_length = 4096))]
     pub key: String,
     /// The number of nodes to name.

@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::AppState;
-use super::extract::Query;
-use super::refusals::{Refusals, WrongQuery};
+use super::problem::{Problem, quoted};
+use super::problem_responses::Problems;
+use super::query::{QueryParams, invalid};
+use super::state::AppState;
+use super::views;
 use edge_cache_api::{Member, MemberList, MemberStatus as Status, MembersQuery, Peer};
-use edge_cache_host::gossip::{ClusterMember, GossipPool, MemberStatus, PeerInfo};
+use edge_cache_host::gossip::{ClusterMember, GossipPool, MemberStatus};
 
 /// The other live members in ascending order of node id, as ZLayer shows them; none on an agent without
 /// gossip.
@@ -16,26 +18,14 @@ use edge_cache_host::gossip::{ClusterMember, GossipPool, MemberStatus, PeerInfo}
     path = "/api/v1/cluster/gossip/peers",
     operation_id = "list_peers",
     tag = "cluster",
-    security((), ("bearer" = ["read"])),
     responses(
         (status = 200, description = "The peers.", body = Vec<Peer>),
-        Refusals<()>
+        Problems<()>
     )
 )]
 pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<Peer>> {
     let peers = state.gossip.as_ref().map(GossipPool::peers);
-    Json(peers.unwrap_or_default().iter().map(peer).collect())
-}
-
-/// Returns a peer as the API has it.
-pub(super) fn peer(info: &PeerInfo) -> Peer {
-    Peer {
-        node_id: info.node_id,
-        wg_pubkey: info.wg_pubkey.clone(),
-        wg_endpoint: info.wg_endpoint,
-        overlay_ip: info.overlay_ip.clone(),
-        labels: info.labels.clone(),
-    }
+    Json(peers.unwrap_or_default().iter().map(views::peer).collect())
 }
 
 /// All members that are known, this node and the dead among them. Of a node that was started again, only its
@@ -45,23 +35,35 @@ pub(super) fn peer(info: &PeerInfo) -> Peer {
     path = "/api/v1/cluster/members",
     operation_id = "list_members",
     tag = "cluster",
-    security((), ("bearer" = ["read"])),
     params(MembersQuery),
     responses(
         (status = 200, description = "The members.", body = MemberList),
-        Refusals<(WrongQuery,)>
+        Problems<()>
     )
 )]
 pub(super) async fn members(
     State(state): State<AppState>,
-    Query(which): Query<MembersQuery>,
-) -> Json<MemberList> {
+    query: QueryParams,
+) -> Result<Json<MemberList>, Problem> {
+    let status = query.text("status")?.map(parse_status).transpose()?;
     let mut members: Vec<_> = match &state.gossip {
         Some(pool) => pool.members().into_iter().map(member).collect(),
         None => alone(&state).into_iter().collect(),
     };
-    members.retain(|member| which.status.is_none_or(|status| status == member.status));
-    Json(MemberList { members })
+    members.retain(|member| status.is_none_or(|status| status == member.status));
+    Ok(Json(MemberList { members }))
+}
+
+fn parse_status(text: &str) -> Result<Status, Problem> {
+    match text {
+        "alive" => Ok(Status::Alive),
+        "leaving" => Ok(Status::Leaving),
+        "dead" => Ok(Status::Dead),
+        _ => Err(invalid(format!(
+            "`status` must be `alive`, `leaving` or `dead`, got {}",
+            quoted(text)
+        ))),
+    }
 }
 
 fn member(member: ClusterMember) -> Member {

@@ -1,29 +1,26 @@
-//! What a handler takes from a request, refused with a problem document where it is wrong.
+//! Extractors of handlers: the node of the path, and JSON bodies. A wrong one is refused with a problem document.
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::RequestPartsExt;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, SchemaFormat, Type};
 
-use super::body;
-use super::kinds;
+use super::bodies::BodyBudget;
+use super::json_errors::wrong_body;
 use super::problem::{Problem, quoted};
-use super::wording::wrong_body;
+use edge_cache_api::ProblemType;
 use edge_cache_api::limits::{BODY_BYTES_MAX, NODES_BYTES_MAX};
 use edge_cache_api::object::Object;
 use edge_cache_core::NodeId;
-use edge_cache_core::text;
 
 #[cfg(test)]
 mod tests;
-
-/// What stands before a node's id in every path that has one.
-pub(super) const NODES: &str = "/api/v1/nodes/";
 
 /// The node of the path.
 #[derive(Debug, Clone, Copy)]
@@ -33,16 +30,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Node {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let path = parts.uri.path().strip_prefix(NODES).unwrap_or_default();
-        let id = path.split('/').next().unwrap_or_default();
-        let Ok(id) = percent_decode_str(id).decode_utf8() else {
+        let id: Result<Path<String>, PathRejection> = parts.extract().await;
+        let Ok(Path(id)) = id else {
             return Err(wrong_id("it is not UTF-8"));
         };
         // `parse` alone would take a plus sign.
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong_id(&format!("{} is not a number", quoted(&id))));
         }
-        // One node has one path, whatever compares or caches paths.
+        // A node has one path, for software that compares or caches paths.
         if id.len() > 1 && id.starts_with('0') {
             return Err(wrong_id(&format!("{} begins with a zero", quoted(&id))));
         }
@@ -73,72 +69,69 @@ impl IntoParams for Node {
 
 fn wrong_id(reason: &str) -> Problem {
     Problem::new(
-        &kinds::INVALID_NODE_ID,
+        ProblemType::InvalidNodeId,
         format!("a node id is a number from 0 to {}; {reason}", NodeId::MAX),
     )
-}
-
-/// The query of the URL.
-#[derive(Debug)]
-pub(super) struct Query<T>(pub(super) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        axum::extract::Query::try_from_uri(&parts.uri)
-            .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|error| {
-                let error = text::error_chain(&error);
-                Problem::new(
-                    &kinds::INVALID_QUERY,
-                    text::clean(&error, text::ERROR_BYTES_MAX),
-                )
-            })
-    }
 }
 
 /// A JSON object as the body.
 #[derive(Debug)]
 pub(super) struct Json<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T, S> FromRequest<S> for Json<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+    BodyBudget: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        read_object(request, BODY_BYTES_MAX).await.map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let budget = BodyBudget::from_ref(state);
+        read_object(request, &budget, BODY_BYTES_MAX)
+            .await
+            .map(Self)
     }
 }
 
-/// The same, large enough for all nodes.
+/// A JSON object as the body, large enough for all nodes.
 #[derive(Debug)]
 pub(super) struct NodesJson<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for NodesJson<T> {
+impl<T, S> FromRequest<S> for NodesJson<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+    BodyBudget: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        read_object(request, NODES_BYTES_MAX).await.map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let budget = BodyBudget::from_ref(state);
+        read_object(request, &budget, NODES_BYTES_MAX)
+            .await
+            .map(Self)
     }
 }
 
 async fn read_object<T: DeserializeOwned>(
     request: Request,
+    budget: &BodyBudget,
     bytes_max: usize,
 ) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
         return Err(Problem::new(
-            &kinds::NOT_JSON,
+            ProblemType::NotJson,
             "the header `content-type` must be `application/json`",
         ));
     }
-    let bytes = body::read(body, bytes_max).await?;
-    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+    let read = budget.read(&parts.headers, body, bytes_max).await?;
+    let mut deserializer = serde_json::Deserializer::from_slice(&read.bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map(|Object(value)| value)
         .map_err(|error| wrong_body(&error.path().to_string(), error.inner()))?;
-    // Something may stand behind the value.
+    // Nothing may follow the value.
     deserializer
         .end()
         .map_err(|error| wrong_body(".", &error))?;

@@ -1,38 +1,50 @@
-//! Requests that a browser was tricked into making.
+//! Refuses requests that a browser was tricked into making.
 //!
-//! On loopback any page in a browser on the machine could reach the API, which may ask for no token. A page's
-//! request carries an `Origin`, or, where the page's own name was pointed at loopback, a `Host` that is not
-//! local. Beyond loopback an agent has many names, and every request brings a token, which no browser adds.
+//! On loopback any page in a browser on the machine could reach the API, which may need no token. A page's request
+//! carries an `Origin`, or, where the page's own name resolves to loopback, a `Host` that is not local. Beyond
+//! loopback an agent has many names, and every request carries a token, which no browser adds.
 
 use std::net::IpAddr;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 
-use super::kinds;
 use super::problem::Problem;
+use edge_cache_api::ProblemType;
 
 #[cfg(test)]
 mod tests;
 
-/// Which names a request may have for the agent.
+/// The names of the agent that a request may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hosts {
-    /// Those of this machine.
+    /// Names and addresses of loopback.
     Local,
-    /// All of them.
+    /// Any name.
     Any,
 }
 
+/// Answers 403 to a request that may come from a browser.
+pub(super) async fn check_origin(
+    State(hosts): State<Hosts>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match hosts.refusal(&request) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    }
+}
+
 impl Hosts {
-    /// The answer to a request that may come from a browser.
-    pub(super) fn refusal(self, request: &Request) -> Option<Problem> {
+    fn refusal(self, request: &Request) -> Option<Problem> {
         let headers = request.headers().iter();
         // A target in absolute form names the host once more, and is the one that counts (RFC 9112, 3.2.2).
         let target = request.uri().authority().map(Authority::as_str);
         let mut is_here = self == Self::Any || target.is_none_or(is_local);
-        // Few headers come: one look at each costs less than two searches.
         for (name, value) in headers {
             if name == ORIGIN {
                 return Some(refused(
@@ -50,7 +62,7 @@ impl Hosts {
 }
 
 fn refused(detail: &'static str) -> Problem {
-    Problem::new(&kinds::NOT_LOCAL, detail)
+    Problem::new(ProblemType::NotLocal, detail)
 }
 
 fn is_local(host: &str) -> bool {

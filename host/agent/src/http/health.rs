@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::AppState;
-use super::refusals::Refusals;
+use super::problem_responses::Problems;
+use super::state::AppState;
 use edge_cache_api::Health;
 use edge_cache_host::PluginState;
 use edge_cache_host::gossip::GossipPool;
@@ -19,11 +19,10 @@ type Answer = (StatusCode, Json<Health>);
     path = "/health/livez",
     operation_id = "livez",
     tag = "agent",
-    security(()),
     responses(
         (status = 200, description = "It lives.", body = Health),
         (status = 503, description = "It does not, for these reasons.", body = Health),
-        Refusals<()>
+        Problems<()>
     )
 )]
 pub(super) async fn livez(State(state): State<AppState>) -> Answer {
@@ -36,11 +35,10 @@ pub(super) async fn livez(State(state): State<AppState>) -> Answer {
     path = "/health/readyz",
     operation_id = "readyz",
     tag = "agent",
-    security(()),
     responses(
         (status = 200, description = "It takes changes.", body = Health),
         (status = 503, description = "It does not, for these reasons.", body = Health),
-        Refusals<()>
+        Problems<()>
     )
 )]
 pub(super) async fn readyz(State(state): State<AppState>) -> Answer {

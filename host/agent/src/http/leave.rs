@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::AppState;
-use super::refusals::Refusals;
+use super::problem_responses::Problems;
+use super::state::AppState;
 use crate::shutdown::ShutdownMode;
 
 /// Has the agent tell its peers that it leaves, and stop in order. Requests under way are answered, this one
@@ -14,10 +14,9 @@ use crate::shutdown::ShutdownMode;
     path = "/api/v1/agent/leave",
     operation_id = "leave",
     tag = "agent",
-    security((), ("bearer" = ["admin"])),
     responses(
         (status = 202, description = "It is about to leave."),
-        Refusals<()>
+        Problems<()>
     )
 )]
 pub(super) async fn leave(State(state): State<AppState>) -> StatusCode {

@@ -1,24 +1,23 @@
-//! The agent's metrics endpoint.
+//! Handler of the metrics.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
-use super::AppState;
-use super::refusals::Refusals;
+use super::problem_responses::Problems;
+use super::state::AppState;
 use crate::metrics::MEDIA_TYPE;
 
-/// Prometheus metrics of the agent.
+/// Shows the metrics as Prometheus text. A series with labels appears with the first thing that it counts.
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "show_metrics",
     tag = "agent",
-    security((), ("bearer" = ["read"])),
     responses(
-        (status = 200, description = "The metrics, as Prometheus text.", body = String,
+        (status = 200, description = "The metrics.", body = String,
          content_type = "text/plain; version=0.0.4; charset=utf-8"),
-        Refusals<()>
+        Problems<()>
     )
 )]
 pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {

@@ -1,87 +1,73 @@
-//! What the API does: one operation for each method of each path, described where it is written.
-//!
-//! Functions are called as they are, by axum's trait for them: its router would look for the path once more, and put
-//! each answer in several boxes.
+//! The registration of operations: each states its role once, for the check and for its description.
 
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::handler::Handler as AxumHandler;
-use axum::http::Method;
-use axum::response::Response;
-use futures_util::future::BoxFuture;
-use utoipa::openapi::path::PathItem;
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
+use utoipa::openapi::{RefOr, SecurityRequirement};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::AppState;
+use super::auth::{Role, authorize};
+use super::query;
+use super::state::AppState;
 
-/// Answers requests, whatever state that takes.
-pub(super) type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
+/// The scheme of tokens in the description.
+pub(super) const BEARER: &str = "bearer";
 
-/// One method of one path.
-pub(super) struct Operation {
-    /// The path, with names for what varies.
-    pub(super) template: String,
-    pub(super) method: Method,
-    pub(super) handler: Handler,
+/// An operation that needs this role.
+pub(super) fn operation(
+    role: Role,
+    (schemas, mut paths, methods): UtoipaMethodRouter<AppState>,
+) -> UtoipaMethodRouter<AppState> {
+    // An agent without tokens needs none.
+    let security = [
+        SecurityRequirement::default(),
+        SecurityRequirement::new(BEARER, [role.to_string()]),
+    ];
+    describe_security(&mut paths, &security);
+    let methods = methods
+        .route_layer(from_fn_with_state(query_names(&paths), query::check_known))
+        .route_layer(from_fn_with_state(role, authorize));
+    (schemas, paths, methods)
 }
 
-/// An operation with its description, before there is a state. What makes one is [`described!`].
-pub(super) struct Described {
-    pub(super) description: UtoipaMethodRouter<AppState>,
-    pub(super) with_state: fn(AppState) -> Handler,
+/// An operation that needs no token.
+pub(super) fn open_operation(
+    (schemas, mut paths, methods): UtoipaMethodRouter<AppState>,
+) -> UtoipaMethodRouter<AppState> {
+    describe_security(&mut paths, &[SecurityRequirement::default()]);
+    let methods = methods.route_layer(from_fn_with_state(query_names(&paths), query::check_known));
+    (schemas, paths, methods)
 }
 
-/// Operations by the functions that do them, which say of themselves which path and method they are.
-macro_rules! described {
-    ($($module:ident::$function:ident),+ $(,)?) => {
-        vec![$($crate::http::operation::Described {
-            description: utoipa_axum::routes!($module::$function),
-            with_state: |state| $crate::http::operation::handler($module::$function, state),
-        }),+]
-    };
-}
-pub(super) use described;
-
-impl Described {
-    /// Its path and its method; more of them where its description names more.
-    pub(super) fn paths(&self) -> Vec<(String, Method)> {
-        let (_, described, _) = &self.description;
-        let paths = described.paths.iter().flat_map(|(template, item)| {
-            let methods = methods(item).into_iter().flatten();
-            methods.map(|method| (template.clone(), method))
-        });
-        paths.collect()
+fn describe_security(paths: &mut Paths, security: &[SecurityRequirement]) {
+    for item in paths.paths.values_mut() {
+        let PathItem {
+            get,
+            put,
+            post,
+            delete,
+            ..
+        } = item;
+        for operation in [get, put, post, delete].into_iter().flatten() {
+            operation.security = Some(security.to_vec());
+        }
     }
+}
 
-    /// What it is on this state.
-    pub(super) fn operations(&self, state: &AppState) -> impl Iterator<Item = Operation> + use<> {
-        let handler = (self.with_state)(state.clone());
-        let paths = self.paths().into_iter();
-        paths.map(move |(template, method)| Operation {
-            template,
-            method,
-            handler: handler.clone(),
+/// Returns the names of the query parameters that the description has.
+fn query_names(paths: &Paths) -> Arc<[String]> {
+    let operations = paths.paths.values().flat_map(|item| {
+        let operations: [&Option<Operation>; 4] = [&item.get, &item.put, &item.post, &item.delete];
+        operations.into_iter().flatten()
+    });
+    operations
+        .flat_map(|operation| operation.parameters.iter().flatten())
+        .filter_map(|parameter| match parameter {
+            RefOr::T(parameter) => Some(parameter),
+            RefOr::Ref(_) => None,
         })
-    }
-}
-
-/// A function of axum's kind with its state.
-pub(super) fn handler<T, S>(
-    function: impl AxumHandler<T, S, Future = BoxFuture<'static, Response>>,
-    state: S,
-) -> Handler
-where
-    S: Clone + Send + Sync + 'static,
-{
-    Arc::new(move |request| function.clone().call(request, state.clone()))
-}
-
-fn methods(item: &PathItem) -> [Option<Method>; 4] {
-    [
-        item.get.as_ref().map(|_| Method::GET),
-        item.post.as_ref().map(|_| Method::POST),
-        item.put.as_ref().map(|_| Method::PUT),
-        item.delete.as_ref().map(|_| Method::DELETE),
-    ]
+        .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
+        .map(|parameter| parameter.name.clone())
+        .collect()
 }

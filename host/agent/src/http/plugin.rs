@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::AppState;
-use super::refusals::Refusals;
+use super::problem_responses::Problems;
+use super::state::AppState;
 use edge_cache_api::{LogLevel, LogLine, Plugin, PluginLog, PluginState, Timestamp};
 use edge_cache_host::sandbox;
 
@@ -14,10 +14,9 @@ use edge_cache_host::sandbox;
     path = "/api/v1/plugin",
     operation_id = "show_plugin",
     tag = "plugin",
-    security((), ("bearer" = ["read"])),
     responses(
         (status = 200, description = "The component.", body = Plugin),
-        Refusals<()>
+        Problems<()>
     )
 )]
 pub(super) async fn show(State(state): State<AppState>) -> Json<Plugin> {
@@ -51,10 +50,9 @@ pub(super) fn now(state: &AppState) -> Plugin {
     path = "/api/v1/plugin/logs",
     operation_id = "show_logs",
     tag = "plugin",
-    security((), ("bearer" = ["admin"])),
     responses(
         (status = 200, description = "The lines.", body = PluginLog),
-        Refusals<()>
+        Problems<()>
     )
 )]
 pub(super) async fn logs(State(state): State<AppState>) -> Json<PluginLog> {

@@ -1,12 +1,12 @@
-//! Problem documents (RFC 9457), and the one place where an error becomes one.
+//! Problem documents (RFC 9457): every error becomes one here.
 
-use super::kinds::{self, Kind};
 use axum::Json;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use edge_cache_api::Problem as Document;
+use edge_cache_api::ProblemType;
 use edge_cache_api::headers::PROBLEM_JSON;
 use edge_cache_core::text;
 use edge_cache_host::EdgeCacheError;
@@ -14,58 +14,58 @@ use edge_cache_host::EdgeCacheError;
 #[cfg(test)]
 mod tests;
 
-/// When a client should come again that was sent away for the moment, in seconds.
+/// The header `Retry-After` of a temporary problem, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-/// How a client that did not say who it is may say so (RFC 6750).
+/// The header `WWW-Authenticate` (RFC 6750).
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
-/// How much of a request is repeated in an answer, in bytes.
+/// The most bytes of a request that an answer repeats.
 pub(super) const QUOTED_BYTES_MAX: usize = 40;
 
-/// An error as a client sees it.
+/// An error for a client.
 #[derive(Debug)]
 pub(super) struct Problem {
-    kind: &'static Kind,
+    problem_type: ProblemType,
     detail: String,
 }
 
 impl Problem {
-    pub(super) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(problem_type: ProblemType, detail: impl Into<String>) -> Self {
         Self {
-            kind,
+            problem_type,
             detail: detail.into(),
         }
     }
 
     pub(super) fn document(self) -> Document {
-        Document::new(*self.kind, self.detail)
+        Document::new(self.problem_type, self.detail)
     }
 }
 
 impl From<EdgeCacheError> for Problem {
     fn from(error: EdgeCacheError) -> Self {
         use EdgeCacheError as E;
-        let kind = match &error {
-            E::Gossip(_) => &kinds::LABELS_REFUSED,
-            E::InvalidCapacity(_) => &kinds::INVALID_CAPACITY,
-            E::NodeNotFound(_) => &kinds::NODE_NOT_FOUND,
-            E::Full { .. } => &kinds::REGISTRY_FULL,
-            E::PluginFailed(_) => &kinds::PLUGIN_FAILED,
-            E::StoreFailed(_) => &kinds::STORE_FAILED,
-            E::Busy { .. } => &kinds::BUSY,
-            E::ShuttingDown => &kinds::SHUTTING_DOWN,
+        let problem_type = match &error {
+            E::Gossip(_) => ProblemType::LabelsRefused,
+            E::InvalidCapacity(_) => ProblemType::InvalidCapacity,
+            E::NodeNotFound(_) => ProblemType::NodeNotFound,
+            E::Full { .. } => ProblemType::RegistryFull,
+            E::PluginFailed(_) => ProblemType::PluginFailed,
+            E::StoreFailed(_) => ProblemType::StoreFailed,
+            E::Busy { .. } => ProblemType::Busy,
+            E::ShuttingDown => ProblemType::ShuttingDown,
         };
-        Self::new(kind, error.to_string())
+        Self::new(problem_type, error.to_string())
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let kind = self.kind;
-        let status = StatusCode::from_u16(kind.status()).unwrap_or_default();
+        let problem_type = self.problem_type;
+        let status = StatusCode::from_u16(problem_type.status()).unwrap_or_default();
         let mut response = (status, Json(self.document())).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if kind.is_temporary() {
+        if problem_type.is_temporary() {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -77,14 +77,14 @@ impl IntoResponse for Problem {
 
 pub(super) fn no_such_route(request: &Request) -> Problem {
     Problem::new(
-        &kinds::NO_SUCH_ROUTE,
+        ProblemType::NoSuchRoute,
         format!("the API has no {}", quoted(request.uri().path())),
     )
 }
 
 pub(super) fn no_such_method(request: &Request) -> Problem {
     Problem::new(
-        &kinds::NO_SUCH_METHOD,
+        ProblemType::NoSuchMethod,
         format!(
             "{} does not take {}; the header `Allow` says what it takes",
             quoted(request.uri().path()),
@@ -93,7 +93,7 @@ pub(super) fn no_such_method(request: &Request) -> Problem {
     )
 }
 
-/// A part of a request, fit to be repeated.
+/// Quotes a part of a request: short and printable.
 pub(super) fn quoted(input: &str) -> String {
     format!("`{}`", text::clean(input, QUOTED_BYTES_MAX))
 }

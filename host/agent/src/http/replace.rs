@@ -4,7 +4,6 @@
 //! said a node, and the same request again does the rest, also after a client that went away half-way.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -13,21 +12,16 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
-use super::AppState;
-use super::all::Listed;
 use super::extract::NodesJson;
-use super::kinds;
+use super::limits::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
 use super::problem::Problem;
-use super::refusals::{NotReplaced, Refusals, WrongBody};
+use super::problem_responses::{NotReplaced, Problems, WrongBody};
+use super::state::AppState;
+use edge_cache_api::ProblemType;
 use edge_cache_api::{NodeOutcome, NodeResult, Replacement, ReplacementReport, WantedNode};
 use edge_cache_core::NodeId;
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
-
-/// How many changes are under way at once: a batch of the writer's. The rest of the queue is for others.
-pub const CHANGES_UNDER_WAY_MAX: usize = 256;
-/// How long a replacement waits for another one to end.
-pub const TURN_WAIT: Duration = Duration::from_secs(10);
 
 /// What is to be done about a node.
 #[derive(Debug)]
@@ -45,13 +39,12 @@ enum Step {
     path = "/api/v1/edge-cache/nodes",
     operation_id = "replace_nodes",
     tag = "registry",
-    security((), ("bearer" = ["write"])),
     params(("If-Match" = Option<String>, Header, description = "The tag of the list that this one is to replace.")),
     request_body(content = Replacement, content_type = "application/json",
                  description = "The shape of the list, at most 16 MiB."),
     responses(
         (status = 200, description = "What became of each node.", body = ReplacementReport),
-        Refusals<(WrongBody, NotReplaced)>
+        Problems<(WrongBody, NotReplaced)>
     )
 )]
 pub(super) async fn replace(
@@ -63,27 +56,27 @@ pub(super) async fn replace(
     let met = state.gossip.as_ref().is_none_or(GossipPool::is_settled);
     if !met {
         return Err(Problem::new(
-            &kinds::NOT_MET,
+            ProblemType::NotMet,
             "this agent has not met its seeds yet: it can't tell which nodes are registered",
         ));
     }
     // Two at once would end in a mixture.
     let Ok(_turn) = timeout(TURN_WAIT, state.replacing.lock()).await else {
         return Err(Problem::new(
-            &kinds::BUSY,
+            ProblemType::Busy,
             format!(
                 "another replacement is under way for longer than {} s",
                 TURN_WAIT.as_secs()
             ),
         ));
     };
-    let present = &Listed::now(&state).tag;
-    if !present.is_asked_for(&headers) {
+    let present = &state.list.now(&state.registry).tag;
+    if !present.fits_if_match(&headers) {
         let problem = Problem::new(
-            &kinds::CHANGED_MEANWHILE,
+            ProblemType::ChangedMeanwhile,
             "the list has changed since: get it again, its tag is in `ETag`",
         );
-        return Ok(([(ETAG, present.to_string())], problem).into_response());
+        return Ok(([(ETAG, present.header())], problem).into_response());
     }
     let steps = steps(wanted, &state.registry.list_eligible());
     let results = stream::iter(steps)
@@ -98,7 +91,7 @@ fn by_node(
     wanted: Replacement,
     nodes_max: usize,
 ) -> Result<BTreeMap<NodeId, NodeCapacity>, Problem> {
-    let refused = |detail| Err(Problem::new(&kinds::INVALID_BODY, detail));
+    let refused = |detail| Err(Problem::new(ProblemType::InvalidBody, detail));
     if wanted.nodes.len() > nodes_max {
         return refused(format!(
             "`nodes`: {} nodes, the registry holds at most {nodes_max}",

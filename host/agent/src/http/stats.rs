@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 
-use super::AppState;
 use super::extract::{Json, Node};
 use super::problem::Problem;
-use super::refusals::{NotMade, Refusals, Unknown, WrongBody, WrongNodeId};
+use super::problem_responses::{NotMade, Problems, Unknown, WrongBody, WrongNodeId};
+use super::state::AppState;
 use edge_cache_api::{EdgeCacheStats, schema};
 
 /// The counters of a node since it was enabled last, as this agent counted them; zeros where it is not
@@ -15,11 +15,10 @@ use edge_cache_api::{EdgeCacheStats, schema};
     path = "/api/v1/nodes/{id}/edge-cache/stats",
     operation_id = "show_stats",
     tag = "nodes",
-    security((), ("bearer" = ["read"])),
     params(Node),
     responses(
         (status = 200, description = "The counters.", body = schema::EdgeCacheStats),
-        Refusals<(WrongNodeId,)>
+        Problems<(WrongNodeId,)>
     )
 )]
 pub(super) async fn stats(
@@ -35,12 +34,11 @@ pub(super) async fn stats(
     path = "/api/v1/nodes/{id}/edge-cache/stats",
     operation_id = "add_stats",
     tag = "nodes",
-    security((), ("bearer" = ["write"])),
     params(Node),
     request_body(content = schema::EdgeCacheStats, content_type = "application/json", description = "What to add."),
     responses(
         (status = 200, description = "The totals.", body = schema::EdgeCacheStats),
-        Refusals<(WrongNodeId, WrongBody, Unknown, NotMade)>
+        Problems<(WrongNodeId, WrongBody, Unknown, NotMade)>
     )
 )]
 pub(super) async fn add_stats(

@@ -1,50 +1,55 @@
-//! Another component in the place of the one that runs.
+//! Handler that swaps the plugin.
 
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 
-use super::extract::Query;
 use super::plugin;
 use super::problem::{Problem, quoted};
-use super::refusals::{NotSwapped, Refusals, WrongQuery};
-use super::{AppState, body, kinds};
+use super::problem_responses::{NotSwapped, Problems};
+use super::query::{QueryParams, invalid};
+use super::state::AppState;
 use crate::plugin_manager::{PluginUpload, ReplaceError};
 use crate::settings::values;
+use edge_cache_api::ProblemType;
 use edge_cache_api::headers::WASM;
 use edge_cache_api::{Plugin, SwapQuery};
 use edge_cache_core::text;
 use edge_cache_host::SwapError;
 
-/// Lets another component decide from now on, until the agent ends. It is tried with all
-/// entries first: one that refuses them, fails, or lists others does not take over, and the one before goes on. No
-/// change is lost or made twice.
+/// Swaps the plugin until the agent ends. The new plugin is tried with all entries first: where it refuses them, fails
+/// or lists others, the former plugin goes on. No change is lost or made twice.
 #[utoipa::path(
     put,
     path = "/api/v1/plugin",
     operation_id = "swap_plugin",
     tag = "plugin",
-    security((), ("bearer" = ["admin"])),
     params(SwapQuery),
     request_body(content = Vec<u8>, content_type = "application/wasm",
-        description = "The component, at most 64 MiB where the limit `plugin_bytes` is not another."),
+        description = "The component, at most 64 MiB where the limit `component_bytes` is not another."),
     responses(
         (status = 200, description = "It decides now.", body = Plugin),
-        Refusals<(WrongQuery, NotSwapped)>
+        Problems<(NotSwapped,)>
     )
 )]
 pub(super) async fn swap(
     State(state): State<AppState>,
-    Query(query): Query<SwapQuery>,
+    query: QueryParams,
     request: Request,
 ) -> Result<Json<Plugin>, Problem> {
     let (parts, content) = request.into_parts();
-    let permit = state.plugins.permit()?;
     check_type(&parts.headers)?;
+    let sha256 = digest(&query)?;
+    let bytes_max = state.plugins.bytes_max();
+    let body = state
+        .bodies
+        .read(&parts.headers, content, bytes_max)
+        .await?;
+    let permit = state.plugins.permit()?;
     let upload = PluginUpload {
-        sha256: digest(&query)?,
-        bytes: body::read(content, state.plugins.bytes_max()).await?,
+        sha256,
+        bytes: body.bytes,
     };
     state
         .plugins
@@ -53,19 +58,17 @@ pub(super) async fn swap(
     Ok(Json(plugin::now(&state)))
 }
 
-fn digest(query: &SwapQuery) -> Result<Option<[u8; 32]>, Problem> {
-    let Some(hex) = &query.sha256 else {
+fn digest(query: &QueryParams) -> Result<Option<[u8; 32]>, Problem> {
+    let Some(hex) = query.text("sha256")? else {
         return Ok(None);
     };
-    values::parse_sha256(hex).map(Some).map_err(|_| {
-        Problem::new(
-            &kinds::INVALID_QUERY,
-            format!(
-                "`sha256` must be 64 hexadecimal digits, got {}",
-                quoted(hex)
-            ),
-        )
-    })
+    let wrong = |_| {
+        invalid(format!(
+            "`sha256` must be 64 hexadecimal digits, got {}",
+            quoted(hex)
+        ))
+    };
+    values::parse_sha256(hex).map(Some).map_err(wrong)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -74,21 +77,21 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        &kinds::NOT_WASM,
+        ProblemType::NotWasm,
         format!("the header `content-type` must be `{WASM}`"),
     ))
 }
 
 impl From<ReplaceError> for Problem {
     fn from(error: ReplaceError) -> Self {
-        let kind = match &error {
-            ReplaceError::Busy => &kinds::BUSY,
-            ReplaceError::Swap(SwapError::ShuttingDown) => &kinds::SHUTTING_DOWN,
+        let problem_type = match &error {
+            ReplaceError::Busy => ProblemType::Busy,
+            ReplaceError::Swap(SwapError::ShuttingDown) => ProblemType::ShuttingDown,
             ReplaceError::System(_) | ReplaceError::Swap(SwapError::Thread(_)) => {
-                &kinds::PLUGIN_FAILED
+                ProblemType::PluginFailed
             }
-            ReplaceError::Plugin(_) | ReplaceError::Swap(_) => &kinds::PLUGIN_REFUSED,
+            ReplaceError::Plugin(_) | ReplaceError::Swap(_) => ProblemType::PluginRefused,
         };
-        Self::new(kind, text::error_chain(&error))
+        Self::new(problem_type, text::error_chain(&error))
     }
 }

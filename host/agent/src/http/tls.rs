@@ -6,7 +6,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -19,14 +18,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::limits::HANDSHAKE_TIMEOUT;
 use crate::trusted_file::{self, FileError};
 use edge_cache_core::text;
 
 #[cfg(test)]
 mod tests;
 
-/// How long a client may take to agree on keys.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The only protocol that is spoken inside.
 const PROTOCOL: &[u8] = b"http/1.1";
 /// The most certificates from the agent's own up to a root.
@@ -109,7 +107,7 @@ impl Tls {
     }
 
     /// Reads both files again, for connections from now on. A pair that can't be used changes nothing.
-    pub fn reread(&self) {
+    pub fn reload(&self) {
         let pair = &*self.0;
         match config(&pair.certificates, &pair.key) {
             Ok(config) => {

@@ -1,67 +1,94 @@
-//! What the log tells of requests: one line for each change, and for each read where debugging is on.
-//!
-//! A read costs one look at the filter.
+//! The span and the log line of each request: a line at `info` for each change, at `debug` for each read.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
-use tracing::{Level, Span};
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_http::request_id::RequestId;
+use tracing::{Instrument, Level, Span};
 
+use super::request_id::UNKNOWN;
 use edge_cache_core::text;
 
 /// The longest path in a line, in bytes.
 pub(super) const PATH_BYTES_MAX: usize = 128;
-/// The longest method in a line, in bytes: a client may make one up.
+/// The longest method in a line, in bytes: a client may invent one.
 const METHOD_BYTES_MAX: usize = 32;
 
-/// The line of one request, written when it is dropped. Without an answer its client went away, or the connection was
-/// cut off; what it asked for may have been done all the same.
+/// The name of the token of a request, set once the request is authenticated.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TokenName(Arc<OnceLock<Arc<str>>>);
+
+/// The line of one request, written when it is dropped. Without an answer the client went away or the connection was
+/// cut off; the change may have been made all the same.
 #[derive(Debug)]
-pub(super) struct Line {
+struct RequestLine {
     method: String,
     is_read: bool,
     route: String,
     path: String,
-    /// The name of the token that the request came with.
-    token: Option<Arc<str>>,
+    token: TokenName,
+    start: Instant,
+    span: Span,
     answer: Option<(StatusCode, Duration)>,
 }
 
-impl Line {
-    /// None where nothing is to be logged. `token` is the name of the one that the request came with.
-    pub(super) fn of(
-        route: Option<&str>,
-        request: &Request,
-        token: Option<Arc<str>>,
-    ) -> Option<Self> {
+/// Runs a request in its span, which has the request id, and logs how it was answered.
+pub(super) async fn trace(mut request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>();
+    let id = id.map(RequestId::header_value).map(HeaderValue::to_str);
+    // The highest level: a line of any level within it has the request id, a panic's too.
+    let span = tracing::error_span!(
+        "request",
+        request_id = id.and_then(Result::ok).unwrap_or(UNKNOWN)
+    );
+    let token = TokenName::default();
+    let line = RequestLine::new(&request, token.clone(), span.clone());
+    request.extensions_mut().insert(token);
+    let response = next.run(request).instrument(span).await;
+    if let Some(line) = line {
+        line.answered(response.status());
+    }
+    response
+}
+
+impl TokenName {
+    /// Sets the name.
+    pub(super) fn set(&self, name: Arc<str>) {
+        // A request is authenticated once.
+        let _ = self.0.set(name);
+    }
+}
+
+impl RequestLine {
+    /// Creates the line; none where it would not be written.
+    fn new(request: &Request, token: TokenName, span: Span) -> Option<Self> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         if is_read && !tracing::enabled!(Level::DEBUG) {
             return None;
         }
+        let route = request.extensions().get::<MatchedPath>();
         Some(Self {
             method: text::clean(request.method().as_str(), METHOD_BYTES_MAX),
             is_read,
-            route: route.unwrap_or("none").to_string(),
+            route: route.map_or("none", MatchedPath::as_str).to_string(),
             path: text::clean(request.uri().path(), PATH_BYTES_MAX),
             token,
+            start: Instant::now(),
+            span,
             answer: None,
         })
     }
 
-    /// The span of what is done for the request.
-    pub(super) fn span(&self) -> Span {
-        tracing::debug_span!("request", method = self.method, route = self.route)
-    }
-
-    /// Says how the request was answered.
-    pub(super) fn answered(mut self, status: StatusCode, took: Duration) {
-        self.answer = Some((status, took));
+    fn answered(mut self, status: StatusCode) {
+        self.answer = Some((status, self.start.elapsed()));
     }
 }
 
-impl Drop for Line {
+impl Drop for RequestLine {
     fn drop(&mut self) {
         let Self {
             method,
@@ -69,9 +96,12 @@ impl Drop for Line {
             route,
             path,
             token,
+            span,
             answer,
+            ..
         } = self;
-        let token = token.as_deref().map(tracing::field::display);
+        let _entered = span.enter();
+        let token = token.0.get().map(tracing::field::display);
         let Some((status, took)) = answer else {
             tracing::info!(token, %method, route, path, "ended without an answer");
             return;

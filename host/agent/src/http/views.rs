@@ -1,4 +1,4 @@
-//! Nodes as clients see them, made of one look at the registry.
+//! Conversions of nodes and peers into the types of the API.
 
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
@@ -7,35 +7,37 @@ use serde::Serialize;
 
 use edge_cache_api::headers::JSON;
 use edge_cache_api::{
-    Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, RegisteredNode, Timestamp,
+    Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, Peer, RegisteredNode, Timestamp,
 };
+use edge_cache_host::gossip::PeerInfo;
 use edge_cache_host::{EdgeCacheNode, EdgeCacheRegistry, EffectiveDecision, Entry, NodeState, Op};
 
-/// Room for the JSON of one node and its decision, in bytes: a longer one takes more.
+/// The first capacity of the buffer for JSON, in bytes: enough for one node and its decision.
 const NODE_BYTES: usize = 512;
 
-/// All that an answer about one node is made of.
+/// The state of one node at one moment.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownNode {
     node_id: NodeId,
     state: NodeState,
-    shared: bool,
+    is_replicated: bool,
 }
 
-impl Known {
-    /// All of this moment.
+impl KnownNode {
+    /// Reads the state.
     pub(super) fn now(registry: &EdgeCacheRegistry, node_id: NodeId) -> Self {
         let state = registry.node(node_id);
         let effective = state.decision();
         Self {
             node_id,
-            shared: effective.is_some_and(|effective| registry.is_decision_replicated(effective)),
+            is_replicated: effective
+                .is_some_and(|effective| registry.is_decision_replicated(effective)),
             state,
         }
     }
 
-    /// `None` where the node is neither registered nor was to be.
-    pub(super) fn view(&self) -> Option<NodeDetails> {
+    /// Returns the details; `None` where the node is neither registered nor was to be enabled.
+    pub(super) fn details(&self) -> Option<NodeDetails> {
         let decision = self.decision();
         let Some(Entry { node, stats }) = self.state.entry() else {
             decision?.capacity?;
@@ -51,6 +53,7 @@ impl Known {
         }))
     }
 
+    /// Returns the state after a change.
     pub(super) fn pending(&self) -> NodeChange {
         NodeChange {
             node_id: self.node_id,
@@ -72,13 +75,25 @@ impl Known {
             op,
             at: Timestamp(decision.at.time()),
             by: decision.by,
-            replicated: self.shared,
+            replicated: self.is_replicated,
             capacity,
             refused: refused.clone(),
         })
     }
 }
 
+/// Returns a peer as the API has it.
+pub(super) fn peer(info: &PeerInfo) -> Peer {
+    Peer {
+        node_id: info.node_id,
+        wg_pubkey: info.wg_pubkey.clone(),
+        wg_endpoint: info.wg_endpoint,
+        overlay_ip: info.overlay_ip.clone(),
+        labels: info.labels.clone(),
+    }
+}
+
+/// Returns a node of the list.
 pub(super) fn node((node, advertised): (&EdgeCacheNode, bool)) -> Node {
     Node {
         node_id: node.node_id,
@@ -88,15 +103,15 @@ pub(super) fn node((node, advertised): (&EdgeCacheNode, bool)) -> Node {
     }
 }
 
-/// A view as it is sent.
+/// Encodes a value as JSON.
 pub(super) fn encode(view: &impl Serialize) -> Bytes {
     let mut body = Vec::with_capacity(NODE_BYTES);
-    // Texts and numbers: there is nothing in it that JSON could not say.
+    // Texts and numbers always have a form in JSON.
     let _ = serde_json::to_writer(&mut body, view);
     Bytes::from(body)
 }
 
-/// An answer of JSON.
+/// Returns a response with a JSON body.
 pub(super) fn json(body: Bytes) -> Response {
     ([(CONTENT_TYPE, JSON)], body).into_response()
 }

@@ -32,7 +32,6 @@ pub(crate) struct HttpMetrics {
     durations: Family<RouteLabels, Histogram>,
     connections: Family<ListenerLabels, Gauge>,
     accepted: Family<ListenerLabels, Counter>,
-    evicted: Family<ListenerLabels, Counter>,
     handshake_failures: Family<ListenerLabels, Counter>,
 }
 
@@ -43,8 +42,6 @@ pub struct ListenerMetrics {
     pub(crate) connections: Gauge,
     /// Accepted connections.
     pub(crate) accepted: Counter,
-    /// Connections closed in favour of another.
-    pub(crate) evicted: Counter,
     /// Connections closed because the TLS handshake failed.
     pub(crate) handshake_failures: Counter,
 }
@@ -72,7 +69,6 @@ impl Default for HttpMetrics {
             durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             connections: Family::default(),
             accepted: Family::default(),
-            evicted: Family::default(),
             handshake_failures: Family::default(),
         }
     }
@@ -112,7 +108,6 @@ impl HttpMetrics {
         ListenerMetrics {
             connections: self.connections.get_or_create_owned(&labels),
             accepted: self.accepted.get_or_create_owned(&labels),
-            evicted: self.evicted.get_or_create_owned(&labels),
             handshake_failures: self.handshake_failures.get_or_create_owned(&labels),
         }
     }
@@ -139,11 +134,6 @@ impl HttpMetrics {
             "http_connections_accepted",
             "Accepted HTTP connections, by listener",
             self.accepted.clone(),
-        );
-        registry.register(
-            "http_connections_evicted",
-            "Idle HTTP connections closed in favour of another, by listener",
-            self.evicted.clone(),
         );
         registry.register(
             "http_tls_handshake_failures",

@@ -1,4 +1,4 @@
-//! The HTTP API of an agent: which settings are safe together, what it is served on, and to whom.
+//! Binds and serves the HTTP API of an agent, and checks that its settings are safe together.
 
 use std::future::Future;
 use std::io;
@@ -11,11 +11,13 @@ use super::error::RunError;
 use crate::http::{self, Access, AppState, Hosts, Listening, Tls};
 use crate::settings::AgentSettings;
 
-/// How many connections wait in the kernel to be accepted, as far as the system's own limit allows. Whoever comes
-/// when there are more tries again after a second, which is as long as a health check waits.
+/// The most connections that wait in the kernel to be accepted, within the system's own limit. A client beyond it
+/// tries again after a second.
 const BACKLOG: u32 = 1_024;
+/// The connections for event streams and waits, beside those of the setting.
+const LONG_REQUESTS_MAX: usize = http::EVENT_STREAMS_MAX + http::WAITS_MAX;
 
-/// Bound, but not serving yet.
+/// The bound listeners of the HTTP API.
 #[derive(Debug)]
 pub(super) struct Api {
     main: Listening,
@@ -24,7 +26,7 @@ pub(super) struct Api {
     hosts: Hosts,
 }
 
-/// Whether the settings leave the API open to nobody that they should not; if they do, what would help.
+/// Checks that the settings protect the API. The error names the setting that is missing.
 pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
     let wrong = |text: &str| Err(text.to_string());
     let http = &settings.http;
@@ -44,7 +46,7 @@ pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
     }
     if http.api_token_file.is_none() {
         return wrong(
-            "`--http-listen` beyond loopback needs `--api-token-file`, whose tokens say who may do what",
+            "`--http-listen` beyond loopback needs `--api-token-file`, whose tokens have roles",
         );
     }
     if http.http_tls_cert_file.is_none() && !http.insecure_http {
@@ -57,7 +59,7 @@ pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads the files that the API needs, and says in words what came of it.
+/// Reads the files of the settings, and describes the result in one line.
 pub(crate) fn look(settings: &AgentSettings) -> Result<String, RunError> {
     access(settings)?;
     let access = match &settings.http.api_token_file {
@@ -75,6 +77,7 @@ pub(crate) fn look(settings: &AgentSettings) -> Result<String, RunError> {
 }
 
 impl Api {
+    /// Binds the listeners.
     pub(super) fn bind(settings: &AgentSettings) -> Result<Self, RunError> {
         let http = &settings.http;
         let access = access(settings)?;
@@ -82,7 +85,10 @@ impl Api {
         let main = Listening {
             listener: listen(settings.http_listen)?,
             tls,
-            connections: http.http_connections.get(),
+            connections: http
+                .http_connections
+                .get()
+                .saturating_add(LONG_REQUESTS_MAX),
         };
         let mut connections = main.connections;
         let mut health = None;
@@ -108,7 +114,7 @@ impl Api {
         })
     }
 
-    /// Where the API is served, and where health alone is.
+    /// Returns the bound addresses of the API and of the listener for health.
     pub(super) fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
         let health = self.health.as_ref().map(|health| &health.listener);
         Ok((
@@ -117,18 +123,18 @@ impl Api {
         ))
     }
 
-    /// What reads the tokens and the certificate again.
+    /// Returns a function that reloads the tokens and the certificate.
     pub(super) fn reloader(&self) -> impl Fn() + Send + 'static {
         let (access, tls) = (self.access.clone(), self.main.tls.clone());
         move || {
-            access.reread();
+            access.reload();
             if let Some(tls) = &tls {
-                tls.reread();
+                tls.reload();
             }
         }
     }
 
-    /// Serves until `shutdown` resolves and requests have ended; health for as long.
+    /// Serves until `shutdown` resolves and requests have ended; health as long as the API.
     pub(super) async fn serve(
         self,
         state: AppState,
@@ -181,7 +187,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     };
     let listening = socket.and_then(|socket| {
-        // Connections of before that are still ending do not keep a new start from its port.
+        // A new start can bind the port while old connections still end.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)

@@ -28,7 +28,7 @@ pub struct HttpSettings {
     /// Allow tokens over plain HTTP beyond loopback, for networks that are already encrypted
     #[arg(long, alias = "http-insecure", env = "EDGE_CACHE_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub insecure_http: bool,
-    /// Maximum number of concurrent connections
+    /// Maximum number of concurrent connections, beside those for event streams and waits (64 each)
     #[arg(long, env = "EDGE_CACHE_HTTP_CONNECTIONS", value_name = "NUMBER", default_value_t = HTTP_CONNECTIONS_DEFAULT)]
     pub http_connections: NonZeroUsize,
     /// Additional address (TCP) for health and metrics only, without TLS and tokens, with its own connection limit

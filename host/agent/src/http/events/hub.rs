@@ -1,4 +1,4 @@
-//! The one task that follows the registry and the cluster, and the board that it writes to.
+//! The task that follows the registry and the cluster, and the board to which it writes events.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,35 +6,35 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::body::Bytes;
 use tokio::sync::watch;
 
-use super::super::cluster::peer;
 use super::ring::Ring;
+use crate::http::views::peer;
 use crate::shutdown::Shutdown;
 use edge_cache_api::{ClusterState, EnabledNode, Event, NodeRef, Timestamp};
 use edge_cache_host::gossip::{Peers, TopologyEvent, TopologyEvents};
 use edge_cache_host::{EdgeCacheNode, EligibleNodes, RegistryEvent, RegistryEvents};
 
-/// What subscribers read.
+/// The events and the state that subscribers read.
 #[derive(Debug)]
 pub(super) struct Board {
-    /// Tells the events of this agent from those of another or a former one.
+    /// The start of this agent in nanoseconds since 1970, part of each event id: other agents have other ids.
     start: u128,
-    state: Mutex<Now>,
-    /// The number of the newest event; closed when there will be no more.
+    state: Mutex<Present>,
+    /// The number of the newest event; closed after the last one.
     newest: watch::Receiver<u64>,
 }
 
-/// The present state and the events that led to it. The state may be ahead of the events that are still to
-/// come: they say once more then what is in it.
+/// The present state and the events that led to it. The state may be ahead of the events, which then repeat what is in
+/// it.
 #[derive(Debug)]
-struct Now {
+struct Present {
     ring: Ring,
     nodes: EligibleNodes,
     peers: Arc<Peers>,
-    /// The whole state as text, made once for all who need it before the next event.
-    told: Option<Bytes>,
+    /// The state as an event, made once for all subscribers that need it before the next event.
+    snapshot: Option<Bytes>,
 }
 
-/// Writes to the board.
+/// Writes events to the board.
 #[derive(Debug)]
 pub(super) struct Hub {
     board: Arc<Board>,
@@ -50,11 +50,11 @@ impl Hub {
         let peers = topology.as_ref().map(|events| events.snapshot().clone());
         let board = Board {
             start: start.unwrap_or_default().as_nanos(),
-            state: Mutex::new(Now {
+            state: Mutex::new(Present {
                 ring: Ring::default(),
                 nodes: registry.snapshot(),
                 peers: peers.unwrap_or_default(),
-                told: None,
+                snapshot: None,
             }),
             newest: receiver,
         };
@@ -70,7 +70,7 @@ impl Hub {
         self.board.clone()
     }
 
-    /// Ends when nothing can change any more, or when the agent stops.
+    /// Writes events until nothing can change any more, or the agent stops.
     pub(super) async fn run(mut self, stop: Shutdown) {
         let follow = async {
             loop {
@@ -110,24 +110,24 @@ impl Hub {
         self.push(&mut now, &event);
     }
 
-    fn push(&self, now: &mut Now, event: &Event) {
+    fn push(&self, now: &mut Present, event: &Event) {
         now.ring
             .push(|number| text(self.board.start, number, event));
-        now.told = None;
+        now.snapshot = None;
         self.newest.send_replace(now.ring.newest());
     }
 }
 
 impl Board {
-    /// The number in an event's id, if the event was this agent's.
+    /// Returns the number in an event id; `None` for an event of another agent or of a former start.
     pub(super) fn number(&self, id: &str) -> Option<u64> {
         let (start, number) = id.split_once('-')?;
         (start == self.start.to_string()).then_some(())?;
         number.parse().ok()
     }
 
-    /// Waits for events after `number`, and answers a portion of them, or the whole state where they can't be
-    /// had, with the number of the last event in it. `None` where there will be no more.
+    /// Waits for events after `number` and returns a portion of them with the number of the last one, or the whole
+    /// state where they are not kept any more. `None` after the last event.
     pub(super) async fn after(&self, number: Option<u64>) -> Option<(u64, Bytes)> {
         let mut newest = self.newest.clone();
         loop {
@@ -144,16 +144,16 @@ impl Board {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Now> {
-        // Each of its parts is whole after any panic.
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        // Each part is consistent after any panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Now {
+impl Present {
     fn whole(&mut self, start: u128) -> (u64, Bytes) {
         let number = self.ring.newest();
-        if let Some(text) = &self.told {
+        if let Some(text) = &self.snapshot {
             return (number, text.clone());
         }
         let snapshot = Event::Snapshot(ClusterState {
@@ -161,7 +161,7 @@ impl Now {
             peers: self.peers.iter().map(|info| peer(info)).collect(),
         });
         let text = text(start, number, &snapshot);
-        self.told = Some(text.clone());
+        self.snapshot = Some(text.clone());
         (number, text)
     }
 }
@@ -178,7 +178,7 @@ fn enabled(node: &EdgeCacheNode) -> EnabledNode {
     }
 }
 
-/// An event as it travels. JSON has no line breaks of its own.
+/// Encodes an event. JSON has no line breaks of its own.
 fn text(start: u128, number: u64, event: &Event) -> Bytes {
     let (name, data) = (event.name(), event.data().unwrap_or_default());
     format!("id: {start}-{number}\nevent: {name}\ndata: {data}\n\n").into()

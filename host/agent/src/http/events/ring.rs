@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// How many events are kept for those who are behind.
+/// The most events in the ring.
 pub(super) const EVENTS_KEPT: usize = 4_096;
-/// How many bytes they may have together. An event of one peer may have 16 KiB.
+/// The most bytes of all events in the ring. An event of one peer may have 16 KiB.
 pub(super) const BYTES_KEPT: usize = 4 * 1024 * 1024;
-/// How much is handed out at once, beside the first event of it.
+/// The most bytes of a portion, beside its first event.
 const PORTION_BYTES: usize = 64 * 1024;
 
 /// Events in the order of their numbers, which begin at 1 and leave none out.
@@ -20,12 +20,12 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// The number of the newest event; 0 before the first.
+    /// Returns the number of the newest event; 0 before the first.
     pub(super) fn newest(&self) -> u64 {
         self.newest
     }
 
-    /// Adds an event, given its number. The oldest go where there are too many.
+    /// Adds the event that `text` makes of its number, and drops the oldest beyond the limits.
     pub(super) fn push(&mut self, text: impl FnOnce(u64) -> Bytes) {
         self.newest = self.newest.saturating_add(1);
         let text = text(self.newest);
@@ -39,8 +39,8 @@ impl Ring {
         }
     }
 
-    /// A portion of the events after `number`, with the number of its last; empty where there are none.
-    /// `None` where some of them are not kept any more, or `number` was never given.
+    /// Returns a portion of the events after `number` with the number of its last; empty where there are none.
+    /// `None` where some of them were dropped, or `number` is not of this ring.
     pub(super) fn after(&self, number: u64) -> Option<(u64, Bytes)> {
         let missing = usize::try_from(self.newest.checked_sub(number)?).ok()?;
         let start = self.kept.len().checked_sub(missing)?;

@@ -5,9 +5,9 @@ use axum::routing::post;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{Json, Node};
+use super::{Json, Node, object};
+use crate::http::bodies::BodyBudget;
 use edge_cache_api::limits::BODY_BYTES_MAX;
-use edge_cache_api::object::object;
 use edge_cache_host::NodeCapacity;
 
 #[derive(Debug, serde::Deserialize)]
@@ -24,6 +24,7 @@ async fn ask(id: &str, content_type: &str, body: impl Into<Body>) -> (StatusCode
             format!("[{id},{}]", wanted.capacity.cpu_cores)
         }),
     );
+    let app = app.with_state(BodyBudget::new(0));
     let request = Request::post(format!("/api/v1/nodes/{id}/edge-cache"))
         .header("content-type", content_type)
         .body(body.into())

@@ -1,12 +1,12 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::middleware;
+use axum::response::Response;
 use axum::routing::get;
 use tower::ServiceExt;
 
-use super::{Hosts, is_local};
+use super::{Hosts, check_origin, is_local};
 
 #[tokio::test]
 async fn every_name_that_a_request_gives_must_be_local() {
@@ -47,12 +47,7 @@ async fn beyond_loopback_any_name_will_do_but_no_origin() {
 async fn ask(hosts: Hosts, target: &str, headers: &[(&str, &str)]) -> Response {
     let routes = Router::new()
         .route("/", get(async || "in"))
-        .layer(middleware::from_fn(move |request, next: Next| async move {
-            match hosts.refusal(&request) {
-                Some(refusal) => refusal.into_response(),
-                None => next.run(request).await,
-            }
-        }));
+        .layer(middleware::from_fn_with_state(hosts, check_origin));
     let mut request = Request::get(target);
     for (name, value) in headers {
         request = request.header(*name, *value);

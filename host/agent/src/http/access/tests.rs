@@ -1,2 +1,0 @@
-mod rules;
-mod tokens;

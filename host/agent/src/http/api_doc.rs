@@ -1,0 +1,97 @@
+//! The description of the API: OpenAPI, from the same registration as the routes.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use utoipa::openapi::OpenApi as Description;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::operation::BEARER;
+use super::problem_responses::Problems;
+use edge_cache_api::Problem;
+use edge_cache_api::headers::JSON;
+
+/// The part of the description that belongs to no operation.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "Edge-cache agent",
+        description = "Which nodes of a cluster may serve as edge caches, as one agent sees and changes it. \
+                       Errors are problem documents (RFC 9457); after an error nothing has changed. Every response \
+                       has the header `x-request-id`: the request's own of 1 to 64 letters, digits, `.`, `-` and `_`, \
+                       or a new one; the agent's log has it too. Node ids and counters are whole numbers up to \
+                       2^64-1: a client whose numbers are floating-point must read those above 2^53 as text. Whole \
+                       numbers are sent without a fraction and an exponent: `8`, not `8.0`. Unknown query parameters \
+                       are refused. Bodies are JSON of at most 64 KiB where no other limit is named, sent without \
+                       `content-encoding`; a body must go on within 10 s, and after 10 s have 16 KiB a second on \
+                       average. Requests that may come from a browser are refused. A head of more than 16 KiB gets \
+                       431, without a body. Responses are compressed with gzip for clients that accept it."
+    ),
+    components(schemas(Problem)),
+    modifiers(&Bearer),
+    tags(
+        (name = "nodes", description = "One node: its eligibility and its counters."),
+        (name = "registry", description = "All nodes at once."),
+        (name = "cluster", description = "The members of the cluster."),
+        (name = "events", description = "Changes as they happen."),
+        (name = "plugin", description = "The plugin that decides."),
+        (name = "agent", description = "The agent itself."),
+    )
+)]
+struct Frame;
+
+/// Adds the scheme of tokens.
+#[derive(Debug)]
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, description: &mut Description) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A token of the role that the operation names: `read`, `write` or `admin`. An agent that was \
+                 started without tokens needs none.",
+            ))
+            .build();
+        description
+            .components
+            .get_or_insert_default()
+            .add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document as it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct ApiDocument(Bytes);
+
+impl ApiDocument {
+    /// Encodes a description.
+    pub(super) fn new(description: &Description) -> Self {
+        // Maps with text as keys always have a form in JSON.
+        Self(description.to_json().unwrap_or_default().into())
+    }
+}
+
+/// Returns the description without the operations.
+pub(super) fn frame() -> Description {
+    Frame::openapi()
+}
+
+/// Returns this description.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "describe",
+    tag = "agent",
+    responses(
+        (status = 200, description = "The description.", body = Object, content_type = "application/json"),
+        Problems<()>
+    )
+)]
+pub(super) async fn describe(
+    Extension(ApiDocument(document)): Extension<ApiDocument>,
+) -> impl IntoResponse {
+    ([(CONTENT_TYPE, JSON)], document)
+}

@@ -1,0 +1,2 @@
+mod roles;
+mod tokens;

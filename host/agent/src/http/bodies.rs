@@ -1,0 +1,148 @@
+//! Reads request bodies within limits of size, speed and memory.
+//!
+//! The memory of all bodies together is a budget in bytes that all requests share. Small bodies have a budget of
+//! their own, so that large ones cannot use it up.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_ENCODING;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, Instant, timeout_at};
+
+use super::limits::{
+    BODY_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_GRACE, LARGE_BODIES_BYTES_MAX,
+    SMALL_BODIES_BYTES_MAX,
+};
+use super::problem::Problem;
+use edge_cache_api::ProblemType;
+
+#[cfg(test)]
+mod tests;
+
+/// The memory for bodies that all requests share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct BodyBudget {
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+}
+
+/// A whole body. Its memory goes back to the budget with it.
+#[derive(Debug)]
+pub(super) struct ReadBody {
+    pub(super) bytes: Vec<u8>,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyBudget {
+    /// Creates the budget of an agent whose plugins have at most `plugin_bytes_max` bytes.
+    pub(super) fn new(plugin_bytes_max: usize) -> Self {
+        let large = LARGE_BODIES_BYTES_MAX.saturating_add(plugin_bytes_max);
+        Self {
+            small: Arc::new(Semaphore::new(SMALL_BODIES_BYTES_MAX)),
+            large: Arc::new(Semaphore::new(large.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// Reads a whole body of at most `bytes_max` bytes, or returns the problem with it.
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        bytes_max: usize,
+    ) -> Result<ReadBody, Problem> {
+        let encoding = headers.get(CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(Problem::new(
+                ProblemType::EncodedBody,
+                "the body must be sent as it is, without the header `content-encoding`",
+            ));
+        }
+        let budget = if bytes_max > BODY_BYTES_MAX {
+            &self.large
+        } else {
+            &self.small
+        };
+        collect(body, bytes_max, budget).await
+    }
+}
+
+async fn collect(
+    mut body: Body,
+    bytes_max: usize,
+    budget: &Arc<Semaphore>,
+) -> Result<ReadBody, Problem> {
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large(bytes_max));
+    }
+    let start = Instant::now();
+    let mut read = ReadBody {
+        bytes: Vec::new(),
+        _memory: None,
+    };
+    loop {
+        let deadline = deadline(start, read.bytes.len());
+        let frame = match timeout_at(deadline, body.frame()).await {
+            Err(_) => return Err(too_slow()),
+            Ok(None) => return Ok(read),
+            Ok(Some(frame)) => frame.map_err(|_| cut_off())?,
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if data.len() > bytes_max.saturating_sub(read.bytes.len()) {
+            return Err(too_large(bytes_max));
+        }
+        let memory = u32::try_from(data.len())
+            .ok()
+            .and_then(|bytes| budget.clone().try_acquire_many_owned(bytes).ok())
+            .ok_or_else(budget_used_up)?;
+        match &mut read._memory {
+            Some(held) => held.merge(memory),
+            none => *none = Some(memory),
+        }
+        read.bytes.extend_from_slice(&data);
+    }
+}
+
+/// Returns the time by which the next part of a body must arrive: [`BODY_GRACE`] from now, and before the average
+/// falls below [`BODY_BYTES_PER_SECOND_MIN`].
+fn deadline(start: Instant, bytes: usize) -> Instant {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let earned = Duration::from_secs(bytes.into()) / BODY_BYTES_PER_SECOND_MIN;
+    let idle = Instant::now() + BODY_GRACE;
+    idle.min(start + BODY_GRACE + earned)
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(
+        ProblemType::BodyTooLarge,
+        format!("a body may have {bytes_max} bytes"),
+    )
+}
+
+fn too_slow() -> Problem {
+    Problem::new(
+        ProblemType::BodyTooSlow,
+        format!(
+            "a body must go on within {} s, and have {BODY_BYTES_PER_SECOND_MIN} bytes a second after that",
+            BODY_GRACE.as_secs()
+        ),
+    )
+}
+
+fn cut_off() -> Problem {
+    Problem::new(
+        ProblemType::BodyCutOff,
+        "the connection ended within the body, or its encoding is wrong",
+    )
+}
+
+fn budget_used_up() -> Problem {
+    Problem::new(
+        ProblemType::TooManyBodies,
+        "the memory for bodies is used up by other requests: try again later",
+    )
+}

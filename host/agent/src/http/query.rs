@@ -1,0 +1,119 @@
+//! Query parameters: decoded to bytes, each at most once, and none that the operation does not know.
+
+use std::borrow::Cow;
+use std::str;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode;
+
+use super::problem::{Problem, quoted};
+use edge_cache_api::ProblemType;
+
+#[cfg(test)]
+mod tests;
+
+/// The parameters of a query, decoded.
+#[derive(Debug)]
+pub(super) struct QueryParams(Vec<(String, Vec<u8>)>);
+
+impl QueryParams {
+    /// Parses the query of a URL. A parameter without `=` has an empty value.
+    pub(super) fn parse(uri: &Uri) -> Result<Self, Problem> {
+        let mut params: Vec<(String, Vec<u8>)> = Vec::new();
+        let query = uri.query().unwrap_or_default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = String::from_utf8_lossy(&decode(name)).into_owned();
+            if params.iter().any(|(other, _)| *other == name) {
+                return Err(invalid(format!("{} is given twice", quoted(&name))));
+            }
+            params.push((name, decode(value)));
+        }
+        Ok(Self(params))
+    }
+
+    /// Returns the value of a parameter as it is: any bytes.
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let mut params = self.0.iter();
+        let (_, value) = params.find(|(other, _)| other == name)?;
+        Some(value)
+    }
+
+    /// Returns the value of a parameter that must be UTF-8.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let text = self.bytes(name).map(str::from_utf8).transpose();
+        text.map_err(|_| invalid(format!("`{name}` must be UTF-8")))
+    }
+
+    /// Returns the value of a parameter that must be a whole number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Problem> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| digits);
+        let wrong = || {
+            invalid(format!(
+                "`{name}` must be a whole number, got {}",
+                quoted(text)
+            ))
+        };
+        number.map(Some).ok_or_else(wrong)
+    }
+
+    fn check_known(&self, known: &[String]) -> Result<(), Problem> {
+        let Some((unknown, _)) = self.0.iter().find(|(name, _)| !known.contains(name)) else {
+            return Ok(());
+        };
+        let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+        let taken = if known.is_empty() {
+            "this operation takes none".to_string()
+        } else {
+            format!("this operation takes {}", known.join(", "))
+        };
+        Err(invalid(format!(
+            "unknown query parameter {}; {taken}",
+            quoted(unknown)
+        )))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::parse(&parts.uri)
+    }
+}
+
+/// Refuses a query with parameters other than the known ones.
+pub(super) async fn check_known(
+    State(known): State<Arc<[String]>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let checked = QueryParams::parse(request.uri()).and_then(|query| query.check_known(&known));
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Returns the problem with a query.
+pub(super) fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemType::InvalidQuery, detail)
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    let text: Cow<'_, str> = if text.contains('+') {
+        text.replace('+', " ").into()
+    } else {
+        text.into()
+    };
+    percent_decode(text.as_bytes()).collect()
+}

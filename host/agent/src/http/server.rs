@@ -1,0 +1,225 @@
+//! Serves a router on a bound listener until it is stopped.
+//!
+//! `axum::serve` has no limit of connections, no timeout for heads and no TLS; so this has a small loop around hyper.
+//! Beyond the limit connections wait in the listener's queue.
+//!
+//! What hyper itself refuses, a head that is too large or malformed, gets a bare status without a request id.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+use super::connections::OpenConnection;
+use super::limits::{
+    DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, LINGER_TIMEOUT,
+    WRITE_TIMEOUT,
+};
+use super::tls::Tls;
+use super::unread_body::WatchedBody;
+use crate::metrics::ListenerMetrics;
+
+#[cfg(test)]
+mod tests;
+
+/// Pause after an accept that failed, mostly for too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// The first byte of a TLS client.
+const TLS_HANDSHAKE: u8 = 22;
+/// The answer to a client that speaks plain HTTP to a TLS port.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
+    content-type: application/problem+json\r\ncontent-length: 181\r\n\r\n\
+    {\"type\":\"/problems/not-tls\",\"title\":\"This is not TLS\",\"status\":400,\
+    \"detail\":\"this port speaks TLS: use https\",\
+    \"error\":\"this port speaks TLS: use https\"}";
+
+/// A bound listener and what it accepts.
+#[derive(Debug)]
+pub struct Listening {
+    /// The bound address.
+    pub listener: TcpListener,
+    /// TLS; plain HTTP without it.
+    pub tls: Option<Tls>,
+    /// The most connections at a time.
+    pub connections: usize,
+}
+
+/// Serves routes until `shutdown` resolves, then lets requests end for at most [`DRAIN_TIMEOUT`].
+pub async fn serve(
+    listening: Listening,
+    routes: Router,
+    metrics: ListenerMetrics,
+    shutdown: impl Future<Output = ()>,
+) {
+    let Listening {
+        listener,
+        tls,
+        connections,
+    } = listening;
+    let slots = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let (stop, stopped) = watch::channel(());
+    let mut tasks = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let next = async {
+            let slot = slots.clone().acquire_owned().await;
+            (slot, accept(&listener).await)
+        };
+        let (slot, stream) = tokio::select! {
+            () = &mut shutdown => break,
+            next = next => next,
+        };
+        while tasks.try_join_next().is_some() {}
+        let open = OpenConnection::count(metrics.clone());
+        let (tls, routes, stopped) = (tls.clone(), routes.clone(), stopped.clone());
+        tasks.spawn(async move {
+            if let Err(error) = serve_stream(stream, tls, routes, stopped).await {
+                tracing::debug!(%error, "a client did not complete the TLS handshake");
+                open.handshake_failed();
+            }
+            drop(slot);
+        });
+    }
+    drop((listener, stopped));
+    stop.send_replace(());
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    if timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+        tracing::warn!(limit = ?DRAIN_TIMEOUT, "requests under way were cut off");
+    }
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let set = stream.set_nodelay(true).and_then(|()| {
+                    SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))
+                });
+                if let Err(error) = set {
+                    tracing::debug!(%error, "an option of a connection cannot be set");
+                }
+                return stream;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves a connection. An error says that the client did not complete the TLS handshake.
+async fn serve_stream(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    routes: Router,
+    mut stopped: watch::Receiver<()>,
+) -> io::Result<()> {
+    let Some(tls) = tls else {
+        serve_requests(stream, routes, stopped).await;
+        return Ok(());
+    };
+    let stream = tokio::select! {
+        shaken = shake_hands(&tls, stream) => shaken?,
+        _ = stopped.changed() => return Ok(()),
+    };
+    serve_requests(stream, routes, stopped).await;
+    Ok(())
+}
+
+async fn shake_hands(
+    tls: &Tls,
+    mut stream: TcpStream,
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {
+    let mut first = [0];
+    timeout(HANDSHAKE_TIMEOUT, stream.peek(&mut first)).await??;
+    if first != [TLS_HANDSHAKE] {
+        timeout(WRITE_TIMEOUT, stream.write_all(NOT_TLS)).await??;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "plain text"));
+    }
+    tls.accept(stream).await
+}
+
+async fn serve_requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    routes: Router,
+    mut stopped: watch::Receiver<()>,
+) {
+    let unread = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request| Box::pin(answer(routes.clone(), request, unread.clone())));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .max_buf_size(HEADERS_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
+        _ = stopped.changed() => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|context| connection.poll_without_shutdown(context)).await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+    let mut stream = connection.into_parts().io.into_inner();
+    let closed = async {
+        stream.shutdown().await?;
+        if unread.load(Ordering::Relaxed) {
+            read_to_end(&mut stream).await?;
+        }
+        io::Result::Ok(())
+    };
+    // A client that is gone needs no orderly end.
+    let _ = tokio::select! {
+        closed = timeout(LINGER_TIMEOUT, closed) => closed.unwrap_or(Ok(())),
+        _ = stopped.changed() => Ok(()),
+    };
+}
+
+/// Answers a request. Where the answer came before the end of the body, the connection is closed behind it, since
+/// hyper reads no further.
+async fn answer(
+    routes: Router,
+    request: Request<Incoming>,
+    unread: Arc<AtomicBool>,
+) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let (body, progress) = WatchedBody::new(body);
+    let mut response = routes
+        .oneshot(Request::from_parts(parts, Body::new(body)))
+        .await?;
+    if !progress.is_read() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+        unread.store(true, Ordering::Relaxed);
+    }
+    Ok(response)
+}
+
+/// Reads what a client still sends after its answer, and throws it away: closing a socket with unread bytes resets
+/// the connection, and the answer might be lost.
+async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    let mut buffer = [0; 8 * 1024];
+    while stream.read(&mut buffer).await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The state that all handlers share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::bodies::BodyBudget;
+use super::events::Events;
+use super::limits::WAITS_MAX;
+use super::list_cache::ListCache;
+use crate::metrics::{ListenerMetrics, Metrics};
+use crate::plugin_manager::PluginManager;
+use crate::shutdown::Shutdown;
+use edge_cache_host::EdgeCacheRegistry;
+use edge_cache_host::gossip::GossipPool;
+
+/// The state that all handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState(Arc<Parts>);
+
+/// The parts of the state.
+#[derive(Debug)]
+pub struct Parts {
+    pub(super) registry: EdgeCacheRegistry,
+    pub(super) gossip: Option<GossipPool>,
+    pub(super) plugins: PluginManager,
+    pub(super) stop: Shutdown,
+    pub(super) events: Events,
+    /// Held while all nodes are being replaced.
+    pub(super) replacing: Mutex<()>,
+    /// A permit for each request with `?wait=`.
+    pub(super) waits: Semaphore,
+    pub(super) bodies: BodyBudget,
+    pub(super) list: ListCache,
+    pub(super) metrics: Metrics,
+}
+
+impl AppState {
+    /// Creates the state of an agent with this registry, with this membership if gossip is on, that ends on `stop`.
+    /// Must be called on a runtime: it spawns a task that follows changes.
+    #[must_use]
+    pub fn new(
+        registry: EdgeCacheRegistry,
+        gossip: Option<GossipPool>,
+        plugins: PluginManager,
+        stop: Shutdown,
+    ) -> Self {
+        let metrics = Metrics::new(&registry, gossip.as_ref());
+        let events = Events::start(&registry, gossip.as_ref(), stop.clone());
+        Self(Arc::new(Parts {
+            bodies: BodyBudget::new(plugins.bytes_max()),
+            registry,
+            gossip,
+            plugins,
+            stop,
+            events,
+            replacing: Mutex::default(),
+            waits: Semaphore::new(WAITS_MAX),
+            list: ListCache::default(),
+            metrics,
+        }))
+    }
+
+    /// Returns the metrics of the listener with this name.
+    #[must_use]
+    pub fn listener_metrics(&self, listener: &'static str) -> ListenerMetrics {
+        self.metrics.http.listener(listener)
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<AppState> for BodyBudget {
+    fn from_ref(state: &AppState) -> Self {
+        state.bodies.clone()
+    }
+}
