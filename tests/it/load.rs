@@ -1,12 +1,11 @@
-//! Thousands of clients that want nothing, or want it slowly, do not keep the others from being answered.
+//! Thousands of connections that are idle or slow do not keep health from being answered, and all bodies together have
+//! a bound.
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use edge_cache_tests::agent::{answer, client};
 use edge_cache_tests::load::{Connection, request};
 use edge_cache_tests::long_tests;
 use edge_cache_tests::prometheus::Scrape;
@@ -16,118 +15,37 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::gossip_node::Node;
 
-/// Number of clients in the crowd.
+/// Number of idle connections.
 const CROWD: usize = 5_000;
-/// The smallest crowd that says anything, where fewer files may be open. The long tests want all of it.
+/// The smallest crowd that tests anything, where fewer files may be open. The long tests require all of it.
 const CROWD_MIN: usize = 1_000;
-/// The files of this process beside the crowds'.
+/// The files of this process beside the crowd's.
 const OTHER_FILES: usize = 500;
-/// Groups of three clients that connect at once. A listener's queue takes 128 clients, and a client that
-/// finds it full waits for a second or more.
-const THREES_AT_ONCE: usize = 32;
+/// Connections beside those of `--http-connections`: 64 event streams and 64 waits.
+const LONG_REQUESTS: usize = 128;
 /// Maximum time until the whole crowd is connected.
 const GATHERED_WITHIN: Duration = Duration::from_secs(60);
-/// Maximum time for an answer.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+/// Maximum time for an answer on the listener for health.
+const HEALTH_WITHIN: Duration = Duration::from_millis(50);
+/// Maximum time for any other answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// Answers of health of which the median counts: a busy machine delays single ones.
+const ANSWERS: usize = 21;
+/// Requests with unfinished bodies.
+const BODIES: usize = 256;
+/// The largest resident size with these bodies, in bytes.
+const RSS_MAX: u64 = 400_000_000;
 
-/// Allows one crowd at a time: each client must be accepted within ten seconds.
+/// One crowd at a time.
 static ONE_CROWD: Mutex<()> = Mutex::const_new(());
 
-/// Clients at one door.
-struct Crowd {
-    clients: JoinSet<()>,
-    /// Number of accepted connections of each client.
-    came: Arc<AtomicUsize>,
-}
-
-/// Reaction of a client to a closed connection.
-#[derive(Clone, Copy)]
-enum ShownOut {
-    ComesAgain,
-    /// Keeps its side of the connection, and does no more.
-    Lingers,
-}
-
-/// Connection metrics of an agent's main listener.
-#[derive(Debug)]
-struct Connections {
-    open: usize,
-    evicted: usize,
-}
-
-impl Crowd {
-    fn gather(at: SocketAddr, size: usize, then: ShownOut) -> Self {
-        let door = Arc::new(Semaphore::new(THREES_AT_ONCE));
-        let came = Arc::<AtomicUsize>::default();
-        let mut clients = JoinSet::new();
-        for _ in 0..size.div_ceil(3) {
-            let (door, came) = (door.clone(), came.clone());
-            clients.spawn(async move {
-                loop {
-                    let entering = door.acquire().await.unwrap();
-                    let mut three = enter(at).await;
-                    drop(entering);
-                    came.fetch_add(three.len(), Ordering::Relaxed);
-                    match then {
-                        ShownOut::ComesAgain => shown_out(&mut three).await,
-                        ShownOut::Lingers => pending().await,
-                    }
-                }
-            });
-        }
-        Self { clients, came }
-    }
-
-    /// Waits until each has been inside.
-    async fn all_came(&self, size: usize) {
-        until("the whole crowd", GATHERED_WITHIN, || async {
-            let came = self.came.load(Ordering::Relaxed);
-            if came >= size { Ok(()) } else { Err(came) }
-        })
-        .await;
-    }
-
-    /// Has them go, and returns when their files are closed.
-    async fn disperse(mut self) {
-        self.clients.shutdown().await;
-    }
-}
-
-/// Connections that have sent nothing, a part of a head, and a part of a body.
-async fn enter(at: SocketAddr) -> [TcpStream; 3] {
-    let silent = TcpStream::connect(at).await.unwrap();
-    let head = "POST /api/v1/nodes/7/edge-cache HTTP/1.1\r\nhost: localhost\r\n";
-    let mut in_head = TcpStream::connect(at).await.unwrap();
-    let mut in_body = TcpStream::connect(at).await.unwrap();
-    let rest = "content-type: application/json\r\ncontent-length: 1000\r\n\
-        expect: 100-continue\r\n\r\n";
-    // An error means that the connection was already evicted.
-    let _ = in_head.write_all(head.as_bytes()).await;
-    let _ = in_body.write_all(format!("{head}{rest}").as_bytes()).await;
-    // The agent asks for the body of the last one: it has let all three in.
-    let _ = in_body.read(&mut [0; 64]).await;
-    let _ = in_body.write_all(b"{").await;
-    [silent, in_head, in_body]
-}
-
-/// Waits until the agent has had enough of one of them.
-async fn shown_out([silent, in_head, in_body]: &mut [TcpStream; 3]) {
-    let mut read = [[0]; 3];
-    let [a, b, c] = &mut read;
-    tokio::select! {
-        _ = silent.read(a) => {}
-        _ = in_head.read(b) => {}
-        _ = in_body.read(c) => {}
-    }
-}
-
-/// Raises the limit of files as far as it goes, and answers how large a crowd it allows.
+/// Raises the limit of open files as far as it goes, and returns the size of the crowd that it allows.
 fn crowd_size() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -138,8 +56,7 @@ fn crowd_size() -> usize {
     let files = limit.maximum.map_or(usize::MAX, |files| {
         usize::try_from(files).unwrap_or(usize::MAX)
     });
-    // With each crowd is a tenth in addition.
-    let crowd = CROWD.min(files.saturating_sub(OTHER_FILES) / 11 * 10);
+    let crowd = CROWD.min(files.saturating_sub(OTHER_FILES));
     let least = if long_tests() { CROWD } else { CROWD_MIN };
     assert!(
         crowd >= least,
@@ -149,111 +66,207 @@ fn crowd_size() -> usize {
     crowd
 }
 
-async fn connections(at: SocketAddr) -> Connections {
-    let mut connection = Connection::open(at).await.unwrap();
+/// Opens connections, each a silent one, and keeps them open; a closed one is opened again.
+fn gather(at: SocketAddr, size: usize) -> JoinSet<()> {
+    let mut crowd = JoinSet::new();
+    for _ in 0..size {
+        crowd.spawn(async move {
+            loop {
+                if let Ok(mut stream) = TcpStream::connect(at).await {
+                    let _ = stream.read(&mut [0]).await;
+                }
+            }
+        });
+    }
+    crowd
+}
+
+/// Returns the open connections to the API, by the listener for health.
+async fn open_connections(health: SocketAddr) -> usize {
+    let mut connection = Connection::open(health).await.unwrap();
     let asked = request("GET", "/metrics", "");
     assert_eq!(connection.ask(&asked).await.unwrap(), 200);
     let text = std::str::from_utf8(connection.body()).unwrap();
     let scrape = Scrape::parse(text).unwrap();
-    let number = |name: &str| scrape.value(&format!(r#"{name}{{listener="api"}}"#)) as usize;
-    Connections {
-        open: number("edge_cache_http_connections"),
-        evicted: number("edge_cache_http_connections_evicted_total"),
-    }
+    scrape.value(r#"edge_cache_http_connections{listener="api"}"#) as usize
 }
 
-/// Asks on a connection of its own, and answers how long that took.
-async fn ask(method: Method, url: String, status: u16) -> Duration {
-    let start = Instant::now();
-    let mut request = client(&[]).unwrap().request(method.clone(), &url);
-    if method == Method::POST {
-        let capacity = json!({"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3});
-        request = request.json(&json!({ "capacity": capacity }));
+/// Asks for health on connections of their own, and returns the median time.
+async fn health_time(health: SocketAddr) -> Duration {
+    let mut times = Vec::new();
+    for path in ["/health/livez", "/health/readyz"]
+        .into_iter()
+        .cycle()
+        .take(ANSWERS)
+    {
+        let start = Instant::now();
+        let mut connection = Connection::open(health).await.unwrap();
+        let asked = connection.ask(&request("GET", path, ""));
+        let status = timeout(ANSWERED_WITHIN, asked).await.unwrap().unwrap();
+        assert_eq!(status, 200);
+        times.push(start.elapsed());
     }
-    let found = timeout(ANSWERED_WITHIN, answer(request)).await;
-    let found = found
-        .unwrap_or_else(|_| panic!("no answer within {ANSWERED_WITHIN:?}: {url}"))
-        .unwrap();
-    assert_eq!(found.status.as_u16(), status, "{found:?}");
-    start.elapsed()
+    times.sort_unstable();
+    times[ANSWERS / 2]
 }
 
-async fn expect_answers(limit: usize) {
+async fn expect_health(limit: usize) {
     let size = crowd_size();
+    let connections = limit.to_string();
     let args = [
         "--http-connections",
-        &limit.to_string(),
+        &connections,
         "--health-listen",
         "127.0.0.1:0",
     ];
-    let node = Node::start(1, &args).await.unwrap();
-    let (main, health) = (node.http, node.health.unwrap());
     let _alone = ONE_CROWD.lock().await;
-    let fits = limit > size;
-    let then = if fits {
-        ShownOut::ComesAgain
-    } else {
-        ShownOut::Lingers
-    };
-    // Some more, so that those who are just coming again leave no gap.
-    let on_main = Crowd::gather(main, size + size / 20, then);
-    // A crowd at the other listener has a lower limit, and is no obstacle either.
-    let on_health = Crowd::gather(health, size / 20, ShownOut::Lingers);
-    on_main.all_came(size).await;
-    on_health.all_came(size / 20).await;
-    let before = if fits {
-        until("the whole crowd at one moment", GATHERED_WITHIN, || async {
-            let connections = connections(main).await;
-            // One more is the one that was asked on.
-            if connections.open > size {
-                Ok(connections)
-            } else {
-                Err(connections)
-            }
-        })
-        .await
-    } else {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", node.pid())).unwrap();
-        let open = open.count();
-        assert!(open < limit + OTHER_FILES, "{open} files are open");
-        let connections = connections(main).await;
-        assert!(connections.open <= limit, "{connections:?}");
-        assert!(connections.evicted > 0, "{connections:?}");
-        connections
-    };
-    let mut took = Vec::new();
-    for (method, url, status) in [
-        (Method::GET, format!("http://{main}/health/livez"), 200),
-        (Method::GET, format!("http://{health}/health/livez"), 200),
-        (Method::GET, format!("http://{main}/api/v1/plugin"), 200),
-        (
-            Method::POST,
-            format!("http://{main}/api/v1/nodes/9/edge-cache"),
-            204,
-        ),
-        (Method::GET, format!("http://{main}/health/readyz"), 200),
-        (Method::GET, format!("http://{health}/health/readyz"), 200),
-        (Method::GET, format!("http://{health}/api/v1/plugin"), 404),
-    ] {
-        took.push(ask(method, url, status).await);
+    let node = Node::start(1, &args).await.unwrap();
+    let health = node.health.unwrap();
+    let crowd = gather(node.http, size);
+    let expected = size.min(limit + LONG_REQUESTS);
+    let open = until("the crowd", GATHERED_WITHIN, || async {
+        let open = open_connections(health).await;
+        if open >= expected * 9 / 10 {
+            Ok(open)
+        } else {
+            Err(open)
+        }
+    })
+    .await;
+    assert!(open <= limit + LONG_REQUESTS, "{open} connections");
+    let took = health_time(health).await;
+    println!("{size} idle connections, {open} of them accepted: health took {took:?}");
+    assert!(took < HEALTH_WITHIN, "{took:?}");
+    if size < limit {
+        let answer = node.ask(Method::GET, "/api/v1/plugin", None);
+        assert_eq!(timeout(ANSWERED_WITHIN, answer).await.unwrap().status, 200);
     }
-    let after = connections(main).await;
-    println!(
-        "a crowd of {size}, of {CROWD} that are wanted, limit {limit}: before {before:?}, answers after {took:?}, \
-         then {after:?}"
-    );
-    on_main.disperse().await;
-    on_health.disperse().await;
+    drop(crowd);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_beyond_the_limit_delays_no_other_client() {
-    expect_answers(256).await;
+async fn idle_connections_beyond_the_limit_do_not_delay_health() {
+    expect_health(256).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_within_the_limit_delays_no_other_client() {
-    expect_answers(6_000).await;
+async fn idle_connections_within_the_limit_delay_no_other_client() {
+    expect_health(6_000).await;
+}
+
+/// As many waits as there may be, and as many event streams: the API answers, and one more of each gets 503.
+#[tokio::test]
+async fn long_requests_do_not_use_up_the_connections_of_the_api() {
+    const EACH: usize = 64;
+    let node = Node::start(1, &["--http-connections", "4"]).await.unwrap();
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}}).to_string();
+    // No agent has that node: its labels do not follow.
+    let wait = "/api/v1/nodes/7/edge-cache?wait=60s";
+    let mut held = Vec::new();
+    for _ in 0..EACH {
+        let mut stream = TcpStream::connect(node.http).await.unwrap();
+        let asked = request("GET", "/api/v1/events", "");
+        stream.write_all(&asked).await.unwrap();
+        assert!(stream.read(&mut [0; 64]).await.unwrap() > 0);
+        held.push(stream);
+    }
+    for _ in 0..EACH {
+        let mut stream = TcpStream::connect(node.http).await.unwrap();
+        stream
+            .write_all(&request("POST", wait, &body))
+            .await
+            .unwrap();
+        held.push(stream);
+    }
+    let refused = until("all waits", ANSWERED_WITHIN, || async {
+        let body = serde_json::from_str(&body).unwrap();
+        let path = "/api/v1/nodes/8/edge-cache?wait=1ms";
+        let answer = node.ask(Method::POST, path, Some(&body)).await;
+        if answer.status == 503 {
+            Ok(answer)
+        } else {
+            Err(answer)
+        }
+    })
+    .await;
+    assert_eq!(refused.body["type"], "/problems/too-many-waits");
+    let events = node.ask(Method::GET, "/api/v1/events", None).await;
+    assert_eq!(events.body["type"], "/problems/too-many-subscribers");
+    let plain = serde_json::from_str(&body).unwrap();
+    let changed = node.ask(Method::POST, "/api/v1/nodes/9/edge-cache", Some(&plain));
+    assert_eq!(timeout(ANSWERED_WITHIN, changed).await.unwrap().status, 204);
+}
+
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line
+        .unwrap()
+        .trim()
+        .strip_suffix(" kB")
+        .unwrap()
+        .parse()
+        .unwrap();
+    kib * 1024
+}
+
+/// Each client sends all of the largest body but its last byte.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unfinished_bodies_have_a_bound_together() {
+    const PART: usize = 1024 * 1024;
+    const PARTS: usize = 16;
+    let _alone = ONE_CROWD.lock().await;
+    let node = Node::start(1, &["--health-listen", "127.0.0.1:0"])
+        .await
+        .unwrap();
+    let pid = node.pid();
+    let sent = Arc::<AtomicUsize>::default();
+    let mut clients = JoinSet::new();
+    for _ in 0..BODIES {
+        let (at, sent) = (node.http, sent.clone());
+        clients.spawn(async move {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            let head = format!(
+                "PUT /api/v1/edge-cache/nodes HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n",
+                PART * PARTS
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let part = vec![b' '; PART];
+            for number in 0..PARTS {
+                let part = if number + 1 == PARTS { &part[1..] } else { &part[..] };
+                if stream.write_all(part).await.is_err() {
+                    break;
+                }
+            }
+            sent.fetch_add(1, Ordering::Relaxed);
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            String::from_utf8_lossy(&answer).into_owned()
+        });
+    }
+    let most = until("all bodies but their ends", GATHERED_WITHIN, || async {
+        let resident = resident(pid);
+        assert!(resident < RSS_MAX, "{resident} bytes are resident");
+        let sent = sent.load(Ordering::Relaxed);
+        if sent == BODIES {
+            Ok(resident)
+        } else {
+            Err(sent)
+        }
+    })
+    .await;
+    println!("{BODIES} unfinished bodies: {most} bytes are resident");
+    assert!(health_time(node.health.unwrap()).await < Duration::from_secs(1));
+    let mut refused = 0;
+    while let Some(answer) = clients.join_next().await {
+        let answer = answer.unwrap();
+        refused += usize::from(answer.contains("/problems/too-many-bodies"));
+    }
+    assert!(refused > BODIES / 2, "{refused} were refused");
+    let small = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let path = "/api/v1/nodes/9/edge-cache";
+    assert_eq!(node.ask(Method::POST, path, Some(&small)).await.status, 204);
 }
 
 #[tokio::test]
@@ -263,14 +276,14 @@ async fn a_limit_of_files_that_is_too_low_is_said_at_the_start() {
     let node = Node::start_with(&shell, 1, &gossip).await.unwrap();
     until("the warning", ANSWERED_WITHIN, || async {
         let log = node.log();
-        if log.contains("LimitNOFILE") && log.contains("limit=300 needed=320") {
+        if log.contains("LimitNOFILE") && log.contains("limit=300 needed=448") {
             Ok(())
         } else {
             Err(log)
         }
     })
     .await;
-    let fewer = ["--http-connections", "200"];
+    let fewer = ["--http-connections", "100"];
     let node = Node::start_with(&shell, 1, &[gossip, fewer].concat())
         .await
         .unwrap();

@@ -226,21 +226,6 @@ async fn subscribers_are_counted_while_they_follow() {
 }
 
 #[tokio::test]
-async fn a_connection_that_makes_room_is_counted() {
-    let agent = Agent::start(&["--node-id", "1", "--http-connections", "1"])
-        .await
-        .unwrap();
-    let idle = tokio::net::TcpStream::connect(agent.http).await.unwrap();
-    let evicted = r#"edge_cache_http_connections_evicted_total{listener="api"}"#;
-    let after = above(&agent, evicted, 0.0).await;
-    assert_eq!(
-        after.value(r#"edge_cache_http_connections{listener="api"}"#),
-        1.0
-    );
-    drop(idle);
-}
-
-#[tokio::test]
 async fn the_api_asks_for_a_token_and_the_listener_for_health_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tokens");
