@@ -301,3 +301,50 @@ async fn beyond_loopback_there_are_tokens_over_tls_unless_it_is_said_otherwise()
     let nobody: Value = ask(at, Method::GET, "/api/v1/plugin", None).await.body;
     assert_eq!(nobody["status"], 401);
 }
+
+#[tokio::test]
+async fn an_event_stream_ends_when_its_token_is_revoked() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    let (old, new) = (token("old", "read").await, token("new", "read").await);
+    write(&file, &[&old, &new]);
+    let node = start(&file, &[]).await;
+    let mut streams = Vec::new();
+    for token in [&old, &new] {
+        let url = format!("http://{}/api/v1/events", node.http);
+        let request = client(&[]).unwrap().get(url).bearer_auth(&token.secret);
+        let mut stream = request.send().await.unwrap();
+        assert!(stream.chunk().await.unwrap().is_some());
+        streams.push(stream);
+    }
+    write(&file, &[&new]);
+    reread(&node, 1, 0).await;
+    let [revoked, known] = &mut streams[..] else {
+        unreachable!()
+    };
+    let end = tokio::time::timeout(READ_WITHIN, revoked.chunk()).await;
+    assert_eq!(end.unwrap().unwrap(), None);
+    let known = tokio::time::timeout(Duration::from_millis(300), known.chunk()).await;
+    assert!(known.is_err(), "it goes on");
+}
+
+#[tokio::test]
+async fn an_answer_and_its_log_line_have_one_request_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    let deploy = token("deploy", "write").await;
+    write(&file, &[&deploy]);
+    let node = start(&file, &[]).await;
+    let url = format!("http://{}{ENTRY}", node.http);
+    let request = client(&[]).unwrap().delete(url).bearer_auth(&deploy.secret);
+    let response = request.send().await.unwrap();
+    let id = response.headers()["x-request-id"].to_str().unwrap();
+    let log = node.log_handle();
+    log.expect(id, READ_WITHIN).await;
+    let log = node.log();
+    let line = log.lines().find(|line| line.contains(id)).unwrap();
+    assert!(
+        line.contains("token=deploy") && line.contains("status=404"),
+        "{line}"
+    );
+}

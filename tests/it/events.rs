@@ -77,6 +77,15 @@ async fn a_subscriber_gets_the_state_and_then_each_change() {
 }
 
 #[tokio::test]
+async fn a_proxy_is_told_not_to_buffer_events() {
+    let agent = standalone().await;
+    let request = agent.request(Method::GET, "/api/v1/events");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+}
+
+#[tokio::test]
 async fn a_client_goes_on_where_it_was() {
     let agent = standalone().await;
     let mut events = Events::follow(&agent, None).await.unwrap();

@@ -237,3 +237,95 @@ async fn a_refusal_does_not_get_in_the_way_of_the_next_request() {
         assert_eq!(found, before);
     }
 }
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_by_name() {
+    let (agent, before) = agent().await;
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0];
+    let request = agent
+        .request(Method::POST, PATH)
+        .header(CONTENT_TYPE, "application/json")
+        .header("content-encoding", "gzip")
+        .body(gzip.to_vec());
+    expect_problem(request, 415, "encoded-body", "content-encoding").await;
+    assert_eq!(agent.get("/api/v1/edge-cache/nodes").await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn whole_numbers_have_no_fraction() {
+    let (agent, _) = agent().await;
+    let body = r#"{"capacity":{"cpu_cores":8.0,"ram_mib":1,"disk_mib":1}}"#;
+    let request = agent
+        .request(Method::POST, PATH)
+        .header(CONTENT_TYPE, "application/json")
+        .body(body);
+    let said = "`capacity.cpu_cores`: invalid type: floating point `8.0`, expected a whole number";
+    expect_problem(request, 422, "invalid-body", said).await;
+}
+
+#[tokio::test]
+async fn unknown_query_parameters_are_named_with_the_known_ones() {
+    let (agent, before) = agent().await;
+    let list = "/api/v1/edge-cache/nodes";
+    let route = "/api/v1/edge-cache/route";
+    for (method, path, said) in [
+        (
+            Method::GET,
+            format!("{list}?limit=1"),
+            "unknown query parameter `limit`; this operation takes none",
+        ),
+        (
+            Method::GET,
+            "/health/livez?x".to_string(),
+            "unknown query parameter `x`; this operation takes none",
+        ),
+        (
+            Method::DELETE,
+            format!("{PATH}?wiat=5s"),
+            "unknown query parameter `wiat`; this operation takes `wait`",
+        ),
+        (
+            Method::GET,
+            format!("{route}?key=a&Key=b"),
+            "unknown query parameter `Key`; this operation takes `key`, `replicas`, `geo`",
+        ),
+        (
+            Method::GET,
+            format!("{route}?key=a&key=b"),
+            "`key` is given twice",
+        ),
+        (
+            Method::GET,
+            route.to_string(),
+            "the query parameter `key` is missing",
+        ),
+        (
+            Method::GET,
+            format!("{route}?key=a&geo=%ff"),
+            "`geo` must be UTF-8",
+        ),
+    ] {
+        let found = answer(agent.request(method, &path)).await.unwrap();
+        assert_eq!(found.status.as_u16(), 400, "{found:?}");
+        assert_eq!(found.body["detail"], said);
+    }
+    assert_eq!(agent.get(list).await.unwrap(), before);
+}
+
+/// Keys that are no text are taken too.
+#[tokio::test]
+async fn keys_may_be_any_bytes() {
+    const KEYS: u8 = 64;
+    let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
+    let path = "/api/v1/edge-cache/route?key=";
+    let mut answers = std::collections::BTreeSet::new();
+    for key in 0..KEYS {
+        let found = agent
+            .get(&format!("{path}%{:02x}", 0x80 + key))
+            .await
+            .unwrap();
+        answers.insert(found.to_string());
+    }
+    // No node advertises itself here: all answers are empty, and none is refused.
+    assert_eq!(answers.len(), 1, "{answers:?}");
+}

@@ -1,6 +1,6 @@
 //! The HTTP API: JSON over the registry and the gossip pool.
 //!
-//! It decides nothing. Reads are answered from the registry's view, changes go to the registry, and every error becomes
+//! The API decides nothing. Reads are answered from the registry's view, changes go to the registry, and every error becomes
 //! a problem document in one place, `problem`. `router` has all routes and middlewares, `server` the accept loop.
 //!
 //! The only directory that knows axum.

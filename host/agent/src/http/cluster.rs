@@ -1,4 +1,4 @@
-//! The members of the cluster.
+//! Handlers that list peers and members.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,8 +11,7 @@ use super::views;
 use edge_cache_api::{Member, MemberList, MemberStatus as Status, MembersQuery, Peer};
 use edge_cache_host::gossip::{ClusterMember, GossipPool, MemberStatus};
 
-/// The other live members in ascending order of node id, as ZLayer shows them; none on an agent without
-/// gossip.
+/// Lists the other live members in ascending order of node id, as ZLayer shows them; none without gossip.
 #[utoipa::path(
     get,
     path = "/api/v1/cluster/gossip/peers",
@@ -28,8 +27,7 @@ pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<Peer>> {
     Json(peers.unwrap_or_default().iter().map(views::peer).collect())
 }
 
-/// All members that are known, this node and the dead among them. Of a node that was started again, only its
-/// latest life.
+/// Lists all known members, with this node and dead ones. Of a restarted node, only its latest generation.
 #[utoipa::path(
     get,
     path = "/api/v1/cluster/members",
@@ -81,7 +79,7 @@ fn member(member: ClusterMember) -> Member {
     }
 }
 
-/// An agent without gossip is the only member of its cluster.
+/// Returns the only member of a cluster without gossip.
 fn alone(state: &AppState) -> Option<Member> {
     Some(Member {
         node_id: state.registry.node_id()?,

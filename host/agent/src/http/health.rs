@@ -1,4 +1,4 @@
-//! Whether the agent lives, and whether it takes changes.
+//! Handlers of the health checks.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,16 +12,15 @@ use edge_cache_host::gossip::GossipPool;
 
 type Answer = (StatusCode, Json<Health>);
 
-/// 503 where the agent is cut off from others: while gossip is being started again, and after a failure that
-/// only a restart of the process mends.
+/// Answers 503 while gossip is being restarted, and after a failure that only a restart of the process repairs.
 #[utoipa::path(
     get,
     path = "/health/livez",
     operation_id = "livez",
     tag = "agent",
     responses(
-        (status = 200, description = "It lives.", body = Health),
-        (status = 503, description = "It does not, for these reasons.", body = Health),
+        (status = 200, description = "The agent is alive.", body = Health),
+        (status = 503, description = "The agent is not, for these reasons.", body = Health),
         Problems<()>
     )
 )]
@@ -29,15 +28,15 @@ pub(super) async fn livez(State(state): State<AppState>) -> Answer {
     answer(state.dead())
 }
 
-/// 503 where changes are not taken now.
+/// Answers 503 while the agent does not accept changes.
 #[utoipa::path(
     get,
     path = "/health/readyz",
     operation_id = "readyz",
     tag = "agent",
     responses(
-        (status = 200, description = "It takes changes.", body = Health),
-        (status = 503, description = "It does not, for these reasons.", body = Health),
+        (status = 200, description = "The agent accepts changes.", body = Health),
+        (status = 503, description = "The agent is not, for these reasons.", body = Health),
         Problems<()>
     )
 )]
@@ -46,8 +45,7 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
 }
 
 impl AppState {
-    /// Why the agent is cut off from others; empty where it lives. One that is stopping ends what it is
-    /// made of by itself.
+    /// Returns why the agent is not alive; empty where it is. A stopping agent ends its own parts, and counts as alive.
     pub(crate) fn dead(&self) -> Vec<String> {
         if self.is_stopping() {
             return Vec::new();
@@ -62,7 +60,7 @@ impl AppState {
         gossip.into_iter().chain(writer).collect()
     }
 
-    /// Why changes are not taken now; empty where they are.
+    /// Returns why the agent does not accept changes; empty where it does.
     pub(crate) fn unready(&self) -> Vec<String> {
         let mut reasons = self.dead();
         if let Some(address) = self.gossip.as_ref().and_then(GossipPool::duplicate_node) {
@@ -75,7 +73,7 @@ impl AppState {
             let failure = status
                 .last_failure
                 .unwrap_or_else(|| "it is being started".to_string());
-            reasons.push(format!("the component is not running: {failure}"));
+            reasons.push(format!("the plugin is not running: {failure}"));
         }
         if let Some(failure) = status.store_failure {
             reasons.push(format!("the store failed: {failure}"));

@@ -25,7 +25,7 @@ pub(super) fn wrong_body(path: &str, error: &serde_json::Error) -> Problem {
 fn describe(path: &str, message: &str, line: usize, column: usize) -> String {
     let position = format!(" at line {line} column {column}");
     let message = message.strip_suffix(&position).unwrap_or(message);
-    // The last one is serde's own: what it quotes of the input stands before it.
+    // The last one is serde's own: quotes of the input come before it.
     let (found, expected) = match message.rsplit_once(", expected ") {
         Some((found, expected)) => (found, Some(expected)),
         None => (message, None),

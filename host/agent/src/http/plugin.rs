@@ -1,4 +1,4 @@
-//! The component: which it is, how it is doing, and what it says.
+//! Handlers that show the plugin and its log.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,14 +8,14 @@ use super::state::AppState;
 use edge_cache_api::{LogLevel, LogLine, Plugin, PluginLog, PluginState, Timestamp};
 use edge_cache_host::sandbox;
 
-/// Which component runs, and how it is doing.
+/// Shows the plugin and its state.
 #[utoipa::path(
     get,
     path = "/api/v1/plugin",
     operation_id = "show_plugin",
     tag = "plugin",
     responses(
-        (status = 200, description = "The component.", body = Plugin),
+        (status = 200, description = "The plugin.", body = Plugin),
         Problems<()>
     )
 )]
@@ -23,7 +23,7 @@ pub(super) async fn show(State(state): State<AppState>) -> Json<Plugin> {
     Json(now(&state))
 }
 
-/// The plugin at this moment.
+/// Returns the plugin and its state.
 pub(super) fn now(state: &AppState) -> Plugin {
     use edge_cache_host::PluginState as State;
     let plugin = state.registry.plugin();
@@ -44,7 +44,7 @@ pub(super) fn now(state: &AppState) -> Plugin {
     }
 }
 
-/// The latest lines of the component's log.
+/// Shows the latest lines of the plugin's log.
 #[utoipa::path(
     get,
     path = "/api/v1/plugin/logs",

@@ -1,7 +1,7 @@
-//! All nodes, replaced by another set.
+//! Handler that replaces all nodes by another set.
 //!
-//! It is no transaction: each node is a change of its own, in the queue with those of others. What failed is
-//! said a node, and the same request again does the rest, also after a client that went away half-way.
+//! The replacement is no transaction: each node is a change of its own, in the queue with those of other requests. The
+//! report names the nodes that failed, and the same request again does the rest, also after a client that went away.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use edge_cache_core::NodeId;
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
 
-/// What is to be done about a node.
+/// The change that a node needs.
 #[derive(Debug)]
 enum Step {
     Leave,
@@ -43,7 +43,7 @@ enum Step {
     request_body(content = Replacement, content_type = "application/json",
                  description = "The shape of the list, at most 16 MiB."),
     responses(
-        (status = 200, description = "What became of each node.", body = ReplacementReport),
+        (status = 200, description = "The result of each node.", body = ReplacementReport),
         Problems<(WrongBody, NotReplaced)>
     )
 )]
@@ -57,10 +57,10 @@ pub(super) async fn replace(
     if !met {
         return Err(Problem::new(
             ProblemType::NotMet,
-            "this agent has not met its seeds yet: it can't tell which nodes are registered",
+            "this agent has not heard from its seeds yet: it does not know which nodes are registered",
         ));
     }
-    // Two at once would end in a mixture.
+    // Two replacements at once would end in a mixture.
     let Ok(_turn) = timeout(TURN_WAIT, state.replacing.lock()).await else {
         return Err(Problem::new(
             ProblemType::Busy,
@@ -108,7 +108,7 @@ fn by_node(
     }
     Ok(by_node)
 }
-/// What leads from the present nodes to the wanted ones, in ascending order.
+/// Returns the changes from the present nodes to the wanted ones, in ascending order.
 fn steps(
     wanted: BTreeMap<NodeId, NodeCapacity>,
     present: &EligibleNodes,
@@ -139,7 +139,7 @@ async fn take(state: &AppState, node_id: NodeId, step: Step) -> NodeResult {
             enabled.map(|_| NodeOutcome::Enabled)
         }
         Step::Disable => match state.registry.disable(node_id).await {
-            // Somebody else was quicker, and it is as it was to be.
+            // Another request was quicker, with the same result.
             Ok(()) | Err(EdgeCacheError::NodeNotFound(_)) => Ok(NodeOutcome::Disabled),
             Err(error) => Err(error),
         },

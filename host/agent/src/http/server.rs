@@ -3,7 +3,7 @@
 //! `axum::serve` has no limit of connections, no timeout for heads and no TLS; so this has a small loop around hyper.
 //! Beyond the limit connections wait in the listener's queue.
 //!
-//! What hyper itself refuses, a head that is too large or malformed, gets a bare status without a request id.
+//! Hyper itself answers a head that is too large or malformed, with a bare status and without a request id.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -47,10 +47,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const TLS_HANDSHAKE: u8 = 22;
 /// The answer to a client that speaks plain HTTP to a TLS port.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
-    content-type: application/problem+json\r\ncontent-length: 181\r\n\r\n\
+    content-type: application/problem+json\r\ncontent-length: 110\r\n\r\n\
     {\"type\":\"/problems/not-tls\",\"title\":\"This is not TLS\",\"status\":400,\
-    \"detail\":\"this port speaks TLS: use https\",\
-    \"error\":\"this port speaks TLS: use https\"}";
+    \"detail\":\"this port speaks TLS: use https\"}";
 
 /// A bound listener and what it accepts.
 #[derive(Debug)]

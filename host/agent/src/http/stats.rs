@@ -1,4 +1,4 @@
-//! The cache counters of one node.
+//! Handlers of the cache counters of one node.
 
 use axum::extract::State;
 
@@ -8,7 +8,7 @@ use super::problem_responses::{NotMade, Problems, Unknown, WrongBody, WrongNodeI
 use super::state::AppState;
 use edge_cache_api::{EdgeCacheStats, schema};
 
-/// The counters of a node since it was enabled last, as this agent counted them; zeros where it is not
+/// Shows the counters of a node since it was last enabled, as this agent counted them; zeros where it is not
 /// registered.
 #[utoipa::path(
     get,
@@ -35,7 +35,7 @@ pub(super) async fn stats(
     operation_id = "add_stats",
     tag = "nodes",
     params(Node),
-    request_body(content = schema::EdgeCacheStats, content_type = "application/json", description = "What to add."),
+    request_body(content = schema::EdgeCacheStats, content_type = "application/json", description = "The numbers to add."),
     responses(
         (status = 200, description = "The totals.", body = schema::EdgeCacheStats),
         Problems<(WrongNodeId, WrongBody, Unknown, NotMade)>

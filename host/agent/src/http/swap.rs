@@ -27,9 +27,9 @@ use edge_cache_host::SwapError;
     tag = "plugin",
     params(SwapQuery),
     request_body(content = Vec<u8>, content_type = "application/wasm",
-        description = "The component, at most 64 MiB where the limit `component_bytes` is not another."),
+        description = "The plugin, at most 64 MiB where the limit `plugin_bytes` is not another."),
     responses(
-        (status = 200, description = "It decides now.", body = Plugin),
+        (status = 200, description = "The plugin runs now.", body = Plugin),
         Problems<(NotSwapped,)>
     )
 )]

@@ -1,7 +1,6 @@
-//! TLS for the API: who speaks to an agent knows that it is the one, and nobody listens in.
+//! TLS for the API: authenticates the agent and encrypts requests.
 //!
-//! The only file that knows rustls. It never lets a request through that did not come over TLS, and never shows
-//! a key.
+//! The only file that knows rustls. No error and no log line shows a key.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,12 +24,12 @@ use edge_cache_core::text;
 #[cfg(test)]
 mod tests;
 
-/// The only protocol that is spoken inside.
+/// The only protocol inside TLS.
 const PROTOCOL: &[u8] = b"http/1.1";
-/// The most certificates from the agent's own up to a root.
+/// The longest chain of certificates.
 const CHAIN_MAX: usize = 16;
 
-/// A certificate with its key, as they stand in their files. Cheap to clone.
+/// A certificate chain with its key, from two files. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tls(Arc<Pair>);
 
@@ -41,51 +40,51 @@ struct Pair {
     config: ArcSwap<ServerConfig>,
 }
 
-/// Why a certificate and its key can't be used.
+/// An error on reading a certificate and its key.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// The file of the certificates.
+    /// The file of the certificates cannot be read.
     #[error("the certificate file {} cannot be used", path.display())]
     CertificateFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         #[source]
         source: FileError,
     },
-    /// The file of the key.
+    /// The file of the key cannot be read.
     #[error("the key file {} cannot be used", path.display())]
     KeyFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         #[source]
         source: FileError,
     },
-    /// There is no certificate in it.
+    /// The file holds no certificate.
     #[error("{} must hold 1 to {CHAIN_MAX} certificates in PEM, the agent's own first", path.display())]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
-    /// There is no key in it.
+    /// The file holds no key.
     #[error("{} must hold a private key in PEM, not encrypted", path.display())]
     NoKey {
         /// The file.
         path: PathBuf,
     },
-    /// They are not of one another, or of a kind that is not supported.
+    /// The certificate and the key do not belong together, or are of an unsupported kind.
     #[error(
         "the certificate in {} and the key in {} cannot be used together",
         certificates.display(),
         key.display()
     )]
     Pair {
-        /// The file of the certificates.
+        /// The file of the certificates cannot be read.
         certificates: PathBuf,
-        /// The file of the key.
+        /// The file of the key cannot be read.
         key: PathBuf,
-        /// What is wrong with them.
+        /// The error.
         #[source]
         source: rustls::Error,
     },
@@ -106,7 +105,7 @@ impl Tls {
         })))
     }
 
-    /// Reads both files again, for connections from now on. A pair that can't be used changes nothing.
+    /// Reloads both files for new connections. A pair that cannot be used changes nothing.
     pub fn reload(&self) {
         let pair = &*self.0;
         match config(&pair.certificates, &pair.key) {
@@ -127,10 +126,10 @@ impl Tls {
     }
 }
 
-/// Makes ring what TLS is computed with wherever in this process nothing else was said. HTTP clients of reqwest
-/// need it before they are made, even to speak plainly.
+/// Installs ring as the default cryptography of this process. HTTP clients of reqwest need it before they are made,
+/// even for plain HTTP.
 pub fn use_ring() {
-    // An error means that another one was chosen before, which then stays.
+    // An error means that another one is installed, which stays.
     let _ = ring::default_provider().install_default();
 }
 

@@ -30,7 +30,8 @@ async fn all_bodies_share_one_budget_that_comes_back() {
     let whole = || Body::from(vec![b'x'; NODES_BYTES_MAX]);
     let mut held = Vec::new();
     for _ in 0..LARGE_BODIES_BYTES_MAX / NODES_BYTES_MAX {
-        let read = budget.read(&HeaderMap::new(), whole(), NODES_BYTES_MAX);
+        let headers = HeaderMap::new();
+        let read = budget.read(&headers, whole(), NODES_BYTES_MAX);
         held.push(read.await.unwrap());
     }
     let refused = read(&budget, whole(), NODES_BYTES_MAX).await;

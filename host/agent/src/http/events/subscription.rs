@@ -26,7 +26,7 @@ pub(in crate::http) struct Events {
     stop: Shutdown,
 }
 
-/// One subscription.
+/// A subscription of one client.
 #[derive(Debug)]
 pub(super) struct Subscription {
     events: Events,

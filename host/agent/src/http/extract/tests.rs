@@ -5,9 +5,10 @@ use axum::routing::post;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{Json, Node, object};
+use super::{Json, Node};
 use crate::http::bodies::BodyBudget;
 use edge_cache_api::limits::BODY_BYTES_MAX;
+use edge_cache_api::object::object;
 use edge_cache_host::NodeCapacity;
 
 #[derive(Debug, serde::Deserialize)]

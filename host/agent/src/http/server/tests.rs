@@ -127,7 +127,8 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut answers = Vec::new();
     let whole = async {
         while !answers.ends_with(end.as_bytes()) {
-            assert!(stream.read_buf(&mut answers).await.unwrap() > 0);
+            let count = stream.read_buf(&mut answers).await.unwrap();
+            assert!(count > 0, "{}", String::from_utf8_lossy(&answers));
         }
     };
     timeout(STUCK, whole).await.unwrap();
@@ -358,7 +359,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        std::io::Write::write(&mut *self.0.lock().unwrap(), bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -409,7 +410,7 @@ async fn every_answer_has_a_request_id() {
         ("GET /missing", "x: y", None),
         ("PUT /fast", "x: y", None),
         ("GET /fast", "origin: http://localhost", None),
-        ("POST /", "content-length: 9", None),
+        ("POST /missing", "content-length: 9", None),
     ] {
         let answer = exchange(server.address, &head(line, header)).await;
         let found = answer

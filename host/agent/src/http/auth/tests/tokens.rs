@@ -20,7 +20,7 @@ fn a_new_token_is_known_by_its_line() {
         (&admin, "ops-1.eu_west", Role::Admin),
     ] {
         let found = tokens.find(&token.secret).unwrap();
-        assert_eq!((&*found.0, found.1), (name, role));
+        assert_eq!((&*found.name, found.role), (name, role));
         assert!(!token.line.contains(&token.secret[4..]), "{}", token.line);
         assert!(!format!("{tokens:?}{token:?}").contains(&token.secret[4..]));
         assert!(!format!("{tokens:?}").contains("sha256"));
@@ -33,7 +33,7 @@ fn a_new_token_is_known_by_its_line() {
 #[test]
 fn the_hash_is_the_plain_sha256_of_the_token() {
     let tokens = Tokens::parse(&format!("nobody write {HASH}")).unwrap();
-    assert_eq!(tokens.find("").unwrap().1, Role::Write);
+    assert_eq!(tokens.find("").unwrap().role, Role::Write);
     let upper = Tokens::parse(&format!("nobody write sha256:{}", HASH[7..].to_uppercase()));
     assert!(upper.unwrap().find("").is_some());
 }
