@@ -81,7 +81,10 @@ fn health_operations() -> OpenApiRouter<AppState> {
 }
 
 /// Answers unknown paths and methods with problem documents.
-fn refuse_others(routes: Router<AppState>) -> Router<AppState> {
+pub(super) fn refuse_others<S>(routes: Router<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     routes
         .fallback(async |request: Request| no_such_route(&request))
         .method_not_allowed_fallback(refuse_method)

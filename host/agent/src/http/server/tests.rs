@@ -11,7 +11,7 @@ use super::*;
 use crate::http::bodies::BodyBudget;
 use crate::http::extract::Json;
 use crate::http::guard::Hosts;
-use crate::http::router::with_middlewares;
+use crate::http::router::{refuse_others, with_middlewares};
 use crate::metrics::HttpMetrics;
 
 /// How long anything here may take before it counts as stuck; less than any limit of the server.
@@ -53,7 +53,7 @@ async fn start_with(connections: usize) -> Server {
         .route("/endless", get(endless))
         .route("/panic", get(async || panic_with("on purpose")))
         .with_state(BodyBudget::new(0));
-    let routes = with_middlewares(routes, HttpMetrics::default(), Hosts::Local);
+    let routes = with_middlewares(refuse_others(routes), HttpMetrics::default(), Hosts::Local);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let listening = Listening {
