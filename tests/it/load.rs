@@ -101,7 +101,8 @@ async fn health_time(health: SocketAddr) -> Duration {
     {
         let start = Instant::now();
         let mut connection = Connection::open(health).await.unwrap();
-        let asked = connection.ask(&request("GET", path, ""));
+        let request = request("GET", path, "");
+        let asked = connection.ask(&request);
         let status = timeout(ANSWERED_WITHIN, asked).await.unwrap().unwrap();
         assert_eq!(status, 200);
         times.push(start.elapsed());
