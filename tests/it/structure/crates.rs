@@ -150,6 +150,50 @@ fn the_core_is_pure() -> Result<()> {
     Ok(())
 }
 
+/// Development dependencies select no other features of shared crates, or `cargo test` would compile wasmtime
+/// a second time after `cargo demo`.
+#[test]
+fn development_dependencies_add_no_features() -> Result<()> {
+    let plain = features("normal,build")?;
+    let with_tests = features("normal,build,dev")?;
+    let names = |lines: &BTreeSet<String>| -> BTreeSet<String> {
+        let name = |line: &String| line.split_whitespace().next().map(str::to_string);
+        lines.iter().filter_map(name).collect()
+    };
+    let shared = names(&plain);
+    let differing: Vec<_> = with_tests
+        .difference(&plain)
+        .filter(|line| {
+            line.split_whitespace()
+                .next()
+                .is_some_and(|name| shared.contains(name))
+        })
+        .collect();
+    ensure!(
+        differing.is_empty(),
+        "these differ in a build for tests; list what selects them as a plain dependency of the tests: \
+         {differing:?}"
+    );
+    Ok(())
+}
+
+/// Every crate of the workspace's graph with its features, a line each.
+fn features(edges: &str) -> Result<BTreeSet<String>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(ROOT)
+        .args(["tree", "--offline", "--workspace", "--prefix", "none"])
+        .args(["--edges", edges, "--format", "{p} {f}"])
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)").to_string())
+        .collect())
+}
+
 fn present() -> impl Iterator<Item = &'static Rule> {
     ORDER
         .iter()

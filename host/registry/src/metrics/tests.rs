@@ -68,7 +68,7 @@ fn batches_and_commits_count_by_size_and_time() {
     for expected in [
         "batch_changes_count 2",
         "batch_changes_sum 4.0",
-        r#"batch_changes_bucket{le="2.0"} 1"#,
+        r#"batch_changes_bucket{le="2"} 1"#,
         r#"store_commit_duration_seconds_bucket{le="0.002"} 0"#,
         r#"store_commit_duration_seconds_bucket{le="0.005"} 1"#,
         "store_failures_total 1",

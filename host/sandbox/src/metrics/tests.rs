@@ -30,8 +30,8 @@ fn each_export_counts_on_its_own() {
     metrics.called("enable", Duration::from_secs(60));
     let text = text(&metrics);
     for expected in [
-        r#"plugin_call_duration_seconds_bucket{le="5e-6",export="enable"} 1"#,
-        r#"plugin_call_duration_seconds_bucket{le="10.0",export="enable"} 1"#,
+        r#"plugin_call_duration_seconds_bucket{export="enable",le="5e-06"} 1"#,
+        r#"plugin_call_duration_seconds_bucket{export="enable",le="10"} 1"#,
         r#"plugin_call_duration_seconds_count{export="enable"} 2"#,
         r#"plugin_call_duration_seconds_count{export="disable"} 1"#,
     ] {
