@@ -46,7 +46,7 @@ pub enum WeightBy {
     Ram,
     /// The advertised processor cores: `cpu`.
     Cpu,
-    /// The same weight for all candidates: `equal`.
+    /// `equal`: all candidates have one weight.
     Equal,
 }
 

@@ -31,7 +31,7 @@ const HOME: Option<&str> = Some("eu-central-1");
 const STRANGER: Option<&str> = Some("us-east-2");
 const GEOS: [&str; 4] = ["eu-central-1", "eu-central-2", "us-east-1", "us-east-2"];
 
-/// How often the writer changes a node.
+/// Interval between two changes of the writer.
 const CHANGE_EVERY: Duration = Duration::from_millis(10);
 
 /// A lookup of the key with this number. What it returns keeps the compiler from leaving it out.
@@ -53,7 +53,7 @@ struct Field {
     candidates: BTreeMap<NodeId, Candidate>,
     router: Router,
     writer: RouterWriter,
-    /// What a router knows of a node, by node.
+    /// Members of the router by node id.
     map: HashMap<u64, u64>,
     /// A node for each key.
     asked: Vec<NodeId>,
@@ -189,7 +189,7 @@ impl Field {
         found.iter().flatten().map(|port| u64::from(*port)).sum()
     }
 
-    /// What is not remembered.
+    /// Lookups that the memo does not hold.
     fn scans(&self) {
         for (name, replicas, from) in [("top-3 from a stranger", 3, STRANGER), ("top-8", 8, None)] {
             let start = Instant::now();
@@ -331,7 +331,7 @@ fn time_per_key(lookup: &mut dyn FnMut(usize) -> u64) -> f64 {
     start.elapsed().as_nanos() as f64 / KEYS as f64
 }
 
-/// What one in `share` of the times is below.
+/// Returns the time below which one in `share` of the times lies.
 fn least(mut times: Vec<f64>, share: usize) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / share).copied().unwrap_or_default()

@@ -10,7 +10,7 @@ pub type Settings = BTreeMap<String, String>;
 /// A function that makes a fresh registry with the given settings.
 pub type Factory<'a> = dyn Fn(&Settings) -> Result<Box<dyn RegistryUnderTest>, Violation> + 'a;
 
-/// One requirement and the code that verifies it.
+/// A requirement and the code that verifies it.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
     /// Short, stable name.

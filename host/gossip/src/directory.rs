@@ -43,7 +43,7 @@ const FOREIGN_KEYS_MAX: usize = 8;
 pub(crate) struct Directory {
     own_node_id: u64,
     own_policy: watch::Receiver<Option<String>>,
-    /// This member, once it has started.
+    /// Identity of this member, once it has started.
     own: Option<ChitchatId>,
     members: HashMap<ChitchatId, KnownMember>,
     ghosts: Ghosts,

@@ -46,7 +46,7 @@ fn router(candidates: &Candidates, home: Option<&str>) -> (Router, RouterWriter)
     (router, writer)
 }
 
-/// Whether the tests that take long are asked for.
+/// Tells whether the long tests are on.
 fn long_tests() -> bool {
     std::env::var_os("EDGE_CACHE_LONG_TESTS").is_some_and(|value| value == "1")
 }

@@ -65,7 +65,7 @@ impl fmt::Debug for Instance {
 /// Scope of a call, which selects its deadline and data limit.
 #[derive(Clone, Copy)]
 enum Scope {
-    /// One entry: `call_deadline` and `call_data_bytes`.
+    /// A single entry: `call_deadline` and `call_data_bytes`.
     Entry,
     /// The whole registry: `load_deadline` and `list_data_bytes`.
     Registry,

@@ -26,7 +26,7 @@ pub enum LogLevel {
     Critical,
 }
 
-/// One log line of a plugin.
+/// A log line of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// Time at which the host accepted the line.

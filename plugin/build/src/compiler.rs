@@ -37,7 +37,7 @@ pub(crate) struct Compiler {
 pub(crate) enum Library {
     /// The installed library.
     Installed,
-    /// Its source code, which cargo compiles once for each compiler.
+    /// Source code of the standard library, which cargo compiles once for each compiler.
     Source,
 }
 

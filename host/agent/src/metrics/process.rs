@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 #[cfg(test)]
 mod tests;
 
-/// This process.
+/// Collector of the metrics of this process.
 #[derive(Debug)]
 pub(super) struct Process {
     started: SystemTime,

@@ -1,4 +1,4 @@
-//! One change: admission, the call of the plugin, and its failure.
+//! A change: admission, the call of the plugin, and its failure.
 
 use std::time::Instant;
 

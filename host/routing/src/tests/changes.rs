@@ -1,4 +1,4 @@
-//! What a change moves, and that the memo follows every change.
+//! Checks the keys that a change moves, and that the memo follows every change.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

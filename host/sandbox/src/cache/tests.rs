@@ -95,7 +95,7 @@ impl Fixture {
         }
     }
 
-    /// What is there is refused for this reason, compiled anew, and replaced by what is taken next time.
+    /// Checks that the cached file is refused for this reason, compiled again and replaced by a valid one.
     fn mends(&self, reason: &str) {
         let refusal = self.refusal();
         assert!(refusal.contains(reason), "{refusal}");
@@ -103,7 +103,7 @@ impl Fixture {
         assert!(!self.compiles(ONE), "{reason}: what was compiled is kept");
     }
 
-    /// The same where the place is not one to keep anything in.
+    /// Checks that the code is compiled again where the directory can not be trusted.
     fn does_without(&self, reason: &str) {
         for _ in 0..2 {
             let refusal = self.refusal();
@@ -117,7 +117,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Whether the tests may give files away; only root may.
+/// Tells whether the tests may change the owner of a file, as only root may.
 fn may_give_away() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {

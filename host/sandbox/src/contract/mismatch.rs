@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::names::{PACKAGE, VERSION, without_version};
 
-/// One difference between a component and the world.
+/// A difference between a component and the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mismatch {

@@ -1,4 +1,4 @@
-//! Which misdeed is due in a call.
+//! Selects the misbehaviour of a call.
 
 use std::cell::OnceCell;
 

@@ -1,4 +1,4 @@
-//! What is done before an answer.
+//! Misbehaviours before a result is returned.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use crate::{labels, wasi};
 
 const TEN_MINUTES: u64 = 600_000_000_000;
 const TEN_MILLION: u32 = 10_000_000;
-/// What takes a terminal over: clears it, renames it, turns the text around, forges a line.
+/// Text that takes a terminal over: clears it, renames it, turns the text around, forges a line.
 const ESCAPES: &str = "\x1b[2J\x1b]0;owned\x07\u{202e}\r\nERROR forged";
 
 thread_local! {

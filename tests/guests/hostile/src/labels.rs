@@ -1,4 +1,4 @@
-//! What is published that may not be. The host's answer is reported.
+//! Forbidden labels that are published. The host's answer is reported.
 
 use crate::behaviour::trigger;
 use crate::bindings::zlayer::edge_cache::gossip_labels::{LabelError, publish};

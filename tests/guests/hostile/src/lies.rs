@@ -1,4 +1,4 @@
-//! What is made of a right answer.
+//! Wrong results, made of right ones.
 
 use crate::behaviour::trigger;
 use crate::bindings::exports::zlayer::edge_cache::placement::Candidate;
@@ -6,7 +6,7 @@ use crate::bindings::zlayer::edge_cache::types::{EdgeCacheError, EdgeCacheNode, 
 
 /// A text or list larger than any limit lets through.
 const HUGE: usize = 100 * 1024 * 1024;
-/// What forges lines on a screen, and is longer than an error may be.
+/// Text that forges lines on a screen and is longer than an error may be.
 const ESCAPES: &str = "\x1b[2J\x1b[31mall is well\r\n\u{202e}";
 
 pub(crate) fn enabled(
@@ -52,7 +52,7 @@ pub(crate) fn counted(
     Ok(totals)
 }
 
-/// What any change may answer.
+/// Result type of any change.
 fn change(deed: &str) -> Result<(), EdgeCacheError> {
     Err(match deed {
         "huge" | "huge-error" => EdgeCacheError::Gossip(huge_text()),

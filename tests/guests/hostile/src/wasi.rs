@@ -1,4 +1,4 @@
-//! What of WASI is tried. All of it is there, and holds nothing.
+//! Calls of WASI. All of it is there, and holds nothing.
 
 use crate::bindings::wasi::cli::{environment, stdin};
 use crate::bindings::wasi::filesystem::preopens;
@@ -8,7 +8,7 @@ use crate::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
 use crate::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
 use crate::bindings::wasi::sockets::udp_create_socket::create_udp_socket;
 
-/// What the process shows of itself.
+/// Arguments, variables and directories of the process.
 pub(crate) fn surroundings() -> String {
     let folders: Vec<String> = preopens::get_directories()
         .into_iter()
@@ -23,7 +23,7 @@ pub(crate) fn surroundings() -> String {
     )
 }
 
-/// What the network answers.
+/// Results of network calls.
 pub(crate) fn network() -> String {
     format!(
         "tcp {}, udp {}, names {}",

@@ -39,7 +39,7 @@ mod bindings {
     use super::Mutant;
 }
 
-/// What the mutation `small` takes.
+/// Largest entry that the mutation `small` accepts.
 const FEW: usize = 1_000;
 /// The time of the mutation `own-clock`: the beginning of 2026.
 const OWN_CLOCK_SECONDS: u64 = 1_767_225_600;

@@ -1,4 +1,4 @@
-//! Which semantic is broken.
+//! Selects the broken semantic.
 
 use std::cell::OnceCell;
 
@@ -39,12 +39,12 @@ thread_local! {
     static MUTATION: OnceCell<String> = const { OnceCell::new() };
 }
 
-/// Whether this semantic is the broken one.
+/// Tells whether this semantic is the broken one.
 pub(crate) fn is(mutation: &str) -> bool {
     MUTATION.with(|chosen| chosen.get_or_init(read) == mutation)
 }
 
-/// Whether the chosen mutation is one, so that a test with a slip in it fails.
+/// Checks that the chosen mutation exists, so that a test with a slip in it fails.
 pub(crate) fn check() -> Result<(), String> {
     if KNOWN.iter().any(|known| is(known)) {
         return Ok(());

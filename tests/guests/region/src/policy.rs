@@ -1,4 +1,4 @@
-//! Which nodes are taken, what they say of themselves, and what others make of that.
+//! The policy: admission of nodes, their labels, and the assessment of peers.
 
 use std::cell::OnceCell;
 
@@ -46,7 +46,7 @@ fn read() -> Result<Vec<String>, String> {
     )
 }
 
-/// Whether a node of this capacity is taken; an error says why not.
+/// Admits a node of this capacity, or returns the reason against it.
 pub(crate) fn check(capacity: &NodeCapacity) -> Result<(), String> {
     if (capacity.cpu_cores, capacity.ram_mib, capacity.disk_mib) == (0, 0, 0) {
         return Err("cpu-cores, ram-mib and disk-mib are all zero".to_string());
@@ -66,7 +66,7 @@ pub(crate) fn check(capacity: &NodeCapacity) -> Result<(), String> {
     }
 }
 
-/// What a node that was taken says of itself.
+/// Returns the labels of an admitted node.
 pub(crate) fn labels(capacity: &NodeCapacity) -> Vec<Label> {
     let label = |key: &str, value: String| Label {
         key: key.to_string(),
