@@ -330,7 +330,7 @@ async fn a_key_file_that_cannot_be_used_is_named_with_what_would_be_right() {
             "repeats",
         ),
         (written("long", many.as_bytes()), "at most 16384 bytes"),
-        (written("bytes", b"\xff\xfe"), "must be text"),
+        (written("bytes", b"\xff\xfe"), "must be UTF-8 text"),
     ];
     for (file, said) in cases {
         let name = file.to_str().unwrap();

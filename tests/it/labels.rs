@@ -173,7 +173,10 @@ async fn labels_are_unavailable_after_gossip_has_stopped() -> Result<()> {
     node.pool.shutdown().await;
     for wanted in [OWN, OTHER] {
         let error = node.registry.enable(wanted, capacity_in("eu")).await;
-        assert_snapshot!(error.unwrap_err(), @"gossip label push failed: unavailable: gossip has stopped, so labels cannot be announced");
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "gossip label push failed: unavailable: gossip has stopped, so labels cannot be announced"
+        );
         assert_eq!(entries(&node.registry), before);
     }
     assert_eq!(node.registry.status().restarts, 0);

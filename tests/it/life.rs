@@ -190,7 +190,8 @@ async fn a_component_that_hangs_does_not_hold_up_the_end() {
     assert_eq!(two.ended().await, Some(1));
     let took = start.elapsed();
     assert!(took < Duration::from_secs(4) + TO_END, "{took:?}");
-    log.expect("the registry's writer", SOON).await;
+    log.expect("aborted after the shutdown timeout of 4s: writer", SOON)
+        .await;
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ async fn idle_connections_within_the_limit_delay_no_other_client() {
 #[tokio::test]
 async fn long_requests_do_not_use_up_the_connections_of_the_api() {
     const EACH: usize = 64;
-    let node = Node::start(1, &["--http-connections", "4"]).await.unwrap();
+    let node = Node::start(1, &["--http-connections", "32"]).await.unwrap();
     let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}}).to_string();
     // No agent has that node: its labels do not follow.
     let wait = "/api/v1/nodes/7/edge-cache?wait=60s";
@@ -171,25 +171,28 @@ async fn long_requests_do_not_use_up_the_connections_of_the_api() {
         assert!(stream.read(&mut [0; 64]).await.unwrap() > 0);
         held.push(stream);
     }
-    for _ in 0..EACH {
+    let hold = async || {
         let mut stream = TcpStream::connect(node.http).await.unwrap();
+        let asked = request("POST", wait, &body);
+        stream.write_all(&asked).await.unwrap();
         stream
-            .write_all(&request("POST", wait, &body))
-            .await
-            .unwrap();
-        held.push(stream);
+    };
+    for _ in 0..EACH {
+        held.push(hold().await);
     }
-    let refused = until("all waits", ANSWERED_WITHIN, || async {
-        let body = serde_json::from_str(&body).unwrap();
-        let path = "/api/v1/nodes/8/edge-cache?wait=1ms";
-        let answer = node.ask(Method::POST, path, Some(&body)).await;
-        if answer.status == 503 {
-            Ok(answer)
-        } else {
-            Err(answer)
+    let fill = async {
+        loop {
+            let body = serde_json::from_str(&body).unwrap();
+            let path = "/api/v1/nodes/8/edge-cache?wait=1ms";
+            let answer = node.ask(Method::POST, path, Some(&body)).await;
+            if answer.status == 503 {
+                return answer;
+            }
+            // This request may have had the permit of a wait, which was refused then: another takes its place.
+            held.push(hold().await);
         }
-    })
-    .await;
+    };
+    let refused = timeout(ANSWERED_WITHIN, fill).await.expect("all waits");
     assert_eq!(refused.body["type"], "/problems/too-many-waits");
     let events = node.ask(Method::GET, "/api/v1/events", None).await;
     assert_eq!(events.body["type"], "/problems/too-many-subscribers");
