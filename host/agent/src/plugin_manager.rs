@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tracing::Instrument;
 
 use edge_cache_core::text;
 use edge_cache_host::sandbox::{Plugin, PluginConfig, PluginError, PluginFile};
@@ -115,7 +116,7 @@ impl PluginManager {
         let mut config = self.config.clone();
         config.sha256 = upload.sha256.or(config.sha256);
         let registry = registry.clone();
-        let replaced = tokio::spawn(async move {
+        let replacement = async move {
             let file = move || {
                 Ok(Plugin::load(
                     &PluginFile::new(UPLOADED, upload.bytes),
@@ -125,7 +126,9 @@ impl PluginManager {
             registry.swap(blocking(file).await?).await?;
             drop(guard);
             Ok(())
-        });
+        };
+        // Goes on when the client goes away, in the span of its request.
+        let replaced = tokio::spawn(replacement.in_current_span());
         replaced
             .await
             .map_err(|error| ReplaceError::System(io::Error::other(error)))?

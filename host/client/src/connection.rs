@@ -18,6 +18,9 @@ use crate::config::{CaCertificates, ClientConfig, PlaintextToken};
 use crate::error::ClientError;
 use crate::request::{Request, RequestBody};
 
+/// Time for which an idle connection is kept: shorter than the 10 s after which an agent closes it.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The largest response. 20,000 nodes take 4 MiB, 600 peers with all their labels 10 MiB.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The largest error response that is read.
@@ -65,6 +68,7 @@ impl Connection {
             // Never the system's roots: creation must not fail on a machine without them.
             .tls_certs_only(ca.map(CaCertificates::into_roots).unwrap_or_default())
             .no_proxy()
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|error| ClientError::Setup(text::error_chain(&error)))?;

@@ -77,7 +77,7 @@ impl Search {
                     unchecked_range,
                 } => {
                     let length = unchecked_range.end.checked_sub(unchecked_range.start)?;
-                    let (nested, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+                    let (nested, after) = rest.split_at_checked(length)?;
                     rest = after;
                     if depth < DEPTH_MAX {
                         let _ = self.file(parser, nested, depth.saturating_add(1));

@@ -33,7 +33,7 @@ pub(super) struct BodyBudget {
 #[derive(Debug)]
 pub(super) struct ReadBody {
     pub(super) bytes: Vec<u8>,
-    _memory: Option<OwnedSemaphorePermit>,
+    pub(super) memory: Option<OwnedSemaphorePermit>,
 }
 
 impl BodyBudget {
@@ -77,13 +77,12 @@ async fn collect(
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
-    let start = Instant::now();
+    let mut deadline = after(Instant::now(), BODY_GRACE);
     let mut read = ReadBody {
         bytes: Vec::new(),
-        _memory: None,
+        memory: None,
     };
     loop {
-        let deadline = deadline(start, read.bytes.len());
         let frame = match timeout_at(deadline, body.frame()).await {
             Err(_) => return Err(too_slow()),
             Ok(None) => return Ok(read),
@@ -99,21 +98,26 @@ async fn collect(
             .ok()
             .and_then(|bytes| budget.clone().try_acquire_many_owned(bytes).ok())
             .ok_or_else(budget_used_up)?;
-        match &mut read._memory {
+        match &mut read.memory {
             Some(held) => held.merge(memory),
             none => *none = Some(memory),
         }
         read.bytes.extend_from_slice(&data);
+        deadline = extended(deadline, Instant::now(), data.len());
     }
 }
 
-/// Returns the time by which the next part of a body must arrive: [`BODY_GRACE`] from now, and before the average
-/// falls below [`BODY_BYTES_PER_SECOND_MIN`].
-fn deadline(start: Instant, bytes: usize) -> Instant {
+/// Returns the deadline after a part of `bytes` bytes came `now`: each part extends it by the time that it may take at
+/// [`BODY_BYTES_PER_SECOND_MIN`], to at most [`BODY_GRACE`] from now, so that no client can send ahead and then stop.
+fn extended(deadline: Instant, now: Instant, bytes: usize) -> Instant {
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let earned = Duration::from_secs(bytes.into()) / BODY_BYTES_PER_SECOND_MIN;
-    let idle = Instant::now() + BODY_GRACE;
-    idle.min(start + BODY_GRACE + earned)
+    let earned = Duration::from_secs(bytes.into()).div_f64(BODY_BYTES_PER_SECOND_MIN.into());
+    after(deadline, earned).min(after(now, BODY_GRACE))
+}
+
+/// Returns a later instant; the same one where the clock cannot hold it.
+fn after(instant: Instant, time: Duration) -> Instant {
+    instant.checked_add(time).unwrap_or(instant)
 }
 
 fn too_large(bytes_max: usize) -> Problem {
@@ -127,7 +131,7 @@ fn too_slow() -> Problem {
     Problem::new(
         ProblemType::BodyTooSlow,
         format!(
-            "a body must go on within {} s, and have {BODY_BYTES_PER_SECOND_MIN} bytes a second after that",
+            "a body must bring {BODY_BYTES_PER_SECOND_MIN} bytes a second, and may be {} s behind",
             BODY_GRACE.as_secs()
         ),
     )

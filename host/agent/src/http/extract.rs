@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, SchemaFormat, Type};
@@ -88,15 +89,15 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let budget = BodyBudget::from_ref(state);
-        read_object(request, &budget, BODY_BYTES_MAX)
-            .await
-            .map(Self)
+        let (value, _) = read_object(request, &budget, BODY_BYTES_MAX).await?;
+        Ok(Self(value))
     }
 }
 
-/// A JSON object as the body, large enough for all nodes.
+/// A JSON object as the body, large enough for all nodes. Its memory stays taken from the budget while the second
+/// field lives.
 #[derive(Debug)]
-pub(super) struct NodesJson<T>(pub(super) T);
+pub(super) struct NodesJson<T>(pub(super) T, pub(super) Option<OwnedSemaphorePermit>);
 
 impl<T, S> FromRequest<S> for NodesJson<T>
 where
@@ -108,9 +109,8 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let budget = BodyBudget::from_ref(state);
-        read_object(request, &budget, NODES_BYTES_MAX)
-            .await
-            .map(Self)
+        let (value, memory) = read_object(request, &budget, NODES_BYTES_MAX).await?;
+        Ok(Self(value, memory))
     }
 }
 
@@ -118,7 +118,7 @@ async fn read_object<T: DeserializeOwned>(
     request: Request,
     budget: &BodyBudget,
     bytes_max: usize,
-) -> Result<T, Problem> {
+) -> Result<(T, Option<OwnedSemaphorePermit>), Problem> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
         return Err(Problem::new(
@@ -135,7 +135,7 @@ async fn read_object<T: DeserializeOwned>(
     deserializer
         .end()
         .map_err(|error| wrong_body(".", &error))?;
-    Ok(value)
+    Ok((value, read.memory))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

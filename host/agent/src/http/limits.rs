@@ -30,9 +30,9 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub const SMALL_BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The bytes of all larger bodies in memory together, beside one plugin of the largest size.
 pub const LARGE_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Time between two parts of a body, and time before [`BODY_BYTES_PER_SECOND_MIN`] counts.
+/// Time that a body may be behind [`BODY_BYTES_PER_SECOND_MIN`], and so the longest time between two parts.
 pub const BODY_GRACE: Duration = Duration::from_secs(10);
-/// The least average speed of a body after [`BODY_GRACE`], in bytes a second.
+/// The least speed of a body, in bytes a second.
 pub const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 
 /// Changes in progress at once while all nodes are replaced: a batch of the writer's. The rest of the queue is for

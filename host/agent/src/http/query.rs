@@ -25,10 +25,7 @@ impl QueryParams {
     /// Parses the query of a URL. A parameter without `=` has an empty value.
     pub(super) fn parse(uri: &Uri) -> Result<Self, Problem> {
         let mut params: Vec<(String, Vec<u8>)> = Vec::new();
-        let query = uri.query().unwrap_or_default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = String::from_utf8_lossy(&decode(name)).into_owned();
+        for (name, value) in pairs(uri) {
             if params.iter().any(|(other, _)| *other == name) {
                 return Err(invalid(format!("{} is given twice", quoted(&name))));
             }
@@ -65,22 +62,6 @@ impl QueryParams {
         };
         number.map(Some).ok_or_else(wrong)
     }
-
-    fn check_known(&self, known: &[String]) -> Result<(), Problem> {
-        let Some((unknown, _)) = self.0.iter().find(|(name, _)| !known.contains(name)) else {
-            return Ok(());
-        };
-        let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-        let taken = if known.is_empty() {
-            "this operation takes none".to_string()
-        } else {
-            format!("this operation takes {}", known.join(", "))
-        };
-        Err(invalid(format!(
-            "unknown query parameter {}; {taken}",
-            quoted(unknown)
-        )))
-    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
@@ -97,11 +78,39 @@ pub(super) async fn check_known(
     request: Request,
     next: Next,
 ) -> Response {
-    let checked = QueryParams::parse(request.uri()).and_then(|query| query.check_known(&known));
-    match checked {
+    match refuse_unknown(request.uri(), &known) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Refuses the first unknown parameter. Comes before parsing, which compares each name with all before it.
+fn refuse_unknown(uri: &Uri, known: &[String]) -> Result<(), Problem> {
+    let Some((unknown, _)) = pairs(uri).find(|(name, _)| !known.contains(name)) else {
+        return Ok(());
+    };
+    let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+    let taken = if known.is_empty() {
+        "this operation takes none".to_string()
+    } else {
+        format!("this operation takes {}", known.join(", "))
+    };
+    Err(invalid(format!(
+        "unknown query parameter {}; {taken}",
+        quoted(&unknown)
+    )))
+}
+
+/// Returns the parameters of a query with their names decoded.
+fn pairs(uri: &Uri) -> impl Iterator<Item = (String, &str)> {
+    let query = uri.query().unwrap_or_default();
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (String::from_utf8_lossy(&decode(name)).into_owned(), value)
+        })
 }
 
 /// Returns the problem with a query.

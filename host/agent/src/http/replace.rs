@@ -50,7 +50,7 @@ enum Step {
 pub(super) async fn replace(
     State(state): State<AppState>,
     headers: HeaderMap,
-    NodesJson(wanted): NodesJson<Replacement>,
+    NodesJson(wanted, _memory): NodesJson<Replacement>,
 ) -> Result<Response, Problem> {
     let wanted = by_node(wanted, state.registry.plugin().config().limits.nodes_max)?;
     let met = state.gossip.as_ref().is_none_or(GossipPool::is_settled);

@@ -34,7 +34,7 @@ pub fn inspect(args: &InspectArgs) -> Result<ToolReport, RunError> {
 }
 
 fn table(inspection: &Inspection) -> String {
-    let sha256 = inspection.sha256.as_ref().map(|digest| hex::encode(digest));
+    let sha256 = inspection.sha256.as_ref().map(hex::encode);
     let producers: Vec<String> = inspection.producers.iter().map(producer).collect();
     let rows = [
         ("file", inspection.name.clone()),
@@ -148,7 +148,7 @@ fn object(inspection: &Inspection) -> Value {
     json!({
         "file": inspection.name,
         "bytes": inspection.bytes,
-        "sha256": inspection.sha256.as_ref().map(|digest| hex::encode(digest)),
+        "sha256": inspection.sha256.as_ref().map(hex::encode),
         "kind": inspection.kind.name(),
         "producers": producers.collect::<Vec<_>>(),
         "world": inspection.world(),

@@ -217,7 +217,7 @@ impl NewToken {
         getrandom::fill(bytes.as_mut_slice()).map_err(TokenError::Random)?;
         let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
         let secret = Zeroizing::new(format!("{TOKEN_PREFIX}{}", *text));
-        let line = format!("{name} {role} {HASH_PREFIX}{}", hex::encode(&hash(&secret)));
+        let line = format!("{name} {role} {HASH_PREFIX}{}", hex::encode(hash(&secret)));
         Ok(Self { secret, line })
     }
 }

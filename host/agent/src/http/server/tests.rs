@@ -175,14 +175,6 @@ async fn headers_that_are_too_large_are_refused() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
 
-/// Whether the other side has closed the connection.
-async fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
-    matches!(
-        timeout(within, stream.read(&mut [0; 64])).await,
-        Ok(Ok(0) | Err(_))
-    )
-}
-
 #[tokio::test]
 async fn a_request_that_is_worked_on_is_never_cut_off() {
     let server = start_with(1).await;
