@@ -69,7 +69,7 @@ const CONSTANTS: [(&str, &str, &str); 13] = [
     (
         "host/agent/src/http/limits.rs",
         "BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;",
-        "| speed of a body | 16 KiB a second ",
+        "| speed of a body | 16 KiB a second, ",
     ),
     (
         "host/api/src/limits.rs",
