@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -27,6 +27,8 @@ const CROWD_LONG: usize = 5_000;
 const CROWD: usize = 1_000;
 /// The files of this process beside the crowd's.
 const OTHER_FILES: usize = 500;
+/// Connections that are opened at a time: more than the kernel queues for an agent are retried after seconds.
+const CONNECTING_MAX: usize = 256;
 /// Connections beside those of `--http-connections`: 64 event streams and 64 waits.
 const LONG_REQUESTS: usize = 128;
 /// Maximum time until the whole crowd is connected.
@@ -69,10 +71,14 @@ fn crowd_size() -> usize {
 /// Opens connections, each a silent one, and keeps them open; a closed one is opened again.
 fn gather(at: SocketAddr, size: usize) -> JoinSet<()> {
     let mut crowd = JoinSet::new();
+    let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
     for _ in 0..size {
+        let connecting = connecting.clone();
         crowd.spawn(async move {
-            loop {
-                if let Ok(mut stream) = TcpStream::connect(at).await {
+            while let Ok(turn) = connecting.acquire().await {
+                let connected = TcpStream::connect(at).await;
+                drop(turn);
+                if let Ok(mut stream) = connected {
                     let _ = stream.read(&mut [0]).await;
                 }
             }
