@@ -35,7 +35,7 @@ const LONG_REQUESTS: usize = 128;
 const GATHERED_WITHIN: Duration = Duration::from_secs(60);
 /// Maximum time for an answer on the listener for health in the long tests, which run alone.
 const HEALTH_WITHIN_LONG: Duration = Duration::from_millis(50);
-/// The same beside other tests. A listener that is held up answers after 10 s, when idle connections are closed.
+/// Maximum time for such an answer beside other tests. A listener that is held up answers after 10 s, when idle connections are closed.
 const HEALTH_WITHIN: Duration = Duration::from_secs(1);
 /// Maximum time for any other answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
