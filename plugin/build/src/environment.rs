@@ -5,6 +5,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 /// Returns whether the build of a guest gets a variable.
@@ -47,9 +48,13 @@ pub(crate) fn cargo_for_guests() -> Command {
     cargo_without(|name| !reaches_guests(name))
 }
 
-/// Returns a command for the cargo that replaces this process.
-pub(crate) fn cargo_in_succession() -> Command {
-    cargo_without(describes_outer_build)
+/// Replaces this process by cargo with `arguments`, in the environment of a shell. Returns if cargo cannot be started.
+///
+/// So signals, the terminal and the exit status are those of cargo.
+pub fn hand_over_to_cargo(arguments: &[OsString]) -> anyhow::Error {
+    let error = cargo_without(describes_outer_build).args(arguments).exec();
+    let program = cargo_program();
+    anyhow::Error::new(error).context(format!("could not run {}", program.display()))
 }
 
 /// Returns the cargo that runs this process, or the one on the PATH.

@@ -6,30 +6,17 @@
 //!
 //! A guest is a plain library crate, so its logic can be compiled, linted and tested natively. The builder
 //! compiles it as a `cdylib` for `wasm32-unknown-unknown`, and encodes the module as a component with the world
-//! that wit-bindgen stored in it. The target need not be installed: see [`BuildError::NoCompiler`].
+//! that wit-bindgen stored in it.
 
-mod builder;
+mod build;
+mod cargo;
 mod compiler;
-mod encode;
 mod environment;
-mod error;
-mod guest;
-mod handover;
-mod invocation;
-mod nested;
 mod output;
-mod probe;
-mod report;
-mod setup;
-mod target;
 mod target_dir;
-mod workspace;
 
-pub use builder::build;
-pub use error::BuildError;
-pub use guest::{Built, Guest};
-pub use handover::hand_over_to_cargo;
-pub use workspace::{build_guest, build_reference_plugin};
+pub use build::{Built, build, build_guest, build_reference_plugin};
+pub use environment::hand_over_to_cargo;
 
 #[cfg(test)]
 mod tests;

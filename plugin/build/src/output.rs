@@ -3,11 +3,10 @@
 //! A new modification time of the component would cause the host to be compiled again.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::path::Path;
 
-use crate::error::BuildError;
-use crate::report::report;
+use anyhow::{Context as _, Result};
 
 /// A lock on a target folder, released when dropped.
 #[derive(Debug)]
@@ -16,69 +15,59 @@ pub(crate) struct Turn {
 }
 
 /// Locks `target_dir`, after waiting for other builds of guests.
-pub(crate) fn take_turn(target_dir: &Path) -> Result<Turn, BuildError> {
-    make_folder(target_dir)?;
+pub(crate) fn take_turn(target_dir: &Path) -> Result<Turn> {
     let path = target_dir.join(".edge-cache-build.lock");
-    let failed = |source| BuildError::File {
-        action: "lock",
-        path: path.clone(),
-        source,
-    };
+    let lock = lock(&path).with_context(|| format!("could not lock {}", path.display()))?;
+    Ok(Turn { _lock: lock })
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    create_folder_of(path)?;
     let lock = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(&path)
-        .map_err(failed)?;
+        .open(path)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             report("waiting for another build of a guest to end");
-            lock.lock().map_err(failed)?;
+            lock.lock()?;
         }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
+        Err(TryLockError::Error(error)) => return Err(error),
     }
-    Ok(Turn { _lock: lock })
+    Ok(lock)
 }
 
 /// Writes `bytes` to `path` atomically, and returns whether the content changed.
-pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, BuildError> {
+pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(false);
     }
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        make_folder(folder)?;
-    }
-    let new = beside(path);
-    let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, path));
-    written.map(|()| true).map_err(|source| {
-        // The error of the write is reported, not that of the removal.
-        let _ = fs::remove_file(&new);
-        BuildError::File {
-            action: "write",
-            path: path.to_path_buf(),
-            source,
-        }
-    })
-}
-
-fn make_folder(path: &Path) -> Result<(), BuildError> {
-    let made: io::Result<()> = fs::create_dir_all(path);
-    made.map_err(|source| BuildError::File {
-        action: "make the folder",
-        path: path.to_path_buf(),
-        source,
-    })
-}
-
-/// Returns a path in the same folder that no other process uses.
-fn beside(path: &Path) -> PathBuf {
+    // A file in the same folder that no other process uses.
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
+    let new = path.with_file_name(name);
+    let written = create_folder_of(path)
+        .and_then(|()| fs::write(&new, bytes))
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // The error of the write is reported, not that of the removal.
+        let _ = fs::remove_file(&new);
+    }
+    written.with_context(|| format!("could not write {}", path.display()))?;
+    Ok(true)
+}
+
+/// Prints a line to standard error, which a test runner does not capture.
+pub(crate) fn report(line: &str) {
+    // A closed standard error is ignored.
+    let _ = writeln!(io::stderr(), "edge-cache-build: {line}");
+}
+
+fn create_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+    folder.map_or(Ok(()), fs::create_dir_all)
 }
 
 #[cfg(test)]

@@ -4,20 +4,20 @@ use std::env;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
-use crate::error::BuildError;
-use crate::guest::Guest;
-use crate::nested;
+use anyhow::Result;
 
-/// Returns the target folder of `guest`.
+use crate::cargo;
+
+/// Returns the target folder of the guest with this manifest.
 ///
 /// All guests below this workspace share one, so that the standard library is compiled once. Every other
 /// workspace has its own, since cargo distinguishes crates only by their paths within a workspace.
-pub(crate) fn of(guest: &Guest) -> Result<PathBuf, BuildError> {
+pub(crate) fn of(manifest: &Path) -> Result<PathBuf> {
     let shared = guests_dir();
-    if guest.folder().starts_with(root()) || guest.folder().starts_with(&shared) {
+    if manifest.starts_with(root()) || manifest.starts_with(&shared) {
         return Ok(shared);
     }
-    let workspace = nested::workspace_of(guest)?;
+    let workspace = cargo::workspace_of(manifest)?;
     let mut hasher = DefaultHasher::new();
     workspace.hash(&mut hasher);
     Ok(shared

@@ -1,0 +1,127 @@
+//! The steps of a build, and the guests of this workspace.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use wit_component::{ComponentEncoder, metadata};
+
+use crate::target_dir::{guests_dir, root};
+use crate::{cargo, compiler, output, target_dir};
+
+/// A component that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// Path of the file.
+    pub path: PathBuf,
+    /// Size in bytes.
+    pub size: usize,
+    /// True if this build changed the file.
+    pub changed: bool,
+}
+
+/// Builds the guest with this `Cargo.toml`, or in this folder, and writes its component to `output`.
+///
+/// `output` is replaced atomically, and only if its bytes change; its folder is created if it is missing. While
+/// another process builds a guest in the same target folder, this one waits.
+///
+/// # Errors
+///
+/// The guest does not compile or has no world, a program is missing, or a file cannot be used. `output` is unchanged.
+pub fn build(guest: impl AsRef<Path>, output: &Path) -> Result<Built> {
+    let manifest = find_manifest(guest.as_ref())?;
+    let target_dir = target_dir::of(&manifest)?;
+    // The lock covers all steps from the setup of the compiler to the output file.
+    let _turn = output::take_turn(&target_dir)?;
+    let rustc = compiler::find(cargo::folder(&manifest))?;
+    let module = cargo::build_module(&manifest, &rustc, &target_dir)?;
+    let component = encode(&module)?;
+    let changed = output::write_if_changed(output, &component)?;
+    if changed {
+        output::report(&format!(
+            "wrote {} ({} bytes)",
+            output.display(),
+            component.len()
+        ));
+    }
+    Ok(Built {
+        path: output.to_path_buf(),
+        size: component.len(),
+        changed,
+    })
+}
+
+/// Builds the reference plugin and returns its path: the value of `EDGE_CACHE_BUILT_PLUGIN`, which cargo sets
+/// from the workspace's configuration.
+///
+/// Each call runs cargo, which takes 250 ms.
+///
+/// # Errors
+///
+/// See [`build`].
+pub fn build_reference_plugin() -> Result<PathBuf> {
+    // A test program that is run without cargo uses the value at compile time.
+    let set = env::var_os("EDGE_CACHE_BUILT_PLUGIN")
+        .or(option_env!("EDGE_CACHE_BUILT_PLUGIN").map(Into::into))
+        .context(
+            "EDGE_CACHE_BUILT_PLUGIN is not set; run cargo inside the workspace, whose .cargo/config.toml sets it",
+        )?;
+    Ok(build(root().join("plugin"), Path::new(&set))?.path)
+}
+
+/// Builds the guest in the folder `tests/guests/<name>` and returns the path of its component.
+///
+/// # Errors
+///
+/// See [`build`].
+pub fn build_guest(name: &str) -> Result<PathBuf> {
+    let output = guests_dir()
+        .join("components")
+        .join(name)
+        .with_extension("wasm");
+    Ok(build(root().join("tests/guests").join(name), &output)?.path)
+}
+
+/// Returns the absolute path of a guest's `Cargo.toml`.
+fn find_manifest(given: &Path) -> Result<PathBuf> {
+    let file = if given.is_dir() {
+        given.join("Cargo.toml")
+    } else {
+        given.to_path_buf()
+    };
+    let found = if file.is_file() {
+        std::path::absolute(&file).map_err(Into::into)
+    } else {
+        Err(anyhow!(
+            "there is no such file; give a guest's Cargo.toml or its folder"
+        ))
+    };
+    found.with_context(|| format!("could not find the guest's manifest {}", file.display()))
+}
+
+/// Encodes the module at `path` as a component of the world in its custom section, like `wasm-tools component new`.
+///
+/// Guests for this target have no imports of WASI preview 1, so no adapter is needed.
+fn encode(path: &Path) -> Result<Vec<u8>> {
+    let module = std::fs::read(path)
+        .with_context(|| format!("could not read the module {}", path.display()))?;
+    let failed = || {
+        format!(
+            "the module {} cannot be made a component; its exports and imports must be those of its world",
+            path.display()
+        )
+    };
+    // Without a world, the encoder would make an empty component.
+    let (stripped, _) = metadata::decode(&module).with_context(failed)?;
+    ensure!(
+        stripped.is_some(),
+        "the module {} names no world; a guest calls `wit_bindgen::generate!` and exports what it generates",
+        path.display()
+    );
+    let mut encoder = ComponentEncoder::default();
+    let encoded = encoder
+        .validate(true)
+        .module(&module)
+        .and_then(ComponentEncoder::encode);
+    encoded.with_context(failed)
+}
