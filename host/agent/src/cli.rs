@@ -8,7 +8,7 @@ mod print;
 
 pub use self::client::{
     AgentArgs, ClientCommand, DisableArgs, EnableArgs, NodeArgs, OutputFormat, PeersArgs,
-    RouteArgs, RunningPlugin, StatsArgs, StatusArg, SwapArgs, WaitArgs,
+    RouteArgs, RunningPlugin, StatsArgs, SwapArgs, WaitArgs,
 };
 pub use self::command::{Cli, Command, ConfigCommand, GossipCommand, TokenCommand};
 pub use self::parse::{Parsed, parse};

@@ -65,8 +65,9 @@ async fn send(command: &ClientCommand) -> Result<Outcome, CommandError> {
         ClientCommand::Disable(args) => session.disable(args).await,
         ClientCommand::Stats(args) => session.stats(args).await,
         ClientCommand::Peers(args) => {
-            let status = args.status.map(Into::into);
-            let call = client.members(MembersQuery { status });
+            let call = client.members(MembersQuery {
+                status: args.status,
+            });
             session.show(call, table::members).await
         }
         ClientCommand::Route(args) => session.route(args).await,

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{NodeCapacity, NodeId, Peer, Timestamp};
+use crate::{NodeCapacity, NodeId, PeerInfo, Timestamp};
 
-/// A change of the registry or of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A change of the registry or of the cluster. As JSON it is the data of the event, without its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
+#[serde(untagged)]
+#[strum(serialize_all = "lowercase")]
 #[non_exhaustive]
 pub enum Event {
     /// The whole state: the first event of a stream, and wherever events are missing.
@@ -16,9 +18,9 @@ pub enum Event {
     /// A node is no longer eligible.
     Disabled(NodeRef),
     /// A peer is alive.
-    Joined(Peer),
+    Joined(PeerInfo),
     /// The info of a peer changed.
-    Updated(Peer),
+    Updated(PeerInfo),
     /// A peer is no longer alive.
     Left(NodeRef),
 }
@@ -29,7 +31,7 @@ pub struct ClusterState {
     /// The eligible nodes, in ascending order of node id.
     pub nodes: Vec<EnabledNode>,
     /// The live peers, in ascending order of node id.
-    pub peers: Vec<Peer>,
+    pub peers: Vec<PeerInfo>,
 }
 
 /// An eligible node in an event.
@@ -54,28 +56,7 @@ impl Event {
     /// Returns the name of the event.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Snapshot(_) => "snapshot",
-            Self::Enabled(_) => "enabled",
-            Self::Disabled(_) => "disabled",
-            Self::Joined(_) => "joined",
-            Self::Updated(_) => "updated",
-            Self::Left(_) => "left",
-        }
-    }
-
-    /// Returns the data of the event as JSON on one line.
-    ///
-    /// # Errors
-    ///
-    /// None in practice: the data are texts, numbers and maps with text as keys.
-    pub fn data(&self) -> serde_json::Result<String> {
-        match self {
-            Self::Snapshot(state) => serde_json::to_string(state),
-            Self::Enabled(node) => serde_json::to_string(node),
-            Self::Disabled(node) | Self::Left(node) => serde_json::to_string(node),
-            Self::Joined(peer) | Self::Updated(peer) => serde_json::to_string(peer),
-        }
+        self.into()
     }
 
     /// Reads an event from its name and data; `None` where this version does not know it.

@@ -15,30 +15,27 @@ mod health;
 pub mod limits;
 mod members;
 mod node;
-mod number;
 pub mod object;
 pub mod paths;
 mod plugin;
 mod problem;
-mod problem_type;
 mod replacement;
 mod route;
-#[cfg(feature = "openapi")]
-pub mod schema;
 mod timestamp;
 
-pub use edge_cache_core::{EdgeCacheStats, NodeCapacity, NodeId};
+pub use edge_cache_core::{
+    EdgeCacheStats, LogLevel, MemberStatus, NodeCapacity, NodeId, PeerInfo, PluginState,
+};
 
 pub use self::event::{ClusterState, EnabledNode, Event, NodeRef};
 pub use self::health::Health;
-pub use self::members::{Member, MemberList, MemberStatus, MembersQuery, Peer};
+pub use self::members::{Member, MemberList, MembersQuery};
 pub use self::node::{
     ChangeQuery, Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeList, RegisteredNode,
     Registration,
 };
-pub use self::plugin::{LogLevel, LogLine, Plugin, PluginLog, PluginState, SwapQuery};
-pub use self::problem::Problem;
-pub use self::problem_type::ProblemType;
+pub use self::plugin::{LogLine, Plugin, PluginLog, SwapQuery};
+pub use self::problem::{Problem, ProblemType};
 pub use self::replacement::{NodeOutcome, NodeResult, Replacement, ReplacementReport, WantedNode};
 pub use self::route::{Replica, Route, RouteQuery};
 pub use self::timestamp::{Timestamp, TimestampError};

@@ -12,7 +12,6 @@ use crate::{EdgeCacheStats, NodeCapacity, NodeId, Timestamp};
 pub struct Registration {
     /// The capacity of the node.
     #[serde(deserialize_with = "object")]
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
     pub capacity: NodeCapacity,
 }
 
@@ -46,7 +45,6 @@ pub struct Node {
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub node_id: NodeId,
     /// The capacity of the node.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
     pub capacity: NodeCapacity,
     /// The time of the last enable: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -74,7 +72,6 @@ pub struct RegisteredNode {
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub node_id: NodeId,
     /// The capacity of the node.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
     pub capacity: NodeCapacity,
     /// The time of the last enable: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -82,7 +79,6 @@ pub struct RegisteredNode {
     /// True if the node is seen to advertise exactly the labels that follow from its entry.
     pub advertised: bool,
     /// The counters of the node.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::EdgeCacheStats))]
     pub stats: EdgeCacheStats,
     /// The effective decision about the node.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +118,6 @@ pub struct Decision {
     pub replicated: bool,
     /// The capacity that was enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::schema::NodeCapacity>))]
     pub capacity: Option<NodeCapacity>,
     /// The reason of the plugin of this agent for refusing the decision, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,23 +125,13 @@ pub struct Decision {
 }
 
 /// The kind of a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum DecisionOp {
     /// The node is eligible.
     Enable,
     /// The node is not eligible.
     Disable,
-}
-
-impl DecisionOp {
-    /// Returns the name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Enable => "enable",
-            Self::Disable => "disable",
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{LogLevel, PluginState, Timestamp};
 
 /// The query of a swap of the plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,21 +41,6 @@ pub struct Plugin {
     pub last_failure: Option<String>,
 }
 
-/// The state of a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum PluginState {
-    /// The first instance is being started.
-    Starting,
-    /// The plugin accepts changes.
-    Running,
-    /// A fresh instance is about to be started; changes wait.
-    Restarting,
-    /// The plugin failed too often: reads go on, changes are refused, a fresh instance is tried every 30 s.
-    Degraded,
-}
-
 /// The latest lines of the plugin's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -80,46 +65,4 @@ pub struct LogLine {
     pub context: String,
     /// The text.
     pub message: String,
-}
-
-/// The severity of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the levels are those of `wasi:logging`")]
-pub enum LogLevel {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-    Critical,
-}
-
-impl PluginState {
-    /// Returns the name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Restarting => "restarting",
-            Self::Degraded => "degraded",
-        }
-    }
-}
-
-impl LogLevel {
-    /// Returns the name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Trace => "trace",
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-            Self::Critical => "critical",
-        }
-    }
 }

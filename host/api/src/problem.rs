@@ -1,8 +1,6 @@
-//! Problem documents (RFC 9457): the body of every error.
+//! Problem documents (RFC 9457), the body of every error, and the list of all types of problems.
 
 use serde::{Deserialize, Serialize};
-
-use crate::ProblemType;
 
 /// A problem document (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,5 +33,129 @@ impl Problem {
     #[must_use]
     pub fn problem_type(&self) -> Option<ProblemType> {
         ProblemType::from_uri(&self.uri)
+    }
+}
+
+macro_rules! problem_types {
+    ($($(#[doc = $doc:literal])* $name:ident: $status:literal, $path:literal, $title:literal;)*) => {
+        /// A type of problem.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ProblemType {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl ProblemType {
+            /// All types.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Returns the HTTP status.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self {
+                    $(Self::$name => $status,)*
+                }
+            }
+
+            /// Returns the document's `type`: a stable name, relative to the API.
+            #[must_use]
+            pub const fn uri(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("/problems/", $path),)*
+                }
+            }
+
+            /// Returns the document's `title`.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title,)*
+                }
+            }
+        }
+    };
+}
+
+problem_types! {
+    /// The id of a node in the path is invalid.
+    InvalidNodeId: 400, "invalid-node-id", "The node id is invalid";
+    /// The query is invalid.
+    InvalidQuery: 400, "invalid-query", "The query is invalid";
+    /// The body is not JSON.
+    MalformedJson: 400, "malformed-json", "The body is not well-formed JSON";
+    /// The body ended early.
+    BodyCutOff: 400, "body-cut-off", "The body is incomplete";
+    /// The request has no valid token.
+    Unauthorized: 401, "unauthorized", "A token is needed";
+    /// The role of the token does not allow the operation.
+    Forbidden: 403, "forbidden", "The role does not allow this";
+    /// The request may have been made by a web page.
+    NotLocal: 403, "not-local", "The request may come from a browser";
+    /// The node is not registered.
+    NodeNotFound: 404, "node-not-found", "The node is not registered";
+    /// The path is none of the API's.
+    NoSuchRoute: 404, "no-such-route", "There is no such route";
+    /// The path does not support the method.
+    NoSuchMethod: 405, "no-such-method", "The route does not support this method";
+    /// The body arrived too slowly.
+    BodyTooSlow: 408, "body-too-slow", "The body arrived too slowly";
+    /// The registry holds as many nodes as its limit allows.
+    RegistryFull: 409, "registry-full", "The registry is full";
+    /// The list of nodes is not the one that `If-Match` names.
+    ChangedMeanwhile: 412, "changed-meanwhile", "The nodes are not those of `If-Match`";
+    /// The body is larger than its limit.
+    BodyTooLarge: 413, "body-too-large", "The body is too large";
+    /// The media type of the body is not that of WebAssembly.
+    NotWasm: 415, "not-wasm", "The body is not WebAssembly";
+    /// The body has a content encoding.
+    EncodedBody: 415, "encoded-body", "The body is compressed";
+    /// The media type of the body is not that of JSON.
+    NotJson: 415, "not-json", "The body is not JSON";
+    /// The body is JSON, with missing, unknown or wrong fields.
+    InvalidBody: 422, "invalid-body", "The body is invalid";
+    /// The labels that follow from the change were refused.
+    LabelsRefused: 422, "labels-refused", "The labels are refused";
+    /// The uploaded plugin was not taken into use.
+    PluginRefused: 422, "plugin-refused", "The plugin is refused";
+    /// The capacity is out of bounds.
+    InvalidCapacity: 422, "invalid-capacity", "The capacity is invalid";
+    /// The agent failed; its log says how.
+    Internal: 500, "internal", "The agent failed";
+    /// The registry has too much to do.
+    Busy: 503, "busy", "The registry is busy";
+    /// The plugin failed or is not running.
+    PluginFailed: 503, "plugin-failed", "The plugin failed";
+    /// The change could not be stored.
+    StoreFailed: 503, "store-failed", "The store failed";
+    /// The agent is stopping.
+    ShuttingDown: 503, "shutting-down", "The agent is stopping";
+    /// The agent has not heard from its peers yet.
+    NotMet: 503, "not-met", "The agent has not heard from its peers yet";
+    /// As many requests wait for labels as their limit allows.
+    TooManyWaits: 503, "too-many-waits", "Too many requests wait for labels";
+    /// The bodies in memory have as many bytes as their limit allows.
+    TooManyBodies: 503, "too-many-bodies", "The memory for bodies is used up";
+    /// The event stream has as many subscribers as its limit allows.
+    TooManySubscribers: 503, "too-many-subscribers", "Too many subscribers follow the events";
+}
+
+impl ProblemType {
+    /// Returns the type with this `type`; `None` where this version knows none.
+    #[must_use]
+    pub fn from_uri(uri: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.uri() == uri)
+    }
+
+    /// Returns whether the same request may succeed a moment later. Such a response has `Retry-After`.
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        matches!(
+            self,
+            Self::Busy
+                | Self::NotMet
+                | Self::TooManyWaits
+                | Self::TooManyBodies
+                | Self::TooManySubscribers
+        )
     }
 }

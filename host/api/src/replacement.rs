@@ -25,7 +25,6 @@ pub struct WantedNode {
     pub node_id: NodeId,
     /// The capacity of the node.
     #[serde(deserialize_with = "object")]
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::NodeCapacity))]
     pub capacity: NodeCapacity,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use edge_cache_api::paths;
 use edge_cache_api::{
     EdgeCacheStats, Health, MemberList, MembersQuery, NodeCapacity, NodeDetails, NodeId, NodeList,
-    Peer, Plugin, PluginLog, Registration, Replacement, ReplacementReport, Route, RouteQuery,
+    PeerInfo, Plugin, PluginLog, Registration, Replacement, ReplacementReport, Route, RouteQuery,
     SwapQuery,
 };
 use reqwest::Method;
@@ -100,13 +100,12 @@ impl Client {
 
     /// Lists the members of the cluster.
     pub fn members(&self, query: MembersQuery) -> Call<'_, MemberList> {
-        let status = query.status.map(|status| status.name());
-        let request = Request::get(paths::MEMBERS).query("status", status);
+        let request = Request::get(paths::MEMBERS).query("status", query.status);
         Call::json(&self.connection, request)
     }
 
     /// Lists the live peers, as ZLayer shows them.
-    pub fn peers(&self) -> Call<'_, Vec<Peer>> {
+    pub fn peers(&self) -> Call<'_, Vec<PeerInfo>> {
         Call::json(&self.connection, Request::get(paths::PEERS))
     }
 

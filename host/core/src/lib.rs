@@ -36,5 +36,6 @@ mod types;
 pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
 pub use types::{
-    Change, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, NodeCapacity, NodeId, check_geo,
+    Change, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LogLevel, MemberStatus,
+    NodeCapacity, NodeId, PeerInfo, PluginState, check_geo,
 };

@@ -3,9 +3,12 @@
 //! Names and fields are those of the native registry, so that embedders can migrate. The sandbox checks every
 //! bound when it converts a value of a plugin to these types.
 
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::text::is_unprintable;
 
@@ -17,16 +20,28 @@ pub const GEO_BYTES_MAX: usize = 64;
 
 /// Resources that a node offers for cache work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NodeCapacity {
     /// Processor cores.
+    #[cfg_attr(feature = "openapi", schema(maximum = 4294967295u64))]
     pub cpu_cores: u32,
     /// Memory, in MiB.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub ram_mib: u64,
     /// Disk, in MiB.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub disk_mib: u64,
-    /// Location of the node: 1 to [`GEO_BYTES_MAX`] bytes of printable text.
+    /// Location of the node: 1 to 64 bytes of printable text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            min_length = 1,
+            max_length = 64,
+            pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+        )
+    )]
     pub geo: Option<String>,
 }
 
@@ -79,11 +94,14 @@ pub struct EdgeCacheNode {
 
 /// Cache counters of a node since it was last enabled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EdgeCacheStats {
     /// Number of requests that the cache served.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub hits: u64,
     /// Number of requests that were passed on to the origin.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub misses: u64,
 }
 
@@ -103,4 +121,113 @@ pub enum Change {
     Put(Entry),
     /// Removes a node, which may be unknown.
     Remove(NodeId),
+}
+
+/// Info that a node announces about itself, in ZLayer's wire format: fields, their order and their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PeerInfo {
+    /// Id of the node, unique in the cluster.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub node_id: NodeId,
+    /// Public key of the node's WireGuard interface; empty if unknown.
+    pub wg_pubkey: String,
+    /// Address of the node's WireGuard interface; `0.0.0.0:0` if unknown.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub wg_endpoint: SocketAddr,
+    /// Address of the node inside the overlay; empty if unknown.
+    pub overlay_ip: String,
+    /// Labels of the node, with those of the registry.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl PeerInfo {
+    /// Maximum size of an encoded record, in bytes. chitchat stops replicating a node at 65,440
+    /// bytes, and a record shares its datagram with a digest of all members.
+    pub const ENCODED_BYTES_MAX: usize = 16 * 1024;
+    /// Prefix of record keys and of member names. A node id follows.
+    pub const KEY_PREFIX: &str = "worker:";
+
+    /// Creates the info of a node of which only the id is known, with the defaults of ZLayer.
+    #[must_use]
+    pub fn placeholder(node_id: NodeId) -> Self {
+        Self {
+            node_id,
+            wg_pubkey: String::new(),
+            wg_endpoint: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            overlay_ip: String::new(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the key of a node's record, which is also the name of its gossip member.
+    #[must_use]
+    pub fn key(node_id: NodeId) -> String {
+        format!("{}{node_id}", Self::KEY_PREFIX)
+    }
+}
+
+/// Status of a member of the cluster.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    VariantNames,
+)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum MemberStatus {
+    /// The member takes part.
+    Alive,
+    /// The member has announced that it is about to stop.
+    Leaving,
+    /// The member is silent. It is forgotten some minutes later.
+    Dead,
+}
+
+/// State of a registry's plugin.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, IntoStaticStr, VariantArray,
+)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum PluginState {
+    /// The first instance is being started.
+    Starting,
+    /// The plugin accepts changes.
+    Running,
+    /// A fresh instance is about to be started; changes wait.
+    Restarting,
+    /// The plugin failed too often: reads go on, changes are refused, a fresh instance is tried every 30 s.
+    Degraded,
+}
+
+/// Severity of a log line of a plugin.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[allow(missing_docs, reason = "the levels are those of `wasi:logging`")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
 }

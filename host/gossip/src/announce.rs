@@ -14,7 +14,8 @@ use tokio::sync::{Mutex, watch};
 use tracing::debug;
 
 use crate::error::GossipError;
-use crate::info::{InfoError, NodeRecord, PeerInfo};
+use crate::info::{InfoError, NodeRecord};
+use edge_cache_core::PeerInfo;
 
 #[cfg(test)]
 mod tests;

@@ -2,16 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// The status of a member, as known by this node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MemberStatus {
-    /// The member takes part in gossip.
-    Alive,
-    /// The member announced that it is stopping.
-    Leaving,
-    /// The member no longer answers. It is forgotten after the grace period.
-    Dead,
-}
+use edge_cache_core::MemberStatus;
 
 /// A node of the cluster, in its latest known generation.
 #[derive(Debug, Clone, PartialEq, Eq)]

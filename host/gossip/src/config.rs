@@ -11,13 +11,13 @@ use std::time::Duration;
 use chitchat::{ChitchatConfig, ChitchatId, FailureDetectorConfig, ProtocolVersion};
 
 use crate::error::GossipError;
-use crate::info::PeerInfo;
 use crate::keyring::Keyring;
 use crate::memory::{GossipMemory, ProcessMemory};
 use crate::push_budget::PushBudget;
 #[cfg(any(test, feature = "simulation"))]
 use crate::simulated::SimulatedNetwork;
 use checks::{check_cluster_id, check_range, check_seed, is_reachable};
+use edge_cache_core::PeerInfo;
 
 mod checks;
 #[cfg(test)]

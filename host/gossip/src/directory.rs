@@ -15,9 +15,10 @@ use tokio::sync::watch;
 
 use crate::bad_records::{BadRecord, BadRecords, excerpt};
 use crate::clock::GENERATION_AHEAD_MAX;
-use crate::cluster_member::{ClusterMember, MemberStatus};
-use crate::info::{KEY_PREFIX, check_size, node_id_of};
+use crate::cluster_member::ClusterMember;
+use crate::info::{check_size, node_id_of};
 use crate::peers::{Neighbour, Peers};
+use edge_cache_core::{MemberStatus, PeerInfo};
 use ghosts::Ghosts;
 use known_member::{Announcement, KnownMember, cluster_member};
 use listing::Listing;
@@ -112,7 +113,7 @@ impl Directory {
         };
         let reported = known.map_or(0, |member| member.foreign_version);
         let foreign_keys = state
-            .iter_prefix(KEY_PREFIX)
+            .iter_prefix(PeerInfo::KEY_PREFIX)
             .filter(|(key, value)| !(is_node && *key == name) && value.version > reported)
             .take(FOREIGN_KEYS_MAX)
             .map(|(key, value)| (excerpt(key), value.version))

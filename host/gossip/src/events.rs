@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::info::PeerInfo;
 use crate::peers::Peers;
+use edge_cache_core::PeerInfo;
 
 #[cfg(test)]
 mod tests;

@@ -5,39 +5,16 @@
 //! readers never see half of a change. Writer and reader check the size: chitchat silently stops
 //! replicating a member whose value does not fit a datagram.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use edge_cache_core::PeerInfo;
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 mod tests;
 
-/// Prefix of record keys and of member names. A node id follows.
-pub(crate) const KEY_PREFIX: &str = "worker:";
-
 /// Maximum length of a JSON error's text: it may quote the record, which a peer wrote.
 const REASON_CHARS_MAX: usize = 120;
-
-/// The info that a node announces about itself.
-///
-/// The fields, their order and their names are the wire format. Readers ignore unknown fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeerInfo {
-    /// Node id, unique in the cluster.
-    pub node_id: u64,
-    /// Public key of the node's WireGuard interface. Empty if unknown.
-    pub wg_pubkey: String,
-    /// Listen address of the node's WireGuard interface. `0.0.0.0:0` if unknown.
-    pub wg_endpoint: SocketAddr,
-    /// The node's address inside the overlay. Empty if unknown.
-    pub overlay_ip: String,
-    /// Labels by key, including those of the registry. May be absent on the wire.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-}
 
 /// A node info in its wire format, with the fields that only agents write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,30 +49,6 @@ pub enum InfoError {
         /// Beginning of the JSON reader's error.
         reason: String,
     },
-}
-
-impl PeerInfo {
-    /// Maximum size of an encoded record, in bytes. chitchat stops replicating a node at 65,440
-    /// bytes, and a record shares its datagram with a digest of all members.
-    pub const ENCODED_BYTES_MAX: usize = 16 * 1024;
-
-    /// Creates the info of a node of which only the id is known, with the defaults of ZLayer.
-    #[must_use]
-    pub fn placeholder(node_id: u64) -> Self {
-        Self {
-            node_id,
-            wg_pubkey: String::new(),
-            wg_endpoint: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            overlay_ip: String::new(),
-            labels: BTreeMap::new(),
-        }
-    }
-
-    /// Returns the key of a node's record, which is also the name of its gossip member.
-    #[must_use]
-    pub fn key(node_id: u64) -> String {
-        format!("{KEY_PREFIX}{node_id}")
-    }
 }
 
 impl From<PeerInfo> for NodeRecord {
@@ -154,6 +107,6 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), InfoError> {
 /// Returns the node id in a key or member name. Other spellings of the number, such as `worker:07`,
 /// give `None`, so that each node has one name.
 pub(crate) fn node_id_of(key: &str) -> Option<u64> {
-    let node_id = key.strip_prefix(KEY_PREFIX)?.parse().ok()?;
+    let node_id = key.strip_prefix(PeerInfo::KEY_PREFIX)?.parse().ok()?;
     (PeerInfo::key(node_id) == key).then_some(node_id)
 }

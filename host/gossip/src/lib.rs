@@ -104,11 +104,12 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use cluster_member::{ClusterMember, MemberStatus};
+pub use cluster_member::ClusterMember;
 pub use config::{GossipConfig, Network, Protocol};
+pub use edge_cache_core::{MemberStatus, PeerInfo};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
-pub use info::{InfoError, PeerInfo};
+pub use info::InfoError;
 pub use keyring::{KeyId, Keyring, KeyringError};
 pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use metrics::GossipMetrics;

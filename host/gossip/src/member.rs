@@ -22,7 +22,6 @@ use crate::announce::Announcer;
 use crate::config::{GossipConfig, SETTLING_INTERVALS};
 use crate::error::GossipError;
 use crate::inbox::{DECISION_PREFIX, Inbox};
-use crate::info::{KEY_PREFIX, PeerInfo};
 use crate::membership::{MembershipState, ShutdownMode};
 use crate::metrics::GossipMetrics;
 use crate::outbox::Outbox;
@@ -31,6 +30,7 @@ use crate::reconnect::Reconnect;
 use crate::topology::Topology;
 use crate::transport::{BoundSocket, BoundTransport, GossipTransport, MemberContext};
 use crate::view::ClusterView;
+use edge_cache_core::PeerInfo;
 use server::{Server, next_generation};
 
 pub(crate) mod server;
@@ -234,7 +234,9 @@ impl MemberTask {
             records.notify_one();
             changes.notify_one();
         };
-        chitchat.subscribe_event(KEY_PREFIX, on_record).forever();
+        chitchat
+            .subscribe_event(PeerInfo::KEY_PREFIX, on_record)
+            .forever();
         let (inbox, changes) = (Arc::clone(&self.inbox), Arc::clone(&wakeups.changes));
         let own = chitchat.self_chitchat_id().clone();
         let on_decision = move |event: KeyChangeEvent<'_>| {

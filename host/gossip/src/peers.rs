@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::info::PeerInfo;
+use edge_cache_core::PeerInfo;
 
 #[cfg(test)]
 mod tests;

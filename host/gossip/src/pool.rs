@@ -13,17 +13,17 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::announce::OwnRecord;
-use crate::cluster_member::{ClusterMember, MemberStatus};
+use crate::cluster_member::ClusterMember;
 use crate::error::GossipError;
 use crate::events::TopologyEvents;
 use crate::inbox::Inbox;
-use crate::info::PeerInfo;
 use crate::keyring::{Keyring, SharedKeyring};
 use crate::membership::{MembershipState, ShutdownMode};
 use crate::metrics::GossipMetrics;
 use crate::outbox::Outbox;
 use crate::peers::Peers;
 use crate::view::ClusterView;
+use edge_cache_core::{MemberStatus, PeerInfo};
 
 mod decisions;
 mod metrics;

@@ -14,13 +14,13 @@ use crate::placement::Placement;
 use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Handle};
 use crate::standalone::Standalone;
 use crate::state::RegistryState;
-use crate::status::{PluginState, Status};
+use crate::status::Status;
 use crate::store::{Remembered, Store};
 use crate::view::View;
 use crate::writer::Writer;
 use crate::writer::queue::{Requests, SPIN_TIME, queue};
 use edge_cache_core::labels::{self, Labels};
-use edge_cache_core::{Entry, NodeId};
+use edge_cache_core::{Entry, NodeId, PluginState};
 use edge_cache_gossip::{GossipPool, PeerInfo};
 use edge_cache_sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
 

@@ -9,17 +9,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use strum::VariantArray;
 
 use crate::metrics::RegistryMetrics;
 use crate::registry::{EdgeCacheRegistry, Handle};
-use crate::status::PluginState;
-
-const STATES: [(&str, PluginState); 4] = [
-    ("starting", PluginState::Starting),
-    ("running", PluginState::Running),
-    ("restarting", PluginState::Restarting),
-    ("degraded", PluginState::Degraded),
-];
+use edge_cache_core::PluginState;
 
 impl EdgeCacheRegistry {
     /// Returns the counters of this registry.
@@ -117,7 +111,8 @@ fn encode_plugin(registry: &EdgeCacheRegistry, encoder: &mut DescriptorEncoder<'
         None,
         MetricType::Gauge,
     )?;
-    for (name, state) in STATES {
+    for &state in PluginState::VARIANTS {
+        let name: &str = state.into();
         let is_current = u64::from(state == status.state);
         ConstGauge::new(is_current).encode(family.encode_family(&[("state", name)])?)?;
     }

@@ -69,7 +69,7 @@ mod writer;
 pub use edge_cache_core::decision::{Decision, DecisionCounts, EffectiveDecision, Op, Timestamp};
 pub use edge_cache_core::{
     Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LabelLimits,
-    Limits, NodeCapacity, NodeId, labels,
+    Limits, NodeCapacity, NodeId, PluginState, labels,
 };
 pub use edge_cache_gossip as gossip;
 pub use edge_cache_routing as routing;
@@ -84,6 +84,6 @@ pub use metrics::{RegistryMetrics, RoutingMetrics};
 pub use placement::RoutingStatus;
 pub use registry::EdgeCacheRegistry;
 pub use snapshot::{NodeState, Snapshot};
-pub use status::{PluginState, Status};
+pub use status::Status;
 pub use store::{Identity, Store, StoreError};
 pub use view::EligibleNodes;

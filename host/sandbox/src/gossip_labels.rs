@@ -8,12 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use edge_cache_core::labels::{LabelError, LabelGrants, LabelRules, Labels};
-use edge_cache_core::{LabelLimits, Limits, NodeId};
+use edge_cache_core::{LabelLimits, Limits, LogLevel, NodeId};
 use wasmtime::component::HasData;
 
 use crate::bindings::gossip_labels::{Host, LabelError as WitError};
 use crate::bindings::types;
-use crate::log::{GuestLog, LogLevel};
+use crate::log::GuestLog;
 
 /// Labels that a successful call published: the complete set of each node that it named.
 pub type PublishedLabels = BTreeMap<NodeId, Labels>;

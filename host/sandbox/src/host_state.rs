@@ -11,8 +11,9 @@ use crate::clock::WallClock;
 use crate::config::PluginConfig;
 use crate::gossip_labels::{LabelPolicy, LabelStage};
 use crate::limiter::Limiter;
-use crate::log::{GuestLog, LogLevel};
+use crate::log::GuestLog;
 use crate::wasi;
+use edge_cache_core::LogLevel;
 
 /// Data of one instance: one field for each import, and the limiter.
 pub(crate) struct HostState {

@@ -7,24 +7,12 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use edge_cache_core::{Limits, text};
+use edge_cache_core::{Limits, LogLevel, text};
 
 /// Largest number of lines that [`GuestLog::latest`] returns.
 pub const LINES_KEPT: usize = 256;
 
 const RATE_WINDOW: Duration = Duration::from_secs(1);
-
-/// Level of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the levels of wasi:logging")]
-pub enum LogLevel {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-    Critical,
-}
 
 /// A log line of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]

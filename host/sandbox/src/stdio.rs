@@ -6,7 +6,8 @@ use bytes::Bytes;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::log::{GuestLog, LogLevel};
+use crate::log::GuestLog;
+use edge_cache_core::LogLevel;
 
 /// Largest write that a stream accepts at once, as in WASI's own streams.
 const WRITE_BYTES_MAX: usize = 64 * 1024;

@@ -12,8 +12,9 @@ use wasmtime_wasi::p2::bindings::sync::io::poll;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
 
 use crate::clock::WallClock;
-use crate::log::{GuestLog, LogLevel};
+use crate::log::GuestLog;
 use crate::stdio::LogStream;
+use edge_cache_core::LogLevel;
 
 /// Makes a context without resources, whose output goes to the log.
 pub(crate) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: u64) -> WasiCtx {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use edge_cache_client::limits::WAIT_MAX;
 use edge_cache_client::{Address, MemberStatus};
 use edge_cache_host::routing::REPLICAS_MAX;
+use strum::VariantNames;
 
 use crate::settings::values::{count, parse_node_id, parse_sha256, time};
 
@@ -82,17 +83,6 @@ pub enum OutputFormat {
     Table,
     /// The response of the agent as JSON on one line
     Json,
-}
-
-/// A status of a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StatusArg {
-    /// The member takes part
-    Alive,
-    /// The member has announced that it is about to stop
-    Leaving,
-    /// The member is silent
-    Dead,
 }
 
 /// The agent, and the format of the output.
@@ -204,8 +194,8 @@ pub struct StatsArgs {
 #[derive(Debug, Clone, Args)]
 pub struct PeersArgs {
     /// Only members of this status
-    #[arg(long)]
-    pub status: Option<StatusArg>,
+    #[arg(long, value_parser = PossibleValuesParser::new(MemberStatus::VARIANTS).try_map(|name| name.parse::<MemberStatus>()))]
+    pub status: Option<MemberStatus>,
     /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
@@ -250,15 +240,5 @@ impl WaitArgs {
     #[must_use]
     pub fn is_waiting(self) -> bool {
         self.wait.is_some_and(|time| !time.is_zero())
-    }
-}
-
-impl From<StatusArg> for MemberStatus {
-    fn from(status: StatusArg) -> Self {
-        match status {
-            StatusArg::Alive => Self::Alive,
-            StatusArg::Leaving => Self::Leaving,
-            StatusArg::Dead => Self::Dead,
-        }
     }
 }

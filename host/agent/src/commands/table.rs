@@ -68,7 +68,6 @@ pub(super) fn node(details: &NodeDetails) -> String {
 
 fn decision(decision: &Decision) -> Vec<(&'static str, String)> {
     let Decision { op, at, by, .. } = decision;
-    let op = op.name();
     let mut rows = vec![
         (
             "decision",
@@ -96,7 +95,7 @@ pub(super) fn members(list: &MemberList) -> String {
         let kind = if member.is_agent { "agent" } else { "other" };
         table.add_row([
             member.node_id.to_string(),
-            member.status.name().to_string(),
+            member.status.to_string(),
             or_empty(address.as_deref()),
             kind.to_string(),
             or_empty(member.policy.as_deref()),
@@ -123,7 +122,7 @@ pub(super) fn plugin(plugin: &Plugin) -> String {
         ("name", clean(&plugin.name)),
         ("sha256", clean(&plugin.sha256)),
         ("policy", clean(&plugin.policy)),
-        ("state", plugin.state.name().to_string()),
+        ("state", plugin.state.to_string()),
         ("restarts", plugin.restarts.to_string()),
         ("imports", imports.join("\n")),
     ];
@@ -172,7 +171,7 @@ fn log_line(line: &LogLine) -> String {
     format!(
         "{} {:<8} {}: {}",
         line.at,
-        line.level.name(),
+        <&str>::from(line.level),
         clean(&line.context),
         clean(&line.message)
     )

@@ -7,9 +7,8 @@ use super::problem::{Problem, quoted};
 use super::problem_responses::Problems;
 use super::query::{QueryParams, invalid};
 use super::state::AppState;
-use super::views;
-use edge_cache_api::{Member, MemberList, MemberStatus as Status, MembersQuery, Peer};
-use edge_cache_host::gossip::{ClusterMember, GossipPool, MemberStatus};
+use edge_cache_api::{Member, MemberList, MemberStatus, MembersQuery, PeerInfo};
+use edge_cache_host::gossip::{ClusterMember, GossipPool};
 
 /// Lists the other live members in ascending order of node id, as ZLayer shows them; none without gossip.
 #[utoipa::path(
@@ -18,13 +17,13 @@ use edge_cache_host::gossip::{ClusterMember, GossipPool, MemberStatus};
     operation_id = "list_peers",
     tag = "cluster",
     responses(
-        (status = 200, description = "The peers.", body = Vec<Peer>),
+        (status = 200, description = "The peers.", body = Vec<PeerInfo>),
         Problems<()>
     )
 )]
-pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<Peer>> {
+pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<PeerInfo>> {
     let peers = state.gossip.as_ref().map(GossipPool::peers);
-    Json(peers.unwrap_or_default().iter().map(views::peer).collect())
+    Json(peers.unwrap_or_default())
 }
 
 /// Lists all known members, with this node and dead ones. Of a restarted node, only its latest generation.
@@ -43,7 +42,10 @@ pub(super) async fn members(
     State(state): State<AppState>,
     query: QueryParams,
 ) -> Result<Json<MemberList>, Problem> {
-    let status = query.text("status")?.map(parse_status).transpose()?;
+    let status: Option<MemberStatus> = match query.text("status")? {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| wrong_status(text))?),
+    };
     let mut members: Vec<_> = match &state.gossip {
         Some(pool) => pool.members().into_iter().map(member).collect(),
         None => alone(&state).into_iter().collect(),
@@ -52,26 +54,17 @@ pub(super) async fn members(
     Ok(Json(MemberList { members }))
 }
 
-fn parse_status(text: &str) -> Result<Status, Problem> {
-    match text {
-        "alive" => Ok(Status::Alive),
-        "leaving" => Ok(Status::Leaving),
-        "dead" => Ok(Status::Dead),
-        _ => Err(invalid(format!(
-            "`status` must be `alive`, `leaving` or `dead`, got {}",
-            quoted(text)
-        ))),
-    }
+fn wrong_status(text: &str) -> Problem {
+    invalid(format!(
+        "`status` must be `alive`, `leaving` or `dead`, got {}",
+        quoted(text)
+    ))
 }
 
 fn member(member: ClusterMember) -> Member {
     Member {
         node_id: member.node_id,
-        status: match member.status {
-            MemberStatus::Alive => Status::Alive,
-            MemberStatus::Leaving => Status::Leaving,
-            MemberStatus::Dead => Status::Dead,
-        },
+        status: member.status,
         address: Some(member.address),
         generation: Some(member.generation),
         is_agent: member.policy.is_some(),
@@ -83,7 +76,7 @@ fn member(member: ClusterMember) -> Member {
 fn alone(state: &AppState) -> Option<Member> {
     Some(Member {
         node_id: state.registry.node_id()?,
-        status: Status::Alive,
+        status: MemberStatus::Alive,
         address: None,
         generation: None,
         is_agent: true,

@@ -6,8 +6,7 @@ use axum::http::StatusCode;
 
 use super::problem_responses::Problems;
 use super::state::AppState;
-use edge_cache_api::Health;
-use edge_cache_host::PluginState;
+use edge_cache_api::{Health, PluginState};
 use edge_cache_host::gossip::GossipPool;
 
 type Answer = (StatusCode, Json<Health>);

@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::problem_responses::Problems;
 use super::state::AppState;
-use edge_cache_api::{LogLevel, LogLine, Plugin, PluginLog, PluginState, Timestamp};
+use edge_cache_api::{LogLine, Plugin, PluginLog, Timestamp};
 use edge_cache_host::sandbox;
 
 /// Shows the plugin and its state.
@@ -25,19 +25,13 @@ pub(super) async fn show(State(state): State<AppState>) -> Json<Plugin> {
 
 /// Returns the plugin and its state.
 pub(super) fn now(state: &AppState) -> Plugin {
-    use edge_cache_host::PluginState as State;
     let plugin = state.registry.plugin();
     let status = state.registry.status();
     Plugin {
         name: plugin.name().to_string(),
         sha256: hex::encode(plugin.sha256()),
         imports: plugin.imports().to_vec(),
-        state: match status.state {
-            State::Starting => PluginState::Starting,
-            State::Running => PluginState::Running,
-            State::Restarting => PluginState::Restarting,
-            State::Degraded => PluginState::Degraded,
-        },
+        state: status.state,
         restarts: status.restarts,
         policy: plugin.policy(),
         last_failure: status.last_failure,
@@ -64,17 +58,9 @@ pub(super) async fn logs(State(state): State<AppState>) -> Json<PluginLog> {
 }
 
 fn line(line: sandbox::LogLine) -> LogLine {
-    use sandbox::LogLevel as Level;
     LogLine {
         at: Timestamp(line.at),
-        level: match line.level {
-            Level::Trace => LogLevel::Trace,
-            Level::Debug => LogLevel::Debug,
-            Level::Info => LogLevel::Info,
-            Level::Warn => LogLevel::Warn,
-            Level::Error => LogLevel::Error,
-            Level::Critical => LogLevel::Critical,
-        },
+        level: line.level,
         context: line.context,
         message: line.message,
     }

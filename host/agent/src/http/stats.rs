@@ -6,7 +6,7 @@ use super::extract::{Json, Node};
 use super::problem::Problem;
 use super::problem_responses::{NotMade, Problems, Unknown, WrongBody, WrongNodeId};
 use super::state::AppState;
-use edge_cache_api::{EdgeCacheStats, schema};
+use edge_cache_api::EdgeCacheStats;
 
 /// Shows the counters of a node since it was last enabled, as this agent counted them; zeros where it is not
 /// registered.
@@ -17,7 +17,7 @@ use edge_cache_api::{EdgeCacheStats, schema};
     tag = "nodes",
     params(Node),
     responses(
-        (status = 200, description = "The counters.", body = schema::EdgeCacheStats),
+        (status = 200, description = "The counters.", body = EdgeCacheStats),
         Problems<(WrongNodeId,)>
     )
 )]
@@ -35,9 +35,9 @@ pub(super) async fn stats(
     operation_id = "add_stats",
     tag = "nodes",
     params(Node),
-    request_body(content = schema::EdgeCacheStats, content_type = "application/json", description = "The numbers to add."),
+    request_body(content = EdgeCacheStats, content_type = "application/json", description = "The numbers to add."),
     responses(
-        (status = 200, description = "The totals.", body = schema::EdgeCacheStats),
+        (status = 200, description = "The totals.", body = EdgeCacheStats),
         Problems<(WrongNodeId, WrongBody, Unknown, NotMade)>
     )
 )]

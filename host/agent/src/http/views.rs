@@ -1,4 +1,4 @@
-//! Conversions of nodes and peers into the types of the API.
+//! Conversions of nodes into the types of the API.
 
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use edge_cache_api::headers::JSON;
 use edge_cache_api::{
-    Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, Peer, RegisteredNode, Timestamp,
+    Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, RegisteredNode, Timestamp,
 };
-use edge_cache_host::gossip::PeerInfo;
 use edge_cache_host::{EdgeCacheNode, EdgeCacheRegistry, EffectiveDecision, Entry, NodeState, Op};
 
 /// The first capacity of the buffer for JSON, in bytes: enough for one node and its decision.
@@ -79,17 +78,6 @@ impl KnownNode {
             capacity,
             refused: refused.clone(),
         })
-    }
-}
-
-/// Returns a peer as the API has it.
-pub(super) fn peer(info: &PeerInfo) -> Peer {
-    Peer {
-        node_id: info.node_id,
-        wg_pubkey: info.wg_pubkey.clone(),
-        wg_endpoint: info.wg_endpoint,
-        overlay_ip: info.overlay_ip.clone(),
-        labels: info.labels.clone(),
     }
 }
 

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::reading::Liveness;
 use crate::bad_records::BadRecord;
-use crate::cluster_member::{ClusterMember, MemberStatus};
-use crate::info::{InfoError, NodeRecord, PeerInfo, node_id_of};
+use crate::cluster_member::ClusterMember;
+use crate::info::{InfoError, NodeRecord, node_id_of};
+use edge_cache_core::{MemberStatus, PeerInfo};
 
 /// A member with its validated record.
 #[derive(Debug)]

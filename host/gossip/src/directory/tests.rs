@@ -4,7 +4,8 @@ use chitchat::Version;
 use tokio::time::Instant;
 
 use super::*;
-use crate::info::{InfoError, NodeRecord, PeerInfo};
+use crate::info::{InfoError, NodeRecord};
+use edge_cache_core::PeerInfo;
 
 const OWN: u64 = 1;
 const NOW: u64 = 1_000_000_000_000_000_000;

@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use super::*;
 

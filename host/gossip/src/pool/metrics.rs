@@ -8,16 +8,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use strum::VariantArray;
 
 use super::{GossipPool, Shared};
 use crate::metrics::GossipMetrics;
 use crate::{ClusterMember, MemberStatus};
-
-const STATUSES: [(&str, MemberStatus); 3] = [
-    ("alive", MemberStatus::Alive),
-    ("leaving", MemberStatus::Leaving),
-    ("dead", MemberStatus::Dead),
-];
 
 impl GossipPool {
     /// Returns the counters of this pool.
@@ -74,7 +69,8 @@ impl Collector for Gauges {
             MetricType::Gauge,
         )?;
         let known = pool.members();
-        for (name, status) in STATUSES {
+        for &status in MemberStatus::VARIANTS {
+            let name: &str = status.into();
             let has_status = |member: &&ClusterMember| member.status == status;
             let count = known.iter().filter(has_status).count();
             ConstGauge::new(whole(count)).encode(members.encode_family(&[("status", name)])?)?;

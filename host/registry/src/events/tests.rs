@@ -6,10 +6,10 @@ use tokio::sync::watch;
 
 use super::{RegistryEvent, RegistryEvents};
 use crate::entries::{Entries, LabelledEntry};
-use crate::status::{PluginState, Status};
+use crate::status::Status;
 use crate::view::{View, ViewCell};
-use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+use edge_cache_core::{PluginState, labels::Labels};
 
 fn node(node_id: NodeId, disk_mib: u64) -> EdgeCacheNode {
     EdgeCacheNode {

@@ -7,9 +7,9 @@ use super::quarantine::Quarantine;
 use super::{Running, Writer};
 use crate::entries::{Entries, LabelledEntry};
 use crate::error::SwapError;
-use crate::status::PluginState;
 use crate::store::Changes;
 use crate::supervisor::{Next, Supervisor};
+use edge_cache_core::PluginState;
 use edge_cache_sandbox::{Failure, Instance, Plugin, PublishedLabels};
 
 impl Writer {

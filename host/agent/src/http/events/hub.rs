@@ -7,7 +7,6 @@ use axum::body::Bytes;
 use tokio::sync::watch;
 
 use super::ring::Ring;
-use crate::http::views::peer;
 use crate::shutdown::Shutdown;
 use edge_cache_api::{ClusterState, EnabledNode, Event, NodeRef, Timestamp};
 use edge_cache_host::gossip::{Peers, TopologyEvent, TopologyEvents};
@@ -103,8 +102,8 @@ impl Hub {
             now.peers.clone_from(topology.snapshot());
         }
         let event = match event {
-            TopologyEvent::Joined(info) => Event::Joined(peer(info)),
-            TopologyEvent::Updated(info) => Event::Updated(peer(info)),
+            TopologyEvent::Joined(info) => Event::Joined(info.clone()),
+            TopologyEvent::Updated(info) => Event::Updated(info.clone()),
             TopologyEvent::Left { node_id } => Event::Left(NodeRef { node_id: *node_id }),
         };
         self.push(&mut now, &event);
@@ -158,7 +157,7 @@ impl Present {
         }
         let snapshot = Event::Snapshot(ClusterState {
             nodes: self.nodes.iter().map(enabled).collect(),
-            peers: self.peers.iter().map(|info| peer(info)).collect(),
+            peers: self.peers.iter().map(|info| (**info).clone()).collect(),
         });
         let text = text(start, number, &snapshot);
         self.snapshot = Some(text.clone());
@@ -180,6 +179,10 @@ fn enabled(node: &EdgeCacheNode) -> EnabledNode {
 
 /// Encodes an event. JSON has no line breaks of its own.
 fn text(start: u128, number: u64, event: &Event) -> Bytes {
-    let (name, data) = (event.name(), event.data().unwrap_or_default());
+    // Texts, numbers and maps with text as keys always have a form in JSON.
+    let (name, data) = (
+        event.name(),
+        serde_json::to_string(event).unwrap_or_default(),
+    );
     format!("id: {start}-{number}\nevent: {name}\ndata: {data}\n\n").into()
 }
