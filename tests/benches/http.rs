@@ -18,7 +18,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use edge_cache_agent::http::{self, Access, AppState, Hosts, Listening};
 use edge_cache_agent::log;
-use edge_cache_agent::plugin_manager::{PluginManager, PluginSource};
+use edge_cache_agent::plugin_manager::PluginManager;
 use edge_cache_agent::settings::LogFormat;
 use edge_cache_agent::shutdown::Shutdown;
 use edge_cache_host::sandbox::PluginConfig;
@@ -88,8 +88,8 @@ fn main() -> Result<()> {
 
 /// One of two agents that gossip: the entry that is asked for is advertised, and carried by both.
 async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
-    let reference = PluginSource::Embedded(edge_cache_tests::component::reference_bytes()?);
-    let (plugins, plugin) = PluginManager::start(PluginConfig::default(), reference)?;
+    let reference = edge_cache_build::build_reference_plugin()?;
+    let (plugins, plugin) = PluginManager::start(PluginConfig::default(), Some(reference))?;
     let one = Member::start(plugin.clone(), Settings::new(OWN, &[])).await?;
     let two = Member::start(plugin, Settings::new(OWN + 1, &[&one])).await?;
     for node_id in 0..NODES {

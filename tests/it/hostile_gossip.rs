@@ -13,6 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use edge_cache_host::gossip::{GossipConfig, GossipPool, Keyring, PeerInfo};
+use edge_cache_tests::agent::write_secret;
 use edge_cache_tests::long_tests;
 use edge_cache_tests::wait::until;
 use fastrand::Rng;
@@ -169,7 +170,7 @@ async fn a_sealed_agent_believes_only_its_peers() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("keys");
     let key = keygen().await;
-    std::fs::write(&file, &key).unwrap();
+    write_secret(&file, &key).unwrap();
     let ([one, two], relay) = pair(&["--gossip-key-file", file.to_str().unwrap()]).await;
     let (mut own, _) = recorded(&relay).await;
     // Nothing changes any more: what is said from here on is the least.

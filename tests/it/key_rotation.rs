@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use edge_cache_tests::agent::run_to_end;
+use edge_cache_tests::agent::{run_to_end, write_secret};
 use edge_cache_tests::wait::until;
 use futures_util::future::join_all;
 use rustix::process::Signal;
@@ -85,7 +85,7 @@ async fn a_rolling_rotation_loses_no_member() {
     let (old, new) = (keygen().await, keygen().await);
     let write = |text: &str| {
         for id in 1..=NODES {
-            std::fs::write(key_file(directory.path(), id), text).unwrap();
+            write_secret(&key_file(directory.path(), id), text).unwrap();
         }
     };
     write(&old);
@@ -214,14 +214,14 @@ async fn a_bad_key_file_leaves_the_old_keys_in_force() {
     let directory = tempfile::tempdir().unwrap();
     let key = keygen().await;
     for id in [1, 2] {
-        std::fs::write(key_file(directory.path(), id), &key).unwrap();
+        write_secret(&key_file(directory.path(), id), &key).unwrap();
     }
     let nodes = cluster(directory.path(), 2).await;
     let file = key_file(directory.path(), 1);
     let short = &keygen().await[..40];
     let mut refused = 0;
     for text in ["", short, "# nothing but words\n"] {
-        std::fs::write(&file, text).unwrap();
+        write_secret(&file, text).unwrap();
         refused += 1;
         reread(&nodes[0], (0, refused)).await;
     }
@@ -250,9 +250,9 @@ async fn an_agent_with_a_wrong_key_neither_sees_nor_is_seen() {
     let directory = tempfile::tempdir().unwrap();
     let key = keygen().await;
     for id in [1, 2] {
-        std::fs::write(key_file(directory.path(), id), &key).unwrap();
+        write_secret(&key_file(directory.path(), id), &key).unwrap();
     }
-    std::fs::write(key_file(directory.path(), 3), keygen().await).unwrap();
+    write_secret(&key_file(directory.path(), 3), keygen().await).unwrap();
     let nodes = cluster(directory.path(), 2).await;
     let seed = nodes[0].gossip.to_string();
     let stranger = start(directory.path(), 3, &["--seed", &seed]).await;
@@ -277,7 +277,7 @@ async fn an_agent_with_a_wrong_key_neither_sees_nor_is_seen() {
     meet(&[&nodes[0], &nodes[1]], Duration::ZERO).await;
 
     // With the right key it is one of them.
-    std::fs::write(key_file(directory.path(), 3), &key).unwrap();
+    write_secret(&key_file(directory.path(), 3), &key).unwrap();
     reread(&stranger, (1, 0)).await;
     meet(&[&nodes[0], &nodes[1], &stranger], MET_WITHIN).await;
     expect_labels(&nodes[1], 3, &enabled(3), SEEN_WITHIN).await;
@@ -293,7 +293,7 @@ async fn keygen_prints_a_key_that_a_key_file_may_hold() {
         assert!(key.ends_with('\n'), "{key:?}");
         assert!(key.trim_end().is_ascii(), "{key:?}");
     }
-    std::fs::write(key_file(directory.path(), 1), &key).unwrap();
+    write_secret(&key_file(directory.path(), 1), &key).unwrap();
     let node = start(directory.path(), 1, &[]).await;
     assert!(node.livez().await);
     let more = run_to_end(&["gossip", "keygen", "more"]).await.unwrap();
@@ -312,7 +312,7 @@ async fn a_key_file_that_cannot_be_used_is_named_with_what_would_be_right() {
     std::fs::create_dir(&place).unwrap();
     let written = |name: &str, text: &[u8]| {
         let file = directory.path().join(name);
-        std::fs::write(&file, text).unwrap();
+        write_secret(&file, text).unwrap();
         file
     };
     let many: String = (0..2000).map(|_| format!("{key}\n")).collect();
@@ -363,7 +363,7 @@ async fn beyond_loopback_gossip_is_sealed_unless_it_is_said_otherwise() {
 
     let directory = tempfile::tempdir().unwrap();
     let keys = key_file(directory.path(), 1);
-    std::fs::write(&keys, keygen().await).unwrap();
+    write_secret(&keys, keygen().await).unwrap();
     let key_file = ["--gossip-key-file", keys.to_str().unwrap()];
     let sealed = [&listen[..], &address, &key_file].concat();
     let node = Node::start_with(&[], 1, &sealed).await.unwrap();

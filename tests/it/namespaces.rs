@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use edge_cache_tests::agent::write_secret;
 use edge_cache_tests::wait::until;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ async fn peers_and_labels_are_right_after_failures_of_a_host() {
         }
     };
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("keys"), keygen().await).unwrap();
+    write_secret(&directory.path().join("keys"), keygen().await).unwrap();
     let network = Arc::new(network);
     let mut starting = JoinSet::new();
     for id in 1..=HOSTS {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_cache_agent::plugin_manager::{PluginManager, PluginSource, PluginUpload, ReplaceError};
+use edge_cache_agent::plugin_manager::{PluginManager, PluginUpload, ReplaceError};
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{CodeCache, Digests, Plugin, PluginConfig};
 use edge_cache_host::{
@@ -449,8 +449,7 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     let versions = versions.map(|n| with_section(reference_bytes().unwrap(), "note", n));
     std::fs::write(&file, &versions[0]).unwrap();
     let config = PluginConfig::default();
-    let source = PluginSource::File(file.clone());
-    let (plugins, first) = PluginManager::start(config, source).unwrap();
+    let (plugins, first) = PluginManager::start(config, Some(file.clone())).unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let runs = |version: &[u8]| {
         let plugin = registry.plugin();
@@ -506,8 +505,7 @@ async fn a_file_that_is_as_it_was_is_not_loaded_again() {
         cache: Some(CodeCache::new(directory.path().join("code"), asked.clone())),
         ..PluginConfig::default()
     };
-    let source = PluginSource::File(file.clone());
-    let (plugins, first) = PluginManager::start(config, source).unwrap();
+    let (plugins, first) = PluginManager::start(config, Some(file.clone())).unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let loads = || asked.0.load(Ordering::Relaxed);
     assert_eq!(loads(), 1);

@@ -1,6 +1,8 @@
 //! Agents as processes, and their API as a client sees it.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Cargo, Stdio};
 use std::sync::OnceLock;
@@ -105,6 +107,16 @@ pub fn client(roots: &[&str]) -> Result<Client> {
         // An agent closes a connection that is idle for longer than this.
         .pool_idle_timeout(HEADERS_TIMEOUT / 2)
         .build()?)
+}
+
+/// Writes a file that only its owner can read, as agents require of keys and tokens.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
+    std::fs::write(path, content)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))
 }
 
 /// Runs the binary to its end.

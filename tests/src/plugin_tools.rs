@@ -20,8 +20,8 @@ pub fn report(tool: &str, file: &Path, args: &[&str]) -> Result<ToolReport> {
         Parsed::Text(text) | Parsed::Wrong { text, .. } => bail!(text),
     };
     match command {
-        Command::Plugin(PluginCommand::Inspect(args)) => Ok(plugin_tools::inspect(&args)?),
-        Command::Plugin(PluginCommand::Check(args)) => Ok(plugin_tools::check(&args)?),
+        Command::Plugin(PluginCommand::Inspect(args)) => plugin_tools::inspect(&args),
+        Command::Plugin(PluginCommand::Check(args)) => plugin_tools::check(&args),
         other => bail!("another command: {other:?}"),
     }
 }

@@ -1,19 +1,18 @@
 //! Commands for a running agent: each sends requests with the typed client and prints the response.
 //!
 //! - `connect` creates the client from the flags.
-//! - [`CommandError`] gives each failure its exit code.
 //! - `output` prints lines and JSON, `table` makes tables, `change` the texts of changes.
 //! - `events` follows the event stream.
 
 mod change;
 mod connect;
-mod error;
 mod events;
 mod output;
 mod table;
 
-use std::io::ErrorKind;
+use std::io;
 
+use anyhow::{Context, Result};
 use edge_cache_client::{
     Call, ChangeOutcome, Client, EdgeCacheStats, MembersQuery, NodeCapacity, RouteQuery, SwapQuery,
 };
@@ -25,8 +24,7 @@ use crate::cli::{
     ClientCommand, DisableArgs, EnableArgs, OutputFormat, RouteArgs, RunningPlugin, StatsArgs,
     SwapArgs,
 };
-
-pub use self::error::{CommandError, exit};
+use crate::exit::usage;
 
 /// The outcome of a command that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,18 +39,21 @@ pub enum Outcome {
 ///
 /// # Errors
 ///
-/// Any [`CommandError`]; its exit code tells them apart.
-pub async fn run(command: &ClientCommand) -> Result<Outcome, CommandError> {
+/// The command failed; `exit` has the code of the error.
+pub async fn run(command: &ClientCommand) -> Result<Outcome> {
     match send(command).await {
         // The reader closed the pipe on purpose.
-        Err(CommandError::Print(error)) if error.kind() == ErrorKind::BrokenPipe => {
-            Ok(Outcome::Done)
-        }
+        Err(error) if is_closed_pipe(&error) => Ok(Outcome::Done),
         ended => ended,
     }
 }
 
-async fn send(command: &ClientCommand) -> Result<Outcome, CommandError> {
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+async fn send(command: &ClientCommand) -> Result<Outcome> {
     let session = Session {
         client: connect::client(command.agent())?,
         format: command.agent().format,
@@ -95,7 +96,7 @@ impl Session {
         &self,
         call: Call<'_, T>,
         table: impl Fn(&T) -> String,
-    ) -> Result<Outcome, CommandError> {
+    ) -> Result<Outcome> {
         output::line(&match self.format {
             OutputFormat::Table => table(&call.send().await?),
             OutputFormat::Json => output::json(&call.send_json().await?),
@@ -103,7 +104,7 @@ impl Session {
         Ok(Outcome::Done)
     }
 
-    async fn enable(&self, args: &EnableArgs) -> Result<Outcome, CommandError> {
+    async fn enable(&self, args: &EnableArgs) -> Result<Outcome> {
         let capacity = NodeCapacity {
             cpu_cores: args.cpu_cores,
             ram_mib: args.ram_mib,
@@ -122,7 +123,7 @@ impl Session {
         self.change(call, change).await
     }
 
-    async fn disable(&self, args: &DisableArgs) -> Result<Outcome, CommandError> {
+    async fn disable(&self, args: &DisableArgs) -> Result<Outcome> {
         let mut call = self.client.disable(args.node_id);
         if let Some(time) = args.wait.wait {
             call = call.wait(time);
@@ -135,11 +136,7 @@ impl Session {
         self.change(call, change).await
     }
 
-    async fn change(
-        &self,
-        call: Call<'_, ChangeOutcome>,
-        change: Change,
-    ) -> Result<Outcome, CommandError> {
+    async fn change(&self, call: Call<'_, ChangeOutcome>, change: Change) -> Result<Outcome> {
         match call.send().await? {
             ChangeOutcome::Done => {
                 self.say(&change.done(), &change.json())?;
@@ -153,7 +150,7 @@ impl Session {
     }
 
     /// Shows counters; adds to them first where there is something to add.
-    async fn stats(&self, args: &StatsArgs) -> Result<Outcome, CommandError> {
+    async fn stats(&self, args: &StatsArgs) -> Result<Outcome> {
         let call = if args.add_hits.is_none() && args.add_misses.is_none() {
             self.client.stats(args.node_id)
         } else {
@@ -166,7 +163,7 @@ impl Session {
         self.show(call, table::stats).await
     }
 
-    async fn route(&self, args: &RouteArgs) -> Result<Outcome, CommandError> {
+    async fn route(&self, args: &RouteArgs) -> Result<Outcome> {
         let query = RouteQuery {
             key: args.key.clone(),
             replicas: args.replicas,
@@ -175,11 +172,10 @@ impl Session {
         self.show(self.client.route(&query), table::route).await
     }
 
-    async fn swap(&self, args: &SwapArgs) -> Result<Outcome, CommandError> {
-        let plugin = std::fs::read(&args.file).map_err(|source| CommandError::Plugin {
-            path: args.file.clone(),
-            source,
-        })?;
+    async fn swap(&self, args: &SwapArgs) -> Result<Outcome> {
+        let plugin = std::fs::read(&args.file)
+            .with_context(|| format!("cannot read the plugin {}", args.file.display()))
+            .map_err(usage)?;
         let query = SwapQuery {
             sha256: args.sha256.map(hex::encode),
         };
@@ -187,14 +183,14 @@ impl Session {
         self.show(call, table::plugin).await
     }
 
-    async fn leave(&self) -> Result<Outcome, CommandError> {
+    async fn leave(&self) -> Result<Outcome> {
         self.client.leave().send().await?;
         self.say("the agent leaves", &json!({"leaving": true}))?;
         Ok(Outcome::Done)
     }
 
     /// Prints a result that is no response of an operation.
-    fn say(&self, text: &str, json: &Value) -> Result<(), CommandError> {
+    fn say(&self, text: &str, json: &Value) -> Result<()> {
         match self.format {
             OutputFormat::Table => output::line(text)?,
             OutputFormat::Json => output::line(&output::json(json))?,

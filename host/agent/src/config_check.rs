@@ -2,9 +2,14 @@
 //!
 //! The command reads and compiles by the same functions as `run`. It opens no socket and no store, and writes nothing.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::run::{self, RunError};
+use anyhow::Result;
+use rustix::fs::Access;
+
+use crate::plugin_manager::PluginManager;
+use crate::run;
 use crate::settings::AgentSettings;
 use edge_cache_core::text;
 
@@ -69,15 +74,24 @@ fn data_dir(path: Option<&Path>) -> Checked {
     match path.metadata() {
         Ok(found) if found.is_dir() => Ok(format!("{shown} is a directory")),
         Ok(_) => Err(format!("{shown} is not a directory")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(format!("{shown} does not exist and will be created"))
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let existing = path.ancestors().find(|path| path.exists());
+            let parent = existing.unwrap_or(Path::new("."));
+            // Opening the data directory creates it with its parents.
+            match rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) => Ok(format!("{shown} does not exist and will be created")),
+                Err(error) => Err(format!(
+                    "cannot create {shown} in {}: {error}",
+                    parent.display()
+                )),
+            }
         }
         Err(error) => Err(format!("cannot access {shown}: {error}")),
     }
 }
 
 async fn plugin(settings: &AgentSettings) -> Checked {
-    let loaded = run::plugin::load(settings, None).await;
+    let loaded = PluginManager::of_settings(settings, None).await;
     checked(loaded.map(|(_, plugin)| {
         let pin = match settings.plugin_config.plugin_sha256 {
             Some(_) => "pinned",
@@ -87,6 +101,6 @@ async fn plugin(settings: &AgentSettings) -> Checked {
     }))
 }
 
-fn checked(result: Result<String, RunError>) -> Checked {
-    result.map_err(|error| text::clean(&text::error_chain(&error), text::ERROR_BYTES_MAX))
+fn checked(result: Result<String>) -> Checked {
+    result.map_err(|error| text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
 }

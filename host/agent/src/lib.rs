@@ -4,6 +4,7 @@
 //!
 //! - [`settings`]: the settings as values; [`config`] resolves them from flags, environment and file.
 //! - [`shutdown`], `trusted_file`, [`log`]: the shutdown request, reading of secret files, log output.
+//! - [`exit`]: exit codes, and the errors that they depend on.
 //! - [`plugin_manager`]: replacement of the plugin while the agent runs.
 //! - `metrics`: the agent's metrics as text.
 //! - [`http`]: the HTTP API. No other module uses axum.
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod config_check;
+pub mod exit;
 pub mod http;
 pub mod log;
 mod metrics;

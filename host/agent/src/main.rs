@@ -1,7 +1,7 @@
 //! The binary `edge-cache-agent`: parses the command line, runs a command and returns an exit status.
 //!
 //! Status 0: success. 1: failure. 2: invalid command line or settings. Commands for a running agent have further
-//! statuses, see `commands`.
+//! statuses, see `exit`.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,18 +12,15 @@ use edge_cache_agent::cli::{
     self, Cli, ClientCommand, Command, ConfigCommand, GossipCommand, Parsed, PluginCommand,
     TokenCommand,
 };
-use edge_cache_agent::commands::{self, CommandError, Outcome};
-use edge_cache_agent::http::{self, NewToken};
+use edge_cache_agent::commands::{self, Outcome};
+use edge_cache_agent::http::NewToken;
 use edge_cache_agent::plugin_tools::{self, ToolReport};
-use edge_cache_agent::run::{self, RunError};
+use edge_cache_agent::run::{self, runtime};
 use edge_cache_agent::settings::{AgentSettings, LogFormat};
-use edge_cache_agent::{config_check, log};
+use edge_cache_agent::{config_check, exit};
 use edge_cache_host::gossip::Keyring;
-use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
 /// The usual variable for log filters, and the setting for which it is the fallback.
 const COMMON_LOG_LEVEL: (&str, &str) = ("RUST_LOG", "EDGE_CACHE_LOG_LEVEL");
 
@@ -36,7 +33,7 @@ fn main() -> ExitCode {
         }
         Parsed::Wrong { text, help } => {
             print_error(&format!("{text}; see `{help}`"));
-            return ExitCode::from(USAGE);
+            return ExitCode::from(exit::USAGE);
         }
     };
     let format = match &cli.command {
@@ -50,21 +47,14 @@ fn main() -> ExitCode {
                 LogFormat::Text => print_error(&format!("{error:#}")),
                 LogFormat::Json => tracing::error!("{error:#}"),
             }
-            ExitCode::from(status(&error))
+            ExitCode::from(exit::code(&error))
         }
     }
 }
 
 fn start(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Run(args) => {
-            log::init(args.log_format, &args.log_level);
-            let runtime = runtime()?;
-            let ended = runtime.block_on(run::run(*args));
-            // Aborted parts must not delay the exit.
-            runtime.shutdown_background();
-            ended?;
-        }
+        Command::Run(args) => run::run(&args)?,
         Command::Gossip(GossipCommand::Keygen) => {
             let key = Keyring::generate().context("cannot make a key")?;
             writeln!(std::io::stdout(), "{key}").context("cannot print the key")?;
@@ -91,21 +81,10 @@ fn start(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the exit status for an error.
-fn status(error: &anyhow::Error) -> u8 {
-    if let Some(error) = error.downcast_ref::<CommandError>() {
-        return error.exit_code();
-    }
-    match error.downcast_ref::<RunError>() {
-        Some(error) if error.is_usage() => USAGE,
-        _ => FAILED,
-    }
-}
-
 fn ask(command: &ClientCommand) -> Result<ExitCode> {
     Ok(match runtime()?.block_on(commands::run(command))? {
         Outcome::Done => ExitCode::SUCCESS,
-        Outcome::Pending => ExitCode::from(commands::exit::PENDING),
+        Outcome::Pending => ExitCode::from(exit::PENDING),
     })
 }
 
@@ -114,7 +93,7 @@ fn report(report: &ToolReport) -> Result<ExitCode> {
     Ok(if report.is_good {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(FAILED)
+        ExitCode::from(exit::FAILED)
     })
 }
 
@@ -126,17 +105,9 @@ fn check(settings: &AgentSettings) -> Result<ExitCode> {
         }
         Err(lines) => {
             print(&lines);
-            ExitCode::from(USAGE)
+            ExitCode::from(exit::USAGE)
         }
     })
-}
-
-fn runtime() -> Result<Runtime> {
-    http::use_ring();
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the async runtime")
 }
 
 /// Reads an environment variable. `RUST_LOG` is the fallback for the log level.

@@ -3,24 +3,26 @@
 //! Replacements are serialised. An uploaded plugin runs until the process ends; the next start loads the
 //! plugin that the settings declare.
 
-mod embedded;
-mod source;
-
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use thiserror::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::Instrument;
 
+use crate::settings::AgentSettings;
 use edge_cache_core::text;
-use edge_cache_host::sandbox::{Plugin, PluginConfig, PluginError, PluginFile};
+use edge_cache_host::sandbox::{CodeCache, Plugin, PluginConfig, PluginError, PluginFile};
 use edge_cache_host::{EdgeCacheRegistry, SwapError};
 
-pub(crate) use self::embedded::EMBEDDED_PLUGIN;
-pub use self::source::PluginSource;
-
+/// The reference plugin inside the binary.
+#[cfg(embedded_plugin)]
+const EMBEDDED_PLUGIN: Option<&[u8]> = Some(include_bytes!(env!("EDGE_CACHE_EMBEDDED")));
+/// `None`: `cargo plugin` had not been run when the binary was built.
+#[cfg(not(embedded_plugin))]
+const EMBEDDED_PLUGIN: Option<&[u8]> = None;
 /// The name of plugins that came over HTTP.
 const UPLOADED: &str = "uploaded";
 
@@ -28,7 +30,8 @@ const UPLOADED: &str = "uploaded";
 #[derive(Debug, Clone)]
 pub struct PluginManager {
     config: PluginConfig,
-    source: PluginSource,
+    /// The declared file; `None` for the reference plugin inside the binary.
+    file: Option<PathBuf>,
     /// Serialises replacements. Guards the digest of the plugin file at its last reading, so that a reload with an
     /// unchanged file does not undo an upload.
     lock: Arc<Mutex<[u8; 32]>>,
@@ -66,20 +69,34 @@ pub enum ReplaceError {
 }
 
 impl PluginManager {
-    /// Loads the declared plugin. Blocks for up to seconds: not for an async thread.
+    /// Loads the plugin that the settings declare.
+    pub(crate) async fn of_settings(
+        settings: &AgentSettings,
+        cache: Option<CodeCache>,
+    ) -> Result<(Self, Plugin)> {
+        let config = settings.plugin_config.config(&settings.limits, cache);
+        let file = settings.plugin.clone();
+        tokio::task::spawn_blocking(move || Self::start(config, file)).await?
+    }
+
+    /// Loads a file, or the reference plugin inside the binary. Blocks for up to seconds: not for an async thread.
     ///
     /// # Errors
     ///
-    /// The plugin cannot be read or does not load.
-    pub fn start(
-        config: PluginConfig,
-        source: PluginSource,
-    ) -> Result<(Self, Plugin), PluginError> {
-        let file = source.read(&config.limits)?;
-        let plugin = Plugin::load(&file, config.clone())?;
+    /// The plugin cannot be read or does not load, or the binary has none inside.
+    pub fn start(config: PluginConfig, file: Option<PathBuf>) -> Result<(Self, Plugin)> {
+        let read = match &file {
+            Some(path) => PluginFile::read(path, &config.limits),
+            None => Ok(PluginFile::embedded(EMBEDDED_PLUGIN.context(
+                "this binary is built without the reference plugin: set `--plugin FILE`, or run `cargo plugin` and \
+                 build it again",
+            )?)),
+        };
+        let plugin = read.and_then(|read| Plugin::load(&read, config.clone()));
+        let plugin = plugin.context("cannot load the plugin")?;
         let manager = Self {
             config,
-            source,
+            file,
             lock: Arc::new(Mutex::new(*plugin.sha256())),
         };
         Ok((manager, plugin))
@@ -136,7 +153,7 @@ impl PluginManager {
 
     /// Replaces the plugin if the content of its file has changed since the last reading. Errors go to the log.
     pub async fn reload(&self, registry: &EdgeCacheRegistry) {
-        let PluginSource::File(file) = &self.source else {
+        let Some(file) = &self.file else {
             return;
         };
         let mut read = self.lock.lock().await;

@@ -4,71 +4,96 @@
 
 use std::io::{self, Write};
 
+use anyhow::{Context, Result};
+use tokio::runtime::Runtime;
+
 use crate::settings::AgentSettings;
 use crate::shutdown::Shutdown;
 use crate::signals::{self, Sighup};
 use crate::systemd::Systemd;
-use edge_cache_host::gossip::GossipPool;
+use crate::{http, log};
 
 mod agent;
 pub(crate) mod api;
 pub(crate) mod consistency;
-mod error;
 pub(crate) mod gossip;
-pub(crate) mod plugin;
-mod reload;
 mod serve;
 
 use self::agent::Agent;
-use self::api::Api;
-pub use self::error::RunError;
-use self::error::system;
 
 #[cfg(test)]
 mod tests;
 
-/// Runs an agent until a signal or a request stops it.
+/// Runs an agent with its log, until a signal or a request stops it.
 ///
 /// The ready agent prints a line for each bound address on standard output: `gossip=ADDR` if gossip is on,
 /// `health=ADDR` if health has a listener of its own, and `http=ADDR`.
 ///
 /// # Errors
 ///
-/// Any [`RunError`]; nothing is left running, except after [`RunError::Aborted`].
-pub async fn run(settings: AgentSettings) -> Result<(), RunError> {
-    consistency::check(&settings)?;
+/// The agent did not start, or parts of it did not stop in time.
+pub fn run(settings: &AgentSettings) -> Result<()> {
+    log::init(settings.log_format, &settings.log_level);
+    let runtime = runtime()?;
+    let ended = runtime.block_on(live(settings));
+    // Aborted parts must not delay the exit.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Starts an async runtime whose TLS has a cryptographic provider.
+///
+/// # Errors
+///
+/// The system refused a thread.
+pub fn runtime() -> Result<Runtime> {
+    http::use_ring();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+async fn live(settings: &AgentSettings) -> Result<()> {
+    consistency::check(settings)?;
     if settings.end_with_stdin {
-        signals::exit_with_stdin().map_err(system("watch standard input"))?;
+        signals::exit_with_stdin().context("cannot watch standard input")?;
     }
     let shutdown = Shutdown::default();
-    signals::stop_at_signals(shutdown.clone()).map_err(system("listen for signals"))?;
-    let sighup = Sighup::listen().map_err(system("listen for SIGHUP"))?;
-    let systemd = Systemd::from_env().map_err(system("start a thread for systemd"))?;
+    signals::stop_at_signals(shutdown.clone()).context("cannot listen for signals")?;
+    let sighup = Sighup::listen().context("cannot listen for SIGHUP")?;
+    let systemd = Systemd::from_env().context("cannot start a thread for systemd")?;
     let agent = tokio::select! {
-        agent = Agent::start(&settings) => agent?,
+        agent = Agent::start(settings) => agent?,
         // No request has been answered: an orderly shutdown is unnecessary.
         () = shutdown.clone().wait() => {
             tracing::info!("stopped before it was ready");
             return Ok(());
         }
     };
-    reload::reload_on_sighup(sighup, &settings, &agent, systemd.clone(), shutdown.clone());
-    announce(&agent.api, agent.gossip.as_ref())?;
-    agent.serve(&settings, shutdown, systemd).await
+    agent.reload_on_sighup(sighup, settings, systemd.clone(), shutdown.clone());
+    announce(&agent)?;
+    serve::serve(agent, settings, shutdown, systemd).await
 }
 
 /// Prints the bound addresses.
-fn announce(api: &Api, gossip: Option<&GossipPool>) -> Result<(), RunError> {
-    let (address, health) = api.addresses().map_err(system("read the HTTP address"))?;
-    let mut out = io::stdout().lock();
-    if let Some(pool) = gossip {
-        writeln!(out, "gossip={}", pool.listen_addr()).map_err(system("print"))?;
+fn announce(agent: &Agent) -> Result<()> {
+    let (address, health) = agent
+        .api
+        .addresses()
+        .context("cannot read the HTTP address")?;
+    let mut lines = String::new();
+    if let Some(pool) = &agent.gossip {
+        lines += &format!("gossip={}\n", pool.listen_addr());
     }
     if let Some(health) = health {
-        writeln!(out, "health={health}").map_err(system("print"))?;
+        lines += &format!("health={health}\n");
     }
-    writeln!(out, "http={address}").map_err(system("print"))?;
-    out.flush().map_err(system("print"))?;
+    lines += &format!("http={address}\n");
+    let mut out = io::stdout().lock();
+    out.write_all(lines.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot print")?;
     tracing::info!(%address, "serving HTTP");
     Ok(())
 }

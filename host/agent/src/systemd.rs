@@ -25,8 +25,10 @@ const STATUS_BYTES_MAX: usize = 512;
 #[derive(Debug, Clone)]
 pub(super) struct Systemd(Option<Sender<Notification>>);
 
+/// A message to systemd.
 #[derive(Debug)]
-enum Notification {
+pub(super) enum Notification {
+    /// The agent serves requests; also after each `Reloading`.
     Ready,
     Reloading,
     Stopping,
@@ -45,21 +47,6 @@ impl Systemd {
             .name("edge-systemd".into())
             .spawn(move || write(&receiver))?;
         Ok(Self(Some(sender)))
-    }
-
-    /// Reports that the agent serves requests; also after each `reloading`.
-    pub(super) fn ready(&self) {
-        self.send(Notification::Ready);
-    }
-
-    /// Reports the begin of a reload.
-    pub(super) fn reloading(&self) {
-        self.send(Notification::Reloading);
-    }
-
-    /// Reports the begin of the shutdown.
-    pub(super) fn stopping(&self) {
-        self.send(Notification::Stopping);
     }
 
     /// Starts to report the readiness, and to feed the watchdog while the agent is live.
@@ -92,7 +79,8 @@ impl Systemd {
         });
     }
 
-    fn send(&self, notification: Notification) {
+    /// Sends a notification, in the order of the calls.
+    pub(super) fn send(&self, notification: Notification) {
         if let Some(sender) = &self.0 {
             // The thread never ends before the process.
             let _ = sender.send(notification);

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, ensure};
+use edge_cache_client::{Address, Call, Client, ClientConfig};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::client::Client;
-use super::error::DemoError;
 use super::log::Log;
 use super::show;
 
@@ -19,6 +20,8 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 /// The time limit for the system to report the end of an agent with closed sockets.
 const REPORTED_WITHIN: Duration = Duration::from_millis(200);
+/// The time limit of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The prefix of the agent's environment variables.
 const SETTINGS: &str = "EDGE_CACHE_";
 /// The one setting that the demo passes on: the plugin file.
@@ -42,39 +45,46 @@ pub(super) struct Agent {
 
 impl Agent {
     /// Starts an agent and waits until it serves.
-    pub(super) async fn start(node_id: u64, seed: Option<SocketAddr>) -> Result<Self, DemoError> {
-        let failed = |reason: String| DemoError::Start { node_id, reason };
+    pub(super) async fn start(node_id: u64, seed: Option<SocketAddr>) -> Result<Self> {
+        let failed = || format!("cannot start agent {node_id}");
         let mut child = command(node_id, seed)
             .and_then(|mut command| command.spawn())
-            .map_err(|error| failed(error.to_string()))?;
+            .with_context(failed)?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(failed("it has no pipes".to_string()));
+            return Err(anyhow::anyhow!("it has no pipes")).with_context(failed);
         };
         let mut log = Log::follow(stderr);
         let ready = timeout(READY_WITHIN, addresses(stdout)).await;
-        let ready = ready.unwrap_or_else(|_| {
-            Err(format!(
-                "it was not ready within {} s",
-                READY_WITHIN.as_secs()
-            ))
-        });
+        let ready = ready
+            .with_context(|| format!("it was not ready within {} s", READY_WITHIN.as_secs()))
+            .flatten();
         let (gossip, http) = match ready {
             Ok(addresses) => addresses,
-            Err(reason) => {
+            Err(error) => {
                 show::log(node_id, &log.tail().await);
-                return Err(failed(reason));
+                return Err(error).with_context(failed);
             }
+        };
+        let config = ClientConfig {
+            timeout: REQUEST_TIMEOUT,
+            ..ClientConfig::new(Address::plain(http)?)
         };
         Ok(Self {
             node_id,
             gossip,
             http,
-            client: Client::new(node_id, http)?,
+            client: Client::new(config).context("cannot create an HTTP client")?,
             log,
             child,
             _lifeline: stdin,
         })
+    }
+
+    /// Sends a request to the agent.
+    pub(super) async fn send<T>(&self, call: Call<'_, T>) -> Result<T> {
+        let response = call.send().await;
+        response.with_context(|| format!("request to agent {} failed", self.node_id))
     }
 
     /// Returns the exit status, if the agent has ended.
@@ -84,27 +94,21 @@ impl Agent {
     }
 
     /// Stops the agent, waits for status 0 and returns the time that it took.
-    pub(super) async fn stop(&mut self) -> Result<Duration, DemoError> {
-        let node_id = self.node_id;
-        let failed = |reason: String| DemoError::Stop { node_id, reason };
+    pub(super) async fn stop(&mut self) -> Result<Duration> {
+        let stopped = self.terminate().await;
+        stopped.with_context(|| format!("agent {} did not stop", self.node_id))
+    }
+
+    async fn terminate(&mut self) -> Result<Duration> {
         let start = Instant::now();
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(rustix::process::Pid::from_raw)
-            .ok_or_else(|| failed("it had ended before".to_string()))?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .map_err(|error| failed(error.to_string()))?;
+        let id = self.child.id().context("it had ended before")?;
+        let pid = Pid::from_raw(i32::try_from(id)?).context("it has no process id")?;
+        kill_process(pid, Signal::TERM)?;
         let status = timeout(STOPPED_WITHIN, self.child.wait())
             .await
-            .map_err(|_| failed(format!("it ran on for {} s", STOPPED_WITHIN.as_secs())))?
-            .map_err(|error| failed(error.to_string()))?;
-        if status.success() {
-            Ok(start.elapsed())
-        } else {
-            Err(failed(status.to_string()))
-        }
+            .with_context(|| format!("it ran on for {} s", STOPPED_WITHIN.as_secs()))??;
+        ensure!(status.success(), "{status}");
+        Ok(start.elapsed())
     }
 }
 
@@ -133,19 +137,18 @@ fn command(node_id: u64, seed: Option<SocketAddr>) -> std::io::Result<Command> {
 }
 
 /// Reads the two addresses that an agent prints when it is ready.
-async fn addresses(stdout: ChildStdout) -> Result<(SocketAddr, SocketAddr), String> {
+async fn addresses(stdout: ChildStdout) -> Result<(SocketAddr, SocketAddr)> {
     let mut lines = BufReader::new(stdout).lines();
     let (mut gossip, mut http) = (None, None);
     loop {
         if let (Some(gossip), Some(http)) = (gossip, http) {
             return Ok((gossip, http));
         }
-        let line = lines
-            .next_line()
-            .await
-            .map_err(|error| error.to_string())?
-            .ok_or("it ended before it was ready")?;
-        match line.split_once('=') {
+        let line = lines.next_line().await?;
+        match line
+            .context("it ended before it was ready")?
+            .split_once('=')
+        {
             Some(("gossip", address)) => gossip = address.parse().ok(),
             Some(("http", address)) => http = address.parse().ok(),
             _ => {}

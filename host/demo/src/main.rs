@@ -9,10 +9,7 @@
 )]
 
 mod agent;
-mod client;
-mod error;
 mod log;
-mod observation;
 mod route;
 mod show;
 mod story;
@@ -22,17 +19,16 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use edge_cache_agent::cli::{self, Command, Parsed};
 use edge_cache_agent::run;
-use tokio::runtime::Runtime;
 
 use self::agent::RUN_AGENT;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     let ended = match args.next() {
-        None => demo(),
+        None => run::runtime().and_then(|runtime| runtime.block_on(story::run())),
         Some(first) if first == RUN_AGENT => agent(args),
         Some(_) => Err(anyhow::anyhow!("edge-cache-demo takes no arguments")),
     };
@@ -46,33 +42,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn demo() -> Result<()> {
-    Ok(runtime()?.block_on(story::run())?)
-}
-
 /// Runs one agent, with the arguments of `edge-cache-agent run`.
 fn agent(args: impl Iterator<Item = OsString>) -> Result<()> {
     let words = ["edge-cache-agent", "run"].map(OsString::from);
-    let settings = match cli::parse(words.into_iter().chain(args), &|name| {
+    match cli::parse(words.into_iter().chain(args), &|name| {
         std::env::var_os(name)
     }) {
         Parsed::Cli(cli) => match cli.command {
-            Command::Run(settings) => *settings,
+            Command::Run(settings) => run::run(&settings),
             _ => bail!("not the command of an agent"),
         },
         Parsed::Text(text) | Parsed::Wrong { text, .. } => bail!(text),
-    };
-    edge_cache_agent::log::init(settings.log_format, &settings.log_level);
-    let runtime = runtime()?;
-    let ended = runtime.block_on(run::run(settings));
-    runtime.shutdown_background();
-    Ok(ended?)
-}
-
-fn runtime() -> Result<Runtime> {
-    edge_cache_agent::http::use_ring();
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the async runtime")
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
+use edge_cache_client::RouteQuery;
+
 use super::agent::Agent;
-use super::error::DemoError;
-use super::observation::Route;
 
 /// Example keys.
 const KEYS: [&str; 8] = [
@@ -21,8 +22,15 @@ const KEYS: [&str; 8] = [
 const AGREED_WITHIN: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
+/// The nodes that serve a key, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) key: &'static str,
+    pub(super) nodes: Vec<u64>,
+}
+
 /// Asks every agent for every key until all name exactly `nodes` of each, in the same order.
-pub(super) async fn agreed(agents: &[Agent], nodes: &[u64]) -> Result<Vec<Route>, DemoError> {
+pub(super) async fn agreed(agents: &[Agent], nodes: &[u64]) -> Result<Vec<Route>> {
     let deadline = Instant::now() + AGREED_WITHIN;
     loop {
         let mut first: Option<Vec<Route>> = None;
@@ -43,22 +51,26 @@ pub(super) async fn agreed(agents: &[Agent], nodes: &[u64]) -> Result<Vec<Route>
         match (odd, first) {
             (None, first) => return Ok(first.unwrap_or_default()),
             (Some((by, routes)), _) if Instant::now() > deadline => {
-                return Err(DemoError::NotSeen {
-                    by,
-                    expected: format!("the routes of the others, to the nodes {nodes:?}"),
-                    seen: format!("{routes:?}"),
-                    within: AGREED_WITHIN,
-                });
+                bail!(
+                    "agent {by} did not name the routes of the others, to the nodes {nodes:?}, within {} s; it named \
+                     {routes:?}",
+                    AGREED_WITHIN.as_secs()
+                );
             }
             _ => tokio::time::sleep(ASK_EVERY).await,
         }
     }
 }
 
-async fn ask(agent: &Agent) -> Result<Vec<Route>, DemoError> {
+async fn ask(agent: &Agent) -> Result<Vec<Route>> {
     let mut routes = Vec::with_capacity(KEYS.len());
     for key in KEYS {
-        let nodes = agent.client.route(key).await?;
+        let query = RouteQuery {
+            key: key.to_string(),
+            ..RouteQuery::default()
+        };
+        let route = agent.send(agent.client.route(&query)).await?;
+        let nodes = route.nodes.iter().map(|replica| replica.node_id).collect();
         routes.push(Route { key, nodes });
     }
     Ok(routes)

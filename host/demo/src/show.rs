@@ -6,7 +6,6 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::observation::{Route, Sight};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::text;
 use edge_cache_host::NodeCapacity;
@@ -28,47 +27,6 @@ pub(super) fn heading(text: &str) {
 /// Prints an event of a step.
 pub(super) fn line(text: &str) {
     print(&format!("  {text}\n"));
-}
-
-/// Prints the labels that each agent saw, and the time since the change.
-pub(super) fn table(sights: &[Sight]) {
-    let mut table = plain_table(["agent", "peer", "labels that it sees", "after"]);
-    for sight in sights {
-        table.add_row([
-            sight.by.to_string(),
-            sight.of.to_string(),
-            pairs(&sight.labels),
-            time(sight.took),
-        ]);
-    }
-    print(&format!("{table}\n"));
-}
-
-/// Prints the nodes that serve each key.
-pub(super) fn routes(routes: &[Route]) {
-    let mut table = plain_table(["key", "served by", "should it fail"]);
-    for Route { key, nodes } in routes {
-        let mut nodes = nodes.iter().map(|node| format!("node {node}"));
-        let first = nodes.next().unwrap_or_default();
-        let others: Vec<_> = nodes.collect();
-        table.add_row([key.to_string(), first, others.join(", then ")]);
-    }
-    print(&format!("{table}\n"));
-}
-
-/// Prints the keys that moved to another node.
-pub(super) fn moves(before: &[Route], after: &[Route]) {
-    let mut table = plain_table(["key", "served by", "before"]);
-    let mut moved = 0_usize;
-    for (before, after) in before.iter().zip(after) {
-        let (was, is) = (before.nodes.first(), after.nodes.first());
-        let node = |id: Option<&u64>| id.map_or_else(String::new, |id| format!("node {id}"));
-        let former = if was == is { String::new() } else { node(was) };
-        moved += usize::from(was != is);
-        table.add_row([after.key.to_string(), node(is), former]);
-    }
-    print(&format!("{table}\n"));
-    line(&format!("{moved} of {} keys moved", after.len()));
 }
 
 /// A capacity in one line.
@@ -96,10 +54,6 @@ pub(super) fn seen(node_id: u64, labels: Option<&Labels>) -> String {
 
 /// Prints the last log lines of an agent on standard error.
 pub(super) fn log(node_id: u64, lines: &[String]) {
-    if lines.is_empty() {
-        print_error(&format!("\nThe log of agent {node_id} is empty.\n"));
-        return;
-    }
     print_error(&format!("\nThe log of agent {node_id} ends with:\n"));
     for line in lines {
         print_error(&format!("  {line}"));
@@ -147,17 +101,23 @@ impl Drop for Progress {
     }
 }
 
-fn plain_table<const N: usize>(header: [&str; N]) -> Table {
+/// Prints a table.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) {
     let mut table = Table::new();
     table
         .load_preset(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH)
-        .set_header(header);
-    table
+        .set_header(header)
+        .add_rows(rows);
+    print(&format!("{table}\n"));
 }
 
-fn pairs(labels: &Labels) -> String {
+/// Formats labels on one line.
+pub(super) fn pairs(labels: &Labels) -> String {
     let pairs: Vec<String> = labels
         .iter()
         .map(|(key, value)| format!("{key}={value}"))

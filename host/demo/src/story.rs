@@ -2,16 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, bail};
+use edge_cache_core::labels::Labels;
+use edge_cache_host::NodeCapacity;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::agent::Agent;
-use super::error::DemoError;
-use super::observation::{Expected, Sight};
-use super::route::agreed;
-use super::show::{self, heading, line, table};
-use super::watch::{labels, watch};
-use edge_cache_core::labels::Labels;
-use edge_cache_host::NodeCapacity;
+use super::route::{Route, agreed};
+use super::show::{self, heading, line};
+use super::watch::{Expected, Sight, labels, watch};
 
 /// The node that the demo disables.
 const LEAVING: u64 = 2;
@@ -20,27 +19,28 @@ const LEAVING: u64 = 2;
 ///
 /// # Errors
 ///
-/// The first step that failed. The last log lines of the agent in question are on standard error.
-pub(super) async fn run() -> Result<(), DemoError> {
-    let system = |error: std::io::Error| DemoError::System {
-        action: "listen for signals",
-        reason: error.to_string(),
-    };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+/// The first step that failed. The last log lines of the agents are on standard error.
+pub(super) async fn run() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut agents = Vec::new();
     let ended = tokio::select! {
         ended = story(&mut agents) => ended,
-        _ = interrupt.recv() => Err(DemoError::Interrupted),
-        _ = terminate.recv() => Err(DemoError::Interrupted),
+        _ = interrupt.recv() => bail!("the demo was interrupted"),
+        _ = terminate.recv() => bail!("the demo was interrupted"),
     };
-    match ended {
-        Err(error) => Err(explain(error, &mut agents).await),
-        Ok(()) => Ok(()),
+    if ended.is_err() {
+        for agent in &mut agents {
+            show::log(agent.node_id, &agent.log.tail().await);
+            if let Some(status) = agent.ended().await {
+                line(&format!("agent {} ended: {status}", agent.node_id));
+            }
+        }
     }
+    ended
 }
 
-async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
+async fn story(agents: &mut Vec<Agent>) -> Result<()> {
     let start = Instant::now();
     heading("Three agents start, each a process with sockets of its own");
     for node_id in 1..=3 {
@@ -57,7 +57,8 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
     let mut expected = Vec::new();
     for agent in agents.iter() {
         let capacity = capacity(agent.node_id);
-        agent.client.enable(&capacity).await?;
+        let call = agent.client.enable(agent.node_id, capacity.clone());
+        agent.send(call).await?;
         expected.extend(by_others(agents, agent.node_id, &labels(&capacity)));
         line(&format!(
             "node {}   {}",
@@ -67,15 +68,24 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
     }
     let arrived = watch(agents, expected, "labels travel by gossip").await?;
     heading("What each agent sees of the others, and how long after they were enabled");
-    table(&arrived);
+    let columns = ["agent", "peer", "labels that it sees", "after"];
+    let rows = arrived.iter().map(|Sight { expected, took }| {
+        [
+            expected.by.to_string(),
+            expected.of.to_string(),
+            show::pairs(&expected.labels),
+            show::time(*took),
+        ]
+    });
+    show::table(columns, rows);
 
     heading("Which nodes serve which keys: every agent answers the same, best node first");
     let before = agreed(agents, &[1, 2, 3]).await?;
-    show::routes(&before);
+    show_routes(&before);
 
     heading("One node is disabled, and its labels go");
     for agent in agents.iter().filter(|agent| agent.node_id == LEAVING) {
-        agent.client.disable().await?;
+        agent.send(agent.client.disable(LEAVING)).await?;
         line(&format!("DELETE /api/v1/nodes/{LEAVING}/edge-cache"));
     }
     let expected = by_others(agents, LEAVING, &Labels::new()).collect();
@@ -83,15 +93,15 @@ async fn story(agents: &mut Vec<Agent>) -> Result<(), DemoError> {
     for sight in &gone {
         line(&format!(
             "agent {}   no labels of node {} after {}",
-            sight.by,
-            sight.of,
+            sight.expected.by,
+            sight.expected.of,
             show::time(sight.took)
         ));
     }
 
     heading("Only its keys move, each to the node that was next");
     let after = agreed(agents, &[1, 3]).await?;
-    show::moves(&before, &after);
+    show_moves(&before, &after);
 
     heading("The agents are told to stop");
     for agent in agents.iter_mut() {
@@ -146,19 +156,32 @@ fn capacity(node_id: u64) -> NodeCapacity {
     }
 }
 
-/// Prints the log of the agent in question. A failed request may mean that the agent has ended.
-async fn explain(mut error: DemoError, agents: &mut [Agent]) -> DemoError {
-    let Some(culprit) = error.culprit() else {
-        return error;
+/// Prints the nodes that serve each key.
+fn show_routes(routes: &[Route]) {
+    let rows = routes.iter().map(|route| {
+        let mut nodes = route.nodes.iter().map(|node| format!("node {node}"));
+        let first = nodes.next().unwrap_or_default();
+        let others: Vec<_> = nodes.collect();
+        [route.key.to_string(), first, others.join(", then ")]
+    });
+    show::table(["key", "served by", "should it fail"], rows);
+}
+
+/// Prints the keys that moved to another node.
+fn show_moves(before: &[Route], after: &[Route]) {
+    let node = |route: &Route| {
+        let first = route.nodes.first();
+        first.map_or_else(String::new, |id| format!("node {id}"))
     };
-    for agent in agents.iter_mut().filter(|agent| agent.node_id == culprit) {
-        if let (DemoError::Request { node_id, .. }, Some(status)) = (&error, agent.ended().await) {
-            error = DemoError::Ended {
-                node_id: *node_id,
-                status,
-            };
+    let mut moved = 0_usize;
+    let rows = before.iter().zip(after).map(|(before, after)| {
+        let (was, is) = (node(before), node(after));
+        if was == is {
+            return [after.key.to_string(), is, String::new()];
         }
-        show::log(agent.node_id, &agent.log.tail().await);
-    }
-    error
+        moved += 1;
+        [after.key.to_string(), is, was]
+    });
+    show::table(["key", "served by", "before"], rows);
+    line(&format!("{moved} of {} keys moved", after.len()));
 }

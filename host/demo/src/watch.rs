@@ -2,85 +2,103 @@
 
 use std::time::{Duration, Instant};
 
-use super::agent::Agent;
-use super::error::DemoError;
-use super::observation::{Expected, Sight};
-use super::show::{self, Progress};
+use anyhow::{Result, bail};
 use edge_cache_core::labels::Labels;
 use edge_cache_host::NodeCapacity;
+
+use super::agent::Agent;
+use super::show::{self, Progress};
 
 /// The time limit for labels to arrive. A gossip round takes a second.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// The time between two queries of an agent.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
+/// An expectation: one agent sees exactly these labels of another node.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) by: u64,
+    pub(super) of: u64,
+    pub(super) labels: Labels,
+    /// The time at which the change was acknowledged.
+    pub(super) since: Instant,
+}
+
+/// A fulfilled expectation, and the time since the change.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) expected: Expected,
+    pub(super) took: Duration,
+}
+
 /// Queries the agents until all expectations are fulfilled. Sorted by observer and node.
 pub(super) async fn watch(
     agents: &[Agent],
     mut missing: Vec<Expected>,
     title: &'static str,
-) -> Result<Vec<Sight>, DemoError> {
+) -> Result<Vec<Sight>> {
     let progress = Progress::start(title, missing.len());
     let deadline = Instant::now() + SEEN_WITHIN;
     let mut sights = Vec::with_capacity(missing.len());
     while !missing.is_empty() {
         for agent in agents {
-            if missing.iter().all(|expected| expected.by != agent.node_id) {
+            let by = agent.node_id;
+            if missing.iter().all(|expected| expected.by != by) {
                 continue;
             }
-            let peers = agent.client.peers().await?;
+            let peers = agent.send(agent.client.peers()).await?;
+            let seen = |of: u64| {
+                let peer = peers.iter().find(|peer| peer.node_id == of);
+                peer.map(|peer| &peer.labels)
+            };
             let arrived = missing.extract_if(.., |expected| {
-                expected.by == agent.node_id && peers.get(&expected.of) == Some(&expected.labels)
+                expected.by == by && seen(expected.of) == Some(&expected.labels)
             });
-            for Expected {
-                by,
-                of,
-                labels,
-                since,
-            } in arrived
-            {
-                let took = since.elapsed();
-                let how = if labels.is_empty() { "without" } else { "with" };
-                progress.step(&format!("agent {by} sees node {of} {how} labels"), took);
-                sights.push(Sight {
-                    by,
-                    of,
-                    labels,
-                    took,
-                });
+            for expected in arrived {
+                let took = expected.since.elapsed();
+                let with = if expected.labels.is_empty() {
+                    "without"
+                } else {
+                    "with"
+                };
+                let done = format!("agent {by} sees node {} {with} labels", expected.of);
+                progress.step(&done, took);
+                sights.push(Sight { expected, took });
             }
-            let late = missing.iter().find(|expected| expected.by == agent.node_id);
-            if let Some(expected) = late
+            let late = missing.iter().find(|expected| expected.by == by);
+            if let Some(Expected { of, labels, .. }) = late
                 && Instant::now() > deadline
             {
-                return Err(DemoError::NotSeen {
-                    by: agent.node_id,
-                    expected: show::seen(expected.of, Some(&expected.labels)),
-                    seen: show::seen(expected.of, peers.get(&expected.of)),
-                    within: SEEN_WITHIN,
-                });
+                bail!(
+                    "agent {by} did not see {} within {} s; it saw {}",
+                    show::seen(*of, Some(labels)),
+                    SEEN_WITHIN.as_secs(),
+                    show::seen(*of, seen(*of))
+                );
             }
         }
         tokio::time::sleep(ASK_EVERY).await;
     }
-    sights.sort_by_key(|sight| (sight.by, sight.of));
+    sights.sort_by_key(|sight| (sight.expected.by, sight.expected.of));
     Ok(sights)
 }
 
 /// Returns the labels that the reference plugin derives from a capacity.
 pub(super) fn labels(capacity: &NodeCapacity) -> Labels {
-    let geo = capacity
-        .geo
-        .clone()
-        .map(|geo| ("edge_cache_geo".to_string(), geo));
-    [
-        ("edge_cache", "true".to_string()),
-        ("edge_cache_cpu", capacity.cpu_cores.to_string()),
-        ("edge_cache_ram_mib", capacity.ram_mib.to_string()),
-        ("edge_cache_disk_mib", capacity.disk_mib.to_string()),
-    ]
-    .map(|(key, value)| (key.to_string(), value))
-    .into_iter()
-    .chain(geo)
-    .collect()
+    let mut labels = Labels::from([
+        ("edge_cache".to_string(), "true".to_string()),
+        ("edge_cache_cpu".to_string(), capacity.cpu_cores.to_string()),
+        (
+            "edge_cache_ram_mib".to_string(),
+            capacity.ram_mib.to_string(),
+        ),
+        (
+            "edge_cache_disk_mib".to_string(),
+            capacity.disk_mib.to_string(),
+        ),
+    ]);
+    if let Some(geo) = &capacity.geo {
+        labels.insert("edge_cache_geo".to_string(), geo.clone());
+    }
+    labels
 }

@@ -1,4 +1,4 @@
-//! The keys that encrypt gossip, read from an operator's file.
+//! The keys that encrypt gossip, parsed from an operator's list.
 //!
 //! A keyring holds several keys because a cluster cannot change its key at once. First every agent
 //! gets the new key for decryption, then every agent encrypts with it, then the old key is removed.
@@ -6,9 +6,6 @@
 //! reveal nothing about the keys.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -21,8 +18,8 @@ use zeroize::Zeroizing;
 #[cfg(test)]
 mod tests;
 
-/// Maximum size of a key file. Eight keys take less than half a KiB, the rest is for comments.
-const FILE_BYTES_MAX: u64 = 16 * 1024;
+/// Maximum size of a list of keys. Eight keys take less than half a KiB, the rest is for comments.
+const LIST_BYTES_MAX: usize = 16 * 1024;
 /// Maximum number of keys. A rotation needs two, an interrupted one a few more.
 const KEYS_MAX: usize = 8;
 /// Size of a key of XChaCha20-Poly1305.
@@ -57,29 +54,9 @@ pub(crate) struct GossipKey {
 /// An error reading or generating keys. The keyring in use is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
-    /// The file cannot be read.
-    #[error("cannot read the gossip keys in {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Error of the system.
-        source: io::Error,
-    },
-    /// The path is a directory, a pipe or a device, which might never end.
-    #[error("the gossip keys must be in a regular file, which {} is not", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
     /// The text is over the size limit.
-    #[error("a list of gossip keys takes at most {limit} bytes")]
-    TooLong {
-        /// Maximum size in bytes.
-        limit: u64,
-    },
-    /// The file is not UTF-8.
-    #[error("a list of gossip keys must be UTF-8 text with one key per line")]
-    NotText,
+    #[error("a list of gossip keys takes at most {LIST_BYTES_MAX} bytes")]
+    TooLong,
     /// A line is not a key, not a comment, and not empty.
     #[error(
         "line {line} of the gossip keys must be the base64 of {KEY_BYTES} bytes: \
@@ -115,37 +92,16 @@ pub enum KeyringError {
 }
 
 impl Keyring {
-    /// Reads a keyring from a file: one key per line, in base64. Empty lines and lines that begin with
-    /// `#` are ignored.
+    /// Parses the content of a key file: one key per line, in base64. Empty lines and lines that begin with `#` are
+    /// ignored.
     ///
     /// # Errors
     ///
     /// Any [`KeyringError`] but [`KeyringError::Random`].
-    pub fn read(path: &Path) -> Result<Self, KeyringError> {
-        let failed = |source| KeyringError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        // Checked before opening: opening a pipe waits for its other end.
-        if !fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(KeyringError::NotAFile {
-                path: path.to_owned(),
-            });
-        }
-        let file = File::open(path).map_err(failed)?;
-        let text = read_bounded(file).map_err(failed)?;
-        check_length(text.len())?;
-        let text = std::str::from_utf8(&text).map_err(|_| KeyringError::NotText)?;
-        Self::parse(text)
-    }
-
-    /// Parses the content of a key file.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Keyring::read`] about the content.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
-        check_length(text.len())?;
+        if text.len() > LIST_BYTES_MAX {
+            return Err(KeyringError::TooLong);
+        }
         let mut keys: Vec<(usize, GossipKey)> = Vec::new();
         for (line, content) in (1_usize..).zip(text.lines().map(str::trim)) {
             if content.is_empty() || content.starts_with('#') {
@@ -262,22 +218,4 @@ impl GossipKey {
             cipher: XChaCha20Poly1305::new(cipher_key),
         })
     }
-}
-
-/// Reads up to one byte more than the maximum size.
-fn read_bounded(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    let limit = FILE_BYTES_MAX.saturating_add(1);
-    // Allocated at once: a growing buffer would leave copies of keys in memory.
-    let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(limit).unwrap_or(0)));
-    file.take(limit).read_to_end(&mut text)?;
-    Ok(text)
-}
-
-fn check_length(bytes: usize) -> Result<(), KeyringError> {
-    if u64::try_from(bytes).is_ok_and(|bytes| bytes <= FILE_BYTES_MAX) {
-        return Ok(());
-    }
-    Err(KeyringError::TooLong {
-        limit: FILE_BYTES_MAX,
-    })
 }

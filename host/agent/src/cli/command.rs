@@ -1,10 +1,11 @@
 //! The commands of the binary.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::client::{self, ClientCommand};
 use super::plugin::PluginCommand;
+use crate::config;
 use crate::http::Role;
 use crate::settings::AgentSettings;
 
@@ -72,4 +73,20 @@ pub enum TokenCommand {
         #[arg(long)]
         role: Role,
     },
+}
+
+/// Returns an example settings file with every setting of `run`.
+#[must_use]
+pub fn example() -> String {
+    let whole = Cli::command();
+    let run = whole.find_subcommand("run");
+    run.map(config::example).unwrap_or_default()
+}
+
+/// Returns the completion script of a shell.
+#[must_use]
+pub fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "edge-cache-agent", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }

@@ -4,9 +4,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 
 use super::client::{OutputFormat, RunningPlugin};
+use crate::exit::usage;
 use crate::settings::{LimitSettings, PluginSettings};
 use edge_cache_host::sandbox::PluginConfig;
 
@@ -40,7 +42,7 @@ pub struct InspectArgs {
 pub struct CheckArgs {
     /// The plugin file
     pub file: PathBuf,
-    /// JSON list of capacities that the plugin accepts, instead of the built-in samples
+    /// JSON list of capacities that the plugin accepts, instead of samples of its own
     #[arg(long, value_name = "FILE")]
     pub sample: Option<PathBuf>,
     /// Also check the labels, bounds, weights and settings of the reference plugin
@@ -74,8 +76,8 @@ impl HostArgs {
     /// # Errors
     ///
     /// Two limits contradict each other; the text names both.
-    pub(crate) fn config(&self) -> Result<PluginConfig, String> {
-        self.limits.check()?;
+    pub(crate) fn config(&self) -> Result<PluginConfig> {
+        self.limits.check().map_err(|text| usage(anyhow!(text)))?;
         Ok(self.plugin_config.config(&self.limits, None))
     }
 }

@@ -3,18 +3,15 @@
 use std::convert::Infallible;
 use std::io::{self, Write};
 
+use anyhow::Result;
 use edge_cache_client::{Client, FollowUpdate, ReceivedEvent};
 use serde_json::json;
 
-use super::error::CommandError;
 use super::{output, table};
 use crate::cli::OutputFormat;
 
 /// Prints events until the agent refuses the client or the reader closes the pipe.
-pub(super) async fn follow(
-    client: &Client,
-    format: OutputFormat,
-) -> Result<Infallible, CommandError> {
+pub(super) async fn follow(client: &Client, format: OutputFormat) -> Result<Infallible> {
     let mut follower = client.follow_events();
     loop {
         match follower.next().await? {

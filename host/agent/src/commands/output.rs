@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use anyhow::{Context, Result};
 use edge_cache_core::text;
 use serde_json::Value;
 
@@ -12,10 +13,11 @@ use serde_json::Value;
 mod tests;
 
 /// Prints a text and a line break in one write, so that an interrupted command leaves no part of a line.
-pub(super) fn line(text: &str) -> io::Result<()> {
+pub(super) fn line(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(format!("{text}\n").as_bytes())?;
-    out.flush()
+    out.write_all(format!("{text}\n").as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot print the result")
 }
 
 /// Returns JSON on one line, with unprintable characters escaped.

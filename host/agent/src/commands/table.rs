@@ -205,8 +205,9 @@ fn capacity(capacity: &NodeCapacity) -> String {
         geo,
     } = capacity;
     let geo = geo.as_deref().map(|geo| format!(", {}", clean(geo)));
+    let cores = if *cpu_cores == 1 { "core" } else { "cores" };
     format!(
-        "{cpu_cores} cores, {ram_mib} MiB RAM, {disk_mib} MiB disk{}",
+        "{cpu_cores} {cores}, {ram_mib} MiB RAM, {disk_mib} MiB disk{}",
         geo.unwrap_or_default()
     )
 }

@@ -1,13 +1,14 @@
 //! `plugin check`: runs the conformance checks on a plugin and measures its calls.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::report::{ToolReport, document, grouped};
-use crate::cli::{CheckArgs, OutputFormat};
-use crate::run::RunError;
+use super::report::{ToolReport, grouped};
+use crate::cli::CheckArgs;
+use crate::exit::usage;
 use edge_cache_conformance::{
     CONTRACT, Check, Costs, Examination, REFERENCE, Report, SampleReport, Samples, Verdict, examine,
 };
@@ -26,11 +27,13 @@ const FOUND_BYTES_MAX: usize = 1024;
 /// # Errors
 ///
 /// The settings contradict each other, a file cannot be read, or the samples are invalid.
-pub fn check(args: &CheckArgs) -> Result<ToolReport, RunError> {
-    let config = args.host.config().map_err(RunError::Usage)?;
+pub fn check(args: &CheckArgs) -> Result<ToolReport> {
+    let config = args.host.config()?;
     let memory_limit = config.limits.memory_bytes;
     let samples = match &args.sample {
-        Some(path) => read_samples(path)?,
+        Some(path) => read_samples(path)
+            .with_context(|| format!("cannot use the samples {}", path.display()))
+            .map_err(usage)?,
         None => Samples::default(),
     };
     let mut checks: Vec<Check> = CONTRACT.to_vec();
@@ -48,7 +51,9 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport, RunError> {
             examination.reports.insert(0, loads(Verdict::Passed));
             (Some(hex::encode(plugin.sha256())), examination)
         }
-        Err(error @ PluginError::Read { .. }) => return Err(RunError::Plugin(error)),
+        Err(error @ PluginError::Read { .. }) => {
+            return Err(error).context("cannot load the plugin");
+        }
         Err(error) => {
             let refusal = loads(Verdict::Failed(text::error_chain(&error)));
             let skipped = |check: &Check| Report {
@@ -71,13 +76,12 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport, RunError> {
         examination,
         memory_limit,
     };
-    Ok(ToolReport {
-        is_good: checked.examination.passes(),
-        text: match args.format {
-            OutputFormat::Table => checked.table(),
-            OutputFormat::Json => document(&checked.object()),
-        },
-    })
+    Ok(ToolReport::new(
+        checked.examination.passes(),
+        args.format,
+        |out| checked.table(out),
+        || checked.object(),
+    ))
 }
 
 struct Checked {
@@ -88,95 +92,72 @@ struct Checked {
 }
 
 impl Checked {
-    fn table(&self) -> String {
-        let mut out = String::new();
+    fn table(&self, out: &mut String) -> fmt::Result {
         let examination = &self.examination;
+        let mut refused = 0_usize;
         for (number, sample) in (1..).zip(&examination.samples) {
             if let Some(refusal) = &sample.refusal {
+                refused = refused.saturating_add(1);
                 let refusal = text::clean(refusal, FOUND_BYTES_MAX);
-                line(
-                    &mut out,
-                    &format!("skipped  sample {number}: refused, {refusal}"),
-                );
+                writeln!(out, "skipped  sample {number}: refused, {refusal}")?;
             }
         }
         for report in &examination.reports {
-            let (status, found) = status(&report.verdict);
-            // For a skipped check, the reason is more useful than the requirement.
-            let (what, found) = match (&report.verdict, found) {
-                (Verdict::Skipped(reason), _) => (reason.as_str(), None),
-                (_, found) => (report.requirement, found),
+            let status = status(&report.verdict);
+            let about = match &report.verdict {
+                // The reason is more useful than the requirement.
+                Verdict::Skipped(reason) => reason,
+                _ => report.requirement,
             };
-            line(&mut out, &format!("{status:<9}{:<17}{what}", report.name));
-            if let Some(found) = found {
-                line(&mut out, &format!("{:26}but {found}", ""));
+            writeln!(out, "{status:<9}{:<17}{about}", report.name)?;
+            if let Verdict::Failed(found) = &report.verdict {
+                writeln!(out, "{:26}but {}", "", text::clean(found, FOUND_BYTES_MAX))?;
             }
         }
         if let Some(costs) = &examination.costs {
-            self.table_of_costs(&mut out, costs);
+            self.table_of_costs(out, costs)?;
         }
         let count = |wanted: &str| {
-            let found = examination.reports.iter();
-            found
-                .filter(|report| status(&report.verdict).0 == wanted)
-                .count()
+            let verdicts = examination.reports.iter().map(|report| &report.verdict);
+            verdicts.filter(|verdict| status(verdict) == wanted).count()
         };
-        let refused = examination.samples.iter();
-        let refused = refused.filter(|sample| sample.refusal.is_some()).count();
         let (ok, failed) = (count("ok"), count("FAILED"));
         let skipped = count("skipped").saturating_add(refused);
-        line(
-            &mut out,
-            &format!(
-                "\n{}: {ok} ok, {failed} FAILED, {skipped} skipped",
-                self.file
-            ),
-        );
-        out
+        let file = &self.file;
+        writeln!(out, "\n{file}: {ok} ok, {failed} FAILED, {skipped} skipped")
     }
 
-    fn table_of_costs(&self, out: &mut String, costs: &Costs) {
-        line(
+    fn table_of_costs(&self, out: &mut String, costs: &Costs) -> fmt::Result {
+        let entries = grouped(u64::try_from(costs.entries).unwrap_or(u64::MAX));
+        writeln!(
             out,
-            &format!(
-                "\n{:<15}{:>8}{:>12}{:>12}   with {} entries",
-                "call",
-                "calls",
-                "p50",
-                "p99",
-                grouped(u64::try_from(costs.entries).unwrap_or(u64::MAX))
-            ),
-        );
+            "\n{:<15}{:>8}{:>12}{:>12}   with {entries} entries",
+            "call", "calls", "p50", "p99"
+        )?;
         for cost in &costs.calls {
-            line(
-                out,
-                &format!(
-                    "{:<15}{:>8}{:>12}{:>12}",
-                    cost.call,
-                    cost.count,
-                    format!("{:.1?}", cost.p50),
-                    format!("{:.1?}", cost.p99)
-                ),
-            );
+            // A duration ignores the width.
+            let (p50, p99) = (format!("{:.1?}", cost.p50), format!("{:.1?}", cost.p99));
+            writeln!(out, "{:<15}{:>8}{p50:>12}{p99:>12}", cost.call, cost.count)?;
         }
-        line(
+        let (used, limit) = (kib(costs.memory_bytes), kib(self.memory_limit));
+        writeln!(
             out,
-            &format!(
-                "memory         {} KiB of {} KiB, the limit `memory_bytes`",
-                kib(costs.memory_bytes),
-                kib(self.memory_limit)
-            ),
-        );
+            "memory         {used} KiB of {limit} KiB, the limit `memory_bytes`"
+        )
     }
 
     fn object(&self) -> Value {
         let examination = &self.examination;
         let checks = examination.reports.iter().map(|report| {
-            let (status, found) = status(&report.verdict);
+            let found = match &report.verdict {
+                Verdict::Passed => None,
+                Verdict::Failed(found) => Some(text::clean(found, FOUND_BYTES_MAX)),
+                Verdict::Skipped(reason) => Some(reason.clone()),
+            };
             json!({
                 "name": report.name,
                 "what": report.requirement,
-                "status": status.to_lowercase(),
+                "status": status(&report.verdict).to_lowercase(),
                 "found": found,
             })
         });
@@ -211,31 +192,21 @@ impl Checked {
     }
 }
 
-/// Returns the status of a check and its finding.
-fn status(verdict: &Verdict) -> (&'static str, Option<String>) {
+fn status(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict::Passed => ("ok", None),
-        Verdict::Failed(found) => ("FAILED", Some(text::clean(found, FOUND_BYTES_MAX))),
-        Verdict::Skipped(reason) => ("skipped", Some(reason.clone())),
+        Verdict::Passed => "ok",
+        Verdict::Failed(_) => "FAILED",
+        Verdict::Skipped(_) => "skipped",
     }
 }
 
-fn read_samples(path: &Path) -> Result<Samples, RunError> {
-    let wrong = |reason: String| {
-        RunError::Usage(format!(
-            "cannot use the samples {}: {reason}",
-            path.display()
-        ))
-    };
-    let size = path
-        .metadata()
-        .map_err(|error| wrong(error.to_string()))?
-        .len();
-    if size > SAMPLES_BYTES_MAX {
-        return Err(wrong(format!("larger than {SAMPLES_BYTES_MAX} bytes")));
-    }
-    let json = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    Samples::from_json(&json).map_err(|error| wrong(text::error_chain(&error)))
+fn read_samples(path: &Path) -> Result<Samples> {
+    let size = path.metadata()?.len();
+    ensure!(
+        size <= SAMPLES_BYTES_MAX,
+        "larger than {SAMPLES_BYTES_MAX} bytes"
+    );
+    Ok(Samples::from_json(&std::fs::read(path)?)?)
 }
 
 fn file_name(path: &Path) -> String {
@@ -246,9 +217,4 @@ fn file_name(path: &Path) -> String {
 fn kib(bytes: usize) -> String {
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     grouped(bytes.div_ceil(1024))
-}
-
-fn line(out: &mut String, line: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(out, "{line}");
 }

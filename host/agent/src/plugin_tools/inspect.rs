@@ -1,12 +1,12 @@
 //! `plugin inspect`: shows the imports and exports of a plugin file without running it.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::report::{ToolReport, document, grouped};
-use crate::cli::{InspectArgs, OutputFormat};
-use crate::run::RunError;
+use super::report::{ToolReport, grouped};
+use crate::cli::InspectArgs;
 use edge_cache_core::text;
 use edge_cache_host::sandbox::{Export, Import, Inspection, Mismatch, PluginError, Producer};
 
@@ -15,106 +15,76 @@ use edge_cache_host::sandbox::{Export, Import, Inspection, Mismatch, PluginError
 /// # Errors
 ///
 /// The settings contradict each other, or the file cannot be read.
-pub fn inspect(args: &InspectArgs) -> Result<ToolReport, RunError> {
-    let config = args.host.config().map_err(RunError::Usage)?;
-    let inspection = Inspection::of_file(&args.file, &config).map_err(|source| {
-        RunError::Plugin(PluginError::Read {
-            path: args.file.clone(),
-            source,
-        })
-    })?;
-    let text = match args.format {
-        OutputFormat::Table => table(&inspection),
-        OutputFormat::Json => document(&object(&inspection)),
-    };
-    Ok(ToolReport {
-        text,
-        is_good: inspection.refusal.is_none(),
-    })
+pub fn inspect(args: &InspectArgs) -> Result<ToolReport> {
+    let config = args.host.config()?;
+    let inspection = Inspection::of_file(&args.file, &config)
+        .with_context(|| format!("cannot read the plugin {}", args.file.display()))?;
+    Ok(ToolReport::new(
+        inspection.refusal.is_none(),
+        args.format,
+        |out| table(out, &inspection),
+        || object(&inspection),
+    ))
 }
 
-fn table(inspection: &Inspection) -> String {
+fn table(out: &mut String, inspection: &Inspection) -> fmt::Result {
     let sha256 = inspection.sha256.as_ref().map(hex::encode);
+    let loads = match inspection.refusal {
+        None => "yes",
+        Some(_) => "NO",
+    };
     let producers: Vec<String> = inspection.producers.iter().map(producer).collect();
-    let rows = [
-        ("file", inspection.name.clone()),
-        ("size", format!("{} bytes", grouped(inspection.bytes))),
-        ("sha256", sha256.unwrap_or_else(|| "not read".to_string())),
-        ("kind", inspection.kind.description().to_string()),
-        ("made by", list(&producers)),
-        (
-            "world",
-            inspection
-                .world()
-                .unwrap_or("none of this host")
-                .to_string(),
-        ),
-        (
-            "loads",
-            if inspection.refusal.is_none() {
-                "yes"
-            } else {
-                "NO"
-            }
-            .to_string(),
-        ),
-    ];
-    let mut out = String::new();
-    for (name, value) in rows {
-        line(&mut out, &format!("{name:<9}{value}"));
-    }
+    let producers = match producers.as_slice() {
+        [] => "unknown".to_string(),
+        producers => producers.join(", "),
+    };
+    writeln!(out, "file     {}", inspection.name)?;
+    writeln!(out, "size     {} bytes", grouped(inspection.bytes))?;
+    writeln!(out, "sha256   {}", sha256.as_deref().unwrap_or("not read"))?;
+    writeln!(out, "kind     {}", inspection.kind.description())?;
+    writeln!(out, "made by  {producers}")?;
+    writeln!(
+        out,
+        "world    {}",
+        inspection.world().unwrap_or("none of this host")
+    )?;
+    writeln!(out, "loads    {loads}")?;
+    let refusal = inspection.refusal.as_ref();
     if inspection.imports.is_empty() && inspection.exports.is_empty() {
-        if let Some(refusal) = &inspection.refusal {
-            line(
-                &mut out,
-                &format!("because  {}", text::error_chain(refusal)),
-            );
-        }
-        return out;
+        return match refusal {
+            Some(refusal) => writeln!(out, "because  {}", text::error_chain(refusal)),
+            None => Ok(()),
+        };
     }
-    line(&mut out, "\nimports");
+    writeln!(out, "\nimports")?;
     for import in &inspection.imports {
-        let status = import_status(import);
-        line(&mut out, &format!("  {status:<9}{}", import.name));
+        writeln!(out, "  {:<9}{}", import_status(import), import.name)?;
         if let Some(mismatch) = &import.mismatch {
-            line(&mut out, &format!("           {mismatch}"));
+            writeln!(out, "           {mismatch}")?;
         }
     }
-    line(&mut out, "\nexports");
+    writeln!(out, "\nexports")?;
     for export in &inspection.exports {
-        let status = export_status(export);
-        line(&mut out, &format!("  {status:<9}{}", export.function));
+        writeln!(out, "  {:<9}{}", export_status(export), export.function)?;
+        if export.mismatch.is_some() {
+            writeln!(out, "           expected {}", export.expected)?;
+        }
         match &export.mismatch {
-            None => {}
-            Some(Mismatch::ExportDiffers {
-                expected, found, ..
+            Some(Mismatch::ExportDiffers { found, .. }) => {
+                writeln!(out, "           found    {found}")?;
+            }
+            Some(Mismatch::MissingInterface {
+                other: Some(other), ..
             }) => {
-                line(&mut out, &format!("           expected {expected}"));
-                line(&mut out, &format!("           found    {found}"));
+                writeln!(out, "           found    the interface `{other}`")?;
             }
-            Some(Mismatch::MissingInterface { other, .. }) => {
-                line(
-                    &mut out,
-                    &format!("           expected {}", export.expected),
-                );
-                if let Some(other) = other {
-                    line(
-                        &mut out,
-                        &format!("           found    the interface `{other}`"),
-                    );
-                }
-            }
-            Some(_) => line(
-                &mut out,
-                &format!("           expected {}", export.expected),
-            ),
+            _ => {}
         }
     }
-    match &inspection.refusal {
-        None | Some(PluginError::Mismatch(_)) => {}
-        Some(refusal) => line(&mut out, &format!("\nbut {}", text::error_chain(refusal))),
+    match refusal {
+        None | Some(PluginError::Mismatch(_)) => Ok(()),
+        Some(refusal) => writeln!(out, "\nbut {}", text::error_chain(refusal)),
     }
-    out
 }
 
 fn object(inspection: &Inspection) -> Value {
@@ -182,16 +152,4 @@ fn producer(producer: &Producer) -> String {
         version,
     } = producer;
     format!("{name} {version} ({field})")
-}
-
-fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        return "unknown".to_string();
-    }
-    names.join(", ")
-}
-
-fn line(out: &mut String, line: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(out, "{line}");
 }

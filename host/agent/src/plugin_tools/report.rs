@@ -1,5 +1,11 @@
 //! The output of the plugin tools.
 
+use std::fmt::{self, Write as _};
+
+use serde_json::Value;
+
+use crate::cli::OutputFormat;
+
 /// The result of `plugin inspect` or `plugin check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolReport {
@@ -9,9 +15,22 @@ pub struct ToolReport {
     pub is_good: bool,
 }
 
-/// Formats a JSON document for output.
-pub(super) fn document(value: &serde_json::Value) -> String {
-    format!("{value:#}\n")
+impl ToolReport {
+    /// Makes the output in a format: of a table by `table`, of JSON by `object`.
+    pub(super) fn new(
+        is_good: bool,
+        format: OutputFormat,
+        table: impl FnOnce(&mut String) -> fmt::Result,
+        object: impl FnOnce() -> Value,
+    ) -> Self {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = match format {
+            OutputFormat::Table => table(&mut text),
+            OutputFormat::Json => writeln!(text, "{:#}", object()),
+        };
+        Self { text, is_good }
+    }
 }
 
 /// Formats a number with a comma between groups of three digits.

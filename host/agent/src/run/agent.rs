@@ -1,10 +1,14 @@
 //! An agent between its start and its shutdown.
 
+use anyhow::{Context, Result};
+
 use super::api::Api;
-use super::error::RunError;
-use super::{gossip, plugin};
+use super::gossip;
 use crate::plugin_manager::PluginManager;
 use crate::settings::AgentSettings;
+use crate::shutdown::Shutdown;
+use crate::signals::Sighup;
+use crate::systemd::{Notification, Systemd};
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::Plugin;
 use edge_cache_host::{EdgeCacheRegistry, Identity, Store};
@@ -20,11 +24,11 @@ pub(super) struct Agent {
 impl Agent {
     /// Starts all parts. The store comes first, because it has the generation and the labels for gossip; gossip comes
     /// before the registry, which publishes its labels there.
-    pub(super) async fn start(settings: &AgentSettings) -> Result<Self, RunError> {
+    pub(super) async fn start(settings: &AgentSettings) -> Result<Self> {
         let config = gossip::config(settings)?;
         let store = open_store(settings)?;
         let cache = store.as_ref().map(Store::code_cache);
-        let (plugins, plugin) = plugin::load(settings, cache).await?;
+        let (plugins, plugin) = PluginManager::of_settings(settings, cache).await?;
         let api = Api::bind(settings)?;
         let gossip = gossip::join(config, plugin.policy(), store.as_ref()).await?;
         let registry = start_registry(settings, plugin, store, gossip.as_ref()).await?;
@@ -35,9 +39,38 @@ impl Agent {
             plugins,
         })
     }
+
+    /// Reloads keys, tokens, certificates and the plugin at every SIGHUP. A file that cannot be used changes nothing.
+    pub(super) fn reload_on_sighup(
+        &self,
+        sighup: Sighup,
+        settings: &AgentSettings,
+        systemd: Systemd,
+        shutdown: Shutdown,
+    ) {
+        let (key_file, pool) = (settings.gossip_key_file.clone(), self.gossip.clone());
+        let reload_api = self.api.reloader();
+        let (plugins, registry) = (self.plugins.clone(), self.registry.clone());
+        sighup.for_each(move || {
+            systemd.send(Notification::Reloading);
+            if let (Some(file), Some(pool)) = (&key_file, &pool) {
+                gossip::reload_keys(file, pool);
+            }
+            reload_api();
+            let (plugins, registry) = (plugins.clone(), registry.clone());
+            let (systemd, shutdown) = (systemd.clone(), shutdown.clone());
+            tokio::spawn(async move {
+                plugins.reload(&registry).await;
+                // An agent that began to stop meanwhile must not report that it is ready.
+                if shutdown.requested().is_none() {
+                    systemd.send(Notification::Ready);
+                }
+            });
+        });
+    }
 }
 
-fn open_store(settings: &AgentSettings) -> Result<Option<Store>, RunError> {
+fn open_store(settings: &AgentSettings) -> Result<Option<Store>> {
     let identity = Identity {
         node_id: Some(settings.node_id),
         cluster_id: settings.cluster_id.clone(),
@@ -47,7 +80,7 @@ fn open_store(settings: &AgentSettings) -> Result<Option<Store>, RunError> {
         .as_deref()
         .map(|directory| Store::open(directory, identity))
         .transpose()
-        .map_err(RunError::Store)
+        .context("cannot open the data directory")
 }
 
 async fn start_registry(
@@ -55,7 +88,7 @@ async fn start_registry(
     plugin: Plugin,
     store: Option<Store>,
     gossip: Option<&GossipPool>,
-) -> Result<EdgeCacheRegistry, RunError> {
+) -> Result<EdgeCacheRegistry> {
     let mut builder = EdgeCacheRegistry::builder(plugin);
     builder = match gossip {
         Some(pool) => builder.gossip(pool.clone()),
@@ -64,5 +97,6 @@ async fn start_registry(
     if let Some(store) = store {
         builder = builder.store(store);
     }
-    builder.start().await.map_err(RunError::Registry)
+    let started = builder.start().await;
+    started.context("cannot start the registry")
 }

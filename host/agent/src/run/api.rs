@@ -4,10 +4,10 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
+use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
-use super::error::RunError;
 use crate::http::{self, Access, AppState, Hosts, Listening, Tls};
 use crate::settings::AgentSettings;
 
@@ -60,7 +60,7 @@ pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
 }
 
 /// Reads the files of the settings, and describes the result in one line.
-pub(crate) fn look(settings: &AgentSettings) -> Result<String, RunError> {
+pub(crate) fn look(settings: &AgentSettings) -> Result<String> {
     access(settings)?;
     let access = match &settings.http.api_token_file {
         Some(_) => "tokens that can be read",
@@ -78,7 +78,7 @@ pub(crate) fn look(settings: &AgentSettings) -> Result<String, RunError> {
 
 impl Api {
     /// Binds the listeners.
-    pub(super) fn bind(settings: &AgentSettings) -> Result<Self, RunError> {
+    pub(super) fn bind(settings: &AgentSettings) -> Result<Self> {
         let http = &settings.http;
         let access = access(settings)?;
         let tls = tls(settings)?;
@@ -159,29 +159,27 @@ impl Api {
     }
 }
 
-fn access(settings: &AgentSettings) -> Result<Access, RunError> {
+fn access(settings: &AgentSettings) -> Result<Access> {
     match &settings.http.api_token_file {
-        Some(path) => Access::with_tokens(path.clone()).map_err(|source| RunError::Tokens {
-            path: path.clone(),
-            source,
-        }),
+        Some(path) => Access::with_tokens(path.clone())
+            .with_context(|| format!("cannot use the API token file {}", path.display())),
         None if settings.http.allow_local_admin => Ok(Access::local_admin()),
         None => Ok(Access::local()),
     }
 }
 
-fn tls(settings: &AgentSettings) -> Result<Option<Tls>, RunError> {
+fn tls(settings: &AgentSettings) -> Result<Option<Tls>> {
     let http = &settings.http;
     match (&http.http_tls_cert_file, &http.http_tls_key_file) {
         (Some(certificates), Some(key)) => {
             let tls = Tls::read(certificates.clone(), key.clone());
-            tls.map(Some).map_err(RunError::Tls)
+            tls.map(Some).context("cannot set up TLS for HTTP")
         }
         _ => Ok(None),
     }
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
+fn listen(address: SocketAddr) -> Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -192,5 +190,5 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
         socket.bind(address)?;
         socket.listen(BACKLOG)
     });
-    listening.map_err(|source| RunError::Http { address, source })
+    listening.with_context(|| format!("cannot listen for HTTP on {address}"))
 }

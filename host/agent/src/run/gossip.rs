@@ -1,16 +1,17 @@
 //! Start of gossip and rotation of its keys.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::error::RunError;
+use anyhow::{Context, Result};
+
 use crate::settings::{AgentSettings, GossipProtocol};
-use edge_cache_core::text;
+use crate::trusted_file;
 use edge_cache_host::Store;
 use edge_cache_host::gossip::{GossipConfig, GossipPool, Keyring, PeerInfo, Protocol, PushBudget};
 
 /// Returns the validated configuration of gossip; `None` if gossip is off.
-pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>, RunError> {
+pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>> {
     let Some(listen) = settings.gossip_listen else {
         return Ok(None);
     };
@@ -28,8 +29,9 @@ pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>, R
         GossipProtocol::V0 => Protocol::V0,
         GossipProtocol::V1 => Protocol::V1,
     };
-    config.validate().map_err(RunError::Gossip)?;
-    config.keyring = read_keyring(settings)?;
+    config.validate().context("cannot start gossip")?;
+    let key_file = settings.gossip_key_file.as_deref();
+    config.keyring = key_file.map(read_keyring).transpose()?;
     Ok(Some(config))
 }
 
@@ -38,7 +40,7 @@ pub(super) async fn join(
     config: Option<GossipConfig>,
     policy: String,
     store: Option<&Store>,
-) -> Result<Option<GossipPool>, RunError> {
+) -> Result<Option<GossipPool>> {
     let Some(mut config) = config else {
         return Ok(None);
     };
@@ -47,27 +49,15 @@ pub(super) async fn join(
         config.labels = store.own_labels();
         config.memory = Arc::new(store.clone());
     }
-    GossipPool::start(config)
-        .await
-        .map(Some)
-        .map_err(RunError::Gossip)
+    let pool = GossipPool::start(config).await;
+    Ok(Some(pool.context("cannot start gossip")?))
 }
 
 /// Replaces the keys by those of the file. A file that cannot be used changes nothing.
 pub(super) fn reload_keys(file: &Path, pool: &GossipPool) {
-    let keyring = match Keyring::read(file) {
-        Ok(keyring) => keyring,
-        Err(error) => {
-            let error = text::error_chain(&error);
-            tracing::error!(error, file = %file.display(), "gossip keys not reloaded");
-            return;
-        }
-    };
-    if let Err(error) = pool.rotate(keyring) {
-        tracing::error!(
-            error = text::error_chain(&error),
-            "gossip keys not reloaded"
-        );
+    let reloaded = read_keyring(file).and_then(|keyring| Ok(pool.rotate(keyring)?));
+    if let Err(error) = reloaded {
+        tracing::error!(error = format!("{error:#}"), "gossip keys not reloaded");
     }
 }
 
@@ -82,12 +72,13 @@ pub(super) fn self_info(settings: &AgentSettings) -> PeerInfo {
     }
 }
 
-fn read_keyring(settings: &AgentSettings) -> Result<Option<Keyring>, RunError> {
-    let read = |path: &PathBuf| {
-        Keyring::read(path).map_err(|source| RunError::Keyring {
-            path: path.clone(),
-            source,
-        })
-    };
-    settings.gossip_key_file.as_ref().map(read).transpose()
+fn read_keyring(file: &Path) -> Result<Keyring> {
+    let text = trusted_file::read_secret(file).map_err(anyhow::Error::from);
+    text.and_then(|text| {
+        let text = std::str::from_utf8(&text);
+        Ok(Keyring::parse(
+            text.context("it must be UTF-8 text with one key per line")?,
+        )?)
+    })
+    .with_context(|| format!("cannot use the gossip key file {}", file.display()))
 }

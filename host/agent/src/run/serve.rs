@@ -11,66 +11,60 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use anyhow::{Context, Result, bail};
+
 use super::agent::Agent;
-use super::error::{RunError, system};
 use crate::http::AppState;
 use crate::settings::AgentSettings;
 use crate::shutdown::{Shutdown, ShutdownMode};
-use crate::systemd::Systemd;
+use crate::systemd::{Notification, Systemd};
 
-impl Agent {
-    /// Serves until a shutdown is requested, then shuts down.
-    pub(super) async fn serve(
-        self,
-        settings: &AgentSettings,
-        shutdown: Shutdown,
-        systemd: Systemd,
-    ) -> Result<(), RunError> {
-        let Self {
-            api,
-            registry,
-            gossip,
-            plugins,
-        } = self;
-        let state = AppState::new(registry.clone(), gossip.clone(), plugins, shutdown.clone());
-        let drain = Arc::new(Notify::new());
-        let draining = drain.clone();
-        let mut serving = tokio::spawn(api.serve(state.clone(), async move {
-            draining.notified().await;
-        }));
-        systemd.ready();
-        systemd.watch(state.clone());
-        shutdown.clone().wait().await;
+/// Serves until a shutdown is requested, then shuts down.
+pub(super) async fn serve(
+    agent: Agent,
+    settings: &AgentSettings,
+    shutdown: Shutdown,
+    systemd: Systemd,
+) -> Result<()> {
+    let Agent {
+        api,
+        registry,
+        gossip,
+        plugins,
+    } = agent;
+    let state = AppState::new(registry.clone(), gossip.clone(), plugins, shutdown.clone());
+    let drain = Arc::new(Notify::new());
+    let draining = drain.clone();
+    let mut serving = tokio::spawn(api.serve(state.clone(), async move {
+        draining.notified().await;
+    }));
+    systemd.send(Notification::Ready);
+    systemd.watch(state.clone());
+    shutdown.clone().wait().await;
 
-        let mut steps = ShutdownSteps::begin(settings.shutdown_timeout);
-        systemd.stopping();
-        // A plugin that hangs must leave time to notify the peers.
-        let half = steps.half;
-        let writer = registry.shutdown();
-        steps.run("writer", half, writer).await;
-        let deadline = steps.deadline;
-        if let Some(gossip) = &gossip {
-            let leave = async {
-                if settings.leave_on_terminate || shutdown.requested() == Some(ShutdownMode::Leave)
-                {
-                    gossip.leave().await;
-                } else {
-                    gossip.shutdown().await;
-                }
-            };
-            steps.run("gossip", deadline, leave).await;
-        }
-        drain.notify_one();
-        let served = steps.run("requests", deadline, &mut serving).await;
-        match served {
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
-                return Err(system("serve HTTP")(std::io::Error::other(error)));
+    let mut steps = ShutdownSteps::begin(settings.shutdown_timeout);
+    systemd.send(Notification::Stopping);
+    // A plugin that hangs must leave time to notify the peers.
+    let half = steps.half;
+    let writer = registry.shutdown();
+    steps.run("writer", half, writer).await;
+    let deadline = steps.deadline;
+    if let Some(gossip) = &gossip {
+        let leave = async {
+            if settings.leave_on_terminate || shutdown.requested() == Some(ShutdownMode::Leave) {
+                gossip.leave().await;
+            } else {
+                gossip.shutdown().await;
             }
-            None => serving.abort(),
-        }
-        steps.finish()
+        };
+        steps.run("gossip", deadline, leave).await;
     }
+    drain.notify_one();
+    match steps.run("requests", deadline, &mut serving).await {
+        Some(served) => served.context("cannot serve HTTP")?,
+        None => serving.abort(),
+    }
+    steps.finish()
 }
 
 /// The steps of a shutdown, which share a timeout.
@@ -114,14 +108,15 @@ impl ShutdownSteps {
         }
     }
 
-    fn finish(self) -> Result<(), RunError> {
+    fn finish(self) -> Result<()> {
         if self.aborted.is_empty() {
             tracing::info!("stopped");
             return Ok(());
         }
-        Err(RunError::Aborted {
-            parts: self.aborted,
-            bound: self.bound,
-        })
+        bail!(
+            "aborted after the shutdown timeout of {}: {}",
+            humantime::format_duration(self.bound),
+            self.aborted.join(", ")
+        )
     }
 }

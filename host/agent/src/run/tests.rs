@@ -1,7 +1,9 @@
+use edge_cache_host::gossip::{GossipPool, PeerInfo};
+
 use super::consistency::check;
 use super::*;
 use crate::cli::{self, Command, Parsed};
-use edge_cache_host::gossip::PeerInfo;
+use crate::exit;
 
 fn args(line: &str) -> AgentSettings {
     let words = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
@@ -46,7 +48,7 @@ fn contradicting_settings_are_usage_errors() {
         ),
     ] {
         let error = check(&args(line)).unwrap_err();
-        assert!(error.is_usage(), "{line}: {error:?}");
+        assert_eq!(exit::code(&error), exit::USAGE, "{line}: {error:?}");
         assert!(error.to_string().contains(said), "{line}: {error}");
     }
 }
@@ -78,7 +80,7 @@ async fn settings_that_gossip_refuses_are_usage_errors() {
         &format!("--gossip-listen 127.0.0.1:0 --wg-pubkey {long}"),
     ] {
         let error = try_join(line).await.unwrap_err();
-        assert!(error.is_usage(), "{error:?}");
+        assert_eq!(exit::code(&error), exit::USAGE, "{error:?}");
     }
 }
 
@@ -89,10 +91,10 @@ async fn a_port_in_use_is_no_usage_error() {
     let error = try_join(&format!("--gossip-listen {listen}"))
         .await
         .unwrap_err();
-    assert!(!error.is_usage(), "{error:?}");
+    assert_eq!(exit::code(&error), exit::FAILED, "{error:?}");
 }
 
-async fn try_join(line: &str) -> Result<Option<GossipPool>, RunError> {
+async fn try_join(line: &str) -> Result<Option<GossipPool>> {
     let config = gossip::config(&args(&format!("--node-id 1 {line}")))?;
     gossip::join(config, String::new(), None).await
 }

@@ -112,7 +112,7 @@ pub struct AgentSettings {
     /// Directory of the agent's state; without it the state is lost when the process ends
     #[arg(long, env = "EDGE_CACHE_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Plugin file to run instead of the built-in plugin
+    /// Plugin file to run instead of the reference plugin
     #[arg(
         long,
         alias = "plugin-file",

@@ -1,6 +1,3 @@
-use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
-
 use super::*;
 
 fn line(byte: u8) -> String {
@@ -9,13 +6,6 @@ fn line(byte: u8) -> String {
 
 fn parse(text: &str) -> Result<Keyring, KeyringError> {
     Keyring::parse(text)
-}
-
-fn file(content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("keys");
-    fs::write(&path, content).unwrap();
-    (dir, path)
 }
 
 #[test]
@@ -119,43 +109,15 @@ fn a_keyring_has_one_to_eight_keys() {
 
 #[test]
 fn the_length_is_limited() {
-    let limit = usize::try_from(FILE_BYTES_MAX).unwrap();
     let mut text = line(1) + "\n#";
-    text += &"x".repeat(limit - text.len());
+    text += &"x".repeat(LIST_BYTES_MAX - text.len());
     assert_eq!(parse(&text).unwrap().key_ids().len(), 1);
-    let (_dir, path) = file(&text);
-    assert_eq!(Keyring::read(&path).unwrap().key_ids().len(), 1);
 
     text.push('x');
-    assert!(matches!(parse(&text), Err(KeyringError::TooLong { .. })));
-    let (_dir, path) = file(&text);
-    let error = Keyring::read(&path).unwrap_err();
+    let error = parse(&text).unwrap_err();
+    assert!(matches!(error, KeyringError::TooLong), "{error:?}");
     assert_eq!(
         error.to_string(),
         "a list of gossip keys takes at most 16384 bytes"
     );
-}
-
-#[test]
-fn only_a_regular_file_is_read() {
-    let (dir, path) = file(line(1));
-    let link = dir.path().join("link");
-    symlink(&path, &link).unwrap();
-    assert_eq!(Keyring::read(&link).unwrap().key_ids().len(), 1);
-
-    let socket = dir.path().join("socket");
-    let _listener = UnixListener::bind(&socket).unwrap();
-    for other in [dir.path(), &socket, Path::new("/dev/zero")] {
-        let error = Keyring::read(other).unwrap_err();
-        assert!(matches!(error, KeyringError::NotAFile { .. }), "{error:?}");
-    }
-    let missing = Keyring::read(&dir.path().join("none")).unwrap_err();
-    assert!(matches!(missing, KeyringError::Read { .. }), "{missing:?}");
-}
-
-#[test]
-fn a_file_must_be_text() {
-    let (_dir, path) = file([line(1).as_bytes(), b"\n\xff"].concat());
-    let error = Keyring::read(&path).unwrap_err();
-    assert!(matches!(error, KeyringError::NotText), "{error:?}");
 }

@@ -1,0 +1,51 @@
+//! Exit codes of the binary, and the errors that they depend on.
+
+use anyhow::Error;
+use edge_cache_client::ClientError;
+use edge_cache_host::gossip::GossipError;
+
+#[cfg(test)]
+mod tests;
+
+/// There was no valid response, or the agent failed.
+pub const FAILED: u8 = 1;
+/// The command line or a setting is invalid.
+pub const USAGE: u8 = 2;
+/// The node does not exist.
+pub const NOT_FOUND: u8 = 3;
+/// The agent refused the request.
+pub const REFUSED: u8 = 4;
+/// The change is made; its labels have not followed in time.
+pub const PENDING: u8 = 5;
+
+/// An error that other arguments or settings would avoid.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct UsageError(Error);
+
+/// Marks an error as one that other arguments or settings would avoid.
+pub(crate) fn usage(error: impl Into<Error>) -> Error {
+    UsageError(error.into()).into()
+}
+
+/// Returns the exit code for an error.
+#[must_use]
+pub fn code(error: &Error) -> u8 {
+    let is_gossip_usage = error.downcast_ref().is_some_and(|error| {
+        matches!(
+            error,
+            GossipError::Setting { .. }
+                | GossipError::Seed { .. }
+                | GossipError::NotAdvertisable { .. }
+                | GossipError::Info(_)
+        )
+    });
+    if is_gossip_usage || error.is::<UsageError>() {
+        return USAGE;
+    }
+    match error.downcast_ref().and_then(ClientError::status) {
+        Some(status) if status.as_u16() == 404 => NOT_FOUND,
+        Some(status) if status.is_client_error() => REFUSED,
+        _ => FAILED,
+    }
+}
