@@ -10,6 +10,9 @@ pub type Settings = BTreeMap<String, String>;
 /// A function that makes a fresh registry with the given settings.
 pub type Factory<'a> = dyn Fn(&Settings) -> Result<Box<dyn RegistryUnderTest>, Violation> + 'a;
 
+/// A function that returns a reason to skip a check, if there is one.
+pub type SkipReason = fn(&Factory<'_>) -> Result<Option<&'static str>, Violation>;
+
 /// A requirement and the code that verifies it.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
@@ -17,8 +20,8 @@ pub struct Check {
     pub name: &'static str,
     /// Requirement, as a sentence.
     pub requirement: &'static str,
-    /// Returns a reason to skip the check, if the policy of the registry leaves nothing to verify.
-    pub skip_reason: fn(&Factory<'_>) -> Result<Option<&'static str>, Violation>,
+    /// Returns a reason to skip the check, where the policy of the registry leaves nothing to verify.
+    pub skip_reason: Option<SkipReason>,
     /// Verifies the requirement. The error says what was found instead.
     pub run: fn(&Factory<'_>) -> Result<(), Violation>,
 }
@@ -26,7 +29,7 @@ pub struct Check {
 impl Check {
     /// Runs the check on fresh registries.
     pub(crate) fn verdict(&self, factory: &Factory<'_>) -> Verdict {
-        match (self.skip_reason)(factory) {
+        match self.skip_reason.map_or(Ok(None), |skip| skip(factory)) {
             Ok(None) => {}
             Ok(Some(reason)) => return Verdict::Skipped(reason.to_string()),
             Err(violation) => return Verdict::Failed(violation),
@@ -86,11 +89,17 @@ pub fn run(checks: &[Check], factory: &Factory<'_>) -> Vec<Report> {
         .collect()
 }
 
-/// Never skips; the [`Check::skip_reason`] of a check that every registry must pass.
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "the field of a check takes a fallible function"
-)]
-pub(crate) fn never_skip(_: &Factory<'_>) -> Result<Option<&'static str>, Violation> {
-    Ok(None)
+/// Makes a list of checks: each has a name, a function, where needed a [`SkipReason`], and the requirement.
+macro_rules! checks {
+    ($($name:literal $run:path $([skip $skip:path])?: $requirement:literal;)*) => {
+        &[$(Check {
+            name: $name,
+            requirement: $requirement,
+            skip_reason: crate::check::checks!(@skip $($skip)?),
+            run: $run,
+        }),*]
+    };
+    (@skip) => { None };
+    (@skip $skip:path) => { Some($skip) };
 }
+pub(crate) use checks;

@@ -9,11 +9,29 @@ use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
 use edge_cache_routing::Candidate;
 
+use crate::registry::Violation;
+
 /// Largest number of list items in a description.
 const ITEMS_MAX: usize = 8;
 
+/// Compares a found value with the expected one.
+///
+/// # Errors
+///
+/// They differ; the text names the value and says how.
+pub(crate) fn expect_eq<T: PartialEq + Describe>(
+    name: &str,
+    found: &T,
+    expected: &T,
+) -> Result<(), Violation> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("{name} {}", found.difference_from(expected)))
+}
+
 /// A value that a registry answers with.
-pub(super) trait Describe {
+pub(crate) trait Describe {
     /// Describes the value.
     fn describe(&self) -> String;
 
@@ -29,23 +47,17 @@ impl Describe for () {
     }
 }
 
-impl Describe for bool {
-    fn describe(&self) -> String {
-        self.to_string()
-    }
+macro_rules! describe_by_display {
+    ($($ty:ty)*) => {$(
+        impl Describe for $ty {
+            fn describe(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
 }
 
-impl Describe for u64 {
-    fn describe(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Describe for usize {
-    fn describe(&self) -> String {
-        self.to_string()
-    }
-}
+describe_by_display!(bool u64 usize);
 
 impl Describe for String {
     fn describe(&self) -> String {

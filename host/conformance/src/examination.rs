@@ -6,7 +6,7 @@
 use edge_cache_core::{EdgeCacheError, NodeCapacity};
 use edge_cache_sandbox::Plugin;
 
-use crate::check::{Check, Report, Settings, Verdict, never_skip, run};
+use crate::check::{Check, Report, Settings, Verdict, run};
 use crate::describe::Describe;
 use crate::fixture::{at, load_empty};
 use crate::measure::{self, Costs};
@@ -17,7 +17,7 @@ use crate::samples::Samples;
 const STARTS: Check = Check {
     name: "starts",
     requirement: "a fresh instance starts and takes the load of nothing",
-    skip_reason: never_skip,
+    skip_reason: None,
     run: |factory| factory(&Settings::new()).and_then(|mut registry| load_empty(&mut *registry)),
 };
 const SAMPLES: &str = "samples";

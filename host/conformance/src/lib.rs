@@ -34,7 +34,6 @@ mod check;
 mod contract;
 mod describe;
 mod examination;
-mod expect;
 mod fixture;
 mod measure;
 mod plugin;
@@ -43,7 +42,7 @@ mod registry;
 mod samples;
 mod snapshot;
 
-pub use check::{Check, Factory, Report, Settings, Verdict, run};
+pub use check::{Check, Factory, Report, Settings, SkipReason, Verdict, run};
 pub use contract::CONTRACT;
 pub use examination::{Examination, SampleReport, examine};
 pub use measure::{CallCost, Costs, ENTRIES};

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::check::Factory;
-use crate::expect::expect_eq;
+use crate::describe::expect_eq;
 use crate::fixture::{at, counters, enabled, entry, fresh};
 use crate::registry::Violation;
 use crate::snapshot::snapshot;

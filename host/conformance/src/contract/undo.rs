@@ -1,8 +1,7 @@
 //! Checks that a call with an error changes neither the state nor the labels.
 
 use crate::check::Factory;
-use crate::describe::Describe;
-use crate::expect::expect_eq;
+use crate::describe::{Describe, expect_eq};
 use crate::fixture::{counters, enabled, entry, fresh};
 use crate::registry::{OWN_NODE, RegistryUnderTest, Violation};
 use crate::snapshot::snapshot;

@@ -6,12 +6,11 @@ use std::ops::RangeInclusive;
 
 use super::fixture::{capacity, enable};
 use crate::check::Factory;
-use crate::expect::expect_eq;
+use crate::describe::expect_eq;
 use crate::fixture::{counters, entry, fresh};
-use crate::registry::Violation;
+use crate::registry::{RegistryUnderTest, Violation};
 use crate::snapshot::snapshot;
-use edge_cache_core::EdgeCacheError;
-use edge_cache_core::{Change, NodeCapacity};
+use edge_cache_core::{Change, EdgeCacheError, NodeCapacity, NodeId};
 
 const NODES: &[u64] = &[1, 2, 3, 4];
 
@@ -75,17 +74,25 @@ pub(super) fn single_zero(factory: &Factory<'_>) -> Result<(), Violation> {
         };
         enable(registry, &capacity)?;
     }
-    match registry.enable(1, &NOTHING)? {
-        Err(EdgeCacheError::InvalidCapacity(text))
-            if ["cpu_cores", "ram_mib", "disk_mib"]
-                .iter()
-                .all(|field| text.contains(field)) =>
-        {
-            Ok(())
-        }
-        other => Err(format!(
-            "a capacity of nothing must be invalid-capacity naming the fields, found {other:?}"
-        )),
+    let names_all = |text: &str| {
+        let mut fields = ["cpu_cores", "ram_mib", "disk_mib"].iter();
+        fields.all(|field| text.contains(field))
+    };
+    let what = "a capacity of nothing must be invalid-capacity naming the fields";
+    expect_invalid(registry, 1, &NOTHING, what, names_all)
+}
+
+/// Expects a capacity to be refused, with a text that `fits`.
+fn expect_invalid(
+    registry: &mut dyn RegistryUnderTest,
+    node_id: NodeId,
+    capacity: &NodeCapacity,
+    what: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<(), Violation> {
+    match registry.enable(node_id, capacity)? {
+        Err(EdgeCacheError::InvalidCapacity(text)) if fits(&text) => Ok(()),
+        other => Err(format!("{what}, found {other:?}")),
     }
 }
 
@@ -96,17 +103,13 @@ pub(super) fn geo_length(factory: &Factory<'_>) -> Result<(), Violation> {
     }
     let before = snapshot(registry, NODES)?;
     for geo in ["", &"x".repeat(65), &"ü".repeat(33), &"x".repeat(10_000)] {
+        let bytes = geo.len();
+        let what =
+            format!("a geo of {bytes} bytes must be invalid-capacity naming field and limit");
         for node_id in [1, 2] {
-            match registry.enable(node_id, &with_geo(geo))? {
-                Err(EdgeCacheError::InvalidCapacity(text))
-                    if text.contains("geo") && text.contains("64") => {}
-                other => {
-                    return Err(format!(
-                        "a geo of {} bytes must be invalid-capacity naming field and limit, found {other:?}",
-                        geo.len()
-                    ));
-                }
-            }
+            expect_invalid(registry, node_id, &with_geo(geo), &what, |text| {
+                text.contains("geo") && text.contains("64")
+            })?;
         }
     }
     expect_eq("the registry", &snapshot(registry, NODES)?, &before)
@@ -120,16 +123,15 @@ pub(super) fn geo_printable(factory: &Factory<'_>) -> Result<(), Violation> {
     }
     let before = snapshot(registry, NODES)?;
     for c in UNPRINTABLE.iter().cloned().flatten() {
+        let what = format!("a geo with {c:?} must be invalid-capacity naming the field");
         for node_id in [1, 2] {
-            match registry.enable(node_id, &with_geo(&format!("a{c}b")))? {
-                Err(EdgeCacheError::InvalidCapacity(text))
-                    if text.contains("geo") && !text.contains(c) => {}
-                other => {
-                    return Err(format!(
-                        "a geo with {c:?} must be invalid-capacity naming the field, found {other:?}"
-                    ));
-                }
-            }
+            expect_invalid(
+                registry,
+                node_id,
+                &with_geo(&format!("a{c}b")),
+                &what,
+                |text| text.contains("geo") && !text.contains(c),
+            )?;
         }
     }
     expect_eq("the registry", &snapshot(registry, NODES)?, &before)

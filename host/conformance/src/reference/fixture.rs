@@ -3,7 +3,7 @@
 use edge_cache_core::NodeCapacity;
 use edge_cache_core::labels::Labels;
 
-use crate::expect::expect_eq;
+use crate::describe::expect_eq;
 use crate::registry::{RegistryUnderTest, Violation};
 
 pub(super) fn pairs(pairs: &[(&str, &str)]) -> Labels {

@@ -2,7 +2,7 @@
 
 use super::fixture::{capacity, enable, pairs};
 use crate::check::Factory;
-use crate::expect::expect_eq;
+use crate::describe::expect_eq;
 use crate::fixture::fresh;
 use crate::registry::Violation;
 use edge_cache_core::EdgeCacheError;
