@@ -58,40 +58,24 @@ pub fn capacity_labels(capacity: &NodeCapacity) -> Vec<Label> {
     labels
 }
 
-/// Capacity in the labels of a node.
+/// Reads the capacity in the labels of a node, among which may be labels of other software.
 ///
-/// Unlike in a checked [`NodeCapacity`], all three numbers may be zero, as other software may advertise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdvertisedCapacity {
-    /// Processor cores.
-    pub cpu_cores: u32,
-    /// Memory, in MiB.
-    pub ram_mib: u64,
-    /// Disk, in MiB.
-    pub disk_mib: u64,
-    /// Location of the node, within the bounds of a capacity's geo.
-    pub geo: Option<String>,
-}
-
-impl AdvertisedCapacity {
-    /// Reads the labels of a node, among which may be labels of other software.
-    ///
-    /// Returns none if [`LABEL_EDGE_CACHE`] is absent or not `true`.
-    ///
-    /// # Errors
-    ///
-    /// The node is marked as an edge cache, but another label is missing or invalid.
-    pub fn from_labels(labels: &[Label]) -> Result<Option<Self>, LabelFault> {
-        if find(labels, LABEL_EDGE_CACHE) != Some(EDGE_CACHE_TRUE) {
-            return Ok(None);
-        }
-        Ok(Some(Self {
-            cpu_cores: number(labels, LABEL_CPU)?,
-            ram_mib: number(labels, LABEL_RAM_MIB)?,
-            disk_mib: number(labels, LABEL_DISK_MIB)?,
-            geo: geo(labels)?,
-        }))
+/// Returns none if [`LABEL_EDGE_CACHE`] is absent or not `true`. All three numbers may be zero, as other software may
+/// advertise.
+///
+/// # Errors
+///
+/// The node is marked as an edge cache, but another label is missing or invalid.
+pub fn advertised_capacity(labels: &[Label]) -> Result<Option<NodeCapacity>, LabelFault> {
+    if find(labels, LABEL_EDGE_CACHE) != Some(EDGE_CACHE_TRUE) {
+        return Ok(None);
     }
+    Ok(Some(NodeCapacity {
+        cpu_cores: number(labels, LABEL_CPU)?,
+        ram_mib: number(labels, LABEL_RAM_MIB)?,
+        disk_mib: number(labels, LABEL_DISK_MIB)?,
+        geo: geo(labels)?,
+    }))
 }
 
 /// A missing or invalid label of an edge cache.

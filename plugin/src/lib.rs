@@ -39,8 +39,8 @@ pub use capacity::{CapacityError, MAX_GEO_BYTES, NodeCapacity};
 pub use entry::{Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeId};
 pub use error::{EdgeCacheError, Refusal};
 pub use labels::{
-    AdvertisedCapacity, LABEL_CPU, LABEL_DISK_MIB, LABEL_EDGE_CACHE, LABEL_GEO, LABEL_RAM_MIB,
-    Label, LabelFault, capacity_labels,
+    LABEL_CPU, LABEL_DISK_MIB, LABEL_EDGE_CACHE, LABEL_GEO, LABEL_RAM_MIB, Label, LabelFault,
+    advertised_capacity, capacity_labels,
 };
 pub use placement::{Candidate, MAX_WEIGHT, MIN_WEIGHT, assess};
 pub use publish::{LabelError, PublishLabels};

@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::labels::{AdvertisedCapacity, Label, LabelFault};
+use crate::capacity::NodeCapacity;
+use crate::labels::{Label, LabelFault, advertised_capacity};
 use crate::settings::{Settings, WeightBy};
 
 /// Smallest weight of a candidate.
@@ -30,7 +31,7 @@ pub struct Candidate {
 ///
 /// The node is marked as an edge cache, but its labels are invalid, so it is not eligible.
 pub fn assess(labels: &[Label], settings: Settings) -> Result<Option<Candidate>, LabelFault> {
-    let advertised = AdvertisedCapacity::from_labels(labels)?;
+    let advertised = advertised_capacity(labels)?;
     Ok(advertised.map(|capacity| Candidate {
         weight: weight(&capacity, settings.weight),
         geo: capacity.geo,
@@ -38,7 +39,7 @@ pub fn assess(labels: &[Label], settings: Settings) -> Result<Option<Candidate>,
 }
 
 /// Returns the weight of a node, within the bounds of the contract.
-fn weight(capacity: &AdvertisedCapacity, by: WeightBy) -> u32 {
+fn weight(capacity: &NodeCapacity, by: WeightBy) -> u32 {
     let share = match by {
         WeightBy::Disk => capacity.disk_mib / MIB_PER_GIB,
         WeightBy::Ram => capacity.ram_mib / MIB_PER_GIB,

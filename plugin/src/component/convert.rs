@@ -11,26 +11,25 @@ use crate::{
     NodeCapacity, Refusal, Timestamp,
 };
 
-impl From<types::NodeCapacity> for NodeCapacity {
-    fn from(capacity: types::NodeCapacity) -> Self {
-        Self {
-            cpu_cores: capacity.cpu_cores,
-            ram_mib: capacity.ram_mib,
-            disk_mib: capacity.disk_mib,
-            geo: capacity.geo,
+/// Implements `From` for records of the same fields.
+macro_rules! convert_records {
+    ($($from:ty => $to:ty { $($field:ident),* };)*) => {$(
+        impl From<$from> for $to {
+            fn from(from: $from) -> Self {
+                Self { $($field: from.$field),* }
+            }
         }
-    }
+    )*};
 }
 
-impl From<NodeCapacity> for types::NodeCapacity {
-    fn from(capacity: NodeCapacity) -> Self {
-        Self {
-            cpu_cores: capacity.cpu_cores,
-            ram_mib: capacity.ram_mib,
-            disk_mib: capacity.disk_mib,
-            geo: capacity.geo,
-        }
-    }
+convert_records! {
+    types::NodeCapacity => NodeCapacity { cpu_cores, ram_mib, disk_mib, geo };
+    NodeCapacity => types::NodeCapacity { cpu_cores, ram_mib, disk_mib, geo };
+    types::EdgeCacheStats => EdgeCacheStats { hits, misses };
+    EdgeCacheStats => types::EdgeCacheStats { hits, misses };
+    types::Label => Label { key, value };
+    Label => types::Label { key, value };
+    Candidate => placement::Candidate { weight, geo };
 }
 
 impl From<EdgeCacheNode> for types::EdgeCacheNode {
@@ -63,24 +62,6 @@ impl TryFrom<types::EdgeCacheNode> for EdgeCacheNode {
     }
 }
 
-impl From<types::EdgeCacheStats> for EdgeCacheStats {
-    fn from(stats: types::EdgeCacheStats) -> Self {
-        Self {
-            hits: stats.hits,
-            misses: stats.misses,
-        }
-    }
-}
-
-impl From<EdgeCacheStats> for types::EdgeCacheStats {
-    fn from(stats: EdgeCacheStats) -> Self {
-        Self {
-            hits: stats.hits,
-            misses: stats.misses,
-        }
-    }
-}
-
 impl TryFrom<types::Entry> for Entry {
     type Error = Refusal;
 
@@ -100,33 +81,6 @@ impl TryFrom<state::Change> for Change {
             state::Change::Put(entry) => Self::Put(entry.try_into()?),
             state::Change::Remove(node_id) => Self::Remove(node_id),
         })
-    }
-}
-
-impl From<types::Label> for Label {
-    fn from(label: types::Label) -> Self {
-        Self {
-            key: label.key,
-            value: label.value,
-        }
-    }
-}
-
-impl From<Label> for types::Label {
-    fn from(label: Label) -> Self {
-        Self {
-            key: label.key,
-            value: label.value,
-        }
-    }
-}
-
-impl From<Candidate> for placement::Candidate {
-    fn from(candidate: Candidate) -> Self {
-        Self {
-            weight: candidate.weight,
-            geo: candidate.geo,
-        }
     }
 }
 

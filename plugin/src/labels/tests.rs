@@ -58,8 +58,8 @@ fn what_is_written_is_read_back() {
         geo: None,
     };
     for capacity in [largest, smallest, capacity(None), capacity(Some("x"))] {
-        let read = AdvertisedCapacity::from_labels(&capacity_labels(&capacity)).unwrap();
-        let expected = AdvertisedCapacity {
+        let read = advertised_capacity(&capacity_labels(&capacity)).unwrap();
+        let expected = NodeCapacity {
             cpu_cores: capacity.cpu_cores,
             ram_mib: capacity.ram_mib,
             disk_mib: capacity.disk_mib,
@@ -71,24 +71,17 @@ fn what_is_written_is_read_back() {
 
 #[test]
 fn a_node_is_an_edge_cache_only_if_it_says_exactly_true() {
-    assert_eq!(AdvertisedCapacity::from_labels(&[]), Ok(None));
-    assert_eq!(
-        AdvertisedCapacity::from_labels(&with(LABEL_EDGE_CACHE, None)),
-        Ok(None)
-    );
+    assert_eq!(advertised_capacity(&[]), Ok(None));
+    assert_eq!(advertised_capacity(&with(LABEL_EDGE_CACHE, None)), Ok(None));
     for value in [
         "", "false", "TRUE", "True", "1", "yes", " true", "true ", "true\n",
     ] {
         let labels = with(LABEL_EDGE_CACHE, Some(value));
-        assert_eq!(
-            AdvertisedCapacity::from_labels(&labels),
-            Ok(None),
-            "{value:?}"
-        );
+        assert_eq!(advertised_capacity(&labels), Ok(None), "{value:?}");
     }
     // Nothing else is read then, so nothing else can be at fault.
     let other = [Label::new(LABEL_CPU, "rubbish"), Label::new("role", "db")];
-    assert_eq!(AdvertisedCapacity::from_labels(&other), Ok(None));
+    assert_eq!(advertised_capacity(&other), Ok(None));
 }
 
 #[test]
@@ -96,13 +89,13 @@ fn the_labels_of_other_software_do_not_matter() {
     let mut labels = with(LABEL_GEO, None);
     labels.push(Label::new("edge_cache_colour", "\u{202E}"));
     labels.insert(0, Label::new("a", ""));
-    assert!(AdvertisedCapacity::from_labels(&labels).unwrap().is_some());
+    assert!(advertised_capacity(&labels).unwrap().is_some());
 }
 
 #[test]
 fn a_missing_number_is_named() {
     for key in [LABEL_CPU, LABEL_RAM_MIB, LABEL_DISK_MIB] {
-        let fault = AdvertisedCapacity::from_labels(&with(key, None)).unwrap_err();
+        let fault = advertised_capacity(&with(key, None)).unwrap_err();
         assert_eq!(fault, LabelFault::Missing(key));
         assert_eq!(fault.to_string(), format!("label {key} is missing"));
     }
@@ -134,11 +127,11 @@ fn only_canonical_integers_are_numbers() {
     ];
     for key in [LABEL_CPU, LABEL_RAM_MIB, LABEL_DISK_MIB] {
         for value in never {
-            let fault = AdvertisedCapacity::from_labels(&with(key, Some(value)));
+            let fault = advertised_capacity(&with(key, Some(value)));
             assert_eq!(fault, Err(LabelFault::Number(key)), "{key} {value:?}");
         }
         for value in ["0", "1", "10", "4294967295"] {
-            let read = AdvertisedCapacity::from_labels(&with(key, Some(value)));
+            let read = advertised_capacity(&with(key, Some(value)));
             assert!(read.unwrap().is_some(), "{key} {value:?}");
         }
     }
@@ -148,12 +141,12 @@ fn only_canonical_integers_are_numbers() {
 fn each_number_has_its_own_range() {
     let too_many_cores = with(LABEL_CPU, Some("4294967296"));
     assert_eq!(
-        AdvertisedCapacity::from_labels(&too_many_cores),
+        advertised_capacity(&too_many_cores),
         Err(LabelFault::Number(LABEL_CPU))
     );
     for key in [LABEL_RAM_MIB, LABEL_DISK_MIB] {
         let largest = with(key, Some("18446744073709551615"));
-        assert!(AdvertisedCapacity::from_labels(&largest).unwrap().is_some());
+        assert!(advertised_capacity(&largest).unwrap().is_some());
     }
 }
 
@@ -165,7 +158,7 @@ fn a_geo_out_of_bounds_is_a_fault() {
         ("eu\u{202E}".into(), CapacityError::GeoCharacter('\u{202E}')),
     ];
     for (geo, error) in cases {
-        let fault = AdvertisedCapacity::from_labels(&with(LABEL_GEO, Some(&geo))).unwrap_err();
+        let fault = advertised_capacity(&with(LABEL_GEO, Some(&geo))).unwrap_err();
         assert_eq!(fault, LabelFault::Geo(error));
         assert_eq!(fault.to_string(), format!("label edge_cache_geo: {error}"));
     }
