@@ -216,7 +216,7 @@ impl Worker {
             return (Judgement::excessive(info), None);
         }
         if let Some(retry) = self.quarantine.until(&info) {
-            return (Judgement::failed(info, before), retry);
+            return (Judgement::open(info, before), retry);
         }
         let past = if self.quarantine.holds_any_of(info.node_id) {
             PastFailures::Some
@@ -239,7 +239,7 @@ impl Worker {
                 self.metrics.failures.inc();
                 self.set_status(|status| status.last_failure = Some(failure.to_string()));
                 let retry = self.quarantine.add(&info, &failure, now);
-                (Judgement::failed(info, before), retry)
+                (Judgement::open(info, before), retry)
             }
         }
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use edge_cache_core::text;
+use edge_cache_core::{Limits, text};
 use thiserror::Error;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
-use crate::limiter::Refused;
+use crate::limiter::Resource;
 
 /// A failed call into a plugin.
 ///
@@ -17,75 +17,17 @@ use crate::limiter::Refused;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The call took longer than its deadline.
-    #[error("{call} ran for longer than {limit_ms} ms, the limit `{setting}`")]
-    Deadline {
+    /// The call exceeded a limit.
+    #[error("{call} {exceeded}, the limit `{setting}`")]
+    Limit {
         /// Called export.
         call: &'static str,
-        /// Deadline, in milliseconds.
-        limit_ms: u128,
+        /// Stable name of the kind of limit.
+        kind: &'static str,
+        /// Description of the excess, with the limit.
+        exceeded: String,
         /// Name of the limit.
         setting: &'static str,
-    },
-    /// The instance requested more memory than the limit, and ended.
-    #[error("{call} ran out of memory at {limit} bytes, the limit `memory_bytes`")]
-    Memory {
-        /// Called export.
-        call: &'static str,
-        /// Limit, in bytes.
-        limit: usize,
-    },
-    /// The instance requested a larger table than the limit, and ended.
-    #[error("{call} asked for a table of more than {limit} elements, the limit `table_elements`")]
-    Table {
-        /// Called export.
-        call: &'static str,
-        /// Limit.
-        limit: usize,
-    },
-    /// The call used up the stack.
-    #[error("{call} used up its stack of {limit} bytes, the limit `stack_bytes`")]
-    Stack {
-        /// Called export.
-        call: &'static str,
-        /// Limit, in bytes.
-        limit: usize,
-    },
-    /// The plugin passed more data to the host than one call may.
-    #[error("{call} handed over more than {limit} bytes, the limit `{setting}`")]
-    Data {
-        /// Called export.
-        call: &'static str,
-        /// Limit, in bytes.
-        limit: usize,
-        /// Name of the limit.
-        setting: &'static str,
-    },
-    /// The instance holds more handles or resources than the limit.
-    #[error("{call} holds more than {limit} handles, the limit `handles`")]
-    Handles {
-        /// Called export.
-        call: &'static str,
-        /// Limit.
-        limit: usize,
-    },
-    /// The component consists of more core instances, tables or memories than the limit.
-    #[error(
-        "{call} made more than {limit} core instances, tables or memories, the limit `objects`"
-    )]
-    Objects {
-        /// Called export.
-        call: &'static str,
-        /// Limit of each kind.
-        limit: usize,
-    },
-    /// The plugin requested more random bytes at once than the limit.
-    #[error("{call} asked for more than {limit} random bytes at once, the limit `random_bytes`")]
-    Random {
-        /// Called export.
-        call: &'static str,
-        /// Limit, in bytes.
-        limit: u64,
     },
     /// The plugin trapped or exited, or the host trapped one of its calls.
     #[error("{call} trapped: {reason}")]
@@ -113,16 +55,9 @@ impl Failure {
     #[must_use]
     pub fn call(&self) -> &'static str {
         match self {
-            Self::Deadline { call, .. }
-            | Self::Memory { call, .. }
-            | Self::Table { call, .. }
-            | Self::Stack { call, .. }
-            | Self::Data { call, .. }
-            | Self::Handles { call, .. }
-            | Self::Objects { call, .. }
-            | Self::Random { call, .. }
-            | Self::Trap { call, .. }
-            | Self::Contract { call, .. } => call,
+            Self::Limit { call, .. } | Self::Trap { call, .. } | Self::Contract { call, .. } => {
+                call
+            }
             Self::Refused(_) => "load",
         }
     }
@@ -131,14 +66,7 @@ impl Failure {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Deadline { .. } => "deadline",
-            Self::Memory { .. } => "memory",
-            Self::Table { .. } => "table",
-            Self::Stack { .. } => "stack",
-            Self::Data { .. } => "data",
-            Self::Handles { .. } => "handles",
-            Self::Objects { .. } => "objects",
-            Self::Random { .. } => "random",
+            Self::Limit { kind, .. } => kind,
             Self::Trap { .. } => "trap",
             Self::Contract { .. } => "contract",
             Self::Refused(_) => "refused",
@@ -149,85 +77,106 @@ impl Failure {
 /// Name of the instantiation, used like the name of an export.
 pub(crate) const INSTANTIATION: &str = "instantiation";
 
-/// Limits of a call, needed to name its failure.
+/// Scope of a call, which selects its deadline and data limit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CallLimits {
-    pub(crate) call: &'static str,
-    pub(crate) deadline: Duration,
-    pub(crate) deadline_setting: &'static str,
-    pub(crate) data_bytes: usize,
-    pub(crate) data_setting: &'static str,
-    pub(crate) stack_bytes: usize,
-    pub(crate) handles: usize,
-    pub(crate) objects: usize,
-    pub(crate) random_bytes: u64,
+pub(crate) enum Scope {
+    /// A single entry.
+    Entry,
+    /// The whole registry.
+    Registry,
 }
 
-impl CallLimits {
-    /// Finds the failure that caused an error of wasmtime.
-    pub(crate) fn explain(&self, error: &Error, refused: Option<Refused>) -> Failure {
-        let call = self.call;
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => {
-                return Failure::Deadline {
-                    call,
-                    limit_ms: self.deadline.as_millis(),
-                    setting: self.deadline_setting,
-                };
-            }
-            Some(Trap::StackOverflow) => {
-                return Failure::Stack {
-                    call,
-                    limit: self.stack_bytes,
-                };
-            }
-            _ => {}
+impl Scope {
+    /// Returns the deadline and the name of its setting.
+    pub(crate) fn deadline(self, limits: &Limits) -> (Duration, &'static str) {
+        match self {
+            Self::Entry => (limits.call_deadline, "call_deadline"),
+            Self::Registry => (limits.load_deadline, "load_deadline"),
         }
-        let reason = reason(error);
-        // Wasmtime does not export these error types. Tests check that their texts do not change.
-        if reason.contains("too much data is being copied") {
-            return Failure::Data {
-                call,
-                limit: self.data_bytes,
-                setting: self.data_setting,
-            };
+    }
+
+    /// Returns the data limit in bytes and the name of its setting.
+    pub(crate) fn data_bytes(self, limits: &Limits) -> (usize, &'static str) {
+        match self {
+            Self::Entry => (limits.call_data_bytes, "call_data_bytes"),
+            Self::Registry => (limits.list_data_bytes, "list_data_bytes"),
         }
-        if reason.contains("store handle limit exceeded")
-            || matches!(error.downcast_ref(), Some(ResourceTableError::Full))
-        {
-            return Failure::Handles {
-                call,
-                limit: self.handles,
-            };
+    }
+}
+
+/// Finds the failure that caused an error of wasmtime.
+pub(crate) fn explain(
+    call: &'static str,
+    scope: Scope,
+    limits: &Limits,
+    error: &Error,
+    refused: Option<Resource>,
+) -> Failure {
+    let exceeded = |kind, exceeded, setting| Failure::Limit {
+        call,
+        kind,
+        exceeded,
+        setting,
+    };
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => {
+            let (deadline, setting) = scope.deadline(limits);
+            let text = format!("ran for longer than {} ms", deadline.as_millis());
+            return exceeded("deadline", text, setting);
         }
-        if reason.starts_with("resource limit exceeded: ") && reason.contains(" count too high ") {
-            return Failure::Objects {
-                call,
-                limit: self.objects,
-            };
+        Some(Trap::StackOverflow) => {
+            let text = format!("used up its stack of {} bytes", limits.stack_bytes);
+            return exceeded("stack", text, "stack_bytes");
         }
-        if reason.starts_with("requested len ") && reason.contains(" exceeds limit ") {
-            return Failure::Random {
-                call,
-                limit: self.random_bytes,
-            };
+        _ => {}
+    }
+    let reason = reason(error);
+    // Wasmtime does not export these error types. Tests check that their texts do not change.
+    if reason.contains("too much data is being copied") {
+        let (bytes, setting) = scope.data_bytes(limits);
+        let text = format!("handed over more than {bytes} bytes");
+        return exceeded("data", text, setting);
+    }
+    if reason.contains("store handle limit exceeded")
+        || matches!(error.downcast_ref(), Some(ResourceTableError::Full))
+    {
+        let text = format!("holds more than {} handles", limits.handles);
+        return exceeded("handles", text, "handles");
+    }
+    if reason.starts_with("resource limit exceeded: ") && reason.contains(" count too high ") {
+        let text = format!(
+            "made more than {} core instances, tables or memories",
+            limits.objects
+        );
+        return exceeded("objects", text, "objects");
+    }
+    if reason.starts_with("requested len ") && reason.contains(" exceeds limit ") {
+        let text = format!(
+            "asked for more than {} random bytes at once",
+            limits.random_bytes
+        );
+        return exceeded("random", text, "random_bytes");
+    }
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        let reason = format!("it exited with status {}", exit.0);
+        return Failure::Trap { call, reason };
+    }
+    // A plugin may recover from refused memory and fail for another reason. So a refusal is the cause only
+    // of a trap of the plugin itself, or of a failed instantiation.
+    let refused = refused.filter(|_| error.is::<Trap>() || call == INSTANTIATION);
+    match refused {
+        Some(Resource::Memory) => {
+            let text = format!("ran out of memory at {} bytes", limits.memory_bytes);
+            exceeded("memory", text, "memory_bytes")
         }
-        if let Some(exit) = error.downcast_ref::<I32Exit>() {
-            return Failure::Trap {
-                call,
-                reason: format!("it exited with status {}", exit.0),
-            };
+        Some(Resource::Table) => {
+            let text = format!(
+                "asked for a table of more than {} elements",
+                limits.table_elements
+            );
+            exceeded("table", text, "table_elements")
         }
-        // A plugin may recover from refused memory and fail for another reason. So a refusal is the cause only
-        // of a trap of the plugin itself, or of a failed instantiation.
-        if error.is::<Trap>() || call == INSTANTIATION {
-            match refused {
-                Some(Refused::Memory { limit }) => return Failure::Memory { call, limit },
-                Some(Refused::Table { limit }) => return Failure::Table { call, limit },
-                None => {}
-            }
-        }
-        Failure::Trap { call, reason }
+        None => Failure::Trap { call, reason },
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{
-    Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId,
+    Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, Limits, NodeCapacity, NodeId,
 };
 use edge_cache_routing::Candidate;
 use wasmtime::Store;
@@ -16,7 +16,7 @@ use crate::bindings::EdgeCachePlugin;
 use crate::clock::WallClock;
 use crate::convert;
 use crate::engine::ticks;
-use crate::failure::{CallLimits, Failure, INSTANTIATION};
+use crate::failure::{Failure, INSTANTIATION, Scope, explain};
 use crate::gossip_labels::{LabelPolicy, PublishedLabels};
 use crate::host_state::HostState;
 use crate::log::GuestLog;
@@ -62,15 +62,6 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// Scope of a call, which selects its deadline and data limit.
-#[derive(Clone, Copy)]
-enum Scope {
-    /// A single entry: `call_deadline` and `call_data_bytes`.
-    Entry,
-    /// The whole registry: `load_deadline` and `list_data_bytes`.
-    Registry,
-}
-
 impl Instance {
     /// Instantiates a plugin. The instance is empty, and [`Instance::load`] must be the first call.
     ///
@@ -97,13 +88,14 @@ impl Instance {
         // The limiter is set first, because the initial memory of a component counts too.
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(limits.handles);
-        let call = call_limits(plugin, INSTANTIATION, Scope::Registry);
-        arm(&mut store, &call, limits.epoch_tick);
+        let scope = Scope::Registry;
+        arm(&mut store, scope, limits);
         let begun = Instant::now();
         let exports = plugin.pre().instantiate(&mut store);
         calls.called(INSTANTIATION, begun.elapsed());
+        let refused = store.data().limiter.refused;
         let exports =
-            exports.map_err(|error| call.explain(&error, store.data().limiter.refused()))?;
+            exports.map_err(|error| explain(INSTANTIATION, scope, limits, &error, refused))?;
         Ok(Self {
             store,
             exports,
@@ -279,7 +271,7 @@ impl Instance {
 
     /// Returns the size of the linear memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.store.data().limiter.memory_bytes()
+        self.store.data().limiter.memory.used
     }
 
     /// Calls an export that may publish labels.
@@ -302,53 +294,22 @@ impl Instance {
         scope: Scope,
         call: impl FnOnce(&EdgeCachePlugin, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        let limits = call_limits(&self.plugin, name, scope);
-        arm(
-            &mut self.store,
-            &limits,
-            self.plugin.config().limits.epoch_tick,
-        );
+        let limits = &self.plugin.config().limits;
+        arm(&mut self.store, scope, limits);
         let begun = Instant::now();
         let called = call(&self.exports, &mut self.store);
         self.calls.called(name, begun.elapsed());
-        called.map_err(|error| limits.explain(&error, self.store.data().limiter.refused()))
+        let refused = self.store.data().limiter.refused;
+        called.map_err(|error| explain(name, scope, limits, &error, refused))
     }
 }
 
 /// Sets the deadline, which starts with the call, and the data limit, which applies to each transfer.
-fn arm(store: &mut Store<HostState>, limits: &CallLimits, tick: Duration) {
-    store.set_epoch_deadline(ticks(limits.deadline, tick));
-    store.set_hostcall_fuel(limits.data_bytes);
-    store.data_mut().limiter.forget_refusals();
-}
-
-fn call_limits(plugin: &Plugin, call: &'static str, scope: Scope) -> CallLimits {
-    let limits = &plugin.config().limits;
-    let (deadline, deadline_setting, data_bytes, data_setting) = match scope {
-        Scope::Entry => (
-            limits.call_deadline,
-            "call_deadline",
-            limits.call_data_bytes,
-            "call_data_bytes",
-        ),
-        Scope::Registry => (
-            limits.load_deadline,
-            "load_deadline",
-            limits.list_data_bytes,
-            "list_data_bytes",
-        ),
-    };
-    CallLimits {
-        call,
-        deadline,
-        deadline_setting,
-        data_bytes,
-        data_setting,
-        stack_bytes: limits.stack_bytes,
-        handles: limits.handles,
-        objects: limits.objects,
-        random_bytes: limits.random_bytes,
-    }
+fn arm(store: &mut Store<HostState>, scope: Scope, limits: &Limits) {
+    let (deadline, _) = scope.deadline(limits);
+    store.set_epoch_deadline(ticks(deadline, limits.epoch_tick));
+    store.set_hostcall_fuel(scope.data_bytes(limits).0);
+    store.data_mut().limiter.refused = None;
 }
 
 fn accepted(called: Called<Result<(), String>>) -> Result<PublishedLabels, Failure> {

@@ -9,44 +9,51 @@ use wasmtime::ResourceLimiter;
 /// Counts the memory and the tables of one instance.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    memory_bytes: usize,
-    memory_bytes_max: usize,
-    table_elements: usize,
-    table_elements_max: usize,
+    /// Bytes of the linear memories.
+    pub(crate) memory: Budget,
+    table_elements: Budget,
     objects_max: usize,
-    refused: Option<Refused>,
+    /// The last resource that was refused since the last call began.
+    pub(crate) refused: Option<Resource>,
 }
 
-/// A request that was refused since the last call began.
+/// A resource that memories or tables of an instance share.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(crate) used: usize,
+    max: usize,
+}
+
+/// A kind of resource with a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Memory { limit: usize },
-    Table { limit: usize },
+pub(crate) enum Resource {
+    Memory,
+    Table,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Self {
+        let budget = |max| Budget { used: 0, max };
         Self {
-            memory_bytes: 0,
-            memory_bytes_max: limits.memory_bytes,
-            table_elements: 0,
-            table_elements_max: limits.table_elements,
+            memory: budget(limits.memory_bytes),
+            table_elements: budget(limits.table_elements),
             objects_max: limits.objects,
             refused: None,
         }
     }
 
-    /// Returns the size of the linear memory, in bytes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.memory_bytes
-    }
-
-    pub(crate) fn forget_refusals(&mut self) {
-        self.refused = None;
-    }
-
-    pub(crate) fn refused(&self) -> Option<Refused> {
-        self.refused
+    fn grow(&mut self, resource: Resource, current: usize, desired: usize) -> bool {
+        let budget = match resource {
+            Resource::Memory => &mut self.memory,
+            Resource::Table => &mut self.table_elements,
+        };
+        let total = budget.used.saturating_add(desired.saturating_sub(current));
+        if total > budget.max {
+            self.refused = Some(resource);
+            return false;
+        }
+        budget.used = total;
+        true
     }
 }
 
@@ -57,17 +64,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self
-            .memory_bytes
-            .saturating_add(desired.saturating_sub(current));
-        if total > self.memory_bytes_max {
-            self.refused = Some(Refused::Memory {
-                limit: self.memory_bytes_max,
-            });
-            return Ok(false);
-        }
-        self.memory_bytes = total;
-        Ok(true)
+        Ok(self.grow(Resource::Memory, current, desired))
     }
 
     fn table_growing(
@@ -76,17 +73,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self
-            .table_elements
-            .saturating_add(desired.saturating_sub(current));
-        if total > self.table_elements_max {
-            self.refused = Some(Refused::Table {
-                limit: self.table_elements_max,
-            });
-            return Ok(false);
-        }
-        self.table_elements = total;
-        Ok(true)
+        Ok(self.grow(Resource::Table, current, desired))
     }
 
     fn instances(&self) -> usize {

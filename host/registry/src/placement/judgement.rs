@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use thiserror::Error;
-
 use edge_cache_core::labels::{Labels, PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::Candidate;
@@ -27,19 +25,8 @@ enum State {
     Judged,
     /// The labels exceed the limits.
     Excessive,
-    /// The plugin failed on the labels; the candidate is from earlier ones.
-    Failed,
-    /// There was no instance to call; the candidate is from earlier labels.
+    /// The plugin failed on the labels, or there was no instance to call; the candidate is from earlier labels.
     Open,
-}
-
-/// Labels that exceed a limit. The member is no candidate.
-#[derive(Debug, PartialEq, Eq, Error)]
-pub(super) enum ExcessiveLabels {
-    #[error("{0} labels, more than {PEER_LABELS_MAX}")]
-    Count(usize),
-    #[error("labels of {0} bytes, more than {PEER_LABEL_BYTES_MAX}")]
-    Bytes(usize),
 }
 
 impl Judgement {
@@ -57,14 +44,6 @@ impl Judgement {
             info,
             candidate: None,
             state: State::Excessive,
-        }
-    }
-
-    pub(super) fn failed(info: Arc<PeerInfo>, before: Option<Self>) -> Self {
-        Self {
-            info,
-            candidate: before.and_then(|before| before.candidate),
-            state: State::Failed,
         }
     }
 
@@ -93,16 +72,21 @@ impl Judgement {
 }
 
 /// Checks the number and the size of a member's labels.
-pub(super) fn check_size(labels: &Labels) -> Result<(), ExcessiveLabels> {
+pub(super) fn check_size(labels: &Labels) -> Result<(), String> {
     if labels.len() > PEER_LABELS_MAX {
-        return Err(ExcessiveLabels::Count(labels.len()));
+        return Err(format!(
+            "{} labels, more than {PEER_LABELS_MAX}",
+            labels.len()
+        ));
     }
-    let pairs = labels.iter();
-    let bytes = pairs
+    let bytes = labels
+        .iter()
         .map(|(key, value)| key.len().saturating_add(value.len()))
         .fold(0, usize::saturating_add);
     if bytes > PEER_LABEL_BYTES_MAX {
-        return Err(ExcessiveLabels::Bytes(bytes));
+        return Err(format!(
+            "labels of {bytes} bytes, more than {PEER_LABEL_BYTES_MAX}"
+        ));
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ impl Quarantine {
         {
             self.failing.remove(&oldest);
         }
-        let until = matches!(failure, Failure::Deadline { .. })
+        let until = (failure.kind() == "deadline")
             .then(|| now.checked_add(DEADLINE_FORGIVEN))
             .flatten();
         let failing = FailingLabels {

@@ -15,9 +15,10 @@ fn trap() -> Failure {
 }
 
 fn deadline() -> Failure {
-    Failure::Deadline {
+    Failure::Limit {
         call: "assess",
-        limit_ms: 250,
+        kind: "deadline",
+        exceeded: "ran for longer than 250 ms".to_string(),
         setting: "call_deadline",
     }
 }
