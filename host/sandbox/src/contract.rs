@@ -5,8 +5,6 @@
 
 mod mismatch;
 mod names;
-mod provided;
-mod signatures;
 
 use edge_cache_core::text;
 use wasmtime::Engine;
@@ -15,11 +13,16 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
 pub use self::mismatch::Mismatch;
 use self::names::{PACKAGE, VERSION, is_own, is_served, served_version, without_version};
-use self::signatures::{EXPORTS, LABELS, PUBLISH};
 use crate::signature;
 
-pub(crate) use self::names::WORLD;
-pub(crate) use self::provided::PROVIDED;
+pub(crate) use self::names::{PROVIDED, WORLD};
+
+/// Functions of the world, one a line: interface, name, and signature as [`signature`](crate::signature) writes it.
+///
+/// A test compares the exports with the reference plugin.
+const FUNCTIONS: &str = include_str!("contract/signatures.txt");
+/// Interface of [`FUNCTIONS`] that the host provides; a plugin exports the others.
+const LABELS: &str = "gossip-labels";
 
 /// An import of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,17 +83,26 @@ pub(crate) fn imports(
 
 /// Returns the functions that a component must export.
 pub(crate) fn exports(component: &Component, engine: &Engine) -> Vec<Export> {
-    EXPORTS
-        .iter()
-        .map(|&export| {
-            let (interface, name, expected) = export;
+    functions()
+        .filter(|(interface, ..)| *interface != LABELS)
+        .map(|function| {
+            let (interface, name, expected) = function;
             Export {
                 function: format!("{PACKAGE}/{interface}@{VERSION}#{name}"),
                 expected,
-                mismatch: compare_export(component, engine, export),
+                mismatch: compare_export(component, engine, function),
             }
         })
         .collect()
+}
+
+/// Returns interface, name and signature of the functions of the world.
+fn functions() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    FUNCTIONS.lines().filter_map(|line| {
+        let (function, signature) = line.split_once(": ")?;
+        let (interface, name) = function.split_once('#')?;
+        Some((interface, name, signature))
+    })
 }
 
 fn compare_import(
@@ -112,7 +124,7 @@ fn compare_import(
         })
     } else if !granted(bare) {
         Some(Mismatch::NotGranted(full_name()))
-    } else if bare == LABELS {
+    } else if is_own(name, LABELS) {
         compare_labels(item, engine, full_name())
     } else {
         // Wasmtime compares the interfaces of WASI.
@@ -131,15 +143,12 @@ fn compare_labels(item: &ComponentItem, engine: &Engine, interface: String) -> O
         };
         let name = text::clean(name, text::ERROR_BYTES_MAX);
         let function = format!("{interface}#{name}");
-        if name != PUBLISH.0 {
+        let known =
+            functions().find(|(interface, known, _)| *interface == LABELS && *known == name);
+        let Some((.., expected)) = known else {
             return Some(Mismatch::UnknownImport(function));
-        }
-        let found = signature::of(&func);
-        (found != PUBLISH.1).then(|| Mismatch::ImportDiffers {
-            function,
-            expected: PUBLISH.1,
-            found: text::clean(&found, text::ERROR_BYTES_MAX),
-        })
+        };
+        differs("import", function, expected, &signature::of(&func))
     })
 }
 
@@ -160,10 +169,20 @@ fn compare_export(
         Some(ComponentItem::ComponentFunc(func)) => signature::of(&func),
         _ => return Some(Mismatch::MissingExport { function, expected }),
     };
-    (found != expected).then(|| Mismatch::ExportDiffers {
+    differs("export", function, expected, &found)
+}
+
+fn differs(
+    direction: &'static str,
+    function: String,
+    expected: &'static str,
+    found: &str,
+) -> Option<Mismatch> {
+    (found != expected).then(|| Mismatch::Differs {
+        direction,
         function,
         expected,
-        found: text::clean(&found, text::ERROR_BYTES_MAX),
+        found: text::clean(found, text::ERROR_BYTES_MAX),
     })
 }
 

@@ -32,6 +32,7 @@ pub struct Plugin {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     engine: Engine,
     pre: EdgeCachePluginPre<HostState>,
@@ -113,25 +114,11 @@ impl Plugin {
     /// Returns the same component with other settings, without compiling it again.
     #[must_use]
     pub fn with_settings(&self, settings: BTreeMap<String, String>) -> Self {
-        let Inner {
-            engine,
-            pre,
-            sha256,
-            imports,
-            config,
-        } = &*self.inner;
+        let mut inner = Inner::clone(&self.inner);
+        inner.config.settings = settings;
         Self {
             name: self.name.clone(),
-            inner: Arc::new(Inner {
-                engine: engine.clone(),
-                pre: pre.clone(),
-                sha256: *sha256,
-                imports: imports.clone(),
-                config: PluginConfig {
-                    settings,
-                    ..config.clone()
-                },
-            }),
+            inner: Arc::new(inner),
         }
     }
 

@@ -70,7 +70,7 @@ fn table(out: &mut String, inspection: &Inspection) -> fmt::Result {
             writeln!(out, "           expected {}", export.expected)?;
         }
         match &export.mismatch {
-            Some(Mismatch::ExportDiffers { found, .. }) => {
+            Some(Mismatch::Differs { found, .. }) => {
                 writeln!(out, "           found    {found}")?;
             }
             Some(Mismatch::MissingInterface {
@@ -105,7 +105,7 @@ fn object(inspection: &Inspection) -> Value {
     let exports = inspection.exports.iter().map(|export| {
         let found = match &export.mismatch {
             None => Some(export.expected),
-            Some(Mismatch::ExportDiffers { found, .. }) => Some(found.as_str()),
+            Some(Mismatch::Differs { found, .. }) => Some(found.as_str()),
             Some(_) => None,
         };
         json!({
@@ -140,7 +140,7 @@ fn import_status(import: &Import) -> &'static str {
 fn export_status(export: &Export) -> &'static str {
     match &export.mismatch {
         None => "ok",
-        Some(Mismatch::ExportDiffers { .. }) => "DIFFERS",
+        Some(Mismatch::Differs { .. }) => "DIFFERS",
         Some(_) => "MISSING",
     }
 }

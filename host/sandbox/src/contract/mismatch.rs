@@ -1,14 +1,18 @@
 //! Differences between a component and the world.
 
-use std::fmt;
+use thiserror::Error;
 
 use super::names::{PACKAGE, VERSION, without_version};
 
 /// A difference between a component and the world.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Mismatch {
     /// The component does not export the interface.
+    #[error(
+        "it does not export the interface `{interface}`{}",
+        other.as_ref().map(|other| format!(", but `{other}`")).unwrap_or_default()
+    )]
     MissingInterface {
         /// Interface with its version.
         interface: String,
@@ -16,14 +20,18 @@ pub enum Mismatch {
         other: Option<String>,
     },
     /// The component does not export the function.
+    #[error("it does not export `{function}`, which must be `{expected}`")]
     MissingExport {
         /// Interface with its version, and the function.
         function: String,
         /// Expected signature.
         expected: &'static str,
     },
-    /// The component exports the function with another signature.
-    ExportDiffers {
+    /// The component exports or imports the function with another signature.
+    #[error("its {direction} `{function}` must be `{expected}`, but is `{found}`")]
+    Differs {
+        /// `export` or `import`.
+        direction: &'static str,
         /// Interface with its version, and the function.
         function: String,
         /// Expected signature.
@@ -31,18 +39,11 @@ pub enum Mismatch {
         /// Signature in the component.
         found: String,
     },
-    /// The component imports the function with another signature.
-    ImportDiffers {
-        /// Interface with its version, and the function.
-        function: String,
-        /// Signature of the host.
-        expected: &'static str,
-        /// Signature in the component.
-        found: String,
-    },
     /// The component imports an interface or a function that the host does not provide.
+    #[error("it imports `{name}`, which {reason}", name = .0, reason = unknown(.0))]
     UnknownImport(String),
     /// The component imports an interface that the host provides only in another version.
+    #[error("it imports `{name}`, which this host has only {served}")]
     ImportVersion {
         /// Interface with its version.
         name: String,
@@ -50,57 +51,19 @@ pub enum Mismatch {
         served: &'static str,
     },
     /// The component imports an interface that the operator did not grant.
+    #[error(
+        "it imports `{name}`, which is not granted; add \"{bare}\" to `plugin.imports` to grant it",
+        name = .0,
+        bare = without_version(.0)
+    )]
     NotGranted(String),
 }
 
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingInterface { interface, other } => {
-                write!(f, "it does not export the interface `{interface}`")?;
-                match other {
-                    Some(other) => write!(f, ", but `{other}`"),
-                    None => Ok(()),
-                }
-            }
-            Self::MissingExport { function, expected } => {
-                write!(
-                    f,
-                    "it does not export `{function}`, which must be `{expected}`"
-                )
-            }
-            Self::ExportDiffers {
-                function,
-                expected,
-                found,
-            } => write!(
-                f,
-                "its export `{function}` must be `{expected}`, but is `{found}`"
-            ),
-            Self::ImportDiffers {
-                function,
-                expected,
-                found,
-            } => write!(
-                f,
-                "its import `{function}` must be `{expected}`, but is `{found}`"
-            ),
-            Self::UnknownImport(name) if name.starts_with(PACKAGE) => write!(
-                f,
-                "it imports `{name}`, which a host of {VERSION} does not have; it may need a later one"
-            ),
-            Self::UnknownImport(name) => write!(
-                f,
-                "it imports `{name}`, which this host does not have; no setting can grant it"
-            ),
-            Self::ImportVersion { name, served } => {
-                write!(f, "it imports `{name}`, which this host has only {served}")
-            }
-            Self::NotGranted(name) => write!(
-                f,
-                "it imports `{name}`, which is not granted; add \"{}\" to `plugin.imports` to grant it",
-                without_version(name)
-            ),
-        }
+/// Says why the host does not have an import.
+fn unknown(name: &str) -> String {
+    if name.starts_with(PACKAGE) {
+        format!("a host of {VERSION} does not have; it may need a later one")
+    } else {
+        "this host does not have; no setting can grant it".to_string()
     }
 }

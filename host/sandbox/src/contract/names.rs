@@ -7,6 +7,40 @@ pub(crate) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
 /// Major and minor version that an interface must have: within 0.1.x, any patch version fits.
 const TRACK: (u64, u64) = (0, 1);
 
+/// Names of the provided interfaces, without versions. Those of WASI are of 0.2.
+pub(crate) const PROVIDED: &[&str] = &[
+    "zlayer:edge-cache/gossip-labels",
+    "wasi:config/store",
+    "wasi:logging/logging",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
 /// Returns whether `name` is the given interface of this project, in a version that fits.
 pub(super) fn is_own(name: &str, interface: &str) -> bool {
     without_version(name).strip_prefix(PACKAGE) == Some(&format!("/{interface}"))
