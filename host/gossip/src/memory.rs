@@ -5,13 +5,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
 use tokio::task;
 
 /// An error of the storage.
 pub type MemoryError = Box<dyn Error + Send + Sync>;
 
 /// The last known address of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownAddress {
     /// Node id of the peer.
     pub node_id: u64,

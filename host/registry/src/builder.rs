@@ -14,9 +14,8 @@ use crate::placement::Placement;
 use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Handle};
 use crate::standalone::Standalone;
 use crate::state::RegistryState;
-use crate::status::Status;
 use crate::store::{Remembered, Store};
-use crate::view::View;
+use crate::view::{Status, View};
 use crate::writer::Writer;
 use crate::writer::queue::{Requests, SPIN_TIME, queue};
 use edge_cache_core::labels::{self, Labels};
@@ -185,11 +184,11 @@ fn first_view(remembered: Remembered, own: Option<NodeId>) -> View {
     View {
         entries: remembered
             .entries
-            .into_iter()
+            .into_values()
             .map(labelled)
             .collect::<Entries>(),
         decisions: decisions
-            .map(|effective| (effective.decision.node_id, Arc::new(effective)))
+            .map(|(node_id, effective)| (node_id, Arc::new(effective)))
             .collect(),
         status: Status {
             state: PluginState::Starting,

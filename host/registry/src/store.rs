@@ -10,7 +10,6 @@ mod database;
 mod directory;
 mod error;
 mod format;
-mod state;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,14 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::database::{Database, Write};
 use self::directory::Directory;
-use self::format::{Meta, StoredPeer};
+use self::format::{FORMAT, Meta};
 use edge_cache_core::labels::Labels;
 use edge_cache_gossip::{GossipMemory, KnownAddress, MemoryError};
 use edge_cache_sandbox::{CodeCache, Digests};
 
 pub use self::error::StoreError;
-pub use self::state::Identity;
-pub(crate) use self::state::{Changes, Remembered};
+pub use self::format::Identity;
+pub(crate) use self::format::{Changes, Remembered};
 
 /// The durable state of one agent. Cheap to clone; dropping the last clone unlocks the directory.
 #[derive(Debug, Clone)]
@@ -54,7 +53,11 @@ impl Store {
         let file = directory.file();
         // A dangling link is a volume that is not mounted, not a missing store.
         if file.symlink_metadata().is_err() {
-            directory.create(|fresh| database::create(fresh, &Meta::new(&identity)))?;
+            let meta = Meta {
+                format: FORMAT,
+                identity: identity.clone(),
+            };
+            directory.create(|fresh| database::create(fresh, &meta))?;
         }
         let (database, remembered) = database::open(&file, &identity)?;
         Ok(Self {
@@ -131,24 +134,12 @@ impl GossipMemory for Store {
 
     fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
         let slot = self.opened()?;
-        let peers = slot.as_ref().ok_or(StoreError::Closed)?.peers()?;
-        let known = |peer: StoredPeer| KnownAddress {
-            node_id: peer.node_id,
-            address: peer.address,
-            seen_ms: peer.seen_ms,
-        };
-        Ok(peers.into_iter().map(known).collect())
+        Ok(slot.as_ref().ok_or(StoreError::Closed)?.peers()?)
     }
 
     fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError> {
-        let stored = |known: &KnownAddress| StoredPeer {
-            node_id: known.node_id,
-            address: known.address,
-            seen_ms: known.seen_ms,
-        };
-        let peers: Vec<_> = addresses.iter().map(stored).collect();
         let mut slot = self.opened()?;
-        write(&mut slot, &Write::Peers(&peers))?;
+        write(&mut slot, &Write::Peers(addresses))?;
         Ok(())
     }
 }

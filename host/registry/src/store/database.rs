@@ -2,29 +2,30 @@
 //!
 //! Redb panics on some damaged pages instead of returning an error, so every use of it is behind [`guarded`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
-    TableError, TableHandle, WriteTransaction,
+    Builder, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, TableError, TableHandle, WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 
 use super::directory::io_error;
 use super::error::StoreError;
-use super::format::{self, FORMAT, Meta, StoredPeer, ValueError};
-use super::state::{Changes, Identity, Remembered};
+use super::format::{self, Changes, FORMAT, Identity, Meta, Remembered, ValueError};
 use edge_cache_core::NodeId;
 use edge_cache_core::text;
+use edge_cache_gossip::KnownAddress;
 
 /// Node id to entry.
-const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
+const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("entries");
 /// Node id to the effective decision.
 const DECISIONS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
 /// `own` to the labels that the plugin wanted last for the own node.
@@ -42,14 +43,8 @@ const PEERS: &str = "peers";
 /// The size of redb's page cache. The content is read once, at the start.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
-/// An error of a transaction, which changed nothing.
-#[derive(Debug, Error)]
-enum TransactionError {
-    #[error("{0}")]
-    Redb(#[from] redb::Error),
-    #[error("cannot encode a value: {0}")]
-    Encode(#[from] serde_json::Error),
-}
+/// An error of redb, or a fault in a value.
+type Fault = Box<dyn Error + Send + Sync>;
 
 /// An open database file.
 #[derive(Debug)]
@@ -64,7 +59,7 @@ pub(super) enum Write<'a> {
     Meta(&'a Meta),
     Changes(&'a Changes),
     Generation(u64),
-    Peers(&'a [StoredPeer]),
+    Peers(&'a [KnownAddress]),
     CodeDigest {
         name: &'a str,
         digest: [u8; 32],
@@ -102,14 +97,21 @@ pub(super) fn open(path: &Path, identity: &Identity) -> Result<(Database, Rememb
 
 impl Database {
     pub(super) fn generation(&self) -> Result<u64, StoreError> {
-        guarded(&self.path, || {
-            read(&self.path, &self.inner, META, GENERATION).map(Option::unwrap_or_default)
-        })
+        self.read(META, GENERATION).map(Option::unwrap_or_default)
     }
 
-    pub(super) fn peers(&self) -> Result<Vec<StoredPeer>, StoreError> {
+    pub(super) fn peers(&self) -> Result<Vec<KnownAddress>, StoreError> {
+        self.read(META, PEERS).map(Option::unwrap_or_default)
+    }
+
+    /// Returns the digest of a compiled-code file.
+    pub(super) fn code_digest(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.read(CODE, name)
+    }
+
+    fn read<T: DeserializeOwned>(&self, table: Named, key: &str) -> Result<Option<T>, StoreError> {
         guarded(&self.path, || {
-            read(&self.path, &self.inner, META, PEERS).map(Option::unwrap_or_default)
+            read(&self.inner, table, key).map_err(|fault| damaged(&self.path, &fault))
         })
     }
 
@@ -120,13 +122,8 @@ impl Database {
         })
     }
 
-    /// Returns the digest of a compiled-code file.
-    pub(super) fn code_digest(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
-        guarded(&self.path, || read(&self.path, &self.inner, CODE, name))
-    }
-
-    fn transact(&self, write: &Write<'_>) -> Result<(), TransactionError> {
-        let transaction = self.inner.begin_write().map_err(redb::Error::from)?;
+    fn transact(&self, write: &Write<'_>) -> Result<(), Fault> {
+        let transaction = self.inner.begin_write()?;
         match write {
             Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
             Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
@@ -137,32 +134,24 @@ impl Database {
                 names,
             } => {
                 put(&transaction, CODE, name, digest)?;
-                let mut table = transaction.open_table(CODE).map_err(redb::Error::from)?;
-                table
-                    .retain(|name, _| names.contains(name))
-                    .map_err(redb::Error::from)?;
+                let mut table = transaction.open_table(CODE)?;
+                table.retain(|name, _| names.contains(name))?;
             }
             Write::Changes(changes) => {
-                let mut table = transaction.open_table(ENTRIES).map_err(redb::Error::from)?;
+                let mut table = transaction.open_table(ENTRIES)?;
                 for entry in &changes.put {
                     let value = format::seal_entry(ENTRIES.name(), entry)?;
-                    table
-                        .insert(entry.node.node_id, value.as_slice())
-                        .map_err(redb::Error::from)?;
+                    table.insert(entry.node.node_id, value.as_slice())?;
                 }
                 for node_id in &changes.remove {
-                    table.remove(node_id).map_err(redb::Error::from)?;
+                    table.remove(node_id)?;
                 }
                 drop(table);
                 if !changes.decisions.is_empty() {
-                    let mut table = transaction
-                        .open_table(DECISIONS)
-                        .map_err(redb::Error::from)?;
+                    let mut table = transaction.open_table(DECISIONS)?;
                     for effective in &changes.decisions {
                         let value = format::seal_decision(DECISIONS.name(), effective)?;
-                        table
-                            .insert(effective.decision.node_id, value.as_slice())
-                            .map_err(redb::Error::from)?;
+                        table.insert(effective.decision.node_id, value.as_slice())?;
                     }
                 }
                 if let Some(labels) = &changes.own_labels {
@@ -170,7 +159,7 @@ impl Database {
                 }
             }
         }
-        transaction.commit().map_err(redb::Error::from)?;
+        transaction.commit()?;
         Ok(())
     }
 }
@@ -183,12 +172,11 @@ fn put(
     table: Named,
     key: &str,
     payload: &impl Serialize,
-) -> Result<(), TransactionError> {
+) -> Result<(), Fault> {
     let value = format::seal(table.name(), key.as_bytes(), payload)?;
-    let mut table = transaction.open_table(table).map_err(redb::Error::from)?;
-    table
-        .insert(key, value.as_slice())
-        .map_err(redb::Error::from)?;
+    transaction
+        .open_table(table)?
+        .insert(key, value.as_slice())?;
     Ok(())
 }
 
@@ -201,15 +189,17 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
         .and_then(|()| copy.write(0, &bytes))
         .map_err(|error| StoreError::Failed(clean(&error.to_string())))?;
     if bytes.is_empty() {
-        return Err(damaged(path, "it is empty"));
+        return Err(damaged(path, &"it is empty"));
     }
+    let broken = |fault: Fault| damaged(path, &fault);
     let database = builder()
         .set_check_integrity_on_open(true)
         .create_with_backend(copy)
-        .map_err(|error| damaged(path, &error.to_string()))?;
+        .map_err(|error| damaged(path, &error))?;
 
-    let meta: Meta = read(path, &database, META, FILE)?
-        .ok_or_else(|| damaged(path, "it does not say whose it is"))?;
+    let meta: Meta = read(&database, META, FILE)
+        .map_err(broken)?
+        .ok_or_else(|| damaged(path, &"it does not say whose it is"))?;
     if meta.format > FORMAT {
         return Err(StoreError::Newer {
             path: path.to_path_buf(),
@@ -217,69 +207,73 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
             supported: FORMAT,
         });
     }
-    let expected = Meta::new(identity);
-    if (meta.node_id, &meta.cluster_id) != (expected.node_id, &expected.cluster_id) {
+    if meta.identity != *identity {
         return Err(StoreError::Foreign {
             path: path.to_path_buf(),
-            found: meta.owner(),
-            expected: expected.owner(),
+            found: meta.identity.owner(),
+            expected: identity.owner(),
         });
     }
-    read::<u64>(path, &database, META, GENERATION)?;
-    read::<Vec<StoredPeer>>(path, &database, META, PEERS)?;
+    read::<u64>(&database, META, GENERATION).map_err(broken)?;
+    read::<Vec<KnownAddress>>(&database, META, PEERS).map_err(broken)?;
     Ok(Remembered {
-        entries: by_node(&database, ENTRIES, format::open_entry)
-            .map_err(|reason| damaged(path, &reason))?,
-        decisions: by_node(&database, DECISIONS, format::open_decision)
-            .map_err(|reason| damaged(path, &reason))?,
-        own_labels: read(path, &database, LABELS, OWN)?.unwrap_or_default(),
+        entries: by_node(&database, ENTRIES, format::open_entry).map_err(broken)?,
+        decisions: by_node(&database, DECISIONS, format::open_decision).map_err(broken)?,
+        own_labels: read(&database, LABELS, OWN)
+            .map_err(broken)?
+            .unwrap_or_default(),
     })
 }
 
 /// Reads all values of a table with node ids as keys.
 fn by_node<T>(
     database: &redb::Database,
-    table: TableDefinition<'static, u64, &[u8]>,
+    table: TableDefinition<'static, u64, &'static [u8]>,
     open: fn(&str, NodeId, &[u8]) -> Result<T, ValueError>,
-) -> Result<Vec<T>, String> {
+) -> Result<BTreeMap<NodeId, T>, Fault> {
     let name = table.name();
-    let transaction = database.begin_read().map_err(|e| e.to_string())?;
-    let table = match transaction.open_table(table) {
-        Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-        Err(error) => return Err(error.to_string()),
+    let Some(table) = open_table(database, table)? else {
+        return Ok(BTreeMap::new());
     };
     table
-        .iter()
-        .map_err(|e| e.to_string())?
+        .iter()?
         .map(|item| {
-            let (key, value) = item.map_err(|e| e.to_string())?;
-            open(name, key.value(), value.value())
-                .map_err(|reason| format!("node {} of `{name}` has {reason}", key.value()))
+            let (key, value) = item?;
+            let node_id = key.value();
+            let value = open(name, node_id, value.value())
+                .map_err(|reason| format!("node {node_id} of `{name}` has {reason}"))?;
+            Ok((node_id, value))
         })
         .collect()
 }
 
 fn read<T: DeserializeOwned>(
-    path: &Path,
     database: &redb::Database,
     table: Named,
     key: &str,
-) -> Result<Option<T>, StoreError> {
-    let broken = |reason: String| damaged(path, &reason);
-    let transaction = database.begin_read().map_err(|e| broken(e.to_string()))?;
+) -> Result<Option<T>, Fault> {
     let name = table.name();
-    let table = match transaction.open_table(table) {
-        Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(error) => return Err(broken(error.to_string())),
-    };
-    let Some(value) = table.get(key).map_err(|e| broken(e.to_string()))? else {
+    let Some(table) = open_table(database, table)? else {
         return Ok(None);
     };
-    format::open(name, key.as_bytes(), value.value())
-        .map(Some)
-        .map_err(|reason| broken(format!("`{key}` of `{name}` has {reason}")))
+    let Some(value) = table.get(key)? else {
+        return Ok(None);
+    };
+    let payload = format::open(name, key.as_bytes(), value.value())
+        .map_err(|reason| format!("`{key}` of `{name}` has {reason}"))?;
+    Ok(Some(payload))
+}
+
+/// Opens a table for reading, if it exists.
+fn open_table<K: redb::Key>(
+    database: &redb::Database,
+    table: TableDefinition<'static, K, &'static [u8]>,
+) -> Result<Option<ReadOnlyTable<K, &'static [u8]>>, Fault> {
+    match database.begin_read()?.open_table(table) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn builder() -> Builder {
@@ -294,14 +288,14 @@ fn opening(path: &Path, error: DatabaseError) -> StoreError {
             path: path.to_path_buf(),
         },
         DatabaseError::Storage(redb::StorageError::Io(source)) => io_error("open", path)(source),
-        error => damaged(path, &error.to_string()),
+        error => damaged(path, &error),
     }
 }
 
-fn damaged(path: &Path, reason: &str) -> StoreError {
+fn damaged(path: &Path, reason: &dyn Display) -> StoreError {
     StoreError::Damaged {
         path: path.to_path_buf(),
-        reason: clean(reason),
+        reason: clean(&reason.to_string()),
     }
 }
 
@@ -317,6 +311,6 @@ fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, StoreError>) -> Resul
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("an inner check failed");
-        Err(damaged(path, reason))
+        Err(damaged(path, &reason))
     })
 }

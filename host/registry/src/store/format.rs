@@ -1,24 +1,70 @@
-//! Encoding of values in the file.
+//! Values of the store, and their encoding in the file.
 //!
 //! A value is a version byte, the first eight bytes of a SHA-256 over table, key and payload, and a JSON payload. Redb
 //! does not verify the pages that it reads; the checksum finds bits that flipped on the disk.
 
-use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::state::Identity;
-use edge_cache_core::decision::{Decision, DecisionError, EffectiveDecision, ms_of};
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+use edge_cache_core::decision::{Decision, DecisionError, EffectiveDecision};
+use edge_cache_core::labels::Labels;
+use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, ms_of, time_of};
 
 /// The format of the whole file. It is raised when older versions could not read the file correctly.
 pub(super) const FORMAT: u32 = 1;
 const VALUE_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
+
+/// The owner of a data directory: one node of one cluster, for the directory's whole life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The agent's own node, if it has one.
+    pub node_id: Option<NodeId>,
+    /// The name of the cluster.
+    pub cluster_id: String,
+}
+
+impl Identity {
+    /// Describes the owner.
+    pub(super) fn owner(&self) -> String {
+        match self.node_id {
+            Some(node_id) => format!("node {node_id} of cluster {:?}", self.cluster_id),
+            None => format!("an agent without a node in cluster {:?}", self.cluster_id),
+        }
+    }
+}
+
+/// The content of a store when it was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) entries: BTreeMap<NodeId, Entry>,
+    /// The labels that the plugin wanted last for the own node.
+    pub(crate) own_labels: Labels,
+    pub(crate) decisions: BTreeMap<NodeId, EffectiveDecision>,
+}
+
+/// The changes of one batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) put: Vec<Entry>,
+    pub(crate) remove: Vec<NodeId>,
+    pub(crate) own_labels: Option<Labels>,
+    pub(crate) decisions: Vec<Arc<EffectiveDecision>>,
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.put.is_empty()
+            && self.remove.is_empty()
+            && self.own_labels.is_none()
+            && self.decisions.is_empty()
+    }
+}
 
 /// A fault of a value; the text continues "it has".
 #[derive(Debug, Error)]
@@ -33,46 +79,18 @@ pub(super) enum ValueError {
     Checksum,
     #[error("a value that is not the expected JSON: {0}")]
     Json(serde_json::Error),
-    #[error("an invalid capacity: {0}")]
-    Capacity(String),
-    #[error("a time out of range")]
-    Time,
+    #[error("an invalid entry: {0}")]
+    Entry(String),
     #[error("an invalid decision: {0}")]
     Decision(DecisionError),
 }
 
 /// The description of the file itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Meta {
     pub(super) format: u32,
-    pub(super) node_id: Option<NodeId>,
-    pub(super) cluster_id: String,
-}
-
-impl Meta {
-    pub(super) fn new(identity: &Identity) -> Self {
-        Self {
-            format: FORMAT,
-            node_id: identity.node_id,
-            cluster_id: identity.cluster_id.clone(),
-        }
-    }
-
-    /// Describes the owner of the file.
-    pub(super) fn owner(&self) -> String {
-        match self.node_id {
-            Some(node_id) => format!("node {node_id} of cluster {:?}", self.cluster_id),
-            None => format!("an agent without a node in cluster {:?}", self.cluster_id),
-        }
-    }
-}
-
-/// The last address of a peer.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StoredPeer {
-    pub(super) node_id: NodeId,
-    pub(super) address: SocketAddr,
-    pub(super) seen_ms: u64,
+    #[serde(flatten)]
+    pub(super) identity: Identity,
 }
 
 /// An entry; its node id is the key.
@@ -110,7 +128,7 @@ pub(super) fn open_decision(
 ) -> Result<EffectiveDecision, ValueError> {
     let StoredDecision { decision, refused } = open(table, &node_id.to_le_bytes(), value)?;
     let decision = Decision::decode(node_id, &decision).map_err(ValueError::Decision)?;
-    Ok(EffectiveDecision::new(decision, refused))
+    Ok(EffectiveDecision { decision, refused })
 }
 
 /// Encodes an entry.
@@ -126,16 +144,14 @@ pub(super) fn seal_entry(table: &str, entry: &Entry) -> Result<Vec<u8>, serde_js
 /// Decodes an entry.
 pub(super) fn open_entry(table: &str, node_id: NodeId, value: &[u8]) -> Result<Entry, ValueError> {
     let stored: StoredEntry = open(table, &node_id.to_le_bytes(), value)?;
-    stored.capacity.check().map_err(ValueError::Capacity)?;
-    let enabled_at = SystemTime::UNIX_EPOCH
-        .checked_add(Duration::from_millis(stored.enabled_at_ms))
-        .ok_or(ValueError::Time)?;
+    let node = EdgeCacheNode {
+        node_id,
+        capacity: stored.capacity,
+        enabled_at: time_of(stored.enabled_at_ms),
+    };
+    node.check().map_err(ValueError::Entry)?;
     Ok(Entry {
-        node: EdgeCacheNode {
-            node_id,
-            capacity: stored.capacity,
-            enabled_at,
-        },
+        node,
         stats: stored.stats,
     })
 }

@@ -74,7 +74,10 @@ fn committed_changes_are_read_again() {
         .unwrap()
         .take_remembered()
         .unwrap();
-    assert_eq!(remembered.entries, [entry(3), entry(u64::MAX)]);
+    assert_eq!(
+        remembered.entries,
+        [3, u64::MAX].map(|id| (id, entry(id))).into()
+    );
     assert_eq!(remembered.own_labels, labels);
 }
 
@@ -122,7 +125,7 @@ fn a_newer_format_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let newer = Meta {
         format: format::FORMAT + 1,
-        ..Meta::new(&identity())
+        identity: identity(),
     };
     let file = directory.path().join("registry.redb");
     database::create(&file, &newer).unwrap();
@@ -217,7 +220,10 @@ fn a_reopened_store_returns_its_content() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), identity()).unwrap();
     store.commit(&put([1, 2])).unwrap();
-    assert_eq!(store.reopen().unwrap().entries, [entry(1), entry(2)]);
+    assert_eq!(
+        store.reopen().unwrap().entries,
+        [1, 2].map(|id| (id, entry(id))).into()
+    );
     store.commit(&put([3])).unwrap();
     assert_eq!(store.reopen().unwrap().entries.len(), 3);
 }

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use crate::metrics::RegistryMetrics;
 use crate::store::{Changes, Remembered, Store, StoreError};
 use crate::view::View;
-use edge_cache_core::decision::EffectiveDecision;
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{EdgeCacheError, Entry, NodeId, text};
+use edge_cache_core::{EdgeCacheError, text};
 
 /// The wait after the n-th failure in a row is n times this long.
 const BACKOFF_STEP: Duration = Duration::from_millis(200);
@@ -134,34 +133,20 @@ fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
         put: entries
             .iter()
             .map(|labelled| &labelled.entry)
-            .filter(|entry| stored_entry(found, entry.node.node_id) != Some(entry))
+            .filter(|entry| found.entries.get(&entry.node.node_id) != Some(entry))
             .cloned()
             .collect(),
         remove: found
             .entries
-            .iter()
-            .map(|entry| entry.node.node_id)
+            .keys()
+            .copied()
             .filter(|node_id| !entries.contains(*node_id))
             .collect(),
         decisions: decisions
             .iter()
-            .filter(|(node_id, effective)| stored_decision(found, **node_id) != Some(effective))
+            .filter(|(node_id, effective)| found.decisions.get(node_id) != Some(effective))
             .map(|(_, effective)| effective.clone())
             .collect(),
         own_labels: (found.own_labels != *own_labels).then(|| own_labels.clone()),
     }
-}
-
-fn stored_entry(found: &Remembered, node_id: NodeId) -> Option<&Entry> {
-    let index = found
-        .entries
-        .binary_search_by_key(&node_id, |entry| entry.node.node_id);
-    found.entries.get(index.ok()?)
-}
-
-fn stored_decision(found: &Remembered, node_id: NodeId) -> Option<&EffectiveDecision> {
-    let index = found
-        .decisions
-        .binary_search_by_key(&node_id, |effective| effective.decision.node_id);
-    found.decisions.get(index.ok()?)
 }
