@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::WallClock;
-use edge_cache_host::{EdgeCacheError, NodeId};
+use edge_cache_host::{EdgeCacheError, Identity, NodeId, Store};
 use edge_cache_tests::cluster::{Member, Settings, disk};
 use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
@@ -161,6 +162,7 @@ async fn counters_are_local_to_an_agent_and_restart_with_the_node() {
 #[derive(Clone, Default)]
 struct Ahead(Arc<AtomicU64>);
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Ahead {
@@ -190,23 +192,87 @@ async fn two_of_whom_one_is(set: Duration) -> (Ahead, Member, Member) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_years_ahead_does_not_decide_for_the_others() {
-    const YEARS: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
-    let (ahead, one, two) = two_of_whom_one_is(DAY + YEARS).await;
+async fn decisions_of_a_clock_that_is_ahead_are_effective_at_once_and_can_be_changed() {
+    for by in [HOUR, 3 * 365 * DAY] {
+        let (ahead, one, two) = two_of_whom_one_is(DAY + by).await;
+        one.registry.enable(7, disk(1)).await.unwrap();
+        one.registry.enable(8, disk(1)).await.unwrap();
+        two.registry.enable(9, disk(9)).await.unwrap();
+        expect_list(&[&one, &two], &[(7, 1), (8, 1), (9, 9)]).await;
 
+        ahead.set(DAY);
+        one.registry.enable(7, disk(2)).await.unwrap();
+        expect_list(&[&one, &two], &[(7, 2), (8, 1), (9, 9)]).await;
+        two.registry.disable(8).await.unwrap();
+        two.registry.enable(7, disk(3)).await.unwrap();
+        expect_list(&[&one, &two], &[(7, 3), (9, 9)]).await;
+        // Decisions about other nodes follow the clock again.
+        one.registry.enable(6, disk(6)).await.unwrap();
+        let at = one.registry.decision(6).unwrap().decision.at.time();
+        assert!(at <= SystemTime::now(), "{at:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_starts_with_a_slow_clock_changes_what_it_decided_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let identity = Identity {
+        node_id: Some(1),
+        cluster_id: "cluster".to_string(),
+    };
+    let open = || Store::open(directory.path(), identity.clone()).unwrap();
+    let two = start(2, &[]).await;
+    let mut settings = Settings::new(1, &[&two]);
+    settings.store = Some(open());
+    let one = start_with(settings.clone()).await;
+    meet(&[&one, &two]).await;
     one.registry.enable(7, disk(1)).await.unwrap();
     one.registry.enable(8, disk(1)).await.unwrap();
-    two.registry.enable(9, disk(9)).await.unwrap();
-    expect_list(&[&one], &[(7, 1), (8, 1), (9, 9)]).await;
-    expect_list(&[&two], &[(9, 9)]).await;
+    expect_list(&[&one, &two], &[(7, 1), (8, 1)]).await;
+    // The registry's thread drops the store.
+    settings.store = None;
+    one.crash().await;
 
-    // The clock is set right, and the agent notices when it looks next or decides.
+    // It decides before it hears that another agent carries its decisions.
+    let ahead = Ahead::default();
+    ahead.set(DAY - HOUR);
+    let mut settings = Settings::new(1, &[]);
+    settings.clock = ahead.clock();
+    settings.store = Some(open());
+    let one = start_with(settings).await;
+    one.registry.disable(7).await.unwrap();
+    one.registry.enable(8, disk(2)).await.unwrap();
+    let three = start(3, &[&one, &two]).await;
+    expect_list(&[&one, &two, &three], &[(8, 2)]).await;
     ahead.set(DAY);
-    one.registry.enable(7, disk(2)).await.unwrap();
-    expect_list(&[&one, &two], &[(7, 2), (8, 1), (9, 9)]).await;
     two.registry.disable(8).await.unwrap();
-    two.registry.enable(7, disk(3)).await.unwrap();
-    expect_list(&[&one, &two], &[(7, 3), (9, 9)]).await;
+    expect_list(&[&one, &two, &three], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_the_year_10209_is_ignored_and_breaks_nothing() {
+    const MS_OF_10209: u64 = 260_000_000_000_000;
+    let one = start(1, &[]).await;
+    let gossip = Settings::new(2, &[&one]).gossip;
+    let sender = GossipPool::start(gossip).await.unwrap();
+    let record = |enabled_at_ms: u64, at_ms: u64| {
+        format!(
+            r#"{{"op":"enable","capacity":{{"cpu_cores":1,"ram_mib":1,"disk_mib":5}},"enabled_at_ms":{enabled_at_ms},"at":{},"by":2}}"#,
+            at_ms << 16
+        )
+    };
+    sender.publish_decisions([
+        (5, Some(record(1, MS_OF_10209))),
+        (6, Some(record(MS_OF_10209, 1))),
+        (7, Some(record(253_402_300_799_999, 253_402_300_799_999))),
+    ]);
+    expect_list(&[&one], &[(7, 5)]).await;
+    assert_eq!(one.pool.metrics().bad_records.get(), 2);
+    one.registry.enable(6, disk(6)).await.unwrap();
+    one.registry.disable(6).await.unwrap();
+    let plugin = reference_plugin().unwrap();
+    one.registry.swap(plugin).await.unwrap();
+    expect_list(&[&one], &[(7, 5)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,8 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FILES_SPARE: f64 = 4.0;
 /// Maximum number of changes that can wait for an agent's writer: each caller waits for its answer. Callers
 /// are the writers here, with one change each, and the agent's decision sync, with 256 decisions of peers at
-/// once and one restamp of its own.
-const DEPTH_MAX: usize = WRITERS + 256 + 1;
+/// once.
+const DEPTH_MAX: usize = WRITERS + 256;
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Parameters of a run.

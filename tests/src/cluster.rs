@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{Plugin, WallClock};
-use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId};
+use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId, Store};
 
 /// An agent without its process.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Settings {
     pub gossip: GossipConfig,
     /// Wall clock of the member.
     pub clock: WallClock,
+    /// Store of the registry.
+    pub store: Option<Store>,
 }
 
 impl Settings {
@@ -41,6 +43,7 @@ impl Settings {
         Self {
             gossip,
             clock: WallClock::default(),
+            store: None,
         }
     }
 }
@@ -55,11 +58,13 @@ impl Member {
         let mut gossip = settings.gossip;
         gossip.policy = Some(plugin.policy());
         let pool = GossipPool::start(gossip).await?;
-        let registry = EdgeCacheRegistry::builder(plugin)
+        let mut builder = EdgeCacheRegistry::builder(plugin)
             .clock(settings.clock)
-            .gossip(pool.clone())
-            .start()
-            .await?;
+            .gossip(pool.clone());
+        if let Some(store) = settings.store {
+            builder = builder.store(store);
+        }
+        let registry = builder.start().await?;
         Ok(Self { registry, pool })
     }
 

@@ -4,29 +4,27 @@
 //! timestamp, then the highest author, then the greatest bytes. So all agents that have received the same decisions agree,
 //! in whatever order they arrived.
 
-mod clock;
-mod effective;
-
 use std::cmp::Ordering;
-use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::text;
-use crate::{EdgeCacheNode, NodeCapacity, NodeId};
-
-pub use self::clock::{AHEAD_MAX_MS, HybridClock};
-pub use self::effective::{DecisionCounts, EffectiveDecision, EffectiveDecisions};
+use crate::types::{EdgeCacheNode, MS_END, NodeCapacity, NodeId, ms_of, time_of};
 
 #[cfg(test)]
 mod tests;
 
+/// The year 9000. A clock that shows a later time leaves a thousand years for later decisions.
+const NOW_MS_MAX: u64 = 221_845_392_000_000;
+
 /// The timestamp of a decision: milliseconds since the Unix epoch, and a counter in the lowest 16 bits.
 ///
-/// The counter orders decisions of one agent within a millisecond, or while its clock is behind timestamps that it has
-/// received.
+/// The counter orders decisions about one node within a millisecond, or while the clock is behind the decision that
+/// stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
@@ -46,12 +44,14 @@ pub enum Op {
     Disable {},
 }
 
-/// A decision about one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A decision about one node. Its serialised form is the value on the wire; the node is in the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// The node.
+    #[serde(skip)]
     pub node_id: NodeId,
     /// The content.
+    #[serde(flatten)]
     pub op: Op,
     /// The timestamp.
     pub at: Timestamp,
@@ -59,13 +59,32 @@ pub struct Decision {
     pub by: NodeId,
 }
 
-/// The value of a decision on the wire; the node is in its key.
-#[derive(Debug, Serialize, Deserialize)]
-struct Wire {
-    #[serde(flatten)]
-    op: Op,
-    at: Timestamp,
-    by: NodeId,
+/// The decision about a node that takes precedence over all others known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectiveDecision {
+    /// The decision.
+    pub decision: Decision,
+    /// Why this agent's plugin refused the decision, if it did.
+    ///
+    /// The decision is effective all the same, since all agents must agree; this agent keeps its former entry. The plugin
+    /// is asked again after the next start or swap.
+    pub refused: Option<String>,
+}
+
+/// The effective decisions of all nodes, disabled nodes included. Cheap to clone.
+///
+/// Decisions about disabled nodes are kept: otherwise an older decision could enable the node again.
+pub type EffectiveDecisions = OrdMap<NodeId, Arc<EffectiveDecision>>;
+
+/// The numbers of effective decisions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecisionCounts {
+    /// Decisions that enable a node.
+    pub enabled: usize,
+    /// Decisions that disable a node.
+    pub disabled: usize,
+    /// Decisions of either kind that this agent's plugin refused.
+    pub refused: usize,
 }
 
 /// An error of decoding a decision. The value is ignored.
@@ -83,12 +102,9 @@ pub enum DecisionError {
     /// The value is not the expected JSON.
     #[error("the decision is not the expected JSON: {0}")]
     Json(String),
-    /// The capacity breaks a bound.
-    #[error("the decision enables a node with a capacity that breaks a bound: {0}")]
-    Capacity(String),
-    /// The time of enabling cannot be represented.
-    #[error("the decision enables a node at a time out of range")]
-    Time,
+    /// The node, or the timestamp, breaks a bound.
+    #[error("the decision breaks a bound: {0}")]
+    Bound(String),
 }
 
 impl Timestamp {
@@ -108,15 +124,25 @@ impl Timestamp {
     /// Returns the time, to the millisecond.
     #[must_use]
     pub fn time(self) -> SystemTime {
-        // 48 bits of milliseconds end in the year 10,889.
-        UNIX_EPOCH
-            .checked_add(Duration::from_millis(self.ms()))
-            .unwrap_or(UNIX_EPOCH)
+        time_of(self.ms())
     }
 
-    /// Returns the next timestamp.
-    pub fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+    /// Returns the timestamp of a decision that is made now. It beats the decision that stands, whatever the clock says.
+    pub fn after(standing: Option<Self>, now_ms: u64) -> Self {
+        let now = Self::at_ms(now_ms.min(NOW_MS_MAX));
+        standing.map_or(now, |standing| now.max(Self(standing.0.saturating_add(1))))
+    }
+
+    /// Checks that the time is before the year 10000.
+    ///
+    /// # Errors
+    ///
+    /// The text names the bound.
+    pub fn check(self) -> Result<(), String> {
+        if self.ms() >= MS_END {
+            return Err("the timestamp must be before the year 10000".to_string());
+        }
+        Ok(())
     }
 }
 
@@ -160,7 +186,7 @@ impl Decision {
         Some(EdgeCacheNode {
             node_id: self.node_id,
             capacity: capacity.clone(),
-            enabled_at: UNIX_EPOCH.checked_add(Duration::from_millis(*enabled_at_ms))?,
+            enabled_at: time_of(*enabled_at_ms),
         })
     }
 
@@ -175,13 +201,8 @@ impl Decision {
 
     /// Encodes the decision for gossip.
     pub fn encode(&self) -> String {
-        let wire = Wire {
-            op: self.op.clone(),
-            at: self.at,
-            by: self.by,
-        };
         // Numbers and text always encode.
-        serde_json::to_string(&wire).unwrap_or_default()
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Decodes a value from gossip.
@@ -193,45 +214,41 @@ impl Decision {
         if value.len() > Self::BYTES_MAX {
             return Err(DecisionError::TooLarge { bytes: value.len() });
         }
-        let Wire { op, at, by } = serde_json::from_str(value).map_err(|error| {
+        let decision: Self = serde_json::from_str(value).map_err(|error| {
             DecisionError::Json(text::clean(&error.to_string(), text::ERROR_BYTES_MAX))
         })?;
-        if let Op::Enable { capacity, .. } = &op {
-            capacity.check().map_err(DecisionError::Capacity)?;
-        }
         let decision = Self {
             node_id,
-            op,
-            at,
-            by,
+            ..decision
         };
-        if matches!(decision.op, Op::Enable { enabled_at_ms, .. } if enabled_at_ms > Timestamp(u64::MAX).ms())
-        {
-            return Err(DecisionError::Time);
-        }
+        decision.check().map_err(DecisionError::Bound)?;
         Ok(decision)
     }
+
+    /// Checks the bounds of the timestamp and of the node.
+    ///
+    /// # Errors
+    ///
+    /// The text names the bound.
+    pub fn check(&self) -> Result<(), String> {
+        self.at.check()?;
+        self.enabled().map_or(Ok(()), |node| node.check())
+    }
 }
 
-impl Op {
-    /// Returns the name on the wire.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Enable { .. } => "enable",
-            Self::Disable {} => "disable",
+impl DecisionCounts {
+    /// Counts the decisions.
+    pub fn of(decisions: &EffectiveDecisions) -> Self {
+        let mut counts = Self::default();
+        for effective in decisions.values() {
+            let count = match effective.decision.op {
+                Op::Enable { .. } => &mut counts.enabled,
+                Op::Disable {} => &mut counts.disabled,
+            };
+            *count = count.saturating_add(1);
+            let refused = usize::from(effective.refused.is_some());
+            counts.refused = counts.refused.saturating_add(refused);
         }
+        counts
     }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Returns the milliseconds since the Unix epoch; 0 before it.
-pub fn ms_of(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -37,5 +37,5 @@ pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
 pub use types::{
     Change, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LogLevel, MemberStatus,
-    NodeCapacity, NodeId, PeerInfo, PluginState, check_geo,
+    NodeCapacity, NodeId, PeerInfo, PluginState, check_geo, ms_of, time_of,
 };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
@@ -17,6 +17,9 @@ pub type NodeId = u64;
 
 /// Longest `geo`, in bytes.
 pub const GEO_BYTES_MAX: usize = 64;
+
+/// The year 10000 in milliseconds since the Unix epoch: the first time that RFC 3339 cannot express.
+pub(crate) const MS_END: u64 = 253_402_300_800_000;
 
 /// Resources that a node offers for cache work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,26 @@ pub struct EdgeCacheNode {
     pub capacity: NodeCapacity,
     /// Time at which it was last enabled, in whole milliseconds.
     pub enabled_at: SystemTime,
+}
+
+impl EdgeCacheNode {
+    /// Checks the bounds of the capacity, and that the node was enabled before the year 10000.
+    ///
+    /// # Errors
+    ///
+    /// The text names the node and the bound.
+    pub fn check(&self) -> Result<(), String> {
+        let node_id = self.node_id;
+        self.capacity
+            .check()
+            .map_err(|reason| format!("the capacity of node {node_id} is invalid: {reason}"))?;
+        if self.enabled_at >= time_of(u64::MAX) {
+            return Err(format!(
+                "enabled-at of node {node_id} must be before the year 10000"
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Cache counters of a node since it was last enabled.
@@ -230,4 +253,17 @@ pub enum LogLevel {
     Warn,
     Error,
     Critical,
+}
+
+/// Returns the milliseconds since the Unix epoch; 0 before it.
+pub fn ms_of(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns the time of milliseconds since the Unix epoch; from the year 10000 on, its first moment.
+pub fn time_of(ms: u64) -> SystemTime {
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(ms.min(MS_END)))
+        .unwrap_or(UNIX_EPOCH)
 }

@@ -38,28 +38,8 @@ const RESULTS: [&str; 9] = [
     "shutting-down",
 ];
 
-/// Kind of a change, as metrics name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChangeKind {
-    Enable,
-    Disable,
-    AddStats,
-    /// A decision of another agent.
-    Merge,
-}
-
-impl ChangeKind {
-    const ALL: [Self; 4] = [Self::Enable, Self::Disable, Self::AddStats, Self::Merge];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Enable => "enable",
-            Self::Disable => "disable",
-            Self::AddStats => "add-stats",
-            Self::Merge => "merge",
-        }
-    }
-}
+/// Kinds of changes; `merge` is a decision of another agent.
+const OPERATIONS: [&str; 4] = ["enable", "disable", "add-stats", "merge"];
 
 /// Metrics of an [`EdgeCacheRegistry`](crate::EdgeCacheRegistry) since its start.
 ///
@@ -95,9 +75,9 @@ pub struct RoutingMetrics {
 impl Default for RegistryMetrics {
     fn default() -> Self {
         let changes = Family::<_, Counter>::default();
-        for kind in ChangeKind::ALL {
+        for operation in OPERATIONS {
             for result in RESULTS {
-                let labels = [("operation", kind.as_str()), ("result", result)];
+                let labels = [("operation", operation), ("result", result)];
                 changes.get_or_create_owned(&labels);
             }
         }
@@ -131,9 +111,13 @@ impl RegistryMetrics {
     }
 
     /// Counts the result of a change.
-    pub(crate) fn add_result<T>(&self, kind: ChangeKind, result: &Result<T, EdgeCacheError>) {
+    pub(crate) fn add_result<T>(
+        &self,
+        operation: &'static str,
+        result: &Result<T, EdgeCacheError>,
+    ) {
         let result = result.as_ref().map_or_else(EdgeCacheError::kind, |_| "ok");
-        let labels = [("operation", kind.as_str()), ("result", result)];
+        let labels = [("operation", operation), ("result", result)];
         self.changes.get_or_create(&labels).inc();
     }
 

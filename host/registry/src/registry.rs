@@ -9,13 +9,11 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::events::RegistryEvents;
-use crate::metrics::ChangeKind;
 use crate::placement::{Placement, RoutingStatus};
 use crate::snapshot::{NodeState, Snapshot};
 use crate::state::RegistryState;
-use crate::status::Status;
-use crate::view::EligibleNodes;
-use crate::writer::operation::{AddStats, Disable, Enable};
+use crate::view::{EligibleNodes, Status};
+use crate::writer::operation::Operation;
 use crate::writer::queue::Queue;
 use edge_cache_core::decision::{DecisionCounts, EffectiveDecision};
 use edge_cache_core::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
@@ -91,10 +89,16 @@ impl EdgeCacheRegistry {
         if let Err(reason) = capacity.check() {
             let refused = Err(EdgeCacheError::InvalidCapacity(reason));
             let metrics = &self.shared.state.metrics;
-            metrics.add_result(ChangeKind::Enable, &refused);
+            metrics.add_result("enable", &refused);
             return refused;
         }
-        self.shared.queue.ask(Enable { node_id, capacity }).await
+        let entry = self
+            .shared
+            .queue
+            .ask(Operation::Enable { node_id, capacity })
+            .await?;
+        let entry = entry.ok_or(EdgeCacheError::NodeNotFound(node_id))?;
+        Ok(entry.node)
     }
 
     /// Disables a node, and drops its entry and counters.
@@ -103,7 +107,11 @@ impl EdgeCacheRegistry {
     ///
     /// `NodeNotFound` if the node is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
     pub async fn disable(&self, node_id: NodeId) -> Result<(), EdgeCacheError> {
-        self.shared.queue.ask(Disable { node_id }).await
+        self.shared
+            .queue
+            .ask(Operation::Disable { node_id })
+            .await
+            .map(drop)
     }
 
     /// Adds to the counters of a node and returns the totals. A counter stays at its largest value.
@@ -116,7 +124,13 @@ impl EdgeCacheRegistry {
         node_id: NodeId,
         delta: EdgeCacheStats,
     ) -> Result<EdgeCacheStats, EdgeCacheError> {
-        self.shared.queue.ask(AddStats { node_id, delta }).await
+        let entry = self
+            .shared
+            .queue
+            .ask(Operation::AddStats { node_id, delta })
+            .await?;
+        let entry = entry.ok_or(EdgeCacheError::NodeNotFound(node_id))?;
+        Ok(entry.stats)
     }
 
     /// Returns the state of all nodes.
@@ -177,13 +191,8 @@ impl EdgeCacheRegistry {
     ///
     /// `None` if no agent has decided about the node, and in a registry without a node of its own.
     pub fn decision(&self, node_id: NodeId) -> Option<Arc<EffectiveDecision>> {
-        self.shared
-            .state
-            .view
-            .load()
-            .decisions
-            .get(&node_id)
-            .cloned()
+        let view = self.shared.state.view.load();
+        view.decisions.get(&node_id).cloned()
     }
 
     /// Returns the numbers of effective decisions. Takes time in proportion to them.
@@ -201,11 +210,6 @@ impl EdgeCacheRegistry {
     /// Tells whether another agent keeps a replica of this decision.
     pub fn is_decision_replicated(&self, effective: &EffectiveDecision) -> bool {
         self.shared.state.advertiser.is_replicated(effective)
-    }
-
-    /// Tells whether a node advertises any label that the plugin may set.
-    pub fn advertises_labels(&self, node_id: NodeId) -> bool {
-        self.node(node_id).advertises_labels()
     }
 
     /// Tells whether a node advertises exactly the labels that its entry requires.

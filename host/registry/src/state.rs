@@ -18,7 +18,7 @@ pub(crate) struct RegistryState {
     pub(crate) view: Arc<ViewCell>,
     pub(crate) plugin: PluginCell,
     /// The configuration of instances. Its label grants are those of the first plugin; see
-    /// [`configured`](crate::writer::load::configured).
+    /// [`configured`](crate::writer::instance::configured).
     pub(crate) config: InstanceConfig,
     pub(crate) advertiser: Arc<dyn Advertiser>,
     pub(crate) metrics: Arc<RegistryMetrics>,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::error::SwapError;
 use crate::registry::EdgeCacheRegistry;
-use crate::writer::load::{configured, load};
+use crate::writer::instance::{configured, load};
 use edge_cache_sandbox::{Instance, Plugin};
 
 impl EdgeCacheRegistry {

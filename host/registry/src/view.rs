@@ -6,9 +6,8 @@
 use arc_swap::ArcSwap;
 
 use crate::entries::Entries;
-use crate::status::Status;
 use edge_cache_core::decision::EffectiveDecisions;
-use edge_cache_core::{EdgeCacheNode, NodeId};
+use edge_cache_core::{EdgeCacheNode, NodeId, PluginState};
 
 /// A version of the remembered state.
 #[derive(Debug, Clone)]
@@ -20,6 +19,19 @@ pub(crate) struct View {
 
 /// The current view. Only the writer stores into it.
 pub(crate) type ViewCell = ArcSwap<View>;
+
+/// The status of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The state of the plugin.
+    pub state: PluginState,
+    /// The number of fresh instances that replaced a failed one.
+    pub restarts: u64,
+    /// The text of the last failure, if there was one.
+    pub last_failure: Option<String>,
+    /// Why the store is closed, if it is. Changes are refused meanwhile.
+    pub store_failure: Option<String>,
+}
 
 /// The nodes that were eligible at one moment, in ascending order of node id.
 ///

@@ -6,15 +6,11 @@
 
 mod batch;
 mod change;
-mod deciding;
-mod decisions;
 mod durable;
-mod instance;
-pub(crate) mod load;
+pub(crate) mod instance;
 pub(crate) mod operation;
 mod quarantine;
 pub(crate) mod queue;
-mod restamp;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -32,7 +28,6 @@ use crate::state::RegistryState;
 use crate::store::Store;
 use crate::supervisor::{Next, Supervisor};
 use crate::view::View;
-use edge_cache_core::decision::HybridClock;
 use edge_cache_core::labels::Labels;
 use edge_cache_sandbox::Instance;
 
@@ -47,7 +42,6 @@ pub(crate) struct Writer {
     supervisor: Supervisor,
     quarantine: Quarantine,
     running: Running,
-    clock: HybridClock,
     /// Set while entries may lack a decision because a commit failed.
     lacks_decisions: bool,
 }
@@ -75,7 +69,6 @@ impl Writer {
             supervisor: Supervisor::default(),
             quarantine: Quarantine::default(),
             running: Running::Down(Next::Retry(Instant::now())),
-            clock: HybridClock::default(),
             lacks_decisions: false,
         };
         writer.restart();
@@ -152,12 +145,15 @@ impl Writer {
         let mut flow = ControlFlow::Continue(());
         while let Some(request) = next.take() {
             match request {
-                Request::Change { change, permit } => {
+                Request::Change {
+                    operation,
+                    reply,
+                    permit,
+                } => {
                     drop(permit);
-                    self.make(&mut batch, change);
+                    self.make(&mut batch, &operation, reply);
                     taken = taken.saturating_add(1);
                 }
-                Request::Restamp => self.restamp(&mut batch),
                 Request::Swap { plugin, reply } => {
                     let fresh = self.new_batch();
                     self.commit(std::mem::replace(&mut batch, fresh));

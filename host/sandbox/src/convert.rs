@@ -17,29 +17,25 @@ use crate::bindings::placement as wit_placement;
 use crate::bindings::state as wit_state;
 use crate::bindings::types as wit;
 
-/// 10000-01-01T00:00:00Z in seconds since 1970, the first time that RFC 3339 cannot express.
-const SECONDS_END: u64 = 253_402_300_800;
 const NANOS_PER_MILLI: u32 = 1_000_000;
 const NANOS_END: u32 = 1_000_000_000;
 
 /// Converts a node and checks its bounds.
 pub(crate) fn node(node: wit::EdgeCacheNode) -> Result<EdgeCacheNode, String> {
-    let capacity = NodeCapacity {
-        cpu_cores: node.capacity.cpu_cores,
-        ram_mib: node.capacity.ram_mib,
-        disk_mib: node.capacity.disk_mib,
-        geo: node.capacity.geo,
-    };
-    capacity
-        .check()
-        .map_err(|reason| format!("the capacity of node {} is invalid: {reason}", node.node_id))?;
     let enabled_at = time(node.enabled_at)
         .map_err(|reason| format!("enabled-at of node {} {reason}", node.node_id))?;
-    Ok(EdgeCacheNode {
+    let node = EdgeCacheNode {
         node_id: node.node_id,
-        capacity,
+        capacity: NodeCapacity {
+            cpu_cores: node.capacity.cpu_cores,
+            ram_mib: node.capacity.ram_mib,
+            disk_mib: node.capacity.disk_mib,
+            geo: node.capacity.geo,
+        },
         enabled_at,
-    })
+    };
+    node.check()?;
+    Ok(node)
 }
 
 /// Converts a list of nodes, which must be ascending and name each node once.
@@ -150,9 +146,6 @@ pub(crate) fn wit_peer(node_id: NodeId, labels: &Labels) -> wit_placement::Peer 
 }
 
 fn time(time: Datetime) -> Result<SystemTime, String> {
-    if time.seconds >= SECONDS_END {
-        return Err("must be before the year 10000".to_string());
-    }
     if time.nanoseconds >= NANOS_END || !time.nanoseconds.is_multiple_of(NANOS_PER_MILLI) {
         return Err(format!(
             "must be whole milliseconds, got {} nanoseconds",
@@ -161,7 +154,7 @@ fn time(time: Datetime) -> Result<SystemTime, String> {
     }
     SystemTime::UNIX_EPOCH
         .checked_add(Duration::new(time.seconds, time.nanoseconds))
-        .ok_or_else(|| "is out of this machine's range".to_string())
+        .ok_or_else(|| "must be before the year 10000".to_string())
 }
 
 fn wit_time(time: SystemTime) -> Datetime {

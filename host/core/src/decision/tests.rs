@@ -42,9 +42,9 @@ fn the_largest_decision_fits() {
                 disk_mib: u64::MAX,
                 geo: Some("\"".repeat(64)),
             },
-            enabled_at_ms: Timestamp(u64::MAX).ms(),
+            enabled_at_ms: MS_END - 1,
         },
-        at: Timestamp(u64::MAX),
+        at: Timestamp((MS_END << 16) - 1),
         by: u64::MAX,
     };
     let text = largest.encode();
@@ -56,6 +56,7 @@ fn the_largest_decision_fits() {
 fn an_invalid_decision_is_refused_with_the_reason() {
     let bound = r#"{"op":"enable","capacity":{"cpu_cores":0,"ram_mib":0,"disk_mib":0},"enabled_at_ms":0,"at":1,"by":1}"#;
     let late = r#"{"op":"enable","capacity":{"cpu_cores":1,"ram_mib":0,"disk_mib":0},"enabled_at_ms":18446744073709551615,"at":1,"by":1}"#;
+    let late_stamp = format!(r#"{{"op":"disable","at":{},"by":1}}"#, MS_END << 16);
     let long = format!(r#"{{"op":"disable","at":1,"by":1{}}}"#, " ".repeat(512));
     for (text, reason) in [
         ("", "JSON"),
@@ -63,7 +64,8 @@ fn an_invalid_decision_is_refused_with_the_reason() {
         (r#"{"op":"forget","at":1,"by":1}"#, "forget"),
         (r#"{"op":"disable","at":-1,"by":1}"#, "JSON"),
         (bound, "all zero"),
-        (late, "time"),
+        (late, "year 10000"),
+        (&late_stamp, "year 10000"),
         (&long, "512"),
     ] {
         let error = Decision::decode(7, text).unwrap_err().to_string();
@@ -90,33 +92,30 @@ fn the_higher_timestamp_wins_then_the_higher_author_then_the_greater_bytes() {
 }
 
 #[test]
-fn timestamps_rise_whatever_the_clock_does() {
-    let mut clock = HybridClock::default();
-    let first = clock.stamp(1_000);
-    assert_eq!(first, Timestamp::at_ms(1_000));
-    let second = clock.stamp(1_000);
-    assert!(second > first && second.ms() == 1_000);
-    let back = clock.stamp(10);
-    assert!(back > second);
-    clock.observe(Timestamp::at_ms(5_000));
-    assert!(clock.stamp(2_000) > Timestamp::at_ms(5_000));
-    assert_eq!(clock.stamp(9_000), Timestamp::at_ms(9_000));
-    assert!(!clock.is_fast(9_000));
-    clock.resume(Timestamp::at_ms(9_000 + AHEAD_MAX_MS + 1));
-    assert!(clock.is_fast(9_000));
-    clock.observe(Timestamp::at_ms(9_000 + AHEAD_MAX_MS));
-    assert!(!clock.is_fast(9_000), "others know better what time it is");
+fn a_later_decision_beats_the_one_that_stands_whatever_the_clock_says() {
+    assert_eq!(Timestamp::after(None, 1_000), Timestamp::at_ms(1_000));
+    let standing = Timestamp::at_ms(1_000);
+    for (now_ms, expected) in [
+        (10, Timestamp(standing.0 + 1)),
+        (1_000, Timestamp(standing.0 + 1)),
+        (1_001, Timestamp::at_ms(1_001)),
+    ] {
+        assert_eq!(Timestamp::after(Some(standing), now_ms), expected);
+    }
 }
 
 #[test]
-fn five_minutes_in_the_future_are_the_limit() {
-    let now = 1_000_000;
-    assert!(!HybridClock::is_ahead(
-        Timestamp::at_ms(now + AHEAD_MAX_MS),
-        now
-    ));
-    assert!(HybridClock::is_ahead(
-        Timestamp::at_ms(now + AHEAD_MAX_MS + 1),
-        now
-    ));
+fn a_clock_counts_as_at_most_the_year_9000() {
+    let latest = Timestamp::after(None, u64::MAX);
+    assert_eq!(latest, Timestamp::at_ms(NOW_MS_MAX));
+    let next = Timestamp::after(Some(latest), u64::MAX);
+    assert!(next > latest && next.check().is_ok());
+}
+
+#[test]
+fn a_timestamp_from_the_year_10000_on_is_refused() {
+    let last = Timestamp((MS_END << 16) - 1);
+    assert_eq!(last.check(), Ok(()));
+    assert!(Timestamp::after(Some(last), 0).check().is_err());
+    assert!(Timestamp(u64::MAX).check().is_err());
 }

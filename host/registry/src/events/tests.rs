@@ -6,8 +6,7 @@ use tokio::sync::watch;
 
 use super::{RegistryEvent, RegistryEvents};
 use crate::entries::{Entries, LabelledEntry};
-use crate::status::Status;
-use crate::view::{View, ViewCell};
+use crate::view::{Status, View, ViewCell};
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_core::{PluginState, labels::Labels};
 

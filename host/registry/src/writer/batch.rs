@@ -4,20 +4,25 @@
 //! of the plugin fit the entries.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
-use super::operation::{Operation, Reply};
+use tokio::sync::oneshot;
+
 use crate::entries::{Entries, LabelledEntry};
 use crate::metrics::RegistryMetrics;
 use crate::store::Changes;
 use crate::view::View;
-use edge_cache_core::decision::{Decision, EffectiveDecision, EffectiveDecisions};
+use edge_cache_core::decision::{Decision, EffectiveDecision, EffectiveDecisions, Timestamp};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, NodeId};
 use edge_cache_sandbox::{Failure, PublishedLabels};
 
+/// The channel for the result of a change: the entry of its node, if there is one. The caller may have gone away; the
+/// change is made all the same.
+pub(crate) type Reply = oneshot::Sender<Result<Option<Entry>, EdgeCacheError>>;
+
 /// Changes that were made and are not committed yet.
+#[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) entries: Entries,
     pub(crate) decisions: EffectiveDecisions,
@@ -31,17 +36,12 @@ pub(crate) struct Batch {
     replies: Vec<PendingReply>,
 }
 
-/// Sends the result of a change, or the error that undid the batch.
-type PendingReply = Box<dyn FnOnce(Option<&EdgeCacheError>, &RegistryMetrics)>;
-
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("touched", &self.touched)
-            .field("decided", &self.decided)
-            .field("replies", &self.replies.len())
-            .finish_non_exhaustive()
-    }
+/// The result of a change that waits for the commit.
+#[derive(Debug)]
+struct PendingReply {
+    kind: &'static str,
+    reply: Reply,
+    result: Result<Option<Entry>, EdgeCacheError>,
 }
 
 impl Batch {
@@ -88,9 +88,26 @@ impl Batch {
     /// Makes a decision the effective one of its node.
     pub(crate) fn set_decision(&mut self, decision: Decision, refused: Option<String>) {
         let node_id = decision.node_id;
-        let effective = EffectiveDecision::new(decision, refused);
+        let effective = EffectiveDecision { decision, refused };
         self.decisions.insert(node_id, Arc::new(effective));
         self.decided.insert(node_id);
+    }
+
+    /// Returns the timestamp and the author of a decision that is made now; none in a registry without a node.
+    ///
+    /// # Errors
+    ///
+    /// `StoreFailed` if the decision that stands has the last timestamp: no store would take a later one.
+    pub(crate) fn stamp(
+        &self,
+        node_id: NodeId,
+        now_ms: u64,
+    ) -> Result<Option<(Timestamp, NodeId)>, EdgeCacheError> {
+        let effective = self.decisions.get(&node_id);
+        let standing = effective.map(|effective| effective.decision.at);
+        let at = Timestamp::after(standing, now_ms);
+        at.check().map_err(EdgeCacheError::StoreFailed)?;
+        Ok(self.own.map(|own| (at, own)))
     }
 
     /// Tells whether a decision beats the effective one of its node.
@@ -168,17 +185,23 @@ impl Batch {
     }
 
     /// Keeps the result of a change until the commit.
-    pub(crate) fn hold<O: Operation>(
+    pub(crate) fn hold(
         &mut self,
-        reply: Reply<O::Output>,
-        result: Result<O::Output, EdgeCacheError>,
+        kind: &'static str,
+        reply: Reply,
+        result: Result<Option<Entry>, EdgeCacheError>,
     ) {
-        self.replies.push(Box::new(move |failed, metrics| {
-            let result = failed.map_or(result, |error| Err(error.clone()));
-            metrics.add_result(O::KIND, &result);
-            // The caller may have gone away; the change stays.
-            let _ = reply.send(result);
-        }));
+        self.replies.push(PendingReply {
+            kind,
+            reply,
+            result,
+        });
+    }
+
+    /// Returns the entry of a node, if it is registered.
+    pub(crate) fn entry(&self, node_id: NodeId) -> Option<Entry> {
+        let labelled = self.entries.get(node_id)?;
+        Some(labelled.entry.clone())
     }
 
     /// Returns the changes for the store.
@@ -202,8 +225,11 @@ impl Batch {
 
     /// Sends all results; with `failed`, every change gets this error instead.
     pub(crate) fn reply(self, failed: Option<&EdgeCacheError>, metrics: &RegistryMetrics) {
-        for reply in self.replies {
-            reply(failed, metrics);
+        for pending in self.replies {
+            let result = failed.map_or(pending.result, |error| Err(error.clone()));
+            metrics.add_result(pending.kind, &result);
+            // The caller may have gone away; the change stays.
+            let _ = pending.reply.send(result);
         }
     }
 

@@ -2,103 +2,66 @@
 
 use std::time::Instant;
 
-use super::batch::Batch;
-use super::deciding::{Decide, Stamper};
-use super::operation::{AddStats, Disable, Enable, Merge, QueuedChange};
+use super::batch::{Batch, Reply};
+use super::operation::{Operation, Stopped};
 use super::{Running, Writer};
-use edge_cache_core::EdgeCacheError;
-use edge_cache_sandbox::{Failure, Instance};
-
-/// Why a change has no result of the plugin.
-pub(super) enum Stopped {
-    /// The plugin was not called.
-    Refused(EdgeCacheError),
-    /// The plugin failed, and its instance is gone.
-    Failed(Failure),
-}
-
-impl From<Stopped> for EdgeCacheError {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Refused(error) => error,
-            Stopped::Failed(failure) => Self::PluginFailed(failure.to_string()),
-        }
-    }
-}
+use edge_cache_core::decision::{Decision, Timestamp};
+use edge_cache_core::{EdgeCacheError, ms_of};
+use edge_cache_sandbox::Instance;
 
 impl Writer {
-    /// Makes one change in the batch.
-    pub(super) fn make(&mut self, batch: &mut Batch, change: QueuedChange) {
-        match change {
-            QueuedChange::Enable(enable, reply) => {
-                let result = self.decide(batch, &enable);
-                batch.hold::<Enable>(reply, result.map_err(Into::into));
+    /// Makes one change in the batch, and keeps its result there until the commit.
+    pub(super) fn make(&mut self, batch: &mut Batch, operation: &Operation, reply: Reply) {
+        let result = self.change(batch, operation);
+        let result = result.map(|()| batch.entry(operation.node_id()));
+        batch.hold(operation.kind(), reply, result);
+    }
+
+    /// Makes one change in the batch. A decision of another agent is effective also where the plugin fails on it.
+    fn change(&mut self, batch: &mut Batch, operation: &Operation) -> Result<(), EdgeCacheError> {
+        let Operation::Merge(decision) = operation else {
+            return Ok(self.decide(batch, operation)?);
+        };
+        if !batch.is_news(decision) {
+            return Ok(());
+        }
+        match self.decide(batch, operation) {
+            Err(Stopped::Failed(failure)) => {
+                batch.set_decision(decision.clone(), Some(failure.to_string()));
+                Ok(())
             }
-            QueuedChange::Disable(disable, reply) => {
-                let result = self.decide(batch, &disable);
-                batch.hold::<Disable>(reply, result.map_err(Into::into));
-            }
-            QueuedChange::AddStats(add_stats, reply) => {
-                let result = self.decide(batch, &add_stats);
-                batch.hold::<AddStats>(reply, result.map_err(Into::into));
-            }
-            QueuedChange::Merge(merge, reply) => {
-                let result = self.merge(batch, merge);
-                batch.hold::<Merge>(reply, result);
-            }
+            result => Ok(result?),
         }
     }
 
     /// Has the plugin make a change in the batch. If it fails, the changes before it are committed, and `batch` is a new
     /// one.
-    pub(super) fn decide<O: Decide>(
-        &mut self,
-        batch: &mut Batch,
-        operation: &O,
-    ) -> Result<O::Output, Stopped> {
+    fn decide(&mut self, batch: &mut Batch, operation: &Operation) -> Result<(), Stopped> {
         // Log lines of the plugin get this span, which costs nothing unless the level is enabled.
         let _span = tracing::debug_span!("change", ?operation).entered();
-        self.restamp_if_fast(batch);
-        match self.call(batch, operation) {
-            Ok(result) => result.map_err(Stopped::Refused),
-            Err(Stopped::Failed(failure)) => {
-                let fresh = self.new_batch();
-                self.commit(std::mem::replace(batch, fresh));
-                self.quarantine.add(operation.clone(), Instant::now());
-                self.instance_failed(&failure);
-                self.catch_up(Instant::now());
-                *batch = self.new_batch();
-                Err(Stopped::Failed(failure))
-            }
-            Err(refused) => Err(refused),
+        let now_ms = ms_of(self.state.config.clock.time());
+        let instance = self.admit(batch, operation)?;
+        let result = operation.call(instance, batch, now_ms);
+        if let Err(Stopped::Failed(failure)) = &result {
+            let fresh = self.new_batch();
+            self.commit(std::mem::replace(batch, fresh));
+            self.quarantine.add(operation.clone(), Instant::now());
+            self.instance_failed(failure);
+            self.catch_up(Instant::now());
+            *batch = self.new_batch();
         }
-    }
-
-    fn call<O: Decide>(
-        &mut self,
-        batch: &mut Batch,
-        operation: &O,
-    ) -> Result<Result<O::Output, EdgeCacheError>, Stopped> {
-        let mut clock = self.clock;
-        let mut stamper = Stamper {
-            by: self.state.node_id(),
-            now_ms: self.now_ms(),
-            clock: &mut clock,
-        };
-        let instance = self.admit(batch, operation).map_err(Stopped::Refused)?;
-        let result = operation.call(instance, batch, &mut stamper);
-        self.clock = clock;
-        result.map_err(Stopped::Failed)
+        result
     }
 
     /// Returns the instance, if the change may be made now.
-    fn admit<O: Decide>(
+    fn admit(
         &mut self,
         batch: &Batch,
-        operation: &O,
+        operation: &Operation,
     ) -> Result<&mut Instance, EdgeCacheError> {
         let limit = self.state.plugin.load().config().limits.nodes_max;
-        if let Some(node_id) = operation.added_node()
+        let node_id = operation.node_id();
+        if matches!(operation, Operation::Enable { .. } | Operation::Merge(_))
             && batch.entries.len().max(batch.decisions.len()) >= limit
             && !batch.entries.contains(node_id)
             && !batch.decisions.contains_key(&node_id)
@@ -121,6 +84,49 @@ impl Writer {
                 let failure = self.state.view.load().status.last_failure.clone();
                 let reason = failure.unwrap_or_else(|| "it is not running".to_string());
                 Err(EdgeCacheError::PluginFailed(reason))
+            }
+        }
+    }
+
+    /// Brings the remembered decisions up to date: entries without a decision get one, and the plugin is asked again
+    /// about decisions that were refused.
+    pub(super) fn prepare_decisions(&mut self) {
+        let Some(own) = self.state.node_id() else {
+            return;
+        };
+        let mut batch = self.new_batch();
+        let missing: Vec<_> = batch
+            .entries
+            .iter()
+            .map(|labelled| &labelled.entry.node)
+            .filter(|node| !batch.decisions.contains_key(&node.node_id))
+            .map(|node| Decision::enable(node, Timestamp::at_ms(ms_of(node.enabled_at)), own))
+            .collect();
+        for decision in missing {
+            batch.set_decision(decision, None);
+        }
+        self.commit(batch);
+        // Tried again when the store is open again.
+        self.lacks_decisions = self.durable.failure().is_some();
+        self.retry_refused();
+    }
+
+    /// Asks the plugin again about the decisions that it, or its predecessor, has refused.
+    pub(super) fn retry_refused(&mut self) {
+        let view = self.state.view.load_full();
+        let refused = view.decisions.values();
+        for effective in refused.filter(|effective| effective.refused.is_some()) {
+            if !matches!(self.running, Running::Instance(_)) {
+                // One of the decisions made it fail: the others wait for the next start.
+                break;
+            }
+            let mut batch = self.new_batch();
+            let decision = effective.decision.clone();
+            // Otherwise the decision would not be news.
+            batch.decisions.remove(&decision.node_id);
+            // An error leaves the decision refused.
+            if self.change(&mut batch, &Operation::Merge(decision)).is_ok() {
+                self.commit(batch);
             }
         }
     }

@@ -2,15 +2,14 @@
 
 use std::time::Instant;
 
-use super::load;
 use super::quarantine::Quarantine;
 use super::{Running, Writer};
 use crate::entries::{Entries, LabelledEntry};
 use crate::error::SwapError;
 use crate::store::Changes;
 use crate::supervisor::{Next, Supervisor};
-use edge_cache_core::PluginState;
-use edge_cache_sandbox::{Failure, Instance, Plugin, PublishedLabels};
+use edge_cache_core::{Entry, PluginState};
+use edge_cache_sandbox::{Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels};
 
 impl Writer {
     /// Starts a fresh instance, loaded with the remembered entries.
@@ -69,9 +68,9 @@ impl Writer {
         plugin: &Plugin,
         remembered: &Entries,
     ) -> Result<(Instance, PublishedLabels), Failure> {
-        let config = load::configured(&self.state.config, plugin);
+        let config = configured(&self.state.config, plugin);
         let calls = self.state.metrics.calls.clone();
-        load::load(Instance::start_counted(plugin, config, calls)?, remembered)
+        load(Instance::start_counted(plugin, config, calls)?, remembered)
     }
 
     /// Publishes the labels of a freshly loaded instance, in place of all former ones.
@@ -115,4 +114,37 @@ impl Writer {
         }
         self.state.advertiser.announce(own);
     }
+}
+
+/// Returns the instance configuration with the label grants of a plugin.
+pub(crate) fn configured(config: &InstanceConfig, plugin: &Plugin) -> InstanceConfig {
+    InstanceConfig {
+        policy: LabelPolicy {
+            grants: plugin.config().labels.clone(),
+            ..config.policy.clone()
+        },
+        ..config.clone()
+    }
+}
+
+/// Loads a fresh instance with the remembered entries, and checks that it lists the same.
+///
+/// Returns the instance and the labels that it published.
+pub(crate) fn load(
+    mut instance: Instance,
+    remembered: &Entries,
+) -> Result<(Instance, PublishedLabels), Failure> {
+    let entries: Vec<Entry> = remembered
+        .iter()
+        .map(|labelled| labelled.entry.clone())
+        .collect();
+    let labels = instance.load(&entries)?;
+    let listed = instance.list_eligible()?;
+    if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {
+        return Err(Failure::Contract {
+            call: "list-eligible",
+            reason: "it lists other entries than it was loaded with".to_string(),
+        });
+    }
+    Ok((instance, labels))
 }

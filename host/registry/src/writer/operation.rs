@@ -1,141 +1,171 @@
-//! The changes that the writer makes, each with the type of its result.
+//! The changes that the writer makes, and the plugin's part in each.
 
-use std::fmt;
-
-use tokio::sync::oneshot;
-
-use crate::metrics::ChangeKind;
+use super::batch::Batch;
 use edge_cache_core::decision::Decision;
-use edge_cache_core::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, NodeCapacity, NodeId};
-
-/// The channel for the result of a change. The caller may have gone away; the change is made all the same.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, EdgeCacheError>>;
+use edge_cache_core::{Change, EdgeCacheError, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+use edge_cache_sandbox::{Called, Failure, Instance};
+use thiserror::Error;
 
 /// A change of the registry.
-pub(crate) trait Operation: Clone + fmt::Debug + Into<AnyOperation> {
-    /// The result of the change.
-    type Output: Send + 'static;
-
-    /// The kind under which metrics count the change.
-    const KIND: ChangeKind;
-
-    /// Pairs the operation with the channel for its result.
-    fn with_reply(self, reply: Reply<Self::Output>) -> QueuedChange;
-
-    /// Returns the node that the change may add to the registry.
-    fn added_node(&self) -> Option<NodeId> {
-        None
-    }
-}
-
-/// Enables a node with a capacity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Enable {
-    pub(crate) node_id: NodeId,
-    pub(crate) capacity: NodeCapacity,
+pub(crate) enum Operation {
+    /// Enables a node with a capacity.
+    Enable {
+        node_id: NodeId,
+        capacity: NodeCapacity,
+    },
+    /// Disables a node.
+    Disable { node_id: NodeId },
+    /// Adds to the counters of a node.
+    AddStats {
+        node_id: NodeId,
+        delta: EdgeCacheStats,
+    },
+    /// Applies a decision of another agent.
+    Merge(Decision),
 }
 
-/// Disables a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Disable {
-    pub(crate) node_id: NodeId,
+/// Why a change was not made.
+#[derive(Debug, Error)]
+pub(super) enum Stopped {
+    /// The change was refused, by the plugin or without a call.
+    #[error(transparent)]
+    Refused(#[from] EdgeCacheError),
+    /// The plugin failed, which ends its instance.
+    #[error(transparent)]
+    Failed(#[from] Failure),
 }
 
-/// Adds to the counters of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AddStats {
-    pub(crate) node_id: NodeId,
-    pub(crate) delta: EdgeCacheStats,
-}
-
-/// Applies a decision of another agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Merge {
-    pub(crate) decision: Decision,
-}
-
-/// An operation in the queue, with the channel for its result.
-#[derive(Debug)]
-pub(crate) enum QueuedChange {
-    Enable(Enable, Reply<EdgeCacheNode>),
-    Disable(Disable, Reply<()>),
-    AddStats(AddStats, Reply<EdgeCacheStats>),
-    Merge(Merge, Reply<()>),
-}
-
-/// An operation as a value that can be compared with any other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AnyOperation {
-    Enable(Enable),
-    Disable(Disable),
-    AddStats(AddStats),
-    Merge(Merge),
-}
-
-impl Operation for Enable {
-    type Output = EdgeCacheNode;
-    const KIND: ChangeKind = ChangeKind::Enable;
-
-    fn with_reply(self, reply: Reply<EdgeCacheNode>) -> QueuedChange {
-        QueuedChange::Enable(self, reply)
-    }
-
-    fn added_node(&self) -> Option<NodeId> {
-        Some(self.node_id)
+impl From<Stopped> for EdgeCacheError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Refused(error) => error,
+            Stopped::Failed(failure) => Self::PluginFailed(failure.to_string()),
+        }
     }
 }
 
-impl Operation for Disable {
-    type Output = ();
-    const KIND: ChangeKind = ChangeKind::Disable;
+impl Operation {
+    /// Returns the name of the kind, as metrics use it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Enable { .. } => "enable",
+            Self::Disable { .. } => "disable",
+            Self::AddStats { .. } => "add-stats",
+            Self::Merge(_) => "merge",
+        }
+    }
 
-    fn with_reply(self, reply: Reply<()>) -> QueuedChange {
-        QueuedChange::Disable(self, reply)
+    /// Returns the node that the change is about.
+    pub(crate) fn node_id(&self) -> NodeId {
+        match self {
+            Self::Enable { node_id, .. }
+            | Self::Disable { node_id }
+            | Self::AddStats { node_id, .. }
+            | Self::Merge(Decision { node_id, .. }) => *node_id,
+        }
+    }
+
+    /// Has the plugin make the change, and puts the result into the batch.
+    pub(super) fn call(
+        &self,
+        instance: &mut Instance,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<(), Stopped> {
+        match self {
+            Self::Enable { node_id, capacity } => {
+                enable(instance, batch, *node_id, capacity, now_ms)
+            }
+            Self::Disable { node_id } => disable(instance, batch, *node_id, now_ms),
+            Self::AddStats { node_id, delta } => {
+                let result = instance.add_stats(*node_id, *delta)?;
+                batch.check_known("add-stats", *node_id, &result)?;
+                Ok(batch.set_stats(*node_id, *delta, result?)?)
+            }
+            Self::Merge(decision) => {
+                let refused = match apply(instance, batch, decision) {
+                    Ok(()) => None,
+                    Err(Failure::Refused(reason)) => Some(reason),
+                    Err(failure) => return Err(failure.into()),
+                };
+                batch.set_decision(decision.clone(), refused);
+                Ok(())
+            }
+        }
     }
 }
 
-impl Operation for AddStats {
-    type Output = EdgeCacheStats;
-    const KIND: ChangeKind = ChangeKind::AddStats;
-
-    fn with_reply(self, reply: Reply<EdgeCacheStats>) -> QueuedChange {
-        QueuedChange::AddStats(self, reply)
+fn enable(
+    instance: &mut Instance,
+    batch: &mut Batch,
+    node_id: NodeId,
+    capacity: &NodeCapacity,
+    now_ms: u64,
+) -> Result<(), Stopped> {
+    let stamp = batch.stamp(node_id, now_ms)?;
+    let result = instance.enable(node_id, capacity)?;
+    if let Err(EdgeCacheError::NodeNotFound(id)) = result {
+        return Err(Stopped::Failed(Failure::Contract {
+            call: "enable",
+            reason: format!("asked to enable node {node_id}, it did not find node {id}"),
+        }));
     }
+    let Called {
+        value: node,
+        labels,
+    } = result?;
+    if let Some((at, by)) = stamp {
+        batch.set_decision(Decision::enable(&node, at, by), None);
+    }
+    let stats = EdgeCacheStats::default();
+    batch.put(Entry { node, stats }, labels);
+    Ok(())
 }
 
-impl Operation for Merge {
-    type Output = ();
-    const KIND: ChangeKind = ChangeKind::Merge;
-
-    fn with_reply(self, reply: Reply<()>) -> QueuedChange {
-        QueuedChange::Merge(self, reply)
+fn disable(
+    instance: &mut Instance,
+    batch: &mut Batch,
+    node_id: NodeId,
+    now_ms: u64,
+) -> Result<(), Stopped> {
+    let stamp = batch.stamp(node_id, now_ms)?;
+    let result = instance.disable(node_id)?;
+    batch.check_known("disable", node_id, &result)?;
+    let effective = batch.decisions.get(&node_id);
+    match result {
+        Ok(Called { labels, .. }) => batch.remove(node_id, &labels),
+        // This plugin refused to enable the node, and all other agents list it.
+        Err(EdgeCacheError::NodeNotFound(_))
+            if effective.is_some_and(|effective| effective.decision.enabled().is_some()) => {}
+        Err(error) => return Err(error.into()),
     }
-
-    fn added_node(&self) -> Option<NodeId> {
-        Some(self.decision.node_id)
+    if let Some((at, by)) = stamp {
+        batch.set_decision(Decision::disable(node_id, at, by), None);
     }
+    Ok(())
 }
 
-impl From<Enable> for AnyOperation {
-    fn from(operation: Enable) -> Self {
-        Self::Enable(operation)
+/// Has the plugin apply a decision of another agent. Counters belong to one agent: they go on if the node is enabled
+/// since the same time.
+fn apply(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Result<(), Failure> {
+    let node_id = decision.node_id;
+    let known = batch.entries.get(node_id).map(|labelled| &labelled.entry);
+    match decision.enabled() {
+        Some(node) => {
+            let stats = known
+                .filter(|entry| entry.node.enabled_at == node.enabled_at)
+                .map(|entry| entry.stats)
+                .unwrap_or_default();
+            let entry = Entry { node, stats };
+            let labels = instance.apply(&[Change::Put(entry.clone())])?;
+            batch.put(entry, labels);
+        }
+        None if known.is_some() => {
+            let labels = instance.apply(&[Change::Remove(node_id)])?;
+            batch.remove(node_id, &labels);
+        }
+        None => {}
     }
-}
-
-impl From<Disable> for AnyOperation {
-    fn from(operation: Disable) -> Self {
-        Self::Disable(operation)
-    }
-}
-
-impl From<AddStats> for AnyOperation {
-    fn from(operation: AddStats) -> Self {
-        Self::AddStats(operation)
-    }
-}
-
-impl From<Merge> for AnyOperation {
-    fn from(operation: Merge) -> Self {
-        Self::Merge(operation)
-    }
+    Ok(())
 }

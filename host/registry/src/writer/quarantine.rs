@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::operation::{AnyOperation, Operation};
+use super::operation::Operation;
 
 #[cfg(test)]
 mod tests;
@@ -18,17 +18,17 @@ const KEPT_MAX: usize = 16;
 /// The changes that made the plugin fail lately.
 #[derive(Debug, Default)]
 pub(crate) struct Quarantine {
-    failing: Vec<(AnyOperation, Instant)>,
+    failing: Vec<(Operation, Instant)>,
 }
 
 impl Quarantine {
     /// Adds a change that made the plugin fail.
-    pub(crate) fn add(&mut self, operation: impl Into<AnyOperation>, now: Instant) {
+    pub(crate) fn add(&mut self, operation: Operation, now: Instant) {
         self.forget_old(now);
         if self.failing.len() >= KEPT_MAX {
             self.failing.remove(0);
         }
-        self.failing.push((operation.into(), now));
+        self.failing.push((operation, now));
     }
 
     /// Drops the changes whose time is over.
@@ -38,14 +38,7 @@ impl Quarantine {
     }
 
     /// Tells whether a change is quarantined.
-    pub(crate) fn holds<O: Operation>(&self, operation: &O) -> bool {
-        // Nearly always empty: then the operation is not copied.
-        if self.failing.is_empty() {
-            return false;
-        }
-        let operation: AnyOperation = operation.clone().into();
-        self.failing
-            .iter()
-            .any(|(failing, _)| *failing == operation)
+    pub(crate) fn holds(&self, operation: &Operation) -> bool {
+        self.failing.iter().any(|(failing, _)| failing == operation)
     }
 }

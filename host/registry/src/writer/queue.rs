@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::operation::{Operation, QueuedChange, Reply};
+use super::batch::Reply;
+use super::operation::Operation;
 use crate::error::SwapError;
 use crate::metrics::RegistryMetrics;
-use edge_cache_core::EdgeCacheError;
+use edge_cache_core::{EdgeCacheError, Entry};
 use edge_cache_sandbox::Plugin;
 
 /// Spin time of the writer and of a caller before they block.
@@ -27,12 +28,11 @@ pub(crate) const SPIN_TIME: Duration = Duration::from_micros(30);
 pub(crate) enum Request {
     /// Makes a change.
     Change {
-        change: QueuedChange,
+        operation: Operation,
+        reply: Reply,
         /// The slot of the queue that the change occupies.
         permit: OwnedSemaphorePermit,
     },
-    /// Gives decisions of this agent that lie in the future a timestamp of now.
-    Restamp,
     /// Replaces the plugin.
     Swap {
         plugin: Box<Plugin>,
@@ -121,17 +121,15 @@ impl Requests {
 }
 
 impl Queue {
-    /// Sends a change to the writer and waits for its result.
+    /// Sends a change to the writer and waits for its result: the entry of the node after it, if there is one.
     ///
     /// Spins for at most [`SPIN_TIME`] before it yields, if no other change is queued.
-    pub(crate) async fn ask<O: Operation>(
-        &self,
-        operation: O,
-    ) -> Result<O::Output, EdgeCacheError> {
+    pub(crate) async fn ask(&self, operation: Operation) -> Result<Option<Entry>, EdgeCacheError> {
         let (reply, mut result) = oneshot::channel();
+        let kind = operation.kind();
         if let Err(error) = self.send(operation, reply).await {
             let refused = Err(error);
-            self.metrics.add_result(O::KIND, &refused);
+            self.metrics.add_result(kind, &refused);
             return refused;
         }
         // Behind other changes the result takes longer than spinning is worth.
@@ -155,12 +153,6 @@ impl Queue {
         result.await.unwrap_or(Err(SwapError::ShuttingDown))
     }
 
-    /// Has the writer restamp decisions, after the changes that are queued.
-    pub(crate) fn restamp(&self) {
-        // A writer that has ended has nothing to restamp.
-        let _ = self.sender.send(Request::Restamp);
-    }
-
     /// Returns the number of queued changes.
     pub(crate) fn depth(&self) -> usize {
         self.capacity
@@ -175,11 +167,7 @@ impl Queue {
         let _ = self.sender.send(Request::Stop);
     }
 
-    async fn send<O: Operation>(
-        &self,
-        operation: O,
-        reply: Reply<O::Output>,
-    ) -> Result<(), EdgeCacheError> {
+    async fn send(&self, operation: Operation, reply: Reply) -> Result<(), EdgeCacheError> {
         let permit = tokio::time::timeout(self.wait, self.permits.clone().acquire_owned())
             .await
             .map_err(|_| EdgeCacheError::Busy {
@@ -187,9 +175,13 @@ impl Queue {
                 waited_ms: self.wait.as_millis(),
             })?
             .map_err(|_| EdgeCacheError::ShuttingDown)?;
-        let change = operation.with_reply(reply);
+        let change = Request::Change {
+            operation,
+            reply,
+            permit,
+        };
         self.sender
-            .send(Request::Change { change, permit })
+            .send(change)
             .map_err(|_| EdgeCacheError::ShuttingDown)
     }
 }

@@ -1,8 +1,7 @@
-use super::super::operation::Disable;
 use super::*;
 
-fn disable(node_id: u64) -> Disable {
-    Disable { node_id }
+fn disable(node_id: u64) -> Operation {
+    Operation::Disable { node_id }
 }
 
 #[test]
