@@ -88,12 +88,7 @@ async fn rounds(push: PushBudget, rounds: u64) -> Result<Vec<Duration>> {
 
 async fn registrations() -> Result<()> {
     let members = cluster(FEW_AGENTS, PushBudget::default()).await?;
-    let bytes = || -> u64 {
-        members
-            .iter()
-            .map(|m| m.pool.metrics().bytes_sent.get())
-            .sum()
-    };
+    let bytes = || -> u64 { members.iter().map(|m| m.pool.metrics().sent().1).sum() };
     let (rss, sent, start) = (memory()?, bytes(), Instant::now());
     let first = &members.first().context("no members")?.registry;
     let mut asked = JoinSet::new();

@@ -284,8 +284,8 @@ impl Cluster {
         Cost {
             members: self.pools.len() as f64,
             took: Duration::ZERO,
-            datagrams: sum(|metrics| metrics.datagrams_sent.get()),
-            bytes: sum(|metrics| metrics.bytes_sent.get()),
+            datagrams: sum(|metrics| metrics.sent().0),
+            bytes: sum(|metrics| metrics.sent().1),
             pushes: sum(|metrics| metrics.pushes.get()),
             digest_bytes: first.map_or(0, |metrics| metrics.digest_bytes.get()),
             settled: None,

@@ -1,4 +1,4 @@
-//! Values of an edge-cache registry: types, labels, decisions, limits and text.
+//! Values of an edge-cache registry: types, labels, decisions, limits, metrics and text.
 //!
 //! The crate has no side effects: it reads no clock, does no I/O, and uses no async runtime.
 //!
@@ -30,6 +30,7 @@ pub mod decision;
 mod error;
 pub mod labels;
 mod limits;
+pub mod metrics;
 pub mod text;
 mod types;
 

@@ -77,6 +77,7 @@ mod clock;
 mod cluster_member;
 mod config;
 mod directory;
+mod drop_reason;
 mod error;
 mod events;
 mod inbox;

@@ -101,7 +101,7 @@ impl MemberTask {
             metrics: Arc::clone(&self.metrics),
             impersonated: Arc::clone(&impersonated),
         });
-        let transport = BoundTransport::new(socket, Arc::clone(&self.metrics));
+        let transport = BoundTransport::new(socket);
         let first = vec![self.announcer.first()];
         let handle = spawn_chitchat(self.config.chitchat(id), first, &transport)
             .await

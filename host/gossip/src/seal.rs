@@ -10,9 +10,8 @@
 //! within two minutes is accepted again, which is harmless: gossip ignores known updates.
 //!
 //! - `sealer`: encrypts messages. `opener`: decrypts datagrams.
-//! - `format`: the layout of a datagram. `reassembly`: joins fragments. `error`: the errors.
+//! - `format`: the layout of a datagram. `reassembly`: joins fragments.
 
-mod error;
 mod format;
 mod opener;
 mod reassembly;

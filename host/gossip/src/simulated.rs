@@ -180,9 +180,10 @@ impl Socket for SimulatedSocket {
             .inner
             .send(if lost { NOWHERE } else { to }, envelope)
             .await?;
+        self.metrics.count_sent(outcome.num_bytes_sent);
         if begins_round {
             // The message is a digest and little more.
-            self.metrics.digest_sent(outcome.num_bytes_sent);
+            self.metrics.set_digest_bytes(outcome.num_bytes_sent);
         }
         Ok(outcome)
     }
@@ -191,6 +192,7 @@ impl Socket for SimulatedSocket {
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
             if let Some(outcome) = self.next_due(Instant::now()) {
+                self.metrics.count_received(outcome.num_bytes_received);
                 return Ok(outcome);
             }
             let next = self.in_flight.first_key_value().map(|(key, _)| key.0);

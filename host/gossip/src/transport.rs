@@ -1,4 +1,4 @@
-//! The socket under chitchat: it is bound before chitchat starts, and its traffic is counted.
+//! The socket under chitchat, which is bound before chitchat starts.
 //!
 //! chitchat needs the address to advertise before it opens its socket. Binding the socket first lets
 //! the system choose a free port that can still be advertised.
@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use chitchat::transport::{RecvOutcome, SendOutcome, Socket, Transport};
-use chitchat::{ChitchatEnvelope, ChitchatId};
+use chitchat::ChitchatId;
+use chitchat::transport::{Socket, Transport};
 use tokio::sync::Notify;
 
 use crate::metrics::GossipMetrics;
@@ -39,60 +39,19 @@ pub(crate) struct MemberContext {
 }
 
 /// A chitchat transport that returns one socket, which is already bound.
-pub(crate) struct BoundTransport {
-    socket: Mutex<Option<CountingSocket>>,
-}
-
-struct CountingSocket {
-    inner: Box<dyn Socket>,
-    metrics: Arc<GossipMetrics>,
-}
+pub(crate) struct BoundTransport(Mutex<Option<Box<dyn Socket>>>);
 
 impl BoundTransport {
-    pub(crate) fn new(inner: Box<dyn Socket>, metrics: Arc<GossipMetrics>) -> Self {
-        let socket = CountingSocket { inner, metrics };
-        Self {
-            socket: Mutex::new(Some(socket)),
-        }
+    pub(crate) fn new(socket: Box<dyn Socket>) -> Self {
+        Self(Mutex::new(Some(socket)))
     }
 }
 
 #[async_trait]
 impl Transport for BoundTransport {
     async fn open(&self, _listen: SocketAddr) -> anyhow::Result<Box<dyn Socket>> {
-        let socket = self
-            .socket
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        match socket {
-            Some(socket) => Ok(Box::new(socket)),
-            None => Err(anyhow::anyhow!("the gossip socket was opened before")),
-        }
-    }
-}
-
-#[async_trait]
-impl Socket for CountingSocket {
-    fn local_addr(&self) -> anyhow::Result<SocketAddr> {
-        self.inner.local_addr()
-    }
-
-    async fn send(
-        &mut self,
-        to: SocketAddr,
-        envelope: ChitchatEnvelope,
-    ) -> anyhow::Result<SendOutcome> {
-        let outcome = self.inner.send(to, envelope).await?;
-        self.metrics.sent(outcome.num_bytes_sent);
-        Ok(outcome)
-    }
-
-    // chitchat may drop this future at any await. No datagram is lost: there is no await after the
-    // inner socket has returned one.
-    async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
-        let outcome = self.inner.recv().await?;
-        self.metrics.received(outcome.num_bytes_received);
-        Ok(outcome)
+        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = socket.take();
+        socket.ok_or_else(|| anyhow::anyhow!("the gossip socket was opened before"))
     }
 }

@@ -6,42 +6,81 @@
 //! the network. Datagrams that are not authentic, or that would end the server, are dropped and
 //! counted. With keys, no plain datagram is sent.
 
+use std::collections::HashMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use chitchat::ProtocolVersion;
-use chitchat::transport::{Socket, UdpSocket as ChitchatSocket};
+use chitchat::transport::{RecvOutcome, SendOutcome, Socket, UdpSocket as ChitchatSocket};
+use chitchat::{ChitchatEnvelope, ProtocolVersion};
 use tokio::net::UdpSocket;
+use tokio::time::{self, Instant};
+use tracing::{debug, warn};
 
+use crate::clock::now_ms;
+use crate::drop_reason::DropReason;
 use crate::keyring::SharedKeyring;
 use crate::seal::{Opener, Sealer};
 use crate::transport::{BoundSocket, GossipTransport, MemberContext};
-use sockets::{Encryption, UdpSockets};
-use validating::ValidatingSocket;
+use crate::validator::MessageValidator;
 
-mod sockets;
-mod validating;
+/// Maximum size of a UDP datagram, plus one byte to detect a larger one.
+const BUFFER_BYTES: usize = 65_507 + 1;
+/// Time after which a datagram between the two loopback sockets counts as lost. It arrives at once,
+/// or the system has dropped it.
+const LOOPBACK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Minimum time between two log lines about dropped datagrams with the same reason: a sender may send
+/// millions.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The UDP transport of one cluster.
 pub(crate) struct UdpTransport {
+    pub(crate) cluster_id: String,
+    pub(crate) keyring: Option<SharedKeyring>,
+    pub(crate) protocol: ProtocolVersion,
+}
+
+/// Encryption and decryption of datagrams.
+struct Encryption {
+    sealer: Sealer,
+    opener: Opener,
+}
+
+/// Bound sockets without a member.
+struct UdpSockets {
+    address: SocketAddr,
+    network: UdpSocket,
+    /// The socket of chitchat, on loopback.
+    inner: ChitchatSocket,
+    /// The socket that exchanges messages with `inner`.
+    relay: UdpSocket,
+    relay_address: SocketAddr,
+    encryption: Option<Encryption>,
     cluster_id: String,
-    keyring: Option<SharedKeyring>,
     protocol: ProtocolVersion,
 }
 
-impl UdpTransport {
-    pub(crate) fn new(
-        cluster_id: String,
-        protocol: ProtocolVersion,
-        keyring: Option<SharedKeyring>,
-    ) -> Self {
-        Self {
-            cluster_id,
-            keyring,
-            protocol,
-        }
-    }
+/// A datagram that was relayed to chitchat's socket.
+#[derive(Clone, Copy)]
+struct Relayed {
+    from: SocketAddr,
+    bytes: usize,
+    /// Time at which the datagram counts as lost. Kept across calls of `recv`, which may be dropped.
+    due: Instant,
+}
+
+/// The socket that chitchat uses: checks, decrypts and encrypts the datagrams between it and the network.
+struct ValidatingSocket {
+    sockets: UdpSockets,
+    member: MemberContext,
+    validator: MessageValidator,
+    buffer: Vec<u8>,
+    /// The datagram that was relayed and not yet received by chitchat's socket.
+    relayed: Option<Relayed>,
+    /// Time of the last log line for each reason to drop a datagram.
+    logged: HashMap<DropReason, Instant>,
 }
 
 #[async_trait]
@@ -76,6 +115,187 @@ impl BoundSocket for UdpSockets {
     }
 
     fn into_socket(self: Box<Self>, member: MemberContext) -> Box<dyn Socket> {
-        Box::new(ValidatingSocket::new(*self, member))
+        Box::new(ValidatingSocket {
+            validator: MessageValidator::new(&member.id, &self.cluster_id, self.protocol),
+            sockets: *self,
+            member,
+            buffer: vec![0; BUFFER_BYTES],
+            relayed: None,
+            logged: HashMap::new(),
+        })
     }
+}
+
+impl ValidatingSocket {
+    /// Checks a datagram and relays it to chitchat's socket.
+    fn relay(&mut self, from: SocketAddr, received: usize) -> Result<(), DropReason> {
+        let datagram = self.buffer.get(..received).unwrap_or_default();
+        let plain = match &mut self.sockets.encryption {
+            None => datagram,
+            Some(encryption) => {
+                let now = Instant::now().into_std();
+                match encryption.opener.open(datagram, from, now_ms(), now)? {
+                    Some(payload) => payload,
+                    // The other fragment is still to come.
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.validator.check(plain).inspect_err(|reason| {
+            if *reason == DropReason::AboutSelf {
+                self.member.impersonated.notify_one();
+            }
+        })?;
+        match self.sockets.relay.try_send(plain) {
+            Ok(_) => {
+                let now = Instant::now();
+                self.relayed = Some(Relayed {
+                    from,
+                    bytes: received,
+                    due: now.checked_add(LOOPBACK_TIMEOUT).unwrap_or(now),
+                });
+                Ok(())
+            }
+            Err(error) => {
+                debug!(%error, "cannot relay a datagram to chitchat");
+                Err(DropReason::Loopback)
+            }
+        }
+    }
+
+    /// Counts a dropped datagram, and logs it at most once a minute for each reason.
+    fn drop_datagram(&mut self, reason: DropReason, other: SocketAddr) {
+        let total = self.member.metrics.count_dropped(reason);
+        let logged = self.logged.get(&reason);
+        if logged.is_none_or(|at| at.elapsed() > LOG_INTERVAL) {
+            self.logged.insert(reason, Instant::now());
+            let reason: &str = reason.into();
+            warn!(reason, %other, total, "dropped a gossip datagram");
+        }
+    }
+
+    /// Receives the message that chitchat has just sent.
+    async fn receive_message(&mut self) -> io::Result<usize> {
+        time::timeout(LOOPBACK_TIMEOUT, self.sockets.relay.recv(&mut self.buffer))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+#[async_trait]
+impl Socket for ValidatingSocket {
+    fn local_addr(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.sockets.address)
+    }
+
+    /// Never fails: a message that cannot be sent is lost, as any datagram can be.
+    async fn send(
+        &mut self,
+        to: SocketAddr,
+        envelope: ChitchatEnvelope,
+    ) -> anyhow::Result<SendOutcome> {
+        // A message that came too late for its own call must not be taken for this one.
+        while self.sockets.relay.try_recv(&mut self.buffer).is_ok() {}
+        let written = async {
+            self.sockets
+                .inner
+                .send(self.sockets.relay_address, envelope)
+                .await?;
+            anyhow::Ok(self.receive_message().await?)
+        }
+        .await;
+        let length = match written {
+            Ok(length) => length,
+            Err(error) => {
+                debug!(%error, "no message from chitchat's socket");
+                self.drop_datagram(DropReason::Unwritten, to);
+                return Ok(SendOutcome { num_bytes_sent: 0 });
+            }
+        };
+        let plain = self.buffer.get(..length).unwrap_or_default();
+        if let Err(reason) = self.validator.sent(plain) {
+            debug!(?reason, %to, "peers will reject this message of chitchat");
+        }
+        let digest_bytes = self.validator.digest_bytes();
+        self.member.metrics.set_digest_bytes(digest_bytes);
+        let datagrams = match &self.sockets.encryption {
+            None => vec![plain.to_vec()],
+            Some(encryption) => match encryption.sealer.seal(plain, now_ms()) {
+                Ok(datagrams) => datagrams,
+                Err(error) => {
+                    warn!(%error, "cannot encrypt a datagram, it is not sent");
+                    self.drop_datagram(DropReason::Unsealed, to);
+                    Vec::new()
+                }
+            },
+        };
+        let mut num_bytes_sent = 0_usize;
+        for datagram in datagrams {
+            match self.sockets.network.send_to(&datagram, to).await {
+                Ok(bytes) => {
+                    self.member.metrics.count_sent(bytes);
+                    num_bytes_sent = num_bytes_sent.saturating_add(bytes);
+                }
+                Err(error) => {
+                    debug!(%to, %error, "cannot send a datagram");
+                    self.drop_datagram(DropReason::Unsent, to);
+                }
+            }
+        }
+        Ok(SendOutcome { num_bytes_sent })
+    }
+
+    // chitchat may drop this future at any await. The relayed datagram is remembered in `self`, and
+    // there is no await between receiving a datagram and relaying it.
+    async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
+        loop {
+            if let Some(relayed) = self.relayed {
+                let Ok(outcome) = time::timeout_at(relayed.due, self.sockets.inner.recv()).await
+                else {
+                    self.relayed = None;
+                    self.drop_datagram(DropReason::Loopback, relayed.from);
+                    continue;
+                };
+                let outcome = outcome?;
+                if outcome.from_addr != self.sockets.relay_address {
+                    self.drop_datagram(DropReason::Intruder, outcome.from_addr);
+                    continue;
+                }
+                self.relayed = None;
+                self.member.metrics.count_received(relayed.bytes);
+                return Ok(RecvOutcome {
+                    from_addr: relayed.from,
+                    envelope: outcome.envelope,
+                    num_bytes_received: relayed.bytes,
+                });
+            }
+            match self.sockets.network.recv_from(&mut self.buffer).await {
+                Ok((received, from)) => {
+                    if let Err(reason) = self.relay(from, received) {
+                        self.drop_datagram(reason, from);
+                    }
+                    let encryption = self.sockets.encryption.as_mut();
+                    for _ in 0..encryption.map_or(0, |it| it.opener.take_abandoned()) {
+                        self.drop_datagram(DropReason::Incomplete, from);
+                    }
+                }
+                Err(error) if is_transient(&error) => debug!(%error, "cannot receive a datagram"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Returns `true` for errors after which the socket still works: some systems report the failure of an
+/// earlier datagram.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::OutOfMemory
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::Interrupted
+    )
 }

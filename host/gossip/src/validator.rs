@@ -9,26 +9,24 @@
 //! value of more than 60,000 bytes, which block replication of their member, and a message that
 //! inflates to more than 8 MiB.
 //!
-//! The validator does no I/O, has no clock and changes no message. Its memory is bounded by two
-//! blocks of text and the hashes of the members of a digest.
-
-use std::fmt;
+//! The validator does no I/O, has no clock and changes no message. Its memory is bounded by the inflated
+//! message and the hashes of the members of a digest.
 
 use chitchat::{ChitchatId, ProtocolVersion, Serializable};
 use foldhash::quality::RandomState;
 
-use delta::{DeltaReader, SelfClaim};
-use digest::{Digest, DigestMember, MemberSet};
+use crate::drop_reason::DropReason;
+use delta::Claim;
+use digest::{Digest, DigestMember};
 use digest_budget::DigestBudget;
+use protocol::MessageKind;
 use reader::{Bytes, Inflater};
-use rejection::{MessageKind, Rejection};
 
 mod delta;
 mod digest;
 mod digest_budget;
-mod limits;
+mod protocol;
 mod reader;
-pub(crate) mod rejection;
 #[cfg(test)]
 mod tests;
 
@@ -45,18 +43,15 @@ pub(crate) struct MessageValidator {
     /// member, and ignores this member's heartbeats below it.
     sent_heartbeat: u64,
     budget: DigestBudget,
-    /// Digest of the current message.
-    digest: Digest,
-    /// Members of the current delta.
-    delta_members: MemberSet,
     inflater: Inflater,
     hashes: RandomState,
 }
 
-/// A decoded message without its digest.
+/// A decoded message.
 struct ParsedMessage {
     kind: MessageKind,
-    about_self: Option<SelfClaim>,
+    digest: Option<Digest>,
+    about_self: Option<Claim>,
     /// `true` for a SYN of another cluster. chitchat answers it without using its content.
     is_foreign: bool,
 }
@@ -70,8 +65,6 @@ impl MessageValidator {
             sent_version: 0,
             sent_heartbeat: 0,
             budget: DigestBudget::new(version, DigestMember::new(&own_id, &hashes)),
-            digest: Digest::default(),
-            delta_members: MemberSet::default(),
             inflater: Inflater::default(),
             cluster_id: cluster_id.into(),
             own_id,
@@ -81,21 +74,23 @@ impl MessageValidator {
 
     /// Checks a received message. A valid message must reach chitchat before the next check, because
     /// its members count as known from then on.
-    pub(crate) fn check(&mut self, plain: &[u8]) -> Result<MessageKind, Rejection> {
+    pub(crate) fn check(&mut self, plain: &[u8]) -> Result<MessageKind, DropReason> {
         let message = self.read(plain)?;
         if let Some(claim) = message.about_self {
             return Err(if claim.is_within(self.sent_version) {
-                Rejection::EchoesSelf
+                DropReason::EchoesSelf
             } else {
-                Rejection::AboutSelf
+                DropReason::AboutSelf
             });
         }
-        if !message.is_foreign {
-            if message.kind.has_digest() && self.digest.own_heartbeat() > self.sent_heartbeat {
-                return Err(Rejection::AboutSelf);
-            }
-            self.budget.admit(message.kind, &self.digest)?;
+        if message.is_foreign {
+            return Ok(message.kind);
         }
+        let digest = message.digest.as_ref();
+        if digest.is_some_and(|digest| digest.own_heartbeat > self.sent_heartbeat) {
+            return Err(DropReason::AboutSelf);
+        }
+        self.budget.admit(message.kind, digest)?;
         Ok(message.kind)
     }
 
@@ -105,19 +100,19 @@ impl MessageValidator {
     /// # Errors
     ///
     /// The reason for which a peer's validator will reject the message.
-    pub(crate) fn sent(&mut self, plain: &[u8]) -> Result<MessageKind, Rejection> {
+    pub(crate) fn sent(&mut self, plain: &[u8]) -> Result<MessageKind, DropReason> {
         let message = self.read(plain).inspect_err(|_| {
             if matches!(plain, [_, _, _, MessageKind::SYN, ..]) {
                 self.budget.record_sent_unreadable(plain.len());
             }
         })?;
         if let Some(claim) = message.about_self {
-            self.sent_version = self.sent_version.max(claim.max_version());
+            self.sent_version = self.sent_version.max(claim.max_version);
         }
-        if message.kind.has_digest() {
-            self.sent_version = self.sent_version.max(self.digest.own_version());
-            self.sent_heartbeat = self.sent_heartbeat.max(self.digest.own_heartbeat());
-            self.budget.record_sent(&self.digest);
+        if let Some(digest) = &message.digest {
+            self.sent_version = self.sent_version.max(digest.own_version);
+            self.sent_heartbeat = self.sent_heartbeat.max(digest.own_heartbeat);
+            self.budget.record_sent(digest);
         }
         Ok(message.kind)
     }
@@ -125,83 +120,50 @@ impl MessageValidator {
     /// Returns the size of this member's digest as sent last, in bytes. Before the first one, the size
     /// of a digest with this member only.
     pub(crate) fn digest_bytes(&self) -> usize {
-        self.budget.sent_bytes()
+        self.budget.sent_bytes
     }
 
-    fn read(&mut self, plain: &[u8]) -> Result<ParsedMessage, Rejection> {
+    fn read(&mut self, plain: &[u8]) -> Result<ParsedMessage, DropReason> {
         let ([magic @ .., version, kind], body) = plain
             .split_first_chunk::<4>()
-            .ok_or(Rejection::NotChitchat)?;
+            .ok_or(DropReason::NotChitchat)?;
         if *magic != MAGIC {
-            return Err(Rejection::NotChitchat);
+            return Err(DropReason::NotChitchat);
         }
-        let version = ProtocolVersion::from_code(*version).ok_or(Rejection::NotChitchat)?;
-        let kind = MessageKind::from_code(*kind).ok_or(Rejection::NotChitchat)?;
+        let version = ProtocolVersion::from_code(*version).ok_or(DropReason::NotChitchat)?;
+        let kind = MessageKind::from_code(*kind).ok_or(DropReason::NotChitchat)?;
         self.inflater.begin_message();
         let mut bytes = Bytes(body);
+        let (own_id, hashes) = (&*self.own_id, &self.hashes);
+        let mut digest = None;
         if kind.has_digest() {
-            self.read_digest(version, &mut bytes)?;
+            digest = Some(Digest::read(
+                version,
+                &mut bytes,
+                &mut self.inflater,
+                own_id,
+                hashes,
+            )?);
         }
         let mut about_self = None;
         let mut is_foreign = false;
         match kind {
-            MessageKind::Syn => is_foreign = reader::read_name(&mut bytes)? != &*self.cluster_id,
-            MessageKind::SynAck | MessageKind::Ack => about_self = self.read_delta(&mut bytes)?,
+            MessageKind::Syn => is_foreign = bytes.name()? != &*self.cluster_id,
+            MessageKind::SynAck | MessageKind::Ack => {
+                let ops = self.inflater.inflate(&mut bytes)?;
+                about_self = delta::read(Bytes(&ops), own_id, hashes)?;
+            }
             MessageKind::BadCluster => (),
         }
         // chitchat ignores trailing bytes, but never writes any.
         if !bytes.0.is_empty() {
-            return Err(Rejection::Malformed);
+            return Err(DropReason::Malformed);
         }
         Ok(ParsedMessage {
             kind,
+            digest,
             about_self,
             is_foreign,
         })
-    }
-
-    fn read_digest(
-        &mut self,
-        version: ProtocolVersion,
-        bytes: &mut Bytes<'_>,
-    ) -> Result<(), Rejection> {
-        let before = bytes.0.len();
-        self.digest.begin(version);
-        match version {
-            ProtocolVersion::V0 => {
-                let members = reader::read_u16(bytes)?;
-                for _ in 0..members {
-                    self.digest.read_member(bytes, &self.own_id, &self.hashes)?;
-                }
-            }
-            ProtocolVersion::V1 => {
-                let mut stream = self.inflater.open(bytes);
-                while !stream.is_at_end()? {
-                    self.digest
-                        .read_member(&mut stream, &self.own_id, &self.hashes)?;
-                }
-            }
-        }
-        self.digest.end(before.saturating_sub(bytes.0.len()));
-        Ok(())
-    }
-
-    fn read_delta(&mut self, bytes: &mut Bytes<'_>) -> Result<Option<SelfClaim>, Rejection> {
-        self.delta_members.clear();
-        let mut delta = DeltaReader::new(&self.own_id, &self.hashes, &mut self.delta_members);
-        let mut stream = self.inflater.open(bytes);
-        while !stream.is_at_end()? {
-            delta.read_op(&mut stream)?;
-        }
-        Ok(delta.about_self())
-    }
-}
-
-impl fmt::Debug for MessageValidator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MessageValidator")
-            .field("sent_version", &self.sent_version)
-            .field("budget", &self.budget)
-            .finish_non_exhaustive()
     }
 }

@@ -7,9 +7,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
 
-use edge_cache_core::EdgeCacheError;
+use edge_cache_core::metrics::{FixedLabels, counters};
+use edge_cache_core::{EdgeCacheError, metrics};
 use edge_cache_sandbox::CallMetrics;
 
 #[cfg(test)]
@@ -41,66 +41,43 @@ const RESULTS: [&str; 9] = [
 /// Kinds of changes; `merge` is a decision of another agent.
 const OPERATIONS: [&str; 4] = ["enable", "disable", "add-stats", "merge"];
 
-/// Metrics of an [`EdgeCacheRegistry`](crate::EdgeCacheRegistry) since its start.
-///
-/// Each metric counts on its own: a batch counts just after its last change was answered.
-#[derive(Debug)]
-pub struct RegistryMetrics {
-    /// Time from taking up a batch to its last answer, in seconds.
-    pub writer_busy: Counter<f64, AtomicU64>,
-    /// Failures of the store, at a commit or when it was opened again.
-    pub store_failures: Counter,
-    /// Calls into the plugin.
-    pub calls: CallMetrics,
-    /// Routing.
-    pub routing: RoutingMetrics,
-    /// By operation and result, changes that never reached the writer included.
-    changes: Family<[(&'static str, &'static str); 2], Counter>,
-    batch_changes: Histogram,
-    commit_duration: Histogram,
-}
-
-/// Metrics of routing since the registry's start.
-#[derive(Debug, Clone)]
-pub struct RoutingMetrics {
-    /// Assessments of members' labels by the plugin.
-    pub assessments: Counter,
-    /// Assessments at which the plugin failed.
-    pub failures: Counter,
-    /// Size of the current table.
-    pub(crate) table_bytes: Gauge,
-    pub(crate) table_build_duration: Histogram,
-}
-
-impl Default for RegistryMetrics {
-    fn default() -> Self {
-        let changes = Family::<_, Counter>::default();
-        for operation in OPERATIONS {
-            for result in RESULTS {
-                let labels = [("operation", operation), ("result", result)];
-                changes.get_or_create_owned(&labels);
-            }
-        }
-        Self {
-            writer_busy: Counter::default(),
-            store_failures: Counter::default(),
-            calls: CallMetrics::default(),
-            routing: RoutingMetrics::default(),
-            changes,
-            batch_changes: Histogram::new(BATCH_BUCKETS),
-            commit_duration: Histogram::new(DURATION_BUCKETS),
-        }
+metrics! {
+    /// Metrics of an [`EdgeCacheRegistry`](crate::EdgeCacheRegistry) since its start.
+    ///
+    /// Each metric counts on its own: a batch counts just after its last change was answered.
+    #[derive(Debug)]
+    pub struct RegistryMetrics {
+        /// Changes of the registry, by operation and result.
+        changes: Family<FixedLabels<2>, Counter> = "changes", counters(all_changes());
+        /// Changes in one batch, which is one commit.
+        batch_changes: Histogram = "batch_changes", Histogram::new(BATCH_BUCKETS);
+        /// Time the writer spent on changes.
+        pub writer_busy: Counter<f64, AtomicU64> = "writer_busy" in Seconds;
+        /// Duration of commits to the store, failed ones included.
+        commit_duration: Histogram =
+            "store_commit_duration" in Seconds, Histogram::new(DURATION_BUCKETS);
+        /// Failures of the store, at a commit or when it was opened again.
+        pub store_failures: Counter = "store_failures";
+        /// Calls into the plugin.
+        pub calls: CallMetrics;
+        /// Routing.
+        pub routing: RoutingMetrics;
     }
 }
 
-impl Default for RoutingMetrics {
-    fn default() -> Self {
-        Self {
-            assessments: Counter::default(),
-            failures: Counter::default(),
-            table_bytes: Gauge::default(),
-            table_build_duration: Histogram::new(DURATION_BUCKETS),
-        }
+metrics! {
+    /// Metrics of routing since the registry's start.
+    #[derive(Debug, Clone)]
+    pub struct RoutingMetrics {
+        /// Assessments of members' labels by the plugin.
+        pub assessments: Counter = "routing_assessments";
+        /// Assessments at which the plugin failed.
+        pub failures: Counter = "routing_assessment_failures";
+        /// Time spent building a routing table.
+        pub(crate) table_build_duration: Histogram =
+            "routing_table_build_duration" in Seconds, Histogram::new(DURATION_BUCKETS);
+        /// Size of the current routing table.
+        pub(crate) table_bytes: Gauge = "routing_table" in Bytes;
     }
 }
 
@@ -124,64 +101,10 @@ impl RegistryMetrics {
     pub(crate) fn add_commit(&self, took: Duration) {
         self.commit_duration.observe(took.as_secs_f64());
     }
-
-    /// Registers all of these metrics.
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "changes",
-            "Changes of the registry, by operation and result",
-            self.changes.clone(),
-        );
-        registry.register(
-            "batch_changes",
-            "Changes in one batch, which is one commit",
-            self.batch_changes.clone(),
-        );
-        registry.register_with_unit(
-            "writer_busy",
-            "Time the writer spent on changes",
-            Unit::Seconds,
-            self.writer_busy.clone(),
-        );
-        registry.register_with_unit(
-            "store_commit_duration",
-            "Duration of commits to the store, failed ones included",
-            Unit::Seconds,
-            self.commit_duration.clone(),
-        );
-        registry.register(
-            "store_failures",
-            "Failures of the store, at a commit or when it was opened again",
-            self.store_failures.clone(),
-        );
-        self.calls.register(registry);
-        self.routing.register(registry);
-    }
 }
 
-impl RoutingMetrics {
-    fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "routing_assessments",
-            "Assessments of members' labels by the plugin",
-            self.assessments.clone(),
-        );
-        registry.register(
-            "routing_assessment_failures",
-            "Assessments at which the plugin failed",
-            self.failures.clone(),
-        );
-        registry.register_with_unit(
-            "routing_table_build_duration",
-            "Time spent building a routing table",
-            Unit::Seconds,
-            self.table_build_duration.clone(),
-        );
-        registry.register_with_unit(
-            "routing_table",
-            "Size of the current routing table",
-            Unit::Bytes,
-            self.table_bytes.clone(),
-        );
-    }
+fn all_changes() -> impl Iterator<Item = FixedLabels<2>> {
+    let results =
+        |operation| RESULTS.map(|result| [("operation", operation), ("result", result)]);
+    OPERATIONS.into_iter().flat_map(results)
 }

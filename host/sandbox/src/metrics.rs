@@ -7,7 +7,9 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+
+use edge_cache_core::metrics;
+use edge_cache_core::metrics::{FixedLabels, counters};
 
 use super::failure::{Failure, INSTANTIATION};
 
@@ -40,29 +42,15 @@ const KINDS: [&str; 11] = [
     "table", "trap",
 ];
 
-/// Metrics of the calls into a plugin. Clones share them.
-#[derive(Debug, Clone)]
-pub struct CallMetrics {
-    /// By export.
-    durations: Family<[(&'static str, &'static str); 1], Histogram>,
-    /// By export and kind.
-    failures: Family<[(&'static str, &'static str); 2], Counter>,
-}
-
-impl Default for CallMetrics {
-    fn default() -> Self {
-        let metrics = Self {
-            durations: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
-            failures: Family::default(),
-        };
-        for call in CALLS {
-            metrics.durations.get_or_create_owned(&[("export", call)]);
-            for kind in KINDS {
-                let labels = [("export", call), ("kind", kind)];
-                metrics.failures.get_or_create_owned(&labels);
-            }
-        }
-        metrics
+metrics! {
+    /// Metrics of the calls into a plugin. Clones share them.
+    #[derive(Debug, Clone)]
+    pub struct CallMetrics {
+        /// Duration of calls into the plugin, by export.
+        durations: Family<FixedLabels<1>, Histogram> =
+            "plugin_call_duration" in Seconds, durations();
+        /// Failures of the plugin, by export and kind: the exceeded limit or the kind of error.
+        failures: Family<FixedLabels<2>, Counter> = "plugin_failures", counters(all_failures());
     }
 }
 
@@ -78,19 +66,17 @@ impl CallMetrics {
         let labels = [("export", failure.call()), ("kind", failure.kind())];
         self.failures.get_or_create(&labels).inc();
     }
+}
 
-    /// Registers these metrics. The documented names have the prefix `edge_cache`, which is the registry's.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register_with_unit(
-            "plugin_call_duration",
-            "Duration of calls into the plugin, by export",
-            Unit::Seconds,
-            self.durations.clone(),
-        );
-        registry.register(
-            "plugin_failures",
-            "Failures of the plugin, by export and kind: the exceeded limit or the kind of error",
-            self.failures.clone(),
-        );
+fn durations() -> Family<FixedLabels<1>, Histogram> {
+    let durations: Family<_, _> = Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS));
+    for call in CALLS {
+        durations.get_or_create_owned(&[("export", call)]);
     }
+    durations
+}
+
+fn all_failures() -> impl Iterator<Item = FixedLabels<2>> {
+    let kinds = |call| KINDS.map(|kind| [("export", call), ("kind", kind)]);
+    CALLS.into_iter().flat_map(kinds)
 }

@@ -8,7 +8,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+
+use edge_cache_core::metrics;
+use edge_cache_core::metrics::FixedLabels;
 
 #[cfg(test)]
 mod tests;
@@ -23,16 +25,24 @@ const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 /// Route of requests that no route matches.
 const NO_ROUTE: &str = "none";
 
-/// Metrics of the HTTP API. Clones share them.
-#[derive(Debug, Clone)]
-pub(crate) struct HttpMetrics {
-    /// Clients that follow the events.
-    pub(crate) event_subscribers: Gauge,
-    requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabels, Histogram>,
-    connections: Family<ListenerLabels, Gauge>,
-    accepted: Family<ListenerLabels, Counter>,
-    handshake_failures: Family<ListenerLabels, Counter>,
+metrics! {
+    /// Metrics of the HTTP API. Clones share them.
+    #[derive(Debug, Clone)]
+    pub(crate) struct HttpMetrics {
+        /// HTTP responses, by route, method and status code.
+        requests: Family<RequestLabels, Counter> = "http_requests";
+        /// Time until a response began, by route and method.
+        durations: Family<RouteLabels, Histogram> = "http_request_duration" in Seconds,
+            Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
+        /// Open HTTP connections, by listener.
+        connections: Family<FixedLabels<1>, Gauge> = "http_connections";
+        /// Accepted HTTP connections, by listener.
+        accepted: Family<FixedLabels<1>, Counter> = "http_connections_accepted";
+        /// HTTP connections closed because the TLS handshake failed, by listener.
+        handshake_failures: Family<FixedLabels<1>, Counter> = "http_tls_handshake_failures";
+        /// Clients that follow the events.
+        pub(crate) event_subscribers: Gauge = "event_subscribers";
+    }
 }
 
 /// Metrics of one listener's connections. Clones share them.
@@ -57,21 +67,6 @@ struct RequestLabels {
 struct RouteLabels {
     route: String,
     method: &'static str,
-}
-
-type ListenerLabels = [(&'static str, &'static str); 1];
-
-impl Default for HttpMetrics {
-    fn default() -> Self {
-        Self {
-            event_subscribers: Gauge::default(),
-            requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
-            connections: Family::default(),
-            accepted: Family::default(),
-            handshake_failures: Family::default(),
-        }
-    }
 }
 
 impl HttpMetrics {
@@ -110,40 +105,5 @@ impl HttpMetrics {
             accepted: self.accepted.get_or_create_owned(&labels),
             handshake_failures: self.handshake_failures.get_or_create_owned(&labels),
         }
-    }
-
-    /// Registers all of these metrics.
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "http_requests",
-            "HTTP responses, by route, method and status code",
-            self.requests.clone(),
-        );
-        registry.register_with_unit(
-            "http_request_duration",
-            "Time until a response began, by route and method",
-            Unit::Seconds,
-            self.durations.clone(),
-        );
-        registry.register(
-            "http_connections",
-            "Open HTTP connections, by listener",
-            self.connections.clone(),
-        );
-        registry.register(
-            "http_connections_accepted",
-            "Accepted HTTP connections, by listener",
-            self.accepted.clone(),
-        );
-        registry.register(
-            "http_tls_handshake_failures",
-            "HTTP connections closed because the TLS handshake failed, by listener",
-            self.handshake_failures.clone(),
-        );
-        registry.register(
-            "event_subscribers",
-            "Clients that follow the events",
-            self.event_subscribers.clone(),
-        );
     }
 }

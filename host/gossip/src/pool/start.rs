@@ -43,11 +43,11 @@ impl GossipPool {
             .clone()
             .map(|keyring| Arc::new(ArcSwap::from_pointee(keyring)));
         let transport: Box<dyn GossipTransport> = match &config.network {
-            Network::Udp => Box::new(UdpTransport::new(
-                config.cluster_id.clone(),
-                config.protocol.into(),
-                keyring.clone(),
-            )),
+            Network::Udp => Box::new(UdpTransport {
+                cluster_id: config.cluster_id.clone(),
+                keyring: keyring.clone(),
+                protocol: config.protocol.into(),
+            }),
             #[cfg(any(test, feature = "simulation"))]
             Network::Simulated(network) => Box::new(network.clone()),
         };

@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::error::OpenError;
-use super::format::{FRAGMENT_BYTES_MAX, MessageHeader, PAYLOAD_BYTES_MAX};
+use super::format::{MessageHeader, PAYLOAD_BYTES_MAX};
+use crate::drop_reason::DropReason;
 
 /// Maximum number of kept fragments. The oldest is abandoned first.
 pub(super) const FRAGMENTS_MAX: usize = 64;
@@ -20,87 +20,62 @@ pub(super) const WAIT_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Reassembler {
     /// Kept fragments in order of arrival.
-    waiting: Vec<KeptFragment>,
+    waiting: Vec<Fragment>,
     /// The message that was joined last.
     joined: Vec<u8>,
-    abandoned: u64,
+    pub(super) abandoned: u64,
 }
 
 /// A fragment, one of two of a message.
 #[derive(Debug)]
-pub(super) struct Fragment<'a> {
+pub(super) struct Fragment {
     pub(super) from: SocketAddr,
     pub(super) header: MessageHeader,
     /// 0 or 1.
     pub(super) index: u8,
-    pub(super) payload: &'a [u8],
-}
-
-#[derive(Debug)]
-struct KeptFragment {
-    from: SocketAddr,
-    header: MessageHeader,
-    index: u8,
-    payload: Box<[u8]>,
-    since: Instant,
+    /// 1 to [`FRAGMENT_BYTES_MAX`](super::format::FRAGMENT_BYTES_MAX) bytes.
+    pub(super) payload: Box<[u8]>,
+    /// Time of arrival.
+    pub(super) since: Instant,
 }
 
 impl Reassembler {
     /// Joins a fragment with the other one of its message, or keeps it until that arrives.
-    pub(super) fn join(
-        &mut self,
-        fragment: &Fragment<'_>,
-        now: Instant,
-    ) -> Result<Option<&[u8]>, OpenError> {
-        if fragment.payload.is_empty() || fragment.payload.len() > FRAGMENT_BYTES_MAX {
-            return Err(OpenError::BadFragment);
-        }
-        self.expire(now);
+    pub(super) fn join(&mut self, fragment: Fragment) -> Result<Option<&[u8]>, DropReason> {
+        self.expire(fragment.since);
         let index = self
             .waiting
             .iter()
             .position(|kept| kept.from == fragment.from && kept.header.id == fragment.header.id);
         let Some(index) = index else {
-            self.keep(fragment, now);
+            self.keep(fragment);
             return Ok(None);
         };
         let other = self.waiting.remove(index);
-        if let Err(error) = other.check(fragment) {
+        if let Err(error) = other.check(&fragment) {
             self.waiting.insert(index, other);
             return Err(error);
         }
-        let (head, tail) = match fragment.index {
-            0 => (fragment.payload, &*other.payload),
-            _ => (&*other.payload, fragment.payload),
+        let [head, tail] = match fragment.index {
+            0 => [fragment.payload, other.payload],
+            _ => [other.payload, fragment.payload],
         };
-        self.joined.clear();
-        self.joined.extend_from_slice(head);
-        self.joined.extend_from_slice(tail);
+        self.joined = [head, tail].concat();
         Ok(Some(&self.joined))
     }
 
-    pub(super) fn abandoned(&self) -> u64 {
-        self.abandoned
-    }
-
-    fn keep(&mut self, fragment: &Fragment<'_>, now: Instant) {
-        let of_source = |kept: &&KeptFragment| kept.from == fragment.from;
+    fn keep(&mut self, fragment: Fragment) {
+        let of_source = |kept: &&Fragment| kept.from == fragment.from;
         if self.waiting.iter().filter(of_source).count() >= FRAGMENTS_PER_SOURCE_MAX {
             self.abandon_oldest(|kept| kept.from == fragment.from);
         } else if self.waiting.len() >= FRAGMENTS_MAX {
             self.abandon_oldest(|_| true);
         }
-        self.waiting.push(KeptFragment {
-            from: fragment.from,
-            header: fragment.header,
-            index: fragment.index,
-            payload: fragment.payload.into(),
-            since: now,
-        });
+        self.waiting.push(fragment);
     }
 
     /// Abandons the oldest fragment that fulfils a condition.
-    fn abandon_oldest(&mut self, condition: impl Fn(&KeptFragment) -> bool) {
+    fn abandon_oldest(&mut self, condition: impl Fn(&Fragment) -> bool) {
         if let Some(index) = self.waiting.iter().position(condition) {
             self.waiting.remove(index);
             self.abandoned = self.abandoned.saturating_add(1);
@@ -109,26 +84,24 @@ impl Reassembler {
 
     /// Abandons all fragments that were kept for too long.
     fn expire(&mut self, now: Instant) {
-        let before = self.waiting.len();
-        self.waiting
-            .retain(|kept| now.saturating_duration_since(kept.since) <= WAIT_MAX);
-        let expired = before.saturating_sub(self.waiting.len());
-        self.abandoned = self
-            .abandoned
-            .saturating_add(u64::try_from(expired).unwrap_or(u64::MAX));
+        let expired = self.waiting.extract_if(.., |kept| {
+            now.saturating_duration_since(kept.since) > WAIT_MAX
+        });
+        let expired = u64::try_from(expired.count()).unwrap_or(u64::MAX);
+        self.abandoned = self.abandoned.saturating_add(expired);
     }
 }
 
-impl KeptFragment {
+impl Fragment {
     /// Checks that a fragment with the same message id is the other one of this message.
-    fn check(&self, fragment: &Fragment<'_>) -> Result<(), OpenError> {
-        let bytes = self.payload.len().saturating_add(fragment.payload.len());
-        if self.header != fragment.header {
-            Err(OpenError::BadFragment)
-        } else if self.index == fragment.index {
-            Err(OpenError::RepeatedFragment)
+    fn check(&self, other: &Self) -> Result<(), DropReason> {
+        let bytes = self.payload.len().saturating_add(other.payload.len());
+        if self.header != other.header {
+            Err(DropReason::BadFragment)
+        } else if self.index == other.index {
+            Err(DropReason::RepeatedFragment)
         } else if bytes > PAYLOAD_BYTES_MAX {
-            Err(OpenError::BadFragment)
+            Err(DropReason::BadFragment)
         } else {
             Ok(())
         }

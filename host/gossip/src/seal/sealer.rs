@@ -3,11 +3,30 @@
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::AeadInOut;
 
-use super::error::SealError;
 use super::format::{
     MAGIC, MessageHeader, NONCE_BYTES, OVERHEAD_BYTES, PAYLOAD_BYTES_MAX, VERSION, WHOLE_BYTES_MAX,
 };
 use crate::keyring::{GossipKey, SharedKeyring};
+
+/// An error encrypting a message. The message is not sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    /// The message is larger than any peer could receive.
+    #[error("a gossip message takes {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}")]
+    TooLarge {
+        /// Size of the message.
+        bytes: usize,
+    },
+    /// The system gives no random bytes. A nonce that repeats would reveal messages.
+    #[error("the system gives no random bytes for a nonce")]
+    Random {
+        /// Error of the system.
+        source: getrandom::Error,
+    },
+    /// The cipher failed, which happens only for sizes of many GiB.
+    #[error("the cipher cannot encrypt a gossip message")]
+    Cipher,
+}
 
 /// Encrypts messages.
 #[derive(Debug)]

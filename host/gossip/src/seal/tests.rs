@@ -12,9 +12,10 @@ use arc_swap::ArcSwap;
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{Tag, XNonce};
 
-use super::error::*;
 use super::format::*;
+use super::sealer::SealError;
 use super::*;
+use crate::drop_reason::DropReason;
 use crate::keyring::{Keyring, SharedKeyring};
 
 const CLUSTER: &str = "zlayer";
@@ -34,7 +35,7 @@ struct Pair {
     now: Instant,
 }
 
-type OpenResult = Result<Option<Vec<u8>>, OpenError>;
+type OpenResult = Result<Option<Vec<u8>>, DropReason>;
 
 impl Pair {
     fn new(sealing: &[u8], opening: &[u8]) -> Self {
@@ -223,9 +224,9 @@ fn a_changed_byte_is_detected_at_any_offset() {
             let mut changed = datagram.clone();
             changed[place] ^= 1 << bit;
             let expected = match place {
-                0..=VERSION_AT => OpenError::NotSealed,
-                3..HEAD_BYTES => OpenError::UnknownKey,
-                _ => OpenError::Forged,
+                0..=VERSION_AT => DropReason::NotSealed,
+                3..HEAD_BYTES => DropReason::UnknownKey,
+                _ => DropReason::Forged,
             };
             assert_eq!(pair.open(&changed), Err(expected), "byte {place}");
         }
@@ -239,30 +240,30 @@ fn a_shortened_or_lengthened_datagram_is_detected() {
     let datagram = pair.seal(b"payload").remove(0);
     for bytes in 0..datagram.len() {
         let expected = if bytes < OVERHEAD_BYTES {
-            OpenError::NotSealed
+            DropReason::NotSealed
         } else {
-            OpenError::Forged
+            DropReason::Forged
         };
         assert_eq!(pair.open(&datagram[..bytes]), Err(expected), "{bytes}");
     }
     let longer = [datagram.as_slice(), &[0]].concat();
-    assert_eq!(pair.open(&longer), Err(OpenError::Forged));
+    assert_eq!(pair.open(&longer), Err(DropReason::Forged));
 
     let mut endless = datagram.clone();
     endless.resize(DATAGRAM_BYTES_MAX, 0);
-    assert_eq!(pair.open(&endless), Err(OpenError::Forged));
+    assert_eq!(pair.open(&endless), Err(DropReason::Forged));
     endless.push(0);
-    assert_eq!(pair.open(&endless), Err(OpenError::NotSealed));
+    assert_eq!(pair.open(&endless), Err(DropReason::NotSealed));
 }
 
 #[test]
 fn plain_gossip_is_dropped() {
     let mut pair = Pair::default();
     let syn = [0x53, 0xb0, 0, 0, 0, 0, 0, 0];
-    assert_eq!(pair.open(&syn), Err(OpenError::NotSealed));
+    assert_eq!(pair.open(&syn), Err(DropReason::NotSealed));
     let long = [syn.as_slice(), &payload(1_000)].concat();
-    assert_eq!(pair.open(&long), Err(OpenError::NotSealed));
-    assert_eq!(pair.open(b""), Err(OpenError::NotSealed));
+    assert_eq!(pair.open(&long), Err(DropReason::NotSealed));
+    assert_eq!(pair.open(b""), Err(DropReason::NotSealed));
 }
 
 #[test]
@@ -272,7 +273,7 @@ fn datagrams_of_another_cluster_with_the_same_key_are_dropped() {
     for other in ["", "zlaye", "zlayer ", "Zlayer"] {
         let sealer = Sealer::new(ring.clone(), other);
         let datagram = sealer.seal(b"payload", NOW_MS).unwrap().remove(0);
-        assert_eq!(pair.open(&datagram), Err(OpenError::Forged), "{other:?}");
+        assert_eq!(pair.open(&datagram), Err(DropReason::Forged), "{other:?}");
     }
 }
 
@@ -281,10 +282,10 @@ fn datagrams_of_another_cluster_with_the_same_key_are_dropped() {
 fn a_forged_key_id_does_not_decrypt() {
     let mut pair = Pair::new(&[2], &[1]);
     let mut datagram = pair.seal(b"payload").remove(0);
-    assert_eq!(pair.open(&datagram), Err(OpenError::UnknownKey));
+    assert_eq!(pair.open(&datagram), Err(DropReason::UnknownKey));
     let right = pair.opening.load().key_ids().next().unwrap();
     datagram[3..7].copy_from_slice(&right.to_bytes());
-    assert_eq!(pair.open(&datagram), Err(OpenError::Forged));
+    assert_eq!(pair.open(&datagram), Err(DropReason::Forged));
 }
 
 /// The steps are: old key, both with the old one first, both with the new one first, new key. Agents
@@ -302,7 +303,7 @@ fn a_key_is_rotated_without_a_gap() {
             if place.abs_diff(other_place) <= 1 {
                 assert_eq!(opened, Ok(Some(b"payload".to_vec())));
             } else if !theirs.contains(&mine[0]) {
-                assert_eq!(opened, Err(OpenError::UnknownKey));
+                assert_eq!(opened, Err(DropReason::UnknownKey));
             }
         }
     }
@@ -315,7 +316,7 @@ fn a_removed_key_no_longer_decrypts() {
     pair.opening.store(Arc::new(ring(&[2, 1])));
     assert!(pair.open(&datagram).is_ok());
     pair.opening.store(Arc::new(ring(&[2])));
-    assert_eq!(pair.open(&datagram), Err(OpenError::UnknownKey));
+    assert_eq!(pair.open(&datagram), Err(DropReason::UnknownKey));
 }
 
 #[test]
@@ -337,7 +338,7 @@ fn clocks_may_differ_by_two_minutes() {
         0,
         u64::MAX,
     ] {
-        assert_eq!(at(now_ms), Err(OpenError::Stale));
+        assert_eq!(at(now_ms), Err(DropReason::Stale));
     }
 }
 
@@ -348,7 +349,7 @@ fn a_stale_fragment_is_dropped() {
     assert_eq!(pair.open(&first), Ok(None));
     let late_ms = NOW_MS + AGE_MS_MAX + 1;
     let late = pair.opener.open(&second, from(1), late_ms, pair.now);
-    assert_eq!(late, Err(OpenError::Stale));
+    assert_eq!(late, Err(DropReason::Stale));
     assert_eq!(
         pair.open(&second),
         Ok(Some(payload(PAYLOAD_BYTES_MAX))),
@@ -363,10 +364,10 @@ fn fragments_arrive_in_any_order_and_repeated() {
     let [first, second] = pair.seal_fragments(&whole);
     for (one, other) in [(&first, &second), (&second, &first)] {
         assert_eq!(pair.open(one), Ok(None));
-        assert_eq!(pair.open(one), Err(OpenError::RepeatedFragment));
+        assert_eq!(pair.open(one), Err(DropReason::RepeatedFragment));
         assert_eq!(pair.open(other), Ok(Some(whole.clone())));
     }
-    assert_eq!(pair.opener.abandoned(), 0);
+    assert_eq!(pair.opener.take_abandoned(), 0);
 }
 
 #[test]
@@ -394,7 +395,7 @@ fn a_fragment_is_kept_for_two_seconds() {
     assert_eq!(pair.open(&first), Ok(None));
     pair.now += WAIT_MAX + Duration::from_nanos(1);
     assert_eq!(pair.open(&second), Ok(None), "kept itself");
-    assert_eq!(pair.opener.abandoned(), 1);
+    assert_eq!(pair.opener.take_abandoned(), 1);
     assert_eq!(pair.open(&first), Ok(Some(whole)));
 }
 
@@ -430,7 +431,7 @@ fn at_most_64_fragments_are_kept_and_the_oldest_is_abandoned() {
     for port in 1..=sources {
         assert_eq!(pair.open_from(&first, port), Ok(None));
     }
-    assert_eq!(pair.opener.abandoned(), 1);
+    assert_eq!(pair.opener.take_abandoned(), 1);
     for port in 2..=sources {
         assert_eq!(pair.open_from(&second, port), Ok(Some(whole.clone())));
     }
@@ -452,7 +453,10 @@ fn a_sender_displaces_its_own_fragments_first() {
         assert_eq!(pair.open_from(fragment, 2), Ok(None));
     }
     let displaced = flood.len() - FRAGMENTS_PER_SOURCE_MAX;
-    assert_eq!(pair.opener.abandoned(), u64::try_from(displaced).unwrap());
+    assert_eq!(
+        pair.opener.take_abandoned(),
+        u64::try_from(displaced).unwrap()
+    );
     assert_eq!(pair.open_from(&second, 1), Ok(Some(whole.clone())));
     for [_, rest] in &flood[displaced..] {
         assert_eq!(pair.open_from(rest, 2), Ok(Some(whole.clone())));
@@ -467,13 +471,13 @@ fn invalid_fragments_are_dropped() {
         let datagram = pair.forge(place, 1, b"part");
         assert_eq!(
             pair.open(&datagram),
-            Err(OpenError::BadFragment),
+            Err(DropReason::BadFragment),
             "{place:?}"
         );
     }
     for part in [&[], payload(FRAGMENT_BYTES_MAX + 1).as_slice()] {
         let datagram = pair.forge([0, 2], 1, part);
-        assert_eq!(pair.open(&datagram), Err(OpenError::BadFragment));
+        assert_eq!(pair.open(&datagram), Err(DropReason::BadFragment));
     }
     // Two fragments of maximum size are one byte over the maximum message.
     let [first, second, fitting] = [
@@ -482,7 +486,7 @@ fn invalid_fragments_are_dropped() {
         pair.forge([1, 2], 2, &most[1..]),
     ];
     assert_eq!(pair.open(&first), Ok(None));
-    assert_eq!(pair.open(&second), Err(OpenError::BadFragment));
+    assert_eq!(pair.open(&second), Err(DropReason::BadFragment));
     let whole = [most.as_slice(), &most[1..]].concat();
     assert_eq!(
         pair.open(&fitting),
@@ -506,22 +510,7 @@ fn fragments_of_different_times_are_not_joined() {
         .seal_fragment(key, message, [1, 2], b"two")
         .unwrap();
     assert_eq!(pair.open(&first), Ok(None));
-    assert_eq!(pair.open(&second), Err(OpenError::BadFragment));
-}
-
-#[test]
-fn every_reason_has_a_distinct_name() {
-    let names = [
-        OpenError::NotSealed,
-        OpenError::UnknownKey,
-        OpenError::Forged,
-        OpenError::Stale,
-        OpenError::BadFragment,
-        OpenError::RepeatedFragment,
-    ]
-    .map(OpenError::as_str);
-    let distinct: std::collections::BTreeSet<_> = names.iter().collect();
-    assert_eq!(distinct.len(), names.len());
+    assert_eq!(pair.open(&second), Err(DropReason::BadFragment));
 }
 
 proptest! {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chitchat::transport::{Socket, UdpSocket};
@@ -50,7 +49,7 @@ pub(super) async fn stranger(
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    let transport = BoundTransport::new(Box::new(socket), Arc::default());
+    let transport = BoundTransport::new(Box::new(socket));
     spawn_chitchat(config(0, &[seed]).chitchat(id), key_values, &transport)
         .await
         .unwrap()

@@ -141,7 +141,7 @@ async fn a_silent_member_is_reported_as_left() {
     let b = GossipPool::start(fast(config(2, &[&a]))).await.unwrap();
     let mut events = a.subscribe();
     next(&mut events).await;
-    eventually(|| a.metrics().datagrams_received.get() > 500).await;
+    eventually(|| a.metrics().received().0 > 500).await;
     b.shutdown().await;
     assert_eq!(next(&mut events).await, TopologyEvent::Left { node_id: 2 });
     assert!(a.peers().is_empty());
@@ -156,7 +156,7 @@ async fn members_of_different_clusters_do_not_meet() {
     let c = start(3, &[&a]).await;
     peers_when(&c, |peers| node_ids(peers) == [1]).await;
     // By now `a` has refused `b` several times, while it has listed `c`.
-    eventually(|| b.metrics().datagrams_received.get() >= 10).await;
+    eventually(|| b.metrics().received().0 >= 10).await;
     peers_when(&a, |peers| node_ids(peers) == [3]).await;
     assert!(b.peers().is_empty());
 }

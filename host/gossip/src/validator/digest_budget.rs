@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use chitchat::ProtocolVersion;
 
 use super::digest::{Digest, DigestMember, MemberSet};
-use super::limits::{DIGEST_BYTES_MAX, SYN_DIGEST_BYTES_MAX};
-use super::rejection::{MessageKind, Rejection};
+use super::protocol::{DIGEST_BYTES_MAX, MessageKind, SYN_DIGEST_BYTES_MAX};
+use crate::drop_reason::DropReason;
 
 /// Size of a digest without members: their number, or the end of the stream.
 const EMPTY_BYTES: usize = 2;
@@ -20,19 +20,19 @@ const EMPTY_BYTES: usize = 2;
 pub(super) struct DigestBudget {
     /// Version by which chitchat computes the size, also if it answers in another one.
     version: ProtocolVersion,
-    sent: MemberSet,
-    sent_bytes: usize,
+    pub(super) sent: MemberSet,
+    pub(super) sent_bytes: usize,
     /// Uncompressed size of the sent digest.
     sent_members_bytes: usize,
     /// Members of received digests that were not in the own one. Bounded by the maximum digest size.
-    received: HashMap<u64, Received, foldhash::fast::RandomState>,
+    pub(super) received: HashMap<u64, Received, foldhash::fast::RandomState>,
     received_bytes: usize,
     /// Number of received messages.
     message: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Received {
+pub(super) struct Received {
     bytes: usize,
     message: u64,
 }
@@ -55,21 +55,32 @@ impl DigestBudget {
     ///
     /// A SYN is answered with the own digest. A SYN-ACK is answered without one, so it may add members
     /// as long as the own digest can still be sent. Other messages add no members.
-    pub(super) fn admit(&mut self, kind: MessageKind, digest: &Digest) -> Result<(), Rejection> {
+    pub(super) fn admit(
+        &mut self,
+        kind: MessageKind,
+        digest: Option<&Digest>,
+    ) -> Result<(), DropReason> {
         let message = self.message.saturating_add(1);
-        if kind.has_digest() {
-            let bytes_max = match kind {
-                MessageKind::Syn => SYN_DIGEST_BYTES_MAX,
-                _ => DIGEST_BYTES_MAX,
+        if let Some(digest) = digest {
+            let new = self.new_members(digest);
+            let new_bytes = sum(new.iter().map(|(_, bytes)| *bytes));
+            let bytes = sum([self.sent_bytes, self.received_bytes, new_bytes]);
+            let (bytes_max, is_answered) = match kind {
+                MessageKind::Syn => (SYN_DIGEST_BYTES_MAX, true),
+                _ => (DIGEST_BYTES_MAX, false),
             };
-            let new_bytes = self
-                .new_members(digest)
-                .fold(0_usize, |sum, (_, bytes)| sum.saturating_add(bytes));
-            let bytes = self.bytes().saturating_add(new_bytes);
-            if bytes > bytes_max && (kind == MessageKind::Syn || new_bytes > 0) {
-                return Err(Rejection::DigestFull);
+            if bytes > bytes_max && (is_answered || new_bytes > 0) {
+                return Err(DropReason::DigestFull);
             }
-            self.add_new_members(digest, message);
+            for (hash, bytes) in new {
+                if self
+                    .received
+                    .insert(hash, Received { bytes, message })
+                    .is_none()
+                {
+                    self.received_bytes = self.received_bytes.saturating_add(bytes);
+                }
+            }
         }
         self.message = message;
         Ok(())
@@ -80,20 +91,17 @@ impl DigestBudget {
     /// chitchat may have written it before it read the last received message, whose members are not
     /// in it then. They count until a digest is sent after a later message was received.
     pub(super) fn record_sent(&mut self, digest: &Digest) {
-        if digest.version() != self.version {
+        if digest.version != self.version {
             return;
         }
         self.sent.clear();
         self.sent
-            .extend(digest.members().iter().map(|member| member.hash));
-        self.sent_bytes = digest.wire_bytes();
-        self.sent_members_bytes = digest.members_bytes();
+            .extend(digest.members.iter().map(|member| member.hash));
+        self.sent_bytes = digest.wire_bytes;
+        self.sent_members_bytes = digest.members_bytes;
         self.received
             .retain(|hash, received| received.message == self.message && !self.sent.contains(hash));
-        self.received_bytes = self
-            .received
-            .values()
-            .fold(0, |sum, received| sum.saturating_add(received.bytes));
+        self.received_bytes = sum(self.received.values().map(|received| received.bytes));
     }
 
     /// Notes the size of a sent digest that cannot be decoded. All members count as new then.
@@ -103,37 +111,22 @@ impl DigestBudget {
         self.sent_members_bytes = message_bytes;
     }
 
-    pub(super) fn sent_bytes(&self) -> usize {
-        self.sent_bytes
-    }
-
-    /// Returns the number of remembered members.
-    #[cfg(test)]
-    pub(super) fn remembered(&self) -> usize {
-        self.sent.len() + self.received.len()
-    }
-
-    /// Returns the present size of the own digest, at most.
-    fn bytes(&self) -> usize {
-        self.sent_bytes.saturating_add(self.received_bytes)
-    }
-
     /// Returns the members that a digest would add to the own one, with their sizes.
-    fn new_members<'a>(&'a self, digest: &'a Digest) -> impl Iterator<Item = (u64, usize)> + 'a {
-        digest
-            .members()
-            .iter()
+    fn new_members(&self, digest: &Digest) -> Vec<(u64, usize)> {
+        let members = digest.members.iter();
+        members
             .filter(|member| !self.sent.contains(&member.hash))
             .filter(|member| !self.received.contains_key(&member.hash))
             .map(|member| (member.hash, self.cost_of(*member, digest)))
+            .collect()
     }
 
     /// Estimates the size of a member in the own digest. For compressed digests, members are assumed to
     /// compress as those of the received or sent digest.
     fn cost_of(&self, member: DigestMember, digest: &Digest) -> usize {
-        let (wire_bytes, members_bytes) = match (self.version, digest.version()) {
+        let (wire_bytes, members_bytes) = match (self.version, digest.version) {
             (ProtocolVersion::V0, _) => return member.bytes,
-            (_, ProtocolVersion::V1) => (digest.wire_bytes(), digest.members_bytes()),
+            (_, ProtocolVersion::V1) => (digest.wire_bytes, digest.members_bytes),
             (_, ProtocolVersion::V0) => (self.sent_bytes, self.sent_members_bytes),
         };
         member
@@ -143,16 +136,8 @@ impl DigestBudget {
             .unwrap_or(member.bytes)
             .clamp(1, member.bytes)
     }
+}
 
-    fn add_new_members(&mut self, digest: &Digest, message: u64) {
-        for member in digest.members() {
-            if self.sent.contains(&member.hash) || self.received.contains_key(&member.hash) {
-                continue;
-            }
-            let bytes = self.cost_of(*member, digest);
-            self.received
-                .insert(member.hash, Received { bytes, message });
-            self.received_bytes = self.received_bytes.saturating_add(bytes);
-        }
-    }
+fn sum(sizes: impl IntoIterator<Item = usize>) -> usize {
+    sizes.into_iter().fold(0, usize::saturating_add)
 }

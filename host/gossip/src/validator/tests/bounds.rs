@@ -1,12 +1,11 @@
 //! Every limit, at its maximum and above.
 
-use super::super::limits::*;
-use super::super::rejection::*;
+use super::super::protocol::*;
 use super::super::*;
 use super::wire::{self, Op};
 use super::{CLUSTER, own, validator};
 
-fn check(message: &[u8]) -> Result<MessageKind, Rejection> {
+fn check(message: &[u8]) -> Result<MessageKind, DropReason> {
     validator().check(message)
 }
 
@@ -47,10 +46,10 @@ fn other_heads_are_rejected() {
     for (place, value) in [(0, 0x52), (1, 0xb1), (2, 2), (3, 4), (3, 255)] {
         let mut other = message.clone();
         other[place] = value;
-        assert_eq!(check(&other), Err(Rejection::NotChitchat));
+        assert_eq!(check(&other), Err(DropReason::NotChitchat));
     }
     for bytes in 0..4 {
-        assert_eq!(check(&message[..bytes]), Err(Rejection::NotChitchat));
+        assert_eq!(check(&message[..bytes]), Err(DropReason::NotChitchat));
     }
 }
 
@@ -72,10 +71,10 @@ fn a_message_has_no_missing_and_no_trailing_bytes() {
             assert!(check(&message).is_ok());
             for bytes in 4..message.len() {
                 let shorter = &message[..bytes];
-                assert_eq!(check(shorter), Err(Rejection::Malformed), "{bytes} bytes");
+                assert_eq!(check(shorter), Err(DropReason::Malformed), "{bytes} bytes");
             }
             let longer = [message.as_slice(), &[0]].concat();
-            assert_eq!(check(&longer), Err(Rejection::Malformed));
+            assert_eq!(check(&longer), Err(DropReason::Malformed));
         }
     }
 }
@@ -110,7 +109,7 @@ fn text_must_be_utf_8() {
     for place in broken {
         let mut ops = ops.clone();
         ops[place] = 0xff;
-        assert_eq!(check(&wire::ack_of(&ops)), Err(Rejection::Malformed));
+        assert_eq!(check(&wire::ack_of(&ops)), Err(DropReason::Malformed));
     }
 }
 
@@ -125,15 +124,15 @@ fn names_have_at_most_256_bytes() {
     for version in [0, 1] {
         let syn = |id| check(&wire::syn(version, &[digest(id)], CLUSTER));
         assert_eq!(syn(&fits), Ok(MessageKind::Syn));
-        assert_eq!(syn(&long), Err(Rejection::LongName));
+        assert_eq!(syn(&long), Err(DropReason::LongName));
     }
     let about = |id| check(&wire::ack(&[Op::Member(id, 0, 0)]));
     assert_eq!(about(&fits), Ok(MessageKind::Ack));
-    assert_eq!(about(&long), Err(Rejection::LongName));
+    assert_eq!(about(&long), Err(DropReason::LongName));
 
     let of = |cluster_id: &str| check(&wire::syn(0, &[], cluster_id));
     assert_eq!(of(&"c".repeat(256)), Ok(MessageKind::Syn));
-    assert_eq!(of(&"c".repeat(257)), Err(Rejection::LongName));
+    assert_eq!(of(&"c".repeat(257)), Err(DropReason::LongName));
 }
 
 #[test]
@@ -143,7 +142,7 @@ fn a_digest_names_at_most_4096_members() {
     let most = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX), &[]);
     assert_eq!(v1().check(&most), Ok(MessageKind::SynAck));
     let more = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX + 1), &[]);
-    assert_eq!(v1().check(&more), Err(Rejection::TooManyMembers));
+    assert_eq!(v1().check(&more), Err(DropReason::TooManyMembers));
 }
 
 #[test]
@@ -154,7 +153,7 @@ fn a_delta_names_at_most_4096_members() {
         check(&wire::ack(&ops))
     };
     assert_eq!(about(MEMBERS_MAX), Ok(MessageKind::Ack));
-    assert_eq!(about(MEMBERS_MAX + 1), Err(Rejection::TooManyMembers));
+    assert_eq!(about(MEMBERS_MAX + 1), Err(DropReason::TooManyMembers));
 }
 
 #[test]
@@ -164,7 +163,7 @@ fn a_delta_has_at_most_100000_operations() {
     ops.extend((1..OPS_MAX).map(|_| Op::MaxVersion(1)));
     assert_eq!(check(&wire::ack(&ops)), Ok(MessageKind::Ack));
     ops.push(Op::MaxVersion(1));
-    assert_eq!(check(&wire::ack(&ops)), Err(Rejection::TooManyOps));
+    assert_eq!(check(&wire::ack(&ops)), Err(DropReason::TooManyOps));
 }
 
 #[test]
@@ -182,7 +181,7 @@ fn a_message_inflates_to_at_most_8_mib() {
     assert_eq!(check(&wire::ack_of(&ops(fits))), Ok(MessageKind::Ack));
     assert_eq!(
         check(&wire::ack_of(&ops(fits + 1))),
-        Err(Rejection::Inflated)
+        Err(DropReason::Inflated)
     );
 }
 
@@ -202,7 +201,7 @@ fn digest_and_delta_inflate_to_at_most_8_mib_together() {
     let entries = wire::entries(0..2_000);
     let together = wire::syn_ack(1, &entries, &ops);
     assert!(inflated + 2_000 * 40 > INFLATED_BYTES_MAX);
-    assert_eq!(validator.check(&together), Err(Rejection::Inflated));
+    assert_eq!(validator.check(&together), Err(DropReason::Inflated));
 }
 
 #[test]
@@ -210,11 +209,11 @@ fn key_and_value_have_at_most_60000_bytes() {
     let other = wire::member(2);
     for (key_bytes, value_bytes, expected) in [
         (1, KEY_VALUE_BYTES_MAX - 1, Ok(MessageKind::Ack)),
-        (1, KEY_VALUE_BYTES_MAX, Err(Rejection::LargeValue)),
+        (1, KEY_VALUE_BYTES_MAX, Err(DropReason::LargeValue)),
         (KEY_VALUE_BYTES_MAX, 0, Ok(MessageKind::Ack)),
-        (KEY_VALUE_BYTES_MAX, 1, Err(Rejection::LargeValue)),
-        (KEY_VALUE_BYTES_MAX + 1, 0, Err(Rejection::LargeValue)),
-        (65_535, 65_535, Err(Rejection::LargeValue)),
+        (KEY_VALUE_BYTES_MAX, 1, Err(DropReason::LargeValue)),
+        (KEY_VALUE_BYTES_MAX + 1, 0, Err(DropReason::LargeValue)),
+        (65_535, 65_535, Err(DropReason::LargeValue)),
         (0, 0, Ok(MessageKind::Ack)),
     ] {
         let (key, value) = (noise(key_bytes), noise(value_bytes));
@@ -270,13 +269,13 @@ fn blocks_may_be_empty_but_must_be_blocks() {
                 "zstd of an empty block is not empty"
             );
         } else {
-            assert_eq!(result, Err(Rejection::Malformed));
+            assert_eq!(result, Err(DropReason::Malformed));
         }
     }
     // A byte more than chitchat's buffer holds.
     let bomb = zstd::bulk::compress(&[0; 65_536], 0).unwrap();
     let bomb = wire::ack_with_blocks(&[wire::raw_block(1, &bomb)]);
-    assert_eq!(check(&bomb), Err(Rejection::Malformed));
+    assert_eq!(check(&bomb), Err(DropReason::Malformed));
 }
 
 #[test]
@@ -288,17 +287,17 @@ fn versions_must_increase() {
         check(&wire::ack_of(&[first, wire::ops_bytes(&ops)].concat()))
     };
     assert_eq!(run(vec![set(1), set(2), set(9)]), Ok(MessageKind::Ack));
-    assert_eq!(run(vec![set(0)]), Err(Rejection::BadVersion));
-    assert_eq!(run(vec![set(1), set(1)]), Err(Rejection::BadVersion));
-    assert_eq!(run(vec![set(2), set(1)]), Err(Rejection::BadVersion));
+    assert_eq!(run(vec![set(0)]), Err(DropReason::BadVersion));
+    assert_eq!(run(vec![set(1), set(1)]), Err(DropReason::BadVersion));
+    assert_eq!(run(vec![set(2), set(1)]), Err(DropReason::BadVersion));
     assert_eq!(run(vec![set(5), Op::MaxVersion(5)]), Ok(MessageKind::Ack));
     assert_eq!(
         run(vec![set(5), Op::MaxVersion(4)]),
-        Err(Rejection::BadVersion)
+        Err(DropReason::BadVersion)
     );
     assert_eq!(
         run(vec![Op::MaxVersion(5), set(5)]),
-        Err(Rejection::BadVersion)
+        Err(DropReason::BadVersion)
     );
     assert_eq!(
         run(vec![set(9), Op::Member(&third, 0, 0), set(1)]),
@@ -313,7 +312,7 @@ fn versions_and_heartbeats_have_a_maximum() {
     let over = COUNT_MAX + 1;
     for (version, expected) in [
         (COUNT_MAX, Ok(MessageKind::Ack)),
-        (over, Err(Rejection::BadVersion)),
+        (over, Err(DropReason::BadVersion)),
     ] {
         let set = Op::Set("key", "value", version, 0);
         for ops in [
@@ -333,7 +332,7 @@ fn versions_and_heartbeats_have_a_maximum() {
         Ok(MessageKind::Syn)
     );
     entry.heartbeat = over;
-    let refused = Err(Rejection::BadVersion);
+    let refused = Err(DropReason::BadVersion);
     assert_eq!(check(&wire::syn(0, &[entry], CLUSTER)), refused);
 }
 
@@ -350,7 +349,7 @@ fn operations_need_a_member_that_occurs_once() {
             Op::Member(&other, 0, 0),
         ],
     ] {
-        assert_eq!(check(&wire::ack(&ops)), Err(Rejection::BadMember));
+        assert_eq!(check(&wire::ack(&ops)), Err(DropReason::BadMember));
     }
     let mut later = other.clone();
     later.generation_id += 1;
@@ -369,7 +368,7 @@ fn unknown_codes_are_rejected() {
         let mut ops = wire::ops_bytes(&[Op::Member(&other, 0, 0), Op::MaxVersion(1)]);
         let place = ops.len() - 9;
         ops[place] = op;
-        assert_eq!(check(&wire::ack_of(&ops)), Err(Rejection::Malformed));
+        assert_eq!(check(&wire::ack_of(&ops)), Err(DropReason::Malformed));
     }
 }
 
@@ -385,7 +384,7 @@ fn keys_begin_with_a_one_byte_character() {
             assert_eq!(set(key), Ok(MessageKind::Ack), "{key:?}");
         }
         for key in ["\u{80}", "\u{e9}", "\u{20ac}uro", "\u{1f980}"] {
-            assert_eq!(set(key), Err(Rejection::BadKey), "{key:?}");
+            assert_eq!(set(key), Err(DropReason::BadKey), "{key:?}");
         }
     }
 }
@@ -394,7 +393,7 @@ fn keys_begin_with_a_one_byte_character() {
 fn impersonation_of_this_member_is_detected() {
     let own = own();
     let ops = [Op::Member(&own, 0, 0), Op::Set("worker:1", "lie", 1, 0)];
-    assert_eq!(check(&wire::ack(&ops)), Err(Rejection::AboutSelf));
+    assert_eq!(check(&wire::ack(&ops)), Err(DropReason::AboutSelf));
     let among = [
         Op::Member(&wire::member(2), 0, 0),
         Op::Member(&own, 0, 0),
@@ -403,7 +402,7 @@ fn impersonation_of_this_member_is_detected() {
     ];
     assert_eq!(
         check(&wire::syn_ack(0, &wire::entries(0..3), &among)),
-        Err(Rejection::AboutSelf)
+        Err(DropReason::AboutSelf)
     );
     let mut former = own.clone();
     former.generation_id -= 1;
@@ -425,7 +424,7 @@ fn impersonation_of_this_member_is_detected() {
     known.heartbeat = 1;
     assert_eq!(
         check(&wire::syn(0, &[known], CLUSTER)),
-        Err(Rejection::AboutSelf),
+        Err(DropReason::AboutSelf),
         "a heartbeat above the sent one"
     );
 }
@@ -450,19 +449,19 @@ fn an_echo_is_not_an_impersonation() {
         (about(0, 4), 4),
     ] {
         let mut validator = validator();
-        assert_eq!(validator.check(&about(0, 1)), Err(Rejection::AboutSelf));
+        assert_eq!(validator.check(&about(0, 1)), Err(DropReason::AboutSelf));
         validator.sent(&message).unwrap();
         assert_eq!(
             validator.check(&about(0, version)),
-            Err(Rejection::EchoesSelf)
+            Err(DropReason::EchoesSelf)
         );
         assert_eq!(
             validator.check(&about(0, version + 1)),
-            Err(Rejection::AboutSelf)
+            Err(DropReason::AboutSelf)
         );
         assert_eq!(
             validator.check(&about(version + 1, version)),
-            Err(Rejection::AboutSelf),
+            Err(DropReason::AboutSelf),
             "this would make chitchat reset its own state"
         );
     }

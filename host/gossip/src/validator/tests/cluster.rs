@@ -15,9 +15,10 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
 use super::super::MessageValidator;
-use super::super::rejection::{MessageKind, Rejection};
+use super::super::protocol::MessageKind;
 use super::wire::{self, Op};
 use super::{CLUSTER, own};
+use crate::drop_reason::DropReason;
 
 pub(super) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -118,7 +119,7 @@ struct Seen {
     versions: [u64; 2],
     echoes: u64,
     largest: usize,
-    refused: Vec<(Rejection, Vec<u8>)>,
+    refused: Vec<(DropReason, Vec<u8>)>,
 }
 
 /// A relay between the members: each member advertises a socket of the relay. Each datagram is checked
@@ -157,8 +158,8 @@ impl Network {
     fn see(
         &self,
         plain: &[u8],
-        sent: Result<MessageKind, Rejection>,
-        checked: Result<MessageKind, Rejection>,
+        sent: Result<MessageKind, DropReason>,
+        checked: Result<MessageKind, DropReason>,
     ) {
         let mut seen = self.seen.lock().unwrap();
         seen.largest = seen.largest.max(plain.len());
@@ -167,7 +168,7 @@ impl Network {
             match result {
                 Ok(kind) => *seen.kinds.entry(format!("{kind:?}")).or_default() += 1,
                 // A peer answers an old message of this member.
-                Err(Rejection::EchoesSelf) => seen.echoes += 1,
+                Err(DropReason::EchoesSelf) => seen.echoes += 1,
                 Err(reason) => seen.refused.push((reason, plain.to_vec())),
             }
         }
@@ -324,7 +325,7 @@ async fn run_cluster(members: usize, versions: &[ProtocolVersion]) -> Arc<Networ
         seen.kinds, seen.versions, seen.echoes, seen.largest
     );
     for (reason, message) in &seen.refused {
-        println!("{}: {message:02x?}", reason.as_str());
+        println!("{reason:?}: {message:02x?}");
     }
     assert!(seen.refused.is_empty(), "{} refused", seen.refused.len());
     assert!(seen.kinds.len() == 3, "{:?}", seen.kinds);

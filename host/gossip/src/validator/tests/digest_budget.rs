@@ -1,7 +1,6 @@
 //! The size of the own digest, as observed from outside of chitchat.
 
-use super::super::limits::*;
-use super::super::rejection::*;
+use super::super::protocol::*;
 use super::super::*;
 use super::wire::{self, Entry};
 use super::{CLUSTER, own, validator};
@@ -74,7 +73,7 @@ fn a_full_digest_answers_no_syn() {
     let one_more = [members.clone(), wire::entries(10..12)].concat();
     validator.sent(&own_syn(&one_more)).unwrap();
     assert!(validator.digest_bytes() > SYN_DIGEST_BYTES_MAX);
-    assert_eq!(validator.check(&asks), Err(Rejection::DigestFull));
+    assert_eq!(validator.check(&asks), Err(DropReason::DigestFull));
     let answers = wire::syn_ack(0, &one_more, &[]);
     assert_eq!(validator.check(&answers), Ok(MessageKind::SynAck));
     assert_eq!(validator.check(&wire::ack(&[])), Ok(MessageKind::Ack));
@@ -113,7 +112,7 @@ fn members_count_once_they_are_received() {
     // Members of rejected messages do not count.
     for _ in 0..3 {
         let message = wire::syn(0, &all, CLUSTER);
-        assert_eq!(validator.check(&message), Err(Rejection::DigestFull));
+        assert_eq!(validator.check(&message), Err(DropReason::DigestFull));
     }
     assert_eq!(
         validator.check(&wire::syn(0, &one, CLUSTER)),
@@ -131,7 +130,7 @@ fn members_are_admitted_while_the_own_digest_can_be_sent() {
         Ok(MessageKind::SynAck)
     );
     let more = wire::syn_ack(0, &[wire::entry(1), wire::entry(2)], &[]);
-    assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
+    assert_eq!(validator.check(&more), Err(DropReason::DigestFull));
     let known = wire::syn_ack(0, &most[..5], &[]);
     assert_eq!(
         validator.check(&known),
@@ -160,10 +159,10 @@ fn the_last_message_counts_until_a_later_digest_includes_it() {
     for _ in 0..5 {
         validator.sent(&own_syn(&[])).unwrap();
     }
-    assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
+    assert_eq!(validator.check(&more), Err(DropReason::DigestFull));
     // Once a later message is admitted, the earlier one has been decoded.
     assert_eq!(validator.check(&wire::ack(&[])), Ok(MessageKind::Ack));
-    assert_eq!(validator.check(&more), Err(Rejection::DigestFull));
+    assert_eq!(validator.check(&more), Err(DropReason::DigestFull));
     validator.sent(&own_syn(&[])).unwrap();
     assert_eq!(validator.check(&more), Ok(MessageKind::Syn));
 }
@@ -196,7 +195,7 @@ fn a_sent_digest_that_is_invalid_counts_as_full() {
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
     let entries = wire::entries(0..MEMBERS_MAX + 1);
     let message = wire::syn(1, &entries, CLUSTER);
-    assert_eq!(validator.sent(&message), Err(Rejection::TooManyMembers));
+    assert_eq!(validator.sent(&message), Err(DropReason::TooManyMembers));
     assert_eq!(validator.digest_bytes(), message.len());
 }
 
@@ -211,5 +210,5 @@ fn memory_is_bounded() {
         refused += u32::from(validator.check(&message).is_err());
     }
     assert!(refused > 150, "{refused}");
-    assert!(validator.budget.remembered() <= DIGEST_BYTES_MAX);
+    assert!(validator.budget.sent.len() + validator.budget.received.len() <= DIGEST_BYTES_MAX);
 }

@@ -9,7 +9,6 @@ use proptest::test_runner::RngSeed;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::super::rejection::*;
 use super::super::*;
 use super::cluster::{self, AnyPort, LOOPBACK, config};
 use super::wire::{self, Entry, Op};
@@ -79,7 +78,7 @@ async fn a_falling_version_ends_chitchat_and_is_rejected() {
     ]);
     assert!(message.len() < 100, "{}", message.len());
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(Rejection::BadVersion));
+    assert_eq!(checks.check(&message), Err(DropReason::BadVersion));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -91,7 +90,7 @@ async fn a_key_of_multi_byte_characters_ends_chitchat_and_is_rejected() {
     victim.introduce(&other).await;
     let message = wire::ack(&[Op::Member(&other.id, 0, 0), Op::Set("\u{e9}", "", 1, 0)]);
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(Rejection::BadKey));
+    assert_eq!(checks.check(&message), Err(DropReason::BadKey));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -104,12 +103,12 @@ async fn a_state_of_this_member_overwrites_it_and_is_rejected() {
         Op::Set("key", "theirs", u64::MAX, 0),
     ]);
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(Rejection::BadVersion));
+    assert_eq!(checks.check(&message), Err(DropReason::BadVersion));
     let moderate = wire::ack(&[
         Op::Member(&victim.id, 0, 0),
         Op::Set("key", "theirs", 1_000, 0),
     ]);
-    assert_eq!(checks.check(&moderate), Err(Rejection::AboutSelf));
+    assert_eq!(checks.check(&moderate), Err(DropReason::AboutSelf));
 
     let chitchat = victim.handle.chitchat();
     let (seen, mut sees) = tokio::sync::mpsc::unbounded_channel();
@@ -164,7 +163,7 @@ async fn a_long_name_ends_chitchat_with_compressed_digests_and_is_rejected() {
     let message = wire::syn(1, &[entry], CLUSTER);
     assert!(message.len() < 200, "{}", message.len());
     let mut checks = victim.checks(ProtocolVersion::V1);
-    assert_eq!(checks.check(&message), Err(Rejection::LongName));
+    assert_eq!(checks.check(&message), Err(DropReason::LongName));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -185,7 +184,7 @@ fn compression_bombs_are_rejected_before_they_inflate() {
     ops.extend((1..1_000).map(|version| Op::Set("key", &value, version, 0)));
     let message = wire::ack(&ops);
     assert!(message.len() <= 500_000, "{}", message.len());
-    assert_eq!(validator().check(&message), Err(Rejection::Inflated));
+    assert_eq!(validator().check(&message), Err(DropReason::Inflated));
 
     let mut digest = vec![0x53, 0xb0, 1, 0];
     let name = [&256_u16.to_le_bytes()[..], &[b'n'; 256]].concat();
@@ -193,7 +192,7 @@ fn compression_bombs_are_rejected_before_they_inflate() {
     digest.extend(wire::stream(&member.repeat(20_000)));
     digest.extend([0, 0]);
     assert!(digest.len() < 65_507, "{}", digest.len());
-    assert_eq!(validator().check(&digest), Err(Rejection::TooManyMembers));
+    assert_eq!(validator().check(&digest), Err(DropReason::TooManyMembers));
 }
 
 /// chitchat must decode each message that passes: the relay waits for it.
@@ -221,7 +220,7 @@ async fn chitchat_decodes_every_message_that_passes() {
                 passed += 1;
             }
             Err(reason) => {
-                reasons.insert(reason.as_str());
+                reasons.insert(<&str>::from(reason));
             }
         }
     }

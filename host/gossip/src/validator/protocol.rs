@@ -1,4 +1,4 @@
-//! Limits of a message.
+//! chitchat's messages: their kinds, and the limits of their content.
 
 /// Maximum size of all compressed parts of a message, inflated. Four times the largest message of a
 /// cluster of agents. chitchat needs about ten times as much memory to decode it.
@@ -24,3 +24,35 @@ pub(super) const SYN_DIGEST_BYTES_MAX: usize = 60_000;
 /// not send its digest, and would be isolated until half of the grace period for dead members has
 /// passed.
 pub(super) const DIGEST_BYTES_MAX: usize = 65_000;
+
+/// The type of a message. A round is SYN, SYN-ACK, ACK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    /// Starts a round.
+    Syn,
+    SynAck,
+    Ack,
+    /// Answers a SYN of another cluster.
+    BadCluster,
+}
+
+impl MessageKind {
+    /// The code of a SYN on the wire.
+    pub(super) const SYN: u8 = 0;
+
+    /// Decodes the type of a message.
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        match code {
+            Self::SYN => Some(Self::Syn),
+            1 => Some(Self::SynAck),
+            2 => Some(Self::Ack),
+            3 => Some(Self::BadCluster),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if the message begins with a digest.
+    pub(super) fn has_digest(self) -> bool {
+        matches!(self, Self::Syn | Self::SynAck)
+    }
+}

@@ -1,0 +1,59 @@
+//! The reasons to drop a datagram, which metrics and log lines name.
+
+/// The reason to drop a datagram. Nothing of it was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum DropReason {
+    /// The head is not that of chitchat 0.10 to 0.13.
+    NotChitchat,
+    /// The message is too short or too long, or a field is invalid.
+    Malformed,
+    /// The compressed parts inflate to more than `INFLATED_BYTES_MAX`.
+    Inflated,
+    /// The message names more than `MEMBERS_MAX` members.
+    TooManyMembers,
+    /// The delta has more than `OPS_MAX` operations.
+    TooManyOps,
+    /// A name has more than `NAME_BYTES_MAX` bytes.
+    LongName,
+    /// A key and its value have more than `KEY_VALUE_BYTES_MAX` bytes.
+    LargeValue,
+    /// A key begins with a multi-byte character, which chitchat would split and panic.
+    BadKey,
+    /// The delta names no member, or one member twice.
+    BadMember,
+    /// A version does not increase, or a version or heartbeat is above `COUNT_MAX`.
+    BadVersion,
+    /// The delta or digest has a newer state of this member than it has sent: another member
+    /// impersonates it, and peers believe that. This member needs a new generation.
+    AboutSelf,
+    /// The delta has state that this member has sent itself: a peer answered an old message. Harmless.
+    EchoesSelf,
+    /// The digest of all members would be too large for an answer, or to be sent.
+    DigestFull,
+    /// The size or head is not that of an encrypted datagram: plain gossip, other software, or a later
+    /// version.
+    NotSealed,
+    /// The key is not in the keyring.
+    UnknownKey,
+    /// The tag is invalid: changed in transit, made without the key, or of another cluster.
+    Forged,
+    /// The time of sending is too old, or too far ahead.
+    Stale,
+    /// The fragment is invalid, or does not match the one received before.
+    BadFragment,
+    /// The fragment was received twice while the other one is missing.
+    RepeatedFragment,
+    /// The other fragment did not arrive in time, or newer fragments replaced this one.
+    Incomplete,
+    /// Another process sent the datagram to the socket of chitchat.
+    Intruder,
+    /// The datagram was lost between the two sockets on loopback.
+    Loopback,
+    /// The message to send could not be encrypted.
+    Unsealed,
+    /// The system did not send the datagram.
+    Unsent,
+    /// chitchat's socket did not write the message to send.
+    Unwritten,
+}
