@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use chitchat::Chitchat;
 use tokio::sync::{Mutex, watch};
 use tracing::debug;
@@ -26,22 +25,23 @@ type Labels = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) struct OwnRecord {
     pending: watch::Sender<PendingRecord>,
-    foreign: ArcSwap<Labels>,
-    announced: Arc<ArcSwap<PeerInfo>>,
-    written: watch::Receiver<u64>,
+    announced: watch::Receiver<Announced>,
 }
 
 /// The task's side: writes the accepted record into gossip.
 #[derive(Debug)]
 pub(crate) struct Announcer {
     pending: watch::Receiver<PendingRecord>,
-    announced: Arc<ArcSwap<PeerInfo>>,
-    written: watch::Sender<u64>,
+    announced: watch::Sender<Announced>,
 }
 
-/// The number of an accepted change.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Revision(u64);
+/// The record that is in gossip.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    revision: u64,
+    pub(crate) info: Arc<PeerInfo>,
+    pub(crate) policy: Option<String>,
+}
 
 /// The newest accepted record.
 #[derive(Debug, Clone)]
@@ -55,82 +55,52 @@ struct PendingRecord {
 
 /// The parts of the record, by writer.
 #[derive(Debug, Clone)]
-struct RecordContent {
-    base: PeerInfo,
-    plugin_labels: Labels,
-    leaving: bool,
-    policy: Option<String>,
+pub(crate) struct RecordContent {
+    /// Labels of other software, and all but labels.
+    pub(crate) base: PeerInfo,
+    pub(crate) plugin_labels: Labels,
+    /// Marks the node as leaving, and removes all labels.
+    pub(crate) leaving: bool,
+    pub(crate) policy: Option<String>,
 }
 
 impl OwnRecord {
     /// Creates the record as revision 0, which the member writes when it starts.
-    pub(crate) fn new(
-        base: PeerInfo,
-        plugin_labels: Labels,
-        policy: Option<String>,
-    ) -> Result<(Self, Announcer), InfoError> {
-        let foreign = ArcSwap::from_pointee(base.labels.clone());
-        let content = RecordContent {
-            base,
-            plugin_labels,
-            leaving: false,
-            policy,
-        };
+    pub(crate) fn new(content: RecordContent) -> Result<(Self, Announcer), InfoError> {
         let first = PendingRecord::merge(0, content)?;
-        let announced = Arc::new(ArcSwap::new(Arc::clone(&first.merged)));
+        let (announced_sender, announced) = watch::channel(first.announced());
         let (pending_sender, pending) = watch::channel(first);
-        let (written, written_receiver) = watch::channel(0);
         let own = Self {
             pending: pending_sender,
-            foreign,
-            announced: Arc::clone(&announced),
-            written: written_receiver,
+            announced,
         };
         let announcer = Announcer {
             pending,
-            announced,
-            written,
+            announced: announced_sender,
         };
         Ok((own, announcer))
     }
 
-    /// Replaces the base.
-    pub(crate) fn set_base(&self, base: PeerInfo) -> Result<Revision, GossipError> {
-        self.change(|content| content.base = base)
-    }
-
-    /// Replaces the plugin's labels.
-    pub(crate) fn set_labels(&self, labels: Labels) -> Result<Revision, GossipError> {
-        self.change(|content| content.plugin_labels = labels)
-    }
-
-    /// Replaces the policy digest.
-    pub(crate) fn set_policy(&self, policy: String) -> Result<Revision, GossipError> {
-        self.change(|content| content.policy = Some(policy))
-    }
-
-    /// Marks the node as leaving, and removes all labels.
-    pub(crate) fn set_leaving(&self) -> Result<Revision, GossipError> {
-        self.change(|content| content.leaving = true)
-    }
-
     /// Returns the newest accepted revision.
-    pub(crate) fn newest(&self) -> Revision {
-        Revision(self.pending.borrow().revision)
+    pub(crate) fn newest(&self) -> u64 {
+        self.pending.borrow().revision
+    }
+
+    /// Returns the parts of the record, as accepted last.
+    pub(crate) fn content(&self) -> RecordContent {
+        self.pending.borrow().content.clone()
     }
 
     /// Waits until a revision, or a later one, is in gossip.
-    pub(crate) async fn written(&self, Revision(revision): Revision) -> Result<(), GossipError> {
-        let mut written = self.written.clone();
-        match written.wait_for(|newest| *newest >= revision).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(GossipError::Stopped),
-        }
+    pub(crate) async fn written(&self, revision: u64) -> Result<(), GossipError> {
+        let mut announced = self.announced.clone();
+        let written = announced.wait_for(|newest| newest.revision >= revision);
+        written.await.map(|_| ()).map_err(|_| GossipError::Stopped)
     }
 
-    /// Returns a receiver that changes whenever the announced record does.
-    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
-        self.written.clone()
+    /// Returns a receiver of the record that is in gossip.
+    pub(crate) fn follow(&self) -> watch::Receiver<Announced> {
+        self.announced.clone()
     }
 
     /// Returns whether the task that writes to gossip has ended.
@@ -138,28 +108,16 @@ impl OwnRecord {
         self.pending.is_closed()
     }
 
-    /// Returns `true` once the node is marked as leaving.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.pending.borrow().content.leaving
-    }
-
-    /// Returns the policy digest.
-    pub(crate) fn policy(&self) -> Option<String> {
-        self.pending.borrow().content.policy.clone()
-    }
-
-    /// Returns the labels of other software, as accepted last.
-    pub(crate) fn foreign(&self) -> Arc<Labels> {
-        self.foreign.load_full()
-    }
-
     /// Returns the record that is in gossip.
     pub(crate) fn announced(&self) -> Arc<PeerInfo> {
-        self.announced.load_full()
+        Arc::clone(&self.announced.borrow().info)
     }
 
-    /// Applies a change, serialised with all others. A refused change has no effect.
-    fn change(&self, change: impl FnOnce(&mut RecordContent)) -> Result<Revision, GossipError> {
+    /// Applies a change, serialised with all others, and returns its revision. A refused change has no effect.
+    pub(crate) fn change(
+        &self,
+        change: impl FnOnce(&mut RecordContent),
+    ) -> Result<u64, GossipError> {
         if self.is_stopped() {
             return Err(GossipError::Stopped);
         }
@@ -169,11 +127,7 @@ impl OwnRecord {
             change(&mut content);
             match PendingRecord::merge(pending.revision.saturating_add(1), content) {
                 Ok(accepted) => {
-                    let labels = &accepted.content.base.labels;
-                    if *labels != pending.content.base.labels {
-                        self.foreign.store(Arc::new(labels.clone()));
-                    }
-                    result = Ok(Revision(accepted.revision));
+                    result = Ok(accepted.revision);
                     *pending = accepted;
                     true
                 }
@@ -199,23 +153,20 @@ impl Announcer {
 
     /// Writes the newest record, and then each change. Several changes may become one write. Returns
     /// when all handles are gone.
-    pub(crate) async fn run(&mut self, chitchat: &Mutex<Chitchat>) {
+    pub(crate) async fn run(&mut self, state: &Mutex<Chitchat>) {
         loop {
-            let PendingRecord {
-                revision,
-                merged,
-                encoded,
-                ..
-            } = self.pending.borrow_and_update().clone();
-            let key = PeerInfo::key(merged.node_id);
-            chitchat.lock().await.self_node_state().set(key, encoded);
+            let pending = self.pending.borrow_and_update().clone();
+            let key = PeerInfo::key(pending.merged.node_id);
+            let mut chitchat = state.lock().await;
+            chitchat.self_node_state().set(key, pending.encoded.clone());
+            drop(chitchat);
             debug!(
-                revision,
-                labels = merged.labels.len(),
+                revision = pending.revision,
+                labels = pending.merged.labels.len(),
                 "announced node info"
             );
-            self.announced.store(merged);
-            self.written.send_replace(revision);
+            // There is no await since the write, so the topology, which runs in the same task, sees both.
+            self.announced.send_replace(pending.announced());
             if self.pending.changed().await.is_err() {
                 return;
             }
@@ -224,6 +175,14 @@ impl Announcer {
 }
 
 impl PendingRecord {
+    fn announced(&self) -> Announced {
+        Announced {
+            revision: self.revision,
+            info: Arc::clone(&self.merged),
+            policy: self.content.policy.clone(),
+        }
+    }
+
     /// Merges and encodes the record. Labels of other software override the plugin's, because other
     /// software does not know the plugin's keys.
     fn merge(revision: u64, content: RecordContent) -> Result<Self, InfoError> {

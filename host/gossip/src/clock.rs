@@ -4,10 +4,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{self, Instant};
 
-/// Maximum lead of a generation over the local clock. Without it, a node whose clock once ran far
-/// ahead would keep the highest of its generations for as long.
-pub(crate) const GENERATION_AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
-
 /// Returns nanoseconds since the Unix epoch, the unit of generations.
 pub(crate) fn now_ns() -> u64 {
     u64::try_from(since_epoch().as_nanos()).unwrap_or(u64::MAX)

@@ -10,24 +10,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chitchat::{ChitchatId, NodeState};
-use tokio::sync::watch;
+use chitchat::{ChitchatId, NodeState, Version};
+use edge_cache_core::{MemberStatus, PeerInfo};
+use tokio::time::Instant;
 
 use crate::bad_records::{BadRecord, BadRecords, excerpt};
-use crate::clock::GENERATION_AHEAD_MAX;
 use crate::cluster_member::ClusterMember;
-use crate::info::{check_size, node_id_of};
-use crate::peers::{Neighbour, Peers};
-use edge_cache_core::{MemberStatus, PeerInfo};
+use crate::info::{InfoError, NodeRecord, check_size, node_id_of};
+use crate::membership::ClusterView;
+use crate::peers::Peers;
 use ghosts::Ghosts;
-use known_member::{Announcement, KnownMember, cluster_member};
-use listing::Listing;
-use reading::{Liveness, MemberReading, Now, RecordReading};
 
 mod ghosts;
-mod known_member;
-pub(crate) mod listing;
-pub(crate) mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -43,9 +37,8 @@ const FOREIGN_KEYS_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Directory {
     own_node_id: u64,
-    own_policy: watch::Receiver<Option<String>>,
     /// Identity of this member, once it has started.
-    own: Option<ChitchatId>,
+    pub(crate) own: Option<ChitchatId>,
     members: HashMap<ChitchatId, KnownMember>,
     ghosts: Ghosts,
     /// Time for which a member that was never live is not listed as dead.
@@ -53,33 +46,55 @@ pub(crate) struct Directory {
     bad: BadRecords,
 }
 
-/// A live generation of a node, with its record if that is valid.
-#[derive(Debug, Clone, Copy)]
-struct Candidate<'a> {
-    node_id: u64,
-    id: &'a ChitchatId,
-    announcement: Option<&'a Announcement>,
+/// A member with its validated record.
+#[derive(Debug)]
+struct KnownMember {
+    is_live: bool,
+    /// Set once the member has been live.
+    was_live: bool,
+    /// Time at which the member was first seen.
+    since: Instant,
+    /// Version of the record, and its content if it is valid. `None` without a record.
+    record: Option<(Version, Option<Announcement>)>,
+    /// Highest version of another member's key that was reported.
+    foreign_version: Version,
 }
 
-/// A selected generation of a node.
-#[derive(Debug, Clone, Copy)]
-struct Selected<'a> {
-    node_id: u64,
-    id: &'a ChitchatId,
-    announcement: &'a Announcement,
+/// The content of a valid record.
+#[derive(Debug)]
+struct Announcement {
+    info: Arc<PeerInfo>,
+    leaving: bool,
+    policy: Option<String>,
+}
+
+/// A member's state, copied while chitchat's state was locked.
+#[derive(Debug)]
+pub(crate) struct MemberReading {
+    id: ChitchatId,
+    /// `false` for a member without recent heartbeats, or without any yet.
+    is_live: bool,
+    record: RecordReading,
+    /// Keys of other members that this member has written, as excerpts.
+    foreign_keys: Vec<(String, Version)>,
+}
+
+/// A member's own record, as read.
+#[derive(Debug)]
+enum RecordReading {
+    /// The member has no record.
+    Absent,
+    /// The record has the version that the directory knows.
+    Known,
+    /// The record has another version. A value over the size limit is not copied.
+    New(Version, Result<String, InfoError>),
 }
 
 impl Directory {
     /// Creates a directory. `interval` is the time between two gossip rounds.
-    pub(crate) fn new(
-        own_node_id: u64,
-        own_policy: watch::Receiver<Option<String>>,
-        interval: Duration,
-        bad: BadRecords,
-    ) -> Self {
+    pub(crate) fn new(own_node_id: u64, interval: Duration, bad: BadRecords) -> Self {
         Self {
             own_node_id,
-            own_policy,
             own: None,
             members: HashMap::new(),
             ghosts: Ghosts::new(interval),
@@ -88,13 +103,8 @@ impl Directory {
         }
     }
 
-    /// Starts a new membership of this node.
-    pub(crate) fn begin(&mut self, own: ChitchatId) {
-        self.own = Some(own);
-    }
-
     /// Copies the news about a member. Runs under chitchat's lock, so it decodes nothing.
-    pub(crate) fn read(&self, state: &NodeState, liveness: Liveness) -> MemberReading {
+    pub(crate) fn read(&self, state: &NodeState, is_live: bool) -> MemberReading {
         let id = state.chitchat_id();
         let name = &*id.node_id;
         let is_node = node_id_of(name).is_some();
@@ -120,34 +130,31 @@ impl Directory {
             .collect();
         MemberReading {
             id: id.clone(),
-            liveness,
+            is_live,
             record,
             foreign_keys,
         }
     }
 
     /// Takes the readings of all members and selects the peers. Members without a reading are
-    /// forgotten.
-    pub(crate) fn update(&mut self, readings: Vec<MemberReading>, now: Now) -> Listing {
+    /// forgotten. Returns also the time after which to run again even if nothing changes.
+    pub(crate) fn update(
+        &mut self,
+        readings: Vec<MemberReading>,
+        own_policy: Option<&str>,
+        now: Instant,
+    ) -> (ClusterView, Option<Duration>) {
         let mut members = HashMap::with_capacity(readings.len());
         for reading in readings {
             let known = self.members.remove(&reading.id);
-            let mut member = known.unwrap_or_else(|| KnownMember::new(now.instant));
-            member.liveness = reading.liveness;
-            member.was_live |= reading.liveness == Liveness::Live;
+            let mut member = known.unwrap_or_else(|| KnownMember::new(now));
+            member.is_live = reading.is_live;
+            member.was_live |= reading.is_live;
             self.validate(&mut member, &reading);
             members.insert(reading.id, member);
         }
         self.members = members;
-        self.select(now)
-    }
-
-    /// Waits until this node's policy digest changes.
-    pub(crate) async fn policy_changed(&mut self) {
-        if self.own_policy.changed().await.is_err() {
-            // All handles are gone, so no change can come.
-            std::future::pending::<()>().await;
-        }
+        self.select(own_policy, now)
     }
 
     fn validate(&mut self, member: &mut KnownMember, reading: &MemberReading) {
@@ -169,100 +176,89 @@ impl Directory {
         }
     }
 
-    fn select(&mut self, now: Now) -> Listing {
-        let mut again_in = None;
-        let mut ghosts = Vec::new();
-        self.ghosts.expire(now.instant);
-        let candidates = newest_generations(&self.members, self.own_node_id, now, &mut again_in);
-        for candidate in candidates.values() {
-            let generation = candidate.id.generation_id;
-            if let Some(wait) = self
-                .ghosts
-                .check(candidate.node_id, generation, now.instant)
-            {
-                ghosts.push(candidate.node_id);
-                again_in = earliest(again_in, wait);
+    fn select(
+        &mut self,
+        own_policy: Option<&str>,
+        now: Instant,
+    ) -> (ClusterView, Option<Duration>) {
+        let mut peers = Vec::new();
+        let mut members = BTreeMap::new();
+        let mut waits = Vec::new();
+        self.ghosts.expire(now);
+        for (node_id, (id, announcement)) in newest_generations(&self.members, self.own_node_id) {
+            if let Some(wait) = self.ghosts.check(node_id, id.generation_id, now) {
+                waits.push(wait);
+                continue;
             }
+            let Some(announcement) = announcement else {
+                continue;
+            };
+            let status = if announcement.leaving {
+                MemberStatus::Leaving
+            } else {
+                peers.push(Arc::clone(&announcement.info));
+                MemberStatus::Alive
+            };
+            members.insert(
+                node_id,
+                cluster_member(node_id, status, id, Some(announcement)),
+            );
         }
-        let selected = candidates
-            .into_values()
-            .filter(|candidate| !ghosts.contains(&candidate.node_id))
-            .filter_map(|candidate| {
-                Some(Selected {
-                    node_id: candidate.node_id,
-                    id: candidate.id,
-                    announcement: candidate.announcement?,
-                })
-            });
-        let (leaving, staying): (Vec<_>, Vec<_>) =
-            selected.partition(|node| node.announcement.leaving);
-        let mut members = live_members(&staying, &leaving);
-        if let Some(wait) = self.add_dead(&mut members, now) {
-            again_in = earliest(again_in, wait);
-        }
-        Listing {
-            peers: Peers::from_ascending(
-                staying
-                    .iter()
-                    .map(|node| Arc::clone(&node.announcement.info)),
-            ),
-            neighbours: staying.iter().map(Selected::neighbour).collect(),
-            policy_mismatches: staying
-                .iter()
-                .filter(|node| self.has_other_policy(node.announcement))
-                .map(|node| node.node_id)
-                .collect(),
-            leaving: leaving.iter().map(|node| node.node_id).collect(),
-            duplicate_node: self.duplicate_node(now),
+        waits.extend(self.add_dead(&mut members, now));
+        let mut view = ClusterView {
+            peers: Arc::new(Peers::from_ascending(peers)),
             members: members.into_values().collect(),
-            again_in,
-        }
+            duplicate_node: self.duplicate_node(),
+            policy_mismatches: Vec::new(),
+        };
+        let has_other_policy = |member: &&ClusterMember| {
+            let policies = member.policy.as_deref().zip(own_policy);
+            policies.is_some_and(|(theirs, own)| theirs != own)
+        };
+        let mismatches = view.alive().filter(has_other_policy);
+        view.policy_mismatches = mismatches.map(|member| member.node_id).collect();
+        (view, waits.into_iter().min())
     }
 
     /// Adds the nodes without a live member. Returns the time after which to look again.
-    fn add_dead(&self, members: &mut BTreeMap<u64, ClusterMember>, now: Now) -> Option<Duration> {
+    fn add_dead(
+        &self,
+        members: &mut BTreeMap<u64, ClusterMember>,
+        now: Instant,
+    ) -> Option<Duration> {
         let mut silent: Vec<_> = self
             .members
             .iter()
-            .filter(|(_, member)| member.liveness == Liveness::Silent)
+            .filter(|(_, member)| !member.is_live)
             .filter_map(|(id, member)| Some((node_id_of(&id.node_id)?, id, member)))
             .filter(|(node_id, _, _)| *node_id != self.own_node_id)
             .filter(|(node_id, _, _)| !members.contains_key(node_id))
             .collect();
         let again_in = (!silent.is_empty()).then_some(DEAD_CHECK_INTERVAL.min(self.awaited_for));
         silent.retain(|(_, _, member)| {
-            let awaited = now.instant.saturating_duration_since(member.since);
+            let awaited = now.saturating_duration_since(member.since);
             member.was_live || awaited >= self.awaited_for
         });
         // The latest generation comes last and replaces the others.
         silent.sort_by_key(|(_, id, _)| id.generation_id);
         for (node_id, id, member) in silent {
-            let announcement = member
-                .record
-                .as_ref()
-                .and_then(|(_, record)| record.as_ref());
+            let record = member.record.as_ref();
+            let announcement = record.and_then(|(_, announcement)| announcement.as_ref());
             let member = cluster_member(node_id, MemberStatus::Dead, id, announcement);
             members.insert(node_id, member);
         }
         again_in
     }
 
-    fn has_other_policy(&self, announcement: &Announcement) -> bool {
-        let own = self.own_policy.borrow();
-        let policies = (announcement.policy.as_deref(), own.as_deref());
-        matches!(policies, (Some(theirs), Some(own)) if theirs != own)
-    }
-
     /// Returns the address of a live member with this node's id that started later and elsewhere.
-    fn duplicate_node(&self, now: Now) -> Option<SocketAddr> {
+    fn duplicate_node(&self) -> Option<SocketAddr> {
         let own = self.own.as_ref()?;
         let mut live = self
             .members
             .iter()
-            .filter(|(_, member)| member.liveness == Liveness::Live && member.record.is_some());
+            .filter(|(_, member)| member.is_live && member.record.is_some());
         let (id, _) = live.find(|(id, _)| {
             node_id_of(&id.node_id) == Some(self.own_node_id)
-                && lead(id, now).is_none()
                 && id.generation_id > own.generation_id
                 && id.gossip_advertise_addr != own.gossip_advertise_addr
         })?;
@@ -270,83 +266,72 @@ impl Directory {
     }
 }
 
-impl Selected<'_> {
-    fn neighbour(&self) -> Neighbour {
-        Neighbour {
-            node_id: self.node_id,
-            address: self.id.gossip_advertise_addr,
-            is_agent: self.announcement.policy.is_some(),
+impl KnownMember {
+    fn new(since: Instant) -> Self {
+        Self {
+            is_live: false,
+            was_live: false,
+            since,
+            record: None,
+            foreign_version: Version::default(),
         }
     }
+}
 
-    fn member(&self, status: MemberStatus) -> ClusterMember {
-        cluster_member(self.node_id, status, self.id, Some(self.announcement))
+impl Announcement {
+    /// Decodes a record and checks that it describes the node of its member.
+    fn decode(id: &ChitchatId, value: Result<&str, &InfoError>) -> Result<Self, BadRecord> {
+        let NodeRecord {
+            info,
+            leaving,
+            policy,
+        } = NodeRecord::decode(value.map_err(InfoError::clone)?)?;
+        if node_id_of(&id.node_id) != Some(info.node_id) {
+            let claimed = info.node_id;
+            return Err(BadRecord::OtherNode { claimed });
+        }
+        Ok(Self {
+            info: Arc::new(info),
+            leaving,
+            policy,
+        })
     }
 }
 
 /// Returns the highest live generation with a record of each other node, even if the record is
 /// invalid: an older generation must not replace one that cannot be read.
-fn newest_generations<'a>(
-    members: &'a HashMap<ChitchatId, KnownMember>,
+fn newest_generations(
+    members: &HashMap<ChitchatId, KnownMember>,
     own_node_id: u64,
-    now: Now,
-    again_in: &mut Option<Duration>,
-) -> BTreeMap<u64, Candidate<'a>> {
-    let mut newest: BTreeMap<u64, Candidate<'a>> = BTreeMap::new();
-    for (id, member) in members {
+) -> BTreeMap<u64, (&ChitchatId, Option<&Announcement>)> {
+    let mut newest = BTreeMap::new();
+    for (id, member) in members.iter().filter(|(_, member)| member.is_live) {
         let (Some(node_id), Some((_, announcement))) = (node_id_of(&id.node_id), &member.record)
         else {
             continue;
         };
-        if member.liveness == Liveness::Silent {
-            continue;
+        let candidate = (id, announcement.as_ref());
+        let best = newest.entry(node_id).or_insert(candidate);
+        if best.0 < id {
+            *best = candidate;
         }
-        if let Some(wait) = lead(id, now) {
-            *again_in = earliest(*again_in, wait);
-            continue;
-        }
-        if node_id == own_node_id {
-            continue;
-        }
-        let candidate = Candidate {
-            node_id,
-            id,
-            announcement: announcement.as_ref(),
-        };
-        newest
-            .entry(node_id)
-            .and_modify(|best| {
-                if best.id < id {
-                    *best = candidate;
-                }
-            })
-            .or_insert(candidate);
     }
+    newest.remove(&own_node_id);
     newest
 }
 
-fn live_members(
-    staying: &[Selected<'_>],
-    leaving: &[Selected<'_>],
-) -> BTreeMap<u64, ClusterMember> {
-    let alive = staying.iter().map(|node| node.member(MemberStatus::Alive));
-    let leaving = leaving
-        .iter()
-        .map(|node| node.member(MemberStatus::Leaving));
-    alive
-        .chain(leaving)
-        .map(|member| (member.node_id, member))
-        .collect()
-}
-
-/// Returns the time until a generation is no longer too far ahead of the clock, if it is.
-fn lead(id: &ChitchatId, now: Now) -> Option<Duration> {
-    let ahead_max = u64::try_from(GENERATION_AHEAD_MAX.as_nanos()).unwrap_or(u64::MAX);
-    let horizon = now.unix_ns.saturating_add(ahead_max);
-    let lead = id.generation_id.checked_sub(horizon)?;
-    (lead > 0).then_some(Duration::from_nanos(lead))
-}
-
-fn earliest(earlier: Option<Duration>, wait: Duration) -> Option<Duration> {
-    Some(earlier.map_or(wait, |earlier| earlier.min(wait)))
+/// Describes a member for operators.
+fn cluster_member(
+    node_id: u64,
+    status: MemberStatus,
+    id: &ChitchatId,
+    announcement: Option<&Announcement>,
+) -> ClusterMember {
+    ClusterMember {
+        node_id,
+        status,
+        address: id.gossip_advertise_addr,
+        generation: id.generation_id,
+        policy: announcement.and_then(|announcement| announcement.policy.clone()),
+    }
 }

@@ -51,17 +51,17 @@
 //!
 //! - `pool`: the public handle. `pool/start` assembles a pool, `pool/decisions` is the registry's part.
 //! - `config`, `push_budget`, `error`: settings and errors.
-//! - `member`, `member/server`, `membership`: the task that runs chitchat and restarts it, and the
-//!   state that it shares with the handle.
+//! - `member`: the task that runs chitchat and restarts it. `membership`: the state that it shares with
+//!   the handle.
 //! - `info`, `announce`: the node info, its wire format, and publishing this node's own.
 //! - `outbox`, `inbox`: decisions, outgoing and incoming.
 //! - `directory`, `bad_records`: the rules that select peers from chitchat's members.
-//! - `topology`, `view`: runs the rules after each change and publishes the result.
+//! - `topology`: runs the rules after each change and publishes the result.
 //! - `peers`, `events`, `cluster_member`: the snapshot, its changes, and the list for operators.
 //! - `push`, `reconnect`: gossip at once after a change, and calls to missing peers.
 //! - `memory`: generations and peer addresses that must survive a restart.
 //! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
-//! - `validator`, `seal`, `keyring`: checks and encryption of datagrams.
+//! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams.
 //! - `metrics`: Prometheus metrics. `clock`: time and deadlines.
 //!
 //! # Features
@@ -100,7 +100,6 @@ mod topology;
 mod transport;
 mod udp;
 mod validator;
-mod view;
 
 #[cfg(test)]
 mod tests;

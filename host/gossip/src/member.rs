@@ -13,27 +13,23 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use chitchat::{Chitchat, ChitchatId, KeyChangeEvent, spawn_chitchat};
+use chitchat::{Chitchat, ChitchatHandle, ChitchatId, KeyChangeEvent, spawn_chitchat};
+use edge_cache_core::PeerInfo;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{self, Instant};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::announce::Announcer;
+use crate::clock::now_ns;
 use crate::config::{GossipConfig, SETTLING_INTERVALS};
 use crate::error::GossipError;
 use crate::inbox::{DECISION_PREFIX, Inbox};
-use crate::membership::{MembershipState, ShutdownMode};
-use crate::metrics::GossipMetrics;
-use crate::outbox::Outbox;
+use crate::membership::{Membership, ShutdownMode};
+use crate::memory::run_blocking;
 use crate::push::{Pusher, start_rounds};
 use crate::reconnect::Reconnect;
 use crate::topology::Topology;
 use crate::transport::{BoundSocket, BoundTransport, GossipTransport, MemberContext};
-use crate::view::ClusterView;
-use edge_cache_core::PeerInfo;
-use server::{Server, next_generation};
-
-pub(crate) mod server;
 
 /// Pause before the first restart. It doubles with each failure.
 const RESTART_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -43,6 +39,9 @@ const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
 const IMPERSONATED_PAUSE_MAX: Duration = Duration::from_secs(4);
 /// Lifetime of a server after which the pause is reset.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+/// Time after which a server that does not stop is aborted. It stops between two datagrams.
+const STOP_MAX: Duration = Duration::from_secs(2);
 
 /// Maximum number of peers that receive a leave. They pass it on to all others.
 const LEAVE_PEERS_MAX: usize = 64;
@@ -57,15 +56,19 @@ pub(crate) struct MemberTask {
     pub(crate) transport: Box<dyn GossipTransport>,
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: SocketAddr,
-    pub(crate) state: Arc<MembershipState>,
-    pub(crate) metrics: Arc<GossipMetrics>,
-    pub(crate) view: Arc<ClusterView>,
+    pub(crate) membership: Arc<Membership>,
     pub(crate) announcer: Announcer,
-    pub(crate) outbox: Arc<Outbox>,
-    pub(crate) inbox: Arc<Inbox>,
     pub(crate) topology: Topology,
     pub(crate) pusher: Pusher,
     pub(crate) reconnect: Reconnect,
+}
+
+/// A running gossip server of one generation.
+pub(crate) struct Server {
+    handle: ChitchatHandle,
+    /// Notified when another member impersonates this one.
+    impersonated: Arc<Notify>,
+    started: Instant,
 }
 
 /// Notifications from chitchat's callbacks.
@@ -92,13 +95,16 @@ impl MemberTask {
         &self,
         socket: Box<dyn BoundSocket>,
     ) -> Result<Server, GossipError> {
-        let generation = next_generation(Arc::clone(&self.config.memory)).await?;
+        let memory = Arc::clone(&self.config.memory);
+        let generation = run_blocking(move || memory.next_generation(now_ns()))
+            .await
+            .map_err(|source| GossipError::Memory { source })?;
         let name = PeerInfo::key(self.config.self_info.node_id);
         let id = ChitchatId::new(name, generation, self.advertise);
         let impersonated = Arc::new(Notify::new());
         let socket = socket.into_socket(MemberContext {
             id: id.clone(),
-            metrics: Arc::clone(&self.metrics),
+            metrics: Arc::clone(&self.membership.metrics),
             impersonated: Arc::clone(&impersonated),
         });
         let transport = BoundTransport::new(socket);
@@ -109,7 +115,7 @@ impl MemberTask {
                 source: error.into(),
             })?;
         let settling = self.config.interval.saturating_mul(SETTLING_INTERVALS);
-        self.state.set_running(generation, settling);
+        self.membership.set_running(generation, settling);
         Ok(Server {
             handle,
             impersonated,
@@ -131,7 +137,7 @@ impl MemberTask {
             if matches!(exit, ServerExit::Shutdown) && mode == Some(ShutdownMode::Leave) {
                 self.leave(&server, &mut shutdown).await;
             }
-            self.state.running.store(false, Ordering::Release);
+            self.membership.running.store(false, Ordering::Release);
             let lifetime = server.started.elapsed();
             // A failed server must be stopped too: it may still hold the port.
             server.stop().await;
@@ -177,7 +183,7 @@ impl MemberTask {
             };
             match started {
                 Ok(server) => {
-                    self.metrics.restarts.inc();
+                    self.membership.metrics.restarts.inc();
                     info!("the gossip server runs again");
                     return server;
                 }
@@ -211,8 +217,8 @@ impl MemberTask {
                 },
                 () = server.impersonated.notified() => ServerExit::Impersonated,
                 () = self.announcer.run(&chitchat) => ServerExit::Shutdown,
-                () = self.outbox.run(&chitchat) => failed("the outbox ended"),
-                () = reread(&self.inbox, &chitchat) => failed("the inbox ended"),
+                () = self.membership.outbox.run(&chitchat) => failed("the outbox ended"),
+                () = reread(&self.membership.inbox, &chitchat) => failed("the inbox ended"),
                 () = self.topology.run(&chitchat, &wakeups.records) => {
                     failed("the cluster state is gone")
                 }
@@ -234,12 +240,11 @@ impl MemberTask {
             records.notify_one();
             changes.notify_one();
         };
-        chitchat
-            .subscribe_event(PeerInfo::KEY_PREFIX, on_record)
-            .forever();
-        let (inbox, changes) = (Arc::clone(&self.inbox), Arc::clone(&wakeups.changes));
+        chitchat.subscribe_event(PeerInfo::KEY_PREFIX, on_record).forever();
+        let (membership, changes) = (Arc::clone(&self.membership), Arc::clone(&wakeups.changes));
         let own = chitchat.self_chitchat_id().clone();
         let on_decision = move |event: KeyChangeEvent<'_>| {
+            let inbox = &membership.inbox;
             let is_new = if *event.node == own {
                 inbox.note(event.key, event.value).is_some()
             } else {
@@ -261,13 +266,10 @@ impl MemberTask {
         shutdown: &mut watch::Receiver<Option<ShutdownMode>>,
     ) {
         let chitchat = server.handle.chitchat();
-        let mut peers: Vec<_> = self.view.neighbours.load().to_vec();
+        let view = self.membership.view.load_full();
+        let mut peers: Vec<_> = view.alive().map(|peer| peer.address).collect();
         fastrand::shuffle(&mut peers);
-        let peers: Vec<_> = peers
-            .iter()
-            .take(LEAVE_PEERS_MAX)
-            .map(|peer| peer.address)
-            .collect();
+        peers.truncate(LEAVE_PEERS_MAX);
         let announce = async {
             for _ in 0..LEAVE_ROUNDS {
                 start_rounds(&server.handle, &peers);
@@ -278,16 +280,31 @@ impl MemberTask {
             biased;
             () = self.announcer.run(&chitchat) => {}
             // Recent decisions may still be unsent.
-            () = self.outbox.run(&chitchat) => {}
+            () = self.membership.outbox.run(&chitchat) => {}
             () = announce => info!(peers = peers.len(), "announced the leave to peers"),
             _ = shutdown.wait_for(|mode| *mode == Some(ShutdownMode::Stop)) => {}
         }
     }
 }
 
+impl Server {
+    /// Stops the server and waits until its socket is closed.
+    async fn stop(self) {
+        // Fails if the server has ended already.
+        let _ = self.handle.initiate_shutdown();
+        let end = self.handle.termination_watcher();
+        if time::timeout(STOP_MAX, end).await.is_err() {
+            warn!("the gossip server does not stop, aborting it");
+            self.handle.abort();
+        }
+        // The reason of a failure was logged before.
+        let _ = self.handle.shutdown().await;
+    }
+}
+
 impl Drop for MemberTask {
     fn drop(&mut self) {
-        self.state.running.store(false, Ordering::Release);
+        self.membership.running.store(false, Ordering::Release);
     }
 }
 

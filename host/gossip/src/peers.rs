@@ -1,6 +1,5 @@
 //! The snapshot of the other live members. A snapshot is immutable: each change makes a new one.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use edge_cache_core::PeerInfo;
@@ -14,15 +13,6 @@ mod tests;
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Peers {
     ascending: Vec<Arc<PeerInfo>>,
-}
-
-/// The gossip address of a live peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Neighbour {
-    pub(crate) node_id: u64,
-    pub(crate) address: SocketAddr,
-    /// `true` for an agent, `false` for other software such as ZLayer.
-    pub(crate) is_agent: bool,
 }
 
 impl Peers {

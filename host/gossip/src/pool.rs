@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use edge_cache_core::{MemberStatus, PeerInfo};
 use tokio::sync::watch;
 use tracing::info;
 
@@ -16,14 +17,9 @@ use crate::announce::OwnRecord;
 use crate::cluster_member::ClusterMember;
 use crate::error::GossipError;
 use crate::events::TopologyEvents;
-use crate::inbox::Inbox;
 use crate::keyring::{Keyring, SharedKeyring};
-use crate::membership::{MembershipState, ShutdownMode};
-use crate::metrics::GossipMetrics;
-use crate::outbox::Outbox;
+use crate::membership::{Membership, ShutdownMode};
 use crate::peers::Peers;
-use crate::view::ClusterView;
-use edge_cache_core::{MemberStatus, PeerInfo};
 
 mod decisions;
 mod metrics;
@@ -46,14 +42,9 @@ struct Shared {
     /// `true` if other members are configured as seeds.
     has_seeds: bool,
     own: OwnRecord,
-    policy: watch::Sender<Option<String>>,
-    outbox: Arc<Outbox>,
-    inbox: Arc<Inbox>,
-    view: Arc<ClusterView>,
     snapshots: watch::Receiver<Arc<Peers>>,
-    metrics: Arc<GossipMetrics>,
     keyring: Option<SharedKeyring>,
-    state: Arc<MembershipState>,
+    membership: Arc<Membership>,
     shutdown: watch::Sender<Option<ShutdownMode>>,
     ended: watch::Receiver<()>,
 }
@@ -70,7 +61,7 @@ impl GossipPool {
     /// Returns the snapshot of the other live members, without copying. See [`peers`](Self::peers).
     #[must_use]
     pub fn snapshot(&self) -> Arc<Peers> {
-        self.shared.view.peers.load_full()
+        Arc::clone(&self.shared.membership.view.load().peers)
     }
 
     /// Subscribes to changes. The subscription starts with the present snapshot, so no change is
@@ -115,7 +106,7 @@ impl GossipPool {
                 given: info.node_id,
             });
         }
-        let revision = self.shared.own.set_base(info)?;
+        let revision = self.shared.own.change(|content| content.base = info)?;
         self.shared.own.written(revision).await
     }
 
@@ -128,7 +119,9 @@ impl GossipPool {
     /// was shut down. Nothing changed then. During a restart of the gossip server, labels are
     /// accepted and announced afterwards.
     pub fn publish_labels(&self, labels: BTreeMap<String, String>) -> Result<(), GossipError> {
-        self.shared.own.set_labels(labels).map(|_| ())
+        let own = &self.shared.own;
+        own.change(|content| content.plugin_labels = labels)
+            .map(|_| ())
     }
 
     /// Replaces this node's policy digest, which identifies its plugin and settings. Never waits.
@@ -137,8 +130,9 @@ impl GossipPool {
     ///
     /// As [`publish_labels`](Self::publish_labels).
     pub fn set_policy(&self, policy: String) -> Result<(), GossipError> {
-        self.shared.policy.send_replace(Some(policy.clone()));
-        self.shared.own.set_policy(policy).map(|_| ())
+        let own = &self.shared.own;
+        own.change(|content| content.policy = Some(policy))
+            .map(|_| ())
     }
 
     /// Waits until all changes accepted before this call are in gossip.
@@ -154,7 +148,7 @@ impl GossipPool {
     /// Returns the labels of other software, as accepted last. Never waits.
     #[must_use]
     pub fn foreign_labels(&self) -> Arc<BTreeMap<String, String>> {
-        self.shared.own.foreign()
+        Arc::new(self.shared.own.content().base.labels)
     }
 
     /// Returns this node's announced info, with the labels of both writers. Never waits.
@@ -167,7 +161,7 @@ impl GossipPool {
     /// gossip server is restarted: the pool's state is stale then.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.shared.state.running.load(Ordering::Acquire)
+        self.shared.membership.running.load(Ordering::Acquire)
     }
 
     /// Returns `true` once the pool was shut down; [`publish_labels`](Self::publish_labels) then fails.
@@ -180,39 +174,35 @@ impl GossipPool {
     /// only the later one.
     #[must_use]
     pub fn duplicate_node(&self) -> Option<SocketAddr> {
-        **self.shared.view.duplicate_node.load()
-    }
-
-    /// Returns the nodes that announced that they are stopping, ascending. They are not peers.
-    #[must_use]
-    pub fn leaving(&self) -> Arc<Vec<u64>> {
-        self.shared.view.leaving.load_full()
+        self.shared.membership.view.load().duplicate_node
     }
 
     /// Returns the live agents with another policy digest than this one, ascending: they run another
     /// plugin or other settings, and may route the same key differently.
     #[must_use]
-    pub fn policy_mismatches(&self) -> Arc<Vec<u64>> {
-        self.shared.view.policy_mismatches.load_full()
+    pub fn policy_mismatches(&self) -> Vec<u64> {
+        let view = self.shared.membership.view.load();
+        view.policy_mismatches.clone()
     }
 
     /// Returns all known members in ascending order of node id, including this node and dead ones. Of
     /// each node only the latest generation.
     #[must_use]
     pub fn members(&self) -> Vec<ClusterMember> {
-        let others = self.shared.view.members.load();
+        let content = self.shared.own.content();
         let own = ClusterMember {
             node_id: self.shared.node_id,
-            status: if self.shared.own.is_leaving() {
+            status: if content.leaving {
                 MemberStatus::Leaving
             } else {
                 MemberStatus::Alive
             },
             address: self.shared.advertise,
             generation: self.generation(),
-            policy: self.shared.own.policy(),
+            policy: content.policy,
         };
-        let mut members: Vec<_> = others.iter().cloned().chain([own]).collect();
+        let mut members = self.shared.membership.view.load().members.clone();
+        members.push(own);
         members.sort_by_key(|member| member.node_id);
         members
     }
@@ -221,7 +211,7 @@ impl GossipPool {
     /// met a peer and had time to meet the others, or it has no other seeds.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let met = self.shared.view.has_met_peer.load(Ordering::Acquire);
+        let met = self.shared.membership.has_met_peer.load(Ordering::Acquire);
         !self.shared.has_seeds || (met && self.settles_at().is_none())
     }
 
@@ -242,7 +232,7 @@ impl GossipPool {
     /// Peers remove the node at once, instead of after many intervals without a heartbeat.
     pub async fn leave(&self) {
         // Fails only if the pool has stopped already.
-        let _ = self.shared.own.set_leaving();
+        let _ = self.shared.own.change(|content| content.leaving = true);
         self.end(ShutdownMode::Leave).await;
     }
 
@@ -291,7 +281,7 @@ impl GossipPool {
     /// Returns the generation of the current membership.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.shared.state.generation.load(Ordering::Acquire)
+        self.shared.membership.generation.load(Ordering::Acquire)
     }
 
     /// Returns `true` if datagrams are encrypted.

@@ -12,14 +12,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use chitchat::ChitchatHandle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::metrics::GossipMetrics;
-use crate::peers::Neighbour;
+use crate::membership::Membership;
 use crate::push_budget::{PushBudget, TokenBucket};
 
 #[cfg(test)]
@@ -34,24 +32,17 @@ const DIGESTS_PER_PEER: u64 = 2;
 #[derive(Debug)]
 pub(crate) struct Pusher {
     own_node_id: u64,
-    neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
-    metrics: Arc<GossipMetrics>,
+    membership: Arc<Membership>,
     rng: fastrand::Rng,
     rounds: TokenBucket,
     bytes: TokenBucket,
 }
 
 impl Pusher {
-    pub(crate) fn new(
-        own_node_id: u64,
-        budget: PushBudget,
-        neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
-        metrics: Arc<GossipMetrics>,
-    ) -> Self {
+    pub(crate) fn new(own_node_id: u64, budget: PushBudget, membership: Arc<Membership>) -> Self {
         Self {
             own_node_id,
-            neighbours,
-            metrics,
+            membership,
             rng: fastrand::Rng::new(),
             rounds: TokenBucket::new(budget.rounds_per_second),
             bytes: TokenBucket::new(budget.digest_bytes_per_second),
@@ -66,27 +57,23 @@ impl Pusher {
             if !peers.is_empty() && self.wait_for_budget(peers.len()).await {
                 debug!(peers = peers.len(), "pushing a change");
                 start_rounds(handle, &peers);
-                self.metrics.pushes.inc();
+                self.membership.metrics.pushes.inc();
             }
         }
     }
 
     /// Selects the live peer with the next node id, and two random ones.
     fn choose(&mut self) -> Vec<SocketAddr> {
-        let neighbours = self.neighbours.load();
-        let after = neighbours.partition_point(|other| other.node_id <= self.own_node_id);
-        let mut indices: Vec<usize> = (0..neighbours.len()).collect();
+        let view = self.membership.view.load();
+        let mut peers: Vec<_> = view.alive().collect();
+        let after = peers.partition_point(|other| other.node_id <= self.own_node_id);
         // The ring closes: the lowest node id follows the highest.
-        indices.rotate_left(if after < neighbours.len() { after } else { 0 });
-        if let Some((_, others)) = indices.split_first_mut() {
+        let next = if after < peers.len() { after } else { 0 };
+        peers.rotate_left(next);
+        if let Some((_, others)) = peers.split_first_mut() {
             self.rng.shuffle(others);
         }
-        indices
-            .iter()
-            .take(FANOUT)
-            .filter_map(|index| neighbours.get(*index))
-            .map(|neighbour| neighbour.address)
-            .collect()
+        peers.iter().take(FANOUT).map(|peer| peer.address).collect()
     }
 
     /// Waits until the budget covers a round with this number of peers. Returns `false` if the
@@ -94,6 +81,7 @@ impl Pusher {
     async fn wait_for_budget(&mut self, peers: usize) -> bool {
         let peers = u64::try_from(peers).unwrap_or(u64::MAX);
         let bytes = self
+            .membership
             .metrics
             .digest_bytes
             .get()

@@ -4,19 +4,18 @@
 //! partitioned for longer would never meet again, unless a seed sees both. So peer addresses are
 //! stored, also over restarts, and a missing peer is called every 30 seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use chitchat::ChitchatHandle;
 use tokio::time;
 use tracing::{debug, warn};
 
 use crate::clock::now_ms;
+use crate::membership::Membership;
 use crate::memory::{GossipMemory, KnownAddress, run_blocking};
-use crate::peers::Neighbour;
 use crate::push::start_rounds;
 
 /// Pause between two calls to missing peers.
@@ -36,26 +35,17 @@ const STORE_AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 pub(crate) struct Reconnect {
     memory: Arc<dyn GossipMemory>,
-    neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
-    known: BTreeMap<u64, Seen>,
-    stored: BTreeMap<u64, Seen>,
+    membership: Arc<Membership>,
+    known: BTreeMap<u64, KnownAddress>,
+    stored: BTreeMap<u64, KnownAddress>,
     rng: fastrand::Rng,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    address: SocketAddr,
-    at_ms: u64,
-}
-
 impl Reconnect {
-    pub(crate) fn new(
-        memory: Arc<dyn GossipMemory>,
-        neighbours: Arc<ArcSwap<Vec<Neighbour>>>,
-    ) -> Self {
+    pub(crate) fn new(memory: Arc<dyn GossipMemory>, membership: Arc<Membership>) -> Self {
         Self {
             memory,
-            neighbours,
+            membership,
             known: BTreeMap::new(),
             stored: BTreeMap::new(),
             rng: fastrand::Rng::new(),
@@ -74,7 +64,7 @@ impl Reconnect {
         calls.truncate(FIRST_CALLS_MAX);
         start_rounds(handle, &calls);
         loop {
-            let is_alone = self.neighbours.load().is_empty();
+            let is_alone = self.membership.view.load().alive().next().is_none();
             time::sleep(if is_alone { PAUSE_ALONE } else { PAUSE }).await;
             self.refresh(now_ms());
             if let Some(address) = self.missing().first() {
@@ -87,17 +77,18 @@ impl Reconnect {
 
     /// Updates the addresses of live peers and forgets those missing for too long.
     fn refresh(&mut self, now_ms: u64) {
-        for neighbour in self.neighbours.load().iter() {
-            let seen = Seen {
-                address: neighbour.address,
-                at_ms: now_ms,
+        for member in self.membership.view.load().alive() {
+            let known = KnownAddress {
+                node_id: member.node_id,
+                address: member.address,
+                seen_ms: now_ms,
             };
-            self.known.insert(neighbour.node_id, seen);
+            self.known.insert(member.node_id, known);
         }
         self.known
             .retain(|_, seen| age(seen, now_ms) < FORGET_AFTER);
         while self.known.len() > ADDRESSES_MAX {
-            let oldest = self.known.iter().min_by_key(|(_, seen)| seen.at_ms);
+            let oldest = self.known.iter().min_by_key(|(_, seen)| seen.seen_ms);
             let Some((&oldest, _)) = oldest else { return };
             self.known.remove(&oldest);
         }
@@ -105,15 +96,12 @@ impl Reconnect {
 
     /// Returns the addresses of peers that are not live, in random order.
     fn missing(&mut self) -> Vec<SocketAddr> {
-        let live = self.neighbours.load();
-        let is_live = |node_id: &u64| {
-            live.binary_search_by_key(node_id, |other| other.node_id)
-                .is_ok()
-        };
+        let view = self.membership.view.load();
+        let live: BTreeSet<u64> = view.alive().map(|member| member.node_id).collect();
         let mut missing: Vec<_> = self
             .known
             .iter()
-            .filter(|(node_id, _)| !is_live(node_id))
+            .filter(|(node_id, _)| !live.contains(node_id))
             .map(|(_, seen)| seen.address)
             .collect();
         self.rng.shuffle(&mut missing);
@@ -124,18 +112,10 @@ impl Reconnect {
         let memory = Arc::clone(&self.memory);
         match run_blocking(move || memory.addresses()).await {
             Ok(addresses) => {
-                self.stored = addresses
-                    .into_iter()
-                    .map(|known| {
-                        let seen = Seen {
-                            address: known.address,
-                            at_ms: known.seen_ms,
-                        };
-                        (known.node_id, seen)
-                    })
-                    .collect();
-                for (node_id, seen) in &self.stored {
-                    self.known.entry(*node_id).or_insert(*seen);
+                let stored = addresses.into_iter().map(|known| (known.node_id, known));
+                self.stored = stored.collect();
+                for (node_id, known) in &self.stored {
+                    self.known.entry(*node_id).or_insert(*known);
                 }
             }
             Err(error) => warn!(%error, "cannot load the addresses of peers"),
@@ -147,15 +127,7 @@ impl Reconnect {
         if !self.is_changed() {
             return;
         }
-        let addresses: Vec<_> = self
-            .known
-            .iter()
-            .map(|(node_id, seen)| KnownAddress {
-                node_id: *node_id,
-                address: seen.address,
-                seen_ms: seen.at_ms,
-            })
-            .collect();
+        let addresses: Vec<_> = self.known.values().copied().collect();
         let memory = Arc::clone(&self.memory);
         match run_blocking(move || memory.remember(&addresses)).await {
             Ok(()) => self.stored.clone_from(&self.known),
@@ -167,12 +139,12 @@ impl Reconnect {
         self.known.len() != self.stored.len()
             || self.known.iter().any(|(node_id, seen)| {
                 self.stored.get(node_id).is_none_or(|before| {
-                    before.address != seen.address || age(before, seen.at_ms) >= STORE_AGAIN_AFTER
+                    before.address != seen.address || age(before, seen.seen_ms) >= STORE_AGAIN_AFTER
                 })
             })
     }
 }
 
-fn age(seen: &Seen, now_ms: u64) -> Duration {
-    Duration::from_millis(now_ms.saturating_sub(seen.at_ms))
+fn age(seen: &KnownAddress, now_ms: u64) -> Duration {
+    Duration::from_millis(now_ms.saturating_sub(seen.seen_ms))
 }

@@ -139,7 +139,7 @@ async fn agents_show_each_other_that_they_assess_by_other_settings() {
         let what = format!("{otherwise:?} otherwise than {}", member.pool.node_id());
         until(&what, AGREED_WITHIN, || async {
             let seen = member.pool.policy_mismatches();
-            if **seen == *otherwise {
+            if seen == *otherwise {
                 Ok(())
             } else {
                 Err(seen)

@@ -22,6 +22,26 @@ fn base(pairs: &[(&str, &str)]) -> PeerInfo {
     }
 }
 
+fn own_record(base: PeerInfo) -> (OwnRecord, Announcer) {
+    OwnRecord::new(RecordContent {
+        base,
+        plugin_labels: Labels::new(),
+        leaving: false,
+        policy: None,
+    })
+    .unwrap()
+}
+
+impl OwnRecord {
+    fn set_base(&self, base: PeerInfo) -> Result<u64, GossipError> {
+        self.change(|content| content.base = base)
+    }
+
+    fn set_labels(&self, labels: Labels) -> Result<u64, GossipError> {
+        self.change(|content| content.plugin_labels = labels)
+    }
+}
+
 /// Creates a member's state without a network.
 fn chitchat(first: (String, String)) -> Mutex<Chitchat> {
     let address = ([127, 0, 0, 1], 7946).into();
@@ -43,8 +63,7 @@ async fn in_gossip(chitchat: &Mutex<Chitchat>) -> PeerInfo {
 
 #[tokio::test]
 async fn the_announced_info_is_the_written_one() {
-    let (own, mut announcer) =
-        OwnRecord::new(base(&[("zone", "a")]), BTreeMap::new(), None).unwrap();
+    let (own, mut announcer) = own_record(base(&[("zone", "a")]));
     let chitchat = chitchat(announcer.first());
     assert_eq!(*own.announced(), in_gossip(&chitchat).await);
     own.written(own.newest()).await.unwrap();
@@ -69,7 +88,7 @@ async fn the_announced_info_is_the_written_one() {
 #[test]
 fn concurrent_changes_of_both_parts_are_kept() {
     const TURNS: usize = 500;
-    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
+    let (own, announcer) = own_record(base(&[]));
     thread::scope(|scope| {
         scope.spawn(|| {
             for turn in 0..=TURNS {
@@ -89,13 +108,12 @@ fn concurrent_changes_of_both_parts_are_kept() {
         pending.merged.labels,
         labels(&[("base", &last), ("plugin", &last)])
     );
-    assert_eq!(*own.foreign(), labels(&[("base", &last)]));
+    assert_eq!(own.content().base.labels, labels(&[("base", &last)]));
 }
 
 #[test]
 fn a_label_of_other_software_overrides_until_it_is_removed() {
-    let (own, announcer) =
-        OwnRecord::new(base(&[("edge_cache", "mine")]), BTreeMap::new(), None).unwrap();
+    let (own, announcer) = own_record(base(&[("edge_cache", "mine")]));
     let merged = || announcer.pending.borrow().merged.labels.clone();
     own.set_labels(labels(&[("edge_cache", "true"), ("edge_cache_cpu", "4")]))
         .unwrap();
@@ -113,7 +131,7 @@ fn a_label_of_other_software_overrides_until_it_is_removed() {
 #[test]
 fn a_record_over_the_limit_changes_nothing() {
     let half = "x".repeat(PeerInfo::ENCODED_BYTES_MAX / 2);
-    let (own, announcer) = OwnRecord::new(base(&[("base", &half)]), BTreeMap::new(), None).unwrap();
+    let (own, announcer) = own_record(base(&[("base", &half)]));
     let before = announcer.pending.borrow().clone();
     let refused = [
         own.set_labels(labels(&[("plugin", &half)])),
@@ -129,12 +147,12 @@ fn a_record_over_the_limit_changes_nothing() {
     let after = announcer.pending.borrow().clone();
     assert_eq!(after.revision, before.revision);
     assert_eq!(after.encoded, before.encoded);
-    assert_eq!(*own.foreign(), before.content.base.labels);
+    assert_eq!(own.content().base.labels, before.content.base.labels);
 }
 
 #[tokio::test]
 async fn callers_do_not_wait_for_a_stopped_task() {
-    let (own, announcer) = OwnRecord::new(base(&[]), BTreeMap::new(), None).unwrap();
+    let (own, announcer) = own_record(base(&[]));
     let revision = own.set_labels(labels(&[("a", "b")])).unwrap();
     drop(announcer);
     assert!(matches!(

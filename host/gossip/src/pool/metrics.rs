@@ -14,7 +14,7 @@ impl GossipPool {
     /// Returns the counters of this pool.
     #[must_use]
     pub fn metrics(&self) -> &GossipMetrics {
-        &self.shared.metrics
+        &self.shared.membership.metrics
     }
 
     /// Registers the metrics of this pool. The documented names have the prefix `edge_cache`, which is the

@@ -8,21 +8,19 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::{GossipPool, Shared};
-use crate::announce::OwnRecord;
+use crate::announce::{OwnRecord, RecordContent};
 use crate::bad_records::BadRecords;
 use crate::config::{GossipConfig, Network};
 use crate::directory::Directory;
 use crate::error::GossipError;
-use crate::inbox::Inbox;
 use crate::keyring::SharedKeyring;
 use crate::member::MemberTask;
-use crate::metrics::GossipMetrics;
+use crate::membership::Membership;
 use crate::push::Pusher;
 use crate::reconnect::Reconnect;
 use crate::topology::Topology;
 use crate::transport::{BoundSocket, GossipTransport};
 use crate::udp::UdpTransport;
-use crate::view::ClusterView;
 
 impl GossipPool {
     /// Binds the socket and joins the cluster. Resolves the names of seeds once, and does not wait
@@ -73,7 +71,7 @@ impl GossipPool {
         info!(
             cluster_id = shared.cluster_id,
             node_id = shared.node_id,
-            generation = shared.state.generation.load(Ordering::Acquire),
+            generation = shared.membership.generation.load(Ordering::Acquire),
             listen = %shared.listen,
             advertise = %shared.advertise,
             seeds = task.config.seeds.join(","),
@@ -98,27 +96,23 @@ fn assemble(
     let listen = socket.local_addr();
     let advertise = config.advertised(listen);
     let node_id = config.self_info.node_id;
-    let (own, announcer) = OwnRecord::new(
-        config.self_info.clone(),
-        config.labels.clone(),
-        config.policy.clone(),
-    )?;
-    let metrics = Arc::<GossipMetrics>::default();
-    let policy = watch::Sender::new(config.policy.clone());
-    let view: Arc<ClusterView> = Arc::default();
-    let (snapshot_sender, snapshots) = watch::channel(view.peers.load_full());
-    let directory = Directory::new(
-        node_id,
-        policy.subscribe(),
-        config.interval,
-        BadRecords::new(metrics.bad_records.clone()),
-    );
-    let topology = Topology::new(
-        directory,
-        config.interval,
-        Arc::clone(&view),
-        snapshot_sender,
-    );
+    let (own, announcer) = OwnRecord::new(RecordContent {
+        base: config.self_info.clone(),
+        plugin_labels: config.labels.clone(),
+        leaving: false,
+        policy: config.policy.clone(),
+    })?;
+    let membership = Arc::new(Membership::new());
+    let (snapshot_sender, snapshots) = watch::channel(Arc::default());
+    let bad_records = BadRecords::new(membership.metrics.bad_records.clone());
+    let topology = Topology {
+        directory: Directory::new(node_id, config.interval, bad_records),
+        membership: Arc::clone(&membership),
+        snapshots: snapshot_sender,
+        own: own.follow(),
+        interval: config.interval,
+        held: None,
+    };
     let own_seed = advertise.to_string();
     let (ended_sender, ended) = watch::channel(());
     let shared = Shared {
@@ -128,36 +122,21 @@ fn assemble(
         advertise,
         has_seeds: config.seeds.iter().any(|seed| *seed != own_seed),
         own,
-        policy,
-        outbox: Arc::default(),
-        inbox: Arc::new(Inbox::new(metrics.bad_records.clone())),
-        view,
         snapshots,
-        metrics,
         keyring,
-        state: Arc::default(),
+        membership: Arc::clone(&membership),
         shutdown: watch::Sender::new(None),
         ended,
     };
-    let neighbours = &shared.view.neighbours;
     let task = MemberTask {
         transport,
         listen,
         advertise,
-        state: Arc::clone(&shared.state),
-        metrics: Arc::clone(&shared.metrics),
-        view: Arc::clone(&shared.view),
         announcer,
-        outbox: Arc::clone(&shared.outbox),
-        inbox: Arc::clone(&shared.inbox),
         topology,
-        pusher: Pusher::new(
-            node_id,
-            config.push,
-            Arc::clone(neighbours),
-            Arc::clone(&shared.metrics),
-        ),
-        reconnect: Reconnect::new(Arc::clone(&config.memory), Arc::clone(neighbours)),
+        pusher: Pusher::new(node_id, config.push, Arc::clone(&membership)),
+        reconnect: Reconnect::new(Arc::clone(&config.memory), Arc::clone(&membership)),
+        membership,
         config,
     };
     Ok((shared, task, ended_sender))

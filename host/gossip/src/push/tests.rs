@@ -1,20 +1,26 @@
+use edge_cache_core::MemberStatus;
+
 use super::*;
+use crate::cluster_member::ClusterMember;
+use crate::membership::ClusterView;
 
 fn pusher(own_node_id: u64, node_ids: &[u64]) -> Pusher {
-    let neighbours = node_ids
+    let members = node_ids
         .iter()
-        .map(|node_id| Neighbour {
+        .map(|node_id| ClusterMember {
             node_id: *node_id,
+            status: MemberStatus::Alive,
             address: address(*node_id),
-            is_agent: true,
+            generation: 1,
+            policy: None,
         })
         .collect();
-    Pusher::new(
-        own_node_id,
-        PushBudget::default(),
-        Arc::new(ArcSwap::from_pointee(neighbours)),
-        Arc::default(),
-    )
+    let membership = Membership::new();
+    membership.view.store(Arc::new(ClusterView {
+        members,
+        ..ClusterView::default()
+    }));
+    Pusher::new(own_node_id, PushBudget::default(), Arc::new(membership))
 }
 
 fn address(node_id: u64) -> SocketAddr {
