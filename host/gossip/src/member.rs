@@ -240,7 +240,9 @@ impl MemberTask {
             records.notify_one();
             changes.notify_one();
         };
-        chitchat.subscribe_event(PeerInfo::KEY_PREFIX, on_record).forever();
+        chitchat
+            .subscribe_event(PeerInfo::KEY_PREFIX, on_record)
+            .forever();
         let (membership, changes) = (Arc::clone(&self.membership), Arc::clone(&wakeups.changes));
         let own = chitchat.self_chitchat_id().clone();
         let on_decision = move |event: KeyChangeEvent<'_>| {

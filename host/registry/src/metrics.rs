@@ -104,7 +104,6 @@ impl RegistryMetrics {
 }
 
 fn all_changes() -> impl Iterator<Item = FixedLabels<2>> {
-    let results =
-        |operation| RESULTS.map(|result| [("operation", operation), ("result", result)]);
+    let results = |operation| RESULTS.map(|result| [("operation", operation), ("result", result)]);
     OPERATIONS.into_iter().flat_map(results)
 }
