@@ -2,24 +2,24 @@
 //!
 //! - `connect` creates the client from the flags.
 //! - `output` prints lines and JSON, `table` makes tables, `change` the texts of changes.
-//! - `events` follows the event stream.
 
 mod change;
 mod connect;
-mod events;
 mod output;
 mod table;
 
-use std::io;
+use std::convert::Infallible;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use edge_cache_client::{
-    Call, ChangeOutcome, Client, EdgeCacheStats, MembersQuery, NodeCapacity, RouteQuery, SwapQuery,
+    Call, ChangeOutcome, Client, EdgeCacheStats, FollowUpdate, MembersQuery, NodeCapacity,
+    ReceivedEvent, RouteQuery, SwapQuery,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::change::{Change, ChangeKind};
+use self::change::Change;
 use crate::cli::{
     ClientCommand, DisableArgs, EnableArgs, OutputFormat, RouteArgs, RunningPlugin, StatsArgs,
     SwapArgs,
@@ -72,7 +72,7 @@ async fn send(command: &ClientCommand) -> Result<Outcome> {
             session.show(call, table::members).await
         }
         ClientCommand::Route(args) => session.route(args).await,
-        ClientCommand::Events(_) => match events::follow(client, session.format).await? {},
+        ClientCommand::Events(_) => match session.follow().await? {},
         ClientCommand::Leave(_) => session.leave().await,
         ClientCommand::Plugin(RunningPlugin::Show(_)) => {
             session.show(client.plugin(), table::plugin).await
@@ -111,29 +111,22 @@ impl Session {
             disk_mib: args.disk_mib,
             geo: args.geo.clone(),
         };
-        let mut call = self.client.enable(args.node_id, capacity);
-        if let Some(time) = args.wait.wait {
-            call = call.wait(time);
-        }
         let change = Change {
             node_id: args.node_id,
-            kind: ChangeKind::Enable,
+            registered: true,
             wait: args.wait,
         };
+        let call = self.client.enable(args.node_id, capacity);
         self.change(call, change).await
     }
 
     async fn disable(&self, args: &DisableArgs) -> Result<Outcome> {
-        let mut call = self.client.disable(args.node_id);
-        if let Some(time) = args.wait.wait {
-            call = call.wait(time);
-        }
         let change = Change {
             node_id: args.node_id,
-            kind: ChangeKind::Disable,
+            registered: false,
             wait: args.wait,
         };
-        self.change(call, change).await
+        self.change(self.client.disable(args.node_id), change).await
     }
 
     async fn change(&self, call: Call<'_, ChangeOutcome>, change: Change) -> Result<Outcome> {
@@ -189,12 +182,32 @@ impl Session {
         Ok(Outcome::Done)
     }
 
+    /// Prints events until the agent refuses the client or the reader closes the pipe.
+    async fn follow(&self) -> Result<Infallible> {
+        let mut follower = self.client.follow_events();
+        loop {
+            match (follower.next().await?, self.format) {
+                (FollowUpdate::Event(event), OutputFormat::Table) => {
+                    output::line(&table::event(&event))?;
+                }
+                (FollowUpdate::Event(event), OutputFormat::Json) => {
+                    let ReceivedEvent { id, name, data } = event;
+                    let event = json!({"id": id, "event": name, "data": data});
+                    output::line(&output::json(&event))?;
+                }
+                // Standard error may be closed.
+                (FollowUpdate::Broken(error), _) => {
+                    let _ = writeln!(io::stderr(), "edge-cache-agent: {error}; trying again");
+                }
+            }
+        }
+    }
+
     /// Prints a result that is no response of an operation.
     fn say(&self, text: &str, json: &Value) -> Result<()> {
         match self.format {
-            OutputFormat::Table => output::line(text)?,
-            OutputFormat::Json => output::line(&output::json(json))?,
+            OutputFormat::Table => output::line(text),
+            OutputFormat::Json => output::line(&output::json(json)),
         }
-        Ok(())
     }
 }

@@ -9,14 +9,71 @@
 
 mod example;
 mod file;
-mod layers;
 mod setting;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use clap::Command;
+use clap::builder::Resettable;
+
+use self::setting::{quoted, settings, validate};
+
 pub use self::example::example;
-pub use self::file::{FileError, Problem};
-pub use self::layers::SettingsError;
-pub(crate) use self::layers::{Layers, file_variable, flags_only};
 pub use self::setting::{FILE_FLAG, Lookup};
 
 #[cfg(test)]
 mod tests;
+
+/// Values from the file and the environment, by the id of their argument.
+#[derive(Debug)]
+pub(crate) struct Layers(BTreeMap<String, Vec<OsString>>);
+
+impl Layers {
+    /// Reads the file, if one is given, and the environment over it.
+    pub(crate) fn read(run: &Command, file: Option<&Path>, lookup: Lookup<'_>) -> Result<Self> {
+        let settings = settings(run);
+        let mut layers = match file {
+            Some(path) => file::read(path, &settings)?,
+            None => BTreeMap::new(),
+        };
+        for setting in &settings {
+            // An empty variable counts as unset: scripts clear variables that way.
+            let Some(value) = lookup(&setting.variable).filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            let given = quoted(&value.to_string_lossy());
+            let values = vec![value];
+            if let Err(reason) = validate(setting.arg, &values) {
+                let name = &setting.variable;
+                bail!("the variable `{name}` cannot be {given}: {reason}");
+            }
+            layers.insert(setting.arg.get_id().to_string(), values);
+        }
+        Ok(Self(layers))
+    }
+
+    /// Returns the command with these values as its defaults.
+    pub(crate) fn apply(&self, run: Command) -> Command {
+        run.mut_args(|arg| {
+            let arg = arg.env(Resettable::Reset);
+            match self.0.get(arg.get_id().as_str()) {
+                // Clap requires that an argument with a default is optional.
+                Some(values) => arg.required(false).default_values(values),
+                None => arg,
+            }
+        })
+    }
+}
+
+/// Returns the command without environment variables and required arguments, to parse the flags alone.
+pub(crate) fn flags_only(run: Command) -> Command {
+    run.mut_args(|arg| arg.required(false).env(Resettable::Reset))
+}
+
+/// Returns the settings file that the environment names.
+pub(crate) fn file_variable(lookup: Lookup<'_>) -> Option<OsString> {
+    lookup("EDGE_CACHE_CONFIG").filter(|value| !value.is_empty())
+}

@@ -98,16 +98,10 @@ fn report(report: &ToolReport) -> Result<ExitCode> {
 }
 
 fn check(settings: &AgentSettings) -> Result<ExitCode> {
-    Ok(match runtime()?.block_on(config_check::check(settings)) {
-        Ok(lines) => {
-            print(&lines);
-            ExitCode::SUCCESS
-        }
-        Err(lines) => {
-            print(&lines);
-            ExitCode::from(exit::USAGE)
-        }
-    })
+    let checked = runtime()?.block_on(config_check::check(settings));
+    let status = checked.as_ref().map_or(exit::USAGE, |_| 0);
+    print(&checked.unwrap_or_else(|lines| lines));
+    Ok(ExitCode::from(status))
 }
 
 /// Reads an environment variable. `RUST_LOG` is the fallback for the log level.

@@ -4,8 +4,55 @@
 
 mod check;
 mod inspect;
-mod report;
+
+use std::fmt::{self, Write as _};
+
+use serde_json::Value;
+
+use crate::cli::OutputFormat;
 
 pub use self::check::check;
 pub use self::inspect::inspect;
-pub use self::report::ToolReport;
+
+/// The result of `plugin inspect` or `plugin check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolReport {
+    /// The output, ready to print.
+    pub text: String,
+    /// True if no problem was found.
+    pub is_good: bool,
+}
+
+impl ToolReport {
+    /// Makes the output in a format: of a table by `table`, of JSON by `object`.
+    fn new(
+        is_good: bool,
+        format: OutputFormat,
+        table: impl FnOnce(&mut String) -> fmt::Result,
+        object: impl FnOnce() -> Value,
+    ) -> Self {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = match format {
+            OutputFormat::Table => table(&mut text),
+            OutputFormat::Json => writeln!(text, "{:#}", object()),
+        };
+        Self { text, is_good }
+    }
+}
+
+/// Formats a number with a comma between groups of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (left, digit) in (0..digits.len()).rev().zip(digits.chars()) {
+        out.push(digit);
+        if left > 0 && left.is_multiple_of(3) {
+            out.push(',');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,11 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::AgentSettings;
 use crate::shutdown::Shutdown;
-use crate::signals::{self, Sighup};
+use crate::signals;
 use crate::systemd::Systemd;
 use crate::{http, log};
 
@@ -61,7 +62,8 @@ async fn live(settings: &AgentSettings) -> Result<()> {
     }
     let shutdown = Shutdown::default();
     signals::stop_at_signals(shutdown.clone()).context("cannot listen for signals")?;
-    let sighup = Sighup::listen().context("cannot listen for SIGHUP")?;
+    // While this exists, SIGHUP does not end the process.
+    let sighup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let systemd = Systemd::from_env().context("cannot start a thread for systemd")?;
     let agent = tokio::select! {
         agent = Agent::start(settings) => agent?,

@@ -1,12 +1,12 @@
 //! Signals and standard input of the process.
 //!
-//! The first SIGINT or SIGTERM requests an orderly shutdown, the second exits at once. SIGHUP reloads files. An agent
-//! with `--end-with-stdin` also exits when its standard input closes.
+//! The first SIGINT or SIGTERM requests an orderly shutdown, the second exits at once. An agent with
+//! `--end-with-stdin` also exits when its standard input closes.
 
 use std::io;
 use std::thread;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::shutdown::{Shutdown, ShutdownMode};
 
@@ -48,24 +48,4 @@ pub(super) fn stop_at_signals(shutdown: Shutdown) -> io::Result<()> {
         }
     });
     Ok(())
-}
-
-/// A listener for SIGHUP. While it exists, SIGHUP does not end the process.
-#[derive(Debug)]
-pub(super) struct Sighup(Signal);
-
-impl Sighup {
-    /// Starts to listen.
-    pub(super) fn listen() -> io::Result<Self> {
-        signal(SignalKind::hangup()).map(Self)
-    }
-
-    /// Calls `reload` at every signal since `listen`.
-    pub(super) fn for_each(mut self, reload: impl Fn() + Send + 'static) {
-        tokio::spawn(async move {
-            while self.0.recv().await.is_some() {
-                reload();
-            }
-        });
-    }
 }

@@ -12,6 +12,7 @@ use crate::settings::AgentSettings;
 /// A node agent that hosts an edge-cache registry.
 #[derive(Debug, Parser)]
 #[command(name = "edge-cache-agent", version, after_help = client::EXIT_CODES)]
+#[command(override_usage = "edge-cache-agent [COMMAND] [OPTIONS]")]
 pub struct Cli {
     /// The command; `run` by default.
     #[command(subcommand)]

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::command::Cli;
-use crate::config::{self, Layers, Lookup, SettingsError};
+use crate::config::{self, Layers, Lookup};
 use edge_cache_core::text;
 
 /// The longest error about the command line, in bytes: it repeats what was given.
@@ -36,31 +37,24 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lookup: Lookup<'_>) -> Pa
     let args = with_default_command(args);
     match parse_layers(&args, lookup) {
         Ok(cli) => Parsed::Cli(Box::new(cli)),
-        Err(ParseError::Settings(error)) => wrong(
-            &args,
-            text::clean(&text::error_chain(&error), SETTINGS_BYTES_MAX),
-        ),
-        Err(ParseError::Flags(error)) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Text(help(&args, &error)),
-            _ => wrong(&args, one_line(&error.render().to_string())),
+        Err(error) => match error.downcast_ref::<clap::Error>() {
+            None => wrong(
+                &args,
+                text::clean(&format!("{error:#}"), SETTINGS_BYTES_MAX),
+            ),
+            Some(error) => match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    Parsed::Text(help(&args, error))
+                }
+                _ => wrong(&args, one_line(&error.render().to_string())),
+            },
         },
-    }
-}
-
-enum ParseError {
-    Flags(clap::Error),
-    Settings(SettingsError),
-}
-
-impl From<clap::Error> for ParseError {
-    fn from(error: clap::Error) -> Self {
-        Self::Flags(error)
     }
 }
 
 /// Parses twice: first the flags alone, which name the settings file; then with the file and the environment as
 /// defaults. An invalid flag is therefore reported before an invalid file.
-fn parse_layers(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli, ParseError> {
+fn parse_layers(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli> {
     let flags = with_settings(Cli::command(), &config::flags_only).try_get_matches_from(args)?;
     let whole = Cli::command();
     let (command, matches) = leaf(&whole, &flags);
@@ -77,7 +71,7 @@ fn parse_layers(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli, ParseError
         Some(run) if has_file(command) => run,
         _ => command,
     };
-    let layers = Layers::read(described, file.as_deref(), lookup).map_err(ParseError::Settings)?;
+    let layers = Layers::read(described, file.as_deref(), lookup)?;
     let matches = with_settings(Cli::command(), &|command| layers.apply(command))
         .try_get_matches_from(args)?;
     Ok(Cli::from_arg_matches(&matches)?)
@@ -121,12 +115,13 @@ fn leaf<'a>(
     }
 }
 
-/// Renders the help with the environment variables, which `flags_only` has removed.
+/// Renders the help with the environment variables, which `flags_only` has removed, and without Markdown.
 fn help(args: &[OsString], error: &clap::Error) -> String {
-    match Cli::command().try_get_matches_from(args) {
-        Err(full) if full.kind() == error.kind() => full.render().to_string(),
-        _ => error.render().to_string(),
-    }
+    let full = match Cli::command().try_get_matches_from(args) {
+        Err(full) if full.kind() == error.kind() => full.render(),
+        _ => error.render(),
+    };
+    full.to_string().replace('`', "")
 }
 
 /// Returns the error with the help of the innermost subcommand that was given.

@@ -12,56 +12,42 @@ mod tests;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
     pub(super) node_id: NodeId,
-    pub(super) kind: ChangeKind,
+    /// Whether the node was enabled, or else disabled.
+    pub(super) registered: bool,
     pub(super) wait: WaitArgs,
-}
-
-/// The kind of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ChangeKind {
-    Enable,
-    Disable,
 }
 
 impl Change {
     /// Returns the text of a change that is complete.
     pub(super) fn done(&self) -> String {
-        let node_id = self.node_id;
-        match (self.kind, self.wait.is_waiting()) {
-            (ChangeKind::Enable, false) => format!("node {node_id} is enabled"),
-            (ChangeKind::Enable, true) => {
-                format!("node {node_id} is enabled, and its labels are seen")
-            }
-            (ChangeKind::Disable, false) => format!("node {node_id} is disabled"),
-            (ChangeKind::Disable, true) => {
-                format!("node {node_id} is disabled, and its labels are gone")
-            }
+        let (state, labels) = match self.registered {
+            true => ("enabled", "seen"),
+            false => ("disabled", "gone"),
+        };
+        let node = format!("node {} is {state}", self.node_id);
+        if self.wait.is_waiting() {
+            return format!("{node}, and its labels are {labels}");
         }
+        node
     }
 
     /// Returns the text of a change whose labels have not followed in time.
     pub(super) fn pending(&self) -> String {
-        let node_id = self.node_id;
-        match self.kind {
-            ChangeKind::Enable => {
-                format!("node {node_id} is enabled; its labels are not seen yet")
-            }
-            ChangeKind::Disable => {
-                format!("node {node_id} is disabled; its labels are still seen")
-            }
-        }
+        let state = match self.registered {
+            true => "enabled; its labels are not seen yet",
+            false => "disabled; its labels are still seen",
+        };
+        format!("node {} is {state}", self.node_id)
     }
 
     /// Returns the JSON of a change that is complete, with the fields of the agent's response to a pending one.
     pub(super) fn json(&self) -> Value {
-        let registered = self.kind == ChangeKind::Enable;
-        if self.wait.is_waiting() {
-            return json!({
-                "node_id": self.node_id,
-                "registered": registered,
-                "advertised": registered,
-            });
+        let mut json = json!({"node_id": self.node_id, "registered": self.registered});
+        if self.wait.is_waiting()
+            && let Some(fields) = json.as_object_mut()
+        {
+            fields.insert("advertised".to_string(), self.registered.into());
         }
-        json!({"node_id": self.node_id, "registered": registered})
+        json
     }
 }

@@ -16,7 +16,7 @@ const CELL_BYTES_MAX: usize = text::ERROR_BYTES_MAX;
 const EMPTY: &str = "-";
 
 pub(super) fn nodes(list: &NodeList) -> String {
-    let mut table = table(&[
+    let header = [
         "node",
         "cores",
         "RAM MiB",
@@ -24,10 +24,10 @@ pub(super) fn nodes(list: &NodeList) -> String {
         "geo",
         "advertised",
         "enabled",
-    ]);
-    for node in &list.nodes {
+    ];
+    let rows = list.nodes.iter().map(|node| {
         let capacity = &node.capacity;
-        table.add_row([
+        [
             node.node_id.to_string(),
             capacity.cpu_cores.to_string(),
             capacity.ram_mib.to_string(),
@@ -35,9 +35,9 @@ pub(super) fn nodes(list: &NodeList) -> String {
             or_empty(capacity.geo.as_deref()),
             yes(node.advertised),
             node.enabled_at.to_string(),
-        ]);
-    }
-    table.to_string()
+        ]
+    });
+    table(rows).set_header(header).to_string()
 }
 
 pub(super) fn node(details: &NodeDetails) -> String {
@@ -89,31 +89,32 @@ pub(super) fn stats(stats: &EdgeCacheStats) -> String {
 }
 
 pub(super) fn members(list: &MemberList) -> String {
-    let mut table = table(&["node", "status", "gossip", "kind", "policy"]);
-    for member in &list.members {
+    let rows = list.members.iter().map(|member| {
         let address = member.address.map(|address| address.to_string());
         let kind = if member.is_agent { "agent" } else { "other" };
-        table.add_row([
+        [
             member.node_id.to_string(),
             member.status.to_string(),
             or_empty(address.as_deref()),
             kind.to_string(),
             or_empty(member.policy.as_deref()),
-        ]);
-    }
-    table.to_string()
+        ]
+    });
+    let header = ["node", "status", "gossip", "kind", "policy"];
+    table(rows).set_header(header).to_string()
 }
 
 pub(super) fn route(route: &Route) -> String {
-    let mut table = table(&["node", "weight", "geo"]);
-    for replica in &route.nodes {
-        table.add_row([
+    let rows = route.nodes.iter().map(|replica| {
+        [
             replica.node_id.to_string(),
             replica.weight.to_string(),
             or_empty(replica.geo.as_deref()),
-        ]);
-    }
-    table.to_string()
+        ]
+    });
+    table(rows)
+        .set_header(["node", "weight", "geo"])
+        .to_string()
 }
 
 pub(super) fn plugin(plugin: &Plugin) -> String {
@@ -177,24 +178,20 @@ fn log_line(line: &LogLine) -> String {
     )
 }
 
-fn table(header: &[&str]) -> Table {
+fn table<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
+        .add_rows(rows);
     table
 }
 
 fn pairs(rows: Vec<(&str, String)>) -> String {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    for (name, value) in rows {
-        table.add_row([name, &value]);
-    }
-    table.to_string()
+    let rows = rows
+        .into_iter()
+        .map(|(name, value)| [name.to_string(), value]);
+    table(rows).to_string()
 }
 
 fn capacity(capacity: &NodeCapacity) -> String {

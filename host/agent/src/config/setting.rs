@@ -17,7 +17,7 @@ pub(super) const SECTIONS: &[&str] =
 /// The flag that names the settings file; not a setting itself.
 pub const FILE_FLAG: &str = "config";
 /// The longest excerpt of a value in an error, in bytes.
-const GIVEN_BYTES_MAX: usize = 64;
+pub(super) const GIVEN_BYTES_MAX: usize = 64;
 
 /// Looks up an environment variable.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -77,25 +77,20 @@ fn key(arg: &Arg) -> Option<String> {
 
 fn kind(arg: &Arg) -> ValueKind {
     let holds = |id: TypeId| arg.get_value_parser().type_id() == id;
-    let pairs = TypeId::of::<(String, String)>();
-    if matches!(arg.get_action(), ArgAction::Append) {
-        if holds(pairs) {
-            ValueKind::Table
-        } else {
-            ValueKind::List
-        }
-    } else if holds(TypeId::of::<bool>()) {
-        ValueKind::Boolean
-    } else if [
+    let numbers = [
         TypeId::of::<u64>(),
-        TypeId::of::<u32>(),
-        TypeId::of::<u16>(),
         TypeId::of::<usize>(),
         TypeId::of::<NonZeroUsize>(),
-    ]
-    .into_iter()
-    .any(holds)
-    {
+    ];
+    if matches!(arg.get_action(), ArgAction::Append) {
+        if holds(TypeId::of::<(String, String)>()) {
+            return ValueKind::Table;
+        }
+        return ValueKind::List;
+    }
+    if holds(TypeId::of::<bool>()) {
+        ValueKind::Boolean
+    } else if numbers.into_iter().any(holds) {
         ValueKind::Number
     } else {
         ValueKind::Text

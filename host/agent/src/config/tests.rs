@@ -180,7 +180,7 @@ fn errors_about_a_file_name_the_key_and_the_accepted_notation() {
             "[gossip]\nseed = 'a:1'",
             "`gossip.seed` must be a list of strings",
         ),
-        ("[gossip]\nseed = ['a:1', 2]", "not a list with 2"),
+        ("[gossip]\nseed = ['a:1', 2]", "not [\"a:1\",2]"),
         (
             "[gossip]\nseed = ['a:1,b:2']",
             "`gossip.seed` cannot be \"a:1,b:2\": it must not contain ','",
@@ -408,13 +408,13 @@ fn every_kind_of_flag_can_be_set_by_file_and_variable() {
         fs::write(&path, text).unwrap();
         let layers = super::Layers::read(&command(), Option::Some(&path), &|_| None)?;
         let matches = layers.apply(command()).get_matches_from(words);
-        Ok::<_, super::SettingsError>(Some::from_arg_matches(&matches).unwrap())
+        Ok::<_, anyhow::Error>(Some::from_arg_matches(&matches).unwrap())
     };
     let some = read("allow = true\nroom = 7", &[]).unwrap();
     assert!(some.allow);
     assert_eq!(some.room.get(), 7);
     assert!(read("allow = false", &["--allow"]).unwrap().allow);
     assert!(!read("", &[]).unwrap().allow);
-    let error = read("room = 0", &[]).unwrap_err().to_string();
+    let error = format!("{:#}", read("room = 0", &[]).unwrap_err());
     assert!(error.contains("`room` cannot be 0"), "{error}");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::report::{ToolReport, grouped};
+use super::{ToolReport, grouped};
 use crate::cli::CheckArgs;
 use crate::exit::usage;
 use edge_cache_conformance::{

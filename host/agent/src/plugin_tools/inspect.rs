@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::report::{ToolReport, grouped};
+use super::{ToolReport, grouped};
 use crate::cli::InspectArgs;
 use edge_cache_core::text;
 use edge_cache_host::sandbox::{Export, Import, Inspection, Mismatch, PluginError, Producer};

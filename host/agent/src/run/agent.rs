@@ -1,13 +1,13 @@
 //! An agent between its start and its shutdown.
 
 use anyhow::{Context, Result};
+use tokio::signal::unix::Signal;
 
 use super::api::Api;
 use super::gossip;
 use crate::plugin_manager::PluginManager;
 use crate::settings::AgentSettings;
 use crate::shutdown::Shutdown;
-use crate::signals::Sighup;
 use crate::systemd::{Notification, Systemd};
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::Plugin;
@@ -43,7 +43,7 @@ impl Agent {
     /// Reloads keys, tokens, certificates and the plugin at every SIGHUP. A file that cannot be used changes nothing.
     pub(super) fn reload_on_sighup(
         &self,
-        sighup: Sighup,
+        mut sighup: Signal,
         settings: &AgentSettings,
         systemd: Systemd,
         shutdown: Shutdown,
@@ -51,21 +51,24 @@ impl Agent {
         let (key_file, pool) = (settings.gossip_key_file.clone(), self.gossip.clone());
         let reload_api = self.api.reloader();
         let (plugins, registry) = (self.plugins.clone(), self.registry.clone());
-        sighup.for_each(move || {
-            systemd.send(Notification::Reloading);
-            if let (Some(file), Some(pool)) = (&key_file, &pool) {
-                gossip::reload_keys(file, pool);
-            }
-            reload_api();
-            let (plugins, registry) = (plugins.clone(), registry.clone());
-            let (systemd, shutdown) = (systemd.clone(), shutdown.clone());
-            tokio::spawn(async move {
-                plugins.reload(&registry).await;
-                // An agent that began to stop meanwhile must not report that it is ready.
-                if shutdown.requested().is_none() {
-                    systemd.send(Notification::Ready);
+        tokio::spawn(async move {
+            while sighup.recv().await.is_some() {
+                systemd.send(Notification::Reloading);
+                if let (Some(file), Some(pool)) = (&key_file, &pool) {
+                    gossip::reload_keys(file, pool);
                 }
-            });
+                reload_api();
+                let (plugins, registry) = (plugins.clone(), registry.clone());
+                let (systemd, shutdown) = (systemd.clone(), shutdown.clone());
+                // The next reload of keys and tokens does not wait for the plugin.
+                tokio::spawn(async move {
+                    plugins.reload(&registry).await;
+                    // An agent that began to stop meanwhile must not report that it is ready.
+                    if shutdown.requested().is_none() {
+                        systemd.send(Notification::Ready);
+                    }
+                });
+            }
         });
     }
 }

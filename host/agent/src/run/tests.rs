@@ -18,6 +18,10 @@ fn args(line: &str) -> AgentSettings {
 
 #[test]
 fn contradicting_settings_are_usage_errors() {
+    let too_long = format!(
+        "--node-id 1 --label {}=x",
+        "k".repeat(PeerInfo::ENCODED_BYTES_MAX)
+    );
     for (line, said) in [
         ("--node-id 1 --http-listen 0.0.0.0:0", "--api-token-file"),
         ("--node-id 1 --http-listen [::]:0", "--api-token-file"),
@@ -41,7 +45,7 @@ fn contradicting_settings_are_usage_errors() {
             "--node-id 1 --gossip-advertise 10.0.0.1:1",
             "--gossip-listen",
         ),
-        ("--node-id 1 --label =x", "--label"),
+        (&too_long, "--label"),
         (
             "--node-id 1 --limits-epoch-tick 1s",
             "--limits-call-deadline",

@@ -12,7 +12,7 @@ use super::http::HttpSettings;
 use super::limits::LimitSettings;
 use super::plugin::PluginSettings;
 use super::values::{
-    count, parse_address, parse_label, parse_log_level, parse_node_id, parse_time, size, time,
+    count, parse_address, parse_log_level, parse_node_id, parse_pair, parse_time, size, time,
 };
 
 /// The most rounds of eager push a second: more would overlap.
@@ -125,7 +125,7 @@ pub struct AgentSettings {
     pub plugin_config: PluginSettings,
     // The delimiter is a line feed: a value may contain commas.
     /// A label of other software on this node; repeatable, one a line in the environment
-    #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_label, action = ArgAction::Append)]
+    #[arg(long = "label", env = "EDGE_CACHE_LABEL", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_pair, action = ArgAction::Append)]
     pub labels: Vec<(String, String)>,
     /// `WireGuard` public key of the node, published to peers
     #[arg(

@@ -36,13 +36,6 @@ pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "it must be KEY=VALUE".to_string())
 }
 
-/// Parses a label. Its bounds depend on other settings and are checked later.
-pub(crate) fn parse_label(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(key, value)| (key.to_string(), value.to_string()))
-        .ok_or_else(|| "a label is KEY=VALUE".to_string())
-}
-
 /// Parses a duration with units.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
@@ -60,38 +53,29 @@ pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
 pub(crate) fn size(
     bounds: RangeInclusive<usize>,
 ) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
-    move |text| {
-        let size = parse_size(text)?;
-        within(&bounds, size, |bound| {
-            ByteSize::b(u64::try_from(*bound).unwrap_or(u64::MAX)).to_string()
-        })
-    }
+    within(bounds, parse_size, |bound| {
+        ByteSize::b(u64::try_from(*bound).unwrap_or(u64::MAX)).to_string()
+    })
 }
 
 /// Returns a parser of durations within bounds.
 pub(crate) fn time(
     bounds: RangeInclusive<Duration>,
 ) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
-    move |text| {
-        let time = parse_time(text)?;
-        within(&bounds, time, |bound| {
-            humantime::format_duration(*bound).to_string()
-        })
-    }
+    within(bounds, parse_time, |bound| {
+        humantime::format_duration(*bound).to_string()
+    })
 }
 
 /// Returns a parser of counts within bounds.
 pub(crate) fn count(
     bounds: RangeInclusive<usize>,
 ) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
-    move |text| {
-        let wrong = || {
-            let (least, most) = (bounds.start(), bounds.end());
-            format!("it must be a whole number from {least} to {most}")
-        };
-        let count = text.parse().map_err(|_| wrong())?;
-        within(&bounds, count, ToString::to_string)
-    }
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| "it must be a whole number".to_string())
+    };
+    within(bounds, parse, ToString::to_string)
 }
 
 /// Parses the SHA-256 digest of a file.
@@ -137,14 +121,18 @@ pub(crate) fn parse_log_level(text: &str) -> Result<String, String> {
     }
 }
 
-fn within<T: PartialOrd>(
-    bounds: &RangeInclusive<T>,
-    value: T,
-    show: impl Fn(&T) -> String,
-) -> Result<T, String> {
-    if bounds.contains(&value) {
-        return Ok(value);
+/// Returns a parser that refuses values out of bounds.
+fn within<T: PartialOrd + Clone + Send + Sync>(
+    bounds: RangeInclusive<T>,
+    parse: fn(&str) -> Result<T, String>,
+    show: fn(&T) -> String,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| {
+        let value = parse(text)?;
+        if bounds.contains(&value) {
+            return Ok(value);
+        }
+        let (least, most) = (show(bounds.start()), show(bounds.end()));
+        Err(format!("it must be from {least} to {most}"))
     }
-    let (least, most) = (show(bounds.start()), show(bounds.end()));
-    Err(format!("it must be from {least} to {most}"))
 }

@@ -2,17 +2,17 @@ use std::time::Duration;
 
 use super::*;
 
-fn change(kind: ChangeKind, wait: Option<Duration>) -> Change {
+fn change(registered: bool, wait: Option<Duration>) -> Change {
     Change {
         node_id: 7,
-        kind,
+        registered,
         wait: WaitArgs { wait },
     }
 }
 
 #[test]
 fn the_json_of_a_change_has_the_fields_of_a_pending_one() {
-    let (enable, disable) = (ChangeKind::Enable, ChangeKind::Disable);
+    let (enable, disable) = (true, false);
     let on = json!({"node_id": 7, "registered": true});
     let off = json!({"node_id": 7, "registered": false});
     for wait in [None, Some(Duration::ZERO)] {
