@@ -13,7 +13,7 @@
 
 use twox_hash::XxHash3_64;
 
-use crate::candidate::NodeId;
+use crate::types::NodeId;
 
 /// Number of bits of a key's hash that choose its slot.
 pub const SLOT_BITS: u32 = 18;

@@ -56,11 +56,9 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
-mod candidate;
 mod geo;
 mod hash;
 mod memo;
-mod replicas;
 mod roster;
 mod router;
 mod scan;
@@ -68,11 +66,11 @@ mod score;
 mod table;
 #[cfg(test)]
 mod tests;
+mod types;
 
-pub use candidate::{Candidate, NodeId};
 pub use hash::{SLOT_BITS, SLOTS, key_hash, node_hash, slot_hash, slot_of};
-pub use replicas::{REPLICAS_MAX, Replicas};
 pub use roster::{CANDIDATES_MAX, CandidateError, WEIGHT_MAX};
 pub use router::{Router, RouterReader, RouterWriter, Update};
 pub use score::distance;
 pub use table::RoutingTable;
+pub use types::{Candidate, NodeId, REPLICAS_MAX, Replicas};

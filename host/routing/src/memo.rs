@@ -8,7 +8,7 @@
 
 use super::geo::Asker;
 use super::hash::{SLOTS, slot_hash};
-use super::roster::{Index, Roster};
+use super::roster::{CANDIDATES_MAX, Index, Roster};
 use super::scan::Best;
 
 /// Number of cached nodes of a slot. Lookups of more nodes are scans.
@@ -26,14 +26,12 @@ pub(super) struct Memo {
 }
 
 /// The difference between two rosters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Difference {
     /// By index of the old roster: true for a node that left or changed.
-    stale: Vec<bool>,
-    /// Nodes that joined or changed.
-    fresh: Vec<Index>,
-    /// Number of both kinds of changes.
-    touched: usize,
+    stale: [bool; CANDIDATES_MAX],
+    /// Nodes that joined or changed, by their index in the new roster.
+    pub(super) fresh: Vec<Index>,
 }
 
 impl Memo {
@@ -90,28 +88,27 @@ impl Memo {
     }
 }
 
+impl Default for Difference {
+    fn default() -> Self {
+        Self {
+            stale: [false; CANDIDATES_MAX],
+            fresh: Vec::new(),
+        }
+    }
+}
+
 impl Difference {
     /// Marks the node with this old index as left or changed.
     pub(super) fn set_stale(&mut self, index: Index) {
-        let place = usize::from(index);
-        if self.stale.len() <= place {
-            self.stale.resize(place.saturating_add(1), false);
-        }
-        if let Some(stale) = self.stale.get_mut(place) {
+        if let Some(stale) = self.stale.get_mut(usize::from(index)) {
             *stale = true;
         }
-        self.touched = self.touched.saturating_add(1);
-    }
-
-    /// Marks the node with this new index as joined or changed.
-    pub(super) fn set_fresh(&mut self, index: Index) {
-        self.fresh.push(index);
-        self.touched = self.touched.saturating_add(1);
     }
 
     /// Returns the number of marks.
     pub(super) fn touched(&self) -> usize {
-        self.touched
+        let stale = self.stale.iter().filter(|stale| **stale).count();
+        stale.saturating_add(self.fresh.len())
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::geo::{self, Asker, SortKey};
 use super::hash::{node_hash, pair_hash};
 use super::score::{Score, distance};
-use crate::candidate::{Candidate, NodeId};
+use crate::types::{Candidate, NodeId};
 
 /// Largest number of candidates, which bounds the time of a build to some seconds.
 pub const CANDIDATES_MAX: usize = 4_096;

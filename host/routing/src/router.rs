@@ -9,10 +9,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use super::memo::Difference;
-use super::replicas::Replicas;
 use super::roster::{self, CANDIDATES_MAX, CandidateError, Member};
 use super::table::RoutingTable;
-use crate::candidate::{Candidate, NodeId};
+use crate::types::{Candidate, NodeId, Replicas};
 
 /// If at least one in this many nodes changed, the table is rebuilt, since a scan of all slots then takes less
 /// time than an update of the memo.
@@ -157,13 +156,13 @@ impl RouterWriter {
                 if member.candidate != *candidate {
                     member.candidate = candidate.clone();
                     difference.set_stale(member.index);
-                    difference.set_fresh(member.index);
+                    difference.fresh.push(member.index);
                     update.changed = update.changed.saturating_add(1);
                 }
             } else if let Some(index) = free.next() {
                 let candidate = candidate.clone();
                 self.members.insert(node_id, Member { index, candidate });
-                difference.set_fresh(index);
+                difference.fresh.push(index);
                 update.joined = update.joined.saturating_add(1);
             }
         }

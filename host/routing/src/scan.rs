@@ -3,9 +3,9 @@
 //! Scans fill the memos, and answer lookups that no memo covers. A scan allocates no memory.
 
 use super::hash::{pair_hash, slot_hash};
-use super::replicas::{REPLICAS_MAX, Replicas};
 use super::roster::{Index, Node, Tiers};
 use super::score::{Rate, Score, distance};
+use crate::types::{REPLICAS_MAX, Replicas};
 
 /// The best nodes that a scan has found so far, best first.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::candidate::NodeId;
+use crate::types::NodeId;
 
 /// Fraction bits of a distance. A distance is at most 64, so its product with a weight of 16 bits is below
 /// 2^62.

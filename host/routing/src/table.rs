@@ -9,10 +9,9 @@ use std::sync::Arc;
 use super::geo::Asker;
 use super::hash::{key_hash, slot_of};
 use super::memo::{Difference, MEMOISED, Memo};
-use super::replicas::Replicas;
 use super::roster::{Member, Roster};
 use super::scan::Best;
-use crate::candidate::{Candidate, NodeId};
+use crate::types::{Candidate, NodeId, Replicas};
 
 /// An immutable routing table.
 ///

@@ -10,7 +10,7 @@ mod vectors;
 use std::collections::BTreeMap;
 
 use super::{Router, RouterWriter};
-use crate::candidate::{Candidate, NodeId};
+use crate::types::{Candidate, NodeId};
 
 type Candidates = BTreeMap<NodeId, Candidate>;
 

@@ -6,7 +6,7 @@ use proptest::test_runner::TestCaseResult;
 use super::super::{REPLICAS_MAX, RoutingTable, SLOTS, key_hash, slot_of};
 use super::oracle::{any_asker, any_candidate};
 use super::{Candidates, GEOS, candidate, long_tests, nodes, router};
-use crate::candidate::{Candidate, NodeId};
+use crate::types::{Candidate, NodeId};
 
 const KEYS: u32 = 100_000;
 const HOME: Option<&str> = Some("eu-central-1");

@@ -11,7 +11,7 @@ use super::super::roster::{Member, Roster};
 use super::super::scan::Best;
 use super::super::{REPLICAS_MAX, SLOTS, distance, node_hash, slot_hash};
 use super::{Candidates, GEOS, candidate, long_tests};
-use crate::candidate::{Candidate, NodeId};
+use crate::types::{Candidate, NodeId};
 
 /// All nodes, best first.
 pub(super) fn ranking(candidates: &Candidates, slot: u32, from_geo: Option<&str>) -> Vec<NodeId> {

@@ -2,7 +2,7 @@
 
 use super::super::SLOTS;
 use super::{Candidates, candidate, long_tests, router};
-use crate::candidate::NodeId;
+use crate::types::NodeId;
 
 #[test]
 fn shares_follow_weights_at_100_nodes() {

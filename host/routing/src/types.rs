@@ -1,8 +1,18 @@
-//! The result of a lookup.
+//! Types that the whole crate shares: candidates, and the result of a lookup.
 
 use std::ops::Deref;
 
-use crate::candidate::NodeId;
+/// Number of a node in its cluster.
+pub type NodeId = u64;
+
+/// A node that cache traffic may be routed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Share of the traffic relative to the other weights: 1 to [`WEIGHT_MAX`](crate::WEIGHT_MAX).
+    pub weight: u32,
+    /// Location.
+    pub geo: Option<String>,
+}
 
 /// Largest number of nodes in the result of a lookup.
 pub const REPLICAS_MAX: usize = 8;
