@@ -1,5 +1,6 @@
 //! The error of a change of the registry.
 
+use strum::{IntoStaticStr, VariantNames};
 use thiserror::Error;
 
 use crate::NodeId;
@@ -8,10 +9,12 @@ use crate::NodeId;
 ///
 /// The first three are those of the native registry: the change itself was refused. With the others, the
 /// host could not carry out the change, and the same change may succeed later.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum EdgeCacheError {
     /// The labels of the node could not be published.
     #[error("gossip label push failed: {0}")]
+    #[strum(serialize = "labels-refused")]
     Gossip(String),
     /// The node is not registered.
     #[error("node {0} is not registered as edge-cache eligible")]
@@ -29,6 +32,7 @@ pub enum EdgeCacheError {
     #[error(
         "the registry is full: it knows {limit} nodes, disabled ones among them, its limit `nodes_max`"
     )]
+    #[strum(serialize = "registry-full")]
     Full {
         /// Limit.
         limit: usize,
@@ -52,15 +56,6 @@ impl EdgeCacheError {
     /// Returns the stable name of the variant, as used in metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Gossip(_) => "labels-refused",
-            Self::NodeNotFound(_) => "node-not-found",
-            Self::InvalidCapacity(_) => "invalid-capacity",
-            Self::PluginFailed(_) => "plugin-failed",
-            Self::StoreFailed(_) => "store-failed",
-            Self::Full { .. } => "registry-full",
-            Self::Busy { .. } => "busy",
-            Self::ShuttingDown => "shutting-down",
-        }
+        self.into()
     }
 }

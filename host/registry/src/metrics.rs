@@ -7,6 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use strum::VariantNames;
 
 use edge_cache_core::metrics::{FixedLabels, counters};
 use edge_cache_core::{EdgeCacheError, metrics};
@@ -22,20 +23,6 @@ const BATCH_BUCKETS: [f64; 11] = [
 /// Upper bounds of the buckets of commit and table build durations, in seconds.
 const DURATION_BUCKETS: [f64; 16] = [
     1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
-];
-
-/// Results of a change. A decision of another agent that the plugin refuses is `ok`: it is effective all the
-/// same.
-const RESULTS: [&str; 9] = [
-    "ok",
-    "labels-refused",
-    "node-not-found",
-    "invalid-capacity",
-    "plugin-failed",
-    "store-failed",
-    "registry-full",
-    "busy",
-    "shutting-down",
 ];
 
 /// Kinds of changes; `merge` is a decision of another agent.
@@ -103,7 +90,14 @@ impl RegistryMetrics {
     }
 }
 
+/// Returns all results of a change. A decision of another agent that the plugin refuses is `ok`: it is effective
+/// all the same.
+fn results() -> impl Iterator<Item = &'static str> {
+    ["ok"].iter().chain(EdgeCacheError::VARIANTS).copied()
+}
+
 fn all_changes() -> impl Iterator<Item = FixedLabels<2>> {
-    let results = |operation| RESULTS.map(|result| [("operation", operation), ("result", result)]);
-    OPERATIONS.into_iter().flat_map(results)
+    OPERATIONS.into_iter().flat_map(|operation| {
+        results().map(move |result| [("operation", operation), ("result", result)])
+    })
 }
