@@ -24,31 +24,23 @@ type Labels = BTreeMap<String, String>;
 /// The callers' side: accepts changes and shows their state.
 #[derive(Debug)]
 pub(crate) struct OwnRecord {
-    pending: watch::Sender<PendingRecord>,
-    announced: watch::Receiver<Announced>,
+    pending: watch::Sender<Arc<Record>>,
+    announced: watch::Receiver<Arc<Record>>,
 }
 
 /// The task's side: writes the accepted record into gossip.
 #[derive(Debug)]
 pub(crate) struct Announcer {
-    pending: watch::Receiver<PendingRecord>,
-    announced: watch::Sender<Announced>,
+    pending: watch::Receiver<Arc<Record>>,
+    announced: watch::Sender<Arc<Record>>,
 }
 
-/// The record that is in gossip.
+/// An accepted record.
 #[derive(Debug)]
-pub(crate) struct Announced {
-    revision: u64,
-    pub(crate) info: Arc<PeerInfo>,
-    pub(crate) policy: Option<String>,
-}
-
-/// The newest accepted record.
-#[derive(Debug, Clone)]
-struct PendingRecord {
+pub(crate) struct Record {
     /// Counts accepted changes, so that a caller can wait for its own.
     revision: u64,
-    content: RecordContent,
+    pub(crate) content: RecordContent,
     merged: Arc<PeerInfo>,
     encoded: String,
 }
@@ -67,8 +59,8 @@ pub(crate) struct RecordContent {
 impl OwnRecord {
     /// Creates the record as revision 0, which the member writes when it starts.
     pub(crate) fn new(content: RecordContent) -> Result<(Self, Announcer), InfoError> {
-        let first = PendingRecord::merge(0, content)?;
-        let (announced_sender, announced) = watch::channel(first.announced());
+        let first = Arc::new(Record::merge(0, content)?);
+        let (announced_sender, announced) = watch::channel(Arc::clone(&first));
         let (pending_sender, pending) = watch::channel(first);
         let own = Self {
             pending: pending_sender,
@@ -99,7 +91,7 @@ impl OwnRecord {
     }
 
     /// Returns a receiver of the record that is in gossip.
-    pub(crate) fn follow(&self) -> watch::Receiver<Announced> {
+    pub(crate) fn follow(&self) -> watch::Receiver<Arc<Record>> {
         self.announced.clone()
     }
 
@@ -110,7 +102,7 @@ impl OwnRecord {
 
     /// Returns the record that is in gossip.
     pub(crate) fn announced(&self) -> Arc<PeerInfo> {
-        Arc::clone(&self.announced.borrow().info)
+        Arc::clone(&self.announced.borrow().merged)
     }
 
     /// Applies a change, serialised with all others, and returns its revision. A refused change has no effect.
@@ -125,10 +117,10 @@ impl OwnRecord {
         self.pending.send_if_modified(|pending| {
             let mut content = pending.content.clone();
             change(&mut content);
-            match PendingRecord::merge(pending.revision.saturating_add(1), content) {
+            match Record::merge(pending.revision.saturating_add(1), content) {
                 Ok(accepted) => {
                     result = Ok(accepted.revision);
-                    *pending = accepted;
+                    *pending = Arc::new(accepted);
                     true
                 }
                 Err(error) => {
@@ -155,7 +147,7 @@ impl Announcer {
     /// when all handles are gone.
     pub(crate) async fn run(&mut self, state: &Mutex<Chitchat>) {
         loop {
-            let pending = self.pending.borrow_and_update().clone();
+            let pending = Arc::clone(&self.pending.borrow_and_update());
             let key = PeerInfo::key(pending.merged.node_id);
             let mut chitchat = state.lock().await;
             chitchat.self_node_state().set(key, pending.encoded.clone());
@@ -166,7 +158,7 @@ impl Announcer {
                 "announced node info"
             );
             // There is no await since the write, so the topology, which runs in the same task, sees both.
-            self.announced.send_replace(pending.announced());
+            self.announced.send_replace(pending);
             if self.pending.changed().await.is_err() {
                 return;
             }
@@ -174,15 +166,7 @@ impl Announcer {
     }
 }
 
-impl PendingRecord {
-    fn announced(&self) -> Announced {
-        Announced {
-            revision: self.revision,
-            info: Arc::clone(&self.merged),
-            policy: self.content.policy.clone(),
-        }
-    }
-
+impl Record {
     /// Merges and encodes the record. Labels of other software override the plugin's, because other
     /// software does not know the plugin's keys.
     fn merge(revision: u64, content: RecordContent) -> Result<Self, InfoError> {

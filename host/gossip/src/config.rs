@@ -4,7 +4,7 @@
 //! seed looks healthy to itself while all other nodes miss it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +13,11 @@ use chitchat::{ChitchatConfig, ChitchatId, FailureDetectorConfig, ProtocolVersio
 use crate::error::GossipError;
 use crate::keyring::Keyring;
 use crate::memory::{GossipMemory, ProcessMemory};
-use crate::push_budget::PushBudget;
+use crate::push::PushBudget;
 #[cfg(any(test, feature = "simulation"))]
 use crate::simulated::SimulatedNetwork;
-use checks::{check_cluster_id, check_range, check_seed, is_reachable};
 use edge_cache_core::PeerInfo;
 
-mod checks;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +36,12 @@ const INITIAL_INTERVALS: u32 = 5;
 const INITIAL_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Time for which chitchat remembers deleted keys. Agents delete none, other software may.
 const TOMBSTONE_GRACE: Duration = Duration::from_secs(60 * 60);
+
+/// Maximum length of a cluster name. It is part of the first message of every round, beside the
+/// digest.
+const CLUSTER_ID_BYTES_MAX: usize = 128;
+/// Maximum length of a host name in the domain name system.
+const HOST_BYTES_MAX: usize = 253;
 
 /// Time that a member needs to meet all others, in intervals. A member becomes live after three
 /// heartbeats, which takes about five intervals.
@@ -197,4 +201,63 @@ impl GossipConfig {
             protocol_version: self.protocol.into(),
         }
     }
+}
+
+fn check_cluster_id(cluster_id: &str) -> Result<(), GossipError> {
+    let fits = (1..=CLUSTER_ID_BYTES_MAX).contains(&cluster_id.len());
+    if fits && !cluster_id.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(GossipError::Setting {
+        setting: "cluster_id",
+        rule: format!("1 to {CLUSTER_ID_BYTES_MAX} bytes without control characters"),
+    })
+}
+
+fn check_range(
+    setting: &'static str,
+    value: Duration,
+    min: Duration,
+    max: Duration,
+) -> Result<(), GossipError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(GossipError::Setting {
+        setting,
+        rule: format!("{min:?} to {max:?}, not {value:?}"),
+    })
+}
+
+fn check_seed(seed: &str) -> Result<(), GossipError> {
+    let valid = match seed.parse::<SocketAddr>() {
+        Ok(address) => address.port() != 0 && is_reachable(address.ip()),
+        Err(_) => is_host_and_port(seed),
+    };
+    if valid {
+        return Ok(());
+    }
+    Err(GossipError::Seed {
+        seed: seed.to_owned(),
+    })
+}
+
+/// Returns `false` for the unspecified address: a datagram to it returns to the sender.
+fn is_reachable(ip: IpAddr) -> bool {
+    !ip.to_canonical().is_unspecified()
+}
+
+/// Checks for a host name and a port. A bare IPv6 address is refused: its last group could be meant
+/// as the port.
+fn is_host_and_port(seed: &str) -> bool {
+    let Some((host, port)) = seed.rsplit_once(':') else {
+        return false;
+    };
+    let host_is_name = (1..=HOST_BYTES_MAX).contains(&host.len())
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    let port_is_number = port.bytes().all(|byte| byte.is_ascii_digit())
+        && port.parse::<u16>().is_ok_and(|port| port != 0);
+    host_is_name && port_is_number
 }

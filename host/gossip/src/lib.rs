@@ -50,7 +50,7 @@
 //! # Layout
 //!
 //! - `pool`: the public handle. `pool/start` assembles a pool, `pool/decisions` is the registry's part.
-//! - `config`, `push_budget`, `error`: settings and errors.
+//! - `config`, `error`: settings and errors.
 //! - `member`: the task that runs chitchat and restarts it. `membership`: the state that it shares with
 //!   the handle.
 //! - `info`, `announce`: the node info, its wire format, and publishing this node's own.
@@ -91,7 +91,6 @@ mod outbox;
 mod peers;
 mod pool;
 mod push;
-mod push_budget;
 mod reconnect;
 mod seal;
 #[cfg(any(test, feature = "simulation"))]
@@ -115,6 +114,6 @@ pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use metrics::GossipMetrics;
 pub use peers::Peers;
 pub use pool::GossipPool;
-pub use push_budget::PushBudget;
+pub use push::PushBudget;
 #[cfg(any(test, feature = "simulation"))]
 pub use simulated::SimulatedNetwork;

@@ -4,17 +4,15 @@
 //! must be supervised. The record to announce and the view of the cluster outlive the server: a new
 //! server starts with both, under a new generation, on the same port.
 
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::Duration;
 
 use chitchat::{Chitchat, ChitchatHandle, ChitchatId, KeyChangeEvent, spawn_chitchat};
 use edge_cache_core::PeerInfo;
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{self, Instant};
 use tracing::{error, info, warn};
@@ -226,9 +224,9 @@ impl MemberTask {
                 () = self.reconnect.run(&server.handle) => failed("reconnection ended"),
             }
         };
-        catch_panic(work)
-            .await
-            .unwrap_or_else(|| failed("an assertion in gossip failed"))
+        // chitchat checks its state with assertions, also in functions that this task calls.
+        let exit = AssertUnwindSafe(work).catch_unwind().await;
+        exit.unwrap_or_else(|_| failed("an assertion in gossip failed"))
     }
 
     /// Subscribes to key changes. The callbacks run in chitchat's task under its lock, and a panic
@@ -321,18 +319,4 @@ async fn reread(inbox: &Inbox, chitchat: &Mutex<Chitchat>) {
 /// Waits for a shutdown request, or until all handles are gone.
 async fn requested(shutdown: &mut watch::Receiver<Option<ShutdownMode>>) {
     let _ = shutdown.wait_for(Option::is_some).await;
-}
-
-/// Runs a future and returns `None` if it panics. chitchat checks its state with assertions, also in
-/// functions that this task calls.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(
-        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
-            Err(_) => Poll::Ready(None),
-        },
-    )
-    .await
 }

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::announce::Announced;
+use crate::announce::Record;
 use crate::clock::until;
 use crate::config::SETTLING_INTERVALS;
 use crate::directory::{Directory, MemberReading};
@@ -28,7 +28,7 @@ pub(crate) struct Topology {
     pub(crate) membership: Arc<Membership>,
     /// Receives each change after the view, so that a subscriber finds the state of its event in the view.
     pub(crate) snapshots: watch::Sender<Arc<Peers>>,
-    pub(crate) own: watch::Receiver<Announced>,
+    pub(crate) own: watch::Receiver<Arc<Record>>,
     pub(crate) interval: Duration,
     pub(crate) held: Option<HeldPeers>,
 }
@@ -52,7 +52,7 @@ impl Topology {
         self.hold_peers();
         loop {
             let readings = self.read(&*chitchat.lock().await);
-            let own_policy = self.own.borrow().policy.clone();
+            let own_policy = self.own.borrow().content.policy.clone();
             let now = Instant::now();
             let (mut view, again_in) = self.directory.update(readings, own_policy.as_deref(), now);
             let release = self.add_held(&mut view);

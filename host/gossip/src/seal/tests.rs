@@ -13,7 +13,6 @@ use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{Tag, XNonce};
 
 use super::format::*;
-use super::sealer::SealError;
 use super::*;
 use crate::drop_reason::DropReason;
 use crate::keyring::{Keyring, SharedKeyring};
