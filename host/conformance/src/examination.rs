@@ -20,10 +20,6 @@ const STARTS: Check = Check {
     skip_reason: None,
     run: |factory| factory(&Settings::new()).and_then(|mut registry| load_empty(&mut *registry)),
 };
-const SAMPLES: &str = "samples";
-const SAMPLES_REQUIREMENT: &str = "a node is enabled with at least one of the samples";
-const MEASURED: &str = "measured";
-const MEASURED_REQUIREMENT: &str = "its calls succeed, and are measured, with many entries";
 
 /// Result of examining a plugin.
 #[derive(Debug)]
@@ -81,8 +77,8 @@ pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examinat
     let mut reports = vec![
         starts,
         Report {
-            name: SAMPLES,
-            requirement: SAMPLES_REQUIREMENT,
+            name: "samples",
+            requirement: "a node is enabled with at least one of the samples",
             verdict,
         },
     ];
@@ -123,8 +119,8 @@ fn without_checks(
 
 fn measured(verdict: Verdict) -> Report {
     Report {
-        name: MEASURED,
-        requirement: MEASURED_REQUIREMENT,
+        name: "measured",
+        requirement: "its calls succeed, and are measured, with many entries",
         verdict,
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 use crate::check::{Factory, Settings};
-use crate::describe::Describe;
+use crate::describe::{Describe, expect_eq};
 use crate::registry::{RegistryUnderTest, Violation};
 
 /// 2026-01-01T00:00:00Z in seconds since 1970, the start of the suite's clock.
@@ -44,6 +44,16 @@ pub(crate) fn enabled(
             error.describe()
         )
     })
+}
+
+/// Adds to the counters of a fresh node, which must then have this total.
+pub(crate) fn counted(
+    registry: &mut dyn RegistryUnderTest,
+    node_id: NodeId,
+    total: EdgeCacheStats,
+) -> Result<(), Violation> {
+    let found = registry.add_stats(node_id, total)?;
+    expect_eq("add-stats", &found, &Ok(total))
 }
 
 /// Makes an entry that was enabled `node_id` milliseconds after the start of 2026.

@@ -12,8 +12,7 @@ use edge_cache_core::{
 };
 use edge_cache_routing::Candidate;
 use edge_cache_sandbox::{
-    Called, Failure, GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels,
-    WallClock,
+    Failure, GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels, WallClock,
 };
 
 use crate::registry::{OWN_NODE, RegistryUnderTest, Violation};
@@ -76,10 +75,6 @@ impl PluginUnderTest {
     pub fn memory_bytes(&self) -> usize {
         self.instance.memory_bytes()
     }
-
-    fn keep(&mut self, published: PublishedLabels) {
-        self.labels.extend(published);
-    }
 }
 
 impl fmt::Debug for PluginUnderTest {
@@ -105,15 +100,15 @@ impl RegistryUnderTest for PluginUnderTest {
         capacity: &NodeCapacity,
     ) -> Result<Result<EdgeCacheNode, EdgeCacheError>, Violation> {
         let answer = self.instance.enable(node_id, capacity).map_err(violation)?;
-        Ok(answer.map(|Called { value, labels }| {
-            self.keep(labels);
-            value
+        Ok(answer.map(|(node, labels)| {
+            self.labels.extend(labels);
+            node
         }))
     }
 
     fn disable(&mut self, node_id: NodeId) -> Result<Result<(), EdgeCacheError>, Violation> {
         let answer = self.instance.disable(node_id).map_err(violation)?;
-        Ok(answer.map(|Called { labels, .. }| self.keep(labels)))
+        Ok(answer.map(|labels| self.labels.extend(labels)))
     }
 
     fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Violation> {
@@ -182,7 +177,7 @@ impl PluginUnderTest {
     ) -> Result<Result<(), String>, Violation> {
         match answer {
             Ok(labels) => {
-                self.keep(labels);
+                self.labels.extend(labels);
                 Ok(Ok(()))
             }
             Err(Failure::Refused(reason)) => Ok(Err(reason)),

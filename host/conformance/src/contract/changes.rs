@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::check::Factory;
 use crate::describe::expect_eq;
-use crate::fixture::{at, counters, enabled, fresh};
+use crate::fixture::{at, counted, counters, enabled, fresh};
 use crate::registry::Violation;
 use crate::snapshot::snapshot;
 use edge_cache_core::EdgeCacheError;
@@ -42,8 +42,7 @@ pub(super) fn stats_zero(factory: &Factory<'_>) -> Result<(), Violation> {
     expect_eq("stats of a fresh node", &registry.stats(1)?, &zero)?;
     expect_eq("stats of an unknown node", &registry.stats(2)?, &zero)?;
     expect_eq("is-enabled after it", &registry.is_enabled(2)?, &false)?;
-    let totals = registry.add_stats(1, counters(3, 4))?;
-    expect_eq("add-stats", &totals, &Ok(counters(3, 4)))?;
+    counted(registry, 1, counters(3, 4))?;
     expect_eq("disable", &registry.disable(1)?, &Ok(()))?;
     expect_eq("stats of a disabled node", &registry.stats(1)?, &zero)?;
     enabled(registry, 1, 0)?;
@@ -53,11 +52,7 @@ pub(super) fn stats_zero(factory: &Factory<'_>) -> Result<(), Violation> {
 pub(super) fn enable_again(factory: &Factory<'_>) -> Result<(), Violation> {
     let registry = &mut *fresh(factory)?;
     enabled(registry, 1, 0)?;
-    expect_eq(
-        "add-stats",
-        &registry.add_stats(1, counters(3, 4))?,
-        &Ok(counters(3, 4)),
-    )?;
+    counted(registry, 1, counters(3, 4))?;
     // The clock goes backwards in between: the time of the last call counts.
     registry.set_time(at(500));
     let node = enabled(registry, 1, 1)?;
@@ -97,11 +92,7 @@ const OTHERS: &[u64] = &[0, 1, 2, 4, 6, 7, 8, 9, u64::MAX];
 pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Violation> {
     let registry = &mut *fresh(factory)?;
     enabled(registry, 4, 0)?;
-    expect_eq(
-        "add-stats",
-        &registry.add_stats(4, counters(3, 4))?,
-        &Ok(counters(3, 4)),
-    )?;
+    counted(registry, 4, counters(3, 4))?;
     for &other in OTHERS.iter().filter(|&&other| other != 4) {
         let what = format!("what enabling node 4 publishes for node {other}");
         expect_eq(&what, &registry.labels(other), &Labels::new())?;
@@ -110,8 +101,7 @@ pub(super) fn one_entry(factory: &Factory<'_>) -> Result<(), Violation> {
     registry.set_time(at(2_000));
     for (neighbour, nth) in [(3, 0), (5, 0), (3, 1)] {
         enabled(registry, neighbour, nth)?;
-        let totals = registry.add_stats(neighbour, counters(9, 0))?;
-        expect_eq("add-stats", &totals, &Ok(counters(9, 0)))?;
+        counted(registry, neighbour, counters(9, 0))?;
         let found = registry
             .list_eligible()?
             .into_iter()

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::check::Factory;
 use crate::describe::expect_eq;
-use crate::fixture::{at, counters, enabled, entry, fresh};
+use crate::fixture::{at, counted, counters, enabled, entry, fresh};
 use crate::registry::Violation;
 use crate::snapshot::snapshot;
 use edge_cache_core::labels::Labels;
@@ -69,8 +69,7 @@ pub(super) fn apply(factory: &Factory<'_>) -> Result<(), Violation> {
     enabled(registry, 5, 0)?;
     let kept = enabled(registry, 8, 1)?;
     for node_id in [1, 5, 8] {
-        let totals = registry.add_stats(node_id, counters(9, 9))?;
-        expect_eq("add-stats", &totals, &Ok(counters(9, 9)))?;
+        counted(registry, node_id, counters(9, 9))?;
     }
     let two = entry(2, registry.sample(0), counters(2, 2));
     let five = entry(5, registry.sample(1), counters(5, 1));
@@ -115,8 +114,7 @@ pub(super) fn assess_pure(factory: &Factory<'_>) -> Result<(), Violation> {
         registry.set_time(at(9_999));
         enabled(registry, 1, 1)?;
         expect_eq("assess after enable", &registry.assess(1, &labels)?, &first)?;
-        let totals = registry.add_stats(1, counters(7, 7))?;
-        expect_eq("add-stats", &totals, &Ok(counters(7, 7)))?;
+        counted(registry, 1, counters(7, 7))?;
         expect_eq(
             "assess after add-stats",
             &registry.assess(1, &labels)?,

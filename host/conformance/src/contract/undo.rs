@@ -2,7 +2,7 @@
 
 use crate::check::Factory;
 use crate::describe::{Describe, expect_eq};
-use crate::fixture::{counters, enabled, entry, fresh};
+use crate::fixture::{counted, counters, enabled, entry, fresh};
 use crate::registry::{OWN_NODE, RegistryUnderTest, Violation};
 use crate::snapshot::snapshot;
 use edge_cache_core::EdgeCacheError;
@@ -114,8 +114,7 @@ fn filled(factory: &Factory<'_>) -> Result<Box<dyn RegistryUnderTest>, Violation
     let mut registry = fresh(factory)?;
     for node_id in [1, 2] {
         enabled(&mut *registry, node_id, 0)?;
-        let totals = registry.add_stats(node_id, counters(1, 2))?;
-        expect_eq("add-stats", &totals, &Ok(counters(1, 2)))?;
+        counted(&mut *registry, node_id, counters(1, 2))?;
     }
     Ok(registry)
 }
