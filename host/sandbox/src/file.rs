@@ -8,12 +8,9 @@ use std::path::Path;
 
 use edge_cache_core::{Limits, text};
 use sha2::{Digest, Sha256};
+use strum::IntoStaticStr;
 
 use crate::error::PluginError;
-
-/// First bytes of a component and of a core module. Both begin with the magic number of WebAssembly.
-const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
-const MODULE_HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
 
 /// Name of a plugin that was not read from a file.
 pub(crate) const EMBEDDED: &str = "embedded";
@@ -86,6 +83,71 @@ impl fmt::Debug for PluginFile {
     }
 }
 
+/// Kind of an inspected file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A WebAssembly component.
+    Component,
+    /// A WebAssembly core module, from which a component can be made.
+    CoreModule,
+    /// WebAssembly of another version.
+    OtherWasm,
+    /// WebAssembly as text.
+    WasmText,
+    /// Machine code: a program, or compiled WebAssembly.
+    Elf,
+    /// A compressed file.
+    Gzip,
+    /// An empty file.
+    Empty,
+    /// Another kind.
+    Other,
+}
+
+impl FileKind {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let text = bytes.trim_ascii_start();
+        let kinds: [(&[u8], Self); 5] = [
+            (b"\0asm\x0d\0\x01\0", Self::Component),
+            (b"\0asm\x01\0\0\0", Self::CoreModule),
+            (b"\0asm", Self::OtherWasm),
+            (b"\x7fELF", Self::Elf),
+            (b"\x1f\x8b", Self::Gzip),
+        ];
+        match kinds.iter().find(|(start, _)| bytes.starts_with(start)) {
+            Some((_, kind)) => *kind,
+            None if bytes.is_empty() => Self::Empty,
+            None if text.starts_with(b"(component") || text.starts_with(b"(module") => {
+                Self::WasmText
+            }
+            None => Self::Other,
+        }
+    }
+
+    /// Returns the stable name of the kind.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Describes the kind.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Component => "a WebAssembly component",
+            Self::CoreModule => "a WebAssembly core module, not a component",
+            Self::OtherWasm => "WebAssembly of a version that this host does not know",
+            Self::WasmText => "WebAssembly as text; `wasm-tools parse` makes a component of it",
+            Self::Elf => "an ELF file: a program, or WebAssembly that was compiled already",
+            Self::Gzip => "a file compressed by gzip",
+            Self::Empty => "an empty file",
+            Self::Other => "no WebAssembly",
+        }
+    }
+}
+
 /// Reads at most one byte more than the limit `plugin_bytes`.
 ///
 /// The additional byte distinguishes a file that is too large from one that just fits.
@@ -107,16 +169,12 @@ pub(crate) fn file_name(path: &Path) -> String {
 /// Checks the size, and that the content begins as a component does.
 pub(crate) fn check_header(bytes: &[u8], limit: usize) -> Result<(), PluginError> {
     check_size(bytes, limit)?;
-    if bytes.starts_with(&COMPONENT_HEADER) {
-        return Ok(());
+    match FileKind::of(bytes) {
+        FileKind::Component => Ok(()),
+        FileKind::CoreModule => Err(PluginError::CoreModule),
+        FileKind::OtherWasm => Err(PluginError::UnknownVersion),
+        _ => Err(PluginError::NotWasm),
     }
-    if bytes.starts_with(&MODULE_HEADER) {
-        return Err(PluginError::CoreModule);
-    }
-    if bytes.starts_with(b"\0asm") {
-        return Err(PluginError::UnknownVersion);
-    }
-    Err(PluginError::NotWasm)
 }
 
 fn check_size(bytes: &[u8], limit: usize) -> Result<(), PluginError> {

@@ -11,7 +11,7 @@ use crate::config::PluginConfig;
 use crate::contract::{self, Export, Import};
 use crate::engine;
 use crate::error::PluginError;
-use crate::file;
+use crate::file::{self, FileKind};
 use crate::producers::{self, Producer};
 
 /// Result of inspecting a file.
@@ -33,79 +33,6 @@ pub struct Inspection {
     pub exports: Vec<Export>,
     /// Error that loading the file would return, if any.
     pub refusal: Option<PluginError>,
-}
-
-/// Kind of an inspected file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FileKind {
-    /// A WebAssembly component.
-    Component,
-    /// A WebAssembly core module, from which a component can be made.
-    CoreModule,
-    /// WebAssembly of another version.
-    OtherWasm,
-    /// WebAssembly as text.
-    WasmText,
-    /// Machine code: a program, or compiled WebAssembly.
-    Elf,
-    /// A compressed file.
-    Gzip,
-    /// An empty file.
-    Empty,
-    /// Another kind.
-    Other,
-}
-
-impl FileKind {
-    fn of(bytes: &[u8]) -> Self {
-        let text = bytes.trim_ascii_start();
-        let kinds: [(&[u8], Self); 5] = [
-            (b"\0asm\x0d\0\x01\0", Self::Component),
-            (b"\0asm\x01\0\0\0", Self::CoreModule),
-            (b"\0asm", Self::OtherWasm),
-            (b"\x7fELF", Self::Elf),
-            (b"\x1f\x8b", Self::Gzip),
-        ];
-        match kinds.iter().find(|(start, _)| bytes.starts_with(start)) {
-            Some((_, kind)) => *kind,
-            None if bytes.is_empty() => Self::Empty,
-            None if text.starts_with(b"(component") || text.starts_with(b"(module") => {
-                Self::WasmText
-            }
-            None => Self::Other,
-        }
-    }
-
-    /// Returns the stable name of the kind.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Component => "component",
-            Self::CoreModule => "core-module",
-            Self::OtherWasm => "other-wasm",
-            Self::WasmText => "wasm-text",
-            Self::Elf => "elf",
-            Self::Gzip => "gzip",
-            Self::Empty => "empty",
-            Self::Other => "other",
-        }
-    }
-
-    /// Describes the kind.
-    #[must_use]
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Component => "a WebAssembly component",
-            Self::CoreModule => "a WebAssembly core module, not a component",
-            Self::OtherWasm => "WebAssembly of a version that this host does not know",
-            Self::WasmText => "WebAssembly as text; `wasm-tools parse` makes a component of it",
-            Self::Elf => "an ELF file: a program, or WebAssembly that was compiled already",
-            Self::Gzip => "a file compressed by gzip",
-            Self::Empty => "an empty file",
-            Self::Other => "no WebAssembly",
-        }
-    }
 }
 
 impl Inspection {

@@ -34,15 +34,6 @@ pub struct InstanceConfig {
     pub clock: WallClock,
 }
 
-/// Result of a call that may publish labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Called<T> {
-    /// Value that the plugin returned.
-    pub value: T,
-    /// Labels that it published in the call.
-    pub labels: PublishedLabels,
-}
-
 /// A running instance of a plugin, for use by one thread. Calls are synchronous.
 ///
 /// After a [`Failure`] other than [`Failure::Refused`], the instance must be dropped: wasmtime refuses most
@@ -62,6 +53,8 @@ impl fmt::Debug for Instance {
     }
 }
 
+/// A call returns a [`Failure`] if the call itself failed. The errors within are answers of the plugin.
+#[allow(clippy::missing_errors_doc, reason = "stated once for all calls")]
 impl Instance {
     /// Instantiates a plugin. The instance is empty, and [`Instance::load`] must be the first call.
     ///
@@ -84,14 +77,14 @@ impl Instance {
     ) -> Result<Self, Failure> {
         let limits = &plugin.config().limits;
         let state = HostState::new(plugin.config(), config.policy, config.log, config.clock);
-        let mut store = Store::new(plugin.engine(), state);
+        let mut store = Store::new(&plugin.inner.engine, state);
         // The limiter is set first, because the initial memory of a component counts too.
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(limits.handles);
         let scope = Scope::Registry;
         arm(&mut store, scope, limits);
         let begun = Instant::now();
-        let exports = plugin.pre().instantiate(&mut store);
+        let exports = plugin.inner.pre.instantiate(&mut store);
         calls.called(INSTANTIATION, begun.elapsed());
         let refused = store.data().limiter.refused;
         let exports =
@@ -132,23 +125,19 @@ impl Instance {
         accepted(called)
     }
 
-    /// Calls `registry.enable`.
-    ///
-    /// # Errors
-    ///
-    /// The outer error is a [`Failure`] of the call.
+    /// Calls `registry.enable`. Returns the node and the published labels.
     pub fn enable(
         &mut self,
         node_id: NodeId,
         capacity: &NodeCapacity,
-    ) -> Result<Result<Called<EdgeCacheNode>, EdgeCacheError>, Failure> {
+    ) -> Result<Result<(EdgeCacheNode, PublishedLabels), EdgeCacheError>, Failure> {
         let capacity = convert::wit_capacity(capacity);
-        let called = self.publishing("enable", Scope::Entry, |exports, store| {
+        let (answer, labels) = self.publishing("enable", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_enable(store, node_id, &capacity)
         })?;
-        let node = match called.value {
+        let node = match answer {
             Ok(node) => convert::node(node).map_err(contract("enable"))?,
             Err(error) => return Ok(Err(convert::error(error))),
         };
@@ -158,40 +147,23 @@ impl Instance {
                 node.node_id
             )));
         }
-        Ok(Ok(Called {
-            value: node,
-            labels: called.labels,
-        }))
+        Ok(Ok((node, labels)))
     }
 
-    /// Calls `registry.disable`.
-    ///
-    /// # Errors
-    ///
-    /// The outer error is a [`Failure`] of the call.
+    /// Calls `registry.disable`. Returns the published labels.
     pub fn disable(
         &mut self,
         node_id: NodeId,
-    ) -> Result<Result<Called<()>, EdgeCacheError>, Failure> {
-        let called = self.publishing("disable", Scope::Entry, |exports, store| {
+    ) -> Result<Result<PublishedLabels, EdgeCacheError>, Failure> {
+        let (answer, labels) = self.publishing("disable", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_disable(store, node_id)
         })?;
-        Ok(match called.value {
-            Ok(()) => Ok(Called {
-                value: (),
-                labels: called.labels,
-            }),
-            Err(error) => Err(convert::error(error)),
-        })
+        Ok(answer.map(|()| labels).map_err(convert::error))
     }
 
     /// Calls `registry.add-stats`.
-    ///
-    /// # Errors
-    ///
-    /// The outer error is a [`Failure`] of the call.
     pub fn add_stats(
         &mut self,
         node_id: NodeId,
@@ -207,10 +179,6 @@ impl Instance {
     }
 
     /// Calls `registry.is-enabled`.
-    ///
-    /// # Errors
-    ///
-    /// The outer error is a [`Failure`] of the call.
     pub fn is_enabled(&mut self, node_id: NodeId) -> Result<bool, Failure> {
         self.call("is-enabled", Scope::Entry, |exports, store| {
             exports
@@ -220,10 +188,6 @@ impl Instance {
     }
 
     /// Calls `registry.list-eligible`.
-    ///
-    /// # Errors
-    ///
-    /// The outer error is a [`Failure`] of the call.
     pub fn list_eligible(&mut self) -> Result<Vec<EdgeCacheNode>, Failure> {
         let list = self.call("list-eligible", Scope::Registry, |exports, store| {
             exports
@@ -234,10 +198,6 @@ impl Instance {
     }
 
     /// Calls `registry.stats`.
-    ///
-    /// # Errors
-    ///
-    /// The outer error is a [`Failure`] of the call.
     pub fn stats(&mut self, node_id: NodeId) -> Result<EdgeCacheStats, Failure> {
         self.call("stats", Scope::Entry, |exports, store| {
             exports
@@ -248,10 +208,6 @@ impl Instance {
     }
 
     /// Calls `placement.assess`.
-    ///
-    /// # Errors
-    ///
-    /// The outer error is a [`Failure`] of the call.
     pub fn assess(
         &mut self,
         node_id: NodeId,
@@ -280,11 +236,11 @@ impl Instance {
         name: &'static str,
         scope: Scope,
         call: impl FnOnce(&EdgeCachePlugin, &mut Store<HostState>) -> wasmtime::Result<T>,
-    ) -> Result<Called<T>, Failure> {
+    ) -> Result<(T, PublishedLabels), Failure> {
         self.store.data_mut().labels.open();
         let result = self.call(name, scope, call);
         let labels = self.store.data_mut().labels.close();
-        result.map(|value| Called { value, labels })
+        result.map(|value| (value, labels))
     }
 
     /// Calls an export under its limits and counts the call.
@@ -312,10 +268,11 @@ fn arm(store: &mut Store<HostState>, scope: Scope, limits: &Limits) {
     store.data_mut().limiter.refused = None;
 }
 
-fn accepted(called: Called<Result<(), String>>) -> Result<PublishedLabels, Failure> {
-    called
-        .value
-        .map(|()| called.labels)
+fn accepted(
+    (answer, labels): (Result<(), String>, PublishedLabels),
+) -> Result<PublishedLabels, Failure> {
+    answer
+        .map(|()| labels)
         .map_err(|reason| Failure::Refused(convert::clean(&reason)))
 }
 

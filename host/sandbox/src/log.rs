@@ -30,7 +30,7 @@ pub struct LogLine {
 /// Log of a plugin, shared by all its instances.
 #[derive(Debug)]
 pub struct GuestLog {
-    line_bytes_max: usize,
+    pub(crate) line_bytes_max: usize,
     lines_per_second: u32,
     inner: Mutex<Inner>,
 }
@@ -75,10 +75,6 @@ impl GuestLog {
     /// Returns the number of lines that were accepted, including those no longer in [`latest`](Self::latest).
     pub fn kept_total(&self) -> u64 {
         self.lock().kept_total
-    }
-
-    pub(crate) fn line_bytes_max(&self) -> usize {
-        self.line_bytes_max
     }
 
     /// Accepts one line, or drops it if there were too many within the last second.

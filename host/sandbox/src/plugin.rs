@@ -29,13 +29,13 @@ pub type PluginCell = ArcSwap<Plugin>;
 #[derive(Clone)]
 pub struct Plugin {
     name: Arc<str>,
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Clone)]
-struct Inner {
-    engine: Engine,
-    pre: EdgeCachePluginPre<HostState>,
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) pre: EdgeCachePluginPre<HostState>,
     sha256: [u8; 32],
     imports: Vec<String>,
     config: PluginConfig,
@@ -59,9 +59,9 @@ impl Plugin {
     ///
     /// Any [`PluginError`] but [`PluginError::Read`].
     pub fn from_bytes(bytes: &[u8], config: PluginConfig) -> Result<Self, PluginError> {
-        // The size is checked before the bytes are hashed.
+        // The size is checked before the bytes are copied and hashed.
         file::check_header(bytes, config.limits.plugin_bytes)?;
-        Self::from_digested(bytes, Sha256::digest(bytes).into(), config)
+        Self::load(&PluginFile::new(file::EMBEDDED, bytes.to_vec()), config)
     }
 
     /// Checks and compiles the content of a file that was read before. Blocks for up to seconds.
@@ -69,17 +69,9 @@ impl Plugin {
     /// # Errors
     ///
     /// Any [`PluginError`] but [`PluginError::Read`].
-    pub fn load(file: &PluginFile, config: PluginConfig) -> Result<Self, PluginError> {
+    pub fn load(file: &PluginFile, mut config: PluginConfig) -> Result<Self, PluginError> {
         file::check_header(file.bytes(), config.limits.plugin_bytes)?;
-        Ok(Self::from_digested(file.bytes(), *file.sha256(), config)?.named(file.name()))
-    }
-
-    /// Compiles bytes whose size and header were checked.
-    fn from_digested(
-        bytes: &[u8],
-        sha256: [u8; 32],
-        mut config: PluginConfig,
-    ) -> Result<Self, PluginError> {
+        let sha256 = *file.sha256();
         if let Some(pinned) = config.sha256.filter(|pinned| *pinned != sha256) {
             let found = sha256;
             return Err(PluginError::OtherDigest { pinned, found });
@@ -87,7 +79,7 @@ impl Plugin {
         let engine = engine::new(&config.limits).map_err(|error| PluginError::sandbox(&error))?;
         // The cache holds a store of digests, which must not live as long as the plugin.
         let cache = config.cache.take();
-        let component = compile(&engine, bytes, &sha256, cache)?;
+        let component = compile(&engine, file.bytes(), &sha256, cache)?;
         let granted = |name: &str| config.imports.allow(name);
         let mismatches = contract::compare(&component, &engine, &granted);
         if !mismatches.is_empty() {
@@ -100,7 +92,7 @@ impl Plugin {
             .map(|(name, _)| name.to_string())
             .collect();
         Ok(Self {
-            name: file::EMBEDDED.into(),
+            name: text::clean(file.name(), NAME_BYTES_MAX).into(),
             inner: Arc::new(Inner {
                 engine,
                 pre,
@@ -119,15 +111,6 @@ impl Plugin {
         Self {
             name: self.name.clone(),
             inner: Arc::new(inner),
-        }
-    }
-
-    /// Returns the plugin under another name.
-    #[must_use]
-    pub fn named(self, name: &str) -> Self {
-        Self {
-            name: text::clean(name, NAME_BYTES_MAX).into(),
-            ..self
         }
     }
 
@@ -175,14 +158,6 @@ impl Plugin {
     /// Returns the configuration, without the code cache.
     pub fn config(&self) -> &PluginConfig {
         &self.inner.config
-    }
-
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.inner.engine
-    }
-
-    pub(crate) fn pre(&self) -> &EdgeCachePluginPre<HostState> {
-        &self.inner.pre
     }
 }
 

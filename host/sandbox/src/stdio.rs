@@ -39,7 +39,7 @@ impl LogStream {
             if byte != b'\n' {
                 line.push(byte);
             }
-            if byte == b'\n' || line.len() >= self.log.line_bytes_max() {
+            if byte == b'\n' || line.len() >= self.log.line_bytes_max {
                 self.log
                     .write(self.level, self.context, &String::from_utf8_lossy(&line));
                 line.clear();
