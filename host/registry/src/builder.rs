@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, oneshot, watch};
 
-use crate::advertiser::Advertiser;
+use crate::advertiser::{Advertiser, Standalone};
 use crate::decisions::DecisionSync;
 use crate::entries::{Entries, LabelledEntry};
 use crate::error::StartError;
 use crate::placement::Placement;
 use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Handle};
-use crate::standalone::Standalone;
 use crate::state::RegistryState;
 use crate::store::{Remembered, Store};
 use crate::view::{Status, View};
@@ -38,12 +38,6 @@ enum Cluster {
     None,
     Standalone(PeerInfo),
     Gossip(GossipPool),
-}
-
-/// The receivers that tell of the writer.
-struct WriterSignals {
-    entries_changed: watch::Receiver<()>,
-    ended: watch::Receiver<()>,
 }
 
 impl EdgeCacheRegistry {
@@ -116,7 +110,15 @@ impl Builder {
         let own_labels = remembered.own_labels.clone();
         let config = instance_config(&self.plugin, &advertiser, self.clock);
         let view = first_view(remembered, own);
-        let state = Arc::new(RegistryState::new(self.plugin, view, config, advertiser));
+        let state = Arc::new(RegistryState {
+            view: Arc::new(ArcSwap::from_pointee(view)),
+            plugin: ArcSwap::from_pointee(self.plugin),
+            config,
+            advertiser,
+            metrics: Arc::default(),
+            decisions_changed: Notify::new(),
+            plugin_changed: Notify::new(),
+        });
         let spin_time = if self.store.is_some() {
             Duration::ZERO
         } else {
@@ -124,18 +126,29 @@ impl Builder {
         };
         let metrics = state.metrics.clone();
         let (queue, requests) = queue(limits.queue, limits.queue_wait, spin_time, metrics);
-        let signals = start_writer(state.clone(), self.store, own_labels, requests).await?;
+        let (entries_changed, ended) =
+            start_writer(state.clone(), self.store, own_labels, requests).await?;
         let (placement, follower) = start_placement(&state)?.unzip();
-        let sync = pool.map(|pool| DecisionSync::new(pool, state.clone(), queue.clone()).start());
-        Ok(EdgeCacheRegistry::new(Handle {
+        let sync = pool.map(|pool| {
+            let sync = DecisionSync {
+                pool,
+                state: state.clone(),
+                queue: queue.clone(),
+            };
+            sync.start()
+        });
+        let handle = Handle {
             _sync: sync.map(AbortOnDrop),
             _follower: follower,
             placement,
             state,
             queue,
-            entries_changed: signals.entries_changed,
-            ended: signals.ended,
-        }))
+            entries_changed,
+            ended,
+        };
+        Ok(EdgeCacheRegistry {
+            shared: Arc::new(handle),
+        })
     }
 }
 
@@ -200,12 +213,14 @@ fn first_view(remembered: Remembered, own: Option<NodeId>) -> View {
 }
 
 /// Starts the writer's thread and waits until its first instance has started or failed.
+///
+/// Returns the receivers that tell of new views and of the thread's end.
 async fn start_writer(
     state: Arc<RegistryState>,
     store: Option<Store>,
     own_labels: Labels,
     requests: Requests,
-) -> Result<WriterSignals, StartError> {
+) -> Result<(watch::Receiver<()>, watch::Receiver<()>), StartError> {
     let (changed_sender, entries_changed) = watch::channel(());
     let (ended_sender, ended) = watch::channel(());
     let (started_sender, started) = oneshot::channel();
@@ -220,10 +235,7 @@ async fn start_writer(
         })
         .map_err(StartError::Thread)?;
     started.await.map_err(|_| StartError::Ended)?;
-    Ok(WriterSignals {
-        entries_changed,
-        ended,
-    })
+    Ok((entries_changed, ended))
 }
 
 /// Starts placement for a registry that has a node, and the task that follows labels and swaps.

@@ -34,16 +34,12 @@ const REPORTED_MAX: usize = 1_024;
 
 /// The task that synchronises decisions.
 pub(crate) struct DecisionSync {
-    pool: GossipPool,
-    state: Arc<RegistryState>,
-    queue: Queue,
+    pub(crate) pool: GossipPool,
+    pub(crate) state: Arc<RegistryState>,
+    pub(crate) queue: Queue,
 }
 
 impl DecisionSync {
-    pub(crate) fn new(pool: GossipPool, state: Arc<RegistryState>, queue: Queue) -> Self {
-        Self { pool, state, queue }
-    }
-
     /// Starts the task, which runs until it is aborted.
     pub(crate) fn start(self) -> AbortHandle {
         let task = async move { tokio::join!(self.receive(), self.publish()) };
@@ -64,16 +60,21 @@ impl DecisionSync {
                     continue;
                 }
             };
-            let pass = self.merge(values, &mut reported).await;
-            if pass.ignored > 0 {
+            let errors = self.merge(values, &mut reported).await;
+            let (full, mut failed): (Vec<_>, Vec<_>) = errors
+                .into_iter()
+                .filter(|error| *error != EdgeCacheError::ShuttingDown)
+                .partition(|error| matches!(error, EdgeCacheError::Full { .. }));
+            if !full.is_empty() {
                 tracing::error!(
-                    decisions = pass.ignored,
+                    decisions = full.len(),
                     "decisions of other agents were ignored because the registry is full; the agents now differ"
                 );
             }
-            if let Some(error) = pass.last_error {
+            let decisions = failed.len();
+            if let Some(error) = failed.pop() {
                 tracing::warn!(
-                    decisions = pass.failed,
+                    decisions,
                     pause_s = pause.as_secs_f64(),
                     %error,
                     "decisions of other agents failed and are tried again"
@@ -87,13 +88,13 @@ impl DecisionSync {
         }
     }
 
-    /// Hands decisions to the writer.
+    /// Hands decisions to the writer. Returns the errors of those that it did not take.
     async fn merge(
         &self,
         values: Vec<(NodeId, String)>,
         reported: &mut HashSet<(NodeId, String)>,
-    ) -> Pass {
-        let mut pass = Pass::default();
+    ) -> Vec<EdgeCacheError> {
+        let mut errors = Vec::new();
         let mut merges = JoinSet::new();
         for (node_id, value) in values {
             let decision = match Decision::decode(node_id, &value) {
@@ -119,15 +120,15 @@ impl DecisionSync {
             if merges.len() >= MERGES_MAX
                 && let Some(result) = merges.join_next().await
             {
-                pass.add(result.unwrap_or(Ok(())));
+                errors.extend(result.ok().and_then(Result::err));
             }
             let queue = self.queue.clone();
             merges.spawn(async move { queue.ask(Operation::Merge(decision)).await.map(drop) });
         }
         while let Some(result) = merges.join_next().await {
-            pass.add(result.unwrap_or(Ok(())));
+            errors.extend(result.ok().and_then(Result::err));
         }
-        pass
+        errors
     }
 
     /// Publishes this agent's replicas, and withdraws those that are not needed any more.
@@ -179,29 +180,6 @@ impl DecisionSync {
             self.pool.publish_decisions(changes);
             published = decisions;
             agents = live;
-        }
-    }
-}
-
-/// The results of the decisions that were merged together.
-#[derive(Debug, Default)]
-struct Pass {
-    /// Decisions that failed and are tried again.
-    failed: usize,
-    last_error: Option<EdgeCacheError>,
-    /// Decisions that were ignored because the registry is full.
-    ignored: usize,
-}
-
-impl Pass {
-    fn add(&mut self, result: Result<(), EdgeCacheError>) {
-        match result {
-            Ok(()) | Err(EdgeCacheError::ShuttingDown) => {}
-            Err(EdgeCacheError::Full { .. }) => self.ignored = self.ignored.saturating_add(1),
-            Err(error) => {
-                self.failed = self.failed.saturating_add(1);
-                self.last_error = Some(error);
-            }
         }
     }
 }

@@ -58,7 +58,9 @@ impl RegistryEvents {
     /// the subscription.
     #[must_use]
     pub fn snapshot(&self) -> EligibleNodes {
-        EligibleNodes::new(self.seen.clone())
+        EligibleNodes {
+            entries: self.seen.clone(),
+        }
     }
 
     /// Waits for the next event. Returns `None` once the registry has stopped and all events were returned.

@@ -56,7 +56,6 @@ mod metrics;
 mod placement;
 mod registry;
 mod snapshot;
-mod standalone;
 mod state;
 mod store;
 mod supervisor;

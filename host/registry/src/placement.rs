@@ -12,11 +12,11 @@ mod judgement;
 mod quarantine;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
 use self::assessor::{Assessor, PastFailures};
 use self::judgement::Judgement;
@@ -111,12 +111,6 @@ impl Placement {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-impl fmt::Debug for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Placement").finish_non_exhaustive()
     }
 }
 

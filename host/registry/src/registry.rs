@@ -70,12 +70,6 @@ impl fmt::Debug for EdgeCacheRegistry {
 }
 
 impl EdgeCacheRegistry {
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self {
-            shared: Arc::new(handle),
-        }
-    }
-
     /// Enables a node and returns its new entry. A registered node is overwritten: its counters go back to zero.
     ///
     /// # Errors
@@ -137,8 +131,11 @@ impl EdgeCacheRegistry {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let state = &self.shared.state;
-        let view = state.view.load_full();
-        Snapshot::new(view, state.advertiser.live(), state.label_grants())
+        Snapshot {
+            view: state.view.load_full(),
+            live: state.advertiser.live(),
+            grants: state.label_grants(),
+        }
     }
 
     /// Returns the state of one node.
@@ -151,7 +148,8 @@ impl EdgeCacheRegistry {
 
     /// Returns the eligible nodes, in ascending order of node id.
     pub fn list_eligible(&self) -> EligibleNodes {
-        EligibleNodes::new(self.shared.state.view.load().entries.clone())
+        let entries = self.shared.state.view.load().entries.clone();
+        EligibleNodes { entries }
     }
 
     /// Subscribes to changes of the eligible nodes. No change is lost between the subscription's snapshot and its first

@@ -16,9 +16,9 @@ use edge_cache_gossip::PeerInfo;
 /// The state of all nodes at one moment. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    view: Arc<View>,
-    live: LiveNodes,
-    grants: LabelGrants,
+    pub(crate) view: Arc<View>,
+    pub(crate) live: LiveNodes,
+    pub(crate) grants: LabelGrants,
 }
 
 /// The state of one node at one moment. Cheap to clone; never changes.
@@ -31,31 +31,16 @@ pub struct NodeState {
     grants: LabelGrants,
 }
 
-/// The labels of a live node, with the rules that tell the plugin's labels from others.
-#[derive(Debug)]
-struct AdvertisedLabels<'a> {
-    labels: &'a Labels,
-    foreign: Option<&'a Labels>,
-    grants: &'a LabelGrants,
-}
-
 impl Snapshot {
-    pub(crate) fn new(view: Arc<View>, live: LiveNodes, grants: LabelGrants) -> Self {
-        Self { view, live, grants }
-    }
-
     /// Iterates over the eligible nodes in ascending order of node id. The flag tells whether the node advertises
     /// exactly the labels that its entry requires.
     pub fn eligible(&self) -> impl Iterator<Item = (&EdgeCacheNode, bool)> {
         self.view.entries.iter().map(|labelled| {
             let node = &labelled.entry.node;
-            let info = self.live.info(node.node_id);
-            let advertised = info.map(|info| AdvertisedLabels {
-                labels: &info.labels,
-                foreign: self.live.foreign(node.node_id).map(Arc::as_ref),
-                grants: &self.grants,
+            let foreign = self.live.foreign(node.node_id);
+            let is_advertised = self.live.info(node.node_id).is_some_and(|info| {
+                plugin_labels(info, foreign.map(Arc::as_ref), &self.grants).eq(&labelled.labels)
             });
-            let is_advertised = advertised.is_some_and(|labels| labels.are(&labelled.labels));
             (node, is_advertised)
         })
     }
@@ -95,8 +80,8 @@ impl NodeState {
     /// Tells whether the node advertised any label that the plugin may set.
     #[must_use]
     pub fn advertises_labels(&self) -> bool {
-        let advertised = self.advertised();
-        advertised.is_some_and(|labels| labels.iter().next().is_some())
+        self.advertised()
+            .is_some_and(|mut labels| labels.next().is_some())
     }
 
     /// Tells whether the node advertised exactly the labels that its entry requires.
@@ -105,31 +90,24 @@ impl NodeState {
         let wanted = self.labelled.as_ref().map(|labelled| &labelled.labels);
         wanted
             .zip(self.advertised())
-            .is_some_and(|(wanted, advertised)| advertised.are(wanted))
+            .is_some_and(|(wanted, advertised)| advertised.eq(wanted))
     }
 
-    fn advertised(&self) -> Option<AdvertisedLabels<'_>> {
-        Some(AdvertisedLabels {
-            labels: &self.info.as_ref()?.labels,
-            foreign: self.foreign.as_deref(),
-            grants: &self.grants,
-        })
+    fn advertised(&self) -> Option<impl Iterator<Item = (&String, &String)>> {
+        let info = self.info.as_ref()?;
+        let foreign = self.foreign.as_deref();
+        Some(plugin_labels(info, foreign, &self.grants))
     }
 }
 
-impl AdvertisedLabels<'_> {
-    /// Iterates over the labels that the plugin may have set, in the order of keys. Labels of other software on the own
-    /// node are known, and left out.
-    fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
-        let is_foreign = |key| {
-            self.foreign
-                .is_some_and(|foreign| foreign.contains_key(key))
-        };
-        let labels = self.labels.iter();
-        labels.filter(move |(key, _)| self.grants.allow(key) && !is_foreign(*key))
-    }
-
-    fn are(&self, wanted: &Labels) -> bool {
-        self.iter().eq(wanted)
-    }
+/// Iterates over the labels of a node that the plugin may have set, in the order of keys. Labels of other software are
+/// known on the own node, and left out.
+fn plugin_labels<'a>(
+    info: &'a PeerInfo,
+    foreign: Option<&'a Labels>,
+    grants: &'a LabelGrants,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    let is_foreign = move |key| foreign.is_some_and(|foreign| foreign.contains_key(key));
+    let labels = info.labels.iter();
+    labels.filter(move |(key, _)| grants.allow(key) && !is_foreign(*key))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::advertiser::Advertiser;
@@ -10,7 +9,7 @@ use crate::metrics::RegistryMetrics;
 use crate::view::{View, ViewCell};
 use edge_cache_core::NodeId;
 use edge_cache_core::labels::LabelGrants;
-use edge_cache_sandbox::{InstanceConfig, Plugin, PluginCell};
+use edge_cache_sandbox::{InstanceConfig, PluginCell};
 
 /// The shared state of one registry. Only the writer stores a view or a plugin.
 #[derive(Debug)]
@@ -29,23 +28,6 @@ pub(crate) struct RegistryState {
 }
 
 impl RegistryState {
-    pub(crate) fn new(
-        plugin: Plugin,
-        view: View,
-        config: InstanceConfig,
-        advertiser: Arc<dyn Advertiser>,
-    ) -> Self {
-        Self {
-            view: Arc::new(ArcSwap::from_pointee(view)),
-            plugin: ArcSwap::from_pointee(plugin),
-            config,
-            advertiser,
-            metrics: Arc::default(),
-            decisions_changed: Notify::new(),
-            plugin_changed: Notify::new(),
-        }
-    }
-
     /// Returns the own node, if the registry has one.
     pub(crate) fn node_id(&self) -> Option<NodeId> {
         self.advertiser.node_id()

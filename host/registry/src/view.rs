@@ -38,14 +38,10 @@ pub struct Status {
 /// Taking one costs the same for any number of nodes.
 #[derive(Debug, Clone)]
 pub struct EligibleNodes {
-    entries: Entries,
+    pub(crate) entries: Entries,
 }
 
 impl EligibleNodes {
-    pub(crate) fn new(entries: Entries) -> Self {
-        Self { entries }
-    }
-
     /// Returns the number of nodes.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -89,11 +89,7 @@ impl Writer {
                 }
                 continue;
             }
-            let first = match self.next_attempt() {
-                None => queue.next().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => queue.next_within(at.saturating_duration_since(Instant::now())),
-            };
-            let flow = match first {
+            let flow = match queue.next(self.next_attempt()) {
                 Ok(first) => self.serve(first, queue),
                 Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(()),
                 Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(()),
@@ -168,7 +164,8 @@ impl Writer {
             }
             // Changes wait for an instance that is due at once.
             let is_retrying = matches!(self.running, Running::Down(Next::Retry(_)));
-            if !is_retrying && batch.len() < self.state.plugin.load().config().limits.batch {
+            if !is_retrying && batch.replies.len() < self.state.plugin.load().config().limits.batch
+            {
                 next = queue.try_next();
             }
         }
@@ -211,7 +208,7 @@ impl Writer {
             status: self.state.view.load().status.clone(),
         }));
         self.entries_changed.send_replace(());
-        if batch.has_decisions() {
+        if !batch.decided.is_empty() {
             self.state.decisions_changed.notify_one();
         }
     }

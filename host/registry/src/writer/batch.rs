@@ -32,16 +32,17 @@ pub(crate) struct Batch {
     /// Nodes whose entry changed.
     touched: BTreeSet<NodeId>,
     /// Nodes whose effective decision changed.
-    decided: BTreeSet<NodeId>,
-    replies: Vec<PendingReply>,
+    pub(crate) decided: BTreeSet<NodeId>,
+    pub(crate) replies: Vec<PendingReply>,
 }
 
 /// The result of a change that waits for the commit.
 #[derive(Debug)]
-struct PendingReply {
-    kind: &'static str,
-    reply: Reply,
-    result: Result<Option<Entry>, EdgeCacheError>,
+pub(crate) struct PendingReply {
+    /// The kind of the change, as metrics name it.
+    pub(crate) kind: &'static str,
+    pub(crate) reply: Reply,
+    pub(crate) result: Result<Option<Entry>, EdgeCacheError>,
 }
 
 impl Batch {
@@ -56,11 +57,6 @@ impl Batch {
             decided: BTreeSet::new(),
             replies: Vec::new(),
         }
-    }
-
-    /// Returns the number of changes that wait for the commit.
-    pub(crate) fn len(&self) -> usize {
-        self.replies.len()
     }
 
     /// Adds or replaces an entry, with the labels that the call published.
@@ -114,11 +110,6 @@ impl Batch {
     pub(crate) fn is_news(&self, decision: &Decision) -> bool {
         let effective = self.decisions.get(&decision.node_id);
         effective.is_none_or(|effective| decision.beats(&effective.decision))
-    }
-
-    /// Tells whether the batch changes effective decisions.
-    pub(crate) fn has_decisions(&self) -> bool {
-        !self.decided.is_empty()
     }
 
     /// Replaces the counters of a node.
@@ -182,26 +173,6 @@ impl Batch {
             _ => return Ok(()),
         };
         Err(Failure::Contract { call, reason })
-    }
-
-    /// Keeps the result of a change until the commit.
-    pub(crate) fn hold(
-        &mut self,
-        kind: &'static str,
-        reply: Reply,
-        result: Result<Option<Entry>, EdgeCacheError>,
-    ) {
-        self.replies.push(PendingReply {
-            kind,
-            reply,
-            result,
-        });
-    }
-
-    /// Returns the entry of a node, if it is registered.
-    pub(crate) fn entry(&self, node_id: NodeId) -> Option<Entry> {
-        let labelled = self.entries.get(node_id)?;
-        Some(labelled.entry.clone())
     }
 
     /// Returns the changes for the store.

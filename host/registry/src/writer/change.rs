@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::batch::{Batch, Reply};
+use super::batch::{Batch, PendingReply, Reply};
 use super::operation::{Operation, Stopped};
 use super::{Running, Writer};
 use edge_cache_core::decision::{Decision, Timestamp};
@@ -13,8 +13,12 @@ impl Writer {
     /// Makes one change in the batch, and keeps its result there until the commit.
     pub(super) fn make(&mut self, batch: &mut Batch, operation: &Operation, reply: Reply) {
         let result = self.change(batch, operation);
-        let result = result.map(|()| batch.entry(operation.node_id()));
-        batch.hold(operation.kind(), reply, result);
+        let labelled = batch.entries.get(operation.node_id());
+        batch.replies.push(PendingReply {
+            kind: operation.kind(),
+            reply,
+            result: result.map(|()| labelled.map(|labelled| labelled.entry.clone())),
+        });
     }
 
     /// Makes one change in the batch. A decision of another agent is effective also where the plugin fails on it.

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use edge_cache_core::decision::Decision;
 use edge_cache_core::{Change, EdgeCacheError, EdgeCacheStats, Entry, NodeCapacity, NodeId};
-use edge_cache_sandbox::{Called, Failure, Instance};
+use edge_cache_sandbox::{Failure, Instance};
 use thiserror::Error;
 
 /// A change of the registry.
@@ -111,10 +111,7 @@ fn enable(
             reason: format!("asked to enable node {node_id}, it did not find node {id}"),
         }));
     }
-    let Called {
-        value: node,
-        labels,
-    } = result?;
+    let (node, labels) = result?;
     if let Some((at, by)) = stamp {
         batch.set_decision(Decision::enable(&node, at, by), None);
     }
@@ -134,7 +131,7 @@ fn disable(
     batch.check_known("disable", node_id, &result)?;
     let effective = batch.decisions.get(&node_id);
     match result {
-        Ok(Called { labels, .. }) => batch.remove(node_id, &labels),
+        Ok(labels) => batch.remove(node_id, &labels),
         // This plugin refused to enable the node, and all other agents list it.
         Err(EdgeCacheError::NodeNotFound(_))
             if effective.is_some_and(|effective| effective.decision.enabled().is_some()) => {}

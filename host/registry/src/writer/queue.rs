@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvError, TryRecvError};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -91,22 +91,21 @@ pub(crate) fn queue(
 }
 
 impl Requests {
-    /// Waits for the next request. Fails when all senders are gone.
-    pub(crate) fn next(&self) -> Result<Request, RecvError> {
+    /// Waits for the next request, at most until `end`. Also fails when all senders are gone.
+    pub(crate) fn next(&self, end: Option<Instant>) -> Result<Request, RecvTimeoutError> {
+        if let Some(end) = end {
+            let wait = end.saturating_duration_since(Instant::now());
+            return self.receiver.recv_timeout(wait);
+        }
         let start = Instant::now();
         while start.elapsed() < self.spin_time {
             match self.receiver.try_recv() {
                 Ok(request) => return Ok(request),
-                Err(TryRecvError::Disconnected) => return Err(RecvError),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
                 Err(TryRecvError::Empty) => std::hint::spin_loop(),
             }
         }
-        self.receiver.recv()
-    }
-
-    /// Waits at most `wait` for the next request.
-    pub(crate) fn next_within(&self, wait: Duration) -> Result<Request, mpsc::RecvTimeoutError> {
-        self.receiver.recv_timeout(wait)
+        Ok(self.receiver.recv()?)
     }
 
     /// Returns the next request if there is one already.
