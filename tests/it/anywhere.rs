@@ -251,25 +251,28 @@ async fn an_agent_that_starts_with_a_slow_clock_changes_what_it_decided_before()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_of_the_year_10209_is_ignored_and_breaks_nothing() {
+    const MS_OF_10000: u64 = 253_402_300_800_000;
     const MS_OF_10209: u64 = 260_000_000_000_000;
     let one = start(1, &[]).await;
     let gossip = Settings::new(2, &[&one]).gossip;
     let sender = GossipPool::start(gossip).await.unwrap();
-    let record = |enabled_at_ms: u64, at_ms: u64| {
+    let record = |enabled_at_ms: u64, at: u64| {
         format!(
-            r#"{{"op":"enable","capacity":{{"cpu_cores":1,"ram_mib":1,"disk_mib":5}},"enabled_at_ms":{enabled_at_ms},"at":{},"by":2}}"#,
-            at_ms << 16
+            r#"{{"op":"enable","capacity":{{"cpu_cores":1,"ram_mib":1,"disk_mib":5}},"enabled_at_ms":{enabled_at_ms},"at":{at},"by":2}}"#
         )
     };
     sender.publish_decisions([
-        (5, Some(record(1, MS_OF_10209))),
+        (5, Some(record(1, MS_OF_10209 << 16))),
         (6, Some(record(MS_OF_10209, 1))),
-        (7, Some(record(253_402_300_799_999, 253_402_300_799_999))),
+        (7, Some(record(MS_OF_10000 - 1, (MS_OF_10000 << 16) - 1))),
     ]);
     expect_list(&[&one], &[(7, 5)]).await;
     assert_eq!(one.pool.metrics().bad_records.get(), 2);
     one.registry.enable(6, disk(6)).await.unwrap();
     one.registry.disable(6).await.unwrap();
+    // No decision can follow the last timestamp, so it is not made.
+    let refused = one.registry.disable(7).await.unwrap_err();
+    assert!(refused.to_string().contains("year 10000"), "{refused}");
     let plugin = reference_plugin().unwrap();
     one.registry.swap(plugin).await.unwrap();
     expect_list(&[&one], &[(7, 5)]).await;
