@@ -129,7 +129,10 @@ impl Session {
         self.change(self.client.disable(args.node_id), change).await
     }
 
-    async fn change(&self, call: Call<'_, ChangeOutcome>, change: Change) -> Result<Outcome> {
+    async fn change(&self, mut call: Call<'_, ChangeOutcome>, change: Change) -> Result<Outcome> {
+        if let Some(time) = change.wait.wait {
+            call = call.wait(time);
+        }
         match call.send().await? {
             ChangeOutcome::Done => {
                 self.say(&change.done(), &change.json())?;

@@ -5,16 +5,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use rustix::fs::Access;
 
 use crate::plugin_manager::PluginManager;
 use crate::run;
 use crate::settings::AgentSettings;
 use edge_cache_core::text;
-
-/// The outcome of one check, as text.
-type Checked = Result<String, String>;
 
 /// Checks settings. Returns one line for each check.
 ///
@@ -26,18 +23,19 @@ pub async fn check(settings: &AgentSettings) -> Result<String, String> {
         ("settings", Ok(source(settings))),
         ("combination", combination(settings)),
         ("gossip", gossip(settings)),
-        ("api", checked(run::api::look(settings))),
+        ("api", run::api::look(settings)),
         ("data_dir", data_dir(settings.data_dir.as_deref())),
         ("plugin", plugin(settings).await),
     ];
     let is_ok = checks.iter().all(|(_, checked)| checked.is_ok());
-    let lines: String = checks
-        .iter()
-        .map(|(name, checked)| match checked {
-            Ok(text) => format!("ok     {name}: {text}\n"),
-            Err(text) => format!("error  {name}: {text}\n"),
-        })
-        .collect();
+    let lines = checks.into_iter().map(|(name, checked)| match checked {
+        Ok(text) => format!("ok     {name}: {text}\n"),
+        Err(error) => {
+            let text = text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX);
+            format!("error  {name}: {text}\n")
+        }
+    });
+    let lines = lines.collect();
     if is_ok { Ok(lines) } else { Err(lines) }
 }
 
@@ -49,58 +47,51 @@ fn source(settings: &AgentSettings) -> String {
     }
 }
 
-fn combination(settings: &AgentSettings) -> Checked {
-    let consistent = run::consistency::check(settings);
-    checked(consistent.map(|()| "no setting contradicts another".to_string()))
+fn combination(settings: &AgentSettings) -> Result<String> {
+    run::consistency::check(settings)?;
+    Ok("no setting contradicts another".to_string())
 }
 
-fn gossip(settings: &AgentSettings) -> Checked {
-    let config = run::gossip::config(settings);
-    checked(config.map(|config| match config {
-        None => "off; `gossip.listen` is not set".to_string(),
-        Some(config) => match &config.keyring {
-            Some(keyring) => format!("on {}, encrypted with {keyring:?}", config.listen),
-            None => format!("on {}, not encrypted", config.listen),
-        },
-    }))
+fn gossip(settings: &AgentSettings) -> Result<String> {
+    let Some(config) = run::gossip::config(settings)? else {
+        return Ok("off; `gossip.listen` is not set".to_string());
+    };
+    let listen = config.listen;
+    Ok(match &config.keyring {
+        Some(keyring) => format!("on {listen}, encrypted with {keyring:?}"),
+        None => format!("on {listen}, not encrypted"),
+    })
 }
 
 /// Does not open the directory, which may belong to a running agent.
-fn data_dir(path: Option<&Path>) -> Checked {
+fn data_dir(path: Option<&Path>) -> Result<String> {
     let Some(path) = path else {
         return Ok("none; the state is lost when the process ends".to_string());
     };
     let shown = path.display();
     match path.metadata() {
         Ok(found) if found.is_dir() => Ok(format!("{shown} is a directory")),
-        Ok(_) => Err(format!("{shown} is not a directory")),
+        Ok(_) => bail!("{shown} is not a directory"),
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            // Opening the data directory creates it with its parents.
             let existing = path.ancestors().find(|path| path.exists());
             let parent = existing.unwrap_or(Path::new("."));
-            // Opening the data directory creates it with its parents.
-            match rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK) {
-                Ok(()) => Ok(format!("{shown} does not exist and will be created")),
-                Err(error) => Err(format!(
-                    "cannot create {shown} in {}: {error}",
-                    parent.display()
-                )),
-            }
+            rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK)
+                .with_context(|| format!("cannot create {shown} in {}", parent.display()))?;
+            Ok(format!("{shown} does not exist and will be created"))
         }
-        Err(error) => Err(format!("cannot access {shown}: {error}")),
+        Err(error) => Err(error).with_context(|| format!("cannot access {shown}")),
     }
 }
 
-async fn plugin(settings: &AgentSettings) -> Checked {
-    let loaded = PluginManager::of_settings(settings, None).await;
-    checked(loaded.map(|(_, plugin)| {
-        let pin = match settings.plugin_config.plugin_sha256 {
-            Some(_) => "pinned",
-            None => "not pinned",
-        };
-        format!("loads, sha256 {}, {pin}", hex::encode(plugin.sha256()))
-    }))
-}
-
-fn checked(result: Result<String>) -> Checked {
-    result.map_err(|error| text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
+async fn plugin(settings: &AgentSettings) -> Result<String> {
+    let (_, plugin) = PluginManager::of_settings(settings, None).await?;
+    let pin = match settings.plugin_config.plugin_sha256 {
+        Some(_) => "pinned",
+        None => "not pinned",
+    };
+    Ok(format!(
+        "loads, sha256 {}, {pin}",
+        hex::encode(plugin.sha256())
+    ))
 }

@@ -157,9 +157,12 @@ impl PluginManager {
             return;
         };
         let mut read = self.lock.lock().await;
-        match self.reload_file(file, registry, &mut read).await {
-            Ok(true) => tracing::info!(file = %file.display(), "plugin replaced"),
-            Ok(false) => {}
+        match self.reload_file(file, registry, *read).await {
+            Ok(digest) if digest == *read => {}
+            Ok(digest) => {
+                *read = digest;
+                tracing::info!(file = %file.display(), "plugin replaced");
+            }
             Err(error) => {
                 let error = text::error_chain(&error);
                 tracing::error!(error, file = %file.display(), "plugin not replaced");
@@ -167,27 +170,27 @@ impl PluginManager {
         }
     }
 
+    /// Replaces the plugin if the digest of its file is another than `before`. Returns the digest.
     async fn reload_file(
         &self,
         file: &Path,
         registry: &EdgeCacheRegistry,
-        read: &mut [u8; 32],
-    ) -> Result<bool, ReplaceError> {
-        let (path, config, before) = (file.to_path_buf(), self.config.clone(), *read);
+        before: [u8; 32],
+    ) -> Result<[u8; 32], ReplaceError> {
+        let (path, config) = (file.to_path_buf(), self.config.clone());
         let changed = blocking(move || {
             let file = PluginFile::read(&path, &config.limits)?;
-            if *file.sha256() == before {
-                return Ok(None);
-            }
-            Ok(Some(Plugin::load(&file, config)?))
+            let is_changed = *file.sha256() != before;
+            Ok(is_changed
+                .then(|| Plugin::load(&file, config))
+                .transpose()?)
         });
         let Some(plugin) = changed.await? else {
-            return Ok(false);
+            return Ok(before);
         };
         let digest = *plugin.sha256();
         registry.swap(plugin).await?;
-        *read = digest;
-        Ok(true)
+        Ok(digest)
     }
 }
 

@@ -4,12 +4,10 @@
 //! environment variable and its line in `config example` from them.
 
 mod agent;
-mod http;
 mod limits;
 mod plugin;
 pub(crate) mod values;
 
-pub use self::agent::{AgentSettings, GossipProtocol, LogFormat};
-pub use self::http::{HTTP_CONNECTIONS_DEFAULT, HttpSettings};
+pub use self::agent::{AgentSettings, GossipProtocol, HttpSettings, LogFormat};
 pub use self::limits::LimitSettings;
 pub use self::plugin::PluginSettings;

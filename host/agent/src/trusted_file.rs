@@ -2,7 +2,7 @@
 //!
 //! A secret that other users can read, or a list that they can write, is refused. No error shows the content of a file.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -48,13 +48,14 @@ pub enum FileError {
 
 /// Reads a file without secrets.
 pub(crate) fn read_public(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let (file, _) = open(path)?;
-    read(file)
+    read(open(path)?)
 }
 
 /// Reads a file with secrets, or one that grants access.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let (file, metadata) = open(path)?;
+    let file = open(path)?;
+    // Metadata of the open file: the path may name another file by now.
+    let metadata = file.metadata()?;
     let mode = metadata.mode() & 0o7777;
     if mode & EXPOSED_BITS != 0 {
         return Err(FileError::Exposed { mode });
@@ -66,15 +67,12 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> 
     read(file)
 }
 
-fn open(path: &Path) -> Result<(File, Metadata), FileError> {
+fn open(path: &Path) -> Result<File, FileError> {
     // Checked before the file is opened: opening a pipe waits for its other end.
     if !fs::metadata(path)?.is_file() {
         return Err(FileError::NotAFile);
     }
-    let file = File::open(path)?;
-    // Metadata of the open file: the path may name another file by now.
-    let metadata = file.metadata()?;
-    Ok((file, metadata))
+    Ok(File::open(path)?)
 }
 
 fn read(file: File) -> Result<Zeroizing<Vec<u8>>, FileError> {

@@ -48,6 +48,23 @@ impl Examination {
             .iter()
             .all(|report| report.violation().is_none())
     }
+
+    /// Reports all checks as skipped, after those reports that precede them.
+    pub fn without_checks(
+        mut reports: Vec<Report>,
+        samples: Vec<SampleReport>,
+        checks: &[Check],
+        reason: &str,
+    ) -> Self {
+        let skipped = || Verdict::Skipped(reason.to_string());
+        reports.extend(checks.iter().map(|check| check.report(skipped())));
+        reports.push(measured(skipped()));
+        Self {
+            reports,
+            samples,
+            costs: None,
+        }
+    }
 }
 
 /// Runs `checks` against a plugin, with those `samples` that its policy accepts, and measures its calls.
@@ -65,7 +82,7 @@ pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examinat
     };
     let starts = STARTS.report(STARTS.verdict(&|settings: &Settings| registry(settings, samples)));
     if starts.violation().is_some() {
-        return without_checks(vec![starts], Vec::new(), checks, "it does not start");
+        return Examination::without_checks(vec![starts], Vec::new(), checks, "it does not start");
     }
 
     let (probed, verdict) = probe(samples, &|| registry(&Settings::new(), samples));
@@ -83,7 +100,7 @@ pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examinat
         },
     ];
     let Ok(accepted) = Samples::new(accepted) else {
-        return without_checks(reports, probed, checks, "its policy takes no sample");
+        return Examination::without_checks(reports, probed, checks, "its policy takes no sample");
     };
     reports.extend(run(checks, &|settings: &Settings| {
         registry(settings, &accepted)
@@ -97,23 +114,6 @@ pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examinat
         reports,
         samples: probed,
         costs,
-    }
-}
-
-/// Reports all checks as skipped.
-fn without_checks(
-    mut reports: Vec<Report>,
-    samples: Vec<SampleReport>,
-    checks: &[Check],
-    reason: &str,
-) -> Examination {
-    let skipped = || Verdict::Skipped(reason.to_string());
-    reports.extend(checks.iter().map(|check| check.report(skipped())));
-    reports.push(measured(skipped()));
-    Examination {
-        reports,
-        samples,
-        costs: None,
     }
 }
 

@@ -46,6 +46,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lookup: Lookup<'_>) -> Pa
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                     Parsed::Text(help(&args, error))
                 }
+                ErrorKind::MissingRequiredArgument if error.to_string().contains(" --node-id") => {
+                    let text = "`node_id` is not set: give `--node-id NUMBER`, the variable `EDGE_CACHE_NODE_ID`, or \
+                                `node_id` in the file of `--config`";
+                    wrong(&args, text.to_string())
+                }
                 _ => wrong(&args, one_line(&error.render().to_string())),
             },
         },

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use clap::Command;
+use clap::builder::PossibleValue;
 
 use super::setting::{Setting, ValueKind, settings};
 
@@ -62,8 +63,17 @@ fn section<'a>(setting: &'a Setting<'_>) -> Option<&'a str> {
 fn describe(text: &mut String, setting: &Setting<'_>) {
     let name = setting.key.rsplit('.').next().unwrap_or(&setting.key);
     let help = setting.arg.get_help().map(ToString::to_string);
+    let values = setting.arg.get_possible_values();
+    let choices: Vec<&str> = match setting.kind {
+        ValueKind::Text => values.iter().map(PossibleValue::get_name).collect(),
+        _ => Vec::new(),
+    };
+    let choices = match choices.as_slice() {
+        [] => String::new(),
+        choices => format!("; one of {}", choices.join(", ")),
+    };
     let flag = setting.arg.get_long().unwrap_or_default();
-    let _ = writeln!(text, "\n# {}.", help.unwrap_or_default());
+    let _ = writeln!(text, "\n# {}{choices}.", help.unwrap_or_default());
     if regular_flag(&setting.key) != flag {
         let _ = writeln!(text, "# Flag `--{flag}`, variable `{}`.", setting.variable);
     }

@@ -27,7 +27,8 @@ pub(super) fn read(
     path: &Path,
     settings: &[Setting<'_>],
 ) -> Result<BTreeMap<String, Vec<OsString>>> {
-    values(path, settings).with_context(|| format!("the settings file {}", path.display()))
+    values(path, settings)
+        .with_context(|| format!("cannot use the settings file {}", path.display()))
 }
 
 fn values(path: &Path, settings: &[Setting<'_>]) -> Result<BTreeMap<String, Vec<OsString>>> {

@@ -56,17 +56,9 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport> {
         }
         Err(error) => {
             let refusal = loads(Verdict::Failed(text::error_chain(&error)));
-            let skipped = |check: &Check| Report {
-                name: check.name,
-                requirement: check.requirement,
-                verdict: Verdict::Skipped("it does not load".to_string()),
-            };
-            let reports = std::iter::once(refusal).chain(checks.iter().map(skipped));
-            let examination = Examination {
-                reports: reports.collect(),
-                samples: Vec::new(),
-                costs: None,
-            };
+            let reason = "it does not load";
+            let examination =
+                Examination::without_checks(vec![refusal], Vec::new(), &checks, reason);
             (None, examination)
         }
     };

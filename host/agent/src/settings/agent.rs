@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::http::HttpSettings;
 use super::limits::LimitSettings;
 use super::plugin::PluginSettings;
 use super::values::{
@@ -50,7 +50,7 @@ pub struct AgentSettings {
     /// TOML file with settings; flags and environment variables take precedence. `config example` prints one
     #[arg(long, env = "EDGE_CACHE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Id of this node; must never change
+    /// Id of this node, required; must never change
     #[arg(long, env = "EDGE_CACHE_NODE_ID", value_name = "NUMBER", value_parser = parse_node_id)]
     pub node_id: u64,
     /// Name of the cluster; agents of different clusters ignore each other
@@ -169,6 +169,37 @@ pub struct AgentSettings {
     /// Exit when standard input closes, so that the agent never outlives its parent process
     #[arg(long, hide = true)]
     pub end_with_stdin: bool,
+}
+
+/// Authentication, transport and limits of the HTTP API.
+#[derive(Debug, Clone, Args)]
+pub struct HttpSettings {
+    /// Require a token from this file for every request except health checks. Reloaded on SIGHUP
+    #[arg(long, env = "EDGE_CACHE_API_TOKEN_FILE", value_name = "FILE")]
+    pub api_token_file: Option<PathBuf>,
+    /// Without a token file, allow every local process to replace the plugin and to stop the agent
+    #[arg(long, env = "EDGE_CACHE_ALLOW_LOCAL_ADMIN", value_parser = BoolishValueParser::new())]
+    pub allow_local_admin: bool,
+    /// Certificate chain for TLS, PEM, leaf certificate first. Reloaded on SIGHUP
+    #[arg(long, env = "EDGE_CACHE_HTTP_TLS_CERT_FILE", value_name = "FILE")]
+    pub http_tls_cert_file: Option<PathBuf>,
+    /// Private key of the certificate, PEM. Reloaded on SIGHUP
+    #[arg(long, env = "EDGE_CACHE_HTTP_TLS_KEY_FILE", value_name = "FILE")]
+    pub http_tls_key_file: Option<PathBuf>,
+    /// Allow tokens over plain HTTP beyond loopback, for networks that are already encrypted
+    #[arg(long, alias = "http-insecure", env = "EDGE_CACHE_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
+    pub insecure_http: bool,
+    /// Maximum number of concurrent connections, beside those for event streams and waits (64 each)
+    #[arg(
+        long,
+        env = "EDGE_CACHE_HTTP_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "256"
+    )]
+    pub http_connections: NonZeroUsize,
+    /// Additional address (TCP) for health and metrics only, without TLS and tokens, with its own connection limit
+    #[arg(long, env = "EDGE_CACHE_HEALTH_LISTEN", value_name = "ADDR")]
+    pub health_listen: Option<SocketAddr>,
 }
 
 impl AgentSettings {
