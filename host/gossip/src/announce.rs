@@ -25,7 +25,8 @@ type Labels = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) struct OwnRecord {
     pending: watch::Sender<Arc<Record>>,
-    announced: watch::Receiver<Arc<Record>>,
+    /// The record that is in gossip.
+    pub(crate) announced: watch::Receiver<Arc<Record>>,
 }
 
 /// The task's side: writes the accepted record into gossip.
@@ -41,7 +42,8 @@ pub(crate) struct Record {
     /// Counts accepted changes, so that a caller can wait for its own.
     revision: u64,
     pub(crate) content: RecordContent,
-    merged: Arc<PeerInfo>,
+    /// Info with the labels of both writers.
+    pub(crate) merged: Arc<PeerInfo>,
     encoded: String,
 }
 
@@ -90,19 +92,9 @@ impl OwnRecord {
         written.await.map(|_| ()).map_err(|_| GossipError::Stopped)
     }
 
-    /// Returns a receiver of the record that is in gossip.
-    pub(crate) fn follow(&self) -> watch::Receiver<Arc<Record>> {
-        self.announced.clone()
-    }
-
     /// Returns whether the task that writes to gossip has ended.
     pub(crate) fn is_stopped(&self) -> bool {
         self.pending.is_closed()
-    }
-
-    /// Returns the record that is in gossip.
-    pub(crate) fn announced(&self) -> Arc<PeerInfo> {
-        Arc::clone(&self.announced.borrow().merged)
     }
 
     /// Applies a change, serialised with all others, and returns its revision. A refused change has no effect.

@@ -7,14 +7,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use edge_cache_core::PeerInfo;
+use edge_cache_core::{PeerInfo, text};
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 mod tests;
 
-/// Maximum length of a JSON error's text: it may quote the record, which a peer wrote.
-const REASON_CHARS_MAX: usize = 120;
+/// Maximum length of a JSON error's text, in bytes: it may quote the record, which a peer wrote.
+const REASON_BYTES_MAX: usize = 120;
 
 /// A node info in its wire format, with the fields that only agents write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,22 +33,17 @@ pub(crate) struct NodeRecord {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InfoError {
     /// The encoded record is over the limit. For the own record, use fewer or shorter labels.
-    #[error("node info takes {bytes} bytes encoded, the limit is {limit}")]
+    #[error("node info takes {bytes} bytes encoded, the limit is {limit}", limit = PeerInfo::ENCODED_BYTES_MAX)]
     TooLarge {
         /// Size of the encoded record.
         bytes: usize,
-        /// [`PeerInfo::ENCODED_BYTES_MAX`].
-        limit: usize,
     },
     /// The value is not base64url without padding.
     #[error("node info is not base64url without padding")]
     Base64,
     /// The value is not the JSON object of a [`PeerInfo`].
-    #[error("node info is not the expected JSON: {reason}")]
-    Json {
-        /// Beginning of the JSON reader's error.
-        reason: String,
-    },
+    #[error("node info is not the expected JSON: {0}")]
+    Json(String),
 }
 
 impl From<PeerInfo> for NodeRecord {
@@ -68,7 +63,7 @@ impl NodeRecord {
     ///
     /// [`InfoError::TooLarge`] if it would be longer than [`PeerInfo::ENCODED_BYTES_MAX`].
     pub(crate) fn encode(&self) -> Result<String, InfoError> {
-        let json = serde_json::to_vec(self).map_err(|error| InfoError::json(&error))?;
+        let json = serde_json::to_vec(self)?;
         let encoded = URL_SAFE_NO_PAD.encode(json);
         check_size(encoded.len())?;
         Ok(encoded)
@@ -84,22 +79,20 @@ impl NodeRecord {
         let json = URL_SAFE_NO_PAD
             .decode(encoded)
             .map_err(|_| InfoError::Base64)?;
-        serde_json::from_slice(&json).map_err(|error| InfoError::json(&error))
+        Ok(serde_json::from_slice(&json)?)
     }
 }
 
-impl InfoError {
-    fn json(error: &serde_json::Error) -> Self {
-        let reason = error.to_string().chars().take(REASON_CHARS_MAX).collect();
-        Self::Json { reason }
+impl From<serde_json::Error> for InfoError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(text::clean(&error.to_string(), REASON_BYTES_MAX))
     }
 }
 
 /// Checks the size of an encoded record.
 pub(crate) fn check_size(bytes: usize) -> Result<(), InfoError> {
-    let limit = PeerInfo::ENCODED_BYTES_MAX;
-    if bytes > limit {
-        return Err(InfoError::TooLarge { bytes, limit });
+    if bytes > PeerInfo::ENCODED_BYTES_MAX {
+        return Err(InfoError::TooLarge { bytes });
     }
     Ok(())
 }

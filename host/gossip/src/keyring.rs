@@ -27,7 +27,7 @@ const KEY_BYTES: usize = 32;
 /// Length of a key in base64.
 const KEY_TEXT_BYTES: usize = 44;
 /// Size of a key id, enough to distinguish eight keys.
-const KEY_ID_BYTES: usize = 4;
+pub(crate) const KEY_ID_BYTES: usize = 4;
 /// Prefix of the hashed key, so that hashes for other purposes differ.
 const KEY_ID_CONTEXT: &[u8] = b"edge-cache gossip key id";
 
@@ -43,12 +43,12 @@ pub(crate) type SharedKeyring = Arc<ArcSwap<Keyring>>;
 
 /// The id of a key: the beginning of its hash, shown as eight hex digits. Does not reveal the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId([u8; KEY_ID_BYTES]);
+pub struct KeyId(pub(crate) [u8; KEY_ID_BYTES]);
 
 /// A key with its cipher.
 pub(crate) struct GossipKey {
-    id: KeyId,
-    cipher: XChaCha20Poly1305,
+    pub(crate) id: KeyId,
+    pub(crate) cipher: XChaCha20Poly1305,
 }
 
 /// An error reading or generating keys. The keyring in use is unchanged.
@@ -161,19 +161,6 @@ impl fmt::Debug for Keyring {
 }
 
 impl KeyId {
-    /// Size of an id in a datagram.
-    pub(crate) const BYTES: usize = KEY_ID_BYTES;
-
-    /// Encodes the id for a datagram.
-    pub(crate) fn to_bytes(self) -> [u8; KEY_ID_BYTES] {
-        self.0
-    }
-
-    /// Decodes the id of a datagram.
-    pub(crate) fn from_bytes(bytes: [u8; KEY_ID_BYTES]) -> Self {
-        Self(bytes)
-    }
-
     fn of(key: &[u8]) -> Self {
         let hash = Sha256::new()
             .chain_update(KEY_ID_CONTEXT)
@@ -198,14 +185,6 @@ impl fmt::Debug for KeyId {
 }
 
 impl GossipKey {
-    pub(crate) fn id(&self) -> KeyId {
-        self.id
-    }
-
-    pub(crate) fn cipher(&self) -> &XChaCha20Poly1305 {
-        &self.cipher
-    }
-
     fn parse(text: &str) -> Option<Self> {
         if text.len() != KEY_TEXT_BYTES {
             return None;

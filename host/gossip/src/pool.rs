@@ -75,7 +75,7 @@ impl GossipPool {
     /// when the pool has stopped.
     pub async fn on_change(&self, call: impl Fn() + Send) {
         let mut peers = self.shared.snapshots.clone();
-        let mut own = self.shared.own.follow();
+        let mut own = self.shared.own.announced.clone();
         loop {
             call();
             let changed = tokio::select! {
@@ -154,7 +154,7 @@ impl GossipPool {
     /// Returns this node's announced info, with the labels of both writers. Never waits.
     #[must_use]
     pub fn self_info(&self) -> Arc<PeerInfo> {
-        self.shared.own.announced()
+        Arc::clone(&self.shared.own.announced.borrow().merged)
     }
 
     /// Returns `true` if this node takes part in gossip. `false` after a shutdown, and while the

@@ -103,7 +103,7 @@ impl Sealer {
         let mut datagram = Vec::with_capacity(fragment.len().saturating_add(OVERHEAD_BYTES));
         datagram.extend_from_slice(&MAGIC);
         datagram.push(VERSION);
-        datagram.extend_from_slice(&key.id().to_bytes());
+        datagram.extend_from_slice(&key.id.0);
         let associated = [datagram.as_slice(), self.cluster_id.as_bytes()].concat();
         datagram.extend_from_slice(&nonce);
         let clear_bytes = datagram.len();
@@ -113,7 +113,7 @@ impl Sealer {
         datagram.extend_from_slice(fragment);
         let (_, secret) = datagram.split_at_mut(clear_bytes);
         let tag = key
-            .cipher()
+            .cipher
             .encrypt_inout_detached(&XNonce::from(nonce), &associated, secret.into())
             .map_err(|_| SealError::Cipher)?;
         datagram.extend_from_slice(&tag);
@@ -207,7 +207,7 @@ impl Opener {
         }
         let keyring = self.keyring.load();
         let key = keyring
-            .opening(KeyId::from_bytes([*id0, *id1, *id2, *id3]))
+            .opening(KeyId([*id0, *id1, *id2, *id3]))
             .ok_or(DropReason::UnknownKey)?;
         self.associated
             .iter_mut()
@@ -215,7 +215,7 @@ impl Opener {
             .for_each(|(to, from)| *to = *from);
         self.opened.resize(secret.len(), 0);
         let buffer = InOutBuf::new(secret, &mut self.opened).map_err(|_| DropReason::Forged)?;
-        key.cipher()
+        key.cipher
             .decrypt_inout_detached(
                 &XNonce::from(*nonce),
                 &self.associated,

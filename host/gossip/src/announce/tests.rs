@@ -65,11 +65,15 @@ async fn in_gossip(chitchat: &Mutex<Chitchat>) -> PeerInfo {
 async fn the_announced_info_is_the_written_one() {
     let (own, mut announcer) = own_record(base(&[("zone", "a")]));
     let chitchat = chitchat(announcer.first());
-    assert_eq!(*own.announced(), in_gossip(&chitchat).await);
+    assert_eq!(*own.announced.borrow().merged, in_gossip(&chitchat).await);
     own.written(own.newest()).await.unwrap();
 
     let revision = own.set_labels(labels(&[("edge_cache", "true")])).unwrap();
-    assert_eq!(own.announced().labels, labels(&[("zone", "a")]), "not yet");
+    assert_eq!(
+        own.announced.borrow().merged.labels,
+        labels(&[("zone", "a")]),
+        "not yet"
+    );
     let written = async {
         own.written(revision).await.unwrap();
         in_gossip(&chitchat).await
@@ -82,7 +86,7 @@ async fn the_announced_info_is_the_written_one() {
         written.labels,
         labels(&[("edge_cache", "true"), ("zone", "a")])
     );
-    assert_eq!(*own.announced(), written);
+    assert_eq!(*own.announced.borrow().merged, written);
 }
 
 #[test]

@@ -110,10 +110,7 @@ fn the_size_limit_applies_to_encoding_and_decoding() {
     assert_eq!(NodeRecord::decode(&largest), Ok(record.clone()));
 
     record.info.labels.insert("x".into(), "y".repeat(free + 1));
-    let too_large = InfoError::TooLarge {
-        bytes: limit + 2,
-        limit,
-    };
+    let too_large = InfoError::TooLarge { bytes: limit + 2 };
     assert_eq!(record.encode(), Err(too_large.clone()));
     assert!(too_large.to_string().contains("16384"));
     assert_eq!(NodeRecord::decode(&"A".repeat(limit + 2)), Err(too_large));

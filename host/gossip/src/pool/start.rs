@@ -109,7 +109,7 @@ fn assemble(
         directory: Directory::new(node_id, config.interval, bad_records),
         membership: Arc::clone(&membership),
         snapshots: snapshot_sender,
-        own: own.follow(),
+        own: own.announced.clone(),
         interval: config.interval,
         held: None,
     };

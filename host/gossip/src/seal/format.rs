@@ -1,6 +1,6 @@
 //! The layout of an encrypted datagram, version 1.
 
-use crate::keyring::KeyId;
+use crate::keyring::KEY_ID_BYTES;
 
 /// Maximum size of a datagram over UDP and IPv4.
 pub(super) const DATAGRAM_BYTES_MAX: usize = 65_507;
@@ -13,7 +13,7 @@ pub(super) const AGE_MS_MAX: u64 = 2 * 60 * 1000;
 pub(super) const MAGIC: [u8; 2] = *b"ec";
 pub(super) const VERSION: u8 = 1;
 /// Size of magic, version and key id: authenticated, not encrypted.
-pub(super) const HEAD_BYTES: usize = MAGIC.len() + 1 + KeyId::BYTES;
+pub(super) const HEAD_BYTES: usize = MAGIC.len() + 1 + KEY_ID_BYTES;
 pub(super) const NONCE_BYTES: usize = 24;
 pub(super) const TAG_BYTES: usize = 16;
 /// Size of time, message id, fragment index and number of fragments: encrypted before the fragment.

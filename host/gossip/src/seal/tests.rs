@@ -189,7 +189,7 @@ fn equal_messages_give_different_datagrams() {
 fn the_format_is_fixed() {
     let pair = Pair::default();
     let datagram = pair.seal(b"payload").remove(0);
-    let key_id = pair.sealing.load().key_ids().next().unwrap().to_bytes();
+    let key_id = pair.sealing.load().key_ids().next().unwrap().0;
     assert_eq!(datagram[..3], *b"ec\x01");
     assert_eq!(datagram[3..7], key_id);
     assert_eq!(datagram.len(), 7 + 24 + 8 + 8 + 1 + 1 + 7 + 16);
@@ -202,7 +202,7 @@ fn the_format_is_fixed() {
     keyring
         .sealing()
         .unwrap()
-        .cipher()
+        .cipher
         .decrypt_inout_detached(
             &XNonce::try_from(nonce).unwrap(),
             &associated,
@@ -283,7 +283,7 @@ fn a_forged_key_id_does_not_decrypt() {
     let mut datagram = pair.seal(b"payload").remove(0);
     assert_eq!(pair.open(&datagram), Err(DropReason::UnknownKey));
     let right = pair.opening.load().key_ids().next().unwrap();
-    datagram[3..7].copy_from_slice(&right.to_bytes());
+    datagram[3..7].copy_from_slice(&right.0);
     assert_eq!(pair.open(&datagram), Err(DropReason::Forged));
 }
 
