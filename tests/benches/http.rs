@@ -21,6 +21,7 @@ use edge_cache_agent::log;
 use edge_cache_agent::plugin_manager::PluginManager;
 use edge_cache_agent::settings::LogFormat;
 use edge_cache_agent::shutdown::Shutdown;
+use edge_cache_agent::tokens::Role;
 use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::bench::capacity;
 use edge_cache_tests::cluster::{Member, Settings};
@@ -116,8 +117,9 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
         listener,
         tls: None,
         connections: CONNECTIONS,
+        headers_timeout: http::HEADERS_TIMEOUT,
     };
-    let routes = http::api_routes(state, Access::local(), Hosts::Local);
+    let routes = http::api_routes(state, Access::local(Role::Write), Hosts::Local);
     let forever = std::future::pending();
     tokio::spawn(http::serve(listening, routes, connections, forever));
     Ok((address, [one, two]))

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use edge_cache_tests::agent::{Agent, Answer};
 use edge_cache_tests::wait::until;
-use reqwest::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER, VARY,
+};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -190,6 +192,25 @@ async fn a_tag_changes_with_the_list_and_guards_it() {
     let any = under(&agent, Method::PUT, IF_MATCH, "*", wanted(&[])).await;
     assert_eq!(any.status(), 200);
     assert_eq!(tag(&agent).await, empty, "the same list has the same tag");
+}
+
+#[tokio::test]
+async fn the_tag_of_a_compressed_list_is_known_again() {
+    let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
+    assert_eq!(put(&agent, &wanted(&[(7, 1), (8, 1)])).await.status, 200);
+    let plain = tag(&agent).await;
+    let compressed = || {
+        let request = agent.request(Method::GET, PATH);
+        request.header(ACCEPT_ENCODING, "gzip")
+    };
+    let list = compressed().send().await.unwrap();
+    assert_eq!(list.status(), 200);
+    assert_eq!(list.headers()[CONTENT_ENCODING], "gzip");
+    assert_eq!(list.headers()[ETAG].to_str().unwrap(), plain);
+    let same = compressed().header(IF_NONE_MATCH, &plain).send().await;
+    let same = same.unwrap();
+    assert_eq!(same.status(), 304);
+    assert_eq!(same.headers()[VARY], "accept-encoding");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ const UPDATE: &str = "EDGE_CACHE_UPDATE_DOCS";
 const END: &str = "<!-- end -->";
 
 /// Limits that no setting changes: the declaration in the source, and the row of the page.
-const CONSTANTS: [(&str, &str, &str); 13] = [
+const CONSTANTS: [(&str, &str, &str); 14] = [
     (
         "host/agent/src/http/limits.rs",
         "HEALTH_CONNECTIONS_MAX: usize = 64;",
@@ -50,6 +50,11 @@ const CONSTANTS: [(&str, &str, &str); 13] = [
         "host/agent/src/http/limits.rs",
         "HEADERS_TIMEOUT: Duration = Duration::from_secs(10);",
         "| head of a request | 16 KiB, within 10 s ",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "HEALTH_HEADERS_TIMEOUT: Duration = Duration::from_secs(1);",
+        "within 10 s (1 s at `health_listen`)",
     ),
     (
         "host/agent/src/http/limits.rs",

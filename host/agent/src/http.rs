@@ -5,50 +5,38 @@
 //!
 //! The only directory that knows axum.
 
+mod agent;
+mod all_nodes;
 mod api_doc;
 mod auth;
 mod bodies;
 mod cluster;
-mod connections;
-mod count;
-mod etag;
 mod events;
 mod extract;
 mod guard;
-mod health;
 mod json_errors;
-mod leave;
 mod limits;
 mod list;
-mod list_cache;
-mod metrics;
 mod nodes;
 mod operation;
-mod panics;
 mod plugin;
 mod problem;
 mod problem_responses;
 mod query;
-mod replace;
-mod request_id;
 mod route;
 mod router;
 mod server;
 mod state;
-mod stats;
-mod swap;
 mod tls;
 mod trace;
-mod unread_body;
 mod views;
 mod wait;
 
 pub use crate::metrics::ListenerMetrics;
-pub use auth::{Access, NewToken, Role, RoleError, TokenError, Tokens, TokensError};
-pub use connections::warn_of_file_limit;
+pub use auth::Access;
 pub use guard::Hosts;
 pub use limits::*;
 pub use router::{api_routes, health_routes};
 pub use server::{Listening, serve};
 pub use state::AppState;
-pub use tls::{Tls, TlsError, use_ring};
+pub use tls::{Tls, use_ring};

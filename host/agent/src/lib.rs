@@ -6,6 +6,7 @@
 //! - [`shutdown`], `trusted_file`, [`log`]: the shutdown request, reading of secret files, log output.
 //! - [`exit`]: exit codes, and the errors that they depend on.
 //! - [`plugin_manager`]: replacement of the plugin while the agent runs.
+//! - [`tokens`]: the tokens of the HTTP API and their roles.
 //! - `metrics`: the agent's metrics as text.
 //! - [`http`]: the HTTP API. No other module uses axum.
 //! - [`commands`]: commands for a running agent.
@@ -33,4 +34,5 @@ pub mod shutdown;
 mod signals;
 mod suggest;
 mod systemd;
+pub mod tokens;
 mod trusted_file;

@@ -13,10 +13,10 @@ use edge_cache_agent::cli::{
     TokenCommand,
 };
 use edge_cache_agent::commands::{self, Outcome};
-use edge_cache_agent::http::NewToken;
 use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, runtime};
 use edge_cache_agent::settings::{AgentSettings, LogFormat};
+use edge_cache_agent::tokens::NewToken;
 use edge_cache_agent::{config_check, exit};
 use edge_cache_host::gossip::Keyring;
 use tracing_subscriber::EnvFilter;

@@ -16,7 +16,7 @@ use edge_cache_host::gossip::GossipPool;
 
 pub use self::http::ListenerMetrics;
 
-pub(super) use self::http::HttpMetrics;
+pub(super) use self::http::{HttpMetrics, NO_ROUTE};
 
 use self::process::Process;
 

@@ -20,7 +20,7 @@ const EXPOSED_BITS: u32 = 0o026;
 
 /// A file that cannot be used.
 #[derive(Debug, Error)]
-pub enum FileError {
+pub(crate) enum FileError {
     /// The file cannot be read.
     #[error("cannot read the file")]
     Read(#[from] io::Error),

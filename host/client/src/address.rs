@@ -46,13 +46,10 @@ impl Address {
         host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Returns the URL of an operation with these query parameters.
-    pub(crate) fn url(&self, path: &str, query: &[(&str, String)]) -> Url {
+    /// Returns the URL of an operation.
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = Url::clone(&self.0);
         url.set_path(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
         url
     }
 }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use edge_cache_api::NodeChange;
-use reqwest::StatusCode;
+use reqwest::{Request, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::connection::{Connection, Response};
+use crate::connection::{Connection, Response, describe};
 use crate::error::ClientError;
-use crate::request::Request;
 
 /// A call of one operation. Nothing is sent before [`Call::send`].
 #[derive(Debug)]
@@ -17,6 +16,8 @@ use crate::request::Request;
 pub struct Call<'a, T> {
     connection: &'a Connection,
     request: Request,
+    /// The time that the agent may need on top of the client's timeout.
+    extra_time: Duration,
     decode: fn(&Response) -> serde_json::Result<T>,
 }
 
@@ -29,74 +30,44 @@ pub enum ChangeOutcome {
     Pending(NodeChange),
 }
 
-impl<'a, T: DeserializeOwned> Call<'a, T> {
-    /// Creates a call whose response is JSON.
-    pub(crate) fn json(connection: &'a Connection, request: Request) -> Self {
+impl<'a, T> Call<'a, T> {
+    /// Creates a call whose response is read by `decode`.
+    pub(crate) fn new(
+        connection: &'a Connection,
+        request: Request,
+        decode: fn(&Response) -> serde_json::Result<T>,
+    ) -> Self {
         Self {
             connection,
             request,
-            decode: |response| serde_json::from_slice(&response.body),
-        }
-    }
-}
-
-impl<'a> Call<'a, ()> {
-    /// Creates a call whose response has no body.
-    pub(crate) fn empty(connection: &'a Connection, request: Request) -> Self {
-        Self {
-            connection,
-            request,
-            decode: |_| Ok(()),
-        }
-    }
-}
-
-impl<'a> Call<'a, String> {
-    /// Creates a call whose response is text.
-    pub(crate) fn text(connection: &'a Connection, request: Request) -> Self {
-        Self {
-            connection,
-            request,
-            decode: |response| Ok(String::from_utf8_lossy(&response.body).into_owned()),
-        }
-    }
-}
-
-impl<'a> Call<'a, ChangeOutcome> {
-    /// Creates a call that changes one node.
-    pub(crate) fn change(connection: &'a Connection, request: Request) -> Self {
-        Self {
-            connection,
-            request,
-            decode: |response| {
-                if response.status == StatusCode::ACCEPTED {
-                    serde_json::from_slice(&response.body).map(ChangeOutcome::Pending)
-                } else {
-                    Ok(ChangeOutcome::Done)
-                }
-            },
+            extra_time: Duration::ZERO,
+            decode,
         }
     }
 
-    /// Lets the agent wait until the labels have followed, at most [`WAIT_MAX`](edge_cache_api::limits::WAIT_MAX).
-    pub fn wait(mut self, time: Duration) -> Self {
-        self.request.extra_time = time;
-        self.request = self
-            .request
-            .query("wait", Some(format!("{}ms", time.as_millis())));
+    /// Adds a query parameter that has a value.
+    pub(crate) fn with_query(mut self, name: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            let url = self.request.url_mut();
+            url.query_pairs_mut().append_pair(name, value);
+        }
         self
     }
-}
 
-impl<T> Call<'_, T> {
+    /// Gives the agent this time on top of the client's timeout.
+    pub(crate) fn with_extra_time(mut self, time: Duration) -> Self {
+        self.extra_time = time;
+        self
+    }
+
     /// Sends the request and returns the response.
     ///
     /// # Errors
     ///
     /// [`ClientError::NoResponse`] or [`ClientError::Refused`].
-    pub async fn send(&self) -> Result<T, ClientError> {
-        let response = self.connection.request(&self.request).await?;
-        (self.decode)(&response).map_err(|error| self.invalid(&error))
+    pub async fn send(self) -> Result<T, ClientError> {
+        let decode = self.decode;
+        self.send_and_read(decode).await
     }
 
     /// Sends the request and returns the response as the agent wrote it, with fields that this version does not know.
@@ -104,13 +75,41 @@ impl<T> Call<'_, T> {
     /// # Errors
     ///
     /// As [`Call::send`].
-    pub async fn send_json(&self) -> Result<Value, ClientError> {
-        let response = self.connection.request(&self.request).await?;
-        serde_json::from_slice(&response.body).map_err(|error| self.invalid(&error))
+    pub async fn send_json(self) -> Result<Value, ClientError> {
+        self.send_and_read(json).await
     }
 
-    fn invalid(&self, error: &serde_json::Error) -> ClientError {
-        let reason = format!("the response is not that of an agent: {error}");
-        self.connection.no_response(&self.request, &reason)
+    async fn send_and_read<R>(
+        self,
+        decode: fn(&Response) -> serde_json::Result<R>,
+    ) -> Result<R, ClientError> {
+        let sent = describe(&self.request);
+        let response = self.connection.send(self.request, self.extra_time).await?;
+        decode(&response).map_err(|error| {
+            let reason = format!("the response is not that of an agent: {error}");
+            self.connection.no_response(&sent, &reason)
+        })
+    }
+}
+
+impl Call<'_, ChangeOutcome> {
+    /// Lets the agent wait until the labels have followed, at most [`WAIT_MAX`](edge_cache_api::limits::WAIT_MAX).
+    pub fn wait(self, time: Duration) -> Self {
+        let text = format!("{}ms", time.as_millis());
+        self.with_query("wait", Some(&text)).with_extra_time(time)
+    }
+}
+
+/// Reads a response that is JSON.
+pub(crate) fn json<T: DeserializeOwned>(response: &Response) -> serde_json::Result<T> {
+    serde_json::from_slice(&response.body)
+}
+
+/// Reads the response to a change of one node.
+pub(crate) fn change(response: &Response) -> serde_json::Result<ChangeOutcome> {
+    if response.status == StatusCode::ACCEPTED {
+        json(response).map(ChangeOutcome::Pending)
+    } else {
+        Ok(ChangeOutcome::Done)
     }
 }

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use edge_cache_api::paths;
 use edge_cache_api::{
     EdgeCacheStats, Health, MemberList, MembersQuery, NodeCapacity, NodeDetails, NodeId, NodeList,
     PeerInfo, Plugin, PluginLog, Registration, Replacement, ReplacementReport, Route, RouteQuery,
-    SwapQuery,
+    SwapQuery, headers, paths,
 };
-use reqwest::Method;
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
+use reqwest::{Method, Request};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::call::{Call, ChangeOutcome};
+use crate::call::{self, Call, ChangeOutcome};
 use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::error::ClientError;
 use crate::events::EventStream;
 use crate::follower::EventFollower;
-use crate::request::{Request, RequestBody};
 
 /// The time that an agent may need on top of the timeout to compile a plugin.
 const COMPILE_TIME: Duration = Duration::from_secs(60);
@@ -45,25 +45,25 @@ impl Client {
 
     /// Lists the eligible nodes.
     pub fn nodes(&self) -> Call<'_, NodeList> {
-        Call::json(&self.connection, Request::get(paths::NODES))
+        self.get(paths::NODES)
     }
 
     /// Shows one node.
     pub fn node(&self, node_id: NodeId) -> Call<'_, NodeDetails> {
-        Call::json(&self.connection, Request::get(paths::node(node_id)))
+        self.get(&paths::node(node_id))
     }
 
     /// Enables a node; its former capacity is replaced.
     pub fn enable(&self, node_id: NodeId, capacity: NodeCapacity) -> Call<'_, ChangeOutcome> {
-        let request = Request::new(Method::POST, paths::node(node_id));
-        let request = request.json(&Registration { capacity });
-        Call::change(&self.connection, request)
+        let request = self.request(Method::POST, &paths::node(node_id));
+        let request = with_json(request, &Registration { capacity });
+        Call::new(&self.connection, request, call::change)
     }
 
     /// Disables a node.
     pub fn disable(&self, node_id: NodeId) -> Call<'_, ChangeOutcome> {
-        let request = Request::new(Method::DELETE, paths::node(node_id));
-        Call::change(&self.connection, request)
+        let request = self.request(Method::DELETE, &paths::node(node_id));
+        Call::new(&self.connection, request, call::change)
     }
 
     /// Replaces all nodes. With `if_match`, the ETag of a list, only if the list has not changed since.
@@ -72,84 +72,92 @@ impl Client {
         replacement: &Replacement,
         if_match: Option<&str>,
     ) -> Call<'_, ReplacementReport> {
-        let mut request = Request::new(Method::PUT, paths::NODES).json(replacement);
-        request.extra_time = REPLACE_TIME;
-        request.if_match = if_match.and_then(|tag| HeaderValue::from_str(tag).ok());
-        Call::json(&self.connection, request)
+        let request = self.request(Method::PUT, paths::NODES);
+        let mut request = with_json(request, replacement);
+        if let Some(tag) = if_match.and_then(|tag| HeaderValue::from_str(tag).ok()) {
+            request.headers_mut().insert(IF_MATCH, tag);
+        }
+        Call::new(&self.connection, request, call::json).with_extra_time(REPLACE_TIME)
     }
 
     /// Shows the counters of a node.
     pub fn stats(&self, node_id: NodeId) -> Call<'_, EdgeCacheStats> {
-        Call::json(&self.connection, Request::get(paths::node_stats(node_id)))
+        self.get(&paths::node_stats(node_id))
     }
 
     /// Adds to the counters of a node and returns the totals.
     pub fn add_stats(&self, node_id: NodeId, delta: EdgeCacheStats) -> Call<'_, EdgeCacheStats> {
-        let request = Request::new(Method::POST, paths::node_stats(node_id)).json(&delta);
-        Call::json(&self.connection, request)
+        let request = self.request(Method::POST, &paths::node_stats(node_id));
+        let request = with_json(request, &delta);
+        Call::new(&self.connection, request, call::json)
     }
 
     /// Returns the nodes that serve a key, best first.
     pub fn route(&self, query: &RouteQuery) -> Call<'_, Route> {
-        let request = Request::get(paths::ROUTE)
-            .query("key", Some(&query.key))
-            .query("replicas", query.replicas)
-            .query("geo", query.geo.as_deref());
-        Call::json(&self.connection, request)
+        let replicas = query.replicas.map(|replicas| replicas.to_string());
+        self.get(paths::ROUTE)
+            .with_query("key", Some(&query.key))
+            .with_query("replicas", replicas.as_deref())
+            .with_query("geo", query.geo.as_deref())
     }
 
     /// Lists the members of the cluster.
     pub fn members(&self, query: MembersQuery) -> Call<'_, MemberList> {
-        let request = Request::get(paths::MEMBERS).query("status", query.status);
-        Call::json(&self.connection, request)
+        let status = query.status.map(<&str>::from);
+        self.get(paths::MEMBERS).with_query("status", status)
     }
 
     /// Lists the live peers, as ZLayer shows them.
     pub fn peers(&self) -> Call<'_, Vec<PeerInfo>> {
-        Call::json(&self.connection, Request::get(paths::PEERS))
+        self.get(paths::PEERS)
     }
 
     /// Shows the plugin.
     pub fn plugin(&self) -> Call<'_, Plugin> {
-        Call::json(&self.connection, Request::get(paths::PLUGIN))
+        self.get(paths::PLUGIN)
     }
 
     /// Shows the latest lines of the plugin's log.
     pub fn plugin_logs(&self) -> Call<'_, PluginLog> {
-        Call::json(&self.connection, Request::get(paths::PLUGIN_LOGS))
+        self.get(paths::PLUGIN_LOGS)
     }
 
     /// Replaces the plugin until the agent ends.
     pub fn swap_plugin(&self, plugin: Vec<u8>, query: SwapQuery) -> Call<'_, Plugin> {
-        let mut request = Request::new(Method::PUT, paths::PLUGIN).query("sha256", query.sha256);
-        request.body = Some(RequestBody::Wasm(plugin.into()));
-        request.extra_time = COMPILE_TIME;
-        Call::json(&self.connection, request)
+        let request = self.request(Method::PUT, paths::PLUGIN);
+        let request = with_body(request, headers::WASM, plugin);
+        Call::new(&self.connection, request, call::json)
+            .with_query("sha256", query.sha256.as_deref())
+            .with_extra_time(COMPILE_TIME)
     }
 
     /// Lets the agent leave the cluster and end.
     pub fn leave(&self) -> Call<'_, ()> {
-        Call::empty(&self.connection, Request::new(Method::POST, paths::LEAVE))
+        let request = self.request(Method::POST, paths::LEAVE);
+        Call::new(&self.connection, request, |_| Ok(()))
     }
 
     /// Returns the liveness. For an agent that is not alive the error is [`ClientError::Refused`] with 503.
     pub fn livez(&self) -> Call<'_, Health> {
-        Call::json(&self.connection, Request::get(paths::LIVEZ))
+        self.get(paths::LIVEZ)
     }
 
     /// Returns the readiness. For an agent that is not ready the error is [`ClientError::Refused`] with 503.
     pub fn readyz(&self) -> Call<'_, Health> {
-        Call::json(&self.connection, Request::get(paths::READYZ))
+        self.get(paths::READYZ)
     }
 
     /// Returns the metrics in Prometheus' text format.
     pub fn metrics(&self) -> Call<'_, String> {
-        Call::text(&self.connection, Request::get(paths::METRICS))
+        let request = self.request(Method::GET, paths::METRICS);
+        Call::new(&self.connection, request, |response| {
+            Ok(String::from_utf8_lossy(&response.body).into_owned())
+        })
     }
 
     /// Returns the OpenAPI document.
     pub fn openapi(&self) -> Call<'_, Value> {
-        Call::json(&self.connection, Request::get(paths::OPENAPI))
+        self.get(paths::OPENAPI)
     }
 
     /// Opens the event stream, after the event `last_event_id` where one is given.
@@ -166,4 +174,29 @@ impl Client {
     pub fn follow_events(&self) -> EventFollower {
         EventFollower::new(self.connection.clone())
     }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Call<'_, T> {
+        Call::new(
+            &self.connection,
+            self.request(Method::GET, path),
+            call::json,
+        )
+    }
+
+    fn request(&self, method: Method, path: &str) -> Request {
+        Request::new(method, self.connection.url(path))
+    }
+}
+
+fn with_json(request: Request, body: &impl Serialize) -> Request {
+    // The types of the API hold texts, numbers and lists: nothing that JSON cannot express.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    with_body(request, headers::JSON, body)
+}
+
+fn with_body(mut request: Request, media_type: &'static str, body: Vec<u8>) -> Request {
+    let media_type = HeaderValue::from_static(media_type);
+    request.headers_mut().insert(CONTENT_TYPE, media_type);
+    *request.body_mut() = Some(body.into());
+    request
 }

@@ -3,20 +3,19 @@
 //! The client trusts the given roots only, follows no redirect, so that a token reaches nobody else, and bounds the
 //! size of every response.
 
+use std::future::Future;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use edge_cache_api::Problem;
-use edge_cache_api::headers::{LAST_EVENT_ID, WASM};
 use edge_cache_core::text;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH};
-use reqwest::{StatusCode, redirect};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Request, StatusCode, Url, redirect};
 use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::config::{CaCertificates, ClientConfig, PlaintextToken};
 use crate::error::ClientError;
-use crate::request::{Request, RequestBody};
 
 /// Time for which an idle connection is kept: shorter than the 10 s after which an agent closes it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,71 +78,79 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads the whole response, which must be a success.
-    pub(crate) async fn request(&self, request: &Request) -> Result<Response, ClientError> {
-        let within = self.timeout.saturating_add(request.extra_time);
+    /// Returns the URL of an operation.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        self.address.url(path)
+    }
+
+    /// Sends a request and reads the whole response, which must be a success, within the timeout and `extra_time`.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        extra_time: Duration,
+    ) -> Result<Response, ClientError> {
+        let sent = describe(&request);
         let response = async {
-            let response = self.send(request).await?;
+            let response = self.execute(request, &sent).await?;
             let status = response.status();
-            let body = self.read(request, response, RESPONSE_BYTES_MAX).await?;
+            let body = self.read(&sent, response, RESPONSE_BYTES_MAX).await?;
             Ok(Response { status, body })
         };
-        let late = |_| self.no_response(request, &format!("no response within {within:?}"));
-        timeout(within, response).await.map_err(late)?
+        self.within(self.timeout.saturating_add(extra_time), &sent, response)
+            .await
     }
 
     /// Sends a request and returns the response, a success, with its body unread. Only its head has a time limit.
-    pub(crate) async fn open(&self, request: &Request) -> Result<reqwest::Response, ClientError> {
-        let within = self.timeout;
-        let late = |_| self.no_response(request, &format!("no response within {within:?}"));
-        timeout(within, self.send(request)).await.map_err(late)?
+    pub(crate) async fn open(&self, request: Request) -> Result<reqwest::Response, ClientError> {
+        let sent = describe(&request);
+        self.within(self.timeout, &sent, self.execute(request, &sent))
+            .await
     }
 
     /// Returns the error of a response that is missing or invalid.
-    pub(crate) fn no_response(&self, request: &Request, reason: &str) -> ClientError {
+    pub(crate) fn no_response(&self, sent: &str, reason: &str) -> ClientError {
         ClientError::NoResponse {
-            request: request.to_string(),
+            request: sent.to_string(),
             address: self.address.clone(),
             reason: text::clean(reason, text::ERROR_BYTES_MAX),
         }
     }
 
-    async fn send(&self, request: &Request) -> Result<reqwest::Response, ClientError> {
-        let url = self.address.url(&request.path, &request.query);
-        let mut http = self.http.request(request.method.clone(), url);
-        match &request.body {
-            Some(RequestBody::Json(value)) => http = http.json(value),
-            Some(RequestBody::Wasm(bytes)) => {
-                http = http.header(CONTENT_TYPE, WASM).body(bytes.clone());
-            }
-            None => {}
-        }
-        if let Some(id) = &request.last_event_id {
-            http = http.header(LAST_EVENT_ID, id);
-        }
-        if let Some(tag) = &request.if_match {
-            http = http.header(IF_MATCH, tag);
-        }
-        let response = http.send().await.map_err(|error| {
+    async fn within<T>(
+        &self,
+        time: Duration,
+        sent: &str,
+        response: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let late = |_| self.no_response(sent, &format!("no response within {time:?}"));
+        timeout(time, response).await.map_err(late)?
+    }
+
+    async fn execute(
+        &self,
+        request: Request,
+        sent: &str,
+    ) -> Result<reqwest::Response, ClientError> {
+        let response = self.http.execute(request).await.map_err(|error| {
             let error = text::error_chain(&error.without_url());
-            self.no_response(request, &error)
+            self.no_response(sent, &error)
         })?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(self.refused(request, response).await)
+        Err(self.refused(sent, response).await)
     }
 
-    async fn refused(&self, request: &Request, response: reqwest::Response) -> ClientError {
+    async fn refused(&self, sent: &str, response: reqwest::Response) -> ClientError {
         let status = response.status();
-        let body = self.read(request, response, PROBLEM_BYTES_MAX).await;
+        let body = self.read(sent, response, PROBLEM_BYTES_MAX).await;
         let body = body.unwrap_or_default();
         let (problem_type, detail) = match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => (problem.problem_type(), problem.detail),
             Err(_) => (None, String::from_utf8_lossy(&body).trim().to_string()),
         };
         ClientError::Refused {
-            request: request.to_string(),
+            request: sent.to_string(),
             address: self.address.clone(),
             status,
             problem_type,
@@ -153,19 +160,24 @@ impl Connection {
 
     async fn read(
         &self,
-        request: &Request,
+        sent: &str,
         mut response: reqwest::Response,
         bytes_max: usize,
     ) -> Result<Bytes, ClientError> {
         let mut body = BytesMut::new();
-        let broken = |error| self.no_response(request, &text::error_chain(&error));
+        let broken = |error| self.no_response(sent, &text::error_chain(&error));
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if body.len().saturating_add(chunk.len()) > bytes_max {
                 let reason = format!("the response has more than {bytes_max} bytes");
-                return Err(self.no_response(request, &reason));
+                return Err(self.no_response(sent, &reason));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
     }
+}
+
+/// Returns method and path of a request, for errors.
+pub(crate) fn describe(request: &Request) -> String {
+    format!("{} {}", request.method(), request.url().path())
 }

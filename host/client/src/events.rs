@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use edge_cache_api::headers::LAST_EVENT_ID;
 use edge_cache_api::limits::KEEP_ALIVE;
 use edge_cache_api::{Event, paths};
 use edge_cache_core::text;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use reqwest::header::HeaderValue;
+use reqwest::{Method, Request};
 use serde_json::Value;
-use sse_stream::{Sse, SseByteStream};
+use sse_stream::SseByteStream;
 use tokio::time::timeout;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, describe};
 use crate::error::ClientError;
-use crate::request::Request;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +43,8 @@ pub struct ReceivedEvent {
 /// An open event stream.
 pub struct EventStream {
     connection: Connection,
-    request: Request,
+    /// Method and path of the request, for errors.
+    sent: String,
     events: Events,
 }
 
@@ -59,15 +61,18 @@ impl EventStream {
         connection: &Connection,
         last_event_id: Option<&str>,
     ) -> Result<Self, ClientError> {
-        let mut request = Request::get(paths::EVENTS);
-        request.last_event_id = last_event_id.and_then(|id| HeaderValue::from_str(id).ok());
-        let response = connection.open(&request).await?;
+        let mut request = Request::new(Method::GET, connection.url(paths::EVENTS));
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            request.headers_mut().insert(LAST_EVENT_ID, id);
+        }
+        let sent = describe(&request);
+        let response = connection.open(request).await?;
         let bytes = response
             .bytes_stream()
             .map(|chunk| chunk.map_err(|error| io::Error::other(text::error_chain(&error))));
         Ok(Self {
             connection: connection.clone(),
-            request,
+            sent,
             events: Events::new(bytes, EVENT_BYTES_MAX),
         })
     }
@@ -82,20 +87,20 @@ impl EventStream {
         self.events
             .next()
             .await
-            .map_err(|reason| self.connection.no_response(&self.request, &reason))
+            .map_err(|reason| self.connection.no_response(&self.sent, &reason))
     }
 
     /// Returns the error of a stream that the agent has ended.
     pub(crate) fn ended(&self) -> ClientError {
         let reason = "the agent ended the stream";
-        self.connection.no_response(&self.request, reason)
+        self.connection.no_response(&self.sent, reason)
     }
 }
 
 impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventStream")
-            .field("request", &self.request)
+            .field("sent", &self.sent)
             .finish_non_exhaustive()
     }
 }
@@ -107,8 +112,6 @@ struct Events {
     decoder: SseByteStream<Chunks>,
     /// The bytes that were read since the last event.
     unread: Arc<AtomicUsize>,
-    /// The number of chunks that were read.
-    chunks: Arc<AtomicUsize>,
 }
 
 impl Events {
@@ -116,11 +119,10 @@ impl Events {
         bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
         event_bytes_max: usize,
     ) -> Self {
-        let (unread, chunks) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let (count, heard) = (unread.clone(), chunks.clone());
-        let bounded = bytes.map(move |chunk| {
+        let unread = Arc::<AtomicUsize>::default();
+        let count = unread.clone();
+        let bounded = audible(bytes).map(move |chunk| {
             let chunk = chunk?;
-            heard.fetch_add(1, Ordering::Relaxed);
             let before = count.fetch_add(chunk.len(), Ordering::Relaxed);
             if before.saturating_add(chunk.len()) > event_bytes_max {
                 let reason = format!("an event has more than {event_bytes_max} bytes");
@@ -131,14 +133,13 @@ impl Events {
         Self {
             decoder: SseByteStream::new(Box::pin(bounded)),
             unread,
-            chunks,
         }
     }
 
     /// Returns the next event; the error is the reason as text.
     async fn next(&mut self) -> Result<Option<ReceivedEvent>, String> {
         loop {
-            let Some(block) = self.block().await? else {
+            let Some(block) = self.decoder.next().await.transpose().map_err(reason)? else {
                 return Ok(None);
             };
             self.unread.store(0, Ordering::Relaxed);
@@ -155,23 +156,20 @@ impl Events {
             }));
         }
     }
+}
 
-    /// Waits for a block, as long as anything arrives: a keep-alive comment is no block.
-    async fn block(&mut self) -> Result<Option<Sse>, String> {
-        let silence = KEEP_ALIVE.saturating_mul(KEEP_ALIVES_MISSED);
-        loop {
-            let before = self.chunks.load(Ordering::Relaxed);
-            match timeout(silence, self.decoder.next()).await {
-                Ok(Some(Ok(block))) => return Ok(Some(block)),
-                Ok(Some(Err(error))) => return Err(reason(error)),
-                Ok(None) => return Ok(None),
-                Err(_) if self.chunks.load(Ordering::Relaxed) == before => {
-                    return Err(format!("nothing received for {silence:?}"));
-                }
-                Err(_) => {}
-            }
-        }
-    }
+/// Ends a stream with an error where no chunk arrives for too long. A keep-alive comment is a chunk.
+fn audible(
+    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let silence = KEEP_ALIVE.saturating_mul(KEEP_ALIVES_MISSED);
+    stream::unfold(Box::pin(bytes), move |mut bytes| async move {
+        let chunk = timeout(silence, bytes.next()).await.unwrap_or_else(|_| {
+            let reason = format!("nothing received for {silence:?}");
+            Some(Err(io::Error::other(reason)))
+        });
+        Some((chunk?, bytes))
+    })
 }
 
 /// Returns the text of a decoding error, without the decoder's prefix.

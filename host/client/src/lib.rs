@@ -30,7 +30,6 @@ mod connection;
 mod error;
 mod events;
 mod follower;
-mod request;
 
 pub use edge_cache_api::*;
 

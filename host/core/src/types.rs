@@ -3,8 +3,8 @@
 //! Names and fields are those of the native registry, so that embedders can migrate. The sandbox checks every
 //! bound when it converts a value of a plugin to these types.
 
+use core::net::{Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};

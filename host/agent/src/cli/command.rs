@@ -1,13 +1,15 @@
 //! The commands of the binary.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use strum::VariantNames;
 
 use super::client::{self, ClientCommand};
 use super::plugin::PluginCommand;
 use crate::config;
-use crate::http::Role;
 use crate::settings::AgentSettings;
+use crate::tokens::Role;
 
 /// A node agent that hosts an edge-cache registry.
 #[derive(Debug, Parser)]
@@ -71,7 +73,7 @@ pub enum TokenCommand {
         #[arg(long)]
         name: String,
         /// Role of the token: read, write or admin; each includes the previous ones
-        #[arg(long)]
+        #[arg(long, value_parser = PossibleValuesParser::new(Role::VARIANTS).try_map(|name| name.parse::<Role>()))]
         role: Role,
     },
 }

@@ -4,12 +4,11 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
 
 use super::operation::BEARER;
-use super::problem_responses::Problems;
 use edge_cache_api::Problem;
 use edge_cache_api::headers::JSON;
 
@@ -19,17 +18,18 @@ use edge_cache_api::headers::JSON;
     info(
         title = "Edge-cache agent",
         description = "Which nodes of a cluster may serve as edge caches, as one agent sees and changes it. \
-                       Errors are problem documents (RFC 9457); after an error nothing has changed. Every response \
-                       has the header `x-request-id`: the request's own of 1 to 64 letters, digits, `.`, `-` and `_`, \
+                       Errors are problem documents (RFC 9457); after an error nothing has changed. Responses \
+                       have the header `x-request-id`, but for those to a head that is too large or malformed: the \
+                       request's own of 1 to 64 letters, digits, `.`, `-` and `_`, \
                        or a new one; the agent's log has it too. Node ids and counters are whole numbers up to \
                        2^64-1: a client whose numbers are floating-point must read those above 2^53 as text. Whole \
                        numbers are sent without a fraction and an exponent: `8`, not `8.0`. Unknown query parameters \
                        are refused. Bodies are JSON of at most 64 KiB where no other limit is named, sent without \
-                       `content-encoding`; a body must bring 16 KiB a second, and may be 10 s behind. Requests that may come from a browser are refused. A head of more than 16 KiB gets \
-                       431, without a body. Responses are compressed with gzip for clients that accept it."
+                       `content-encoding`; a body must bring 16 KiB a second, and may be 10 s behind. Requests that \
+                       may come from a browser are refused. A head of more than 16 KiB gets 431, without a body. \
+                       Responses are compressed with gzip for clients that accept it."
     ),
     components(schemas(Problem)),
-    modifiers(&Bearer),
     tags(
         (name = "nodes", description = "One node: its eligibility and its counters."),
         (name = "registry", description = "All nodes at once."),
@@ -40,26 +40,6 @@ use edge_cache_api::headers::JSON;
     )
 )]
 struct Frame;
-
-/// Adds the scheme of tokens.
-#[derive(Debug)]
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, description: &mut Description) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some(
-                "A token of the role that the operation names: `read`, `write` or `admin`. An agent that was \
-                 started without tokens needs none.",
-            ))
-            .build();
-        description
-            .components
-            .get_or_insert_default()
-            .add_security_scheme(BEARER, SecurityScheme::Http(scheme));
-    }
-}
 
 /// The document as it is sent.
 #[derive(Debug, Clone)]
@@ -75,18 +55,26 @@ impl ApiDocument {
 
 /// Returns the description without the operations.
 pub(super) fn frame() -> Description {
-    Frame::openapi()
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "A token of the role that the operation names: `read`, `write` or `admin`. An agent that was started \
+             without tokens needs none.",
+        ))
+        .build();
+    let mut description = Frame::openapi();
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    description
 }
 
 /// Returns this description.
 #[utoipa::path(
     get,
     path = "/openapi.json",
-    operation_id = "describe",
     tag = "agent",
     responses(
-        (status = 200, description = "The description.", body = Object, content_type = "application/json"),
-        Problems<()>
+        (status = 200, description = "The description.", body = Object, content_type = "application/json")
     )
 )]
 pub(super) async fn describe(

@@ -4,18 +4,186 @@
 //! the operation. Without one the API is reached from this machine only, and every caller may read and write. A token
 //! never appears in a log line or an answer; its name does.
 
-mod access;
-mod caller;
-mod layers;
-mod role;
-mod tokens;
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-pub use access::Access;
-pub use role::{Role, RoleError};
-pub use tokens::{NewToken, TokenError, Tokens, TokensError};
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
 
-pub(super) use caller::Caller;
-pub(super) use layers::{authenticate, authorize};
+use super::problem::{Problem, quoted};
+use super::trace::{PATH_BYTES_MAX, TokenName};
+use crate::tokens::{Role, Token, Tokens};
+use edge_cache_api::ProblemType;
+use edge_cache_core::text;
 
 #[cfg(test)]
 mod tests;
+
+/// The rule by which callers are known. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Access(Arc<Rule>);
+
+#[derive(Debug)]
+enum Rule {
+    /// Every caller has this role.
+    Local(Role),
+    /// Callers have a token of this file.
+    Tokens {
+        file: PathBuf,
+        tokens: watch::Sender<Tokens>,
+    },
+}
+
+/// The caller of one request, in its extensions once it is authenticated.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// The token of the request; none where the agent has no tokens.
+    token: Option<Token>,
+    role: Role,
+    access: Access,
+}
+
+impl Access {
+    /// Every caller has this role: for an API that is reached from this machine only, and for health.
+    #[must_use]
+    pub fn local(role: Role) -> Self {
+        Self(Arc::new(Rule::Local(role)))
+    }
+
+    /// Callers have a token of this file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a line of it is no token.
+    pub fn with_tokens(file: PathBuf) -> anyhow::Result<Self> {
+        let tokens = watch::Sender::new(Tokens::read(&file)?);
+        Ok(Self(Arc::new(Rule::Tokens { file, tokens })))
+    }
+
+    /// Reloads the token file. One that cannot be used changes nothing.
+    pub fn reload(&self) {
+        let Rule::Tokens { file, tokens } = &*self.0 else {
+            return;
+        };
+        match Tokens::read(file) {
+            Ok(read) => {
+                tracing::info!(tokens = read.len(), "API tokens replaced");
+                tokens.send_replace(read);
+            }
+            Err(error) => {
+                let error = text::error_chain(error.as_ref());
+                tracing::error!(error, file = %file.display(), "the API tokens stay as they are");
+            }
+        }
+    }
+}
+
+impl Caller {
+    /// Authenticates a request by its headers. The error is the text for the client.
+    fn of(access: &Access, headers: &HeaderMap) -> Result<Self, &'static str> {
+        let (token, role) = match &*access.0 {
+            Rule::Local(role) => (None, *role),
+            Rule::Tokens { .. } if !headers.contains_key(AUTHORIZATION) => {
+                return Err("the header `Authorization` is missing: it must be `Bearer TOKEN`");
+            }
+            Rule::Tokens { tokens, .. } => {
+                let token = bearer(headers).and_then(|secret| tokens.borrow().find(secret));
+                // One text for malformed and unknown tokens.
+                let token = token.ok_or(
+                    "the header `Authorization` must be `Bearer TOKEN` with a token that this agent knows",
+                )?;
+                let role = token.role;
+                (Some(token), role)
+            }
+        };
+        Ok(Self {
+            token,
+            role,
+            access: access.clone(),
+        })
+    }
+
+    /// Waits until the token of the request is revoked; for ever where there is none.
+    pub(super) async fn revoked(&self) {
+        let (Rule::Tokens { tokens, .. }, Some(token)) = (&*self.access.0, &self.token) else {
+            return pending().await;
+        };
+        // The sender lives as long as `access`, which makes an error impossible.
+        let _ = tokens
+            .subscribe()
+            .wait_for(|tokens| !tokens.has(token))
+            .await;
+    }
+}
+
+/// Returns the token of a header as RFC 6750 has it.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_matches(' '))
+}
+
+/// Puts the [`Caller`] into the extensions of a request, or answers 401.
+pub(super) async fn authenticate(
+    State(access): State<Access>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match Caller::of(&access, request.headers()) {
+        Ok(caller) => {
+            let logged = request.extensions().get::<TokenName>();
+            if let (Some(logged), Some(token)) = (logged, &caller.token) {
+                // A request is authenticated once.
+                let _ = logged.0.set(token.name.clone());
+            }
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(detail) => Problem::new(ProblemType::Unauthorized, detail).into_response(),
+    }
+}
+
+/// Answers 403 where the caller's role does not reach the role of the operation.
+pub(super) async fn authorize(
+    State(needed): State<Role>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let caller = request.extensions().get::<Caller>();
+    let token = caller.and_then(|caller| caller.token.as_ref());
+    if caller.is_none_or(|caller| caller.role < needed) {
+        return forbidden(needed, token).into_response();
+    }
+    if let (Role::Admin, Some(token)) = (needed, token) {
+        // Logged before it is done: an operation may end the agent.
+        let path = text::clean(request.uri().path(), PATH_BYTES_MAX);
+        tracing::info!(token = %token.name, method = %request.method(), path, "asked over HTTP");
+    }
+    next.run(request).await
+}
+
+fn forbidden(needed: Role, token: Option<&Token>) -> Problem {
+    let detail = match token {
+        Some(token) => format!(
+            "this needs the role `{needed}`; the token {} has `{}`",
+            quoted(&token.name),
+            token.role
+        ),
+        None => format!(
+            "this needs the role `{needed}`, which no caller has without tokens: start the agent with \
+             `--api-token-file`, or with `--allow-local-admin`"
+        ),
+    };
+    Problem::new(ProblemType::Forbidden, detail)
+}

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
+use headers::{ContentLength, HeaderMapExt};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -53,12 +54,16 @@ impl BodyBudget {
         body: Body,
         bytes_max: usize,
     ) -> Result<ReadBody, Problem> {
-        let encoding = headers.get(CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+        if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Problem::new(
                 ProblemType::EncodedBody,
                 "the body must be sent as it is, without the header `content-encoding`",
             ));
+        }
+        let announced = headers.typed_get::<ContentLength>();
+        if announced.is_some_and(|ContentLength(bytes)| bytes > bytes_max as u64) {
+            return Err(too_large(bytes_max));
         }
         let budget = if bytes_max > BODY_BYTES_MAX {
             &self.large
@@ -74,9 +79,6 @@ async fn collect(
     bytes_max: usize,
     budget: &Arc<Semaphore>,
 ) -> Result<ReadBody, Problem> {
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large(bytes_max));
-    }
     let mut deadline = after(Instant::now(), BODY_GRACE);
     let mut read = ReadBody {
         bytes: Vec::new(),
@@ -84,9 +86,20 @@ async fn collect(
     };
     loop {
         let frame = match timeout_at(deadline, body.frame()).await {
-            Err(_) => return Err(too_slow()),
+            Err(_) => {
+                let detail = format!(
+                    "a body must bring {BODY_BYTES_PER_SECOND_MIN} bytes a second, and may be {} s behind",
+                    BODY_GRACE.as_secs()
+                );
+                return Err(Problem::new(ProblemType::BodyTooSlow, detail));
+            }
             Ok(None) => return Ok(read),
-            Ok(Some(frame)) => frame.map_err(|_| cut_off())?,
+            Ok(Some(frame)) => frame.map_err(|_| {
+                Problem::new(
+                    ProblemType::BodyCutOff,
+                    "the connection ended within the body, or its encoding is wrong",
+                )
+            })?,
         };
         let Ok(data) = frame.into_data() else {
             continue;
@@ -97,7 +110,12 @@ async fn collect(
         let memory = u32::try_from(data.len())
             .ok()
             .and_then(|bytes| budget.clone().try_acquire_many_owned(bytes).ok())
-            .ok_or_else(budget_used_up)?;
+            .ok_or_else(|| {
+                Problem::new(
+                    ProblemType::TooManyBodies,
+                    "the memory for bodies is used up by other requests: try again later",
+                )
+            })?;
         match &mut read.memory {
             Some(held) => held.merge(memory),
             none => *none = Some(memory),
@@ -124,29 +142,5 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(
         ProblemType::BodyTooLarge,
         format!("a body may have {bytes_max} bytes"),
-    )
-}
-
-fn too_slow() -> Problem {
-    Problem::new(
-        ProblemType::BodyTooSlow,
-        format!(
-            "a body must bring {BODY_BYTES_PER_SECOND_MIN} bytes a second, and may be {} s behind",
-            BODY_GRACE.as_secs()
-        ),
-    )
-}
-
-fn cut_off() -> Problem {
-    Problem::new(
-        ProblemType::BodyCutOff,
-        "the connection ended within the body, or its encoding is wrong",
-    )
-}
-
-fn budget_used_up() -> Problem {
-    Problem::new(
-        ProblemType::TooManyBodies,
-        "the memory for bodies is used up by other requests: try again later",
     )
 }

@@ -1,27 +1,33 @@
-//! Handlers that list peers and members.
+//! Handlers for the cluster: peers, members, events.
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
-use super::problem::{Problem, quoted};
-use super::problem_responses::Problems;
-use super::query::{QueryParams, invalid};
+use super::auth::Caller;
+use super::problem::Problem;
+use super::query::QueryParams;
 use super::state::AppState;
+use edge_cache_api::headers::{EVENT_STREAM, LAST_EVENT_ID};
 use edge_cache_api::{Member, MemberList, MemberStatus, MembersQuery, PeerInfo};
 use edge_cache_host::gossip::{ClusterMember, GossipPool};
+
+/// The header by which nginx, as a proxy, passes events on at once.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Lists the other live members in ascending order of node id, as ZLayer shows them; none without gossip.
 #[utoipa::path(
     get,
     path = "/api/v1/cluster/gossip/peers",
-    operation_id = "list_peers",
     tag = "cluster",
     responses(
-        (status = 200, description = "The peers.", body = Vec<PeerInfo>),
-        Problems<()>
+        (status = 200, description = "The peers.", body = Vec<PeerInfo>)
     )
 )]
-pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<PeerInfo>> {
+pub(super) async fn list_peers(State(state): State<AppState>) -> Json<Vec<PeerInfo>> {
     let peers = state.gossip.as_ref().map(GossipPool::peers);
     Json(peers.unwrap_or_default())
 }
@@ -30,22 +36,19 @@ pub(super) async fn peers(State(state): State<AppState>) -> Json<Vec<PeerInfo>> 
 #[utoipa::path(
     get,
     path = "/api/v1/cluster/members",
-    operation_id = "list_members",
     tag = "cluster",
     params(MembersQuery),
     responses(
-        (status = 200, description = "The members.", body = MemberList),
-        Problems<()>
+        (status = 200, description = "The members.", body = MemberList)
     )
 )]
-pub(super) async fn members(
+pub(super) async fn list_members(
     State(state): State<AppState>,
     query: QueryParams,
 ) -> Result<Json<MemberList>, Problem> {
-    let status: Option<MemberStatus> = match query.text("status")? {
-        None => None,
-        Some(text) => Some(text.parse().map_err(|_| wrong_status(text))?),
-    };
+    let status = query.value("status", "`alive`, `leaving` or `dead`", |text| {
+        text.parse::<MemberStatus>().ok()
+    })?;
     let mut members: Vec<_> = match &state.gossip {
         Some(pool) => pool.members().into_iter().map(member).collect(),
         None => alone(&state).into_iter().collect(),
@@ -54,11 +57,40 @@ pub(super) async fn members(
     Ok(Json(MemberList { members }))
 }
 
-fn wrong_status(text: &str) -> Problem {
-    invalid(format!(
-        "`status` must be `alive`, `leaving` or `dead`, got {}",
-        quoted(text)
-    ))
+/// Follows the changes of the registry and of the cluster, as server-sent events.
+///
+/// - `enabled`: a node was enabled: `{"node_id", "capacity", "enabled_at"}`.
+/// - `disabled`: a node is not eligible any more: `{"node_id"}`.
+/// - `joined`, `updated`: a peer is live now, or its information changed: the peer.
+/// - `left`: a peer is not live any more: `{"node_id"}`.
+/// - `snapshot`: the whole state, `{"nodes", "peers"}`: first of all, and wherever events are missing.
+///
+/// States in between may be left out; the last one is always sent. A client that names its last event in
+/// `Last-Event-ID` gets those after it, where the agent still has them. A comment comes after 15 s without an event. The
+/// stream ends when the agent stops and when the token of the request is revoked. At most 64 streams are open at a time.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "events",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that the client has.")),
+    responses(
+        (status = 200, description = "The events.", body = String, content_type = "text/event-stream")
+    )
+)]
+pub(super) async fn follow_events(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    let subscription = state.events.subscribe(caller, last)?;
+    let body = Body::from_stream(subscription.into_stream());
+    let headers = [
+        (CONTENT_TYPE, EVENT_STREAM),
+        (CACHE_CONTROL, "no-store"),
+        (X_ACCEL_BUFFERING, "no"),
+    ];
+    Ok((headers, body).into_response())
 }
 
 fn member(member: ClusterMember) -> Member {

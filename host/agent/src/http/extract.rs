@@ -8,20 +8,24 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, SchemaFormat, Type};
 
-use super::bodies::BodyBudget;
+use super::bodies::{BodyBudget, ReadBody};
 use super::json_errors::wrong_body;
 use super::problem::{Problem, quoted};
 use edge_cache_api::ProblemType;
-use edge_cache_api::limits::{BODY_BYTES_MAX, NODES_BYTES_MAX};
+use edge_cache_api::limits::BODY_BYTES_MAX;
 use edge_cache_api::object::Object;
 use edge_cache_core::NodeId;
 
 #[cfg(test)]
 mod tests;
+
+/// The largest body that is parsed on the thread of its request, in bytes: that takes some milliseconds.
+const PARSED_HERE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The node of the path.
 #[derive(Debug, Clone, Copy)]
@@ -75,59 +79,45 @@ fn wrong_id(reason: &str) -> Problem {
     )
 }
 
-/// A JSON object as the body.
-#[derive(Debug)]
-pub(super) struct Json<T>(pub(super) T);
-
-impl<T, S> FromRequest<S> for Json<T>
-where
-    T: DeserializeOwned,
-    S: Send + Sync,
-    BodyBudget: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let budget = BodyBudget::from_ref(state);
-        let (value, _) = read_object(request, &budget, BODY_BYTES_MAX).await?;
-        Ok(Self(value))
-    }
-}
-
-/// A JSON object as the body, large enough for all nodes. Its memory stays taken from the budget while the second
+/// A JSON object of at most `BYTES_MAX` bytes as the body. Its memory stays taken from the budget while the second
 /// field lives.
 #[derive(Debug)]
-pub(super) struct NodesJson<T>(pub(super) T, pub(super) Option<OwnedSemaphorePermit>);
+pub(super) struct Json<T, const BYTES_MAX: usize = BODY_BYTES_MAX>(
+    pub(super) T,
+    pub(super) Option<OwnedSemaphorePermit>,
+);
 
-impl<T, S> FromRequest<S> for NodesJson<T>
+impl<T, S, const BYTES_MAX: usize> FromRequest<S> for Json<T, BYTES_MAX>
 where
-    T: DeserializeOwned,
+    T: DeserializeOwned + Send + 'static,
     S: Send + Sync,
     BodyBudget: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return Err(Problem::new(
+                ProblemType::NotJson,
+                "the header `content-type` must be `application/json`",
+            ));
+        }
         let budget = BodyBudget::from_ref(state);
-        let (value, memory) = read_object(request, &budget, NODES_BYTES_MAX).await?;
-        Ok(Self(value, memory))
+        let read = budget.read(&parts.headers, body, BYTES_MAX).await?;
+        if read.bytes.len() <= PARSED_HERE_BYTES_MAX {
+            return parse(read);
+        }
+        // Other requests go on meanwhile. A panic of the parser was logged.
+        let failed = |_| Problem::new(ProblemType::Internal, "the body could not be parsed");
+        spawn_blocking(|| parse(read)).await.map_err(failed)?
     }
 }
 
-async fn read_object<T: DeserializeOwned>(
-    request: Request,
-    budget: &BodyBudget,
-    bytes_max: usize,
-) -> Result<(T, Option<OwnedSemaphorePermit>), Problem> {
-    let (parts, body) = request.into_parts();
-    if !is_json(&parts.headers) {
-        return Err(Problem::new(
-            ProblemType::NotJson,
-            "the header `content-type` must be `application/json`",
-        ));
-    }
-    let read = budget.read(&parts.headers, body, bytes_max).await?;
-    let mut deserializer = serde_json::Deserializer::from_slice(&read.bytes);
+fn parse<T: DeserializeOwned, const BYTES_MAX: usize>(
+    ReadBody { bytes, memory }: ReadBody,
+) -> Result<Json<T, BYTES_MAX>, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map(|Object(value)| value)
         .map_err(|error| wrong_body(&error.path().to_string(), error.inner()))?;
@@ -135,7 +125,7 @@ async fn read_object<T: DeserializeOwned>(
     deserializer
         .end()
         .map_err(|error| wrong_body(".", &error))?;
-    Ok((value, read.memory))
+    Ok(Json(value, memory))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

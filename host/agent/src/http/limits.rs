@@ -15,6 +15,8 @@ pub const WAITS_MAX: usize = 64;
 
 /// Time for the head of a request, from the end of the request before: an idle connection is closed after it.
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// [`HEADERS_TIMEOUT`] of the listener for health, whose clients do not keep connections.
+pub const HEALTH_HEADERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest head of a request, in bytes; a larger one gets 431.
 pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Time for the TLS handshake.

@@ -1,16 +1,15 @@
-//! Handlers for one node: enable, disable, show.
+//! Handlers for one node: enable, disable, show, counters.
 
 use axum::extract::State;
 use axum::response::Response;
 
 use super::extract::{Json, Node};
 use super::problem::Problem;
-use super::problem_responses::{NotMade, Problems, TooManyWaits, Unknown, WrongBody, WrongNodeId};
 use super::query::QueryParams;
 use super::state::AppState;
-use super::views::{self, KnownNode};
+use super::views::KnownNode;
 use super::wait::Waiter;
-use edge_cache_api::{ChangeQuery, NodeChange, NodeDetails, Registration};
+use edge_cache_api::{ChangeQuery, EdgeCacheStats, NodeChange, NodeDetails, Registration};
 use edge_cache_host::{EdgeCacheError, NodeState};
 
 /// Enables a node, over what it was: its counters go back to zero. Any agent accepts this for any node; the decision
@@ -18,21 +17,19 @@ use edge_cache_host::{EdgeCacheError, NodeState};
 #[utoipa::path(
     post,
     path = "/api/v1/nodes/{id}/edge-cache",
-    operation_id = "enable_node",
     tag = "nodes",
     params(Node, ChangeQuery),
     request_body(content = Registration, content_type = "application/json", description = "At most 64 KiB."),
     responses(
         (status = 204, description = "The node is enabled, and its labels have followed where the request waited."),
-        (status = 202, description = "The node is enabled; its labels did not follow in time.", body = NodeChange),
-        Problems<(WrongNodeId, WrongBody, NotMade, TooManyWaits)>
+        (status = 202, description = "The node is enabled; its labels did not follow in time.", body = NodeChange)
     )
 )]
-pub(super) async fn enable(
+pub(super) async fn enable_node(
     State(state): State<AppState>,
     Node(node_id): Node,
     query: QueryParams,
-    Json(registration): Json<Registration>,
+    Json(registration, _): Json<Registration>,
 ) -> Result<Response, Problem> {
     let waiter = Waiter::new(&state, &query)?;
     state
@@ -46,16 +43,14 @@ pub(super) async fn enable(
 #[utoipa::path(
     delete,
     path = "/api/v1/nodes/{id}/edge-cache",
-    operation_id = "disable_node",
     tag = "nodes",
     params(Node, ChangeQuery),
     responses(
         (status = 204, description = "The node is disabled, and its labels are gone where the request waited."),
-        (status = 202, description = "The node is disabled; its labels were not gone in time.", body = NodeChange),
-        Problems<(WrongNodeId, Unknown, NotMade, TooManyWaits)>
+        (status = 202, description = "The node is disabled; its labels were not gone in time.", body = NodeChange)
     )
 )]
-pub(super) async fn disable(
+pub(super) async fn disable_node(
     State(state): State<AppState>,
     Node(node_id): Node,
     query: QueryParams,
@@ -70,21 +65,56 @@ pub(super) async fn disable(
 #[utoipa::path(
     get,
     path = "/api/v1/nodes/{id}/edge-cache",
-    operation_id = "show_node",
     tag = "nodes",
     params(Node),
     responses(
-        (status = 200, description = "The state of the node.", body = NodeDetails),
-        Problems<(WrongNodeId, Unknown)>
+        (status = 200, description = "The state of the node.", body = NodeDetails)
     )
 )]
-pub(super) async fn entry(
+pub(super) async fn show_node(
     State(state): State<AppState>,
     Node(node_id): Node,
-) -> Result<Response, Problem> {
+) -> Result<axum::Json<NodeDetails>, Problem> {
     let known = KnownNode::now(&state.registry, node_id);
     let details = known
         .details()
         .ok_or(EdgeCacheError::NodeNotFound(node_id))?;
-    Ok(views::json(views::encode(&details)))
+    Ok(axum::Json(details))
+}
+
+/// Shows the counters of a node since it was last enabled, as this agent counted them; zeros where it is not
+/// registered.
+#[utoipa::path(
+    get,
+    path = "/api/v1/nodes/{id}/edge-cache/stats",
+    tag = "nodes",
+    params(Node),
+    responses(
+        (status = 200, description = "The counters.", body = EdgeCacheStats)
+    )
+)]
+pub(super) async fn show_stats(
+    State(state): State<AppState>,
+    Node(node_id): Node,
+) -> axum::Json<EdgeCacheStats> {
+    axum::Json(state.registry.stats(node_id))
+}
+
+/// Adds to the counters of a node. A counter stays at its largest value.
+#[utoipa::path(
+    post,
+    path = "/api/v1/nodes/{id}/edge-cache/stats",
+    tag = "nodes",
+    params(Node),
+    request_body(content = EdgeCacheStats, content_type = "application/json", description = "The numbers to add."),
+    responses(
+        (status = 200, description = "The totals.", body = EdgeCacheStats)
+    )
+)]
+pub(super) async fn add_stats(
+    State(state): State<AppState>,
+    Node(node_id): Node,
+    Json(delta, _): Json<EdgeCacheStats>,
+) -> Result<axum::Json<EdgeCacheStats>, Problem> {
+    Ok(axum::Json(state.registry.add_stats(node_id, delta).await?))
 }

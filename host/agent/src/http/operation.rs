@@ -1,73 +1,59 @@
-//! The registration of operations: each states its role once, for the check and for its description.
-
-use std::sync::Arc;
+//! The registration of operations: each states its role and its problems once, for the check and for its description.
 
 use axum::middleware::from_fn_with_state;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::{RefOr, SecurityRequirement};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::auth::{Role, authorize};
+use super::auth::authorize;
+use super::problem_responses::{Cause, responses};
 use super::query;
 use super::state::AppState;
+use crate::tokens::Role;
 
 /// The scheme of tokens in the description.
 pub(super) const BEARER: &str = "bearer";
 
-/// An operation that needs this role.
+/// An operation that needs this role, or no token, and may refuse requests for these causes.
 pub(super) fn operation(
-    role: Role,
-    (schemas, mut paths, methods): UtoipaMethodRouter<AppState>,
+    role: impl Into<Option<Role>>,
+    causes: &[Cause],
+    (schemas, mut paths, mut methods): UtoipaMethodRouter<AppState>,
 ) -> UtoipaMethodRouter<AppState> {
-    // An agent without tokens needs none.
-    let security = [
-        SecurityRequirement::default(),
-        SecurityRequirement::new(BEARER, [role.to_string()]),
-    ];
-    describe_security(&mut paths, &security);
-    let methods = methods
-        .route_layer(from_fn_with_state(query_names(&paths), query::check_known))
-        .route_layer(from_fn_with_state(role, authorize));
-    (schemas, paths, methods)
-}
-
-/// An operation that needs no token.
-pub(super) fn open_operation(
-    (schemas, mut paths, methods): UtoipaMethodRouter<AppState>,
-) -> UtoipaMethodRouter<AppState> {
-    describe_security(&mut paths, &[SecurityRequirement::default()]);
-    let methods = methods.route_layer(from_fn_with_state(query_names(&paths), query::check_known));
-    (schemas, paths, methods)
-}
-
-fn describe_security(paths: &mut Paths, security: &[SecurityRequirement]) {
-    for item in paths.paths.values_mut() {
-        let PathItem {
-            get,
-            put,
-            post,
-            delete,
-            ..
-        } = item;
-        for operation in [get, put, post, delete].into_iter().flatten() {
-            operation.security = Some(security.to_vec());
-        }
+    let role = role.into();
+    let mut query_names = Vec::new();
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        // An agent without tokens needs none.
+        let security = role.map(|role| SecurityRequirement::new(BEARER, [role.to_string()]));
+        let security = [SecurityRequirement::default()].into_iter().chain(security);
+        operation.security = Some(security.collect());
+        operation.responses.responses.extend(responses(causes));
+        query_names.extend(query_parameters(operation));
     }
+    let check_known = from_fn_with_state(query_names.into(), query::check_known);
+    methods = methods.route_layer(check_known);
+    if let Some(role) = role {
+        methods = methods.route_layer(from_fn_with_state(role, authorize));
+    }
+    (schemas, paths, methods)
 }
 
-/// Returns the names of the query parameters that the description has.
-fn query_names(paths: &Paths) -> Arc<[String]> {
-    let operations = paths.paths.values().flat_map(|item| {
-        let operations: [&Option<Operation>; 4] = [&item.get, &item.put, &item.post, &item.delete];
-        operations.into_iter().flatten()
-    });
-    operations
-        .flat_map(|operation| operation.parameters.iter().flatten())
-        .filter_map(|parameter| match parameter {
-            RefOr::T(parameter) => Some(parameter),
-            RefOr::Ref(_) => None,
-        })
-        .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
-        .map(|parameter| parameter.name.clone())
-        .collect()
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let methods = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+    ];
+    methods.into_iter().flatten()
+}
+
+fn query_parameters(operation: &Operation) -> impl Iterator<Item = String> {
+    let parameters = operation.parameters.iter().flatten();
+    parameters.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+            Some(parameter.name.clone())
+        }
+        _ => None,
+    })
 }

@@ -1,30 +1,35 @@
-//! Handlers that show the plugin and its log.
+//! Handlers for the plugin: show, log, swap.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 
-use super::problem_responses::Problems;
+use super::problem::Problem;
+use super::query::QueryParams;
 use super::state::AppState;
-use edge_cache_api::{LogLine, Plugin, PluginLog, Timestamp};
-use edge_cache_host::sandbox;
+use crate::plugin_manager::{PluginUpload, ReplaceError};
+use crate::settings::values;
+use edge_cache_api::headers::WASM;
+use edge_cache_api::{LogLine, Plugin, PluginLog, ProblemType, SwapQuery, Timestamp};
+use edge_cache_core::text;
+use edge_cache_host::{SwapError, sandbox};
 
 /// Shows the plugin and its state.
 #[utoipa::path(
     get,
     path = "/api/v1/plugin",
-    operation_id = "show_plugin",
     tag = "plugin",
     responses(
-        (status = 200, description = "The plugin.", body = Plugin),
-        Problems<()>
+        (status = 200, description = "The plugin.", body = Plugin)
     )
 )]
-pub(super) async fn show(State(state): State<AppState>) -> Json<Plugin> {
+pub(super) async fn show_plugin(State(state): State<AppState>) -> Json<Plugin> {
     Json(now(&state))
 }
 
 /// Returns the plugin and its state.
-pub(super) fn now(state: &AppState) -> Plugin {
+fn now(state: &AppState) -> Plugin {
     let plugin = state.registry.plugin();
     let status = state.registry.status();
     Plugin {
@@ -42,14 +47,12 @@ pub(super) fn now(state: &AppState) -> Plugin {
 #[utoipa::path(
     get,
     path = "/api/v1/plugin/logs",
-    operation_id = "show_logs",
     tag = "plugin",
     responses(
-        (status = 200, description = "The lines.", body = PluginLog),
-        Problems<()>
+        (status = 200, description = "The lines.", body = PluginLog)
     )
 )]
-pub(super) async fn logs(State(state): State<AppState>) -> Json<PluginLog> {
+pub(super) async fn show_logs(State(state): State<AppState>) -> Json<PluginLog> {
     let log = state.registry.log();
     Json(PluginLog {
         dropped: log.dropped_total(),
@@ -63,5 +66,70 @@ fn line(line: sandbox::LogLine) -> LogLine {
         level: line.level,
         context: line.context,
         message: line.message,
+    }
+}
+
+/// Swaps the plugin until the agent ends. The new plugin is tried with all entries first: where it refuses them, fails
+/// or lists others, the former plugin goes on. No change is lost or made twice.
+#[utoipa::path(
+    put,
+    path = "/api/v1/plugin",
+    tag = "plugin",
+    params(SwapQuery),
+    request_body(content = Vec<u8>, content_type = "application/wasm",
+        description = "The plugin, at most 64 MiB where the limit `plugin_bytes` is not another."),
+    responses(
+        (status = 200, description = "The plugin runs now.", body = Plugin)
+    )
+)]
+pub(super) async fn swap_plugin(
+    State(state): State<AppState>,
+    query: QueryParams,
+    request: Request,
+) -> Result<Json<Plugin>, Problem> {
+    let (parts, content) = request.into_parts();
+    check_type(&parts.headers)?;
+    let sha256 = query.value("sha256", "64 hexadecimal digits", |text| {
+        values::parse_sha256(text).ok()
+    })?;
+    let permit = state.plugins.permit()?;
+    let bytes_max = state.plugins.bytes_max();
+    let body = state
+        .bodies
+        .read(&parts.headers, content, bytes_max)
+        .await?;
+    let upload = PluginUpload {
+        sha256,
+        bytes: body.bytes,
+    };
+    state
+        .plugins
+        .replace(permit, &state.registry, upload)
+        .await?;
+    Ok(Json(now(&state)))
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(CONTENT_TYPE);
+    if given.is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(WASM.as_bytes())) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemType::NotWasm,
+        format!("the header `content-type` must be `{WASM}`"),
+    ))
+}
+
+impl From<ReplaceError> for Problem {
+    fn from(error: ReplaceError) -> Self {
+        let problem_type = match &error {
+            ReplaceError::Busy => ProblemType::Busy,
+            ReplaceError::Swap(SwapError::ShuttingDown) => ProblemType::ShuttingDown,
+            ReplaceError::System(_) | ReplaceError::Swap(SwapError::Thread(_)) => {
+                ProblemType::PluginFailed
+            }
+            ReplaceError::Plugin(_) | ReplaceError::Swap(_) => ProblemType::PluginRefused,
+        };
+        Self::new(problem_type, text::error_chain(&error))
     }
 }

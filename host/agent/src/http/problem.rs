@@ -1,7 +1,6 @@
 //! Problem documents (RFC 9457): every error becomes one here.
 
 use axum::Json;
-use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -73,24 +72,6 @@ impl IntoResponse for Problem {
         }
         response
     }
-}
-
-pub(super) fn no_such_route(request: &Request) -> Problem {
-    Problem::new(
-        ProblemType::NoSuchRoute,
-        format!("the API has no {}", quoted(request.uri().path())),
-    )
-}
-
-pub(super) fn no_such_method(request: &Request) -> Problem {
-    Problem::new(
-        ProblemType::NoSuchMethod,
-        format!(
-            "{} does not take {}; the header `Allow` says what it takes",
-            quoted(request.uri().path()),
-            quoted(request.method().as_str())
-        ),
-    )
 }
 
 /// Quotes a part of a request: short and printable.

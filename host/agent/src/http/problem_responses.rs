@@ -1,174 +1,66 @@
-//! The problems with which each operation may answer, for its description.
+//! The problems with which operations may answer, for their description.
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 
 use axum::http::header::RETRY_AFTER;
-use utoipa::IntoResponses;
 use utoipa::openapi::{
     AllOfBuilder, ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response,
     ResponseBuilder, Type,
 };
 
 use super::limits::HEADERS_BYTES_MAX;
-use edge_cache_api::ProblemType;
+use edge_cache_api::ProblemType::{self, *};
 use edge_cache_api::headers::PROBLEM_JSON;
 
 /// Problems of one cause.
-pub(super) trait Refusal {
-    const TYPES: &'static [ProblemType];
-}
+pub(super) type Cause = &'static [ProblemType];
 
-/// The problem responses of an operation: those of every operation, and those of the causes `T`.
-#[derive(Debug)]
-pub(super) struct Problems<T>(PhantomData<T>);
-
-/// The causes of every operation.
-#[derive(Debug)]
-pub(super) struct Anywhere;
-
+/// Any request.
+const REQUEST: Cause = &[InvalidQuery, Unauthorized, Forbidden, NotLocal, Internal];
 /// An invalid node id.
-#[derive(Debug)]
-pub(super) struct WrongNodeId;
-
-/// A request with `?wait=` beyond their limit.
-#[derive(Debug)]
-pub(super) struct TooManyWaits;
-
-/// A body that cannot be read or is invalid.
-#[derive(Debug)]
-pub(super) struct WrongBody;
-
+pub(super) const NODE_ID: Cause = &[InvalidNodeId];
 /// A node that is not registered.
-#[derive(Debug)]
-pub(super) struct Unknown;
-
-/// A change that the plugin or the host refuses. A plugin may return any of its errors for any change.
-#[derive(Debug)]
-pub(super) struct NotMade;
-
-/// A replacement of all nodes that comes too early or with an old `If-Match`.
-#[derive(Debug)]
-pub(super) struct NotReplaced;
-
-/// A plugin that is refused.
-#[derive(Debug)]
-pub(super) struct NotSwapped;
-
+pub(super) const UNKNOWN_NODE: Cause = &[NodeNotFound];
+/// A request with `?wait=` beyond their limit.
+pub(super) const WAIT: Cause = &[TooManyWaits];
 /// A subscriber beyond the limit.
-#[derive(Debug)]
-pub(super) struct TooManySubscribers;
+pub(super) const SUBSCRIBER: Cause = &[TooManySubscribers, ShuttingDown];
+/// A body that cannot be read.
+pub(super) const BODY: Cause = &[
+    EncodedBody,
+    TooManyBodies,
+    BodyCutOff,
+    BodyTooSlow,
+    BodyTooLarge,
+];
+/// A body that is no valid JSON.
+pub(super) const JSON_BODY: Cause = &[MalformedJson, NotJson, InvalidBody];
+/// A change that the plugin or the host refuses. A plugin may return any of its errors for any change.
+pub(super) const CHANGE: Cause = &[
+    RegistryFull,
+    LabelsRefused,
+    InvalidCapacity,
+    Busy,
+    PluginFailed,
+    StoreFailed,
+    ShuttingDown,
+];
+/// A replacement of all nodes that comes too early or with an old `If-Match`.
+pub(super) const REPLACEMENT: Cause = &[ChangedMeanwhile, NotMet, Busy];
+/// A plugin that is refused.
+pub(super) const SWAP: Cause = &[NotWasm, PluginRefused, Busy, PluginFailed, ShuttingDown];
 
-impl Refusal for Anywhere {
-    const TYPES: &'static [ProblemType] = &[
-        ProblemType::InvalidQuery,
-        ProblemType::Unauthorized,
-        ProblemType::Forbidden,
-        ProblemType::NotLocal,
-        ProblemType::Internal,
-    ];
-}
-
-impl Refusal for WrongNodeId {
-    const TYPES: &'static [ProblemType] = &[ProblemType::InvalidNodeId];
-}
-
-impl Refusal for TooManyWaits {
-    const TYPES: &'static [ProblemType] = &[ProblemType::TooManyWaits];
-}
-
-impl Refusal for WrongBody {
-    const TYPES: &'static [ProblemType] = &[
-        ProblemType::MalformedJson,
-        ProblemType::EncodedBody,
-        ProblemType::TooManyBodies,
-        ProblemType::BodyCutOff,
-        ProblemType::BodyTooSlow,
-        ProblemType::BodyTooLarge,
-        ProblemType::NotJson,
-        ProblemType::InvalidBody,
-    ];
-}
-
-impl Refusal for Unknown {
-    const TYPES: &'static [ProblemType] = &[ProblemType::NodeNotFound];
-}
-
-impl Refusal for NotMade {
-    const TYPES: &'static [ProblemType] = &[
-        ProblemType::RegistryFull,
-        ProblemType::LabelsRefused,
-        ProblemType::InvalidCapacity,
-        ProblemType::Busy,
-        ProblemType::PluginFailed,
-        ProblemType::StoreFailed,
-        ProblemType::ShuttingDown,
-    ];
-}
-
-impl Refusal for NotReplaced {
-    const TYPES: &'static [ProblemType] = &[
-        ProblemType::ChangedMeanwhile,
-        ProblemType::NotMet,
-        ProblemType::Busy,
-    ];
-}
-
-impl Refusal for NotSwapped {
-    const TYPES: &'static [ProblemType] = &[
-        ProblemType::EncodedBody,
-        ProblemType::TooManyBodies,
-        ProblemType::BodyCutOff,
-        ProblemType::BodyTooSlow,
-        ProblemType::BodyTooLarge,
-        ProblemType::NotWasm,
-        ProblemType::PluginRefused,
-        ProblemType::Busy,
-        ProblemType::PluginFailed,
-        ProblemType::ShuttingDown,
-    ];
-}
-
-impl Refusal for TooManySubscribers {
-    const TYPES: &'static [ProblemType] =
-        &[ProblemType::TooManySubscribers, ProblemType::ShuttingDown];
-}
-
-/// Several causes.
-pub(super) trait Causes {
-    fn types() -> Vec<ProblemType>;
-}
-
-macro_rules! several {
-    ($($cause:ident)*) => {
-        impl<$($cause: Refusal),*> Causes for ($($cause,)*) {
-            fn types() -> Vec<ProblemType> {
-                [Anywhere::TYPES, $($cause::TYPES),*].concat()
-            }
-        }
-    };
-}
-
-several!();
-several!(A);
-several!(A B);
-several!(A B C);
-several!(A B C D);
-several!(A B C D E);
-
-impl<T: Causes> IntoResponses for Problems<T> {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let mut by_status = BTreeMap::<u16, Vec<ProblemType>>::new();
-        for kind in T::types() {
-            by_status.entry(kind.status()).or_default().push(kind);
-        }
-        by_status
-            .into_iter()
-            .map(|(status, types)| (status.to_string(), response(&types)))
-            .chain([("431".to_string(), head_too_large())])
-            .map(|(status, response)| (status, RefOr::T(response)))
-            .collect()
+/// Returns the responses of an operation with these causes, by status.
+pub(super) fn responses(causes: &[Cause]) -> impl Iterator<Item = (String, RefOr<Response>)> {
+    let mut by_status = BTreeMap::<u16, Vec<ProblemType>>::new();
+    for &problem in [REQUEST].iter().chain(causes).copied().flatten() {
+        by_status.entry(problem.status()).or_default().push(problem);
     }
+    by_status
+        .into_iter()
+        .map(|(status, types)| (status.to_string(), response(&types)))
+        .chain([("431".to_string(), head_too_large())])
+        .map(|(status, response)| (status, RefOr::T(response)))
 }
 
 /// Returns the response that hyper gives before there is a request.

@@ -47,20 +47,26 @@ impl QueryParams {
         text.map_err(|_| invalid(format!("`{name}` must be UTF-8")))
     }
 
-    /// Returns the value of a parameter that must be a whole number.
-    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Problem> {
+    /// Returns the value of a parameter as `parse` reads it; `right` says for the error what it must be.
+    pub(super) fn value<T>(
+        &self,
+        name: &str,
+        right: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|_| digits);
-        let wrong = || {
-            invalid(format!(
-                "`{name}` must be a whole number, got {}",
-                quoted(text)
-            ))
-        };
-        number.map(Some).ok_or_else(wrong)
+        let wrong = || invalid(format!("`{name}` must be {right}, got {}", quoted(text)));
+        parse(text).map(Some).ok_or_else(wrong)
+    }
+
+    /// Returns the value of a parameter that must be a whole number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Problem> {
+        self.value(name, "a whole number", |text| {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|_| digits)
+        })
     }
 }
 

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 
 use super::problem::Problem;
-use super::problem_responses::Problems;
 use super::query::{QueryParams, invalid};
 use super::state::AppState;
 use edge_cache_api::limits::KEY_BYTES_MAX;
@@ -18,15 +17,13 @@ use edge_cache_host::routing::{REPLICAS_MAX, Router};
 #[utoipa::path(
     get,
     path = "/api/v1/edge-cache/route",
-    operation_id = "route_key",
     tag = "registry",
     params(RouteQuery),
     responses(
-        (status = 200, description = "The nodes.", body = Route),
-        Problems<()>
+        (status = 200, description = "The nodes.", body = Route)
     )
 )]
-pub(super) async fn route(
+pub(super) async fn route_key(
     State(state): State<AppState>,
     query: QueryParams,
 ) -> Result<Json<Route>, Problem> {

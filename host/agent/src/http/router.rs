@@ -1,29 +1,40 @@
 //! The routes of the two listeners, and the middlewares that every request passes.
 
+use std::any::Any;
+
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::http::header::VARY;
+use axum::http::{HeaderValue, Method, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api_doc::{self, ApiDocument};
-use super::auth::{Access, Role, authenticate};
-use super::count::count;
+use super::auth::{Access, authenticate};
 use super::guard::{Hosts, check_origin};
-use super::operation::{open_operation, operation};
-use super::panics::answer_panic;
-use super::problem::{Problem, no_such_method, no_such_route};
-use super::request_id::{MakeId, keep_fit_id};
+use super::operation::operation;
+use super::problem::{Problem, quoted};
+use super::problem_responses::{
+    BODY, CHANGE, JSON_BODY, NODE_ID, REPLACEMENT, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
+};
 use super::state::AppState;
 use super::trace::trace;
-use super::{
-    cluster, events, health, leave, list, metrics, nodes, plugin, replace, route, stats, swap,
-};
+use super::{agent, all_nodes, cluster, nodes, plugin, route};
 use crate::metrics::HttpMetrics;
+use crate::tokens::Role;
+use edge_cache_api::ProblemType;
+
+/// The header of request ids: a client's own where it fits, else a random one.
+const X_REQUEST_ID: &str = "x-request-id";
+/// The longest request id of a client, in bytes.
+const ID_BYTES_MAX: usize = 64;
 
 /// Builds the whole API, for the callers that `access` knows and under the names of `hosts`.
 pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Router {
@@ -34,7 +45,7 @@ pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Router {
     let authenticated = refuse_others(authenticated)
         .layer(Extension(document))
         .layer(from_fn_with_state(access, authenticate));
-    let routes = authenticated.merge(open.method_not_allowed_fallback(refuse_method));
+    let routes = authenticated.merge(open.method_not_allowed_fallback(no_such_method));
     with_middlewares(routes.with_state(state), counted, hosts)
 }
 
@@ -44,40 +55,47 @@ pub fn health_routes(state: AppState) -> Router {
     let (metrics, _) = metrics_operation(OpenApiRouter::default()).split_for_parts();
     let (open, _) = health_operations().split_for_parts();
     let routes = refuse_others(metrics.merge(open))
-        .layer(from_fn_with_state(Access::read_only(), authenticate));
+        .layer(from_fn_with_state(Access::local(Role::Read), authenticate));
     with_middlewares(routes.with_state(state), counted, Hosts::Any)
 }
 
 /// Registers the operations that need a role, with their descriptions.
 fn api_operations() -> OpenApiRouter<AppState> {
+    let (read, write, admin) = (Role::Read, Role::Write, Role::Admin);
+    let enable = &[NODE_ID, BODY, JSON_BODY, CHANGE, WAIT];
+    let disable = &[NODE_ID, UNKNOWN_NODE, CHANGE, WAIT];
+    let add_stats = &[NODE_ID, UNKNOWN_NODE, BODY, JSON_BODY, CHANGE];
+    let replace = &[BODY, JSON_BODY, REPLACEMENT];
+    let show_node = &[NODE_ID, UNKNOWN_NODE];
+    let (follow, swap) = (&[SUBSCRIBER], &[BODY, SWAP]);
     let router = OpenApiRouter::with_openapi(api_doc::frame())
-        .routes(operation(Role::Read, routes!(nodes::entry)))
-        .routes(operation(Role::Write, routes!(nodes::enable)))
-        .routes(operation(Role::Write, routes!(nodes::disable)))
-        .routes(operation(Role::Read, routes!(stats::stats)))
-        .routes(operation(Role::Write, routes!(stats::add_stats)))
-        .routes(operation(Role::Read, routes!(list::list)))
-        .routes(operation(Role::Write, routes!(replace::replace)))
-        .routes(operation(Role::Read, routes!(route::route)))
-        .routes(operation(Role::Read, routes!(cluster::peers)))
-        .routes(operation(Role::Read, routes!(cluster::members)))
-        .routes(operation(Role::Read, routes!(events::follow::follow)))
-        .routes(operation(Role::Read, routes!(plugin::show)))
-        .routes(operation(Role::Admin, routes!(swap::swap)))
-        .routes(operation(Role::Admin, routes!(plugin::logs)))
-        .routes(operation(Role::Admin, routes!(leave::leave)))
-        .routes(operation(Role::Read, routes!(api_doc::describe)));
+        .routes(operation(read, show_node, routes!(nodes::show_node)))
+        .routes(operation(write, enable, routes!(nodes::enable_node)))
+        .routes(operation(write, disable, routes!(nodes::disable_node)))
+        .routes(operation(read, &[NODE_ID], routes!(nodes::show_stats)))
+        .routes(operation(write, add_stats, routes!(nodes::add_stats)))
+        .routes(operation(read, &[], routes!(all_nodes::list_nodes)))
+        .routes(operation(write, replace, routes!(all_nodes::replace_nodes)))
+        .routes(operation(read, &[], routes!(route::route_key)))
+        .routes(operation(read, &[], routes!(cluster::list_peers)))
+        .routes(operation(read, &[], routes!(cluster::list_members)))
+        .routes(operation(read, follow, routes!(cluster::follow_events)))
+        .routes(operation(read, &[], routes!(plugin::show_plugin)))
+        .routes(operation(admin, swap, routes!(plugin::swap_plugin)))
+        .routes(operation(admin, &[], routes!(plugin::show_logs)))
+        .routes(operation(admin, &[], routes!(agent::leave)))
+        .routes(operation(read, &[], routes!(api_doc::describe)));
     metrics_operation(router)
 }
 
 fn metrics_operation(router: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
-    router.routes(operation(Role::Read, routes!(metrics::metrics)))
+    router.routes(operation(Role::Read, &[], routes!(agent::show_metrics)))
 }
 
 fn health_operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
-        .routes(open_operation(routes!(health::livez)))
-        .routes(open_operation(routes!(health::readyz)))
+        .routes(operation(None, &[], routes!(agent::livez)))
+        .routes(operation(None, &[], routes!(agent::readyz)))
 }
 
 /// Answers unknown paths and methods with problem documents.
@@ -86,12 +104,22 @@ where
     S: Clone + Send + Sync + 'static,
 {
     routes
-        .fallback(async |request: Request| no_such_route(&request))
-        .method_not_allowed_fallback(refuse_method)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
 }
 
-async fn refuse_method(request: Request) -> Problem {
-    no_such_method(&request)
+async fn no_such_route(uri: Uri) -> Problem {
+    let detail = format!("the API has no {}", quoted(uri.path()));
+    Problem::new(ProblemType::NoSuchRoute, detail)
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!(
+        "{} does not take {}; the header `Allow` says what it takes",
+        quoted(uri.path()),
+        quoted(method.as_str())
+    );
+    Problem::new(ProblemType::NoSuchMethod, detail)
 }
 
 /// Adds the middlewares, the outermost first. They see each request after its path was matched.
@@ -99,12 +127,51 @@ pub(super) fn with_middlewares(routes: Router, counted: HttpMetrics, hosts: Host
     routes.layer(
         ServiceBuilder::new()
             .map_request(keep_fit_id)
-            .layer(SetRequestIdLayer::x_request_id(MakeId::default()))
+            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(PropagateRequestIdLayer::x_request_id())
-            .layer(from_fn(trace))
-            .layer(from_fn_with_state(counted, count))
-            .layer(CompressionLayer::new())
+            .layer(from_fn_with_state(counted, trace))
+            .map_response(vary)
+            .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
             .layer(CatchPanicLayer::custom(answer_panic))
             .layer(from_fn_with_state(hosts, check_origin)),
     )
+}
+
+/// Removes an id that is not 1 to 64 letters, digits, dots, dashes and underscores, so that the agent makes one.
+fn keep_fit_id(mut request: Request) -> Request {
+    let headers = request.headers_mut();
+    let mut ids = headers.get_all(X_REQUEST_ID).iter();
+    let is_fit = |id: &[u8]| {
+        (1..=ID_BYTES_MAX).contains(&id.len())
+            && id
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(byte))
+    };
+    let fit = ids.next().is_none_or(|id| is_fit(id.as_bytes())) && ids.next().is_none();
+    if !fit {
+        headers.remove(X_REQUEST_ID);
+    }
+    request
+}
+
+/// Says for caches that the answer depends on `accept-encoding`; compression alone leaves it out of 304 and `HEAD`.
+fn vary<B>(mut response: Response<B>) -> Response<B> {
+    let encoding = HeaderValue::from_static("accept-encoding");
+    response.headers_mut().insert(VARY, encoding);
+    response
+}
+
+/// Logs a panic in the span of its request, and answers 500.
+fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(message, "a request handler panicked");
+    Problem::new(
+        ProblemType::Internal,
+        "the agent failed while it answered; its log has the request id of the header `x-request-id`",
+    )
+    .into_response()
 }

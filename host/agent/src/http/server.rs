@@ -14,28 +14,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, Request, Response};
+use futures_util::{StreamExt, stream};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use super::connections::OpenConnection;
 use super::limits::{
-    DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEADERS_BYTES_MAX, HEADERS_TIMEOUT, LINGER_TIMEOUT,
-    WRITE_TIMEOUT,
+    DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEADERS_BYTES_MAX, LINGER_TIMEOUT, WRITE_TIMEOUT,
 };
 use super::tls::Tls;
-use super::unread_body::WatchedBody;
 use crate::metrics::ListenerMetrics;
 
 #[cfg(test)]
@@ -60,6 +59,8 @@ pub struct Listening {
     pub tls: Option<Tls>,
     /// The most connections at a time.
     pub connections: usize,
+    /// Time for the head of a request, from the end of the request before: an idle connection is closed after it.
+    pub headers_timeout: Duration,
 }
 
 /// Serves routes until `shutdown` resolves, then lets requests end for at most [`DRAIN_TIMEOUT`].
@@ -73,6 +74,7 @@ pub async fn serve(
         listener,
         tls,
         connections,
+        headers_timeout,
     } = listening;
     let slots = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
     let (stop, stopped) = watch::channel(());
@@ -88,13 +90,16 @@ pub async fn serve(
             next = next => next,
         };
         while tasks.try_join_next().is_some() {}
-        let open = OpenConnection::count(metrics.clone());
+        metrics.accepted.inc();
+        metrics.connections.inc();
+        let metrics = metrics.clone();
         let (tls, routes, stopped) = (tls.clone(), routes.clone(), stopped.clone());
         tasks.spawn(async move {
-            if let Err(error) = serve_stream(stream, tls, routes, stopped).await {
+            if let Err(error) = serve_stream(stream, tls, routes, headers_timeout, stopped).await {
                 tracing::debug!(%error, "a client did not complete the TLS handshake");
-                open.handshake_failed();
+                metrics.handshake_failures.inc();
             }
+            metrics.connections.dec();
             drop(slot);
         });
     }
@@ -131,17 +136,18 @@ async fn serve_stream(
     stream: TcpStream,
     tls: Option<Tls>,
     routes: Router,
+    headers_timeout: Duration,
     mut stopped: watch::Receiver<()>,
 ) -> io::Result<()> {
     let Some(tls) = tls else {
-        serve_requests(stream, routes, stopped).await;
+        serve_requests(stream, routes, headers_timeout, stopped).await;
         return Ok(());
     };
     let stream = tokio::select! {
         shaken = shake_hands(&tls, stream) => shaken?,
         _ = stopped.changed() => return Ok(()),
     };
-    serve_requests(stream, routes, stopped).await;
+    serve_requests(stream, routes, headers_timeout, stopped).await;
     Ok(())
 }
 
@@ -161,13 +167,14 @@ async fn shake_hands(
 async fn serve_requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     routes: Router,
+    headers_timeout: Duration,
     mut stopped: watch::Receiver<()>,
 ) {
     let unread = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| Box::pin(answer(routes.clone(), request, unread.clone())));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIMEOUT)
+        .header_read_timeout(headers_timeout)
         .max_buf_size(HEADERS_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let ended = tokio::select! {
@@ -184,7 +191,8 @@ async fn serve_requests(
     let closed = async {
         stream.shutdown().await?;
         if unread.load(Ordering::Relaxed) {
-            read_to_end(&mut stream).await?;
+            // Closing a socket with unread bytes resets the connection, and the answer might be lost.
+            copy(&mut stream, &mut sink()).await?;
         }
         io::Result::Ok(())
     };
@@ -203,22 +211,17 @@ async fn answer(
     unread: Arc<AtomicBool>,
 ) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
-    let (body, progress) = WatchedBody::new(body);
-    let mut response = routes
-        .oneshot(Request::from_parts(parts, Body::new(body)))
-        .await?;
-    if !progress.is_read() {
+    unread.store(!body.is_end_stream(), Ordering::Relaxed);
+    let at_end = unread.clone();
+    let end = stream::once(async move {
+        at_end.store(false, Ordering::Relaxed);
+        Ok(Bytes::new())
+    });
+    let body = Body::from_stream(body.into_data_stream().chain(end));
+    let mut response = routes.oneshot(Request::from_parts(parts, body)).await?;
+    if unread.load(Ordering::Relaxed) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
-        unread.store(true, Ordering::Relaxed);
     }
     Ok(response)
-}
-
-/// Reads what a client still sends after its answer, and throws it away: closing a socket with unread bytes resets
-/// the connection, and the answer might be lost.
-async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
-    let mut buffer = [0; 8 * 1024];
-    while stream.read(&mut buffer).await? > 0 {}
-    Ok(())
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::bodies::BodyBudget;
 use super::events::Events;
 use super::limits::WAITS_MAX;
-use super::list_cache::ListCache;
+use super::list::ListCache;
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::plugin_manager::PluginManager;
 use crate::shutdown::Shutdown;

@@ -6,19 +6,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::limits::HANDSHAKE_TIMEOUT;
-use crate::trusted_file::{self, FileError};
+use crate::trusted_file;
 use edge_cache_core::text;
 
 #[cfg(test)]
@@ -40,63 +40,13 @@ struct Pair {
     config: ArcSwap<ServerConfig>,
 }
 
-/// An error on reading a certificate and its key.
-#[derive(Debug, Error)]
-pub enum TlsError {
-    /// The file of the certificates cannot be read.
-    #[error("the certificate file {} cannot be used", path.display())]
-    CertificateFile {
-        /// The file.
-        path: PathBuf,
-        /// The error.
-        #[source]
-        source: FileError,
-    },
-    /// The file of the key cannot be read.
-    #[error("the key file {} cannot be used", path.display())]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// The error.
-        #[source]
-        source: FileError,
-    },
-    /// The file holds no certificate.
-    #[error("{} must hold 1 to {CHAIN_MAX} certificates in PEM, the agent's own first", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file holds no key.
-    #[error("{} must hold a private key in PEM, not encrypted", path.display())]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The certificate and the key do not belong together, or are of an unsupported kind.
-    #[error(
-        "the certificate in {} and the key in {} cannot be used together",
-        certificates.display(),
-        key.display()
-    )]
-    Pair {
-        /// The file of the certificates cannot be read.
-        certificates: PathBuf,
-        /// The file of the key cannot be read.
-        key: PathBuf,
-        /// The error.
-        #[source]
-        source: rustls::Error,
-    },
-}
-
 impl Tls {
     /// Reads a chain of certificates and its key, both PEM. The key must not be readable by others.
     ///
     /// # Errors
     ///
-    /// Any [`TlsError`].
-    pub fn read(certificates: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+    /// A file cannot be read, holds something else, or the two do not belong together.
+    pub fn read(certificates: PathBuf, key: PathBuf) -> Result<Self> {
         let config = ArcSwap::from_pointee(config(&certificates, &key)?);
         Ok(Self(Arc::new(Pair {
             certificates,
@@ -114,7 +64,7 @@ impl Tls {
                 tracing::info!("HTTP certificate replaced");
             }
             Err(error) => {
-                let error = text::error_chain(&error);
+                let error = text::error_chain(error.as_ref());
                 tracing::error!(error, "the HTTP certificate stays as it is");
             }
         }
@@ -133,7 +83,7 @@ pub fn use_ring() {
     let _ = ring::default_provider().install_default();
 }
 
-fn config(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+fn config(certificates: &Path, key: &Path) -> Result<ServerConfig> {
     let chain = read_chain(certificates)?;
     let private = read_key(key)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -143,35 +93,34 @@ fn config(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
                 .with_no_client_auth()
                 .with_single_cert(chain, private)
         })
-        .map_err(|source| TlsError::Pair {
-            certificates: certificates.to_owned(),
-            key: key.to_owned(),
-            source,
+        .with_context(|| {
+            format!(
+                "the certificate in {} and the key in {} cannot be used together",
+                certificates.display(),
+                key.display()
+            )
         })?;
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     Ok(config)
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = trusted_file::read_public(path).map_err(|source| TlsError::CertificateFile {
-        path: path.to_owned(),
-        source,
-    })?;
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let file = path.display();
+    let text = trusted_file::read_public(path)
+        .with_context(|| format!("the certificate file {file} cannot be used"))?;
     let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&text).collect();
     chain
         .ok()
         .filter(|chain| (1..=CHAIN_MAX).contains(&chain.len()))
-        .ok_or_else(|| TlsError::NoCertificate {
-            path: path.to_owned(),
+        .with_context(|| {
+            format!("{file} must hold 1 to {CHAIN_MAX} certificates in PEM, the agent's own first")
         })
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let text = trusted_file::read_secret(path).map_err(|source| TlsError::KeyFile {
-        path: path.to_owned(),
-        source,
-    })?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey {
-        path: path.to_owned(),
-    })
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    let file = path.display();
+    let text = trusted_file::read_secret(path)
+        .with_context(|| format!("the key file {file} cannot be used"))?;
+    let key = PrivateKeyDer::from_pem_slice(&text).ok();
+    key.with_context(|| format!("{file} must hold a private key in PEM, not encrypted"))
 }

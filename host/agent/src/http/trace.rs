@@ -1,18 +1,20 @@
-//! The span and the log line of each request: a line at `info` for each change, at `debug` for each read.
+//! The span, the metrics and the log line of each request: a line at `info` for each change, at `debug` for each read.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::request_id::RequestId;
 use tracing::{Instrument, Level, Span};
 
-use super::request_id::UNKNOWN;
+use crate::metrics::{HttpMetrics, NO_ROUTE};
 use edge_cache_core::text;
 
+/// The id in a log line where there is none.
+const UNKNOWN: &str = "unknown";
 /// The longest path in a line, in bytes.
 pub(super) const PATH_BYTES_MAX: usize = 128;
 /// The longest method in a line, in bytes: a client may invent one.
@@ -20,7 +22,7 @@ const METHOD_BYTES_MAX: usize = 32;
 
 /// The name of the token of a request, set once the request is authenticated.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TokenName(Arc<OnceLock<Arc<str>>>);
+pub(super) struct TokenName(pub(super) Arc<OnceLock<Arc<str>>>);
 
 /// The line of one request, written when it is dropped. Without an answer the client went away or the connection was
 /// cut off; the change may have been made all the same.
@@ -31,13 +33,18 @@ struct RequestLine {
     route: String,
     path: String,
     token: TokenName,
-    start: Instant,
     span: Span,
     answer: Option<(StatusCode, Duration)>,
 }
 
-/// Runs a request in its span, which has the request id, and logs how it was answered.
-pub(super) async fn trace(mut request: Request, next: Next) -> Response {
+/// Runs a request in its span, which has the request id, and counts and logs how it was answered. A request whose
+/// client goes away before is not counted.
+pub(super) async fn trace(
+    State(metrics): State<HttpMetrics>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let start = Instant::now();
     let id = request.extensions().get::<RequestId>();
     let id = id.map(RequestId::header_value).map(HeaderValue::to_str);
     // The highest level: a line of any level within it has the request id, a panic's too.
@@ -46,45 +53,36 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
         request_id = id.and_then(Result::ok).unwrap_or(UNKNOWN)
     );
     let token = TokenName::default();
-    let line = RequestLine::new(&request, token.clone(), span.clone());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    let mut line = RequestLine::new(&request, route, token.clone(), span.clone());
     request.extensions_mut().insert(token);
     let response = next.run(request).instrument(span).await;
-    if let Some(line) = line {
-        line.answered(response.status());
+    let took = start.elapsed();
+    metrics.answered(route, &method, response.status(), took);
+    if let Some(line) = &mut line {
+        line.answer = Some((response.status(), took));
     }
     response
 }
 
-impl TokenName {
-    /// Sets the name.
-    pub(super) fn set(&self, name: Arc<str>) {
-        // A request is authenticated once.
-        let _ = self.0.set(name);
-    }
-}
-
 impl RequestLine {
     /// Creates the line; none where it would not be written.
-    fn new(request: &Request, token: TokenName, span: Span) -> Option<Self> {
+    fn new(request: &Request, route: &str, token: TokenName, span: Span) -> Option<Self> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         if is_read && !tracing::enabled!(Level::DEBUG) {
             return None;
         }
-        let route = request.extensions().get::<MatchedPath>();
         Some(Self {
             method: text::clean(request.method().as_str(), METHOD_BYTES_MAX),
             is_read,
-            route: route.map_or("none", MatchedPath::as_str).to_string(),
+            route: route.to_string(),
             path: text::clean(request.uri().path(), PATH_BYTES_MAX),
             token,
-            start: Instant::now(),
             span,
             answer: None,
         })
-    }
-
-    fn answered(mut self, status: StatusCode) {
-        self.answer = Some((status, self.start.elapsed()));
     }
 }
 
@@ -98,7 +96,6 @@ impl Drop for RequestLine {
             token,
             span,
             answer,
-            ..
         } = self;
         let _entered = span.enter();
         let token = token.0.get().map(tracing::field::display);

@@ -1,18 +1,9 @@
 //! Conversions of nodes into the types of the API.
 
-use axum::body::Bytes;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-
-use edge_cache_api::headers::JSON;
 use edge_cache_api::{
     Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, RegisteredNode, Timestamp,
 };
 use edge_cache_host::{EdgeCacheNode, EdgeCacheRegistry, EffectiveDecision, Entry, NodeState, Op};
-
-/// The first capacity of the buffer for JSON, in bytes: enough for one node and its decision.
-const NODE_BYTES: usize = 512;
 
 /// The state of one node at one moment.
 #[derive(Debug)]
@@ -89,17 +80,4 @@ pub(super) fn node((node, advertised): (&EdgeCacheNode, bool)) -> Node {
         enabled_at: Timestamp(node.enabled_at),
         advertised,
     }
-}
-
-/// Encodes a value as JSON.
-pub(super) fn encode(view: &impl Serialize) -> Bytes {
-    let mut body = Vec::with_capacity(NODE_BYTES);
-    // Texts and numbers always have a form in JSON.
-    let _ = serde_json::to_writer(&mut body, view);
-    Bytes::from(body)
-}
-
-/// Returns a response with a JSON body.
-pub(super) fn json(body: Bytes) -> Response {
-    ([(CONTENT_TYPE, JSON)], body).into_response()
 }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::limits::WAITS_MAX;
-use super::problem::{Problem, quoted};
-use super::query::{QueryParams, invalid};
+use super::problem::Problem;
+use super::query::QueryParams;
 use super::state::AppState;
-use super::views::{self, KnownNode};
+use super::views::KnownNode;
 use crate::settings::values;
-use edge_cache_api::NodeId;
-use edge_cache_api::ProblemType;
 use edge_cache_api::limits::WAIT_MAX;
+use edge_cache_api::{NodeId, ProblemType};
 use edge_cache_host::NodeState;
 
 /// A request that may wait for labels, with its permit.
@@ -28,7 +28,14 @@ pub(super) struct Waiter<'a> {
 impl<'a> Waiter<'a> {
     /// Takes a permit where the query asks to wait. Comes before the change, so that a refusal changes nothing.
     pub(super) fn new(state: &'a AppState, query: &QueryParams) -> Result<Self, Problem> {
-        let time = query.text("wait")?.map(parse).transpose()?;
+        let right = format!(
+            "a time of at most {} s with a unit, such as 200ms or 5s",
+            WAIT_MAX.as_secs()
+        );
+        let time = query.value("wait", &right, |text| {
+            let time = values::parse_time(text).ok();
+            time.filter(|time| *time <= WAIT_MAX)
+        })?;
         let Some(time) = time.filter(|time| !time.is_zero()) else {
             return Ok(Self { state, time: None });
         };
@@ -66,20 +73,6 @@ impl<'a> Waiter<'a> {
             return StatusCode::NO_CONTENT.into_response();
         }
         let known = KnownNode::now(registry, node_id);
-        let pending = views::encode(&known.pending());
-        (StatusCode::ACCEPTED, views::json(pending)).into_response()
+        (StatusCode::ACCEPTED, Json(known.pending())).into_response()
     }
-}
-
-fn parse(text: &str) -> Result<Duration, Problem> {
-    let time = values::parse_time(text)
-        .ok()
-        .filter(|time| *time <= WAIT_MAX);
-    time.ok_or_else(|| {
-        invalid(format!(
-            "`wait` is a time of at most {} s with a unit, such as 200ms or 5s; {} is not",
-            WAIT_MAX.as_secs(),
-            quoted(text)
-        ))
-    })
 }

@@ -23,7 +23,7 @@ const DURATION_BUCKETS: [f64; 18] = [
 /// Methods that routes take. All others count as `other`.
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 /// Route of requests that no route matches.
-const NO_ROUTE: &str = "none";
+pub(crate) const NO_ROUTE: &str = "none";
 
 metrics! {
     /// Metrics of the HTTP API. Clones share them.
@@ -74,16 +74,15 @@ impl HttpMetrics {
     /// its own.
     pub(crate) fn answered(
         &self,
-        route: Option<&str>,
+        route: &str,
         method: &Method,
         status: StatusCode,
         took: Duration,
     ) {
-        let route = route.unwrap_or(NO_ROUTE).to_string();
         let mut known = METHODS.into_iter();
         let method = known.find(|known| *known == method.as_str());
         let labels = RouteLabels {
-            route,
+            route: route.to_string(),
             method: method.unwrap_or("other"),
         };
         let duration = self.durations.get_or_create(&labels);

@@ -5,15 +5,19 @@ use std::io;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 use crate::http::{self, Access, AppState, Hosts, Listening, Tls};
 use crate::settings::AgentSettings;
+use crate::tokens::Role;
 
 /// The most connections that wait in the kernel to be accepted, within the system's own limit. A client beyond it
 /// tries again after a second.
 const BACKLOG: u32 = 1_024;
+/// The files that an agent has open beside its connections: listeners, the store, gossip, the runtime, and some spare.
+const OTHER_FILES: usize = 64;
 /// The connections for event streams and waits, beside those of the setting.
 const LONG_REQUESTS_MAX: usize = http::EVENT_STREAMS_MAX + http::WAITS_MAX;
 
@@ -89,6 +93,7 @@ impl Api {
                 .http_connections
                 .get()
                 .saturating_add(LONG_REQUESTS_MAX),
+            headers_timeout: http::HEADERS_TIMEOUT,
         };
         let mut connections = main.connections;
         let mut health = None;
@@ -98,9 +103,10 @@ impl Api {
                 listener: listen(address)?,
                 tls: None,
                 connections: http::HEALTH_CONNECTIONS_MAX,
+                headers_timeout: http::HEALTH_HEADERS_TIMEOUT,
             });
         }
-        http::warn_of_file_limit(connections);
+        warn_of_file_limit(connections);
         let hosts = if settings.http_listen.ip().is_loopback() {
             Hosts::Local
         } else {
@@ -163,8 +169,8 @@ fn access(settings: &AgentSettings) -> Result<Access> {
     match &settings.http.api_token_file {
         Some(path) => Access::with_tokens(path.clone())
             .with_context(|| format!("cannot use the API token file {}", path.display())),
-        None if settings.http.allow_local_admin => Ok(Access::local_admin()),
-        None => Ok(Access::local()),
+        None if settings.http.allow_local_admin => Ok(Access::local(Role::Admin)),
+        None => Ok(Access::local(Role::Write)),
     }
 }
 
@@ -191,4 +197,18 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
         socket.listen(BACKLOG)
     });
     listening.with_context(|| format!("cannot listen for HTTP on {address}"))
+}
+
+/// Logs a warning where the process may open fewer files than this many connections need.
+fn warn_of_file_limit(connections: usize) {
+    let needed = connections.saturating_add(OTHER_FILES);
+    let limit = getrlimit(Resource::Nofile).current;
+    if let Some(limit) = limit.filter(|limit| u64::try_from(needed).is_ok_and(|n| n > *limit)) {
+        tracing::warn!(
+            limit,
+            needed,
+            "the process may open too few files for its connections: raise the limit (`ulimit -n`, \
+             `LimitNOFILE=`) or lower `--http-connections`"
+        );
+    }
 }

@@ -11,7 +11,7 @@ use edge_cache_core::text;
 use edge_cache_host::sandbox::ImportGrants;
 
 /// The size of a SHA-256 digest, in bytes.
-const SHA256_BYTES: usize = 32;
+pub(crate) const SHA256_BYTES: usize = 32;
 
 /// Parses a node id in its canonical notation.
 pub(crate) fn parse_node_id(text: &str) -> Result<u64, String> {

@@ -36,7 +36,7 @@ struct Present {
 /// Writes events to the board.
 #[derive(Debug)]
 pub(super) struct Hub {
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
     registry: RegistryEvents,
     topology: Option<TopologyEvents>,
     newest: watch::Sender<u64>,
@@ -63,10 +63,6 @@ impl Hub {
             topology,
             newest,
         }
-    }
-
-    pub(super) fn board(&self) -> Arc<Board> {
-        self.board.clone()
     }
 
     /// Writes events until nothing can change any more, or the agent stops.

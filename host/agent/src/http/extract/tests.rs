@@ -21,7 +21,7 @@ struct Wanted {
 async fn ask(id: &str, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
     let app = Router::new().route(
         "/api/v1/nodes/{id}/edge-cache",
-        post(async |Node(id): Node, Json(wanted): Json<Wanted>| {
+        post(async |Node(id): Node, Json(wanted, _): Json<Wanted>| {
             format!("[{id},{}]", wanted.capacity.cpu_cores)
         }),
     );

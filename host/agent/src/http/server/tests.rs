@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use axum::routing::{get, post};
 use futures_util::stream::repeat;
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -11,6 +12,7 @@ use super::*;
 use crate::http::bodies::BodyBudget;
 use crate::http::extract::Json;
 use crate::http::guard::Hosts;
+use crate::http::limits::{HEADERS_TIMEOUT, HEALTH_HEADERS_TIMEOUT};
 use crate::http::router::{refuse_others, with_middlewares};
 use crate::metrics::HttpMetrics;
 
@@ -34,6 +36,10 @@ async fn start() -> Server {
 }
 
 async fn start_with(connections: usize) -> Server {
+    start_for(connections, HEADERS_TIMEOUT).await
+}
+
+async fn start_for(connections: usize, headers_timeout: Duration) -> Server {
     let (enter, entered) = oneshot::channel();
     let (leave, left) = oneshot::channel::<()>();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -46,7 +52,7 @@ async fn start_with(connections: usize) -> Server {
     };
     let endless = async || Body::from_stream(repeat(Ok::<_, Infallible>("again")));
     let routes = Router::new()
-        .route("/", post(async |Json(_): Json<Value>| "taken"))
+        .route("/", post(async |_: Json<Value>| "taken"))
         .route("/fast", get(async || "fast"))
         .route("/large", get(async || vec![b'x'; 16 * MIB]))
         .route("/slow", get(slow))
@@ -60,6 +66,7 @@ async fn start_with(connections: usize) -> Server {
         listener,
         tls: None,
         connections,
+        headers_timeout,
     };
     let metrics = ListenerMetrics::default();
     let serving = serve(listening, routes, metrics.clone(), async move {
@@ -360,36 +367,43 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test]
-async fn a_panic_answers_500_and_the_connection_goes_on() {
+async fn a_panic_answers_500_with_its_request_id_in_the_log_and_the_connection_goes_on() {
     let log = Log::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt().with_writer(move || writer.clone());
     let _logging = tracing::subscriber::set_default(lines.with_ansi(false).finish());
     let server = start().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let request = b"GET /panic HTTP/1.1\r\nhost: localhost\r\nx-request-id: id-of-mine\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let answer = read_until(&mut stream, "}").await;
-    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
-    assert!(answer.contains("/problems/internal"), "{answer}");
-    assert!(
-        answer.contains("\r\nx-request-id: id-of-mine\r\n"),
-        "{answer}"
-    );
-    assert!(!answer.contains("on purpose"), "{answer}");
+    let mut ids = Vec::new();
+    for own_id in ["x-request-id: id-of-mine\r\n", ""] {
+        let request = format!("GET /panic HTTP/1.1\r\nhost: localhost\r\n{own_id}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, "}").await;
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert!(answer.contains("/problems/internal"), "{answer}");
+        assert!(!answer.contains("on purpose"), "{answer}");
+        ids.push(request_id(&answer).to_string());
+    }
+    assert_eq!(ids[0], "id-of-mine");
     let fast = b"GET /fast HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(fast).await.unwrap();
     let answer = read_until(&mut stream, "fast").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let line = log
+    let lines = log.lines().filter(|line| line.contains("on purpose"));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), ids.len(), "{log}");
+    for (line, id) in lines.iter().zip(&ids) {
+        assert!(line.contains("ERROR") && line.contains(id), "{id}: {line}");
+    }
+}
+
+/// Returns the request id of an answer.
+fn request_id(answer: &str) -> &str {
+    answer
         .lines()
-        .find(|line| line.contains("on purpose"))
-        .unwrap();
-    assert!(
-        line.contains("ERROR") && line.contains("id-of-mine"),
-        "{line}"
-    );
+        .find_map(|line| line.strip_prefix("x-request-id: "))
+        .unwrap_or_else(|| panic!("{answer}"))
 }
 
 #[tokio::test]
@@ -405,13 +419,34 @@ async fn every_answer_has_a_request_id() {
         ("POST /missing", "content-length: 9", None),
     ] {
         let answer = exchange(server.address, &head(line, header)).await;
-        let found = answer
-            .lines()
-            .find_map(|line| line.strip_prefix("x-request-id: "))
-            .unwrap_or_else(|| panic!("{answer}"));
+        let found = request_id(&answer);
         match id {
             Some(id) => assert_eq!(found, id),
             None => assert_eq!(found.len(), 36, "{found}"),
         }
     }
+}
+
+#[tokio::test]
+async fn answers_without_a_body_vary_by_encoding_too() {
+    let server = start().await;
+    for line in ["GET /fast", "HEAD /large", "GET /missing"] {
+        let answer = exchange(server.address, &head(line, "x: y")).await;
+        assert_eq!(
+            answer.matches("\r\nvary: accept-encoding\r\n").count(),
+            1,
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn silent_clients_leave_their_places_after_the_timeout_for_heads() {
+    let server = start_for(2, HEALTH_HEADERS_TIMEOUT).await;
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    let answer = exchange(server.address, &head("GET /fast", "x: y")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

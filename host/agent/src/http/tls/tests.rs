@@ -12,7 +12,7 @@ fn file(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
 }
 
 fn error(certificates: PathBuf, key: PathBuf) -> String {
-    text::error_chain(&Tls::read(certificates, key).unwrap_err())
+    text::error_chain(Tls::read(certificates, key).unwrap_err().as_ref())
 }
 
 #[test]

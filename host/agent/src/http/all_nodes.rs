@@ -1,4 +1,4 @@
-//! Handler that replaces all nodes by another set.
+//! Handlers for all nodes: list, and replace by another set.
 //!
 //! The replacement is no transaction: each node is a change of its own, in the queue with those of other requests. The
 //! report names the nodes that failed, and the same request again does the rest, also after a client that went away.
@@ -6,19 +6,21 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::ETAG;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
-use super::extract::NodesJson;
-use super::limits::{CHANGES_UNDER_WAY_MAX, TURN_WAIT};
+use super::extract::Json;
+use super::limits::{CHANGES_UNDER_WAY_MAX, NODES_BYTES_MAX, TURN_WAIT};
+use super::list::{fits_if_match, is_named_by_if_none_match};
 use super::problem::Problem;
-use super::problem_responses::{NotReplaced, Problems, WrongBody};
 use super::state::AppState;
-use edge_cache_api::ProblemType;
-use edge_cache_api::{NodeOutcome, NodeResult, Replacement, ReplacementReport, WantedNode};
+use edge_cache_api::headers::JSON;
+use edge_cache_api::{
+    NodeList, NodeOutcome, NodeResult, ProblemType, Replacement, ReplacementReport, WantedNode,
+};
 use edge_cache_core::NodeId;
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
@@ -31,26 +33,45 @@ enum Step {
     Disable,
 }
 
+/// Lists all eligible nodes, in ascending order of node id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/edge-cache/nodes",
+    tag = "registry",
+    params(("If-None-Match" = Option<String>, Header, description = "The tag of a list that the client has.")),
+    responses(
+        (status = 200, description = "The list.", body = NodeList,
+         headers(("ETag" = String, description = "Changes with the list."))),
+        (status = 304, description = "The list is the one of `If-None-Match`.",
+         headers(("ETag" = String, description = "Its tag.")))
+    )
+)]
+pub(super) async fn list_nodes(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let list = state.list.now(&state.registry);
+    if is_named_by_if_none_match(list.tag.as_ref(), &headers) {
+        return list.tagged(StatusCode::NOT_MODIFIED);
+    }
+    list.tagged(([(CONTENT_TYPE, JSON)], list.body.clone()))
+}
+
 /// Makes the nodes of the list the eligible ones. A node whose capacity is the same stays untouched, one
 /// that is new or has another capacity is enabled, one that is not in the list is disabled. It is not
 /// atomic: a node that fails leaves the others as they come out, and the same request again does the rest.
 #[utoipa::path(
     put,
     path = "/api/v1/edge-cache/nodes",
-    operation_id = "replace_nodes",
     tag = "registry",
     params(("If-Match" = Option<String>, Header, description = "The tag of the list that this one is to replace.")),
     request_body(content = Replacement, content_type = "application/json",
                  description = "The shape of the list, at most 16 MiB."),
     responses(
-        (status = 200, description = "The result of each node.", body = ReplacementReport),
-        Problems<(WrongBody, NotReplaced)>
+        (status = 200, description = "The result of each node.", body = ReplacementReport)
     )
 )]
-pub(super) async fn replace(
+pub(super) async fn replace_nodes(
     State(state): State<AppState>,
     headers: HeaderMap,
-    NodesJson(wanted, _memory): NodesJson<Replacement>,
+    Json(wanted, _memory): Json<Replacement, NODES_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let wanted = by_node(wanted, state.registry.plugin().config().limits.nodes_max)?;
     let met = state.gossip.as_ref().is_none_or(GossipPool::is_settled);
@@ -70,13 +91,13 @@ pub(super) async fn replace(
             ),
         ));
     };
-    let present = &state.list.now(&state.registry).tag;
-    if !present.fits_if_match(&headers) {
+    let present = state.list.now(&state.registry);
+    if !fits_if_match(present.tag.as_ref(), &headers) {
         let problem = Problem::new(
             ProblemType::ChangedMeanwhile,
             "the list has changed since: get it again, its tag is in `ETag`",
         );
-        return Ok(([(ETAG, present.header())], problem).into_response());
+        return Ok(present.tagged(problem));
     }
     let steps = steps(wanted, &state.registry.list_eligible());
     let results = stream::iter(steps)
@@ -108,6 +129,7 @@ fn by_node(
     }
     Ok(by_node)
 }
+
 /// Returns the changes from the present nodes to the wanted ones, in ascending order.
 fn steps(
     wanted: BTreeMap<NodeId, NodeCapacity>,

@@ -1,11 +1,14 @@
-//! Handlers of the health checks.
+//! Handlers for the agent itself: health, metrics, leave.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 
-use super::problem_responses::Problems;
 use super::state::AppState;
+use crate::metrics::MEDIA_TYPE;
+use crate::shutdown::ShutdownMode;
 use edge_cache_api::{Health, PluginState};
 use edge_cache_host::gossip::GossipPool;
 
@@ -15,12 +18,10 @@ type Answer = (StatusCode, Json<Health>);
 #[utoipa::path(
     get,
     path = "/health/livez",
-    operation_id = "livez",
     tag = "agent",
     responses(
         (status = 200, description = "The agent is alive.", body = Health),
-        (status = 503, description = "The agent is not, for these reasons.", body = Health),
-        Problems<()>
+        (status = 503, description = "The agent is not, for these reasons.", body = Health)
     )
 )]
 pub(super) async fn livez(State(state): State<AppState>) -> Answer {
@@ -31,16 +32,44 @@ pub(super) async fn livez(State(state): State<AppState>) -> Answer {
 #[utoipa::path(
     get,
     path = "/health/readyz",
-    operation_id = "readyz",
     tag = "agent",
     responses(
         (status = 200, description = "The agent accepts changes.", body = Health),
-        (status = 503, description = "The agent is not, for these reasons.", body = Health),
-        Problems<()>
+        (status = 503, description = "The agent is not, for these reasons.", body = Health)
     )
 )]
 pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
     answer(state.unready())
+}
+
+/// Shows the metrics as Prometheus text. A series with labels appears with the first thing that it counts.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "agent",
+    responses(
+        (status = 200, description = "The metrics.", body = String,
+         content_type = "text/plain; version=0.0.4; charset=utf-8")
+    )
+)]
+pub(super) async fn show_metrics(State(state): State<AppState>) -> impl IntoResponse {
+    let subscribers = i64::try_from(state.events.subscribers()).unwrap_or(i64::MAX);
+    state.metrics.http.event_subscribers.set(subscribers);
+    ([(CONTENT_TYPE, MEDIA_TYPE)], state.metrics.encode())
+}
+
+/// Makes the agent tell its peers that it leaves, and stop. Requests in progress are answered, this one first.
+#[utoipa::path(
+    post,
+    path = "/api/v1/agent/leave",
+    tag = "agent",
+    responses((status = 202, description = "The agent is about to leave."))
+)]
+pub(super) async fn leave(State(state): State<AppState>) -> StatusCode {
+    if !state.stop.request(ShutdownMode::Leave) {
+        tracing::info!("leave requested over HTTP");
+    }
+    StatusCode::ACCEPTED
 }
 
 impl AppState {

@@ -1,9 +1,9 @@
-use super::super::{NewToken, Role, Tokens};
+use super::{NewToken, Role, Tokens};
 
 const HASH: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn error(text: &str) -> String {
-    edge_cache_core::text::error_chain(&Tokens::parse(text).unwrap_err())
+    format!("{:#}", Tokens::parse(text).unwrap_err())
 }
 
 #[test]
