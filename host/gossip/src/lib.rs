@@ -49,7 +49,7 @@
 //!
 //! # Layout
 //!
-//! - `pool`: the public handle. `pool/start` assembles a pool, `pool/decisions` is the registry's part.
+//! - `pool`: the public handle. `pool/start` assembles a pool.
 //! - `config`, `error`: settings and errors.
 //! - `member`: the task that runs chitchat and restarts it. `membership`: the state that it shares with
 //!   the handle.
