@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 use self::assessor::{Assessor, PastFailures};
 use self::judgement::Judgement;
 use self::quarantine::Quarantine;
-use crate::metrics::RoutingMetrics;
 use crate::state::RegistryState;
 use edge_cache_gossip::PeerInfo;
 use edge_cache_routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
@@ -47,7 +46,7 @@ pub struct RoutingStatus {
 
 /// The registry's end of placement.
 pub(crate) struct Placement {
-    router: Router,
+    pub(crate) router: Router,
     status: Arc<Mutex<RoutingStatus>>,
     thread: JoinHandle<()>,
 }
@@ -77,7 +76,6 @@ impl Placement {
         let plugin = Plugin::clone(&state.plugin.load());
         let mut worker = Worker {
             assessor: Assessor::new(plugin, config, state.metrics.calls.clone()),
-            metrics: state.metrics.routing.clone(),
             state,
             members: BTreeMap::new(),
             quarantine: Quarantine::default(),
@@ -95,10 +93,6 @@ impl Placement {
             thread,
         };
         Ok((placement, Wake(waking)))
-    }
-
-    pub(crate) fn router(&self) -> &Router {
-        &self.router
     }
 
     /// Tells whether the thread runs. While the registry runs, its end is a defect.
@@ -126,7 +120,6 @@ struct Worker {
     refused: Option<CandidateError>,
     router: Router,
     status: Arc<Mutex<RoutingStatus>>,
-    metrics: RoutingMetrics,
 }
 
 impl Worker {
@@ -219,7 +212,7 @@ impl Worker {
         };
         match self.assessor.assess(&info, past) {
             Ok(candidate) => {
-                self.metrics.assessments.inc();
+                self.state.metrics.routing.assessments.inc();
                 (Judgement::judged(info, candidate), None)
             }
             Err(assessor::Stopped::Down(at)) => (Judgement::open(info, before), Some(at)),
@@ -229,8 +222,8 @@ impl Worker {
                     %failure,
                     "the plugin failed on the labels of a member, which keeps its former candidacy"
                 );
-                self.metrics.assessments.inc();
-                self.metrics.failures.inc();
+                self.state.metrics.routing.assessments.inc();
+                self.state.metrics.routing.failures.inc();
                 self.set_status(|status| status.last_failure = Some(failure.to_string()));
                 let retry = self.quarantine.add(&info, &failure, now);
                 (Judgement::open(info, before), retry)
@@ -277,10 +270,14 @@ impl Worker {
         let unjudged = unjudged.count();
         if is_built {
             let took = start.elapsed().as_secs_f64();
-            self.metrics.table_build_duration.observe(took);
+            self.state
+                .metrics
+                .routing
+                .table_build_duration
+                .observe(took);
         }
         let bytes = i64::try_from(table.bytes()).unwrap_or(i64::MAX);
-        self.metrics.table_bytes.set(bytes);
+        self.state.metrics.routing.table_bytes.set(bytes);
         self.set_status(|status| {
             status.candidates = table.len();
             status.unjudged = unjudged;

@@ -250,14 +250,15 @@ impl EdgeCacheRegistry {
     pub fn route(&self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
         let placement = self.shared.placement.as_ref();
         placement
-            .map(|placement| placement.router().route(key, replicas, from_geo))
+            .map(|placement| placement.router.route(key, replicas, from_geo))
             .unwrap_or_default()
     }
 
     /// Returns the router behind [`route`](Self::route), for many lookups or more than node ids. `None` in a registry
     /// without a node of its own.
     pub fn router(&self) -> Option<&Router> {
-        self.shared.placement.as_ref().map(Placement::router)
+        let placement = self.shared.placement.as_ref()?;
+        Some(&placement.router)
     }
 
     /// Returns the status of routing.
