@@ -240,6 +240,18 @@ fn an_invalid_variable_is_named() {
 }
 
 #[test]
+fn a_missing_node_id_is_reported_with_all_places_that_can_give_it() {
+    let text = wrong("", &[], Some("cluster_id = 'x'"));
+    for place in [
+        "`--node-id NUMBER`",
+        "`EDGE_CACHE_NODE_ID`",
+        "`node_id` in the file",
+    ] {
+        assert!(text.contains(place), "{text}");
+    }
+}
+
+#[test]
 fn an_invalid_flag_is_reported_before_an_invalid_file() {
     let text = wrong("--node-id abc", &[], Some("nonsense"));
     assert!(text.contains("abc"), "{text}");
