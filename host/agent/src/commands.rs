@@ -24,26 +24,17 @@ use crate::cli::{
     ClientCommand, DisableArgs, EnableArgs, OutputFormat, RouteArgs, RunningPlugin, StatsArgs,
     SwapArgs,
 };
-use crate::exit::usage;
+use crate::exit::{self, usage};
 
-/// The outcome of a command that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The command did what it says.
-    Done,
-    /// The change is made; its labels have not followed in time.
-    Pending,
-}
-
-/// Runs a command and prints its result on standard output.
+/// Runs a command, prints its result on standard output, and returns its exit code.
 ///
 /// # Errors
 ///
 /// The command failed; `exit` has the code of the error.
-pub async fn run(command: &ClientCommand) -> Result<Outcome> {
+pub async fn run(command: &ClientCommand) -> Result<u8> {
     match send(command).await {
         // The reader closed the pipe on purpose.
-        Err(error) if is_closed_pipe(&error) => Ok(Outcome::Done),
+        Err(error) if is_closed_pipe(&error) => Ok(exit::SUCCESS),
         ended => ended,
     }
 }
@@ -53,7 +44,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-async fn send(command: &ClientCommand) -> Result<Outcome> {
+async fn send(command: &ClientCommand) -> Result<u8> {
     let session = Session {
         client: connect::client(command.agent())?,
         format: command.agent().format,
@@ -96,15 +87,15 @@ impl Session {
         &self,
         call: Call<'_, T>,
         table: impl Fn(&T) -> String,
-    ) -> Result<Outcome> {
+    ) -> Result<u8> {
         output::line(&match self.format {
             OutputFormat::Table => table(&call.send().await?),
             OutputFormat::Json => output::json(&call.send_json().await?),
         })?;
-        Ok(Outcome::Done)
+        Ok(exit::SUCCESS)
     }
 
-    async fn enable(&self, args: &EnableArgs) -> Result<Outcome> {
+    async fn enable(&self, args: &EnableArgs) -> Result<u8> {
         let capacity = NodeCapacity {
             cpu_cores: args.cpu_cores,
             ram_mib: args.ram_mib,
@@ -120,7 +111,7 @@ impl Session {
         self.change(call, change).await
     }
 
-    async fn disable(&self, args: &DisableArgs) -> Result<Outcome> {
+    async fn disable(&self, args: &DisableArgs) -> Result<u8> {
         let change = Change {
             node_id: args.node_id,
             registered: false,
@@ -129,24 +120,24 @@ impl Session {
         self.change(self.client.disable(args.node_id), change).await
     }
 
-    async fn change(&self, mut call: Call<'_, ChangeOutcome>, change: Change) -> Result<Outcome> {
+    async fn change(&self, mut call: Call<'_, ChangeOutcome>, change: Change) -> Result<u8> {
         if let Some(time) = change.wait.wait {
             call = call.wait(time);
         }
         match call.send().await? {
             ChangeOutcome::Done => {
                 self.say(&change.done(), &change.json())?;
-                Ok(Outcome::Done)
+                Ok(exit::SUCCESS)
             }
             ChangeOutcome::Pending(state) => {
                 self.say(&change.pending(), &json!(state))?;
-                Ok(Outcome::Pending)
+                Ok(exit::PENDING)
             }
         }
     }
 
     /// Shows counters; adds to them first where there is something to add.
-    async fn stats(&self, args: &StatsArgs) -> Result<Outcome> {
+    async fn stats(&self, args: &StatsArgs) -> Result<u8> {
         let call = if args.add_hits.is_none() && args.add_misses.is_none() {
             self.client.stats(args.node_id)
         } else {
@@ -159,7 +150,7 @@ impl Session {
         self.show(call, table::stats).await
     }
 
-    async fn route(&self, args: &RouteArgs) -> Result<Outcome> {
+    async fn route(&self, args: &RouteArgs) -> Result<u8> {
         let query = RouteQuery {
             key: args.key.clone(),
             replicas: args.replicas,
@@ -168,7 +159,7 @@ impl Session {
         self.show(self.client.route(&query), table::route).await
     }
 
-    async fn swap(&self, args: &SwapArgs) -> Result<Outcome> {
+    async fn swap(&self, args: &SwapArgs) -> Result<u8> {
         let plugin = std::fs::read(&args.file)
             .with_context(|| format!("cannot read the plugin {}", args.file.display()))
             .map_err(usage)?;
@@ -179,10 +170,10 @@ impl Session {
         self.show(call, table::plugin).await
     }
 
-    async fn leave(&self) -> Result<Outcome> {
+    async fn leave(&self) -> Result<u8> {
         self.client.leave().send().await?;
         self.say("the agent leaves", &json!({"leaving": true}))?;
-        Ok(Outcome::Done)
+        Ok(exit::SUCCESS)
     }
 
     /// Prints events until the agent refuses the client or the reader closes the pipe.

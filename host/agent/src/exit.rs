@@ -7,6 +7,8 @@ use edge_cache_host::gossip::GossipError;
 #[cfg(test)]
 mod tests;
 
+/// The command did what it says.
+pub const SUCCESS: u8 = 0;
 /// There was no valid response, or the agent failed.
 pub const FAILED: u8 = 1;
 /// The command line or a setting is invalid.

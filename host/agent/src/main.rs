@@ -12,7 +12,7 @@ use edge_cache_agent::cli::{
     self, Cli, ClientCommand, Command, ConfigCommand, GossipCommand, Parsed, PluginCommand,
     TokenCommand,
 };
-use edge_cache_agent::commands::{self, Outcome};
+use edge_cache_agent::commands;
 use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, runtime};
 use edge_cache_agent::settings::{AgentSettings, LogFormat};
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         _ => LogFormat::Text,
     };
     match start(cli) {
-        Ok(status) => status,
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
             match format {
                 LogFormat::Text => print_error(&format!("{error:#}")),
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<ExitCode> {
+fn start(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Run(args) => run::run(&args)?,
         Command::Gossip(GossipCommand::Keygen) => {
@@ -78,30 +78,27 @@ fn start(cli: Cli) -> Result<ExitCode> {
         }
         Command::Plugin(PluginCommand::Check(args)) => return report(&plugin_tools::check(&args)?),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::SUCCESS)
 }
 
-fn ask(command: &ClientCommand) -> Result<ExitCode> {
-    Ok(match runtime()?.block_on(commands::run(command))? {
-        Outcome::Done => ExitCode::SUCCESS,
-        Outcome::Pending => ExitCode::from(exit::PENDING),
-    })
+fn ask(command: &ClientCommand) -> Result<u8> {
+    runtime()?.block_on(commands::run(command))
 }
 
-fn report(report: &ToolReport) -> Result<ExitCode> {
+fn report(report: &ToolReport) -> Result<u8> {
     print(&report.text);
     Ok(if report.is_good {
-        ExitCode::SUCCESS
+        exit::SUCCESS
     } else {
-        ExitCode::from(exit::FAILED)
+        exit::FAILED
     })
 }
 
-fn check(settings: &AgentSettings) -> Result<ExitCode> {
+fn check(settings: &AgentSettings) -> Result<u8> {
     let checked = runtime()?.block_on(config_check::check(settings));
-    let status = checked.as_ref().map_or(exit::USAGE, |_| 0);
+    let status = checked.as_ref().map_or(exit::USAGE, |_| exit::SUCCESS);
     print(&checked.unwrap_or_else(|lines| lines));
-    Ok(ExitCode::from(status))
+    Ok(status)
 }
 
 /// Reads an environment variable. `RUST_LOG` is the fallback for the log level.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use toml::{Table, Value};
 
 use super::setting::{GIVEN_BYTES_MAX, Setting, ValueKind, quoted, validate};
-use crate::suggest::nearest;
+use crate::suggest::did_you_mean;
 use edge_cache_core::text;
 
 /// The largest file. A file with every setting and its explanation has a tenth of this size.
@@ -114,9 +114,7 @@ impl Reader<'_> {
             Some(section)
         });
         let known = self.settings.iter().map(|setting| setting.key.as_str());
-        let suggestion = nearest(key, known.chain(sections))
-            .map(|name| format!("; did you mean `{name}`?"))
-            .unwrap_or_default();
+        let suggestion = did_you_mean(key, known.chain(sections));
         let key = text::clean(key, KEY_BYTES_MAX);
         let problem = format!("there is no setting `{key}`{suggestion}");
         self.problems.push(problem);

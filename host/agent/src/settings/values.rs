@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::suggest;
+use crate::suggest::did_you_mean;
 use edge_cache_core::text;
 use edge_cache_host::sandbox::ImportGrants;
 
@@ -92,11 +92,9 @@ pub(crate) fn parse_import(text: &str) -> Result<String, String> {
     if known.names().any(|name| name == text) {
         return Ok(text.to_string());
     }
-    let nearest = suggest::nearest(text, known.names())
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default();
+    let suggestion = did_you_mean(text, known.names());
     Err(format!(
-        "an import is the name of an interface of the host, without version{nearest}"
+        "an import is the name of an interface of the host, without version{suggestion}"
     ))
 }
 
