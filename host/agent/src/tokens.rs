@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use strum::{Display, EnumString, VariantNames};
+use strum::{Display, EnumString};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -33,7 +33,7 @@ const TOKEN_PREFIX: &str = "ect_";
 const HASH_PREFIX: &str = "sha256:";
 
 /// The role of a token; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display, EnumString)]
 #[strum(serialize_all = "lowercase")]
 pub enum Role {
     /// Reads everything but the plugin's log.
@@ -62,6 +62,14 @@ pub struct NewToken {
     pub secret: Zeroizing<String>,
     /// The line for the token file, without a line break.
     pub line: String,
+}
+
+impl Role {
+    /// Parses the name of a role.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| "a role is `read`, `write` or `admin`".to_string())
+    }
 }
 
 impl Tokens {
@@ -132,9 +140,7 @@ impl Token {
             return Err(not_a_line());
         };
         check_name(name).map_err(|error| format!("is wrong: {error}"))?;
-        let role = role
-            .parse()
-            .map_err(|_| "is wrong: a role is `read`, `write` or `admin`".to_string())?;
+        let role = Role::parse(role).map_err(|error| format!("is wrong: {error}"))?;
         let hash = hash
             .strip_prefix(HASH_PREFIX)
             .and_then(|hash| values::parse_sha256(hash).ok())

@@ -1,9 +1,7 @@
 //! The commands of the binary.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use strum::VariantNames;
 
 use super::client::{self, ClientCommand};
 use super::plugin::PluginCommand;
@@ -73,7 +71,7 @@ pub enum TokenCommand {
         #[arg(long)]
         name: String,
         /// Role of the token: read, write or admin; each includes the previous ones
-        #[arg(long, value_parser = PossibleValuesParser::new(Role::VARIANTS).try_map(|name| name.parse::<Role>()))]
+        #[arg(long, value_parser = Role::parse)]
         role: Role,
     },
 }
