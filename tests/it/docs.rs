@@ -87,12 +87,12 @@ const CONSTANTS: [(&str, &str, &str); 14] = [
         "| `?wait=` | 60 s |",
     ),
     (
-        "host/gossip/src/validator/limits.rs",
+        "host/gossip/src/validator/protocol.rs",
         "INFLATED_BYTES_MAX: usize = 8 * 1024 * 1024;",
         "| inflated message | 8 MiB |",
     ),
     (
-        "host/gossip/src/validator/limits.rs",
+        "host/gossip/src/validator/protocol.rs",
         "MEMBERS_MAX: usize = 4_096;",
         "| members | 4,096 |",
     ),
