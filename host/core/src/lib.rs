@@ -38,5 +38,5 @@ pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
 pub use types::{
     Change, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LogLevel, MemberStatus,
-    NodeCapacity, NodeId, PeerInfo, PluginState, check_geo, ms_of, time_of,
+    NodeCapacity, NodeId, PeerInfo, PluginState, PublishedStats, check_geo, ms_of, time_of,
 };

@@ -128,6 +128,42 @@ pub struct EdgeCacheStats {
     pub misses: u64,
 }
 
+/// Counters of a node, as its own agent publishes them in gossip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedStats {
+    /// Time at which the counted node was enabled, in milliseconds since the Unix epoch.
+    pub enabled_at_ms: u64,
+    /// Number of requests that the cache served.
+    pub hits: u64,
+    /// Number of requests that were passed on to the origin.
+    pub misses: u64,
+}
+
+impl PublishedStats {
+    /// Maximum size of an encoded value, in bytes: more than the three largest numbers take.
+    pub const BYTES_MAX: usize = 128;
+
+    /// Returns the key of a node's counters in gossip.
+    #[must_use]
+    pub fn key(node_id: NodeId) -> String {
+        format!("edge_cache_stats:{node_id}")
+    }
+
+    /// Encodes the counters for gossip.
+    pub fn encode(&self) -> String {
+        // Numbers always encode.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Decodes a value from gossip. Returns `None` if it is too long, not the expected JSON, or of the year 10000 or
+    /// later.
+    pub fn decode(value: &str) -> Option<Self> {
+        let is_short = value.len() <= Self::BYTES_MAX;
+        let stats: Self = is_short.then(|| serde_json::from_str(value).ok())??;
+        (stats.enabled_at_ms < MS_END).then_some(stats)
+    }
+}
+
 /// Entry of one node in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -7,6 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
 use chitchat::{ChitchatId, Version};
+use edge_cache_core::PublishedStats;
 use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
@@ -28,6 +29,12 @@ pub(crate) enum BadRecord {
     /// The record describes another node than its member's. Its node is not listed.
     #[error("the node info is for node {claimed}")]
     OtherNode { claimed: u64 },
+    /// The counters cannot be decoded. The node's former ones stay.
+    #[error(
+        "the counters are not the expected JSON of at most {} bytes",
+        PublishedStats::BYTES_MAX
+    )]
+    Stats,
     /// The member wrote another node's key. The key is ignored.
     #[error("the member wrote {key:?}, which is not its own key")]
     ForeignKey { key: String },

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chitchat::{ChitchatId, NodeState, Version};
-use edge_cache_core::{MemberStatus, PeerInfo};
+use edge_cache_core::{MemberStatus, PeerInfo, PublishedStats};
 use tokio::time::Instant;
 
 use crate::bad_records::{BadRecord, BadRecords, excerpt};
@@ -56,6 +56,8 @@ struct KnownMember {
     since: Instant,
     /// Version of the record, and its content if it is valid. `None` without a record.
     record: Option<(Version, Option<Announcement>)>,
+    /// Counters of the member's node, with the version that was read last.
+    stats: (Version, Option<PublishedStats>),
     /// Highest version of another member's key that was reported.
     foreign_version: Version,
 }
@@ -75,6 +77,8 @@ pub(crate) struct MemberReading {
     /// `false` for a member without recent heartbeats, or without any yet.
     is_live: bool,
     record: RecordReading,
+    /// Version and value of the counters, if they have changed.
+    stats: Option<(Version, String)>,
     /// Keys of other members that this member has written, as excerpts.
     foreign_keys: Vec<(String, Version)>,
 }
@@ -121,6 +125,11 @@ impl Directory {
             }
             _ => RecordReading::Absent,
         };
+        let stats_version = known.map_or(0, |member| member.stats.0);
+        let stats = node_id_of(name)
+            .and_then(|node_id| state.get_versioned(&PublishedStats::key(node_id)))
+            .filter(|value| value.version > stats_version)
+            .map(|value| (value.version, head(&value.value)));
         let reported = known.map_or(0, |member| member.foreign_version);
         let foreign_keys = state
             .iter_prefix(PeerInfo::KEY_PREFIX)
@@ -132,6 +141,7 @@ impl Directory {
             id: id.clone(),
             is_live,
             record,
+            stats,
             foreign_keys,
         }
     }
@@ -168,6 +178,13 @@ impl Directory {
                 }
                 member.record = Some((*version, decoded.ok()));
             }
+        }
+        if let Some((version, value)) = &reading.stats {
+            let stats = PublishedStats::decode(value);
+            if stats.is_none() && !value.is_empty() {
+                self.bad.report(&reading.id, *version, &BadRecord::Stats);
+            }
+            member.stats = (*version, stats);
         }
         for (key, version) in &reading.foreign_keys {
             let bad = BadRecord::ForeignKey { key: key.clone() };
@@ -208,6 +225,7 @@ impl Directory {
         let mut view = ClusterView {
             peers: Arc::new(Peers::from_ascending(peers)),
             members: members.into_values().collect(),
+            stats: self.stats(),
             duplicate_node: self.duplicate_node(),
             policy_mismatches: Vec::new(),
         };
@@ -250,6 +268,25 @@ impl Directory {
         again_in
     }
 
+    /// Returns the counters of the other nodes, each from its latest generation that has published some.
+    fn stats(&self) -> BTreeMap<u64, PublishedStats> {
+        let mut newest = BTreeMap::new();
+        for (id, member) in &self.members {
+            let (Some(node_id), Some(stats)) = (node_id_of(&id.node_id), member.stats.1) else {
+                continue;
+            };
+            let best = newest.entry(node_id).or_insert((id, stats));
+            if best.0 < id {
+                *best = (id, stats);
+            }
+        }
+        newest.remove(&self.own_node_id);
+        let newest = newest.into_iter();
+        newest
+            .map(|(node_id, (_, stats))| (node_id, stats))
+            .collect()
+    }
+
     /// Returns the address of a live member with this node's id that started later and elsewhere.
     fn duplicate_node(&self) -> Option<SocketAddr> {
         let own = self.own.as_ref()?;
@@ -273,6 +310,7 @@ impl KnownMember {
             was_live: false,
             since,
             record: None,
+            stats: (Version::default(), None),
             foreign_version: Version::default(),
         }
     }
@@ -318,6 +356,11 @@ fn newest_generations(
     }
     newest.remove(&own_node_id);
     newest
+}
+
+/// Copies a value of counters, of which one that is too long stays too long.
+fn head(value: &str) -> String {
+    value.chars().take(PublishedStats::BYTES_MAX + 1).collect()
 }
 
 /// Describes a member for operators.

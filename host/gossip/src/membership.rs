@@ -1,12 +1,13 @@
 //! State shared between the member task and the pool's handles, which read it without waiting.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use edge_cache_core::MemberStatus;
+use edge_cache_core::{MemberStatus, PublishedStats};
 use tokio::time::Instant;
 
 use crate::cluster_member::ClusterMember;
@@ -37,6 +38,8 @@ pub(crate) struct ClusterView {
     pub(crate) peers: Arc<Peers>,
     /// All other members, ascending by node id.
     pub(crate) members: Vec<ClusterMember>,
+    /// Counters that other members publish about their own nodes.
+    pub(crate) stats: BTreeMap<u64, PublishedStats>,
     /// Another live member with this node's id and a higher generation.
     pub(crate) duplicate_node: Option<SocketAddr>,
     /// Live agents with another policy digest than this node's, ascending.

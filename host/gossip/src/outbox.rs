@@ -1,4 +1,4 @@
-//! Decisions that this member replicates: its own agent's, and those of other agents.
+//! Decisions that this member replicates, its own agent's and those of other agents, and its own counters.
 //!
 //! A written key is never deleted: chitchat would have to replicate the deletion, and a member that
 //! missed it would have this member's whole state sent again. The key is set to the empty value
@@ -10,12 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chitchat::Chitchat;
 use tokio::sync::Notify;
 
-use crate::inbox::DECISION_PREFIX;
-
 /// Maximum number of values written under one lock of chitchat's state.
 const BATCH_MAX: usize = 256;
 
-/// The decisions to publish, by node id.
+/// The values to publish, by key.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     inner: Mutex<Inner>,
@@ -24,34 +22,34 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Inner {
-    values: BTreeMap<u64, String>,
-    /// Nodes whose value has changed and is not written yet.
-    unwritten: BTreeSet<u64>,
+    values: BTreeMap<String, String>,
+    /// Keys whose value has changed and is not written yet.
+    unwritten: BTreeSet<String>,
 }
 
 impl Outbox {
-    /// Sets the decisions of these nodes, and removes those that are `None`.
-    pub(crate) fn change(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
+    /// Sets the values of these keys, and removes those that are `None`.
+    pub(crate) fn change(&self, changes: impl IntoIterator<Item = (String, Option<String>)>) {
         let mut inner = self.lock();
-        for (node_id, value) in changes {
-            if inner.values.get(&node_id) == value.as_ref() {
+        for (key, value) in changes {
+            if inner.values.get(&key) == value.as_ref() {
                 continue;
             }
             match value {
-                Some(value) => inner.values.insert(node_id, value),
-                None => inner.values.remove(&node_id),
+                Some(value) => inner.values.insert(key.clone(), value),
+                None => inner.values.remove(&key),
             };
-            inner.unwritten.insert(node_id);
+            inner.unwritten.insert(key);
         }
         drop(inner);
         self.changed.notify_one();
     }
 
-    /// Writes all decisions into a new member's state, and then each change. Never returns.
+    /// Writes all values into a new member's state, and then each change. Never returns.
     pub(crate) async fn run(&self, chitchat: &tokio::sync::Mutex<Chitchat>) {
         {
             let mut inner = self.lock();
-            inner.unwritten = inner.values.keys().copied().collect();
+            inner.unwritten = inner.values.keys().cloned().collect();
         }
         loop {
             let writes = self.next_batch();
@@ -61,20 +59,20 @@ impl Outbox {
             }
             let mut chitchat = chitchat.lock().await;
             let state = chitchat.self_node_state();
-            for (node_id, value) in writes {
-                state.set(format!("{DECISION_PREFIX}{node_id}"), value);
+            for (key, value) in writes {
+                state.set(key, value);
             }
         }
     }
 
-    fn next_batch(&self) -> Vec<(u64, String)> {
+    fn next_batch(&self) -> Vec<(String, String)> {
         let mut inner = self.lock();
         let mut writes = Vec::new();
         while writes.len() < BATCH_MAX
-            && let Some(node_id) = inner.unwritten.pop_first()
+            && let Some(key) = inner.unwritten.pop_first()
         {
-            let value = inner.values.get(&node_id).cloned().unwrap_or_default();
-            writes.push((node_id, value));
+            let value = inner.values.get(&key).cloned().unwrap_or_default();
+            writes.push((key, value));
         }
         writes
     }

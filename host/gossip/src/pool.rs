@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use edge_cache_core::decision::Decision;
-use edge_cache_core::{MemberStatus, PeerInfo};
+use edge_cache_core::{MemberStatus, PeerInfo, PublishedStats};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::info;
@@ -19,6 +19,7 @@ use crate::announce::OwnRecord;
 use crate::cluster_member::ClusterMember;
 use crate::error::GossipError;
 use crate::events::TopologyEvents;
+use crate::inbox::DECISION_PREFIX;
 use crate::keyring::{Keyring, SharedKeyring};
 use crate::membership::{Membership, ShutdownMode};
 use crate::peers::Peers;
@@ -218,7 +219,24 @@ impl GossipPool {
 
     /// Publishes these decisions, by node id, and withdraws those that are `None`.
     pub fn publish_decisions(&self, changes: impl IntoIterator<Item = (u64, Option<String>)>) {
+        let changes = changes.into_iter();
+        let changes =
+            changes.map(|(node_id, value)| (format!("{DECISION_PREFIX}{node_id}"), value));
         self.shared.membership.outbox.change(changes);
+    }
+
+    /// Publishes the counters of this node, or withdraws them. Never waits. Ordinary gossip carries them, so peers
+    /// see them some seconds later.
+    pub fn publish_stats(&self, stats: Option<PublishedStats>) {
+        let key = PublishedStats::key(self.shared.node_id);
+        let change = (key, stats.map(|stats| stats.encode()));
+        self.shared.membership.outbox.change([change]);
+    }
+
+    /// Returns the counters that the other members publish about their own nodes.
+    #[must_use]
+    pub fn peer_stats(&self) -> BTreeMap<u64, PublishedStats> {
+        self.shared.membership.view.load().stats.clone()
     }
 
     /// Waits for decisions of other members. Returns node ids with undecoded values.

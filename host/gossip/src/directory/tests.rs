@@ -65,6 +65,7 @@ fn raw(
         id: id(&PeerInfo::key(node_id), generation),
         is_live: true,
         record: RecordReading::New(version, value),
+        stats: None,
         foreign_keys: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use super::harness::{eventually, info, node_ids, peers_when, start, stranger};
 use crate::PeerInfo;
 use crate::clock::now_ns;
 use crate::info::NodeRecord;
+use edge_cache_core::PublishedStats;
 
 #[tokio::test]
 async fn a_zlayer_node_is_listed() {
@@ -26,6 +27,46 @@ async fn a_zlayer_node_is_listed() {
         ..info(42, &[("edge_cache", "true")])
     };
     assert_eq!(a.peers(), [expected]);
+}
+
+#[tokio::test]
+async fn counters_travel_for_the_own_node_only() {
+    let a = start(1, &[]).await;
+    let b = start(2, &[&a]).await;
+    let stats = PublishedStats {
+        enabled_at_ms: 7,
+        hits: u64::MAX,
+        misses: 1,
+    };
+    b.publish_stats(Some(stats));
+    eventually(|| a.peer_stats().get(&2) == Some(&stats)).await;
+    let value = stats.encode();
+    let long = format!("{value}{}", " ".repeat(PublishedStats::BYTES_MAX));
+    let record = |id| NodeRecord::from(info(id, &[])).encode().unwrap();
+    let (nine, ten) = (record(9), record(10));
+    let _others = [
+        stranger(
+            "worker:9",
+            1,
+            &[("worker:9", &nine), ("edge_cache_stats:8", &value)],
+            &a,
+        )
+        .await,
+        stranger(
+            "worker:10",
+            1,
+            &[("worker:10", &ten), ("edge_cache_stats:10", &long)],
+            &a,
+        )
+        .await,
+    ];
+    // The bad value is counted once; the counters of another node are not read at all.
+    eventually(|| a.metrics().bad_records.get() == 1).await;
+    peers_when(&a, |peers| peers.len() == 3).await;
+    assert_eq!(a.peer_stats().keys().copied().collect::<Vec<_>>(), [2]);
+    b.publish_stats(None);
+    eventually(|| a.peer_stats().is_empty()).await;
+    assert_eq!(a.metrics().bad_records.get(), 1);
 }
 
 #[tokio::test]
