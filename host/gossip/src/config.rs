@@ -29,6 +29,8 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 const GRACE_MIN: Duration = Duration::from_secs(10);
 /// Maximum grace period of dead members: the default of chitchat.
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Maximum join timeout.
+const JOIN_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 60);
 /// Time between heartbeats that the failure detector assumes for a new member, in intervals.
 /// chitchat's default of 5 s is for an interval of 1 s.
 const INITIAL_INTERVALS: u32 = 5;
@@ -92,6 +94,11 @@ pub struct GossipConfig {
     /// are part of every message for half of it, and must not fill messages when a large cluster
     /// restarts. A longer period survives longer partitions.
     pub dead_node_grace_period: Duration,
+    /// Time for which a starting member waits to hear from another one, up to 10 minutes. Default:
+    /// 10 s. After that it is alone.
+    pub join_timeout: Duration,
+    /// Number of live peers below which a member is not ready. Default: 0.
+    pub peers_min: usize,
 }
 
 /// Format of the digest of all members, which begins every round.
@@ -143,6 +150,8 @@ impl GossipConfig {
             memory: Arc::new(ProcessMemory::default()),
             network: Network::Udp,
             dead_node_grace_period: Duration::from_secs(4 * 60),
+            join_timeout: Duration::from_secs(10),
+            peers_min: 0,
         }
     }
 
@@ -159,6 +168,12 @@ impl GossipConfig {
             self.dead_node_grace_period,
             GRACE_MIN,
             GRACE_MAX,
+        )?;
+        check_range(
+            "join_timeout",
+            self.join_timeout,
+            Duration::ZERO,
+            JOIN_TIMEOUT_MAX,
         )?;
         let address = self.advertise.unwrap_or(self.listen);
         if !is_reachable(address.ip()) {

@@ -59,6 +59,7 @@
 //! - `topology`: runs the rules after each change and publishes the result.
 //! - `peers`, `events`, `cluster_member`: the snapshot, its changes, and the list for operators.
 //! - `push`, `reconnect`: gossip at once after a change, and calls to missing peers.
+//! - `join`: the first exchange with the cluster, and troubles.
 //! - `memory`: generations and peer addresses that must survive a restart.
 //! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
 //! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams.
@@ -82,6 +83,7 @@ mod error;
 mod events;
 mod inbox;
 mod info;
+mod join;
 mod keyring;
 mod member;
 mod membership;
@@ -109,6 +111,7 @@ pub use edge_cache_core::{MemberStatus, PeerInfo};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
 pub use info::InfoError;
+pub use join::{JoinState, Trouble};
 pub use keyring::{KeyId, Keyring, KeyringError};
 pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
 pub use metrics::GossipMetrics;

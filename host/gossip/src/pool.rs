@@ -20,6 +20,7 @@ use crate::cluster_member::ClusterMember;
 use crate::error::GossipError;
 use crate::events::TopologyEvents;
 use crate::inbox::DECISION_PREFIX;
+use crate::join::{JoinState, Trouble};
 use crate::keyring::{Keyring, SharedKeyring};
 use crate::membership::{Membership, ShutdownMode};
 use crate::peers::Peers;
@@ -215,6 +216,46 @@ impl GossipPool {
     pub fn is_settled(&self) -> bool {
         let met = self.shared.membership.has_met_peer.load(Ordering::Acquire);
         !self.shared.has_seeds || (met && self.settles_at().is_none())
+    }
+
+    /// Returns the state of the first exchange with the cluster.
+    #[must_use]
+    pub fn join_state(&self) -> JoinState {
+        if self.is_settled() {
+            JoinState::Joined
+        } else {
+            JoinState::Joining
+        }
+    }
+
+    /// Waits until this member is no longer joining. Returns also when the pool has stopped.
+    pub async fn joined(&self) -> JoinState {
+        let mut snapshots = self.shared.snapshots.clone();
+        while self.join_state() == JoinState::Joining {
+            tokio::select! {
+                changed = snapshots.changed() => if changed.is_err() { break },
+                () = crate::clock::until(self.settles_at()) => {}
+            }
+        }
+        self.join_state()
+    }
+
+    /// Returns `true` if this agent may decide: it has heard what stands, or has waited for that for
+    /// `join_timeout`.
+    #[must_use]
+    pub fn may_decide(&self) -> bool {
+        self.join_state() != JoinState::Joining
+    }
+
+    /// Returns what this member lacks: reasons not to be ready, and warnings.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let joining = (self.join_state() == JoinState::Joining).then_some(Trouble::Joining);
+        let conflict = self.duplicate_node().map(|address| Trouble::IdConflict {
+            address,
+            waits: true,
+        });
+        joining.into_iter().chain(conflict).collect()
     }
 
     /// Publishes these decisions, by node id, and withdraws those that are `None`.

@@ -1,0 +1,72 @@
+//! The state of the first exchange with the cluster, and what an agent lacks as a member.
+
+use std::net::SocketAddr;
+
+/// State of the first exchange with the cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::IntoStaticStr, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum JoinState {
+    /// The first exchange is not complete: this member does not know the whole cluster yet.
+    #[default]
+    Joining,
+    /// This member has heard of every other one, or has nobody to hear from.
+    Joined,
+    /// Nobody was heard in time, or all peers were lost. This member works alone.
+    Alone,
+}
+
+/// A trouble of a member, for readiness, metrics and the log.
+#[derive(
+    Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr, strum::VariantNames,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum Trouble {
+    /// The first exchange is not complete.
+    #[error("the first exchange with the cluster is not complete")]
+    Joining,
+    /// Nobody is heard. The member is ready nevertheless.
+    #[error("this agent is alone: no other member is heard")]
+    Alone,
+    /// A seed or remembered address answers, but neither side can use what the other sends.
+    #[error("{address} answers, but is no peer: {reason}")]
+    Refused {
+        /// The seed or remembered address.
+        address: SocketAddr,
+        /// Cause and remedy.
+        reason: &'static str,
+    },
+    /// Fewer peers are live than `peers_min`.
+    #[error("{peers} live peers, gossip.peers_min is {min}")]
+    FewPeers {
+        /// Number of live peers.
+        peers: usize,
+        /// The setting.
+        min: usize,
+    },
+    /// Another live member has this node's id.
+    #[error("another member at {address} has this node's id: stop one of them")]
+    IdConflict {
+        /// Address of the other member.
+        address: SocketAddr,
+        /// `true` if the other one counts: this member publishes no record.
+        waits: bool,
+    },
+}
+
+impl Trouble {
+    /// Returns the name of the trouble in metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.into()
+    }
+
+    /// Returns `true` if a member with this trouble is not ready. Others are warnings.
+    #[must_use]
+    pub fn is_blocking(&self) -> bool {
+        match self {
+            Self::Joining | Self::Refused { .. } | Self::FewPeers { .. } => true,
+            Self::IdConflict { waits, .. } => *waits,
+            Self::Alone => false,
+        }
+    }
+}
