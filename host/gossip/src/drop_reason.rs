@@ -20,6 +20,10 @@ pub(crate) enum DropReason {
     LargeValue,
     /// A key begins with a multi-byte character, which chitchat would split and panic.
     BadKey,
+    /// The message is of another cluster.
+    OtherCluster,
+    /// The sender is a member of another cluster: it refused a message of this one.
+    Refused,
     /// The delta names no member, or one member twice.
     BadMember,
     /// A version does not increase, or a version or heartbeat is above `COUNT_MAX`.
@@ -40,14 +44,14 @@ pub(crate) enum DropReason {
     Forged,
     /// The time of sending is too old, or too far ahead.
     Stale,
+    /// The message was received before.
+    Replayed,
     /// The fragment is invalid, or does not match the one received before.
     BadFragment,
     /// The fragment was received twice while the other one is missing.
     RepeatedFragment,
     /// The other fragment did not arrive in time, or newer fragments replaced this one.
     Incomplete,
-    /// Another process sent the datagram to the socket of chitchat.
-    Intruder,
     /// The datagram was lost between the two sockets on loopback.
     Loopback,
     /// The message to send could not be encrypted.

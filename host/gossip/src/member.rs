@@ -33,8 +33,9 @@ use crate::transport::{BoundSocket, BoundTransport, GossipTransport, MemberConte
 const RESTART_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Maximum pause before a restart.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Maximum pause if another member impersonated this one: peers believe it until the restart.
-const IMPERSONATED_PAUSE_MAX: Duration = Duration::from_secs(4);
+/// Minimum lifetime of a server that ends because another member impersonates this one. Peers believe
+/// that member until the restart, and each life costs them memory.
+const IMPERSONATED_AFTER: Duration = Duration::from_secs(4);
 /// Lifetime of a server after which the pause is reset.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
@@ -104,6 +105,7 @@ impl MemberTask {
             id: id.clone(),
             metrics: Arc::clone(&self.membership.metrics),
             impersonated: Arc::clone(&impersonated),
+            clock_off: Arc::clone(&self.membership.clock_off),
         });
         let transport = BoundTransport::new(socket);
         let first = vec![self.announcer.first()];
@@ -135,7 +137,9 @@ impl MemberTask {
             if matches!(exit, ServerExit::Shutdown) && mode == Some(ShutdownMode::Leave) {
                 self.leave(&server, &mut shutdown).await;
             }
-            self.membership.running.store(false, Ordering::Release);
+            // Whoever impersonates this member must not end its health checks too.
+            let is_running = matches!(exit, ServerExit::Impersonated);
+            self.membership.running.store(is_running, Ordering::Release);
             let lifetime = server.started.elapsed();
             // A failed server must be stopped too: it may still hold the port.
             server.stop().await;
@@ -152,11 +156,8 @@ impl MemberTask {
                     );
                 }
                 ServerExit::Impersonated => {
-                    pause = pause.min(IMPERSONATED_PAUSE_MAX);
-                    error!(
-                        pause_s = pause.as_secs_f64(),
-                        "another member impersonates this one in gossip, restarting"
-                    );
+                    pause = Duration::ZERO;
+                    error!("another member impersonates this one in gossip, restarting");
                 }
             }
             server = tokio::select! {
@@ -171,7 +172,9 @@ impl MemberTask {
     async fn restart(&self, pause: &mut Duration) -> Server {
         loop {
             time::sleep(*pause).await;
-            *pause = pause.saturating_mul(2).min(RESTART_PAUSE_MAX);
+            *pause = pause
+                .saturating_mul(2)
+                .clamp(RESTART_PAUSE_MIN, RESTART_PAUSE_MAX);
             let started = match self.transport.bind(self.listen).await {
                 Ok(socket) => self.start_server(socket).await,
                 Err(error) => Err(GossipError::Listen {
@@ -186,6 +189,7 @@ impl MemberTask {
                     return server;
                 }
                 Err(error) => {
+                    self.membership.running.store(false, Ordering::Release);
                     let error = edge_cache_core::text::error_chain(&error);
                     error!(
                         error,
@@ -213,7 +217,7 @@ impl MemberTask {
                     Ok(()) => failed("the server ended by itself"),
                     Err(error) => failed(&error.to_string()),
                 },
-                () = server.impersonated.notified() => ServerExit::Impersonated,
+                () = server.impersonated() => ServerExit::Impersonated,
                 () = self.announcer.run(&chitchat) => ServerExit::Shutdown,
                 () = self.membership.outbox.run(&chitchat) => failed("the outbox ended"),
                 () = reread(&self.membership.inbox, &chitchat) => failed("the inbox ended"),
@@ -288,6 +292,13 @@ impl MemberTask {
 }
 
 impl Server {
+    /// Waits until another member impersonates this one and the server is old enough to be replaced.
+    async fn impersonated(&self) {
+        self.impersonated.notified().await;
+        let lives_on = IMPERSONATED_AFTER.saturating_sub(self.started.elapsed());
+        time::sleep(lives_on).await;
+    }
+
     /// Stops the server and waits until its socket is closed.
     async fn stop(self) {
         // Fails if the server has ended already.

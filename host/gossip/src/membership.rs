@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use edge_cache_core::{MemberStatus, PublishedStats};
 use tokio::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::inbox::Inbox;
 use crate::metrics::GossipMetrics;
 use crate::outbox::Outbox;
 use crate::peers::Peers;
+use crate::transport::ClockOff;
 
 /// The state of this node's membership.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Membership {
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
     pub(crate) metrics: Arc<GossipMetrics>,
+    /// The last sender of a sealed datagram whose time was out of range.
+    pub(crate) clock_off: Arc<ArcSwapOption<ClockOff>>,
 }
 
 /// The peers and members that the directory selected.
@@ -67,6 +70,7 @@ impl Membership {
             outbox: Outbox::default(),
             inbox: Inbox::new(metrics.bad_records.clone()),
             metrics,
+            clock_off: Arc::default(),
         }
     }
 

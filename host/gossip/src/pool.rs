@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use edge_cache_core::decision::Decision;
 use edge_cache_core::{MemberStatus, PeerInfo, PublishedStats};
@@ -24,9 +25,13 @@ use crate::join::{JoinState, Trouble};
 use crate::keyring::{Keyring, SharedKeyring};
 use crate::membership::{Membership, ShutdownMode};
 use crate::peers::Peers;
+use crate::transport::ClockOff;
 
 mod metrics;
 mod start;
+
+/// Time for which a peer's wrong clock is shown after its last datagram.
+const CLOCK_OFF_FOR: Duration = Duration::from_secs(60);
 
 /// This node's membership in a cluster. Clones share it.
 ///
@@ -317,6 +322,14 @@ impl GossipPool {
         let view = self.shared.membership.view.load();
         let agents = view.alive().filter(|member| member.policy.is_some());
         agents.map(|member| member.node_id).collect()
+    }
+
+    /// Returns the sender of the last sealed datagram that was dropped because of its time of sending, if that was
+    /// less than a minute ago. Only a warning: anybody can replay an old datagram.
+    #[must_use]
+    pub fn clock_off(&self) -> Option<ClockOff> {
+        let off = self.shared.membership.clock_off.load_full()?;
+        (off.seen.elapsed() < CLOCK_OFF_FOR).then(|| *off)
     }
 
     /// Replaces the encryption keys, starting with the next datagram.

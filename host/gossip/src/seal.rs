@@ -6,10 +6,10 @@
 //! authenticated too, so clusters that share a key do not accept each other's datagrams.
 //!
 //! chitchat fills a datagram to the last byte, and encryption adds some: a message that no longer fits
-//! is sent as two fragments. There is no fallback to plain datagrams. A datagram that is replayed
-//! within two minutes is accepted again, which is harmless: gossip ignores known updates.
+//! is sent as two fragments. There is no fallback to plain datagrams. A message is accepted once: its
+//! id is remembered for as long as its time of sending is accepted.
 //!
-//! - `format`: the layout of a datagram. `reassembly`: joins fragments.
+//! - `format`: the layout of a datagram. `reassembly`: joins fragments. `replays`: remembers message ids.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -26,9 +26,11 @@ use format::{
     WHOLE_BYTES_MAX,
 };
 use reassembly::{Fragment, Reassembler};
+use replays::Replays;
 
 mod format;
 mod reassembly;
+mod replays;
 #[cfg(test)]
 mod tests;
 
@@ -130,6 +132,9 @@ pub(crate) struct Opener {
     /// Plaintext of the last datagram. As large as the largest so far.
     opened: Vec<u8>,
     reassembler: Reassembler,
+    replays: Replays,
+    /// Time by which the sender of the last stale datagram is ahead, in milliseconds.
+    pub(crate) stale_by_ms: i64,
 }
 
 impl Opener {
@@ -141,6 +146,8 @@ impl Opener {
             associated,
             opened: Vec::new(),
             reassembler: Reassembler::default(),
+            replays: Replays::default(),
+            stale_by_ms: 0,
         }
     }
 
@@ -159,10 +166,18 @@ impl Opener {
         let (header, position, payload) =
             MessageHeader::decode(&self.opened).ok_or(DropReason::BadFragment)?;
         if header.sent_ms.abs_diff(now_ms) > AGE_MS_MAX {
+            let ahead = i128::from(header.sent_ms).saturating_sub(i128::from(now_ms));
+            self.stale_by_ms = i64::try_from(ahead).unwrap_or(i64::MAX);
             return Err(DropReason::Stale);
         }
+        if self.replays.contains(header.id) {
+            return Err(DropReason::Replayed);
+        }
         let index = match position {
-            [0, 1] => return Ok(Some(payload)),
+            [0, 1] => {
+                self.replays.insert(header.id, now);
+                return Ok(Some(payload));
+            }
             [index @ (0 | 1), 2] => index,
             _ => return Err(DropReason::BadFragment),
         };
@@ -176,7 +191,11 @@ impl Opener {
             payload: payload.into(),
             since: now,
         };
-        self.reassembler.join(fragment)
+        let joined = self.reassembler.join(fragment)?;
+        if joined.is_some() {
+            self.replays.insert(header.id, now);
+        }
+        Ok(joined)
     }
 
     /// Returns the number of fragments abandoned since the last call: their other fragment did not arrive in

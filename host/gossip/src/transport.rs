@@ -6,10 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use chitchat::ChitchatId;
 use chitchat::transport::{Socket, Transport};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::metrics::GossipMetrics;
 
@@ -36,6 +38,21 @@ pub(crate) struct MemberContext {
     /// Notified when another member claims a newer state of this member than its own. Peers keep that
     /// claim until this member has a new generation.
     pub(crate) impersonated: Arc<Notify>,
+    /// The last sender of a sealed datagram whose time was out of range.
+    pub(crate) clock_off: Arc<ArcSwapOption<ClockOff>>,
+}
+
+/// A sealed datagram was dropped because of its time of sending.
+///
+/// Its sender's clock or this node's is wrong, or somebody has replayed an old datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockOff {
+    /// Sender of the datagram.
+    pub address: SocketAddr,
+    /// Time by which the datagram's clock is ahead of this node's, in milliseconds.
+    pub ahead_ms: i64,
+    /// Time of arrival.
+    pub seen: Instant,
 }
 
 /// A chitchat transport that returns one socket, which is already bound.

@@ -1,20 +1,23 @@
 //! UDP under chitchat: every datagram is checked, and encrypted if there are keys.
 //!
 //! chitchat encodes and decodes its messages itself, without a hook for others. Its own socket
-//! therefore stays on loopback, connected only to the relay socket here. Datagrams from the network
-//! are decrypted, checked and relayed to it. Its messages are taken from it, encrypted and sent to
-//! the network. Datagrams that are not authentic, or that would end the server, are dropped and
-//! counted. With keys, no plain datagram is sent.
+//! therefore stays on loopback. It and the relay socket here are connected to each other, so the
+//! system discards what other processes send to them. Datagrams from the network are decrypted,
+//! checked and relayed to it. Its messages are taken from it, encrypted and sent to the network.
+//! Datagrams that are not authentic, or that would end the server, are dropped and counted. With
+//! keys, no plain datagram is sent.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chitchat::transport::{RecvOutcome, SendOutcome, Socket, UdpSocket as ChitchatSocket};
 use chitchat::{ChitchatEnvelope, ProtocolVersion};
+use socket2::{SockRef, Type};
 use tokio::net::UdpSocket;
 use tokio::time::{self, Instant};
 use tracing::{debug, warn};
@@ -23,8 +26,8 @@ use crate::clock::now_ms;
 use crate::drop_reason::DropReason;
 use crate::keyring::SharedKeyring;
 use crate::seal::{Opener, Sealer};
-use crate::transport::{BoundSocket, GossipTransport, MemberContext};
-use crate::validator::MessageValidator;
+use crate::transport::{BoundSocket, ClockOff, GossipTransport, MemberContext};
+use crate::validator::{BAD_CLUSTER, MessageValidator};
 
 /// Maximum size of a UDP datagram, plus one byte to detect a larger one.
 const BUFFER_BYTES: usize = 65_507 + 1;
@@ -90,8 +93,8 @@ impl GossipTransport for UdpTransport {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let inner = ChitchatSocket::open(loopback).await?;
         let relay = UdpSocket::bind(loopback).await?;
-        // A connected socket ignores datagrams of other senders.
         relay.connect(inner.local_addr()?).await?;
+        connect_inner(inner.local_addr()?, relay.local_addr()?)?;
         let encryption = self.keyring.clone().map(|keyring| Encryption {
             sealer: Sealer::new(Arc::clone(&keyring), &self.cluster_id),
             opener: Opener::new(keyring, &self.cluster_id),
@@ -130,6 +133,7 @@ impl ValidatingSocket {
     /// Checks a datagram and relays it to chitchat's socket.
     fn relay(&mut self, from: SocketAddr, received: usize) -> Result<(), DropReason> {
         let datagram = self.buffer.get(..received).unwrap_or_default();
+        let is_sealed = self.sockets.encryption.is_some();
         let plain = match &mut self.sockets.encryption {
             None => datagram,
             Some(encryption) => {
@@ -141,11 +145,16 @@ impl ValidatingSocket {
                 }
             }
         };
-        self.validator.check(plain).inspect_err(|reason| {
-            if *reason == DropReason::AboutSelf {
-                self.member.impersonated.notify_one();
-            }
-        })?;
+        self.validator
+            .check(plain)
+            .inspect_err(|reason| match reason {
+                DropReason::AboutSelf => self.member.impersonated.notify_one(),
+                // Tells its operator why the two do not meet. Lost answers do not matter.
+                DropReason::OtherCluster if !is_sealed => {
+                    let _ = self.sockets.network.try_send_to(&BAD_CLUSTER, from);
+                }
+                _ => {}
+            })?;
         match self.sockets.relay.try_send(plain) {
             Ok(_) => {
                 let now = Instant::now();
@@ -166,11 +175,28 @@ impl ValidatingSocket {
     /// Counts a dropped datagram, and logs it at most once a minute for each reason.
     fn drop_datagram(&mut self, reason: DropReason, other: SocketAddr) {
         let total = self.member.metrics.count_dropped(reason);
+        let encryption = self.sockets.encryption.as_ref();
+        let clock_off_ms = encryption.map_or(0, |it| it.opener.stale_by_ms);
+        if reason == DropReason::Stale {
+            let off = ClockOff {
+                address: other,
+                ahead_ms: clock_off_ms,
+                seen: Instant::now(),
+            };
+            self.member.clock_off.store(Some(Arc::new(off)));
+        }
         let logged = self.logged.get(&reason);
         if logged.is_none_or(|at| at.elapsed() > LOG_INTERVAL) {
             self.logged.insert(reason, Instant::now());
-            let reason: &str = reason.into();
-            warn!(reason, %other, total, "dropped a gossip datagram");
+            let name: &str = reason.into();
+            if reason == DropReason::Stale {
+                warn!(
+                    reason = name, %other, total, ahead_s = clock_off_ms / 1_000,
+                    "dropped a gossip datagram: the clock of its sender, or of this node, is wrong, or it is a replay"
+                );
+            } else {
+                warn!(reason = name, %other, total, "dropped a gossip datagram");
+            }
         }
     }
 
@@ -223,7 +249,7 @@ impl Socket for ValidatingSocket {
             Some(encryption) => match encryption.sealer.seal(plain, now_ms()) {
                 Ok(datagrams) => datagrams,
                 Err(error) => {
-                    warn!(%error, "cannot encrypt a datagram, it is not sent");
+                    debug!(%error, "cannot encrypt a datagram, it is not sent");
                     self.drop_datagram(DropReason::Unsealed, to);
                     Vec::new()
                 }
@@ -257,10 +283,6 @@ impl Socket for ValidatingSocket {
                     continue;
                 };
                 let outcome = outcome?;
-                if outcome.from_addr != self.sockets.relay_address {
-                    self.drop_datagram(DropReason::Intruder, outcome.from_addr);
-                    continue;
-                }
                 self.relayed = None;
                 self.member.metrics.count_received(relayed.bytes);
                 return Ok(RecvOutcome {
@@ -284,6 +306,37 @@ impl Socket for ValidatingSocket {
             }
         }
     }
+}
+
+/// Connects chitchat's socket to the relay, and discards what it has received before.
+///
+/// chitchat does not expose its socket, so it is found among this process's descriptors by its
+/// address.
+#[allow(unsafe_code, reason = "chitchat does not lend its socket's descriptor")]
+fn connect_inner(inner: SocketAddr, relay: SocketAddr) -> io::Result<()> {
+    for entry in std::fs::read_dir("/dev/fd")? {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // SAFETY: the descriptor is used only in this iteration. Until its address and type have identified it
+        // as chitchat's socket, which the caller keeps open, it is only asked for both. The system
+        // answers that with an error if another thread has closed it.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        let socket = SockRef::from(&descriptor);
+        let address = socket.local_addr().ok().and_then(|it| it.as_socket());
+        if address != Some(inner) || !matches!(socket.r#type(), Ok(Type::DGRAM)) {
+            continue;
+        }
+        socket.connect(&relay.into())?;
+        let mut rest = [std::mem::MaybeUninit::uninit(); 1];
+        while socket.recv(&mut rest).is_ok() {}
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::NotFound,
+        "chitchat's socket is not among the descriptors in /dev/fd",
+    ))
 }
 
 /// Returns `true` for errors after which the socket still works: some systems report the failure of an

@@ -32,6 +32,12 @@ mod tests;
 
 const MAGIC: [u8; 2] = 45_139_u16.to_le_bytes();
 
+/// The answer to a message of another cluster, readable by all versions.
+pub(crate) const BAD_CLUSTER: [u8; 4] = {
+    let [first, second] = MAGIC;
+    [first, second, 0, 3]
+};
+
 /// Checks the messages that a member receives and sends.
 pub(crate) struct MessageValidator {
     /// The own member id in its wire format.
@@ -52,7 +58,7 @@ struct ParsedMessage {
     kind: MessageKind,
     digest: Option<Digest>,
     about_self: Option<Claim>,
-    /// `true` for a SYN of another cluster. chitchat answers it without using its content.
+    /// `true` for a SYN of another cluster.
     is_foreign: bool,
 }
 
@@ -84,7 +90,11 @@ impl MessageValidator {
             });
         }
         if message.is_foreign {
-            return Ok(message.kind);
+            return Err(DropReason::OtherCluster);
+        }
+        // chitchat only logs it, once a datagram.
+        if message.kind == MessageKind::BadCluster {
+            return Err(DropReason::Refused);
         }
         let digest = message.digest.as_ref();
         if digest.is_some_and(|digest| digest.own_heartbeat > self.sent_heartbeat) {

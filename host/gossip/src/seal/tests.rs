@@ -321,9 +321,9 @@ fn a_removed_key_no_longer_decrypts() {
 #[test]
 fn clocks_may_differ_by_two_minutes() {
     let mut pair = Pair::default();
-    let datagram = pair.seal(b"payload").remove(0);
     let mut at = |now_ms| {
         let now = pair.now;
+        let datagram = pair.seal(b"payload").remove(0);
         pair.opener
             .open(&datagram, from(1), now_ms, now)
             .map(|payload| payload.is_some())
@@ -360,13 +360,38 @@ fn a_stale_fragment_is_dropped() {
 fn fragments_arrive_in_any_order_and_repeated() {
     let mut pair = Pair::default();
     let whole = payload(PAYLOAD_BYTES_MAX);
-    let [first, second] = pair.seal_fragments(&whole);
-    for (one, other) in [(&first, &second), (&second, &first)] {
+    for first in [0, 1] {
+        let fragments = pair.seal_fragments(&whole);
+        let (one, other) = (&fragments[first], &fragments[1 - first]);
         assert_eq!(pair.open(one), Ok(None));
         assert_eq!(pair.open(one), Err(DropReason::RepeatedFragment));
         assert_eq!(pair.open(other), Ok(Some(whole.clone())));
+        for fragment in [one, other] {
+            assert_eq!(pair.open(fragment), Err(DropReason::Replayed));
+            assert_eq!(pair.open_from(fragment, 2), Err(DropReason::Replayed));
+        }
     }
     assert_eq!(pair.opener.take_abandoned(), 0);
+}
+
+#[test]
+fn a_replayed_datagram_is_dropped_for_as_long_as_its_time_is_accepted() {
+    let mut pair = Pair::default();
+    let datagram = pair.seal(b"payload").remove(0);
+    let start = pair.now;
+    // The sender's clock is ahead by the maximum.
+    let mut open = |after_ms| {
+        let now_ms = NOW_MS - AGE_MS_MAX + after_ms;
+        let now = start + Duration::from_millis(after_ms);
+        let opened = pair.opener.open(&datagram, from(1), now_ms, now);
+        opened.map(|payload| payload.is_some())
+    };
+    assert_eq!(open(0), Ok(true));
+    for after_ms in [0, 1, AGE_MS_MAX, 2 * AGE_MS_MAX] {
+        assert_eq!(open(after_ms), Err(DropReason::Replayed), "{after_ms}");
+    }
+    assert_eq!(open(2 * AGE_MS_MAX + 1), Err(DropReason::Stale));
+    assert_eq!(pair.opener.stale_by_ms, -120_001);
 }
 
 #[test]
@@ -391,6 +416,7 @@ fn a_fragment_is_kept_for_two_seconds() {
     pair.now += WAIT_MAX;
     assert_eq!(pair.open(&second), Ok(Some(whole.clone())));
 
+    let [first, second] = pair.seal_fragments(&whole);
     assert_eq!(pair.open(&first), Ok(None));
     pair.now += WAIT_MAX + Duration::from_nanos(1);
     assert_eq!(pair.open(&second), Ok(None), "kept itself");
@@ -416,9 +442,9 @@ fn fragments_of_different_senders_do_not_mix() {
         assert_eq!(pair.open_from(second, *port), Ok(Some(whole.clone())));
     }
     // Fragments with the same message id from different addresses are not joined.
-    let (_, _, [first, second]) = &messages[0];
-    assert_eq!(pair.open_from(first, 100), Ok(None));
-    assert_eq!(pair.open_from(second, 101), Ok(None));
+    let [first, second] = pair.seal_fragments(&payload(PAYLOAD_BYTES_MAX));
+    assert_eq!(pair.open_from(&first, 100), Ok(None));
+    assert_eq!(pair.open_from(&second, 101), Ok(None));
 }
 
 #[test]
@@ -426,16 +452,19 @@ fn at_most_64_fragments_are_kept_and_the_oldest_is_abandoned() {
     let mut pair = Pair::default();
     let sources = u16::try_from(FRAGMENTS_MAX + 1).unwrap();
     let whole = payload(PAYLOAD_BYTES_MAX);
-    let [first, second] = pair.seal_fragments(&whole);
-    for port in 1..=sources {
-        assert_eq!(pair.open_from(&first, port), Ok(None));
+    let messages: Vec<_> = (1..=sources)
+        .map(|port| (port, pair.seal_fragments(&whole)))
+        .collect();
+    for (port, [first, _]) in &messages {
+        assert_eq!(pair.open_from(first, *port), Ok(None));
     }
     assert_eq!(pair.opener.take_abandoned(), 1);
-    for port in 2..=sources {
-        assert_eq!(pair.open_from(&second, port), Ok(Some(whole.clone())));
+    for (port, [_, second]) in &messages[1..] {
+        assert_eq!(pair.open_from(second, *port), Ok(Some(whole.clone())));
     }
+    let (_, [_, second]) = &messages[0];
     assert_eq!(
-        pair.open_from(&second, 1),
+        pair.open_from(second, 1),
         Ok(None),
         "its fragment was abandoned"
     );

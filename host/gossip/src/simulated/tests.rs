@@ -18,6 +18,7 @@ async fn socket(network: &SimulatedNetwork, node: u8) -> Box<dyn Socket> {
         id: ChitchatId::new(format!("worker:{node}"), 1, address(node)),
         metrics: Arc::default(),
         impersonated: Arc::new(Notify::new()),
+        clock_off: Arc::default(),
     })
 }
 
@@ -57,6 +58,7 @@ async fn reaches(
             id: ChitchatId::new("marker", 1, marker),
             metrics: Arc::default(),
             impersonated: Arc::new(Notify::new()),
+            clock_off: Arc::default(),
         });
     let groups = std::mem::take(&mut network.conditions().groups);
     send(&mut other, to_node, "marker").await;

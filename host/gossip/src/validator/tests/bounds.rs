@@ -36,7 +36,8 @@ fn all_four_kinds_pass_in_both_versions() {
     }
     assert_eq!(check(&wire::ack(&ops)), Ok(MessageKind::Ack));
     assert_eq!(check(&wire::ack(&[])), Ok(MessageKind::Ack));
-    assert_eq!(check(&wire::bad_cluster()), Ok(MessageKind::BadCluster));
+    assert_eq!(check(&wire::bad_cluster()), Err(DropReason::Refused));
+    assert_eq!(wire::bad_cluster(), super::super::BAD_CLUSTER);
 }
 
 #[test]
