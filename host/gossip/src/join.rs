@@ -43,6 +43,15 @@ pub enum Trouble {
         /// The setting.
         min: usize,
     },
+    /// A sealed datagram was dropped because of its time of sending, less than a minute ago. Anybody can
+    /// replay an old datagram, so this is only a warning.
+    #[error("the clock of {address} is {ahead_s} s ahead of this node's: set both clocks")]
+    ClockOff {
+        /// Sender of the datagram.
+        address: SocketAddr,
+        /// Time by which the sender's clock is ahead, negative if it is behind.
+        ahead_s: i64,
+    },
     /// Another live member has this node's id.
     #[error("another member at {address} has this node's id: stop one of them")]
     IdConflict {
@@ -66,7 +75,7 @@ impl Trouble {
         match self {
             Self::Joining | Self::Refused { .. } | Self::FewPeers { .. } => true,
             Self::IdConflict { waits, .. } => *waits,
-            Self::Alone => false,
+            Self::Alone | Self::ClockOff { .. } => false,
         }
     }
 }

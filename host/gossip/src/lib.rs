@@ -120,4 +120,3 @@ pub use pool::GossipPool;
 pub use push::PushBudget;
 #[cfg(any(test, feature = "simulation"))]
 pub use simulated::SimulatedNetwork;
-pub use transport::ClockOff;

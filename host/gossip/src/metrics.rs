@@ -70,6 +70,12 @@ impl GossipMetrics {
         dropped.inc().saturating_add(1)
     }
 
+    #[cfg(test)]
+    pub(crate) fn dropped(&self, reason: DropReason) -> u64 {
+        let dropped = self.dropped.get_or_create(&[("reason", reason.into())]);
+        dropped.get()
+    }
+
     pub(crate) fn set_digest_bytes(&self, bytes: usize) {
         let bytes = whole(bytes);
         let before = self.digest_bytes.set(bytes);

@@ -25,7 +25,6 @@ use crate::join::{JoinState, Trouble};
 use crate::keyring::{Keyring, SharedKeyring};
 use crate::membership::{Membership, ShutdownMode};
 use crate::peers::Peers;
-use crate::transport::ClockOff;
 
 mod metrics;
 mod start;
@@ -260,7 +259,18 @@ impl GossipPool {
             address,
             waits: true,
         });
-        joining.into_iter().chain(conflict).collect()
+        let clock_off = self.shared.membership.clock_off.load_full();
+        let clock_off = clock_off
+            .filter(|off| off.seen.elapsed() < CLOCK_OFF_FOR)
+            .map(|off| Trouble::ClockOff {
+                address: off.address,
+                ahead_s: off.ahead_ms / 1_000,
+            });
+        joining
+            .into_iter()
+            .chain(conflict)
+            .chain(clock_off)
+            .collect()
     }
 
     /// Publishes these decisions, by node id, and withdraws those that are `None`.
@@ -322,14 +332,6 @@ impl GossipPool {
         let view = self.shared.membership.view.load();
         let agents = view.alive().filter(|member| member.policy.is_some());
         agents.map(|member| member.node_id).collect()
-    }
-
-    /// Returns the sender of the last sealed datagram that was dropped because of its time of sending, if that was
-    /// less than a minute ago. Only a warning: anybody can replay an old datagram.
-    #[must_use]
-    pub fn clock_off(&self) -> Option<ClockOff> {
-        let off = self.shared.membership.clock_off.load_full()?;
-        (off.seen.elapsed() < CLOCK_OFF_FOR).then(|| *off)
     }
 
     /// Replaces the encryption keys, starting with the next datagram.

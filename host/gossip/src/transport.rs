@@ -42,17 +42,14 @@ pub(crate) struct MemberContext {
     pub(crate) clock_off: Arc<ArcSwapOption<ClockOff>>,
 }
 
-/// A sealed datagram was dropped because of its time of sending.
-///
-/// Its sender's clock or this node's is wrong, or somebody has replayed an old datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClockOff {
-    /// Sender of the datagram.
-    pub address: SocketAddr,
-    /// Time by which the datagram's clock is ahead of this node's, in milliseconds.
-    pub ahead_ms: i64,
+/// A sealed datagram that was dropped because of its time of sending.
+#[derive(Debug)]
+pub(crate) struct ClockOff {
+    pub(crate) address: SocketAddr,
+    /// Time by which the sender's clock is ahead of this node's, in milliseconds.
+    pub(crate) ahead_ms: i64,
     /// Time of arrival.
-    pub seen: Instant,
+    pub(crate) seen: Instant,
 }
 
 /// A chitchat transport that returns one socket, which is already bound.

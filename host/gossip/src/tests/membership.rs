@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::harness::{config, eventually, info, labels, next, node_ids, peers_when, start};
+use crate::drop_reason::DropReason;
 use crate::{GossipConfig, GossipMemory, GossipPool, ProcessMemory, TopologyEvent};
 
 #[tokio::test]
@@ -156,7 +157,8 @@ async fn members_of_different_clusters_do_not_meet() {
     let c = start(3, &[&a]).await;
     peers_when(&c, |peers| node_ids(peers) == [1]).await;
     // By now `a` has refused `b` several times, while it has listed `c`.
-    eventually(|| b.metrics().received().0 >= 10).await;
+    eventually(|| b.metrics().dropped(DropReason::Refused) >= 10).await;
+    assert!(a.metrics().dropped(DropReason::OtherCluster) >= 10);
     peers_when(&a, |peers| node_ids(peers) == [3]).await;
     assert!(b.peers().is_empty());
 }
