@@ -101,10 +101,7 @@ async fn a_decision_outlives_the_agent_that_took_it() {
     let four = start(4, &[&two]).await;
     expect_list(&[&four], &[(3, 3_000), (9, 9_000)]).await;
     let effective = four.registry.decision(9).unwrap();
-    assert_eq!(
-        (effective.decision.by, effective.refused.as_deref()),
-        (1, None)
-    );
+    assert_eq!((effective.decision.by, &effective.set_aside), (1, &None));
 
     two.registry.disable(3).await.unwrap();
     expect_list(&[&two, &three, &four], &[(9, 9_000)]).await;

@@ -46,7 +46,10 @@ mod guide;
 mod agents;
 // Nodes enabled and disabled at any agent.
 mod anywhere;
+// Registries that are full.
+mod cap;
 // Whole clusters in virtual time.
+mod convergence;
 mod simulation;
 // Agents killed under load.
 mod power_cut;

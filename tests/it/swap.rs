@@ -178,7 +178,7 @@ async fn a_refused_decision_is_asked_again_after_a_swap() {
     until("a refused decision", SEEN_WITHIN, || async {
         let effective = two.registry.decision(666);
         match &effective {
-            Some(effective) if effective.refused.is_some() => Ok(()),
+            Some(effective) if effective.set_aside.is_some() => Ok(()),
             _ => Err(effective),
         }
     })
@@ -189,7 +189,7 @@ async fn a_refused_decision_is_asked_again_after_a_swap() {
         .await
         .unwrap();
     assert!(two.registry.is_enabled(666));
-    assert_eq!(two.registry.decision(666).unwrap().refused, None);
+    assert_eq!(two.registry.decision(666).unwrap().set_aside, None);
 }
 
 /// No change is lost, and none is made twice: each adds one, and the sum tells.

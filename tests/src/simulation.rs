@@ -27,6 +27,7 @@ use edge_cache_host::gossip::{
     GossipConfig, GossipPool, Network, PeerInfo, PushBudget, SimulatedNetwork,
 };
 use edge_cache_host::labels::Labels;
+use edge_cache_host::sandbox::Plugin;
 use edge_cache_host::{EdgeCacheRegistry, EdgeCacheStats, Identity, NodeCapacity, NodeId, Store};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -44,6 +45,9 @@ const CLUSTER: &str = "simulation";
 const LIFE: &str = "life";
 /// Interval between two checks of a condition, in virtual time.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A wait in which nobody looks at anything, and the steps of it.
+const LONG: Duration = Duration::from_secs(600);
+const LONG_STEP: Duration = Duration::from_secs(1);
 /// Step of virtual time without regard to registries.
 const SETTLE_EVERY: Duration = Duration::from_millis(100);
 /// A node that is never registered.
@@ -66,6 +70,10 @@ pub struct Settings {
     pub push: PushBudget,
     /// Agents keep everything in a store on disk, as `--data-dir` makes them.
     pub durable: bool,
+    /// The plugin of all agents; `None` for the reference.
+    pub plugin: Option<Plugin>,
+    /// Other plugins of single agents.
+    pub plugins: BTreeMap<NodeId, Plugin>,
 }
 
 /// Agents on one simulated network.
@@ -105,6 +113,8 @@ impl Default for Settings {
             dead_node_grace_period: None,
             push: PushBudget::default(),
             durable: false,
+            plugin: None,
+            plugins: BTreeMap::new(),
         }
     }
 }
@@ -156,9 +166,10 @@ impl Cluster {
             Step::StartAnew(node_id) => {
                 let node = self.node(node_id);
                 node.disk = None;
-                let back = node.memory.clock_back.load(Ordering::Relaxed);
-                node.memory = Arc::default();
-                node.memory.clock_back.store(back, Ordering::Relaxed);
+                node.memory = Arc::new(Memory {
+                    clock: node.memory.clock.clone(),
+                    ..Memory::default()
+                });
                 return self.start_one(node_id).await;
             }
             Step::Crash(node_id) => {
@@ -177,11 +188,14 @@ impl Cluster {
             Step::Disable(node_id) => self.disable(node_id, node_id).await?,
             Step::DisableAt(at, node_id) => self.disable(at, node_id).await?,
             Step::ClockBack(node_id, by) => {
-                let by = u64::try_from(by.as_nanos())?;
-                self.node(node_id)
-                    .memory
-                    .clock_back
-                    .fetch_add(by, Ordering::Relaxed);
+                let by = i64::try_from(by.as_millis())?;
+                let clock = &self.node(node_id).memory.clock;
+                clock.off_ms.fetch_sub(by, Ordering::Relaxed);
+            }
+            Step::ClockAhead(node_id, by) => {
+                let by = i64::try_from(by.as_millis())?;
+                let clock = &self.node(node_id).memory.clock;
+                clock.off_ms.fetch_add(by, Ordering::Relaxed);
             }
             Step::Partition(groups) => {
                 let groups: Vec<Vec<_>> = groups
@@ -224,8 +238,13 @@ impl Cluster {
     /// Lets time pass.
     async fn pass(&self, duration: Duration) {
         let end = Instant::now() + duration;
+        let step = if duration < LONG {
+            LOOK_EVERY
+        } else {
+            LONG_STEP
+        };
         while Instant::now() < end {
-            tokio::time::sleep_until(end.min(Instant::now() + LOOK_EVERY)).await;
+            tokio::time::sleep_until(end.min(Instant::now() + step)).await;
             self.settle().await;
         }
     }
@@ -275,9 +294,10 @@ impl Cluster {
         if let Some(grace) = settings.dead_node_grace_period {
             config.dead_node_grace_period = grace;
         }
-        let plugin = crate::reference_plugin()?;
+        let own = settings.plugins.get(&node_id).or(settings.plugin.as_ref());
+        let plugin = own.cloned().map_or_else(crate::reference_plugin, Ok)?;
         config.policy = Some(plugin.policy());
-        let mut builder = EdgeCacheRegistry::builder(plugin);
+        let mut builder = EdgeCacheRegistry::builder(plugin).clock(node.memory.clock.wall_clock());
         if settings.durable {
             let store = open_store(&mut node.disk, node_id)?;
             config.labels = store.own_labels();
@@ -529,7 +549,8 @@ pub fn address(node_id: NodeId) -> SocketAddr {
 fn open_store(disk: &mut Option<TempDir>, node_id: NodeId) -> Result<Store> {
     let directory = match disk.take() {
         Some(directory) => directory,
-        None => tempfile::tempdir()?,
+        // No test here is about the disk: one in memory syncs at once.
+        None => tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?,
     };
     let identity = Identity {
         node_id: Some(node_id),

@@ -5,10 +5,8 @@
 //! in whatever order they arrived.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -57,34 +55,6 @@ pub struct Decision {
     pub at: Timestamp,
     /// The node whose agent made the decision.
     pub by: NodeId,
-}
-
-/// The decision about a node that takes precedence over all others known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EffectiveDecision {
-    /// The decision.
-    pub decision: Decision,
-    /// Why this agent's plugin refused the decision, if it did.
-    ///
-    /// The decision is effective all the same, since all agents must agree; this agent keeps its former entry. The plugin
-    /// is asked again after the next start or swap.
-    pub refused: Option<String>,
-}
-
-/// The effective decisions of all nodes, disabled nodes included. Cheap to clone.
-///
-/// Decisions about disabled nodes are kept: otherwise an older decision could enable the node again.
-pub type EffectiveDecisions = OrdMap<NodeId, Arc<EffectiveDecision>>;
-
-/// The numbers of effective decisions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DecisionCounts {
-    /// Decisions that enable a node.
-    pub enabled: usize,
-    /// Decisions that disable a node.
-    pub disabled: usize,
-    /// Decisions of either kind that this agent's plugin refused.
-    pub refused: usize,
 }
 
 /// An error of decoding a decision. The value is ignored.
@@ -190,6 +160,12 @@ impl Decision {
         })
     }
 
+    /// Tells whether the decision enables its node.
+    #[must_use]
+    pub fn enables(&self) -> bool {
+        matches!(self.op, Op::Enable { .. })
+    }
+
     /// Tells whether this decision takes precedence over another about the same node: by timestamp, then by author, then
     /// by encoded bytes.
     ///
@@ -233,22 +209,5 @@ impl Decision {
     pub fn check(&self) -> Result<(), String> {
         self.at.check()?;
         self.enabled().map_or(Ok(()), |node| node.check())
-    }
-}
-
-impl DecisionCounts {
-    /// Counts the decisions.
-    pub fn of(decisions: &EffectiveDecisions) -> Self {
-        let mut counts = Self::default();
-        for effective in decisions.values() {
-            let count = match effective.decision.op {
-                Op::Enable { .. } => &mut counts.enabled,
-                Op::Disable {} => &mut counts.disabled,
-            };
-            *count = count.saturating_add(1);
-            let refused = usize::from(effective.refused.is_some());
-            counts.refused = counts.refused.saturating_add(refused);
-        }
-        counts
     }
 }

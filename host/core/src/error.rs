@@ -28,9 +28,9 @@ pub enum EdgeCacheError {
     /// The change could not be made durable and was undone.
     #[error("the store failed: {0}")]
     StoreFailed(String),
-    /// The number of known nodes has reached the limit `nodes_max`.
+    /// The number of enabled nodes has reached the limit `nodes_max`.
     #[error(
-        "the registry is full: it knows {limit} nodes, disabled ones among them, its limit `nodes_max`"
+        "the registry is full: {limit} nodes are enabled, the limit `nodes_max`; disable one first, or raise the limit"
     )]
     #[strum(serialize = "registry-full")]
     Full {

@@ -27,6 +27,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod decision;
+pub mod effective;
 mod error;
 pub mod labels;
 mod limits;

@@ -44,6 +44,8 @@ pub struct Limits {
     pub labels: LabelLimits,
     /// Number of nodes in the registry, and of nodes that one call publishes labels for. Default: 20,000.
     pub nodes_max: usize,
+    /// Number of disabled nodes that are remembered, so that no older decision enables them again. Default: 50,000.
+    pub tombstones: usize,
     /// Number of changes that wait for the writer. Default: 1,024.
     pub queue: usize,
     /// Time that a change waits while the queue is full. Default: 10 s.
@@ -71,6 +73,7 @@ impl Default for Limits {
             log_lines_per_second: 100,
             labels: LabelLimits::default(),
             nodes_max: 20_000,
+            tombstones: 50_000,
             queue: 1_024,
             queue_wait: Duration::from_secs(10),
             batch: 256,

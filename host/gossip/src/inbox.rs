@@ -138,13 +138,34 @@ impl Inbox {
         self.reread.notify_one();
     }
 
-    /// Adds all new values of the other members.
+    /// Adds all new values of the other members, and notes which of them live members replicate now.
     pub(crate) fn read(&self, chitchat: &Chitchat) {
+        self.recount(chitchat);
         let own: &ChitchatId = chitchat.self_chitchat_id();
         for (_, state) in chitchat.node_states().iter().filter(|(id, _)| *id != own) {
             for (key, value) in state.iter_prefix(DECISION_PREFIX) {
                 let key = key.strip_prefix(DECISION_PREFIX).unwrap_or_default();
                 self.offer(key, &value.value);
+            }
+        }
+    }
+
+    fn recount(&self, chitchat: &Chitchat) {
+        let own = chitchat.self_chitchat_id();
+        let live = chitchat.live_nodes().filter(|id| *id != own);
+        let mut inner = self.lock();
+        inner
+            .seen
+            .values_mut()
+            .for_each(|seen| seen.is_replicated = false);
+        for state in live.filter_map(|id| chitchat.node_state(id)) {
+            for (key, value) in state.iter_prefix(DECISION_PREFIX) {
+                let key = key.strip_prefix(DECISION_PREFIX).unwrap_or_default();
+                let node_id = key.parse().ok();
+                let seen = node_id.and_then(|node_id: u64| inner.seen.get_mut(&node_id));
+                if let Some(seen) = seen {
+                    seen.is_replicated |= seen.hash == self.hasher.hash_one(&value.value);
+                }
             }
         }
     }

@@ -311,6 +311,11 @@ impl GossipPool {
         self.shared.membership.inbox.is_replicated(decision)
     }
 
+    /// Counts again soon which decisions are replicated: members that replicated one may be gone.
+    pub fn recount_replicas(&self) {
+        self.shared.membership.inbox.reread.notify_one();
+    }
+
     /// Delivers all decisions of other members again.
     pub fn redeliver_decisions(&self) {
         self.shared.membership.inbox.redeliver();

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use edge_cache_core::NodeId;
-use edge_cache_core::decision::EffectiveDecision;
+use edge_cache_core::effective::EffectiveDecision;
 use edge_cache_core::labels::Labels;
 use edge_cache_gossip::{GossipPool, PeerInfo, Peers};
 

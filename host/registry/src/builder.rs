@@ -1,6 +1,7 @@
 //! Building and starting a registry.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::advertiser::{Advertiser, Standalone};
 use crate::decisions::DecisionSync;
 use crate::entries::{Entries, LabelledEntry};
 use crate::error::StartError;
+use crate::metrics::RegistryMetrics;
 use crate::placement::Placement;
 use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Handle};
 use crate::state::RegistryState;
@@ -109,13 +111,18 @@ impl Builder {
 
         let own_labels = remembered.own_labels.clone();
         let config = instance_config(&self.plugin, &advertiser, self.clock);
+        let metrics: Arc<RegistryMetrics> = Arc::default();
+        let ignored = u64::try_from(remembered.out_of_bounds).unwrap_or(u64::MAX);
+        metrics.store_values_ignored.inc_by(ignored);
+        let loaded = Mutex::new(remembered.loaded.clone());
         let view = first_view(remembered, own);
         let state = Arc::new(RegistryState {
             view: Arc::new(ArcSwap::from_pointee(view)),
             plugin: ArcSwap::from_pointee(self.plugin),
             config,
             advertiser,
-            metrics: Arc::default(),
+            metrics,
+            loaded,
             decisions_changed: Notify::new(),
             plugin_changed: Notify::new(),
         });
@@ -134,6 +141,8 @@ impl Builder {
                 pool,
                 state: state.clone(),
                 queue: queue.clone(),
+                beaten: Mutex::default(),
+                lacks_room: AtomicBool::default(),
             };
             sync.start()
         });
@@ -193,16 +202,13 @@ fn first_view(remembered: Remembered, own: Option<NodeId>) -> View {
         };
         LabelledEntry { entry, labels }
     };
-    let decisions = remembered.decisions.into_iter();
     View {
         entries: remembered
             .entries
             .into_values()
             .map(labelled)
             .collect::<Entries>(),
-        decisions: decisions
-            .map(|(node_id, effective)| (node_id, Arc::new(effective)))
-            .collect(),
+        decisions: remembered.decisions.into_values().collect(),
         status: Status {
             state: PluginState::Starting,
             restarts: 0,

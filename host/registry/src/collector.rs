@@ -34,10 +34,15 @@ impl EdgeCacheRegistry {
 fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> fmt::Result {
     let (decisions, routing) = (registry.decision_counts(), registry.routing());
     writer.gauge("nodes", "Eligible nodes.", registry.list_eligible().len())?;
-    writer.gauge(
-        "decisions_refused",
-        "Effective decisions that this agent's plugin refused.",
-        decisions.refused,
+    writer.gauges(
+        "decisions_set_aside",
+        "Effective decisions that this agent does not carry out: the plugin refused them or failed on them, or the registry is full.",
+        "reason",
+        [
+            ("refused", decisions.refused),
+            ("failed", decisions.failed),
+            ("full", decisions.full),
+        ],
     )?;
     writer.gauge(
         "queue_depth",

@@ -5,8 +5,9 @@
 
 mod replicas;
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use imbl::ordmap::DiffItem;
@@ -17,7 +18,8 @@ use self::replicas::{DecisionReplicas, ReplicaAction};
 use crate::state::RegistryState;
 use crate::writer::operation::Operation;
 use crate::writer::queue::Queue;
-use edge_cache_core::decision::{Decision, EffectiveDecision, EffectiveDecisions};
+use edge_cache_core::decision::Decision;
+use edge_cache_core::effective::{DecisionCounts, DecisionLimits, EffectiveDecisions};
 use edge_cache_core::{EdgeCacheError, NodeId};
 use edge_cache_gossip::GossipPool;
 
@@ -27,8 +29,10 @@ const MERGES_MAX: usize = 256;
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest pause. Each pause is twice the one before.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
-/// The interval of a full check for replicas to withdraw.
-const FULL_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// The interval of a full check for replicas that are missing, or to withdraw.
+const FULL_CHECK_INTERVAL: Duration = Duration::from_secs(20);
+/// The shortest interval of log lines about decisions that are not carried out.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The largest number of bad values that are remembered as logged.
 const REPORTED_MAX: usize = 1_024;
 
@@ -37,6 +41,10 @@ pub(crate) struct DecisionSync {
     pub(crate) pool: GossipPool,
     pub(crate) state: Arc<RegistryState>,
     pub(crate) queue: Queue,
+    /// Disabled nodes of which a member carries an older decision.
+    pub(crate) beaten: Mutex<BTreeSet<NodeId>>,
+    /// Set if decisions were not remembered because there are too many.
+    pub(crate) lacks_room: AtomicBool,
 }
 
 impl DecisionSync {
@@ -61,16 +69,10 @@ impl DecisionSync {
                 }
             };
             let errors = self.merge(values, &mut reported).await;
-            let (full, mut failed): (Vec<_>, Vec<_>) = errors
+            let mut failed: Vec<_> = errors
                 .into_iter()
                 .filter(|error| *error != EdgeCacheError::ShuttingDown)
-                .partition(|error| matches!(error, EdgeCacheError::Full { .. }));
-            if !full.is_empty() {
-                tracing::error!(
-                    decisions = full.len(),
-                    "decisions of other agents were ignored because the registry is full; the agents now differ"
-                );
-            }
+                .collect();
             let decisions = failed.len();
             if let Some(error) = failed.pop() {
                 tracing::warn!(
@@ -110,11 +112,7 @@ impl DecisionSync {
                     continue;
                 }
             };
-            let decisions = &self.state.view.load().decisions;
-            if decisions
-                .get(&node_id)
-                .is_some_and(|effective| !decision.beats(&effective.decision))
-            {
+            if !self.is_news(&decision) {
                 continue;
             }
             if merges.len() >= MERGES_MAX
@@ -131,11 +129,50 @@ impl DecisionSync {
         errors
     }
 
+    /// Tells whether the writer is to make a decision effective. Otherwise notes what follows for other agents.
+    fn is_news(&self, decision: &Decision) -> bool {
+        let decisions = &self.state.view.load().decisions;
+        if decisions.is_news(decision, self.limits()) {
+            return true;
+        }
+        match decisions.get(decision.node_id) {
+            None => {
+                self.state.metrics.decisions_forgotten.inc();
+                self.lacks_room
+                    .fetch_or(decision.enables(), Ordering::Relaxed);
+            }
+            Some(effective) if !effective.decision.enables() && effective.decision != *decision => {
+                self.beaten().insert(decision.node_id);
+                self.state.decisions_changed.notify_one();
+            }
+            Some(_) => {}
+        }
+        false
+    }
+
+    fn limits(&self) -> DecisionLimits {
+        (&self.state.plugin.load().config().limits).into()
+    }
+
+    fn beaten(&self) -> MutexGuard<'_, BTreeSet<NodeId>> {
+        self.beaten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has all decisions delivered again, if there is room now for those that were not remembered.
+    fn use_room(&self, decisions: &EffectiveDecisions) {
+        let enabled = decisions.counts().enabled;
+        let has_room = enabled < self.limits().enabled_max();
+        if has_room && self.lacks_room.swap(false, Ordering::Relaxed) {
+            self.pool.redeliver_decisions();
+        }
+    }
+
     /// Publishes this agent's replicas, and withdraws those that are not needed any more.
     async fn publish(&self) {
         let mut replicas = DecisionReplicas::default();
-        let mut published = EffectiveDecisions::new();
+        let mut published = self.state.view.load().decisions.clone();
         let mut agents = None;
+        let mut logged = LoggedCounts::default();
         let mut topology = self.pool.subscribe();
         let mut full_checks = time::interval(FULL_CHECK_INTERVAL);
         loop {
@@ -154,32 +191,95 @@ impl DecisionSync {
             let is_settled = self.pool.settles_at().is_none();
             let live = is_settled.then(|| self.pool.live_agents());
             let (own, now) = (self.pool.node_id(), Instant::now());
-            let mut judge = |effective: &Arc<EffectiveDecision>| {
-                let decision = &effective.decision;
-                match replicas.judge(decision, own, live.as_deref(), now) {
-                    ReplicaAction::Publish => Some((decision.node_id, Some(decision.encode()))),
-                    ReplicaAction::Withdraw => Some((decision.node_id, None)),
-                    ReplicaAction::Skip => None,
+            let mut forgotten = Vec::new();
+            let mut changed = BTreeSet::new();
+            for change in published.diff(&decisions) {
+                match change {
+                    DiffItem::Add(node_id, effective)
+                    | DiffItem::Update {
+                        new: (node_id, effective),
+                        ..
+                    } => {
+                        if !effective.decision.enables() {
+                            replicas.hear(*node_id, now);
+                        }
+                        changed.insert(*node_id);
+                    }
+                    DiffItem::Remove(node_id, effective) => {
+                        let was_enabled = effective.decision.enables();
+                        self.lacks_room.fetch_or(was_enabled, Ordering::Relaxed);
+                        if replicas.forget(*node_id) {
+                            forgotten.push((*node_id, None));
+                        }
+                    }
                 }
+            }
+            changed.extend(replicas.answer(std::mem::take(&mut *self.beaten()), now));
+            let mut judge = |decision: &Decision| match replicas.judge(
+                decision,
+                own,
+                live.as_deref(),
+                || self.pool.is_replicated(decision),
+                now,
+            ) {
+                ReplicaAction::Publish => Some((decision.node_id, Some(decision.encode()))),
+                ReplicaAction::Withdraw => Some((decision.node_id, None)),
+                ReplicaAction::Skip => None,
             };
-            let changes: Vec<_> = if live != agents || is_full {
-                decisions.values().filter_map(&mut judge).collect()
+            let judged: Vec<_> = if live != agents || is_full {
+                decisions
+                    .iter()
+                    .filter_map(|effective| judge(&effective.decision))
+                    .collect()
             } else {
-                published
-                    .diff(&decisions)
-                    .filter_map(|change| match change {
-                        DiffItem::Add(_, effective)
-                        | DiffItem::Update {
-                            new: (_, effective),
-                            ..
-                        } => judge(effective),
-                        DiffItem::Remove(..) => None,
-                    })
+                changed
+                    .into_iter()
+                    .filter_map(|node_id| judge(&decisions.get(node_id)?.decision))
                     .collect()
             };
-            self.pool.publish_decisions(changes);
+            self.pool
+                .publish_decisions(forgotten.into_iter().chain(judged));
+            if is_full {
+                self.pool.recount_replicas();
+            }
+            self.use_room(&decisions);
+            logged.log(decisions.counts(), now);
             published = decisions;
             agents = live;
+        }
+    }
+}
+
+/// The numbers of decisions that are not carried out, as logged last.
+#[derive(Debug, Default)]
+struct LoggedCounts {
+    counts: (usize, usize, usize),
+    at: Option<Instant>,
+}
+
+impl LoggedCounts {
+    /// Logs the numbers if they have changed, at most once an interval.
+    fn log(&mut self, counts: DecisionCounts, now: Instant) {
+        let DecisionCounts {
+            refused,
+            failed,
+            full,
+            ..
+        } = counts;
+        let is_recent = |at| now.saturating_duration_since(at) < LOG_INTERVAL;
+        if self.counts == (refused, failed, full) || self.at.is_some_and(is_recent) {
+            return;
+        }
+        (self.counts, self.at) = ((refused, failed, full), Some(now));
+        if counts.set_aside() == 0 {
+            tracing::info!("all decisions are carried out again");
+        } else {
+            tracing::error!(
+                refused,
+                failed,
+                full,
+                "decisions are set aside: this registry may differ from those of other agents"
+            );
         }
     }
 }

@@ -63,7 +63,8 @@ mod swap;
 mod view;
 mod writer;
 
-pub use edge_cache_core::decision::{Decision, DecisionCounts, EffectiveDecision, Op, Timestamp};
+pub use edge_cache_core::decision::{Decision, Op, Timestamp};
+pub use edge_cache_core::effective::{DecisionCounts, EffectiveDecision, SetAside};
 pub use edge_cache_core::{
     Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LabelLimits,
     Limits, NodeCapacity, NodeId, PluginState, labels,

@@ -45,6 +45,10 @@ metrics! {
             "store_commit_duration" in Seconds, Histogram::new(DURATION_BUCKETS);
         /// Failures of the store, at a commit or when it was opened again.
         pub store_failures: Counter = "store_failures";
+        /// Values of the store that break a bound and were ignored when it was opened.
+        pub store_values_ignored: Counter = "store_values_ignored";
+        /// Decisions that were forgotten, or never remembered, because there are too many.
+        pub decisions_forgotten: Counter = "decisions_forgotten";
         /// Calls into the plugin.
         pub calls: CallMetrics;
         /// Routing.

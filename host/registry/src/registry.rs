@@ -15,7 +15,7 @@ use crate::state::RegistryState;
 use crate::view::{EligibleNodes, Status};
 use crate::writer::operation::Operation;
 use crate::writer::queue::Queue;
-use edge_cache_core::decision::{DecisionCounts, EffectiveDecision};
+use edge_cache_core::effective::{DecisionCounts, EffectiveDecision};
 use edge_cache_core::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_routing::{Replicas, Router};
 use edge_cache_sandbox::{GuestLog, Plugin};
@@ -185,17 +185,24 @@ impl EdgeCacheRegistry {
         labelled.map(|labelled| labelled.entry.clone())
     }
 
-    /// Returns the effective decision about a node, with the reason if this agent's plugin refused it.
+    /// Returns the effective decision about a node, with the reason if this agent does not carry it out.
     ///
     /// `None` if no agent has decided about the node, and in a registry without a node of its own.
     pub fn decision(&self, node_id: NodeId) -> Option<Arc<EffectiveDecision>> {
         let view = self.shared.state.view.load();
-        view.decisions.get(&node_id).cloned()
+        view.decisions.get(node_id).cloned()
     }
 
-    /// Returns the numbers of effective decisions. Takes time in proportion to them.
+    /// Returns the numbers of effective decisions. Takes time in proportion to those that are set aside.
     pub fn decision_counts(&self) -> DecisionCounts {
-        DecisionCounts::of(&self.shared.state.view.load().decisions)
+        self.shared.state.view.load().decisions.counts()
+    }
+
+    /// Returns the effective decisions that this agent does not carry out, with the reasons, in ascending order of node
+    /// id. Other agents may carry them out.
+    pub fn set_aside(&self) -> Vec<Arc<EffectiveDecision>> {
+        let view = self.shared.state.view.load();
+        view.decisions.set_aside().cloned().collect()
     }
 
     /// Tells whether another agent keeps a replica of the effective decision about a node: from then on it outlives

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::advertiser::LiveNodes;
 use crate::entries::LabelledEntry;
 use crate::view::View;
-use edge_cache_core::decision::EffectiveDecision;
+use edge_cache_core::effective::EffectiveDecision;
 use edge_cache_core::labels::{LabelGrants, Labels};
 use edge_cache_core::{EdgeCacheNode, Entry, NodeId};
 use edge_cache_gossip::PeerInfo;
@@ -58,7 +58,7 @@ impl NodeState {
     pub(crate) fn new(node_id: NodeId, view: &View, live: &LiveNodes, grants: LabelGrants) -> Self {
         Self {
             labelled: view.entries.get(node_id).cloned(),
-            effective: view.decisions.get(&node_id).cloned(),
+            effective: view.decisions.get(node_id).cloned(),
             info: live.info(node_id).cloned(),
             foreign: live.foreign(node_id).cloned(),
             grants,

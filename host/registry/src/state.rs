@@ -1,6 +1,6 @@
 //! State that the handles, the threads and the tasks of one registry share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
@@ -16,11 +16,12 @@ use edge_cache_sandbox::{InstanceConfig, PluginCell};
 pub(crate) struct RegistryState {
     pub(crate) view: Arc<ViewCell>,
     pub(crate) plugin: PluginCell,
-    /// The configuration of instances. Its label grants are those of the first plugin; see
-    /// [`configured`](crate::writer::instance::configured).
+    /// The configuration of instances. Its label grants are those of the first plugin.
     pub(crate) config: InstanceConfig,
     pub(crate) advertiser: Arc<dyn Advertiser>,
     pub(crate) metrics: Arc<RegistryMetrics>,
+    /// The policies of plugins that have loaded here before, the last one at the end.
+    pub(crate) loaded: Mutex<Vec<String>>,
     /// Notified after each commit that changed effective decisions.
     pub(crate) decisions_changed: Notify,
     /// Notified after each swap.

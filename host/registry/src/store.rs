@@ -51,8 +51,7 @@ impl Store {
     pub fn open(directory: &Path, identity: Identity) -> Result<Self, StoreError> {
         let directory = Directory::lock(directory)?;
         let file = directory.file();
-        // A dangling link is a volume that is not mounted, not a missing store.
-        if file.symlink_metadata().is_err() {
+        if directory::is_missing(&file)? {
             let meta = Meta {
                 format: FORMAT,
                 identity: identity.clone(),

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use crate::error::SwapError;
 use crate::registry::EdgeCacheRegistry;
-use crate::writer::instance::{configured, load};
-use edge_cache_sandbox::{Instance, Plugin};
+use crate::writer::loading::start_loaded;
+use edge_cache_sandbox::{CallMetrics, Plugin};
 
 impl EdgeCacheRegistry {
     /// Replaces the plugin. Until the new one has loaded the entries, the old one makes all changes; reads notice
@@ -29,15 +29,12 @@ impl EdgeCacheRegistry {
     async fn try_out(&self, plugin: Plugin) -> Result<(), SwapError> {
         let (ending, ended) = oneshot::channel();
         let state = &self.shared.state;
-        let config = configured(&state.config, &plugin);
-        let entries = state.view.load().entries.clone();
+        let (state, entries) = (state.clone(), state.view.load().entries.clone());
         thread::Builder::new()
             .name("edge-trial".into())
             .spawn(move || {
-                let instance = Instance::start(&plugin, config);
-                let result = instance
-                    .and_then(|instance| load(instance, &entries))
-                    .map(drop);
+                let calls = CallMetrics::default();
+                let result = start_loaded(&state, &plugin, &calls, &entries, None).map(drop);
                 // The caller may have gone away.
                 let _ = ending.send(result);
             })

@@ -6,7 +6,7 @@
 use arc_swap::ArcSwap;
 
 use crate::entries::Entries;
-use edge_cache_core::decision::EffectiveDecisions;
+use edge_cache_core::effective::EffectiveDecisions;
 use edge_cache_core::{EdgeCacheNode, NodeId, PluginState};
 
 /// A version of the remembered state.

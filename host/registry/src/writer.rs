@@ -7,10 +7,12 @@
 mod batch;
 mod change;
 mod durable;
-pub(crate) mod instance;
+mod instance;
+pub(crate) mod loading;
 pub(crate) mod operation;
 mod quarantine;
 pub(crate) mod queue;
+mod retries;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,10 +26,12 @@ use self::batch::Batch;
 use self::durable::Durable;
 use self::quarantine::Quarantine;
 use self::queue::{Request, Requests};
+use self::retries::Retries;
 use crate::state::RegistryState;
 use crate::store::Store;
 use crate::supervisor::{Next, Supervisor};
 use crate::view::View;
+use edge_cache_core::effective::DecisionLimits;
 use edge_cache_core::labels::Labels;
 use edge_cache_sandbox::Instance;
 
@@ -41,6 +45,7 @@ pub(crate) struct Writer {
     entries_changed: watch::Sender<()>,
     supervisor: Supervisor,
     quarantine: Quarantine,
+    retries: Retries,
     running: Running,
     /// Set while entries may lack a decision because a commit failed.
     lacks_decisions: bool,
@@ -68,11 +73,13 @@ impl Writer {
             entries_changed,
             supervisor: Supervisor::default(),
             quarantine: Quarantine::default(),
+            retries: Retries::default(),
             running: Running::Down(Next::Retry(Instant::now())),
             lacks_decisions: false,
         };
+        writer.add_missing_decisions();
         writer.restart();
-        writer.prepare_decisions();
+        writer.ask_again(false);
         writer
     }
 
@@ -80,6 +87,7 @@ impl Writer {
     pub(crate) fn run(mut self, queue: &Requests) {
         loop {
             self.catch_up(Instant::now());
+            self.do_overdue(Instant::now());
             if let Running::Down(Next::Retry(at)) = self.running {
                 // Changes wait for the next instance, but a stop does not wait for several attempts.
                 if queue.is_stopping() {
@@ -108,7 +116,12 @@ impl Writer {
             Running::Instance(_) => None,
             Running::Down(Next::Retry(at) | Next::Degraded(at)) => Some(at),
         };
-        instance.into_iter().chain(self.durable.retry_at()).min()
+        let others = self
+            .durable
+            .retry_at()
+            .into_iter()
+            .chain(self.retries.next());
+        instance.into_iter().chain(others).min()
     }
 
     /// Tries a failed instance or store again, where that is due.
@@ -128,7 +141,7 @@ impl Writer {
         self.durable.reopen(&view, &self.own_labels, now);
         self.show_store_failure();
         if self.lacks_decisions && self.durable.failure().is_none() {
-            self.prepare_decisions();
+            self.add_missing_decisions();
         }
     }
 
@@ -175,7 +188,11 @@ impl Writer {
     }
 
     fn new_batch(&self) -> Batch {
-        Batch::new(&self.state.view.load(), self.state.node_id())
+        Batch::new(&self.state.view.load(), self.state.node_id(), self.limits())
+    }
+
+    fn limits(&self) -> DecisionLimits {
+        (&self.state.plugin.load().config().limits).into()
     }
 
     /// Makes a batch durable, publishes it and replies. If the store fails, the batch is undone by a fresh instance.
@@ -194,6 +211,10 @@ impl Writer {
             return;
         }
         self.publish(&batch);
+        self.state
+            .metrics
+            .decisions_forgotten
+            .inc_by(batch.forgotten);
         if let Some(labels) = &batch.own_labels {
             self.own_labels.clone_from(labels);
             self.state.advertiser.announce(labels.clone());

@@ -1,23 +1,49 @@
 //! Memory of simulated nodes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use edge_cache_host::NodeId;
 use edge_cache_host::gossip::{GossipMemory, KnownAddress, MemoryError};
+use edge_cache_host::sandbox::WallClock;
 
 use super::address;
 
 /// Memory of a node across lives, in place of the store.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    kept: Mutex<Kept>,
-    /// By how many nanoseconds the node's clock is behind.
-    pub(super) clock_back: AtomicU64,
+    pub(super) kept: Mutex<Kept>,
+    /// The node's clock.
+    pub(super) clock: Clock,
+}
+
+/// A clock that is set by steps.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Clock {
+    /// By how many milliseconds it is ahead.
+    pub(super) off_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    pub(super) fn wall_clock(&self) -> WallClock {
+        let off_ms = self.off_ms.clone();
+        WallClock::new(move || {
+            let off_ms = off_ms.load(Ordering::Relaxed);
+            let off = Duration::from_millis(off_ms.unsigned_abs());
+            let now = SystemTime::now();
+            let set = if off_ms < 0 {
+                now.checked_sub(off)
+            } else {
+                now.checked_add(off)
+            };
+            set.unwrap_or(SystemTime::UNIX_EPOCH)
+        })
+    }
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+pub(super) struct Kept {
     generation: u64,
     addresses: Vec<KnownAddress>,
 }
@@ -50,7 +76,12 @@ impl Memory {
 
 impl GossipMemory for Memory {
     fn next_generation(&self, now: u64) -> Result<u64, MemoryError> {
-        let now = now.saturating_sub(self.clock_back.load(Ordering::Relaxed));
+        let off = self
+            .clock
+            .off_ms
+            .load(Ordering::Relaxed)
+            .saturating_mul(1_000_000);
+        let now = now.saturating_add_signed(off);
         let mut kept = self.kept();
         kept.generation = now.max(kept.generation.saturating_add(1));
         Ok(kept.generation)

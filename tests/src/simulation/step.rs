@@ -25,8 +25,10 @@ pub enum Step {
     EnableAt(NodeId, NodeId),
     /// The registry at the first node forgets the second.
     DisableAt(NodeId, NodeId),
-    /// A node's clock goes back, as its generations see it.
+    /// A node's clock goes back.
     ClockBack(NodeId, Duration),
+    /// A node's clock goes ahead.
+    ClockAhead(NodeId, Duration),
     /// Nodes reach only those of their own group.
     Partition(Vec<Vec<NodeId>>),
     /// Two nodes don't reach each other.
@@ -54,6 +56,9 @@ impl fmt::Display for Step {
             Self::DisableAt(at, node_id) => write!(f, "node {node_id} is disabled at node {at}"),
             Self::ClockBack(node_id, by) => {
                 write!(f, "the clock of node {node_id} goes back by {by:?}")
+            }
+            Self::ClockAhead(node_id, by) => {
+                write!(f, "the clock of node {node_id} goes ahead by {by:?}")
             }
             Self::Partition(groups) => {
                 f.write_str("the network falls apart into")?;

@@ -55,7 +55,8 @@ impl KnownNode {
 
     fn decision(&self) -> Option<Decision> {
         let EffectiveDecision {
-            decision, refused, ..
+            decision,
+            set_aside,
         } = self.state.decision()?;
         let (op, capacity) = match &decision.op {
             Op::Enable { capacity, .. } => (DecisionOp::Enable, Some(capacity.clone())),
@@ -67,7 +68,7 @@ impl KnownNode {
             by: decision.by,
             replicated: self.is_replicated,
             capacity,
-            refused: refused.clone(),
+            refused: set_aside.as_ref().map(ToString::to_string),
         })
     }
 }

@@ -81,6 +81,9 @@ pub struct LimitSettings {
     /// Number of nodes in the registry
     #[arg(long, env = "EDGE_CACHE_LIMITS_NODES_MAX", value_name = "COUNT", default_value = "20000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
     pub limits_nodes_max: usize,
+    /// Number of disabled nodes that are remembered, so that no older decision enables them again
+    #[arg(long, env = "EDGE_CACHE_LIMITS_TOMBSTONES", value_name = "COUNT", default_value = "50000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
+    pub limits_tombstones: usize,
     /// Number of changes that wait for the writer
     #[arg(long, env = "EDGE_CACHE_LIMITS_QUEUE", value_name = "COUNT", default_value = "1024", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
     pub limits_queue: usize,
@@ -131,6 +134,7 @@ impl LimitSettings {
                 node_bytes: self.limits_labels_node_bytes,
             },
             nodes_max: self.limits_nodes_max,
+            tombstones: self.limits_tombstones,
             queue: self.limits_queue,
             queue_wait: self.limits_queue_wait,
             batch: self.limits_batch,

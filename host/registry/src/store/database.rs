@@ -30,7 +30,8 @@ const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::n
 const DECISIONS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
 /// `own` to the labels that the plugin wanted last for the own node.
 const LABELS: Named = TableDefinition::new("labels");
-/// `file` to [`Meta`], `generation` to the last gossip generation, `peers` to their last addresses.
+/// `file` to [`Meta`], `generation` to the last gossip generation, `peers` to their last addresses, `loaded` to the
+/// policies of plugins that have loaded the entries.
 const META: Named = TableDefinition::new("meta");
 /// The name of a compiled-code file to its digest.
 const CODE: Named = TableDefinition::new("code");
@@ -39,6 +40,7 @@ const OWN: &str = "own";
 const FILE: &str = "file";
 const GENERATION: &str = "generation";
 const PEERS: &str = "peers";
+const LOADED: &str = "loaded";
 
 /// The size of redb's page cache. The content is read once, at the start.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -147,8 +149,11 @@ impl Database {
                     table.remove(node_id)?;
                 }
                 drop(table);
-                if !changes.decisions.is_empty() {
+                if !changes.decisions.is_empty() || !changes.forget.is_empty() {
                     let mut table = transaction.open_table(DECISIONS)?;
+                    for node_id in &changes.forget {
+                        table.remove(node_id)?;
+                    }
                     for effective in &changes.decisions {
                         let value = format::seal_decision(DECISIONS.name(), effective)?;
                         table.insert(effective.decision.node_id, value.as_slice())?;
@@ -156,6 +161,9 @@ impl Database {
                 }
                 if let Some(labels) = &changes.own_labels {
                     put(&transaction, LABELS, OWN, labels)?;
+                }
+                if let Some(loaded) = &changes.loaded {
+                    put(&transaction, META, LOADED, loaded)?;
                 }
             }
         }
@@ -216,35 +224,54 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     }
     read::<u64>(&database, META, GENERATION).map_err(broken)?;
     read::<Vec<KnownAddress>>(&database, META, PEERS).map_err(broken)?;
+    let mut ignored = Vec::new();
+    let entries = by_node(&database, ENTRIES, format::open_entry, &mut ignored).map_err(broken)?;
+    let decisions =
+        by_node(&database, DECISIONS, format::open_decision, &mut ignored).map_err(broken)?;
+    if let Some(first) = ignored.first() {
+        tracing::error!(
+            values = ignored.len(),
+            first,
+            "values of the store break a bound and are ignored"
+        );
+    }
     Ok(Remembered {
-        entries: by_node(&database, ENTRIES, format::open_entry).map_err(broken)?,
-        decisions: by_node(&database, DECISIONS, format::open_decision).map_err(broken)?,
+        entries,
+        decisions,
+        out_of_bounds: ignored.len(),
+        loaded: read(&database, META, LOADED)
+            .map_err(broken)?
+            .unwrap_or_default(),
         own_labels: read(&database, LABELS, OWN)
             .map_err(broken)?
             .unwrap_or_default(),
     })
 }
 
-/// Reads all values of a table with node ids as keys.
+/// Reads all values of a table with node ids as keys. Values that break a bound are left out, and described in
+/// `ignored`.
 fn by_node<T>(
     database: &redb::Database,
     table: TableDefinition<'static, u64, &'static [u8]>,
     open: fn(&str, NodeId, &[u8]) -> Result<T, ValueError>,
+    ignored: &mut Vec<String>,
 ) -> Result<BTreeMap<NodeId, T>, Fault> {
     let name = table.name();
     let Some(table) = open_table(database, table)? else {
         return Ok(BTreeMap::new());
     };
-    table
-        .iter()?
-        .map(|item| {
-            let (key, value) = item?;
-            let node_id = key.value();
-            let value = open(name, node_id, value.value())
-                .map_err(|reason| format!("node {node_id} of `{name}` has {reason}"))?;
-            Ok((node_id, value))
-        })
-        .collect()
+    let mut values = BTreeMap::new();
+    for item in table.iter()? {
+        let (key, value) = item?;
+        let node_id = key.value();
+        let described = |reason| format!("node {node_id} of `{name}` has {reason}");
+        match open(name, node_id, value.value()) {
+            Ok(value) => drop(values.insert(node_id, value)),
+            Err(reason) if reason.is_bound() => ignored.push(described(reason)),
+            Err(reason) => return Err(described(reason).into()),
+        }
+    }
+    Ok(values)
 }
 
 fn read<T: DeserializeOwned>(

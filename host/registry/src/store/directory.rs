@@ -28,6 +28,10 @@ impl Directory {
             .mode(trusted_file::DIRECTORY_MODE)
             .create(path)
             .map_err(io_error("create the data directory", path))?;
+        // Compiled code is not read through a link, which another user could turn.
+        let path = &path
+            .canonicalize()
+            .map_err(io_error("resolve the data directory", path))?;
         let lock_path = path.join(LOCK);
         let lock = File::options()
             .create(true)
@@ -68,6 +72,15 @@ impl Directory {
         let file = self.file();
         fs::rename(&fresh, &file).map_err(io_error("create", &file))?;
         trusted_file::sync_directory(&self.path).map_err(io_error("sync", &self.path))
+    }
+}
+
+/// Tells whether there is no such file. A dangling link is a volume that is not mounted, not a missing file.
+pub(super) fn is_missing(path: &Path) -> Result<bool, StoreError> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(io_error("look at", path)(error)),
     }
 }
 

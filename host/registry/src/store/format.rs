@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use edge_cache_core::decision::{Decision, DecisionError, EffectiveDecision};
+use edge_cache_core::decision::{Decision, DecisionError};
+use edge_cache_core::effective::{EffectiveDecision, SetAside};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, ms_of, time_of};
 
@@ -46,6 +47,10 @@ pub(crate) struct Remembered {
     /// The labels that the plugin wanted last for the own node.
     pub(crate) own_labels: Labels,
     pub(crate) decisions: BTreeMap<NodeId, EffectiveDecision>,
+    /// The policies of plugins that have loaded the entries, the last one at the end.
+    pub(crate) loaded: Vec<String>,
+    /// The number of values that break a bound and are ignored.
+    pub(crate) out_of_bounds: usize,
 }
 
 /// The changes of one batch.
@@ -55,6 +60,19 @@ pub(crate) struct Changes {
     pub(crate) remove: Vec<NodeId>,
     pub(crate) own_labels: Option<Labels>,
     pub(crate) decisions: Vec<Arc<EffectiveDecision>>,
+    /// Nodes whose decision is forgotten.
+    pub(crate) forget: Vec<NodeId>,
+    pub(crate) loaded: Option<Vec<String>>,
+}
+
+impl ValueError {
+    /// Tells whether the value is one that was written, but breaks a bound.
+    pub(super) fn is_bound(&self) -> bool {
+        matches!(
+            self,
+            Self::Entry(_) | Self::Decision(DecisionError::Bound(_))
+        )
+    }
 }
 
 impl Changes {
@@ -63,6 +81,8 @@ impl Changes {
             && self.remove.is_empty()
             && self.own_labels.is_none()
             && self.decisions.is_empty()
+            && self.forget.is_empty()
+            && self.loaded.is_none()
     }
 }
 
@@ -105,6 +125,10 @@ struct StoredEntry {
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredDecision {
     decision: String,
+    #[serde(default)]
+    set_aside: Option<SetAside>,
+    /// As earlier versions wrote [`SetAside::Refused`].
+    #[serde(default, skip_serializing)]
     refused: Option<String>,
 }
 
@@ -115,7 +139,8 @@ pub(super) fn seal_decision(
 ) -> Result<Vec<u8>, serde_json::Error> {
     let stored = StoredDecision {
         decision: effective.decision.encode(),
-        refused: effective.refused.clone(),
+        set_aside: effective.set_aside.clone(),
+        refused: None,
     };
     seal(table, &effective.decision.node_id.to_le_bytes(), &stored)
 }
@@ -126,9 +151,13 @@ pub(super) fn open_decision(
     node_id: NodeId,
     value: &[u8],
 ) -> Result<EffectiveDecision, ValueError> {
-    let StoredDecision { decision, refused } = open(table, &node_id.to_le_bytes(), value)?;
-    let decision = Decision::decode(node_id, &decision).map_err(ValueError::Decision)?;
-    Ok(EffectiveDecision { decision, refused })
+    let stored: StoredDecision = open(table, &node_id.to_le_bytes(), value)?;
+    let decision = Decision::decode(node_id, &stored.decision).map_err(ValueError::Decision)?;
+    let refused = stored.refused.map(SetAside::Refused);
+    Ok(EffectiveDecision {
+        decision,
+        set_aside: stored.set_aside.or(refused),
+    })
 }
 
 /// Encodes an entry.

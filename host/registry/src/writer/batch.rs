@@ -4,7 +4,6 @@
 //! of the plugin fit the entries.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -12,7 +11,8 @@ use crate::entries::{Entries, LabelledEntry};
 use crate::metrics::RegistryMetrics;
 use crate::store::Changes;
 use crate::view::View;
-use edge_cache_core::decision::{Decision, EffectiveDecision, EffectiveDecisions, Timestamp};
+use edge_cache_core::decision::{Decision, Timestamp};
+use edge_cache_core::effective::{DecisionLimits, EffectiveDecision, EffectiveDecisions, SetAside};
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, NodeId};
 use edge_cache_sandbox::{Failure, PublishedLabels};
@@ -29,10 +29,13 @@ pub(crate) struct Batch {
     /// The labels of the own node, if a change published them.
     pub(crate) own_labels: Option<Labels>,
     own: Option<NodeId>,
+    pub(crate) limits: DecisionLimits,
     /// Nodes whose entry changed.
     touched: BTreeSet<NodeId>,
     /// Nodes whose effective decision changed.
     pub(crate) decided: BTreeSet<NodeId>,
+    /// The number of decisions that were forgotten because there are too many.
+    pub(crate) forgotten: u64,
     pub(crate) replies: Vec<PendingReply>,
 }
 
@@ -47,14 +50,16 @@ pub(crate) struct PendingReply {
 
 impl Batch {
     /// Begins a batch with a copy of the view.
-    pub(crate) fn new(view: &View, own: Option<NodeId>) -> Self {
+    pub(crate) fn new(view: &View, own: Option<NodeId>, limits: DecisionLimits) -> Self {
         Self {
             entries: view.entries.clone(),
             decisions: view.decisions.clone(),
             own_labels: None,
             own,
+            limits,
             touched: BTreeSet::new(),
             decided: BTreeSet::new(),
+            forgotten: 0,
             replies: Vec::new(),
         }
     }
@@ -81,12 +86,18 @@ impl Batch {
         self.touched.insert(node_id);
     }
 
-    /// Makes a decision the effective one of its node.
-    pub(crate) fn set_decision(&mut self, decision: Decision, refused: Option<String>) {
-        let node_id = decision.node_id;
-        let effective = EffectiveDecision { decision, refused };
-        self.decisions.insert(node_id, Arc::new(effective));
-        self.decided.insert(node_id);
+    /// Makes a decision the effective one of its node. If there are too many then, one is forgotten.
+    pub(crate) fn set_decision(&mut self, decision: Decision, set_aside: Option<SetAside>) {
+        self.decided.insert(decision.node_id);
+        self.decisions.insert(EffectiveDecision {
+            decision,
+            set_aside,
+        });
+        while let Some(node_id) = self.decisions.surplus(self.limits) {
+            self.decisions.remove(node_id);
+            self.decided.insert(node_id);
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
     }
 
     /// Returns the timestamp and the author of a decision that is made now; none in a registry without a node.
@@ -99,17 +110,11 @@ impl Batch {
         node_id: NodeId,
         now_ms: u64,
     ) -> Result<Option<(Timestamp, NodeId)>, EdgeCacheError> {
-        let effective = self.decisions.get(&node_id);
+        let effective = self.decisions.get(node_id);
         let standing = effective.map(|effective| effective.decision.at);
         let at = Timestamp::after(standing, now_ms);
         at.check().map_err(EdgeCacheError::StoreFailed)?;
         Ok(self.own.map(|own| (at, own)))
-    }
-
-    /// Tells whether a decision beats the effective one of its node.
-    pub(crate) fn is_news(&self, decision: &Decision) -> bool {
-        let effective = self.decisions.get(&decision.node_id);
-        effective.is_none_or(|effective| decision.beats(&effective.decision))
     }
 
     /// Replaces the counters of a node.
@@ -181,10 +186,12 @@ impl Batch {
             own_labels: self.own_labels.clone(),
             ..Changes::default()
         };
-        let decided = self.decided.iter();
-        changes.decisions = decided
-            .filter_map(|node_id| self.decisions.get(node_id).cloned())
-            .collect();
+        for &node_id in &self.decided {
+            match self.decisions.get(node_id) {
+                Some(effective) => changes.decisions.push(effective.clone()),
+                None => changes.forget.push(node_id),
+            }
+        }
         for &node_id in &self.touched {
             match self.entries.get(node_id) {
                 Some(labelled) => changes.put.push(labelled.entry.clone()),

@@ -6,13 +6,15 @@ use super::batch::{Batch, PendingReply, Reply};
 use super::operation::{Operation, Stopped};
 use super::{Running, Writer};
 use edge_cache_core::decision::{Decision, Timestamp};
-use edge_cache_core::{EdgeCacheError, ms_of};
-use edge_cache_sandbox::Instance;
+use edge_cache_core::effective::{Misplaced, SetAside};
+use edge_cache_core::{Change, EdgeCacheError, NodeId, ms_of};
+use edge_cache_sandbox::{Instance, PublishedLabels};
 
 impl Writer {
     /// Makes one change in the batch, and keeps its result there until the commit.
     pub(super) fn make(&mut self, batch: &mut Batch, operation: &Operation, reply: Reply) {
         let result = self.change(batch, operation);
+        self.fit(batch);
         let labelled = batch.entries.get(operation.node_id());
         batch.replies.push(PendingReply {
             kind: operation.kind(),
@@ -21,20 +23,86 @@ impl Writer {
         });
     }
 
-    /// Makes one change in the batch. A decision of another agent is effective also where the plugin fails on it.
     fn change(&mut self, batch: &mut Batch, operation: &Operation) -> Result<(), EdgeCacheError> {
-        let Operation::Merge(decision) = operation else {
-            return Ok(self.decide(batch, operation)?);
-        };
-        if !batch.is_news(decision) {
-            return Ok(());
+        match operation {
+            Operation::Merge(decision) if batch.decisions.is_news(decision, batch.limits) => {
+                self.retries.forget(decision.node_id);
+                self.merge(batch, decision)
+            }
+            Operation::Merge(_) => Ok(()),
+            operation => Ok(self.decide(batch, operation)?),
         }
-        match self.decide(batch, operation) {
+    }
+
+    /// Makes a decision of another agent effective. Beyond the limit `nodes_max` the highest node is set aside.
+    fn merge(&mut self, batch: &mut Batch, decision: &Decision) -> Result<(), EdgeCacheError> {
+        self.admit(batch, &Operation::Merge(decision.clone()))?;
+        if decision.enables() {
+            let (node_id, nodes_max) = (decision.node_id, batch.limits.nodes_max);
+            let displaced = batch.decisions.displaced_by(node_id, nodes_max);
+            if displaced == Some(node_id) {
+                self.set_beyond(batch, decision.clone());
+                return Ok(());
+            }
+            let displaced = displaced.and_then(|displaced| batch.decisions.get(displaced));
+            if let Some(decision) = displaced.map(|effective| effective.decision.clone()) {
+                self.set_beyond(batch, decision);
+            }
+        }
+        self.carry_out(batch, decision)
+    }
+
+    /// Has the plugin carry out an effective decision, which is set aside where the plugin refuses it or fails on it.
+    fn carry_out(&mut self, batch: &mut Batch, decision: &Decision) -> Result<(), EdgeCacheError> {
+        match self.decide(batch, &Operation::Merge(decision.clone())) {
             Err(Stopped::Failed(failure)) => {
-                batch.set_decision(decision.clone(), Some(failure.to_string()));
+                self.retries.failed(decision.node_id, Instant::now());
+                let failed = SetAside::Failed(failure.to_string());
+                batch.set_decision(decision.clone(), Some(failed));
                 Ok(())
             }
             result => Ok(result?),
+        }
+    }
+
+    /// Sets a decision aside because its node is beyond the limit `nodes_max`, and removes the node's entry.
+    fn set_beyond(&mut self, batch: &mut Batch, decision: Decision) {
+        let node_id = decision.node_id;
+        let mut failure = None;
+        if batch.entries.contains(node_id) {
+            let mut labels = PublishedLabels::default();
+            if let Running::Instance(instance) = &mut self.running {
+                match instance.apply(&[Change::Remove(node_id)]) {
+                    Ok(published) => labels = published,
+                    Err(error) => failure = Some(error),
+                }
+            }
+            batch.remove(node_id, &labels);
+        }
+        batch.set_decision(decision, Some(SetAside::Full));
+        if let Some(failure) = failure {
+            // The next instance is loaded without the entry.
+            let fresh = self.new_batch();
+            self.commit(std::mem::replace(batch, fresh));
+            self.instance_failed(&failure);
+            self.catch_up(Instant::now());
+            *batch = self.new_batch();
+        }
+    }
+
+    /// Brings the registry to the enabled nodes with the lowest ids, as far as that is possible now.
+    pub(super) fn fit(&mut self, batch: &mut Batch) {
+        while let Some(misplaced) = batch.decisions.misplaced(batch.limits.nodes_max) {
+            let (Misplaced::Beyond(node_id) | Misplaced::Within(node_id)) = misplaced;
+            let Some(effective) = batch.decisions.get(node_id).cloned() else {
+                return;
+            };
+            if matches!(misplaced, Misplaced::Beyond(_)) {
+                self.set_beyond(batch, effective.decision.clone());
+            } else if self.carry_out(batch, &effective.decision).is_err() {
+                // Tried again when the store and the plugin are back.
+                return;
+            }
         }
     }
 
@@ -49,7 +117,9 @@ impl Writer {
         if let Err(Stopped::Failed(failure)) = &result {
             let fresh = self.new_batch();
             self.commit(std::mem::replace(batch, fresh));
-            self.quarantine.add(operation.clone(), Instant::now());
+            if !matches!(operation, Operation::Merge(_)) {
+                self.quarantine.add(operation.clone(), Instant::now());
+            }
             self.instance_failed(failure);
             self.catch_up(Instant::now());
             *batch = self.new_batch();
@@ -63,14 +133,8 @@ impl Writer {
         batch: &Batch,
         operation: &Operation,
     ) -> Result<&mut Instance, EdgeCacheError> {
-        let limit = self.state.plugin.load().config().limits.nodes_max;
-        let node_id = operation.node_id();
-        if matches!(operation, Operation::Enable { .. } | Operation::Merge(_))
-            && batch.entries.len().max(batch.decisions.len()) >= limit
-            && !batch.entries.contains(node_id)
-            && !batch.decisions.contains_key(&node_id)
-        {
-            return Err(EdgeCacheError::Full { limit });
+        if let Operation::Enable { node_id, .. } = operation {
+            check_room(batch, *node_id)?;
         }
         if let Some(reason) = self.durable.failure() {
             return Err(EdgeCacheError::StoreFailed(reason.to_string()));
@@ -92,9 +156,8 @@ impl Writer {
         }
     }
 
-    /// Brings the remembered decisions up to date: entries without a decision get one, and the plugin is asked again
-    /// about decisions that were refused.
-    pub(super) fn prepare_decisions(&mut self) {
+    /// Gives entries without a decision one, as a store of a registry without a node has them.
+    pub(super) fn add_missing_decisions(&mut self) {
         let Some(own) = self.state.node_id() else {
             return;
         };
@@ -103,35 +166,85 @@ impl Writer {
             .entries
             .iter()
             .map(|labelled| &labelled.entry.node)
-            .filter(|node| !batch.decisions.contains_key(&node.node_id))
+            .filter(|node| batch.decisions.get(node.node_id).is_none())
             .map(|node| Decision::enable(node, Timestamp::at_ms(ms_of(node.enabled_at)), own))
             .collect();
         for decision in missing {
             batch.set_decision(decision, None);
         }
+        // A lower limit than before.
+        self.fit(&mut batch);
         self.commit(batch);
         // Tried again when the store is open again.
         self.lacks_decisions = self.durable.failure().is_some();
-        self.retry_refused();
     }
 
-    /// Asks the plugin again about the decisions that it, or its predecessor, has refused.
-    pub(super) fn retry_refused(&mut self) {
+    /// Asks the plugin again about the decisions that it, or its predecessor, has not carried out. Those on which it
+    /// failed wait for their time, unless it is another plugin.
+    pub(super) fn ask_again(&mut self, is_other_plugin: bool) {
         let view = self.state.view.load_full();
-        let refused = view.decisions.values();
-        for effective in refused.filter(|effective| effective.refused.is_some()) {
-            if !matches!(self.running, Running::Instance(_)) {
-                // One of the decisions made it fail: the others wait for the next start.
-                break;
-            }
-            let mut batch = self.new_batch();
-            let decision = effective.decision.clone();
-            // Otherwise the decision would not be news.
-            batch.decisions.remove(&decision.node_id);
-            // An error leaves the decision refused.
-            if self.change(&mut batch, &Operation::Merge(decision)).is_ok() {
-                self.commit(batch);
+        let now = Instant::now();
+        let mut batch = self.new_batch();
+        for effective in view.decisions.iter() {
+            let decision = &effective.decision;
+            let node_id = decision.node_id;
+            let waits = match &effective.set_aside {
+                Some(SetAside::Full) => continue,
+                Some(SetAside::Failed(_)) => !is_other_plugin,
+                Some(SetAside::Refused(_)) => false,
+                // The store had no such entry, or one that broke a bound.
+                None => {
+                    let is_missing = decision.enables() && !view.entries.contains(node_id);
+                    if !is_missing {
+                        continue;
+                    }
+                    false
+                }
+            };
+            if waits || self.carry_out(&mut batch, decision).is_err() {
+                self.retries.failed(node_id, now);
             }
         }
+        self.commit(batch);
     }
+
+    /// Does what was put off: fills the room in the registry, and asks the plugin again about decisions on which it
+    /// failed.
+    pub(super) fn do_overdue(&mut self, now: Instant) {
+        let nodes_max = self.limits().nodes_max;
+        let misplaced = self.state.view.load().decisions.misplaced(nodes_max);
+        if misplaced.is_some() && self.durable.failure().is_none() {
+            let mut batch = self.new_batch();
+            self.fit(&mut batch);
+            self.commit(batch);
+        }
+        while let Some(node_id) = self.retries.due(now) {
+            let view = self.state.view.load_full();
+            let effective = view.decisions.get(node_id);
+            let Some(effective) = effective.filter(|it| it.set_aside != Some(SetAside::Full))
+            else {
+                self.retries.forget(node_id);
+                continue;
+            };
+            let mut batch = self.new_batch();
+            if self.carry_out(&mut batch, &effective.decision).is_err() {
+                self.retries.failed(node_id, now);
+            } else if !batch.decisions.has_failed(node_id) {
+                self.retries.forget(node_id);
+            }
+            self.commit(batch);
+        }
+    }
+}
+
+/// Checks that there is room for a node that is to be enabled here.
+fn check_room(batch: &Batch, node_id: NodeId) -> Result<(), EdgeCacheError> {
+    let limit = batch.limits.nodes_max;
+    let is_over = batch.decisions.displaced_by(node_id, limit).is_some()
+        // A registry without a node has no decisions.
+        || (batch.entries.len() >= limit && !batch.entries.contains(node_id));
+    if is_over {
+        return Err(EdgeCacheError::Full { limit });
+    }
+    Ok(())
 }

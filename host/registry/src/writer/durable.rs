@@ -144,9 +144,18 @@ fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
             .collect(),
         decisions: decisions
             .iter()
-            .filter(|(node_id, effective)| found.decisions.get(node_id) != Some(effective))
-            .map(|(_, effective)| effective.clone())
+            .filter(|effective| {
+                found.decisions.get(&effective.decision.node_id) != Some(effective.as_ref())
+            })
+            .cloned()
             .collect(),
+        forget: found
+            .decisions
+            .keys()
+            .copied()
+            .filter(|node_id| decisions.get(*node_id).is_none())
+            .collect(),
+        loaded: None,
         own_labels: (found.own_labels != *own_labels).then(|| own_labels.clone()),
     }
 }

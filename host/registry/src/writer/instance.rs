@@ -2,14 +2,19 @@
 
 use std::time::Instant;
 
+use super::loading::{Loaded, lock, start_loaded};
 use super::quarantine::Quarantine;
 use super::{Running, Writer};
 use crate::entries::{Entries, LabelledEntry};
 use crate::error::SwapError;
 use crate::store::Changes;
 use crate::supervisor::{Next, Supervisor};
-use edge_cache_core::{Entry, PluginState};
-use edge_cache_sandbox::{Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels};
+use edge_cache_core::effective::SetAside;
+use edge_cache_core::{NodeId, PluginState};
+use edge_cache_sandbox::{Failure, Plugin, PublishedLabels};
+
+/// The number of plugins that are remembered as having loaded here.
+const LOADED_MAX: usize = 16;
 
 impl Writer {
     /// Starts a fresh instance, loaded with the remembered entries.
@@ -17,11 +22,7 @@ impl Writer {
         let remembered = self.state.view.load().entries.clone();
         let plugin = self.state.plugin.load_full();
         match self.start_instance(&plugin, &remembered) {
-            Ok((instance, labels)) => {
-                self.supervisor.started(Instant::now());
-                self.running = Running::Instance(Box::new(instance));
-                self.publish_loaded(&remembered, labels);
-            }
+            Ok(loaded) => self.take_over(&plugin, remembered, loaded),
             Err(failure) => self.instance_failed(&failure),
         }
     }
@@ -29,20 +30,18 @@ impl Writer {
     /// Replaces the plugin. After an error the old one goes on.
     pub(super) fn swap(&mut self, plugin: Plugin) -> Result<(), SwapError> {
         let remembered = self.state.view.load().entries.clone();
-        let (instance, labels) = self.start_instance(&plugin, &remembered)?;
+        let loaded = self.start_instance(&plugin, &remembered)?;
         tracing::info!(policy = plugin.policy(), "the plugin was replaced");
         self.state.advertiser.set_policy(plugin.policy());
-        self.state.plugin.store(plugin.into());
+        self.state.plugin.store(plugin.clone().into());
         // Failures of the old plugin do not count against the new one.
         (self.supervisor, self.quarantine) = (Supervisor::default(), Quarantine::default());
-        self.supervisor.started(Instant::now());
-        self.running = Running::Instance(Box::new(instance));
         self.state.update_view(|view| {
             view.status.state = PluginState::Starting;
             view.status.last_failure = None;
         });
-        self.publish_loaded(&remembered, labels);
-        self.retry_refused();
+        self.take_over(&plugin, remembered, loaded);
+        self.ask_again(true);
         self.state.plugin_changed.notify_one();
         Ok(())
     }
@@ -63,14 +62,80 @@ impl Writer {
         self.running = Running::Down(next);
     }
 
-    fn start_instance(
-        &self,
-        plugin: &Plugin,
-        remembered: &Entries,
-    ) -> Result<(Instance, PublishedLabels), Failure> {
-        let config = configured(&self.state.config, plugin);
-        let calls = self.state.metrics.calls.clone();
-        load(Instance::start_counted(plugin, config, calls)?, remembered)
+    fn start_instance(&self, plugin: &Plugin, remembered: &Entries) -> Result<Loaded, Failure> {
+        let calls = &self.state.metrics.calls;
+        start_loaded(
+            &self.state,
+            plugin,
+            calls,
+            remembered,
+            Some(&self.own_labels),
+        )
+    }
+
+    /// Takes over an instance that was loaded.
+    fn take_over(&mut self, plugin: &Plugin, mut remembered: Entries, loaded: Loaded) {
+        self.supervisor.started(Instant::now());
+        self.running = Running::Instance(Box::new(loaded.instance));
+        for (node_id, _) in &loaded.lost {
+            remembered.remove(*node_id);
+        }
+        self.publish_loaded(&remembered, loaded.labels);
+        self.set_lost_aside(loaded.lost);
+        self.remember_loaded(plugin.policy());
+    }
+
+    /// Sets the decisions aside whose entries the plugin does not take any more.
+    fn set_lost_aside(&mut self, lost: Vec<(NodeId, Failure)>) {
+        if lost.is_empty() {
+            return;
+        }
+        tracing::error!(
+            ?lost,
+            "the plugin was loaded without entries that it does not take"
+        );
+        let mut batch = self.new_batch();
+        for (node_id, failure) in lost {
+            batch.remove(node_id, &PublishedLabels::default());
+            let Some(effective) = batch.decisions.get(node_id).cloned() else {
+                continue;
+            };
+            let set_aside = match failure {
+                Failure::Refused(reason) => SetAside::Refused(reason),
+                failure => {
+                    self.retries.failed(node_id, Instant::now());
+                    SetAside::Failed(failure.to_string())
+                }
+            };
+            batch.set_decision(effective.decision.clone(), Some(set_aside));
+        }
+        self.commit_loaded(&batch.changes());
+        self.publish(&batch);
+    }
+
+    /// Remembers that a plugin has loaded here.
+    fn remember_loaded(&mut self, policy: String) {
+        let loaded = {
+            let mut loaded = lock(&self.state.loaded);
+            if loaded.last() == Some(&policy) {
+                return;
+            }
+            loaded.retain(|other| *other != policy);
+            loaded.push(policy);
+            let surplus = loaded.len().saturating_sub(LOADED_MAX);
+            loaded.drain(..surplus);
+            loaded.clone()
+        };
+        self.commit_loaded(&Changes {
+            loaded: Some(loaded),
+            ..Changes::default()
+        });
+    }
+
+    /// Commits what follows from a load. The store logs a failure, and is brought up to date when it is open again.
+    fn commit_loaded(&mut self, changes: &Changes) {
+        let _ = self.durable.commit(changes, Instant::now());
+        self.show_store_failure();
     }
 
     /// Publishes the labels of a freshly loaded instance, in place of all former ones.
@@ -104,47 +169,11 @@ impl Writer {
         self.entries_changed.send_replace(());
         if self.own_labels != own {
             self.own_labels.clone_from(&own);
-            let changes = Changes {
+            self.commit_loaded(&Changes {
                 own_labels: Some(own.clone()),
                 ..Changes::default()
-            };
-            // The store logs a failure, and gets the labels when it is open again.
-            let _ = self.durable.commit(&changes, Instant::now());
-            self.show_store_failure();
+            });
         }
         self.state.advertiser.announce(own);
     }
-}
-
-/// Returns the instance configuration with the label grants of a plugin.
-pub(crate) fn configured(config: &InstanceConfig, plugin: &Plugin) -> InstanceConfig {
-    InstanceConfig {
-        policy: LabelPolicy {
-            grants: plugin.config().labels.clone(),
-            ..config.policy.clone()
-        },
-        ..config.clone()
-    }
-}
-
-/// Loads a fresh instance with the remembered entries, and checks that it lists the same.
-///
-/// Returns the instance and the labels that it published.
-pub(crate) fn load(
-    mut instance: Instance,
-    remembered: &Entries,
-) -> Result<(Instance, PublishedLabels), Failure> {
-    let entries: Vec<Entry> = remembered
-        .iter()
-        .map(|labelled| labelled.entry.clone())
-        .collect();
-    let labels = instance.load(&entries)?;
-    let listed = instance.list_eligible()?;
-    if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {
-        return Err(Failure::Contract {
-            call: "list-eligible",
-            reason: "it lists other entries than it was loaded with".to_string(),
-        });
-    }
-    Ok((instance, labels))
 }

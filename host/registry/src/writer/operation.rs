@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use edge_cache_core::decision::Decision;
+use edge_cache_core::effective::SetAside;
 use edge_cache_core::{Change, EdgeCacheError, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_sandbox::{Failure, Instance};
 use thiserror::Error;
@@ -84,12 +85,12 @@ impl Operation {
                 Ok(batch.set_stats(*node_id, *delta, result?)?)
             }
             Self::Merge(decision) => {
-                let refused = match apply(instance, batch, decision) {
+                let set_aside = match apply(instance, batch, decision) {
                     Ok(()) => None,
-                    Err(Failure::Refused(reason)) => Some(reason),
+                    Err(Failure::Refused(reason)) => Some(SetAside::Refused(reason)),
                     Err(failure) => return Err(failure.into()),
                 };
-                batch.set_decision(decision.clone(), refused);
+                batch.set_decision(decision.clone(), set_aside);
                 Ok(())
             }
         }
@@ -129,12 +130,10 @@ fn disable(
     let stamp = batch.stamp(node_id, now_ms)?;
     let result = instance.disable(node_id)?;
     batch.check_known("disable", node_id, &result)?;
-    let effective = batch.decisions.get(&node_id);
     match result {
         Ok(labels) => batch.remove(node_id, &labels),
-        // This plugin refused to enable the node, and all other agents list it.
-        Err(EdgeCacheError::NodeNotFound(_))
-            if effective.is_some_and(|effective| effective.decision.enabled().is_some()) => {}
+        // Its decision is set aside here, and other agents may list it.
+        Err(EdgeCacheError::NodeNotFound(_)) if batch.decisions.enables(node_id) => {}
         Err(error) => return Err(error.into()),
     }
     if let Some((at, by)) = stamp {

@@ -1,7 +1,24 @@
+use std::time::SystemTime;
+
 use super::*;
 use edge_cache_core::decision::Timestamp;
+use edge_cache_core::{EdgeCacheNode, NodeCapacity};
 
 fn decision(node_id: NodeId, by: NodeId) -> Decision {
+    let node = EdgeCacheNode {
+        node_id,
+        capacity: NodeCapacity {
+            cpu_cores: 1,
+            ram_mib: 1,
+            disk_mib: 1,
+            geo: None,
+        },
+        enabled_at: SystemTime::UNIX_EPOCH,
+    };
+    Decision::enable(&node, Timestamp::at_ms(1), by)
+}
+
+fn disable(node_id: NodeId, by: NodeId) -> Decision {
     Decision::disable(node_id, Timestamp::at_ms(1), by)
 }
 
@@ -75,35 +92,91 @@ fn a_replica_that_is_no_longer_chosen_is_withdrawn_after_an_hour() {
     let start = Instant::now();
     let mut own = DecisionReplicas::default();
     assert_eq!(
-        own.judge(&decision, 1, None, start),
+        own.judge(&decision, 1, None, || true, start),
         ReplicaAction::Skip,
         "too early"
     );
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), start),
+        own.judge(&decision, 1, Some(&agents), || true, start),
         ReplicaAction::Skip
     );
     assert_eq!(
-        own.judge(&decision, 1, Some(&[]), start),
+        own.judge(&decision, 1, Some(&[]), || true, start),
         ReplicaAction::Publish,
         "alone"
     );
     let later = start + Duration::from_secs(1);
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), later),
+        own.judge(&decision, 1, Some(&agents), || true, later),
         ReplicaAction::Publish
     );
     let almost = later + WITHDRAW_AFTER - Duration::from_millis(1);
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), almost),
+        own.judge(&decision, 1, Some(&agents), || true, almost),
         ReplicaAction::Publish
     );
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), later + WITHDRAW_AFTER),
+        own.judge(&decision, 1, Some(&agents), || true, later + WITHDRAW_AFTER),
         ReplicaAction::Withdraw
     );
     assert_eq!(
-        own.judge(&decision, 1, Some(&agents), later + WITHDRAW_AFTER),
+        own.judge(&decision, 1, Some(&agents), || true, later + WITHDRAW_AFTER),
         ReplicaAction::Skip
     );
+}
+
+#[test]
+fn a_decision_that_nobody_else_carries_is_published_by_everyone() {
+    let agents: Vec<_> = (2..=50).collect();
+    let node_id = (1_000..)
+        .find(|node_id| !is_chosen(&decision(*node_id, 9), 1, Some(&agents)))
+        .unwrap();
+    let decision = decision(node_id, 9);
+    let now = Instant::now();
+    let mut own = DecisionReplicas::default();
+    let mut judge = |agents, is_replicated| own.judge(&decision, 1, agents, || is_replicated, now);
+    assert_eq!(judge(None, false), ReplicaAction::Skip, "too early");
+    assert_eq!(judge(Some(&agents[..]), true), ReplicaAction::Skip);
+    assert_eq!(judge(Some(&agents[..]), false), ReplicaAction::Publish);
+    assert_eq!(judge(Some(&agents[..]), true), ReplicaAction::Publish);
+}
+
+#[test]
+fn a_disabled_node_is_carried_for_an_hour_after_it_was_heard() {
+    let (decision, start) = (disable(7, 1), Instant::now());
+    let mut own = DecisionReplicas::default();
+    let judge = |own: &mut DecisionReplicas, now| own.judge(&decision, 1, Some(&[]), || false, now);
+    assert_eq!(judge(&mut own, start), ReplicaAction::Skip, "of the store");
+    own.hear(7, start);
+    assert_eq!(judge(&mut own, start), ReplicaAction::Publish);
+    let end = start + CARRY_FOR;
+    let almost = end - Duration::from_millis(1);
+    assert_eq!(judge(&mut own, almost), ReplicaAction::Publish);
+    assert_eq!(judge(&mut own, end), ReplicaAction::Withdraw);
+    assert_eq!(judge(&mut own, end), ReplicaAction::Skip);
+    // Somebody carries an older decision.
+    assert_eq!(own.answer([7], end), [7]);
+    assert_eq!(judge(&mut own, end), ReplicaAction::Publish);
+    assert_eq!(judge(&mut own, end + CARRY_FOR), ReplicaAction::Withdraw);
+    own.hear(7, end);
+    assert_eq!(judge(&mut own, end), ReplicaAction::Publish);
+    assert!(own.forget(7));
+    assert_eq!(judge(&mut own, end), ReplicaAction::Skip);
+}
+
+#[test]
+fn ten_thousand_answers_are_carried_at_once_and_all_have_their_turn() {
+    let count = 2 * ANSWERS_MAX as u64;
+    let mut own = DecisionReplicas::default();
+    let start = Instant::now();
+    assert_eq!(own.answer(0..count, start).len(), ANSWERS_MAX);
+    let judge =
+        |own: &mut DecisionReplicas, now| own.judge(&disable(0, 9), 1, Some(&[]), || false, now);
+    assert_eq!(judge(&mut own, start), ReplicaAction::Publish);
+    let end = start + ANSWER_MIN;
+    let soon = end - Duration::from_millis(1);
+    assert_eq!(own.answer([], soon), [0; 0]);
+    let rest = own.answer([], end);
+    assert_eq!(rest, (count / 2..count).collect::<Vec<_>>());
+    assert_eq!(judge(&mut own, end), ReplicaAction::Withdraw);
 }

@@ -1,0 +1,74 @@
+use std::cell::Cell;
+use std::time::SystemTime;
+
+use super::*;
+use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
+
+fn entries(count: NodeId) -> Vec<Entry> {
+    let entry = |node_id| Entry {
+        node: EdgeCacheNode {
+            node_id,
+            capacity: NodeCapacity {
+                cpu_cores: 1,
+                ram_mib: 1,
+                disk_mib: 1,
+                geo: None,
+            },
+            enabled_at: SystemTime::UNIX_EPOCH,
+        },
+        stats: EdgeCacheStats::default(),
+    };
+    (0..count).map(entry).collect()
+}
+
+/// Leaves out the entries of nodes for which `takes` is false. Returns them, and the number of loads.
+fn lost(count: NodeId, takes: impl Fn(NodeId) -> bool) -> (Result<Vec<NodeId>, Failure>, usize) {
+    let loads = Cell::new(0);
+    let start = |entries: &[Entry]| {
+        loads.set(loads.get() + 1);
+        match entries.iter().find(|entry| !takes(entry.node.node_id)) {
+            Some(entry) => Err(Failure::Refused(entry.node.node_id.to_string())),
+            None => Ok((entries.len(), PublishedLabels::new())),
+        }
+    };
+    let result = leave_out(start, entries(count), Failure::Refused("first".to_string()));
+    let lost = result.map(|loaded| {
+        assert_eq!(loaded.instance + loaded.lost.len(), count as usize);
+        let lost = loaded.lost.into_iter().map(|(node_id, failure)| {
+            assert_eq!(failure, Failure::Refused(node_id.to_string()));
+            node_id
+        });
+        lost.collect()
+    });
+    (lost, loads.get())
+}
+
+#[test]
+fn the_entries_that_are_not_taken_are_found_by_few_loads() {
+    for bad in [&[0][..], &[19_999], &[7, 8, 9], &[0, 5_000, 19_998, 19_999]] {
+        let (found, loads) = lost(20_000, |node_id| !bad.contains(&node_id));
+        assert_eq!(found.unwrap(), bad);
+        assert!(loads <= 2 + 16 * bad.len(), "{loads} loads for {bad:?}");
+    }
+    let (found, _) = lost(1, |_| false);
+    assert_eq!(found.unwrap(), [0]);
+}
+
+#[test]
+fn sixteen_entries_are_left_out_and_no_more() {
+    let (found, _) = lost(1_000, |node_id| node_id % 60 != 0 || node_id >= 960);
+    assert_eq!(found.unwrap().len(), LOST_MAX);
+    let (found, _) = lost(1_000, |node_id| node_id % 60 != 0);
+    assert_eq!(found, Err(Failure::Refused("first".to_string())));
+}
+
+#[test]
+fn a_plugin_that_takes_nothing_is_asked_once_more() {
+    let loads = Cell::new(0);
+    let start = |_: &[Entry]| -> Result<((), PublishedLabels), Failure> {
+        loads.set(loads.get() + 1);
+        Err(Failure::Refused("no".to_string()))
+    };
+    leave_out(start, entries(100), Failure::Refused("no".to_string())).unwrap_err();
+    assert_eq!(loads.get(), 1);
+}
