@@ -57,7 +57,7 @@ struct Figures {
 }
 
 fn main() -> Result<()> {
-    log::init(LogFormat::Text, "info");
+    let _log = log::init(LogFormat::Text, "info");
     let server = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name(SERVER)

@@ -15,11 +15,10 @@ use edge_cache_agent::cli::{
 use edge_cache_agent::commands;
 use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, runtime};
-use edge_cache_agent::settings::{AgentSettings, LogFormat};
+use edge_cache_agent::settings::{AgentSettings, LogFormat, parse_log_level};
 use edge_cache_agent::tokens::NewToken;
-use edge_cache_agent::{config_check, exit};
+use edge_cache_agent::{config_check, exit, log};
 use edge_cache_host::gossip::Keyring;
-use tracing_subscriber::EnvFilter;
 
 /// The usual variable for log filters, and the setting for which it is the fallback.
 const COMMON_LOG_LEVEL: (&str, &str) = ("RUST_LOG", "EDGE_CACHE_LOG_LEVEL");
@@ -36,16 +35,17 @@ fn main() -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    let format = match &cli.command {
-        Command::Run(args) => args.log_format,
-        _ => LogFormat::Text,
+    let mut log = match &cli.command {
+        Command::Run(args) => Some((args.log_format, log::init(args.log_format, &args.log_level))),
+        _ => None,
     };
     match start(cli) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            match format {
-                LogFormat::Text => print_error(&format!("{error:#}")),
-                LogFormat::Json => tracing::error!("{error:#}"),
+            match &mut log {
+                None => print_error(&format!("{error:#}")),
+                Some((LogFormat::Text, log)) => log.print(&format!("edge-cache-agent: {error:#}")),
+                Some((LogFormat::Json, _)) => tracing::error!("{error:#}"),
             }
             ExitCode::from(exit::code(&error))
         }
@@ -109,7 +109,7 @@ fn variable(name: &str) -> Option<OsString> {
         let level = std::env::var_os(common).filter(|_| name == own)?;
         let is_known = level
             .to_str()
-            .is_some_and(|level| EnvFilter::try_new(level).is_ok());
+            .is_some_and(|level| parse_log_level(level).is_ok());
         is_known.then_some(level)
     })
 }

@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::http;
 use crate::settings::AgentSettings;
 use crate::shutdown::Shutdown;
 use crate::signals;
 use crate::systemd::Systemd;
-use crate::{http, log};
 
 mod agent;
 pub(crate) mod api;
@@ -25,7 +25,7 @@ use self::agent::Agent;
 #[cfg(test)]
 mod tests;
 
-/// Runs an agent with its log, until a signal or a request stops it.
+/// Runs an agent until a signal or a request stops it.
 ///
 /// The ready agent prints a line for each bound address on standard output: `gossip=ADDR` if gossip is on,
 /// `health=ADDR` if health has a listener of its own, and `http=ADDR`.
@@ -34,7 +34,6 @@ mod tests;
 ///
 /// The agent did not start, or parts of it did not stop in time.
 pub fn run(settings: &AgentSettings) -> Result<()> {
-    log::init(settings.log_format, &settings.log_level);
     let runtime = runtime()?;
     let ended = runtime.block_on(live(settings));
     // Aborted parts must not delay the exit.
@@ -61,7 +60,7 @@ async fn live(settings: &AgentSettings) -> Result<()> {
         signals::exit_with_stdin().context("cannot watch standard input")?;
     }
     let shutdown = Shutdown::default();
-    signals::stop_at_signals(shutdown.clone()).context("cannot listen for signals")?;
+    signals::stop_at_signals(&shutdown).context("cannot listen for signals")?;
     // While this exists, SIGHUP does not end the process.
     let sighup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let systemd = Systemd::from_env().context("cannot start a thread for systemd")?;
@@ -73,7 +72,7 @@ async fn live(settings: &AgentSettings) -> Result<()> {
             return Ok(());
         }
     };
-    agent.reload_on_sighup(sighup, settings, systemd.clone(), shutdown.clone());
+    agent.reload_on_sighup(sighup, settings, systemd.clone(), &shutdown);
     announce(&agent)?;
     serve::serve(agent, settings, shutdown, systemd).await
 }

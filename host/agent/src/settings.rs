@@ -11,3 +11,4 @@ pub(crate) mod values;
 pub use self::agent::{AgentSettings, GossipProtocol, HttpSettings, LogFormat};
 pub use self::limits::LimitSettings;
 pub use self::plugin::PluginSettings;
+pub use self::values::parse_log_level;

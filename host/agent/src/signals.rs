@@ -32,16 +32,17 @@ pub(super) fn exit_with_stdin() -> io::Result<()> {
 }
 
 /// Listens for SIGINT and SIGTERM: the first requests a shutdown, the second exits at once.
-pub(super) fn stop_at_signals(shutdown: Shutdown) -> io::Result<()> {
+pub(super) fn stop_at_signals(shutdown: &Shutdown) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
+    let stop = shutdown.clone();
+    shutdown.spawn("the listener for signals", async move {
         loop {
             let kind = tokio::select! {
                 _ = interrupt.recv() => SignalKind::interrupt(),
                 _ = terminate.recv() => SignalKind::terminate(),
             };
-            if shutdown.request(ShutdownMode::Stop) {
+            if stop.request(ShutdownMode::Stop) {
                 std::process::exit(STATUS_BASE.saturating_add(kind.as_raw_value()));
             }
             tracing::info!("stopping; a second signal exits at once");

@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::http::AppState;
+use crate::shutdown::Shutdown;
 use edge_cache_core::text;
 
 /// The time between two looks at the status, unless a watchdog needs more.
@@ -50,7 +51,7 @@ impl Systemd {
     }
 
     /// Starts to report the readiness, and to feed the watchdog while the agent is live.
-    pub(super) fn watch(&self, state: AppState) {
+    pub(super) fn watch(&self, state: AppState, shutdown: &Shutdown) {
         if self.0.is_none() {
             return;
         }
@@ -61,7 +62,7 @@ impl Systemd {
             half.clamp(INTERVAL_MIN, INTERVAL)
         });
         let systemd = self.clone();
-        tokio::spawn(async move {
+        shutdown.spawn("the reports to systemd", async move {
             let mut looks = interval(period);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut shown = None;

@@ -147,8 +147,8 @@ impl Builder {
             sync.start()
         });
         let handle = Handle {
-            _sync: sync.map(AbortOnDrop),
-            _follower: follower,
+            sync: sync.map(AbortOnDrop),
+            follower,
             placement,
             state,
             queue,

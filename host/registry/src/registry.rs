@@ -37,9 +37,9 @@ pub struct EdgeCacheRegistry {
 /// The parts of a running registry that all its handles share.
 pub(crate) struct Handle {
     /// Dropped with the last handle: the task holds a clone of the queue, which keeps the writer running.
-    pub(crate) _sync: Option<AbortOnDrop>,
+    pub(crate) sync: Option<AbortOnDrop>,
     /// Dropped with the last handle: the task keeps the thread of placement running.
-    pub(crate) _follower: Option<AbortOnDrop>,
+    pub(crate) follower: Option<AbortOnDrop>,
     pub(crate) placement: Option<Placement>,
     pub(crate) state: Arc<RegistryState>,
     pub(crate) queue: Queue,
@@ -64,7 +64,7 @@ impl fmt::Debug for EdgeCacheRegistry {
         f.debug_struct("EdgeCacheRegistry")
             .field("nodes", &state.view.load().entries.len())
             .field("plugin", &state.plugin.load().name())
-            .field("gossip_attached", &self.shared._sync.is_some())
+            .field("gossip_attached", &self.shared.sync.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -279,10 +279,14 @@ impl EdgeCacheRegistry {
         self.shared.queue.depth()
     }
 
-    /// Tells whether all threads run. Before [`EdgeCacheRegistry::shutdown`], `false` means a defect.
+    /// Tells whether all threads and tasks run. Before [`EdgeCacheRegistry::shutdown`], `false` means a defect.
     pub fn is_running(&self) -> bool {
+        let Handle { sync, follower, .. } = &*self.shared;
+        let mut tasks = [sync, follower].into_iter().flatten();
         let placement = self.shared.placement.as_ref();
-        self.shared.ended.has_changed().is_ok() && placement.is_none_or(Placement::is_running)
+        self.shared.ended.has_changed().is_ok()
+            && placement.is_none_or(Placement::is_running)
+            && tasks.all(|AbortOnDrop(task)| !task.is_finished())
     }
 
     /// Returns the status of the registry and its plugin.

@@ -73,6 +73,16 @@ fn an_invalid_flag_gives_a_one_line_error_with_its_name() {
         ("--node-id 1 --plugin-labels a=b", "A-Z a-z 0-9"),
         ("--node-id 1 --plugin-settings weight", "KEY=VALUE"),
         ("--node-id 1 --log-level edge=loud", "for example info"),
+        (
+            "--node-id 1 --log-level inof",
+            "off, error, warn, info, debug, trace",
+        ),
+        ("--node-id 1 --log-level inof", "did you mean `info`?"),
+        (
+            "--node-id 1 --log-level warn,edge_cache_gossip",
+            "TARGET=LEVEL",
+        ),
+        ("--node-id 1 --log-level warn,", "for example info"),
         ("--node-id 1 --limits-memory-bytes 64XB", "64MiB"),
         (
             "--node-id 1 --limits-stack-bytes 2MiB",

@@ -83,9 +83,11 @@ impl AppState {
             .as_ref()
             .is_some_and(|pool| !pool.is_running())
             .then(|| "gossip has ended and is being started again".to_string());
-        let writer =
-            (!self.registry.is_running()).then(|| "a thread of the registry has ended".to_string());
-        gossip.into_iter().chain(writer).collect()
+        let registry = (!self.registry.is_running())
+            .then(|| "a thread or a task of the registry has ended".to_string());
+        let tasks = self.stop.ended_tasks().into_iter();
+        let tasks = tasks.map(|name| format!("{name} ended: see the log for a panic"));
+        gossip.into_iter().chain(registry).chain(tasks).collect()
     }
 
     /// Returns why the agent does not accept changes; empty where it does.

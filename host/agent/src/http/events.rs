@@ -57,7 +57,7 @@ impl Events {
     ) -> Self {
         let hub = Hub::new(registry.subscribe(), gossip.map(GossipPool::subscribe));
         let board = hub.board.clone();
-        tokio::spawn(hub.run(stop.clone()));
+        stop.spawn("the events", hub.run(stop.clone()));
         Self {
             board,
             permits: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),

@@ -15,6 +15,8 @@ use rustix::param::page_size;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::log::dropped_lines;
+
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +44,13 @@ impl Collector for Process {
             MetricType::Counter,
         )?;
         ConstCounter::new(cpu_time().as_secs_f64()).encode(cpu)?;
+        let dropped = encoder.encode_descriptor(
+            "edge_cache_log_dropped_lines",
+            "Lines of the log that were dropped because its reader was too slow.",
+            None,
+            MetricType::Counter,
+        )?;
+        ConstCounter::new(u64::try_from(dropped_lines()).unwrap_or(u64::MAX)).encode(dropped)?;
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let start = encoder.encode_descriptor(
             "process_start_time",

@@ -46,12 +46,13 @@ impl Agent {
         mut sighup: Signal,
         settings: &AgentSettings,
         systemd: Systemd,
-        shutdown: Shutdown,
+        shutdown: &Shutdown,
     ) {
         let (key_file, pool) = (settings.gossip_key_file.clone(), self.gossip.clone());
         let reload_api = self.api.reloader();
         let (plugins, registry) = (self.plugins.clone(), self.registry.clone());
-        tokio::spawn(async move {
+        let stop = shutdown.clone();
+        shutdown.spawn("the reload of files", async move {
             while sighup.recv().await.is_some() {
                 systemd.send(Notification::Reloading);
                 if let (Some(file), Some(pool)) = (&key_file, &pool) {
@@ -59,12 +60,12 @@ impl Agent {
                 }
                 reload_api();
                 let (plugins, registry) = (plugins.clone(), registry.clone());
-                let (systemd, shutdown) = (systemd.clone(), shutdown.clone());
+                let (systemd, stop) = (systemd.clone(), stop.clone());
                 // The next reload of keys and tokens does not wait for the plugin.
                 tokio::spawn(async move {
                     plugins.reload(&registry).await;
                     // An agent that began to stop meanwhile must not report that it is ready.
-                    if shutdown.requested().is_none() {
+                    if stop.requested().is_none() {
                         systemd.send(Notification::Ready);
                     }
                 });

@@ -39,8 +39,17 @@ pub(super) async fn serve(
         draining.notified().await;
     }));
     systemd.send(Notification::Ready);
-    systemd.watch(state.clone());
-    shutdown.clone().wait().await;
+    systemd.watch(state.clone(), &shutdown);
+    let mut served = None;
+    tokio::select! {
+        () = shutdown.clone().wait() => {}
+        // Nobody could ask this agent anything, not even for its health.
+        ended = &mut serving => {
+            tracing::error!("the HTTP server has ended; the agent stops");
+            shutdown.request(ShutdownMode::Stop);
+            served = Some(ended);
+        }
+    }
 
     let mut steps = ShutdownSteps::begin(settings.shutdown_timeout);
     systemd.send(Notification::Stopping);
@@ -60,7 +69,10 @@ pub(super) async fn serve(
         steps.run("gossip", deadline, leave).await;
     }
     drain.notify_one();
-    match steps.run("requests", deadline, &mut serving).await {
+    if served.is_none() {
+        served = steps.run("requests", deadline, &mut serving).await;
+    }
+    match served {
         Some(served) => served.context("cannot serve HTTP")?,
         None => serving.abort(),
     }

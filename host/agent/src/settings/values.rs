@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
 use crate::suggest::did_you_mean;
-use edge_cache_core::text;
 use edge_cache_host::sandbox::ImportGrants;
 
 /// The size of a SHA-256 digest, in bytes.
 pub(crate) const SHA256_BYTES: usize = 32;
+
+/// The levels of the log, from none to all lines.
+const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Parses a node id in its canonical notation.
 pub(crate) fn parse_node_id(text: &str) -> Result<u64, String> {
@@ -108,14 +113,32 @@ pub(crate) fn parse_grant(text: &str) -> Result<String, String> {
 }
 
 /// Checks a filter of log lines in the notation of tracing's `EnvFilter`.
-pub(crate) fn parse_log_level(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text.to_string()),
-        Ok(_) => Err("it must not be empty; for example info".to_string()),
-        Err(error) => Err(format!(
-            "{}; for example info, or warn,edge_cache_gossip=debug",
-            text::error_chain(&error)
-        )),
+///
+/// # Errors
+///
+/// The text names no level, or a word that is none. `EnvFilter` takes such a word for a target and logs nothing else.
+pub fn parse_log_level(text: &str) -> Result<String, String> {
+    let wrong = |word: &str| {
+        format!(
+            "a level is {}, and for a single target TARGET=LEVEL, as in warn,edge_cache_gossip=debug; for example \
+             info{}",
+            LOG_LEVELS.join(", "),
+            did_you_mean(word, LOG_LEVELS.iter().copied())
+        )
+    };
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    // A filter by spans has its own notation, in which commas separate fields too.
+    if !text.contains('[')
+        && let Some(word) = text
+            .split(',')
+            .map(|directive| directive.rsplit('=').next().unwrap_or(directive).trim())
+            .find(|word| !is_level(word))
+    {
+        return Err(wrong(word));
+    }
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_string()),
+        Err(_) => Err(wrong(text)),
     }
 }
 
