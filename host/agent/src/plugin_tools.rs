@@ -7,7 +7,8 @@ mod inspect;
 
 use std::fmt::{self, Write as _};
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::OutputFormat;
 
@@ -24,18 +25,18 @@ pub struct ToolReport {
 }
 
 impl ToolReport {
-    /// Makes the output in a format: of a table by `table`, of JSON by `object`.
+    /// Makes the output in a format: by `table`, or as JSON from `object`.
     fn new(
         is_good: bool,
         format: OutputFormat,
         table: impl FnOnce(&mut String) -> fmt::Result,
-        object: impl FnOnce() -> Value,
+        object: &impl Serialize,
     ) -> Self {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = match format {
             OutputFormat::Table => table(&mut text),
-            OutputFormat::Json => writeln!(text, "{:#}", object()),
+            OutputFormat::Json => writeln!(text, "{:#}", json!(object)),
         };
         Self { text, is_good }
     }

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use edge_cache_core::text;
+use serde::Serialize;
+
 use crate::registry::{RegistryUnderTest, Violation};
+
+/// Longest violation in a report, in bytes: a list of 20,000 entries is no help.
+pub(crate) const VIOLATION_BYTES_MAX: usize = 1024;
 
 /// Settings of a registry under test, as `wasi:config` gives them.
 pub type Settings = BTreeMap<String, String>;
@@ -26,38 +32,50 @@ pub struct Check {
     pub run: fn(&Factory<'_>) -> Result<(), Violation>,
 }
 
+/// Result of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Name of the check.
+    pub name: &'static str,
+    /// Requirement, as a sentence.
+    #[serde(rename = "what")]
+    pub requirement: &'static str,
+    /// Verdict of the check.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// Verdict of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", content = "found", rename_all = "lowercase")]
+pub enum Verdict {
+    /// The requirement holds.
+    #[serde(rename = "ok")]
+    Passed,
+    /// The requirement does not hold; the text says what was found instead.
+    Failed(Violation),
+    /// The check was not run, for this reason.
+    Skipped(String),
+}
+
 impl Check {
     /// Runs the check on fresh registries.
-    pub(crate) fn verdict(&self, factory: &Factory<'_>) -> Verdict {
-        match self.skip_reason.map_or(Ok(None), |skip| skip(factory)) {
-            Ok(None) => {}
-            Ok(Some(reason)) => return Verdict::Skipped(reason.to_string()),
-            Err(violation) => return Verdict::Failed(violation),
-        }
-        match (self.run)(factory) {
-            Ok(()) => Verdict::Passed,
-            Err(violation) => Verdict::Failed(violation),
-        }
+    pub(crate) fn report(&self, factory: &Factory<'_>) -> Report {
+        let verdict = match self.skip_reason.map_or(Ok(None), |skip| skip(factory)) {
+            Ok(None) => (self.run)(factory).into(),
+            Ok(Some(reason)) => Verdict::Skipped(reason.to_string()),
+            Err(violation) => Verdict::failed(&violation),
+        };
+        self.with(verdict)
     }
 
-    pub(crate) fn report(&self, verdict: Verdict) -> Report {
+    pub(crate) fn with(&self, verdict: Verdict) -> Report {
         Report {
             name: self.name,
             requirement: self.requirement,
             verdict,
         }
     }
-}
-
-/// Result of one check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Name of the check.
-    pub name: &'static str,
-    /// Requirement, as a sentence.
-    pub requirement: &'static str,
-    /// Verdict of the check.
-    pub verdict: Verdict,
 }
 
 impl Report {
@@ -70,23 +88,22 @@ impl Report {
     }
 }
 
-/// Verdict of one check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The requirement holds.
-    Passed,
-    /// The requirement does not hold; the text says what was found instead.
-    Failed(Violation),
-    /// The check was not run, for this reason.
-    Skipped(String),
+impl Verdict {
+    /// Returns the verdict of a violation, whose text is cut and cleaned.
+    pub fn failed(violation: &str) -> Self {
+        Self::Failed(text::clean(violation, VIOLATION_BYTES_MAX))
+    }
+}
+
+impl From<Result<(), Violation>> for Verdict {
+    fn from(result: Result<(), Violation>) -> Self {
+        result.map_or_else(|violation| Self::failed(&violation), |()| Self::Passed)
+    }
 }
 
 /// Runs checks, each on fresh registries.
 pub fn run(checks: &[Check], factory: &Factory<'_>) -> Vec<Report> {
-    checks
-        .iter()
-        .map(|check| check.report(check.verdict(factory)))
-        .collect()
+    checks.iter().map(|check| check.report(factory)).collect()
 }
 
 /// Makes a list of checks: each has a name, a function, where needed a [`SkipReason`], and the requirement.

@@ -3,12 +3,13 @@
 //! A plugin that fails ends no more than one check: each check has instances of its own, and every call has
 //! a deadline.
 
-use edge_cache_core::{EdgeCacheError, NodeCapacity};
+use edge_cache_core::{EdgeCacheError, NodeCapacity, text};
 use edge_cache_sandbox::Plugin;
+use serde::Serialize;
 
-use crate::check::{Check, Report, Settings, Verdict, run};
+use crate::check::{Check, Factory, Report, Settings, VIOLATION_BYTES_MAX, Verdict, run};
 use crate::describe::Describe;
-use crate::fixture::{at, load_empty};
+use crate::fixture::fresh;
 use crate::measure::{self, Costs};
 use crate::plugin::PluginUnderTest;
 use crate::registry::{RegistryUnderTest, Violation};
@@ -18,13 +19,14 @@ const STARTS: Check = Check {
     name: "starts",
     requirement: "a fresh instance starts and takes the load of nothing",
     skip_reason: None,
-    run: |factory| factory(&Settings::new()).and_then(|mut registry| load_empty(&mut *registry)),
+    run: |factory| fresh(factory).map(drop),
 };
 
 /// Result of examining a plugin.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Examination {
     /// Report of each check, in the order in which they ran.
+    #[serde(rename = "checks")]
     pub reports: Vec<Report>,
     /// Answer of the plugin's policy to each sample.
     pub samples: Vec<SampleReport>,
@@ -33,7 +35,7 @@ pub struct Examination {
 }
 
 /// Answer of a policy to a sample.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct SampleReport {
     /// Sample capacity.
     pub capacity: NodeCapacity,
@@ -57,7 +59,7 @@ impl Examination {
         reason: &str,
     ) -> Self {
         let skipped = || Verdict::Skipped(reason.to_string());
-        reports.extend(checks.iter().map(|check| check.report(skipped())));
+        reports.extend(checks.iter().map(|check| check.with(skipped())));
         reports.push(measured(skipped()));
         Self {
             reports,
@@ -71,26 +73,15 @@ impl Examination {
 ///
 /// Blocks for seconds, and longer for a plugin that hangs: up to a deadline for each check.
 pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examination {
-    let registry = |settings: &Settings, samples: &Samples| {
-        let plugin = if settings.is_empty() {
-            plugin.clone()
-        } else {
-            plugin.with_settings(settings.clone())
-        };
-        let registry = PluginUnderTest::start(&plugin)?.with_samples(samples.clone());
-        Ok(Box::new(registry) as Box<dyn RegistryUnderTest>)
-    };
-    let starts = STARTS.report(STARTS.verdict(&|settings: &Settings| registry(settings, samples)));
+    let registries = factory(plugin, samples);
+    let starts = STARTS.report(&registries);
     if starts.violation().is_some() {
         return Examination::without_checks(vec![starts], Vec::new(), checks, "it does not start");
     }
 
-    let (probed, verdict) = probe(samples, &|| registry(&Settings::new(), samples));
-    let accepted: Vec<_> = probed
-        .iter()
-        .filter(|sample| sample.refusal.is_none())
-        .map(|sample| sample.capacity.clone())
-        .collect();
+    let (probed, verdict) = probe(samples, &registries);
+    let accepted = probed.iter().filter(|sample| sample.refusal.is_none());
+    let accepted = Samples::new(accepted.map(|sample| sample.capacity.clone()).collect());
     let mut reports = vec![
         starts,
         Report {
@@ -99,21 +90,33 @@ pub fn examine(plugin: &Plugin, samples: &Samples, checks: &[Check]) -> Examinat
             verdict,
         },
     ];
-    let Ok(accepted) = Samples::new(accepted) else {
+    let Ok(accepted) = accepted else {
         return Examination::without_checks(reports, probed, checks, "its policy takes no sample");
     };
-    reports.extend(run(checks, &|settings: &Settings| {
-        registry(settings, &accepted)
-    }));
-    let (costs, verdict) = match measure::measure(plugin, &accepted) {
-        Ok(costs) => (Some(costs), Verdict::Passed),
-        Err(violation) => (None, Verdict::Failed(violation)),
-    };
+    reports.extend(run(checks, &factory(plugin, &accepted)));
+    let costs = measure::measure(plugin, &accepted);
+    let verdict = costs.as_ref().map(drop).map_err(Violation::clone).into();
     reports.push(measured(verdict));
     Examination {
         reports,
         samples: probed,
-        costs,
+        costs: costs.ok(),
+    }
+}
+
+/// Makes fresh instances of a plugin, with the given settings in place of its own where there are any.
+fn factory<'a>(
+    plugin: &'a Plugin,
+    samples: &'a Samples,
+) -> impl Fn(&Settings) -> Result<Box<dyn RegistryUnderTest>, Violation> + 'a {
+    move |settings| {
+        let mut registry = if settings.is_empty() {
+            PluginUnderTest::start(plugin)?
+        } else {
+            PluginUnderTest::start(&plugin.with_settings(settings.clone()))?
+        };
+        registry.samples = samples.clone();
+        Ok(Box::new(registry))
     }
 }
 
@@ -128,51 +131,39 @@ fn measured(verdict: Verdict) -> Report {
 /// Enables a node with each sample, each on a fresh instance.
 ///
 /// A sample on which the plugin fails is kept, so that the checks show the failure.
-fn probe(
-    samples: &Samples,
-    fresh: &dyn Fn() -> Result<Box<dyn RegistryUnderTest>, Violation>,
-) -> (Vec<SampleReport>, Verdict) {
-    let mut failed = None;
-    let probed: Vec<_> = samples
-        .all()
-        .iter()
-        .map(|capacity| {
-            let answer = fresh().and_then(|mut registry| {
-                registry.set_time(at(0));
-                load_empty(&mut *registry)?;
-                registry.enable(1, capacity)
-            });
-            let refusal = match answer {
-                Ok(Ok(_)) => None,
-                Ok(Err(EdgeCacheError::InvalidCapacity(reason))) => Some(reason),
-                Ok(Err(error)) => {
-                    failed.get_or_insert(format!(
-                        "enable must succeed or be invalid-capacity, found {}",
-                        error.describe()
-                    ));
-                    None
-                }
-                Err(violation) => {
-                    failed.get_or_insert(violation);
-                    None
-                }
-            };
-            SampleReport {
-                capacity: capacity.clone(),
-                refusal,
-            }
-        })
-        .collect();
-    let verdict = match (failed, probed.iter().find_map(|one| one.refusal.clone())) {
-        (Some(violation), _) => Verdict::Failed(violation),
-        (None, Some(refusal)) if probed.iter().all(|one| one.refusal.is_some()) => {
-            Verdict::Failed(format!(
-                "its policy refuses all {} samples, the first because: {refusal}; give capacities that it \
-                 takes with `--sample FILE`",
-                probed.len()
-            ))
-        }
-        _ => Verdict::Passed,
+fn probe(samples: &Samples, factory: &Factory<'_>) -> (Vec<SampleReport>, Verdict) {
+    let refusal = |capacity| match fresh(factory)?.enable(1, capacity)? {
+        Ok(_) => Ok(None),
+        Err(EdgeCacheError::InvalidCapacity(reason)) => Ok(Some(reason)),
+        Err(error) => Err(format!(
+            "enable must succeed or be invalid-capacity, found {}",
+            error.describe()
+        )),
     };
-    (probed, verdict)
+    let mut failed = None;
+    let mut probed = Vec::new();
+    for capacity in samples.all() {
+        let refusal = refusal(capacity).unwrap_or_else(|violation| {
+            failed.get_or_insert(violation);
+            None
+        });
+        probed.push(SampleReport {
+            capacity: capacity.clone(),
+            refusal: refusal.map(|reason| text::clean(&reason, VIOLATION_BYTES_MAX)),
+        });
+    }
+    let refusals: Vec<&String> = probed
+        .iter()
+        .filter_map(|one| one.refusal.as_ref())
+        .collect();
+    let found = match (failed, refusals.first()) {
+        (Some(violation), _) => Err(violation),
+        (None, Some(first)) if refusals.len() == probed.len() => Err(format!(
+            "its policy refuses all {} samples, the first because: {first}; give capacities that it \
+             takes with `--sample FILE`",
+            probed.len()
+        )),
+        _ => Ok(()),
+    };
+    (probed, found.into())
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 use crate::check::{Factory, Settings};
@@ -70,4 +71,29 @@ pub(crate) fn entry(node_id: NodeId, capacity: NodeCapacity, stats: EdgeCacheSta
 
 pub(crate) const fn counters(hits: u64, misses: u64) -> EdgeCacheStats {
     EdgeCacheStats { hits, misses }
+}
+
+/// Makes labels of these keys and values.
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Labels {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_string(), (*value).to_string()))
+        .collect()
+}
+
+/// Enables node 1 with a capacity, which must succeed.
+pub(crate) fn enable(
+    registry: &mut dyn RegistryUnderTest,
+    capacity: &NodeCapacity,
+) -> Result<(), Violation> {
+    expect_eq("enable", &registry.enable(1, capacity)?.map(drop), &Ok(()))
+}
+
+pub(crate) fn capacity(disk_mib: u64) -> NodeCapacity {
+    NodeCapacity {
+        cpu_cores: 8,
+        ram_mib: 16_384,
+        disk_mib,
+        geo: Some("eu-central-1".to_string()),
+    }
 }

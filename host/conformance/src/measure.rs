@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use edge_cache_core::{Entry, NodeId};
 use edge_cache_sandbox::Plugin;
+use serde::{Serialize, Serializer};
 
 use crate::describe::Describe;
 use crate::fixture::{at, counters, entry};
@@ -21,7 +22,7 @@ const TIME_MAX: Duration = Duration::from_millis(500);
 const NEW_NODE: NodeId = NodeId::MAX;
 
 /// Measured costs of a plugin's calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Costs {
     /// Number of entries in the measured registry.
     pub entries: usize,
@@ -29,18 +30,22 @@ pub struct Costs {
     pub calls: Vec<CallCost>,
     /// Largest size of the linear memory, in bytes.
     pub memory_bytes: usize,
+    /// Limit of the linear memory, in bytes.
+    pub memory_limit_bytes: usize,
 }
 
 /// Measured costs of one export.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CallCost {
     /// Name of the export.
     pub call: &'static str,
     /// Number of calls.
     pub count: usize,
     /// Median duration.
+    #[serde(rename = "p50_us", serialize_with = "as_micros")]
     pub p50: Duration,
     /// 99th percentile of the duration.
+    #[serde(rename = "p99_us", serialize_with = "as_micros")]
     pub p99: Duration,
 }
 
@@ -83,7 +88,8 @@ pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Viola
         calls: [enables, disables, assesses, additions, lists]
             .map(Timer::cost)
             .into(),
-        memory_bytes: registry.memory_bytes(),
+        memory_bytes: registry.instance.memory_bytes(),
+        memory_limit_bytes: plugin.config().limits.memory_bytes,
     })
 }
 
@@ -95,6 +101,10 @@ fn accepted<T, E: Describe>(answer: &Result<T, E>) -> Result<(), Violation> {
             error.describe()
         )),
     }
+}
+
+fn as_micros<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64() * 1e6)
 }
 
 struct Timer {

@@ -1,7 +1,6 @@
 //! A plugin in the sandbox as a registry under test.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -19,8 +18,11 @@ use crate::registry::{OWN_NODE, RegistryUnderTest, Violation};
 use crate::samples::Samples;
 
 /// A fresh instance of a plugin, before `state.load`.
+#[derive(Debug)]
 pub struct PluginUnderTest {
-    instance: Instance,
+    /// Capacities that the checks use.
+    pub samples: Samples,
+    pub(crate) instance: Instance,
     now: Arc<Mutex<SystemTime>>,
     refusing: Arc<AtomicBool>,
     /// Labels that other software has set on [`OWN_NODE`].
@@ -28,7 +30,6 @@ pub struct PluginUnderTest {
     node_bytes: usize,
     nodes_max: usize,
     labels: BTreeMap<NodeId, Labels>,
-    samples: Samples,
 }
 
 impl PluginUnderTest {
@@ -53,6 +54,7 @@ impl PluginUnderTest {
             clock: WallClock::new(move || *lock(&clock)),
         };
         Ok(Self {
+            samples: Samples::default(),
             instance: Instance::start(plugin, config).map_err(violation)?,
             now,
             refusing,
@@ -60,28 +62,22 @@ impl PluginUnderTest {
             node_bytes: plugin.config().limits.labels.node_bytes,
             nodes_max: plugin.config().limits.nodes_max,
             labels: BTreeMap::new(),
-            samples: Samples::default(),
         })
     }
 
-    /// Sets the capacities that the checks use.
-    #[must_use]
-    pub fn with_samples(mut self, samples: Samples) -> Self {
-        self.samples = samples;
-        self
-    }
-
-    /// Returns the size of the instance's linear memory in bytes, which never shrinks.
-    pub fn memory_bytes(&self) -> usize {
-        self.instance.memory_bytes()
-    }
-}
-
-impl fmt::Debug for PluginUnderTest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PluginUnderTest")
-            .field("instance", &self.instance)
-            .finish_non_exhaustive()
+    /// Keeps what a `load` or `apply` published.
+    fn accept(
+        &mut self,
+        answer: Result<PublishedLabels, Failure>,
+    ) -> Result<Result<(), String>, Violation> {
+        match answer {
+            Ok(labels) => {
+                self.labels.extend(labels);
+                Ok(Ok(()))
+            }
+            Err(Failure::Refused(reason)) => Ok(Err(reason)),
+            Err(failure) => Err(violation(failure)),
+        }
     }
 }
 
@@ -166,23 +162,6 @@ impl RegistryUnderTest for PluginUnderTest {
     fn accept_labels(&mut self) {
         self.refusing.store(false, Ordering::Release);
         *lock(&self.foreign) = Arc::default();
-    }
-}
-
-impl PluginUnderTest {
-    /// Keeps what a `load` or `apply` published.
-    fn accept(
-        &mut self,
-        answer: Result<PublishedLabels, Failure>,
-    ) -> Result<Result<(), String>, Violation> {
-        match answer {
-            Ok(labels) => {
-                self.labels.extend(labels);
-                Ok(Ok(()))
-            }
-            Err(Failure::Refused(reason)) => Ok(Err(reason)),
-            Err(failure) => Err(violation(failure)),
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The checks for the decisions of the reference plugin: labels, bounds, weights and settings.
 
 mod bounds;
-mod fixture;
 mod labels;
 mod placement;
 

@@ -42,49 +42,40 @@ pub(crate) fn snapshot(
     })
 }
 
-impl Describe for NodeSnapshot {
-    fn describe(&self) -> String {
-        format!(
-            "node {} enabled: {}, with {} and {}",
-            self.node_id,
-            self.is_enabled,
-            self.stats.describe(),
-            self.labels.describe()
-        )
+impl Snapshot {
+    /// Returns the name and the description of each part.
+    fn parts(&self) -> Vec<(String, String)> {
+        let mut parts = vec![("its list".to_string(), self.list.describe())];
+        for node in &self.nodes {
+            let id = node.node_id;
+            parts.extend([
+                (
+                    format!("is-enabled of node {id}"),
+                    node.is_enabled.describe(),
+                ),
+                (format!("stats of node {id}"), node.stats.describe()),
+                (format!("what node {id} publishes"), node.labels.describe()),
+            ]);
+        }
+        parts
     }
 }
 
 impl Describe for Snapshot {
     fn describe(&self) -> String {
-        format!(
-            "the list {}, {}",
-            self.list.describe(),
-            self.nodes.describe()
-        )
+        let parts = self.parts().into_iter();
+        let parts = parts.map(|(name, value)| format!("{name}: {value}"));
+        parts.collect::<Vec<_>>().join("; ")
     }
 
     /// Describes only the first difference: others are likely to follow from it.
     fn difference_from(&self, before: &Self) -> String {
-        let change = |what: &str, was: String, is: String| {
-            format!("must be as it was, but {what} was {was} and is {is}")
-        };
-        if self.list != before.list {
-            return change("its list", before.list.describe(), self.list.describe());
-        }
-        let nodes = before.nodes.iter().zip(&self.nodes);
-        let Some((was, is)) = nodes.into_iter().find(|(was, is)| was != is) else {
-            return change("it", before.describe(), self.describe());
-        };
-        let node_id = was.node_id;
-        if was.is_enabled != is.is_enabled {
-            let what = format!("is-enabled of node {node_id}");
-            change(&what, was.is_enabled.describe(), is.is_enabled.describe())
-        } else if was.stats != is.stats {
-            let what = format!("stats of node {node_id}");
-            change(&what, was.stats.describe(), is.stats.describe())
-        } else {
-            let what = format!("what node {node_id} publishes");
-            change(&what, was.labels.describe(), is.labels.describe())
+        let mut parts = before.parts().into_iter().zip(self.parts());
+        match parts.find(|(was, is)| was != is) {
+            Some(((name, was), (_, is))) => {
+                format!("must be as it was, but {name} was {was} and is {is}")
+            }
+            None => "must be as it was, but its list is another".to_string(),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{ToolReport, grouped};
 use crate::cli::InspectArgs;
 use edge_cache_core::text;
-use edge_cache_host::sandbox::{Export, Import, Inspection, Mismatch, PluginError, Producer};
+use edge_cache_host::sandbox::{Export, Import, Inspection, Mismatch, PluginError};
 
 /// Inspects a file. The report is good if an agent with these settings would load the plugin.
 ///
@@ -23,7 +23,7 @@ pub fn inspect(args: &InspectArgs) -> Result<ToolReport> {
         inspection.refusal.is_none(),
         args.format,
         |out| table(out, &inspection),
-        || object(&inspection),
+        &object(&inspection),
     ))
 }
 
@@ -33,7 +33,10 @@ fn table(out: &mut String, inspection: &Inspection) -> fmt::Result {
         None => "yes",
         Some(_) => "NO",
     };
-    let producers: Vec<String> = inspection.producers.iter().map(producer).collect();
+    let producers = inspection.producers.iter();
+    let producers: Vec<String> = producers
+        .map(|by| format!("{} {} ({})", by.name, by.version, by.field))
+        .collect();
     let producers = match producers.as_slice() {
         [] => "unknown".to_string(),
         producers => producers.join(", "),
@@ -41,7 +44,7 @@ fn table(out: &mut String, inspection: &Inspection) -> fmt::Result {
     writeln!(out, "file     {}", inspection.name)?;
     writeln!(out, "size     {} bytes", grouped(inspection.bytes))?;
     writeln!(out, "sha256   {}", sha256.as_deref().unwrap_or("not read"))?;
-    writeln!(out, "kind     {}", inspection.kind.description())?;
+    writeln!(out, "kind     {}", inspection.kind)?;
     writeln!(out, "made by  {producers}")?;
     writeln!(
         out,
@@ -88,13 +91,6 @@ fn table(out: &mut String, inspection: &Inspection) -> fmt::Result {
 }
 
 fn object(inspection: &Inspection) -> Value {
-    let producers = inspection.producers.iter().map(
-        |Producer {
-             field,
-             name,
-             version,
-         }| json!({"field": field, "name": name, "version": version}),
-    );
     let imports = inspection.imports.iter().map(|import| {
         json!({
             "name": import.name,
@@ -119,8 +115,8 @@ fn object(inspection: &Inspection) -> Value {
         "file": inspection.name,
         "bytes": inspection.bytes,
         "sha256": inspection.sha256.as_ref().map(hex::encode),
-        "kind": inspection.kind.name(),
-        "producers": producers.collect::<Vec<_>>(),
+        "kind": inspection.kind,
+        "producers": inspection.producers,
         "world": inspection.world(),
         "imports": imports.collect::<Vec<_>>(),
         "exports": exports.collect::<Vec<_>>(),
@@ -143,13 +139,4 @@ fn export_status(export: &Export) -> &'static str {
         Some(Mismatch::Differs { .. }) => "DIFFERS",
         Some(_) => "MISSING",
     }
-}
-
-fn producer(producer: &Producer) -> String {
-    let Producer {
-        field,
-        name,
-        version,
-    } = producer;
-    format!("{name} {version} ({field})")
 }

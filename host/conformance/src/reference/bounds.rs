@@ -4,10 +4,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::fixture::{capacity, enable};
 use crate::check::Factory;
 use crate::describe::expect_eq;
-use crate::fixture::{counters, entry, fresh};
+use crate::fixture::{capacity, counters, enable, entry, fresh};
 use crate::registry::{RegistryUnderTest, Violation};
 use crate::snapshot::snapshot;
 use edge_cache_core::{Change, EdgeCacheError, NodeCapacity, NodeId};

@@ -1,9 +1,8 @@
 //! Checks of labels and error texts.
 
-use super::fixture::{capacity, enable, pairs};
 use crate::check::Factory;
 use crate::describe::expect_eq;
-use crate::fixture::fresh;
+use crate::fixture::{capacity, enable, fresh, pairs};
 use crate::registry::Violation;
 use edge_cache_core::EdgeCacheError;
 use edge_cache_core::NodeCapacity;

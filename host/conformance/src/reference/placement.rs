@@ -1,9 +1,8 @@
 //! Checks of `assess`, and of the settings that it follows.
 
-use super::fixture::{capacity, enable, pairs};
 use crate::check::{Factory, Settings};
 use crate::describe::expect_eq;
-use crate::fixture::fresh;
+use crate::fixture::{capacity, enable, fresh, pairs};
 use crate::registry::Violation;
 use edge_cache_core::NodeCapacity;
 use edge_cache_core::labels::Labels;
