@@ -1,5 +1,7 @@
 //! An agent of the demo: a child process with sockets of its own.
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -7,12 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use edge_cache_client::{Address, Call, Client, ClientConfig};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::log::Log;
 use super::show;
+use edge_cache_core::text;
 
 /// The time limit for an agent to become ready. A debug build compiles the plugin in this time.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -22,6 +25,10 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const REPORTED_WITHIN: Duration = Duration::from_millis(200);
 /// The time limit of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The number of log lines that are shown.
+const LINES_MAX: usize = 12;
+/// The longest shown line, in bytes.
+const LINE_BYTES_MAX: usize = 400;
 /// The prefix of the agent's environment variables.
 const SETTINGS: &str = "EDGE_CACHE_";
 /// The one setting that the demo passes on: the plugin file.
@@ -37,7 +44,8 @@ pub(super) struct Agent {
     pub(super) gossip: SocketAddr,
     pub(super) http: SocketAddr,
     pub(super) client: Client,
-    pub(super) log: Log,
+    /// A file without a name that the agent writes its log to.
+    log: File,
     child: Child,
     /// The agent exits when this closes. Not in `child`, whose `wait` would close it.
     _lifeline: ChildStdin,
@@ -47,14 +55,14 @@ impl Agent {
     /// Starts an agent and waits until it serves.
     pub(super) async fn start(node_id: u64, seed: Option<SocketAddr>) -> Result<Self> {
         let failed = || format!("cannot start agent {node_id}");
+        let log = NamedTempFile::new().with_context(failed)?;
         let mut child = command(node_id, seed)
-            .and_then(|mut command| command.spawn())
+            .and_then(|mut command| command.stderr(log.reopen()?).spawn())
             .with_context(failed)?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+        let log = log.into_file();
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(anyhow::anyhow!("it has no pipes")).with_context(failed);
         };
-        let mut log = Log::follow(stderr);
         let ready = timeout(READY_WITHIN, addresses(stdout)).await;
         let ready = ready
             .with_context(|| format!("it was not ready within {} s", READY_WITHIN.as_secs()))
@@ -62,7 +70,7 @@ impl Agent {
         let (gossip, http) = match ready {
             Ok(addresses) => addresses,
             Err(error) => {
-                show::log(node_id, &log.tail().await);
+                show::log(node_id, &last_lines(&log));
                 return Err(error).with_context(failed);
             }
         };
@@ -85,6 +93,11 @@ impl Agent {
     pub(super) async fn send<T>(&self, call: Call<'_, T>) -> Result<T> {
         let response = call.send().await;
         response.with_context(|| format!("request to agent {} failed", self.node_id))
+    }
+
+    /// Shows the end of the agent's log.
+    pub(super) fn show_log(&self) {
+        show::log(self.node_id, &last_lines(&self.log));
     }
 
     /// Returns the exit status, if the agent has ended.
@@ -122,7 +135,6 @@ fn command(node_id: u64, seed: Option<SocketAddr>) -> std::io::Result<Command> {
         .arg("--end-with-stdin")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         .kill_on_drop(true);
     if let Some(seed) = seed {
         command.args(["--seed", &seed.to_string()]);
@@ -134,6 +146,20 @@ fn command(node_id: u64, seed: Option<SocketAddr>) -> std::io::Result<Command> {
         }
     }
     Ok(command)
+}
+
+/// Returns the last lines of a log, oldest first.
+fn last_lines(mut log: &File) -> Vec<String> {
+    let mut bytes = Vec::new();
+    // The log only explains another error.
+    let _ = log.rewind().and_then(|()| log.read_to_end(&mut bytes));
+    let all = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = all.lines().collect();
+    let shown = lines.len().saturating_sub(LINES_MAX);
+    let shown = lines.get(shown..).unwrap_or_default().iter();
+    shown
+        .map(|line| text::clean(line, LINE_BYTES_MAX))
+        .collect()
 }
 
 /// Reads the two addresses that an agent prints when it is ready.

@@ -9,7 +9,6 @@
 )]
 
 mod agent;
-mod log;
 mod route;
 mod show;
 mod story;

@@ -1,10 +1,9 @@
-//! Output of the demo: steps and tables on standard output, progress on standard error.
+//! Output of the demo: steps and tables on standard output, logs on standard error.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use edge_cache_core::labels::Labels;
 use edge_cache_core::text;
@@ -12,7 +11,6 @@ use edge_cache_host::NodeCapacity;
 
 /// The widest table, in columns of a terminal.
 const WIDTH: u16 = 80;
-const SPIN_EVERY: Duration = Duration::from_millis(80);
 
 /// Prints the heading of a step.
 pub(super) fn heading(text: &str) {
@@ -64,41 +62,6 @@ pub(super) fn log(node_id: u64, lines: &[String]) {
 /// Formats a time in seconds.
 pub(super) fn time(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
-}
-
-/// A progress bar on a terminal, or one line a step elsewhere.
-#[derive(Debug)]
-pub(super) struct Progress {
-    bar: ProgressBar,
-}
-
-impl Progress {
-    pub(super) fn start(what: &str, steps: usize) -> Self {
-        let steps = u64::try_from(steps).unwrap_or(u64::MAX);
-        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
-        if let Ok(style) =
-            ProgressStyle::with_template("  {spinner} {prefix} {bar:24} {pos}/{len}  {msg}")
-        {
-            bar.set_style(style);
-        }
-        bar.set_prefix(what.to_string());
-        bar.enable_steady_tick(SPIN_EVERY);
-        Self { bar }
-    }
-
-    pub(super) fn step(&self, done: &str, took: Duration) {
-        self.bar.inc(1);
-        self.bar.set_message(done.to_string());
-        if self.bar.is_hidden() {
-            print_error(&format!("  {}  {done}", time(took)));
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
 }
 
 /// Prints a table.

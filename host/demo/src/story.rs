@@ -31,7 +31,7 @@ pub(super) async fn run() -> Result<()> {
     };
     if ended.is_err() {
         for agent in &mut agents {
-            show::log(agent.node_id, &agent.log.tail().await);
+            agent.show_log();
             if let Some(status) = agent.ended().await {
                 line(&format!("agent {} ended: {status}", agent.node_id));
             }
@@ -66,7 +66,7 @@ async fn story(agents: &mut Vec<Agent>) -> Result<()> {
             show::capacity(&capacity)
         ));
     }
-    let arrived = watch(agents, expected, "labels travel by gossip").await?;
+    let arrived = watch(agents, expected).await?;
     heading("What each agent sees of the others, and how long after they were enabled");
     let columns = ["agent", "peer", "labels that it sees", "after"];
     let rows = arrived.iter().map(|Sight { expected, took }| {
@@ -89,7 +89,7 @@ async fn story(agents: &mut Vec<Agent>) -> Result<()> {
         line(&format!("DELETE /api/v1/nodes/{LEAVING}/edge-cache"));
     }
     let expected = by_others(agents, LEAVING, &Labels::new()).collect();
-    let gone = watch(agents, expected, "its labels go").await?;
+    let gone = watch(agents, expected).await?;
     for sight in &gone {
         line(&format!(
             "agent {}   no labels of node {} after {}",

@@ -7,7 +7,7 @@ use edge_cache_core::labels::Labels;
 use edge_cache_host::NodeCapacity;
 
 use super::agent::Agent;
-use super::show::{self, Progress};
+use super::show;
 
 /// The time limit for labels to arrive. A gossip round takes a second.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
@@ -32,12 +32,7 @@ pub(super) struct Sight {
 }
 
 /// Queries the agents until all expectations are fulfilled. Sorted by observer and node.
-pub(super) async fn watch(
-    agents: &[Agent],
-    mut missing: Vec<Expected>,
-    title: &'static str,
-) -> Result<Vec<Sight>> {
-    let progress = Progress::start(title, missing.len());
+pub(super) async fn watch(agents: &[Agent], mut missing: Vec<Expected>) -> Result<Vec<Sight>> {
     let deadline = Instant::now() + SEEN_WITHIN;
     let mut sights = Vec::with_capacity(missing.len());
     while !missing.is_empty() {
@@ -54,17 +49,10 @@ pub(super) async fn watch(
             let arrived = missing.extract_if(.., |expected| {
                 expected.by == by && seen(expected.of) == Some(&expected.labels)
             });
-            for expected in arrived {
-                let took = expected.since.elapsed();
-                let with = if expected.labels.is_empty() {
-                    "without"
-                } else {
-                    "with"
-                };
-                let done = format!("agent {by} sees node {} {with} labels", expected.of);
-                progress.step(&done, took);
-                sights.push(Sight { expected, took });
-            }
+            sights.extend(arrived.map(|expected| Sight {
+                took: expected.since.elapsed(),
+                expected,
+            }));
             let late = missing.iter().find(|expected| expected.by == by);
             if let Some(Expected { of, labels, .. }) = late
                 && Instant::now() > deadline
