@@ -1,12 +1,13 @@
 //! The configuration of a plugin.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use edge_cache_core::Limits;
 use edge_cache_core::labels::LabelGrants;
 
 use crate::cache::CodeCache;
-use crate::contract::PROVIDED;
+use crate::contract::ImportGrants;
+use crate::error::PluginError;
 
 /// Limits, grants and settings of a plugin.
 #[derive(Debug, Clone, Default)]
@@ -25,30 +26,12 @@ pub struct PluginConfig {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// Interfaces that a plugin may import, by name without version. Default: all that the host provides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportGrants(BTreeSet<String>);
-
-impl ImportGrants {
-    /// Returns the names, in ascending order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    /// Returns whether a plugin may import the interface.
-    pub(crate) fn allow(&self, name: &str) -> bool {
-        self.0.contains(name)
-    }
-}
-
-impl Default for ImportGrants {
-    fn default() -> Self {
-        PROVIDED.iter().copied().collect()
-    }
-}
-
-impl<S: Into<String>> FromIterator<S> for ImportGrants {
-    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
+impl PluginConfig {
+    /// Checks the digest of a file against the pinned one.
+    pub(crate) fn check_pin(&self, found: [u8; 32]) -> Result<(), PluginError> {
+        match self.sha256 {
+            Some(pinned) if pinned != found => Err(PluginError::OtherDigest { pinned, found }),
+            _ => Ok(()),
+        }
     }
 }

@@ -12,10 +12,11 @@ use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
 pub use self::mismatch::Mismatch;
-use self::names::{PACKAGE, VERSION, is_own, is_served, served_version, without_version};
+pub use self::names::ImportGrants;
+use self::names::{PACKAGE, PROVIDED, VERSION, is_own, served, without_version};
 use crate::signature;
 
-pub(crate) use self::names::{PROVIDED, WORLD};
+pub(crate) use self::names::WORLD;
 
 /// Functions of the world, one a line: interface, name, and signature as [`signature`](crate::signature) writes it.
 ///
@@ -46,54 +47,46 @@ pub struct Export {
     pub mismatch: Option<Mismatch>,
 }
 
-/// Returns every mismatch of a component, imports first.
-pub(crate) fn compare(
-    component: &Component,
-    engine: &Engine,
-    granted: &dyn Fn(&str) -> bool,
-) -> Vec<Mismatch> {
-    let imports = imports(component, engine, granted);
-    let exports = exports(component, engine);
-    let mut mismatches: Vec<_> = imports
-        .into_iter()
-        .map(|import| import.mismatch)
-        .chain(exports.into_iter().map(|export| export.mismatch))
-        .flatten()
-        .collect();
-    // A missing interface is reported once, not for each of its functions.
-    mismatches.dedup();
-    mismatches
+/// Imports and exports of a component, compared with the world.
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
+    pub(crate) imports: Vec<Import>,
+    /// Functions that every plugin must export.
+    pub(crate) exports: Vec<Export>,
 }
 
-/// Returns the imports of a component.
-pub(crate) fn imports(
-    component: &Component,
-    engine: &Engine,
-    granted: &dyn Fn(&str) -> bool,
-) -> Vec<Import> {
-    let ty = component.component_type();
-    ty.imports(engine)
-        .map(|(name, item)| Import {
+impl Comparison {
+    pub(crate) fn of(component: &Component, engine: &Engine, granted: &ImportGrants) -> Self {
+        let ty = component.component_type();
+        let imports = ty.imports(engine).map(|(name, item)| Import {
             name: text::clean(name, text::ERROR_BYTES_MAX),
             is_types_only: is_types_only(&item.ty, engine),
             mismatch: compare_import(name, &item.ty, engine, granted),
-        })
-        .collect()
-}
-
-/// Returns the functions that a component must export.
-pub(crate) fn exports(component: &Component, engine: &Engine) -> Vec<Export> {
-    functions()
-        .filter(|(interface, ..)| *interface != LABELS)
-        .map(|function| {
+        });
+        let functions = functions().filter(|(interface, ..)| *interface != LABELS);
+        let exports = functions.map(|function| {
             let (interface, name, expected) = function;
             Export {
                 function: format!("{PACKAGE}/{interface}@{VERSION}#{name}"),
                 expected,
                 mismatch: compare_export(component, engine, function),
             }
-        })
-        .collect()
+        });
+        Self {
+            imports: imports.collect(),
+            exports: exports.collect(),
+        }
+    }
+
+    /// Returns every mismatch, imports first.
+    pub(crate) fn mismatches(&self) -> Vec<Mismatch> {
+        let imports = self.imports.iter().map(|import| &import.mismatch);
+        let exports = self.exports.iter().map(|export| &export.mismatch);
+        let mut mismatches: Vec<_> = imports.chain(exports).flatten().cloned().collect();
+        // A missing interface is reported once, not for each of its functions.
+        mismatches.dedup();
+        mismatches
+    }
 }
 
 /// Returns interface, name and signature of the functions of the world.
@@ -109,20 +102,21 @@ fn compare_import(
     name: &str,
     item: &ComponentItem,
     engine: &Engine,
-    granted: &dyn Fn(&str) -> bool,
+    granted: &ImportGrants,
 ) -> Option<Mismatch> {
     let bare = without_version(name);
     let full_name = || text::clean(name, text::ERROR_BYTES_MAX);
+    let (is_served, served) = served(name);
     if is_types_only(item, engine) {
         None
     } else if !PROVIDED.contains(&bare) {
         Some(Mismatch::UnknownImport(full_name()))
-    } else if !is_served(name) {
+    } else if !is_served {
         Some(Mismatch::ImportVersion {
             name: full_name(),
-            served: served_version(bare),
+            served,
         })
-    } else if !granted(bare) {
+    } else if !granted.allow(bare) {
         Some(Mismatch::NotGranted(full_name()))
     } else if is_own(name, LABELS) {
         compare_labels(item, engine, full_name())

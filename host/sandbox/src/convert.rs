@@ -17,6 +17,25 @@ use crate::bindings::placement as wit_placement;
 use crate::bindings::state as wit_state;
 use crate::bindings::types as wit;
 
+/// Implements `From` for records of the same fields.
+macro_rules! convert_records {
+    ($($from:ty => $to:ty { $($field:ident),* };)*) => {$(
+        impl From<$from> for $to {
+            fn from(from: $from) -> Self {
+                Self { $($field: from.$field),* }
+            }
+        }
+    )*};
+}
+
+convert_records! {
+    NodeCapacity => wit::NodeCapacity { cpu_cores, ram_mib, disk_mib, geo };
+    wit::NodeCapacity => NodeCapacity { cpu_cores, ram_mib, disk_mib, geo };
+    EdgeCacheStats => wit::EdgeCacheStats { hits, misses };
+    wit::EdgeCacheStats => EdgeCacheStats { hits, misses };
+    wit_placement::Candidate => Candidate { weight, geo };
+}
+
 const NANOS_PER_MILLI: u32 = 1_000_000;
 const NANOS_END: u32 = 1_000_000_000;
 
@@ -26,12 +45,7 @@ pub(crate) fn node(node: wit::EdgeCacheNode) -> Result<EdgeCacheNode, String> {
         .map_err(|reason| format!("enabled-at of node {} {reason}", node.node_id))?;
     let node = EdgeCacheNode {
         node_id: node.node_id,
-        capacity: NodeCapacity {
-            cpu_cores: node.capacity.cpu_cores,
-            ram_mib: node.capacity.ram_mib,
-            disk_mib: node.capacity.disk_mib,
-            geo: node.capacity.geo,
-        },
+        capacity: node.capacity.into(),
         enabled_at,
     };
     node.check()?;
@@ -75,13 +89,6 @@ pub(crate) fn clean(text: &str) -> String {
     text::clean(text, text::ERROR_BYTES_MAX)
 }
 
-pub(crate) fn stats(stats: wit::EdgeCacheStats) -> EdgeCacheStats {
-    EdgeCacheStats {
-        hits: stats.hits,
-        misses: stats.misses,
-    }
-}
-
 pub(crate) fn candidate(candidate: wit_placement::Candidate) -> Result<Candidate, String> {
     if candidate.weight == 0 || candidate.weight > WEIGHT_MAX {
         return Err(format!(
@@ -92,36 +99,17 @@ pub(crate) fn candidate(candidate: wit_placement::Candidate) -> Result<Candidate
     if let Some(geo) = &candidate.geo {
         check_geo(geo)?;
     }
-    Ok(Candidate {
-        weight: candidate.weight,
-        geo: candidate.geo,
-    })
-}
-
-pub(crate) fn wit_capacity(capacity: &NodeCapacity) -> wit::NodeCapacity {
-    wit::NodeCapacity {
-        cpu_cores: capacity.cpu_cores,
-        ram_mib: capacity.ram_mib,
-        disk_mib: capacity.disk_mib,
-        geo: capacity.geo.clone(),
-    }
-}
-
-pub(crate) fn wit_stats(stats: EdgeCacheStats) -> wit::EdgeCacheStats {
-    wit::EdgeCacheStats {
-        hits: stats.hits,
-        misses: stats.misses,
-    }
+    Ok(candidate.into())
 }
 
 pub(crate) fn wit_entry(entry: &Entry) -> wit::Entry {
     wit::Entry {
         node: wit::EdgeCacheNode {
             node_id: entry.node.node_id,
-            capacity: wit_capacity(&entry.node.capacity),
+            capacity: entry.node.capacity.clone().into(),
             enabled_at: wit_time(entry.node.enabled_at),
         },
-        stats: wit_stats(entry.stats),
+        stats: entry.stats.into(),
     }
 }
 

@@ -7,8 +7,9 @@ use std::io::Read;
 use std::path::Path;
 
 use edge_cache_core::{Limits, text};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
-use strum::IntoStaticStr;
+use strum::Display;
 
 use crate::error::PluginError;
 
@@ -19,8 +20,8 @@ pub(crate) const NAME_BYTES_MAX: usize = 255;
 
 /// Name, content and digest of a plugin file. Its content may be no plugin at all.
 pub struct PluginFile {
-    name: String,
-    bytes: Cow<'static, [u8]>,
+    pub(crate) name: String,
+    pub(crate) bytes: Cow<'static, [u8]>,
     sha256: [u8; 32],
 }
 
@@ -55,18 +56,6 @@ impl PluginFile {
         Self::new(EMBEDDED, bytes)
     }
 
-    /// Returns the name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Returns the content.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// Returns the SHA-256 of the content.
     #[must_use]
     pub fn sha256(&self) -> &[u8; 32] {
@@ -83,26 +72,34 @@ impl fmt::Debug for PluginFile {
     }
 }
 
-/// Kind of an inspected file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
-#[strum(serialize_all = "kebab-case")]
+/// Kind of an inspected file. `Display` describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FileKind {
     /// A WebAssembly component.
+    #[strum(to_string = "a WebAssembly component")]
     Component,
     /// A WebAssembly core module, from which a component can be made.
+    #[strum(to_string = "a WebAssembly core module, not a component")]
     CoreModule,
     /// WebAssembly of another version.
+    #[strum(to_string = "WebAssembly of a version that this host does not know")]
     OtherWasm,
     /// WebAssembly as text.
+    #[strum(to_string = "WebAssembly as text; `wasm-tools parse` makes a component of it")]
     WasmText,
     /// Machine code: a program, or compiled WebAssembly.
+    #[strum(to_string = "an ELF file: a program, or WebAssembly that was compiled already")]
     Elf,
     /// A compressed file.
+    #[strum(to_string = "a file compressed by gzip")]
     Gzip,
     /// An empty file.
+    #[strum(to_string = "an empty file")]
     Empty,
     /// Another kind.
+    #[strum(to_string = "no WebAssembly")]
     Other,
 }
 
@@ -123,27 +120,6 @@ impl FileKind {
                 Self::WasmText
             }
             None => Self::Other,
-        }
-    }
-
-    /// Returns the stable name of the kind.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    /// Describes the kind.
-    #[must_use]
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Component => "a WebAssembly component",
-            Self::CoreModule => "a WebAssembly core module, not a component",
-            Self::OtherWasm => "WebAssembly of a version that this host does not know",
-            Self::WasmText => "WebAssembly as text; `wasm-tools parse` makes a component of it",
-            Self::Elf => "an ELF file: a program, or WebAssembly that was compiled already",
-            Self::Gzip => "a file compressed by gzip",
-            Self::Empty => "an empty file",
-            Self::Other => "no WebAssembly",
         }
     }
 }

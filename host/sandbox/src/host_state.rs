@@ -7,12 +7,11 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::bindings::logging;
-use crate::clock::WallClock;
 use crate::config::PluginConfig;
 use crate::gossip_labels::{LabelPolicy, LabelStage};
 use crate::limiter::Limiter;
 use crate::log::GuestLog;
-use crate::wasi;
+use crate::wasi::{self, WallClock};
 use edge_cache_core::LogLevel;
 
 /// Data of one instance: one field for each import, and the limiter.

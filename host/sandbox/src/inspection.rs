@@ -1,15 +1,14 @@
 //! Inspection of a file without running it: kind, producers, imports, exports, and why it would be refused.
 //!
-//! The inspection uses the same comparisons as loading, but reports all of their results.
+//! The inspection takes the same steps as loading, but reports the result of each.
 
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::compile::{compile, link};
+use crate::compile::compile;
 use crate::config::PluginConfig;
-use crate::contract::{self, Export, Import};
-use crate::engine;
+use crate::contract::{self, Comparison, Export, Import};
 use crate::error::PluginError;
 use crate::file::{self, FileKind};
 use crate::producers::{self, Producer};
@@ -45,21 +44,30 @@ impl Inspection {
         let bytes = file::read(path, &config.limits)?;
         let size = std::fs::metadata(path)?.len();
         let is_whole = bytes.len() <= config.limits.plugin_bytes;
-        let mut inspection = Self {
+        let sha256 = is_whole.then(|| Sha256::digest(&bytes).into());
+        let mut comparison = Comparison::default();
+        let digest = sha256.unwrap_or_default();
+        let compiled = compile(&bytes, &digest, config, None, &mut comparison);
+        let kind = FileKind::of(&bytes);
+        let is_pinned_otherwise = || config.check_pin(digest).err();
+        let refusal = match kind {
+            FileKind::Component if is_whole => is_pinned_otherwise().or(compiled.err()),
+            _ => compiled.err(),
+        };
+        Ok(Self {
             name: file::file_name(path),
             bytes: size,
-            sha256: is_whole.then(|| Sha256::digest(&bytes).into()),
-            kind: FileKind::of(&bytes),
-            producers: Vec::new(),
-            imports: Vec::new(),
-            exports: Vec::new(),
-            refusal: None,
-        };
-        if is_whole && bytes.starts_with(b"\0asm") {
-            inspection.producers = producers::find(&bytes);
-        }
-        inspection.refusal = inspection.check(&bytes, config).err();
-        Ok(inspection)
+            sha256,
+            kind,
+            producers: if is_whole {
+                producers::find(&bytes)
+            } else {
+                Vec::new()
+            },
+            imports: comparison.imports,
+            exports: comparison.exports,
+            refusal,
+        })
     }
 
     /// Returns the world of the contract, if all exports fit it.
@@ -68,25 +76,5 @@ impl Inspection {
         let fits =
             !self.exports.is_empty() && self.exports.iter().all(|export| export.mismatch.is_none());
         fits.then_some(contract::WORLD)
-    }
-
-    /// Takes the same steps as loading and keeps the result of each.
-    fn check(&mut self, bytes: &[u8], config: &PluginConfig) -> Result<(), PluginError> {
-        file::check_header(bytes, config.limits.plugin_bytes)?;
-        let sha256 = self.sha256.unwrap_or_default();
-        let engine = engine::new(&config.limits).map_err(|error| PluginError::sandbox(&error))?;
-        let component = compile(&engine, bytes, &sha256, None)?;
-        let granted = |name: &str| config.imports.allow(name);
-        self.imports = contract::imports(&component, &engine, &granted);
-        self.exports = contract::exports(&component, &engine);
-        if let Some(pinned) = config.sha256.filter(|pinned| *pinned != sha256) {
-            let found = sha256;
-            return Err(PluginError::OtherDigest { pinned, found });
-        }
-        let mismatches = contract::compare(&component, &engine, &granted);
-        if !mismatches.is_empty() {
-            return Err(PluginError::Mismatch(mismatches));
-        }
-        link(&engine, &component).map(drop)
     }
 }

@@ -12,16 +12,15 @@ use edge_cache_routing::Candidate;
 use wasmtime::Store;
 
 use crate::bindings::EdgeCachePlugin;
-
-use crate::clock::WallClock;
+use crate::compile::ticks;
 use crate::convert;
-use crate::engine::ticks;
 use crate::failure::{Failure, INSTANTIATION, Scope, explain};
 use crate::gossip_labels::{LabelPolicy, PublishedLabels};
 use crate::host_state::HostState;
 use crate::log::GuestLog;
 use crate::metrics::CallMetrics;
 use crate::plugin::Plugin;
+use crate::wasi::WallClock;
 
 /// Surroundings of an instance: its imports other than the settings.
 #[derive(Debug, Clone)]
@@ -131,7 +130,7 @@ impl Instance {
         node_id: NodeId,
         capacity: &NodeCapacity,
     ) -> Result<Result<(EdgeCacheNode, PublishedLabels), EdgeCacheError>, Failure> {
-        let capacity = convert::wit_capacity(capacity);
+        let capacity = capacity.clone().into();
         let (answer, labels) = self.publishing("enable", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
@@ -169,13 +168,12 @@ impl Instance {
         node_id: NodeId,
         delta: EdgeCacheStats,
     ) -> Result<Result<EdgeCacheStats, EdgeCacheError>, Failure> {
-        let delta = convert::wit_stats(delta);
         self.call("add-stats", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
-                .call_add_stats(store, node_id, delta)
+                .call_add_stats(store, node_id, delta.into())
         })
-        .map(|answer| answer.map(convert::stats).map_err(convert::error))
+        .map(|answer| answer.map(Into::into).map_err(convert::error))
     }
 
     /// Calls `registry.is-enabled`.
@@ -204,7 +202,7 @@ impl Instance {
                 .zlayer_edge_cache_registry()
                 .call_stats(store, node_id)
         })
-        .map(convert::stats)
+        .map(Into::into)
     }
 
     /// Calls `placement.assess`.

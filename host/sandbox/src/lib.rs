@@ -34,8 +34,8 @@
 //!         disk_mib: 512_000,
 //!         geo: None,
 //!     };
-//!     let enabled = instance.enable(7, &capacity)??;
-//!     println!("{:?} publishes {:?}", enabled.value, enabled.labels);
+//!     let (node, labels) = instance.enable(7, &capacity)??;
+//!     println!("{node:?} publishes {labels:?}");
 //!     Ok(())
 //! }
 //! ```
@@ -45,13 +45,10 @@
 
 mod bindings;
 mod cache;
-
-mod clock;
 mod compile;
 mod config;
 mod contract;
 mod convert;
-mod engine;
 mod error;
 mod failure;
 mod file;
@@ -65,15 +62,12 @@ mod metrics;
 mod plugin;
 mod producers;
 mod signature;
-mod stdio;
 pub mod trusted_file;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};
-
-pub use clock::WallClock;
-pub use config::{ImportGrants, PluginConfig};
-pub use contract::{Export, Import, Mismatch};
+pub use config::PluginConfig;
+pub use contract::{Export, Import, ImportGrants, Mismatch};
 pub use edge_cache_core::LogLevel;
 pub use error::PluginError;
 pub use failure::Failure;
@@ -85,3 +79,4 @@ pub use log::{GuestLog, LINES_KEPT, LogLine};
 pub use metrics::CallMetrics;
 pub use plugin::{Plugin, PluginCell};
 pub use producers::{PRODUCERS_MAX, Producer};
+pub use wasi::WallClock;

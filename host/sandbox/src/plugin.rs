@@ -11,10 +11,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
 use crate::bindings::EdgeCachePluginPre;
-use crate::compile::{compile, link};
+use crate::compile::compile;
 use crate::config::PluginConfig;
-use crate::contract;
-use crate::engine;
+use crate::contract::Comparison;
 use crate::error::PluginError;
 use crate::file::{self, NAME_BYTES_MAX, PluginFile};
 use crate::host_state::HostState;
@@ -70,34 +69,21 @@ impl Plugin {
     ///
     /// Any [`PluginError`] but [`PluginError::Read`].
     pub fn load(file: &PluginFile, mut config: PluginConfig) -> Result<Self, PluginError> {
-        file::check_header(file.bytes(), config.limits.plugin_bytes)?;
+        file::check_header(&file.bytes, config.limits.plugin_bytes)?;
         let sha256 = *file.sha256();
-        if let Some(pinned) = config.sha256.filter(|pinned| *pinned != sha256) {
-            let found = sha256;
-            return Err(PluginError::OtherDigest { pinned, found });
-        }
-        let engine = engine::new(&config.limits).map_err(|error| PluginError::sandbox(&error))?;
+        config.check_pin(sha256)?;
         // The cache holds a store of digests, which must not live as long as the plugin.
         let cache = config.cache.take();
-        let component = compile(&engine, file.bytes(), &sha256, cache)?;
-        let granted = |name: &str| config.imports.allow(name);
-        let mismatches = contract::compare(&component, &engine, &granted);
-        if !mismatches.is_empty() {
-            return Err(PluginError::Mismatch(mismatches));
-        }
-        let pre = link(&engine, &component)?;
-        let imports = component
-            .component_type()
-            .imports(&engine)
-            .map(|(name, _)| name.to_string())
-            .collect();
+        let mut comparison = Comparison::default();
+        let (engine, pre) = compile(&file.bytes, &sha256, &config, cache, &mut comparison)?;
+        let imports = comparison.imports.into_iter();
         Ok(Self {
-            name: text::clean(file.name(), NAME_BYTES_MAX).into(),
+            name: text::clean(&file.name, NAME_BYTES_MAX).into(),
             inner: Arc::new(Inner {
                 engine,
                 pre,
                 sha256,
-                imports,
+                imports: imports.map(|import| import.name).collect(),
                 config,
             }),
         })
@@ -129,13 +115,8 @@ impl Plugin {
     /// Agents with different digests may assess the same labels differently.
     pub fn policy(&self) -> String {
         let mut digest = Sha256::new().chain_update(self.inner.sha256);
-        for text in self
-            .inner
-            .config
-            .settings
-            .iter()
-            .flat_map(|(key, value)| [key, value])
-        {
+        let settings = self.config().settings.iter();
+        for text in settings.flat_map(|(key, value)| [key, value]) {
             // The length of each text keeps one setting from running into the next.
             digest.update(text.len().to_le_bytes());
             digest.update(text);

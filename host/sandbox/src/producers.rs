@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use edge_cache_core::text;
+use serde::Serialize;
 use wasmparser::{Chunk, KnownCustom, Parser, Payload, ProducersSectionReader};
 
 /// Largest number of producers in a result.
@@ -20,7 +21,7 @@ const PARTS_MAX: usize = 100_000;
 const NAME_BYTES_MAX: usize = 100;
 
 /// A language or tool that had a part in making a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Producer {
     /// Role: `language`, `processed-by` or `sdk`.
     pub field: String,

@@ -11,13 +11,14 @@ const BYTES_MAX: usize = 4 * 1024;
 /// Writes a signature such as `func(node-id: u64) -> bool`, cut at [`BYTES_MAX`].
 pub(crate) fn of(func: &ComponentFunc) -> String {
     let mut out = Writer(String::new());
-    out.push(if func.async_() {
+    let begin = if func.async_() {
         "async func("
     } else {
         "func("
+    };
+    out.group([begin, ")"], func.params(), |out, (name, ty)| {
+        out.field(name, &ty)
     });
-    out.list(func.params(), |out, (name, ty)| out.field(name, &ty));
-    out.push(")");
     if let Some(result) = func.results().next() {
         out.push(" -> ");
         out.ty(&result);
@@ -44,7 +45,14 @@ impl Writer {
         }
     }
 
-    fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
+    /// Writes a list between the two texts of `ends`.
+    fn group<T>(
+        &mut self,
+        [begin, end]: [&str; 2],
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
+        self.push(begin);
         for (index, item) in items.into_iter().enumerate() {
             if self.is_full() {
                 return;
@@ -54,6 +62,7 @@ impl Writer {
             }
             write(self, item);
         }
+        self.push(end);
     }
 
     fn field(&mut self, name: &str, ty: &Type) {
@@ -62,18 +71,9 @@ impl Writer {
         self.ty(ty);
     }
 
-    fn wrapped(&mut self, kind: &str, ty: &Type) {
+    fn types(&mut self, kind: &str, types: impl IntoIterator<Item = Type>) {
         self.push(kind);
-        self.push("<");
-        self.ty(ty);
-        self.push(">");
-    }
-
-    fn names<'a>(&mut self, kind: &str, names: impl Iterator<Item = &'a str>) {
-        self.push(kind);
-        self.push("{");
-        self.list(names, Self::push);
-        self.push("}");
+        self.group(["<", ">"], types, |out, ty| out.ty(&ty));
     }
 
     fn ty(&mut self, ty: &Type) {
@@ -94,35 +94,28 @@ impl Writer {
             Type::Float64 => self.push("f64"),
             Type::Char => self.push("char"),
             Type::String => self.push("string"),
-            Type::List(list) => self.wrapped("list", &list.ty()),
-            Type::Option(option) => self.wrapped("option", &option.ty()),
-            Type::Result(result) => self.result(result.ok(), result.err()),
-            Type::Record(record) => {
-                self.push("record{");
-                self.list(record.fields(), |out, field| {
-                    out.field(field.name, &field.ty);
-                });
-                self.push("}");
-            }
+            Type::List(list) => self.types("list", [list.ty()]),
+            Type::Option(option) => self.types("option", [option.ty()]),
+            Type::Tuple(tuple) => self.types("tuple", tuple.types()),
+            Type::Result(result) => match (result.ok(), result.err()) {
+                (None, None) => self.push("result"),
+                (Some(ok), None) => self.types("result", [ok]),
+                (Some(ok), Some(err)) => self.types("result", [ok, err]),
+                (None, Some(err)) => self.group(["result<_, ", ">"], [err], |out, ty| out.ty(&ty)),
+            },
+            Type::Record(record) => self.group(["record{", "}"], record.fields(), |out, field| {
+                out.field(field.name, &field.ty);
+            }),
             Type::Variant(variant) => {
-                self.push("variant{");
-                self.list(variant.cases(), |out, case| {
+                self.group(["variant{", "}"], variant.cases(), |out, case| {
                     out.push(case.name);
                     if let Some(ty) = case.ty {
-                        out.push("(");
-                        out.ty(&ty);
-                        out.push(")");
+                        out.group(["(", ")"], [ty], |out, ty| out.ty(&ty));
                     }
-                });
-                self.push("}");
+                })
             }
-            Type::Enum(names) => self.names("enum", names.names()),
-            Type::Flags(names) => self.names("flags", names.names()),
-            Type::Tuple(tuple) => {
-                self.push("tuple<");
-                self.list(tuple.types(), |out, ty| out.ty(&ty));
-                self.push(">");
-            }
+            Type::Enum(names) => self.group(["enum{", "}"], names.names(), Self::push),
+            Type::Flags(names) => self.group(["flags{", "}"], names.names(), Self::push),
             Type::Own(_) => self.push("own<resource>"),
             Type::Borrow(_) => self.push("borrow<resource>"),
             Type::Map(_) => self.push("map"),
@@ -130,28 +123,6 @@ impl Writer {
             Type::Stream(_) => self.push("stream"),
             Type::ErrorContext => self.push("error-context"),
             Type::FixedLengthList(_) => self.push("fixed-length list"),
-        }
-    }
-
-    fn result(&mut self, ok: Option<Type>, err: Option<Type>) {
-        self.push("result");
-        match (ok, err) {
-            (None, None) => {}
-            (Some(ok), None) => {
-                self.push("<");
-                self.ty(&ok);
-                self.push(">");
-            }
-            (ok, Some(err)) => {
-                self.push("<");
-                match ok {
-                    Some(ok) => self.ty(&ok),
-                    None => self.push("_"),
-                }
-                self.push(", ");
-                self.ty(&err);
-                self.push(">");
-            }
         }
     }
 }

@@ -76,14 +76,9 @@ pub fn check_directory(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether the file belongs to the user of this process.
-fn is_own(metadata: &Metadata) -> bool {
-    metadata.uid() == rustix::process::geteuid().as_raw()
-}
-
 /// Checks that the user of this process is the owner, and that no other user can write.
 fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
-    if !is_own(metadata) {
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(format!("{} is not the agent's own", path.display()));
     }
     if metadata.mode() & WRITABLE_BY_OTHERS != 0 {

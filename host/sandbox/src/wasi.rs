@@ -3,18 +3,24 @@
 //! Components from ordinary toolchains import much of WASI, so all of it is linked, but empty. A wait would
 //! block the thread beyond the call's deadline, so `poll` returns what is ready now and traps if nothing is.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+use edge_cache_core::LogLevel;
 use wasmtime::Result;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2;
 use wasmtime_wasi::p2::bindings::sync::io::poll;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiView};
 
-use crate::clock::WallClock;
 use crate::log::GuestLog;
-use crate::stdio::LogStream;
-use edge_cache_core::LogLevel;
+
+/// Largest write that a stream accepts at once, as in WASI's own streams.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
 
 /// Makes a context without resources, whose output goes to the log.
 pub(crate) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: u64) -> WasiCtx {
@@ -82,4 +88,118 @@ impl poll::HostPollable for Readiness<'_> {
 
 fn would_wait() -> wasmtime::Error {
     wasmtime::format_err!("wasi:io/poll would wait, and a component may not wait")
+}
+
+/// Wall clock of a plugin: the system's by default, another one in tests. Cheap to clone.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl WallClock {
+    /// Makes a clock that calls `now` for each reading.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Returns the current time.
+    pub fn time(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WallClock")
+    }
+}
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        // A plugin reads 1970 from a clock that shows an earlier time.
+        self.time()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+}
+
+/// Standard output or error of a plugin, as a stream of log lines.
+///
+/// A line is logged at its end, or when it reaches the limit `log_line_bytes`.
+#[derive(Clone)]
+pub(crate) struct LogStream {
+    log: Arc<GuestLog>,
+    level: LogLevel,
+    context: &'static str,
+    line: Arc<Mutex<Vec<u8>>>,
+}
+
+impl LogStream {
+    pub(crate) fn new(log: &Arc<GuestLog>, level: LogLevel, context: &'static str) -> Self {
+        Self {
+            log: log.clone(),
+            level,
+            context,
+            line: Arc::default(),
+        }
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        for &byte in bytes {
+            if byte != b'\n' {
+                line.push(byte);
+            }
+            if byte == b'\n' || line.len() >= self.log.line_bytes_max {
+                self.log
+                    .write(self.level, self.context, &String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        }
+    }
+}
+
+impl IsTerminal for LogStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for LogStream {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        // Only WASI 0.3 uses this function, and it is not linked.
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for LogStream {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for LogStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES_MAX)
+    }
 }

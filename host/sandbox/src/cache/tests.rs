@@ -16,7 +16,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::*;
-use crate::engine;
+use crate::compile;
 use edge_cache_core::Limits;
 
 /// A component with nothing in it but a custom section without content.
@@ -55,7 +55,7 @@ impl Fixture {
         let data = tempfile::tempdir().unwrap();
         let digests = Arc::new(Kept::default());
         let fixture = Self {
-            engine: engine::new(&Limits::default()).unwrap(),
+            engine: compile::engine(&Limits::default()).unwrap(),
             cache: CodeCache::new(data.path().join("code"), digests.clone()),
             data,
             digests,

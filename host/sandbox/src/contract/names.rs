@@ -1,4 +1,6 @@
-//! Names and versions of the interfaces of the world.
+//! Names and versions of the interfaces of the world, and the grants to import them.
+
+use std::collections::BTreeSet;
 
 pub(super) const PACKAGE: &str = "zlayer:edge-cache";
 pub(super) const VERSION: &str = "0.1.0";
@@ -8,7 +10,7 @@ pub(crate) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
 const TRACK: (u64, u64) = (0, 1);
 
 /// Names of the provided interfaces, without versions. Those of WASI are of 0.2.
-pub(crate) const PROVIDED: &[&str] = &[
+pub(super) const PROVIDED: &[&str] = &[
     "zlayer:edge-cache/gossip-labels",
     "wasi:config/store",
     "wasi:logging/logging",
@@ -41,30 +43,47 @@ pub(crate) const PROVIDED: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
+/// Interfaces that a plugin may import, by name without version. Default: all that the host provides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportGrants(BTreeSet<String>);
+
+impl ImportGrants {
+    /// Returns the names, in ascending order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Returns whether a plugin may import the interface.
+    pub(crate) fn allow(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
+impl Default for ImportGrants {
+    fn default() -> Self {
+        PROVIDED.iter().copied().collect()
+    }
+}
+
+impl<S: Into<String>> FromIterator<S> for ImportGrants {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}
+
 /// Returns whether `name` is the given interface of this project, in a version that fits.
 pub(super) fn is_own(name: &str, interface: &str) -> bool {
     without_version(name).strip_prefix(PACKAGE) == Some(&format!("/{interface}"))
         && track(name) == Some(TRACK)
 }
 
-/// Returns whether the host provides the version of an import whose interface it knows.
-pub(super) fn is_served(name: &str) -> bool {
-    let bare = without_version(name);
-    match bare.split_once(':') {
-        Some(("zlayer", _)) => track(name) == Some(TRACK),
-        _ if bare == "wasi:config/store" => name.ends_with("@0.2.0-rc.1"),
-        _ if bare == "wasi:logging/logging" => name == bare,
-        _ => track(name) == Some((0, 2)),
-    }
-}
-
-/// Describes the versions that [`is_served`] accepts.
-pub(super) fn served_version(bare: &str) -> &'static str {
-    match bare.split_once(':') {
-        Some(("zlayer", _)) => "in version 0.1",
-        _ if bare == "wasi:config/store" => "in version 0.2.0-rc.1",
-        _ if bare == "wasi:logging/logging" => "without a version",
-        _ => "in version 0.2",
+/// Returns whether the host provides the version of an import, and describes the versions that it provides.
+pub(super) fn served(name: &str) -> (bool, &'static str) {
+    match without_version(name) {
+        "wasi:config/store" => (name.ends_with("@0.2.0-rc.1"), "in version 0.2.0-rc.1"),
+        bare @ "wasi:logging/logging" => (name == bare, "without a version"),
+        bare if bare.starts_with(PACKAGE) => (track(name) == Some(TRACK), "in version 0.1"),
+        _ => (track(name) == Some((0, 2)), "in version 0.2"),
     }
 }
 
