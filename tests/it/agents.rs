@@ -156,11 +156,11 @@ async fn an_agent_on_its_own_is_ready_and_ends_cleanly() {
     assert_eq!(agent.gossip, None);
     assert_eq!(
         agent.get("/health/livez").await.unwrap(),
-        json!({"ok": true, "reasons": []})
+        json!({"ok": true, "reasons": [], "warnings": []})
     );
     assert_eq!(
         agent.get("/health/readyz").await.unwrap(),
-        json!({"ok": true, "reasons": []})
+        json!({"ok": true, "reasons": [], "warnings": []})
     );
     assert_eq!(
         agent.get("/api/v1/cluster/gossip/peers").await.unwrap(),

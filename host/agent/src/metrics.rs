@@ -30,6 +30,10 @@ const PREFIX: &str = "edge_cache";
 pub(super) struct Metrics {
     /// Metrics of the HTTP API.
     pub(super) http: HttpMetrics,
+    /// 1 while the agent is ready.
+    pub(super) ready: Gauge,
+    /// Warnings of the readiness check.
+    pub(super) warnings: Gauge,
     registry: Registry,
 }
 
@@ -49,7 +53,16 @@ impl Metrics {
             pool.register_metrics(prefixed);
         }
         http.register(prefixed);
-        Self { http, registry }
+        let (ready, warnings) = (Gauge::default(), Gauge::default());
+        prefixed.register("ready", "1 while the agent is ready", ready.clone());
+        let help = "Warnings that `GET /health/readyz` shows";
+        prefixed.register("warnings", help, warnings.clone());
+        Self {
+            http,
+            ready,
+            warnings,
+            registry,
+        }
     }
 
     /// Encodes all metrics as Prometheus text.

@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::http::AppState;
 use crate::shutdown::Shutdown;
+use edge_cache_api::Health;
 use edge_cache_core::text;
 
 /// The time between two looks at the status, unless a watchdog needs more.
@@ -50,11 +51,9 @@ impl Systemd {
         Ok(Self(Some(sender)))
     }
 
-    /// Starts to report the readiness, and to feed the watchdog while the agent is live.
+    /// Starts to observe the readiness: its changes are logged, sent as events and told to systemd. Feeds the watchdog
+    /// while the agent is live.
     pub(super) fn watch(&self, state: AppState, shutdown: &Shutdown) {
-        if self.0.is_none() {
-            return;
-        }
         let watchdog = sd_notify::watchdog_enabled();
         // Half of the watchdog's time, as sd_watchdog_enabled(3) recommends.
         let period = watchdog.map_or(INTERVAL, |bound| {
@@ -62,16 +61,29 @@ impl Systemd {
             half.clamp(INTERVAL_MIN, INTERVAL)
         });
         let systemd = self.clone();
-        shutdown.spawn("the reports to systemd", async move {
+        let stop = shutdown.clone();
+        shutdown.spawn("the watch of readiness", async move {
             let mut looks = interval(period);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut shown = None;
+            let mut logged = None;
             loop {
                 looks.tick().await;
                 if watchdog.is_some() && state.dead().is_empty() {
                     systemd.send(Notification::Alive);
                 }
-                let status = status(&state);
+                let health = state.observe_readiness();
+                let status = status(&health);
+                // Numbers in a text that is logged already may change all the time.
+                let kind = Some(status.replace(|char: char| char.is_ascii_digit(), ""));
+                if logged != kind && stop.requested().is_none() {
+                    if health.ok && health.warnings.is_empty() {
+                        tracing::info!("{status}");
+                    } else {
+                        tracing::warn!("{status}");
+                    }
+                    logged = kind;
+                }
                 if shown.as_ref() != Some(&status) {
                     systemd.send(Notification::Status(status.clone()));
                     shown = Some(status);
@@ -89,15 +101,16 @@ impl Systemd {
     }
 }
 
-fn status(state: &AppState) -> String {
-    let reasons = state.unready();
-    if reasons.is_empty() {
-        return "ready".to_string();
-    }
-    text::clean(
-        &format!("not ready: {}", reasons.join("; ")),
-        STATUS_BYTES_MAX,
-    )
+/// Describes the readiness in one line.
+fn status(health: &Health) -> String {
+    let (reasons, warnings) = (health.reasons.join("; "), health.warnings.join("; "));
+    let text = match (health.ok, warnings.is_empty()) {
+        (true, true) => "ready".to_string(),
+        (true, false) => format!("ready, but {warnings}"),
+        (false, true) => format!("not ready: {reasons}"),
+        (false, false) => format!("not ready: {reasons}; besides {warnings}"),
+    };
+    text::clean(&text, STATUS_BYTES_MAX)
 }
 
 fn write(notifications: &Receiver<Notification>) {

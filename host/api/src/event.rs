@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{NodeCapacity, NodeId, PeerInfo, Timestamp};
+use crate::{Health, NodeCapacity, NodeId, PeerInfo, Timestamp};
 
 /// A change of the registry or of the cluster. As JSON it is the data of the event, without its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
@@ -23,6 +23,8 @@ pub enum Event {
     Updated(PeerInfo),
     /// A peer is no longer alive.
     Left(NodeRef),
+    /// The readiness of this agent, or a warning, changed.
+    Health(Health),
 }
 
 /// The state of the registry and of the cluster.
@@ -69,6 +71,7 @@ impl Event {
             "joined" => Self::Joined(Deserialize::deserialize(data).ok()?),
             "updated" => Self::Updated(Deserialize::deserialize(data).ok()?),
             "left" => Self::Left(Deserialize::deserialize(data).ok()?),
+            "health" => Self::Health(Deserialize::deserialize(data).ok()?),
             _ => return None,
         })
     }

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 /// The health of an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// True if the agent is healthy.
     pub ok: bool,
     /// The reasons why the agent is not healthy; empty if it is.
     pub reasons: Vec<String>,
+    /// What the agent lacks without being unhealthy.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }

@@ -34,6 +34,11 @@ impl EdgeCacheRegistry {
 fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> fmt::Result {
     let (decisions, routing) = (registry.decision_counts(), registry.routing());
     writer.gauge("nodes", "Eligible nodes.", registry.list_eligible().len())?;
+    writer.gauge(
+        "nodes_max",
+        "Value of the setting `limits.nodes_max`.",
+        registry.plugin().config().limits.nodes_max,
+    )?;
     writer.gauges(
         "decisions_set_aside",
         "Effective decisions that this agent does not carry out: the plugin refused them or failed on them, or the registry is full.",

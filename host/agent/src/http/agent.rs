@@ -10,7 +10,10 @@ use super::state::AppState;
 use crate::metrics::MEDIA_TYPE;
 use crate::shutdown::ShutdownMode;
 use edge_cache_api::{Health, PluginState};
-use edge_cache_host::gossip::GossipPool;
+use edge_cache_host::gossip::{GossipPool, Trouble};
+
+/// The fill of the registry from which readiness warns, in percent of `limits.nodes_max`.
+const FULL_WARN_PERCENT: usize = 80;
 
 type Answer = (StatusCode, Json<Health>);
 
@@ -25,7 +28,12 @@ type Answer = (StatusCode, Json<Health>);
     )
 )]
 pub(super) async fn livez(State(state): State<AppState>) -> Answer {
-    answer(state.dead())
+    let reasons = state.dead();
+    answer(Health {
+        ok: reasons.is_empty(),
+        reasons,
+        warnings: Vec::new(),
+    })
 }
 
 /// Answers 503 while the agent does not accept changes.
@@ -39,7 +47,7 @@ pub(super) async fn livez(State(state): State<AppState>) -> Answer {
     )
 )]
 pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
-    answer(state.unready())
+    answer(state.readiness())
 }
 
 /// Shows the metrics as Prometheus text. A series with labels appears with the first thing that it counts.
@@ -53,6 +61,10 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
     )
 )]
 pub(super) async fn show_metrics(State(state): State<AppState>) -> impl IntoResponse {
+    let health = state.readiness();
+    state.metrics.ready.set(i64::from(health.ok));
+    let warnings = i64::try_from(health.warnings.len()).unwrap_or(i64::MAX);
+    state.metrics.warnings.set(warnings);
     let subscribers = i64::try_from(state.events.subscribers()).unwrap_or(i64::MAX);
     state.metrics.http.event_subscribers.set(subscribers);
     ([(CONTENT_TYPE, MEDIA_TYPE)], state.metrics.encode())
@@ -90,14 +102,15 @@ impl AppState {
         gossip.into_iter().chain(registry).chain(tasks).collect()
     }
 
-    /// Returns why the agent does not accept changes; empty where it does.
-    pub(crate) fn unready(&self) -> Vec<String> {
+    /// Returns why the agent does not accept changes, and what it lacks besides.
+    pub(crate) fn readiness(&self) -> Health {
+        let troubles = self.gossip.as_ref().map(GossipPool::troubles);
+        let (blocking, others): (Vec<_>, Vec<_>) = troubles
+            .into_iter()
+            .flatten()
+            .partition(Trouble::is_blocking);
         let mut reasons = self.dead();
-        if let Some(address) = self.gossip.as_ref().and_then(GossipPool::duplicate_node) {
-            reasons.push(format!(
-                "the agent at {address} has this node's id and was started later: one of them must go"
-            ));
-        }
+        reasons.extend(blocking.iter().map(ToString::to_string));
         let status = self.registry.status();
         if status.state != PluginState::Running {
             let failure = status
@@ -111,7 +124,52 @@ impl AppState {
         if self.is_stopping() {
             reasons.push("the agent is stopping".to_string());
         }
-        reasons
+        let others = others.iter().map(ToString::to_string);
+        Health {
+            ok: reasons.is_empty(),
+            reasons,
+            warnings: others.chain(self.registry_warnings()).collect(),
+        }
+    }
+
+    fn registry_warnings(&self) -> impl Iterator<Item = String> {
+        let nodes = self.registry.list_eligible().len();
+        let max = self.registry.plugin().config().limits.nodes_max;
+        let setting = format!("`limits.nodes_max` is {max}, raise it on all agents");
+        let room = if nodes >= max {
+            Some(format!("the registry is full: {setting}"))
+        } else if nodes.saturating_mul(100) >= max.saturating_mul(FULL_WARN_PERCENT) {
+            Some(format!(
+                "the registry is {FULL_WARN_PERCENT} % full: {setting}"
+            ))
+        } else {
+            None
+        };
+        let counts = self.registry.decision_counts();
+        let set_aside = [
+            (counts.refused, "this agent's plugin refused them"),
+            (
+                counts.failed,
+                "this agent's plugin failed on them, they are tried again",
+            ),
+            (counts.full, "there are more than `limits.nodes_max` nodes"),
+        ];
+        let set_aside = set_aside.into_iter().filter(|(count, _)| *count > 0);
+        room.into_iter().chain(set_aside.map(|(count, cause)| {
+            format!(
+                "{count} decisions are set aside, and this agent may differ from others: {cause}"
+            )
+        }))
+    }
+
+    /// Observes the readiness, and reports a change as an event.
+    pub(crate) fn observe_readiness(&self) -> Health {
+        let now = self.readiness();
+        self.health.send_if_modified(|before| {
+            let former = before.replace(now.clone());
+            former.is_some_and(|former| former != now)
+        });
+        now
     }
 
     fn is_stopping(&self) -> bool {
@@ -119,12 +177,11 @@ impl AppState {
     }
 }
 
-fn answer(reasons: Vec<String>) -> Answer {
-    let ok = reasons.is_empty();
-    let status = if ok {
+fn answer(health: Health) -> Answer {
+    let status = if health.ok {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, Json(Health { ok, reasons }))
+    (status, Json(health))
 }

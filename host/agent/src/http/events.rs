@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use futures_util::{Stream, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use self::hub::{Board, Hub};
@@ -20,7 +20,7 @@ use super::auth::Caller;
 use super::limits::{EVENT_STREAMS_MAX, KEEP_ALIVE};
 use super::problem::Problem;
 use crate::shutdown::Shutdown;
-use edge_cache_api::ProblemType;
+use edge_cache_api::{Health, ProblemType};
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
@@ -53,9 +53,14 @@ impl Events {
     pub(super) fn start(
         registry: &EdgeCacheRegistry,
         gossip: Option<&GossipPool>,
+        health: watch::Receiver<Option<Health>>,
         stop: Shutdown,
     ) -> Self {
-        let hub = Hub::new(registry.subscribe(), gossip.map(GossipPool::subscribe));
+        let hub = Hub::new(
+            registry.subscribe(),
+            gossip.map(GossipPool::subscribe),
+            health,
+        );
         let board = hub.board.clone();
         stop.spawn("the events", hub.run(stop.clone()));
         Self {

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::bodies::BodyBudget;
 use super::events::Events;
@@ -13,6 +13,7 @@ use super::list::ListCache;
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::plugin_manager::PluginManager;
 use crate::shutdown::Shutdown;
+use edge_cache_api::Health;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
@@ -28,6 +29,8 @@ pub struct Parts {
     pub(super) plugins: PluginManager,
     pub(super) stop: Shutdown,
     pub(super) events: Events,
+    /// The readiness as last observed, if it was.
+    pub(super) health: watch::Sender<Option<Health>>,
     /// Held while all nodes are being replaced.
     pub(super) replacing: Mutex<()>,
     /// A permit for each request with `?wait=`.
@@ -48,7 +51,9 @@ impl AppState {
         stop: Shutdown,
     ) -> Self {
         let metrics = Metrics::new(&registry, gossip.as_ref());
-        let events = Events::start(&registry, gossip.as_ref(), stop.clone());
+        let health = watch::Sender::default();
+        let changes = health.subscribe();
+        let events = Events::start(&registry, gossip.as_ref(), changes, stop.clone());
         Self(Arc::new(Parts {
             bodies: BodyBudget::new(plugins.bytes_max()),
             registry,
@@ -56,6 +61,7 @@ impl AppState {
             plugins,
             stop,
             events,
+            health,
             replacing: Mutex::default(),
             waits: Semaphore::new(WAITS_MAX),
             list: ListCache::default(),

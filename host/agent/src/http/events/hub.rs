@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::ring::Ring;
 use crate::shutdown::Shutdown;
-use edge_cache_api::{ClusterState, EnabledNode, Event, NodeRef, Timestamp};
+use edge_cache_api::{ClusterState, EnabledNode, Event, Health, NodeRef, Timestamp};
 use edge_cache_host::gossip::{Peers, TopologyEvent, TopologyEvents};
 use edge_cache_host::{EdgeCacheNode, EligibleNodes, RegistryEvent, RegistryEvents};
 
@@ -39,11 +39,16 @@ pub(super) struct Hub {
     pub(super) board: Arc<Board>,
     registry: RegistryEvents,
     topology: Option<TopologyEvents>,
+    health: watch::Receiver<Option<Health>>,
     newest: watch::Sender<u64>,
 }
 
 impl Hub {
-    pub(super) fn new(registry: RegistryEvents, topology: Option<TopologyEvents>) -> Self {
+    pub(super) fn new(
+        registry: RegistryEvents,
+        topology: Option<TopologyEvents>,
+        health: watch::Receiver<Option<Health>>,
+    ) -> Self {
         let start = SystemTime::now().duration_since(UNIX_EPOCH);
         let (newest, receiver) = watch::channel(0);
         let peers = topology.as_ref().map(|events| events.snapshot().clone());
@@ -61,6 +66,7 @@ impl Hub {
             board: Arc::new(board),
             registry,
             topology,
+            health,
             newest,
         }
     }
@@ -72,6 +78,7 @@ impl Hub {
                 tokio::select! {
                     Some(event) = self.registry.next() => self.registry_changed(&event),
                     Some(event) = next(&mut self.topology) => self.topology_changed(&event),
+                    Ok(()) = self.health.changed() => self.health_changed(),
                     else => return,
                 }
             }
@@ -103,6 +110,13 @@ impl Hub {
             TopologyEvent::Left { node_id } => Event::Left(NodeRef { node_id: *node_id }),
         };
         self.push(&mut now, &event);
+    }
+
+    fn health_changed(&mut self) {
+        let health = self.health.borrow_and_update().clone();
+        if let Some(health) = health {
+            self.push(&mut self.board.lock(), &Event::Health(health));
+        }
     }
 
     fn push(&self, now: &mut Present, event: &Event) {
