@@ -48,6 +48,8 @@ mod agents;
 mod anywhere;
 // Registries that are full.
 mod cap;
+// What the own agent of a node says about it.
+mod own_agent;
 // Whole clusters in virtual time.
 mod convergence;
 mod simulation;

@@ -130,8 +130,10 @@ impl Session {
                 Ok(exit::SUCCESS)
             }
             ChangeOutcome::Pending(state) => {
-                self.say(&change.pending(), &json!(state))?;
-                Ok(exit::PENDING)
+                let decision = state.decision.as_ref();
+                let refusal = decision.and_then(|decision| decision.refused_by_node.as_deref());
+                self.say(&change.pending(refusal), &json!(state))?;
+                Ok(refusal.map_or(exit::PENDING, |_| exit::NODE_REFUSES))
             }
         }
     }

@@ -19,6 +19,8 @@ pub const NOT_FOUND: u8 = 3;
 pub const REFUSED: u8 = 4;
 /// The change is made; its labels have not followed in time.
 pub const PENDING: u8 = 5;
+/// The change is made; the node's own agent refuses it.
+pub const NODE_REFUSES: u8 = 6;
 
 /// An error that other arguments or settings would avoid.
 #[derive(Debug, thiserror::Error)]

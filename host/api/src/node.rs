@@ -49,8 +49,9 @@ pub struct Node {
     /// The time of the last enable: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub enabled_at: Timestamp,
-    /// True if the node is seen to advertise exactly the labels that follow from its entry.
-    pub advertised: bool,
+    /// True if the node's own agent says that its labels follow from the effective decision; null for a member that is
+    /// no agent.
+    pub advertised: Option<bool>,
 }
 
 /// The state of a node.
@@ -76,8 +77,9 @@ pub struct RegisteredNode {
     /// The time of the last enable: RFC 3339, UTC, milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub enabled_at: Timestamp,
-    /// True if the node is seen to advertise exactly the labels that follow from its entry.
-    pub advertised: bool,
+    /// True if the node's own agent says that its labels follow from the effective decision; null for a member that is
+    /// no agent.
+    pub advertised: Option<bool>,
     /// The counters of the node.
     pub stats: EdgeCacheStats,
     /// The effective decision about the node.
@@ -94,8 +96,9 @@ pub struct NodeChange {
     pub node_id: NodeId,
     /// True if the node is registered now.
     pub registered: bool,
-    /// True if the node is seen to advertise the labels that follow from its entry.
-    pub advertised: bool,
+    /// True if the node's own agent says that its labels follow from the effective decision; null for a member that is
+    /// no agent.
+    pub advertised: Option<bool>,
     /// The effective decision about the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
@@ -122,6 +125,9 @@ pub struct Decision {
     /// The reason of the plugin of this agent for refusing the decision, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// The reason of the node's own agent for refusing the decision, if it did: at most 128 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_by_node: Option<String>,
 }
 
 /// The kind of a decision.

@@ -16,16 +16,21 @@ pub struct Problem {
     pub status: u16,
     /// The cause, and what would be right.
     pub detail: String,
+    /// The text of `detail`, for the clients of ZLayer.
+    #[serde(default)]
+    pub error: String,
 }
 
 impl Problem {
     /// Creates the document of a type of problem.
     pub fn new(problem_type: ProblemType, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
         Self {
             uri: problem_type.uri().to_string(),
             title: problem_type.title().to_string(),
             status: problem_type.status(),
-            detail: detail.into(),
+            error: detail.clone(),
+            detail,
         }
     }
 

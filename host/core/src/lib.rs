@@ -32,12 +32,14 @@ mod error;
 pub mod labels;
 mod limits;
 pub mod metrics;
+mod peer_info;
 pub mod text;
 mod types;
 
 pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
+pub use peer_info::{AgentInfo, DecisionId, PeerInfo, Refusal};
 pub use types::{
     Change, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LogLevel, MemberStatus,
-    NodeCapacity, NodeId, PeerInfo, PluginState, PublishedStats, check_geo, ms_of, time_of,
+    NodeCapacity, NodeId, PluginState, PublishedStats, check_geo, ms_of, time_of,
 };

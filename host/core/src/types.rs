@@ -3,8 +3,6 @@
 //! Names and fields are those of the native registry, so that embedders can migrate. The sandbox checks every
 //! bound when it converts a value of a plugin to these types.
 
-use core::net::{Ipv4Addr, SocketAddr};
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -180,51 +178,6 @@ pub enum Change {
     Put(Entry),
     /// Removes a node, which may be unknown.
     Remove(NodeId),
-}
-
-/// Info that a node announces about itself, in ZLayer's wire format: fields, their order and their names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct PeerInfo {
-    /// Id of the node, unique in the cluster.
-    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
-    pub node_id: NodeId,
-    /// Public key of the node's WireGuard interface; empty if unknown.
-    pub wg_pubkey: String,
-    /// Address of the node's WireGuard interface; `0.0.0.0:0` if unknown.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub wg_endpoint: SocketAddr,
-    /// Address of the node inside the overlay; empty if unknown.
-    pub overlay_ip: String,
-    /// Labels of the node, with those of the registry.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-}
-
-impl PeerInfo {
-    /// Maximum size of an encoded record, in bytes. chitchat stops replicating a node at 65,440
-    /// bytes, and a record shares its datagram with a digest of all members.
-    pub const ENCODED_BYTES_MAX: usize = 16 * 1024;
-    /// Prefix of record keys and of member names. A node id follows.
-    pub const KEY_PREFIX: &str = "worker:";
-
-    /// Creates the info of a node of which only the id is known, with the defaults of ZLayer.
-    #[must_use]
-    pub fn placeholder(node_id: NodeId) -> Self {
-        Self {
-            node_id,
-            wg_pubkey: String::new(),
-            wg_endpoint: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            overlay_ip: String::new(),
-            labels: BTreeMap::new(),
-        }
-    }
-
-    /// Returns the key of a node's record, which is also the name of its gossip member.
-    #[must_use]
-    pub fn key(node_id: NodeId) -> String {
-        format!("{}{node_id}", Self::KEY_PREFIX)
-    }
 }
 
 /// Status of a member of the cluster.

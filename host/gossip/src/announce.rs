@@ -14,7 +14,7 @@ use tracing::debug;
 
 use crate::error::GossipError;
 use crate::info::{InfoError, NodeRecord};
-use edge_cache_core::PeerInfo;
+use edge_cache_core::{AgentInfo, PeerInfo};
 
 #[cfg(test)]
 mod tests;
@@ -56,6 +56,8 @@ pub(crate) struct RecordContent {
     /// Marks the node as leaving, and removes all labels.
     pub(crate) leaving: bool,
     pub(crate) policy: Option<String>,
+    /// State of the decision about the node. Written only with a policy, which marks an agent.
+    pub(crate) agent: AgentInfo,
 }
 
 impl OwnRecord {
@@ -169,9 +171,12 @@ impl Record {
                 .entry(key.clone())
                 .or_insert_with(|| value.clone());
         }
+        let mut agent = content.agent.clone();
         if content.leaving {
             merged.labels.clear();
+            agent.follows = None;
         }
+        merged.agent = content.policy.is_some().then_some(agent);
         let record = NodeRecord {
             info: merged,
             leaving: content.leaving,

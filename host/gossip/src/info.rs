@@ -7,7 +7,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use edge_cache_core::{PeerInfo, text};
+use edge_cache_core::{AgentInfo, PeerInfo, text};
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -27,6 +27,24 @@ pub(crate) struct NodeRecord {
     /// Policy digest: identifies the plugin and its settings. Only agents have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<String>,
+}
+
+/// The fields of a record that are written and not part of [`NodeRecord`]: those of the info's agent.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    record: &'a NodeRecord,
+    #[serde(flatten)]
+    agent: Option<&'a AgentInfo>,
+}
+
+/// A record as it is read.
+#[derive(Deserialize)]
+struct Read {
+    #[serde(flatten)]
+    record: NodeRecord,
+    #[serde(flatten)]
+    agent: AgentInfo,
 }
 
 /// An error encoding or decoding a record. The announcement and the known infos are unchanged.
@@ -63,7 +81,10 @@ impl NodeRecord {
     ///
     /// [`InfoError::TooLarge`] if it would be longer than [`PeerInfo::ENCODED_BYTES_MAX`].
     pub(crate) fn encode(&self) -> Result<String, InfoError> {
-        let json = serde_json::to_vec(self)?;
+        let json = serde_json::to_vec(&Written {
+            record: self,
+            agent: self.info.agent.as_ref(),
+        })?;
         let encoded = URL_SAFE_NO_PAD.encode(json);
         check_size(encoded.len())?;
         Ok(encoded)
@@ -79,7 +100,9 @@ impl NodeRecord {
         let json = URL_SAFE_NO_PAD
             .decode(encoded)
             .map_err(|_| InfoError::Base64)?;
-        Ok(serde_json::from_slice(&json)?)
+        let Read { mut record, agent } = serde_json::from_slice(&json)?;
+        record.info.agent = record.policy.is_some().then_some(agent);
+        Ok(record)
     }
 }
 

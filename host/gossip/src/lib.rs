@@ -107,7 +107,7 @@ mod tests;
 
 pub use cluster_member::ClusterMember;
 pub use config::{GossipConfig, Network, Protocol};
-pub use edge_cache_core::{MemberStatus, PeerInfo};
+pub use edge_cache_core::{AgentInfo, DecisionId, MemberStatus, PeerInfo, Refusal};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
 pub use info::InfoError;

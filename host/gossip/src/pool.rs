@@ -11,12 +11,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edge_cache_core::decision::Decision;
-use edge_cache_core::{MemberStatus, PeerInfo, PublishedStats};
+use edge_cache_core::{AgentInfo, MemberStatus, PeerInfo, PublishedStats};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::announce::OwnRecord;
+use crate::announce::{OwnRecord, RecordContent};
 use crate::cluster_member::ClusterMember;
 use crate::error::GossipError;
 use crate::events::TopologyEvents;
@@ -126,9 +126,23 @@ impl GossipPool {
     /// was shut down. Nothing changed then. During a restart of the gossip server, labels are
     /// accepted and announced afterwards.
     pub fn publish_labels(&self, labels: BTreeMap<String, String>) -> Result<(), GossipError> {
-        let own = &self.shared.own;
-        own.change(|content| content.plugin_labels = labels)
-            .map(|_| ())
+        self.publish(|content| content.plugin_labels = labels)
+    }
+
+    /// Replaces the plugin's labels, and at the same time the decision that they follow from. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish_labels`](Self::publish_labels).
+    pub fn publish_decided(
+        &self,
+        labels: BTreeMap<String, String>,
+        agent: AgentInfo,
+    ) -> Result<(), GossipError> {
+        self.publish(|content| {
+            content.plugin_labels = labels;
+            content.agent = agent;
+        })
     }
 
     /// Replaces this node's policy digest, which identifies its plugin and settings. Never waits.
@@ -137,9 +151,11 @@ impl GossipPool {
     ///
     /// As [`publish_labels`](Self::publish_labels).
     pub fn set_policy(&self, policy: String) -> Result<(), GossipError> {
-        let own = &self.shared.own;
-        own.change(|content| content.policy = Some(policy))
-            .map(|_| ())
+        self.publish(|content| content.policy = Some(policy))
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut RecordContent)) -> Result<(), GossipError> {
+        self.shared.own.change(change).map(drop)
     }
 
     /// Waits until all changes accepted before this call are in gossip.

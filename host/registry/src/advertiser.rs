@@ -7,9 +7,9 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use edge_cache_core::NodeId;
 use edge_cache_core::effective::EffectiveDecision;
 use edge_cache_core::labels::Labels;
+use edge_cache_core::{AgentInfo, NodeId};
 use edge_cache_gossip::{GossipPool, PeerInfo, Peers};
 
 /// The live nodes at one moment, with their labels. Cheap to clone.
@@ -17,8 +17,6 @@ use edge_cache_gossip::{GossipPool, PeerInfo, Peers};
 pub(crate) struct LiveNodes {
     /// The own node.
     pub(crate) own: Option<Arc<PeerInfo>>,
-    /// The labels of other software on the own node.
-    pub(crate) foreign: Arc<Labels>,
     pub(crate) peers: Arc<Peers>,
 }
 
@@ -29,12 +27,6 @@ impl LiveNodes {
         own.or_else(|| self.peers.get(node_id))
     }
 
-    /// Returns the labels of other software on a node; they are known for the own node only.
-    pub(crate) fn foreign(&self, node_id: NodeId) -> Option<&Arc<Labels>> {
-        let is_own = self.own.as_ref().is_some_and(|own| own.node_id == node_id);
-        is_own.then_some(&self.foreign)
-    }
-
     /// Iterates over the infos of all live nodes, each once.
     pub(crate) fn infos(&self) -> impl Iterator<Item = &Arc<PeerInfo>> {
         self.peers.iter().chain(&self.own)
@@ -43,7 +35,7 @@ impl LiveNodes {
     /// Tells whether both share their state. If not, they may still be equal.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let own = self.own.as_ref().map(Arc::as_ptr) == other.own.as_ref().map(Arc::as_ptr);
-        own && Arc::ptr_eq(&self.foreign, &other.foreign) && Arc::ptr_eq(&self.peers, &other.peers)
+        own && Arc::ptr_eq(&self.peers, &other.peers)
     }
 }
 
@@ -59,8 +51,8 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Returns whether labels can still be announced. False once gossip was shut down.
     fn accepts_labels(&self) -> bool;
 
-    /// Replaces all labels of the plugin on the own node.
-    fn announce(&self, labels: Labels);
+    /// Replaces all labels of the plugin on the own node, and the decision that they follow from.
+    fn announce(&self, labels: Labels, agent: AgentInfo);
 
     /// Replaces the announced policy: the digest of the plugin and its settings.
     fn set_policy(&self, policy: String);
@@ -90,9 +82,9 @@ impl Advertiser for GossipPool {
         !self.is_stopped()
     }
 
-    fn announce(&self, labels: Labels) {
+    fn announce(&self, labels: Labels, agent: AgentInfo) {
         // The size was checked when the plugin published; a stopped pool has no peers to tell.
-        if let Err(error) = self.publish_labels(labels) {
+        if let Err(error) = self.publish_decided(labels, agent) {
             tracing::warn!(%error, "cannot announce labels");
         }
     }
@@ -110,7 +102,6 @@ impl Advertiser for GossipPool {
     fn live(&self) -> LiveNodes {
         LiveNodes {
             own: Some(self.self_info()),
-            foreign: self.foreign_labels(),
             peers: self.snapshot(),
         }
     }
@@ -159,13 +150,14 @@ impl Advertiser for Standalone {
         true
     }
 
-    fn announce(&self, mut labels: Labels) {
+    fn announce(&self, mut labels: Labels, agent: AgentInfo) {
         let Some(own) = self.own.load_full() else {
             return;
         };
         labels.extend(Labels::clone(&self.foreign));
         let own = PeerInfo {
             labels,
+            agent: Some(agent),
             ..PeerInfo::clone(&own)
         };
         self.own.store(Some(Arc::new(own)));
@@ -181,7 +173,6 @@ impl Advertiser for Standalone {
     fn live(&self) -> LiveNodes {
         LiveNodes {
             own: self.own.load_full(),
-            foreign: self.foreign.clone(),
             peers: self.peers.clone(),
         }
     }

@@ -10,7 +10,6 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::advertiser::{Advertiser, Standalone};
 use crate::decisions::DecisionSync;
-use crate::entries::{Entries, LabelledEntry};
 use crate::error::StartError;
 use crate::metrics::RegistryMetrics;
 use crate::placement::Placement;
@@ -21,7 +20,7 @@ use crate::view::{Status, View};
 use crate::writer::Writer;
 use crate::writer::queue::{Requests, SPIN_TIME, queue};
 use edge_cache_core::labels::{self, Labels};
-use edge_cache_core::{Entry, NodeId, PluginState};
+use edge_cache_core::{NodeId, PluginState};
 use edge_cache_gossip::{GossipPool, PeerInfo};
 use edge_cache_sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallClock};
 
@@ -106,16 +105,16 @@ impl Builder {
             Some(store) => take_remembered(store, own)?,
             None => Remembered::default(),
         };
-        // Peers see the remembered labels until the plugin has published.
-        advertiser.announce(remembered.own_labels.clone());
-
         let own_labels = remembered.own_labels.clone();
         let config = instance_config(&self.plugin, &advertiser, self.clock);
         let metrics: Arc<RegistryMetrics> = Arc::default();
         let ignored = u64::try_from(remembered.out_of_bounds).unwrap_or(u64::MAX);
         metrics.store_values_ignored.inc_by(ignored);
         let loaded = Mutex::new(remembered.loaded.clone());
-        let view = first_view(remembered, own);
+        let view = first_view(remembered);
+        advertiser.set_policy(self.plugin.policy());
+        // Peers see the remembered labels until the plugin has published.
+        advertiser.announce(own_labels.clone(), view.agent_info(own));
         let state = Arc::new(RegistryState {
             view: Arc::new(ArcSwap::from_pointee(view)),
             plugin: ArcSwap::from_pointee(self.plugin),
@@ -191,23 +190,10 @@ fn instance_config(
     }
 }
 
-/// Returns the view of the remembered state. Until the plugin has published, the own entry has the remembered labels.
-fn first_view(remembered: Remembered, own: Option<NodeId>) -> View {
-    let labelled = |entry: Entry| {
-        let is_own = own == Some(entry.node.node_id);
-        let labels = if is_own {
-            remembered.own_labels.clone()
-        } else {
-            Labels::new()
-        };
-        LabelledEntry { entry, labels }
-    };
+/// Returns the view of the remembered state.
+fn first_view(remembered: Remembered) -> View {
     View {
-        entries: remembered
-            .entries
-            .into_values()
-            .map(labelled)
-            .collect::<Entries>(),
+        entries: remembered.entries.into_values().collect(),
         decisions: remembered.decisions.into_values().collect(),
         status: Status {
             state: PluginState::Starting,

@@ -1,4 +1,4 @@
-//! The remembered entries, with the labels that the plugin wants for them.
+//! The remembered entries.
 //!
 //! Each entry is in two structures: a sorted tree for lists, and a hash trie for lookups, which takes a third of the
 //! tree's time. Copies share what does not change, so a copy of all entries is cheap.
@@ -10,21 +10,13 @@ use imbl::ordmap::DiffItem;
 use imbl::shared_ptr::DefaultSharedPtr;
 use imbl::{GenericHashMap, OrdMap};
 
-use edge_cache_core::labels::Labels;
 use edge_cache_core::{Entry, NodeId};
-
-/// An entry with the labels that the plugin wants the node to advertise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LabelledEntry {
-    pub(crate) entry: Entry,
-    pub(crate) labels: Labels,
-}
 
 /// The entries of all nodes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entries {
-    sorted: OrdMap<NodeId, Arc<LabelledEntry>>,
-    hashed: GenericHashMap<NodeId, Arc<LabelledEntry>, RandomState, DefaultSharedPtr>,
+    sorted: OrdMap<NodeId, Arc<Entry>>,
+    hashed: GenericHashMap<NodeId, Arc<Entry>, RandomState, DefaultSharedPtr>,
 }
 
 impl Entries {
@@ -36,12 +28,12 @@ impl Entries {
         self.hashed.contains_key(&node_id)
     }
 
-    pub(crate) fn get(&self, node_id: NodeId) -> Option<&Arc<LabelledEntry>> {
+    pub(crate) fn get(&self, node_id: NodeId) -> Option<&Arc<Entry>> {
         self.hashed.get(&node_id)
     }
 
     /// Iterates in ascending order of node id.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &LabelledEntry> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.sorted.values().map(Arc::as_ref)
     }
 
@@ -49,16 +41,16 @@ impl Entries {
     pub(crate) fn diff<'a>(
         &'a self,
         newer: &'a Self,
-    ) -> impl Iterator<Item = DiffItem<'a, 'a, NodeId, Arc<LabelledEntry>>> {
+    ) -> impl Iterator<Item = DiffItem<'a, 'a, NodeId, Arc<Entry>>> {
         self.sorted.diff(&newer.sorted)
     }
 
     /// Adds an entry, or replaces the one of its node.
-    pub(crate) fn put(&mut self, labelled: LabelledEntry) {
-        let node_id = labelled.entry.node.node_id;
-        let labelled = Arc::new(labelled);
-        self.sorted.insert(node_id, labelled.clone());
-        self.hashed.insert(node_id, labelled);
+    pub(crate) fn put(&mut self, entry: Entry) {
+        let node_id = entry.node.node_id;
+        let entry = Arc::new(entry);
+        self.sorted.insert(node_id, entry.clone());
+        self.hashed.insert(node_id, entry);
     }
 
     pub(crate) fn remove(&mut self, node_id: NodeId) {
@@ -67,10 +59,10 @@ impl Entries {
     }
 }
 
-impl FromIterator<LabelledEntry> for Entries {
-    fn from_iter<I: IntoIterator<Item = LabelledEntry>>(entries: I) -> Self {
+impl FromIterator<Entry> for Entries {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         let mut all = Self::default();
-        entries.into_iter().for_each(|labelled| all.put(labelled));
+        entries.into_iter().for_each(|entry| all.put(entry));
         all
     }
 }

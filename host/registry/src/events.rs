@@ -10,9 +10,9 @@ use std::sync::Arc;
 use imbl::ordmap::DiffItem;
 use tokio::sync::watch;
 
-use crate::entries::{Entries, LabelledEntry};
+use crate::entries::Entries;
 use crate::view::{EligibleNodes, ViewCell};
-use edge_cache_core::{EdgeCacheNode, NodeId};
+use edge_cache_core::{EdgeCacheNode, Entry, NodeId};
 
 #[cfg(test)]
 mod tests;
@@ -81,7 +81,7 @@ impl RegistryEvents {
 
 /// Returns the events that lead from one version of the entries to a newer one, in ascending order of node id.
 fn events_between(older: &Entries, newer: &Entries) -> VecDeque<RegistryEvent> {
-    let enabled = |new: &LabelledEntry| RegistryEvent::Enabled(new.entry.node.clone());
+    let enabled = |new: &Entry| RegistryEvent::Enabled(new.node.clone());
     older
         .diff(newer)
         .filter_map(|change| match change {
@@ -89,7 +89,7 @@ fn events_between(older: &Entries, newer: &Entries) -> VecDeque<RegistryEvent> {
             DiffItem::Update {
                 old: (_, old),
                 new: (_, new),
-            } => (old.entry.node != new.entry.node).then(|| enabled(new)),
+            } => (old.node != new.node).then(|| enabled(new)),
             DiffItem::Remove(node_id, _) => Some(RegistryEvent::Disabled { node_id: *node_id }),
         })
         .collect()

@@ -134,7 +134,6 @@ impl EdgeCacheRegistry {
         Snapshot {
             view: state.view.load_full(),
             live: state.advertiser.live(),
-            grants: state.label_grants(),
         }
     }
 
@@ -143,7 +142,7 @@ impl EdgeCacheRegistry {
     pub fn node(&self, node_id: NodeId) -> NodeState {
         let state = &self.shared.state;
         let (view, live) = (state.view.load(), state.advertiser.live());
-        NodeState::new(node_id, &view, &live, state.label_grants())
+        NodeState::new(node_id, &view, &live)
     }
 
     /// Returns the eligible nodes, in ascending order of node id.
@@ -174,15 +173,14 @@ impl EdgeCacheRegistry {
     /// Returns the counters of a node; both are zero if it is not registered.
     pub fn stats(&self, node_id: NodeId) -> EdgeCacheStats {
         let view = self.shared.state.view.load();
-        let labelled = view.entries.get(node_id);
-        labelled.map_or_else(EdgeCacheStats::default, |labelled| labelled.entry.stats)
+        let entry = view.entries.get(node_id);
+        entry.map_or_else(EdgeCacheStats::default, |entry| entry.stats)
     }
 
     /// Returns the entry of a node, if it is registered.
     pub fn entry(&self, node_id: NodeId) -> Option<Entry> {
         let view = self.shared.state.view.load();
-        let labelled = view.entries.get(node_id);
-        labelled.map(|labelled| labelled.entry.clone())
+        view.entries.get(node_id).map(|entry| Entry::clone(entry))
     }
 
     /// Returns the effective decision about a node, with the reason if this agent does not carry it out.
@@ -217,11 +215,11 @@ impl EdgeCacheRegistry {
         self.shared.state.advertiser.is_replicated(effective)
     }
 
-    /// Tells whether a node advertises exactly the labels that its entry requires.
+    /// Tells whether the node's own agent says that it follows the effective decision; see [`NodeState::advertised`].
     ///
     /// Labels follow a change later: those of another node are set by that node's agent.
     pub fn is_advertised(&self, node_id: NodeId) -> bool {
-        self.node(node_id).is_advertised()
+        self.node(node_id).advertised() == Some(true)
     }
 
     /// Waits until `holds` is true of a node. Checks at once, and after every change of entries or of labels.

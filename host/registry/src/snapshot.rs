@@ -1,16 +1,14 @@
-//! Snapshots of the registry and of one node, with the labels that live nodes advertise.
+//! Snapshots of the registry and of one node, with what the agents of live nodes say about the decisions.
 //!
-//! Taking a snapshot never waits. Labels and entries are not read atomically; either may lag. A snapshot keeps no
+//! Taking a snapshot never waits. Node infos and entries are not read atomically; either may lag. A snapshot keeps no
 //! plugin alive.
 
 use std::sync::Arc;
 
 use crate::advertiser::LiveNodes;
-use crate::entries::LabelledEntry;
 use crate::view::View;
 use edge_cache_core::effective::EffectiveDecision;
-use edge_cache_core::labels::{LabelGrants, Labels};
-use edge_cache_core::{EdgeCacheNode, Entry, NodeId};
+use edge_cache_core::{DecisionId, EdgeCacheNode, Entry, NodeId};
 use edge_cache_gossip::PeerInfo;
 
 /// The state of all nodes at one moment. Cheap to clone; never changes.
@@ -18,57 +16,48 @@ use edge_cache_gossip::PeerInfo;
 pub struct Snapshot {
     pub(crate) view: Arc<View>,
     pub(crate) live: LiveNodes,
-    pub(crate) grants: LabelGrants,
 }
 
 /// The state of one node at one moment. Cheap to clone; never changes.
 #[derive(Debug, Clone)]
 pub struct NodeState {
-    labelled: Option<Arc<LabelledEntry>>,
+    entry: Option<Arc<Entry>>,
     effective: Option<Arc<EffectiveDecision>>,
     info: Option<Arc<PeerInfo>>,
-    foreign: Option<Arc<Labels>>,
-    grants: LabelGrants,
 }
 
 impl Snapshot {
-    /// Iterates over the eligible nodes in ascending order of node id. The flag tells whether the node advertises
-    /// exactly the labels that its entry requires.
-    pub fn eligible(&self) -> impl Iterator<Item = (&EdgeCacheNode, bool)> {
-        self.view.entries.iter().map(|labelled| {
-            let node = &labelled.entry.node;
-            let foreign = self.live.foreign(node.node_id);
-            let is_advertised = self.live.info(node.node_id).is_some_and(|info| {
-                plugin_labels(info, foreign.map(Arc::as_ref), &self.grants).eq(&labelled.labels)
-            });
-            (node, is_advertised)
+    /// Iterates over the eligible nodes in ascending order of node id, each with [`NodeState::advertised`].
+    pub fn eligible(&self) -> impl Iterator<Item = (&EdgeCacheNode, Option<bool>)> {
+        self.view.entries.iter().map(|entry| {
+            let node_id = entry.node.node_id;
+            let effective = self.view.decisions.get(node_id);
+            let info = self.live.info(node_id);
+            let advertised = advertised(effective.map(Arc::as_ref), info.map(Arc::as_ref));
+            (&entry.node, advertised)
         })
     }
 
     /// Tells whether two snapshots share their state. If not, they may still be equal: a change may have been undone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.view, &other.view)
-            && self.live.is_same(&other.live)
-            && self.grants == other.grants
+        Arc::ptr_eq(&self.view, &other.view) && self.live.is_same(&other.live)
     }
 }
 
 impl NodeState {
-    pub(crate) fn new(node_id: NodeId, view: &View, live: &LiveNodes, grants: LabelGrants) -> Self {
+    pub(crate) fn new(node_id: NodeId, view: &View, live: &LiveNodes) -> Self {
         Self {
-            labelled: view.entries.get(node_id).cloned(),
+            entry: view.entries.get(node_id).cloned(),
             effective: view.decisions.get(node_id).cloned(),
             info: live.info(node_id).cloned(),
-            foreign: live.foreign(node_id).cloned(),
-            grants,
         }
     }
 
     /// Returns the entry of the node, if it was eligible.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {
-        self.labelled.as_ref().map(|labelled| &labelled.entry)
+        self.entry.as_deref()
     }
 
     /// Returns the effective decision, like [`EdgeCacheRegistry::decision`](crate::EdgeCacheRegistry::decision).
@@ -77,37 +66,42 @@ impl NodeState {
         self.effective.as_deref()
     }
 
-    /// Tells whether the node advertised any label that the plugin may set.
+    /// Tells whether the node's own agent says that it follows the effective decision, which enables the node. `None`
+    /// for a live member that is no agent; a node that is not live advertises nothing.
     #[must_use]
-    pub fn advertises_labels(&self) -> bool {
-        self.advertised()
-            .is_some_and(|mut labels| labels.next().is_some())
+    pub fn advertised(&self) -> Option<bool> {
+        advertised(self.decision(), self.info.as_deref())
     }
 
-    /// Tells whether the node advertised exactly the labels that its entry requires.
+    /// Tells whether the node advertises nothing that the effective decision forbids: its agent follows a decision that
+    /// disables it, or it is not live.
     #[must_use]
-    pub fn is_advertised(&self) -> bool {
-        let wanted = self.labelled.as_ref().map(|labelled| &labelled.labels);
-        wanted
-            .zip(self.advertised())
-            .is_some_and(|(wanted, advertised)| advertised.eq(wanted))
+    pub fn is_gone(&self) -> bool {
+        let (effective, info) = (self.decision(), self.info.as_deref());
+        let is_disabled = effective.is_none_or(|effective| effective.decision.enabled().is_none());
+        is_disabled && info.is_none_or(|info| follows(effective, info) == Some(true))
     }
 
-    fn advertised(&self) -> Option<impl Iterator<Item = (&String, &String)>> {
-        let info = self.info.as_ref()?;
-        let foreign = self.foreign.as_deref();
-        Some(plugin_labels(info, foreign, &self.grants))
+    /// Returns the reason of the node's own agent for refusing the effective decision, if it does.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        let refuses = self.info.as_ref()?.agent.as_ref()?.refuses.as_ref()?;
+        let id = DecisionId::of(&self.decision()?.decision);
+        (refuses.decision == id).then_some(&*refuses.reason)
     }
 }
 
-/// Iterates over the labels of a node that the plugin may have set, in the order of keys. Labels of other software are
-/// known on the own node, and left out.
-fn plugin_labels<'a>(
-    info: &'a PeerInfo,
-    foreign: Option<&'a Labels>,
-    grants: &'a LabelGrants,
-) -> impl Iterator<Item = (&'a String, &'a String)> {
-    let is_foreign = move |key| foreign.is_some_and(|foreign| foreign.contains_key(key));
-    let labels = info.labels.iter();
-    labels.filter(move |(key, _)| grants.allow(key) && !is_foreign(*key))
+fn advertised(effective: Option<&EffectiveDecision>, info: Option<&PeerInfo>) -> Option<bool> {
+    let Some(info) = info else {
+        return Some(false);
+    };
+    let is_enabled = effective.is_some_and(|effective| effective.decision.enabled().is_some());
+    follows(effective, info).map(|follows| follows && is_enabled)
+}
+
+/// Tells whether the agent of a live member follows a decision; `None` for a member that is no agent.
+fn follows(effective: Option<&EffectiveDecision>, info: &PeerInfo) -> Option<bool> {
+    let agent = info.agent.as_ref()?;
+    let id = effective.map(|effective| DecisionId::of(&effective.decision));
+    Some(id.is_some() && agent.follows == id)
 }

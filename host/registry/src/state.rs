@@ -8,7 +8,6 @@ use crate::advertiser::Advertiser;
 use crate::metrics::RegistryMetrics;
 use crate::view::{View, ViewCell};
 use edge_cache_core::NodeId;
-use edge_cache_core::labels::LabelGrants;
 use edge_cache_sandbox::{InstanceConfig, PluginCell};
 
 /// The shared state of one registry. Only the writer stores a view or a plugin.
@@ -32,11 +31,6 @@ impl RegistryState {
     /// Returns the own node, if the registry has one.
     pub(crate) fn node_id(&self) -> Option<NodeId> {
         self.advertiser.node_id()
-    }
-
-    /// Returns the label keys that the current plugin may set.
-    pub(crate) fn label_grants(&self) -> LabelGrants {
-        self.plugin.load().config().labels.clone()
     }
 
     /// Stores a copy of the view with a changed status.

@@ -3,11 +3,13 @@
 //! A view is never changed, only replaced, so a reader sees one consistent state. Views share their structure, and a
 //! reader gets the current one by one atomic load. So reads never wait, whatever happens to the plugin.
 
+use std::sync::Arc;
+
 use arc_swap::ArcSwap;
 
 use crate::entries::Entries;
 use edge_cache_core::effective::EffectiveDecisions;
-use edge_cache_core::{EdgeCacheNode, NodeId, PluginState};
+use edge_cache_core::{AgentInfo, EdgeCacheNode, NodeId, PluginState};
 
 /// A version of the remembered state.
 #[derive(Debug, Clone)]
@@ -15,6 +17,14 @@ pub(crate) struct View {
     pub(crate) entries: Entries,
     pub(crate) decisions: EffectiveDecisions,
     pub(crate) status: Status,
+}
+
+impl View {
+    /// Returns the decision about the own node that this agent follows or refuses.
+    pub(crate) fn agent_info(&self, own: Option<NodeId>) -> AgentInfo {
+        let effective = own.and_then(|own| self.decisions.get(own));
+        AgentInfo::of(effective.map(Arc::as_ref))
+    }
 }
 
 /// The current view. Only the writer stores into it.
@@ -54,13 +64,12 @@ impl EligibleNodes {
 
     /// Returns one node, if it is eligible.
     pub fn get(&self, node_id: NodeId) -> Option<&EdgeCacheNode> {
-        let labelled = self.entries.get(node_id);
-        labelled.map(|labelled| &labelled.entry.node)
+        self.entries.get(node_id).map(|entry| &entry.node)
     }
 
     /// Iterates over the nodes.
     pub fn iter(&self) -> impl Iterator<Item = &EdgeCacheNode> {
-        self.entries.iter().map(|labelled| &labelled.entry.node)
+        self.entries.iter().map(|entry| &entry.node)
     }
 
     /// Copies the nodes.

@@ -41,7 +41,7 @@ pub(crate) struct Writer {
     durable: Durable,
     /// The labels last wanted for the own node.
     own_labels: Labels,
-    /// Changes with every view that has other entries or labels.
+    /// Changes with every view that has other entries or decisions.
     entries_changed: watch::Sender<()>,
     supervisor: Supervisor,
     quarantine: Quarantine,
@@ -217,9 +217,19 @@ impl Writer {
             .inc_by(batch.forgotten);
         if let Some(labels) = &batch.own_labels {
             self.own_labels.clone_from(labels);
-            self.state.advertiser.announce(labels.clone());
+        }
+        let own = self.state.node_id();
+        if batch.own_labels.is_some() || own.is_some_and(|own| batch.decided.contains(&own)) {
+            self.announce();
         }
         batch.reply(None, &self.state.metrics);
+    }
+
+    /// Announces the own node's labels with the decision that they follow from.
+    fn announce(&self) {
+        let agent = self.state.view.load().agent_info(self.state.node_id());
+        let labels = self.own_labels.clone();
+        self.state.advertiser.announce(labels, agent);
     }
 
     fn publish(&self, batch: &Batch) {

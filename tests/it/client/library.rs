@@ -45,7 +45,7 @@ async fn operations_on_nodes_are_typed() {
     let [node] = list.nodes.as_slice() else {
         panic!("{list:?}");
     };
-    assert_eq!((node.node_id, node.advertised), (1, true));
+    assert_eq!((node.node_id, node.advertised), (1, Some(true)));
     assert_eq!(node.capacity, capacity(8));
 
     let delta = EdgeCacheStats { hits: 3, misses: 1 };
@@ -67,7 +67,7 @@ async fn operations_on_nodes_are_typed() {
     let ChangeOutcome::Pending(state) = call.send().await.unwrap() else {
         panic!("the labels cannot have followed");
     };
-    assert_eq!((state.registered, state.advertised), (true, false));
+    assert_eq!((state.registered, state.advertised), (true, Some(false)));
 
     let query = RouteQuery {
         key: "/video?a=b&c".to_string(),

@@ -19,7 +19,8 @@ pub(super) const EXIT_CODES: &str = "Exit codes:
   2  the command line or a setting is invalid
   3  the node does not exist
   4  the agent refused the request
-  5  the change is made, but the labels have not followed in time (--wait)";
+  5  the change is made, but the labels have not followed in time (--wait)
+  6  the change is made, but the node's own agent refuses it (--wait)";
 /// The shortest timeout.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// The longest timeout.

@@ -1,6 +1,7 @@
 //! The texts of changes of one node.
 
 use edge_cache_client::NodeId;
+use edge_cache_core::text;
 use serde_json::{Value, json};
 
 use crate::cli::WaitArgs;
@@ -31,8 +32,15 @@ impl Change {
         node
     }
 
-    /// Returns the text of a change whose labels have not followed in time.
-    pub(super) fn pending(&self) -> String {
+    /// Returns the text of a change whose labels have not followed in time, or that the node's own agent refuses.
+    pub(super) fn pending(&self, refusal: Option<&str>) -> String {
+        if let Some(reason) = refusal {
+            let reason = text::clean(reason, text::ERROR_BYTES_MAX);
+            return format!(
+                "the agent of node {} refuses the change: {reason}",
+                self.node_id
+            );
+        }
         let state = match self.registered {
             true => "enabled; its labels are not seen yet",
             false => "disabled; its labels are still seen",

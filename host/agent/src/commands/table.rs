@@ -33,7 +33,7 @@ pub(super) fn nodes(list: &NodeList) -> String {
             capacity.ram_mib.to_string(),
             capacity.disk_mib.to_string(),
             or_empty(capacity.geo.as_deref()),
-            yes(node.advertised),
+            seen(node.advertised),
             node.enabled_at.to_string(),
         ]
     });
@@ -47,7 +47,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
                 ("node", node.node_id.to_string()),
                 ("capacity", capacity(&node.capacity)),
                 ("enabled", node.enabled_at.to_string()),
-                ("advertised", yes(node.advertised)),
+                ("advertised", seen(node.advertised)),
                 ("hits", node.stats.hits.to_string()),
                 ("misses", node.stats.misses.to_string()),
             ];
@@ -58,7 +58,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
             let mut rows = vec![
                 ("node", node.node_id.to_string()),
                 ("registered", yes(node.registered)),
-                ("advertised", yes(node.advertised)),
+                ("advertised", seen(node.advertised)),
             ];
             rows.extend(node.decision.iter().flat_map(decision));
             pairs(rows)
@@ -77,6 +77,9 @@ fn decision(decision: &Decision) -> Vec<(&'static str, String)> {
     ];
     if let Some(reason) = &decision.refused {
         rows.push(("refused here", clean(reason)));
+    }
+    if let Some(reason) = &decision.refused_by_node {
+        rows.push(("refused by its agent", clean(reason)));
     }
     rows
 }
@@ -216,6 +219,11 @@ fn ids(ids: impl Iterator<Item = u64>) -> String {
 
 fn or_empty(text: Option<&str>) -> String {
     text.map_or_else(|| EMPTY.to_string(), clean)
+}
+
+/// Formats whether a node advertises its labels; a member that is no agent does not say so.
+fn seen(advertised: Option<bool>) -> String {
+    advertised.map_or_else(|| EMPTY.to_string(), yes)
 }
 
 fn yes(value: bool) -> String {

@@ -22,7 +22,7 @@ use edge_cache_host::{EdgeCacheError, NodeState};
     request_body(content = Registration, content_type = "application/json", description = "At most 64 KiB."),
     responses(
         (status = 204, description = "The node is enabled, and its labels have followed where the request waited."),
-        (status = 202, description = "The node is enabled; its labels did not follow in time.", body = NodeChange)
+        (status = 202, description = "The node is enabled; its labels did not follow in time, or its own agent refuses it.", body = NodeChange)
     )
 )]
 pub(super) async fn enable_node(
@@ -36,7 +36,8 @@ pub(super) async fn enable_node(
         .registry
         .enable(node_id, registration.capacity)
         .await?;
-    Ok(waiter.answer(node_id, NodeState::is_advertised).await)
+    let is_advertised = |node: &NodeState| node.advertised() == Some(true);
+    Ok(waiter.answer(node_id, is_advertised).await)
 }
 
 /// Disables a node. At most 64 requests wait for labels at a time.
@@ -47,7 +48,7 @@ pub(super) async fn enable_node(
     params(Node, ChangeQuery),
     responses(
         (status = 204, description = "The node is disabled, and its labels are gone where the request waited."),
-        (status = 202, description = "The node is disabled; its labels were not gone in time.", body = NodeChange)
+        (status = 202, description = "The node is disabled; its labels were not gone in time, or its own agent refuses it.", body = NodeChange)
     )
 )]
 pub(super) async fn disable_node(
@@ -57,8 +58,7 @@ pub(super) async fn disable_node(
 ) -> Result<Response, Problem> {
     let waiter = Waiter::new(&state, &query)?;
     state.registry.disable(node_id).await?;
-    let is_gone = |node: &NodeState| !node.advertises_labels();
-    Ok(waiter.answer(node_id, is_gone).await)
+    Ok(waiter.answer(node_id, NodeState::is_gone).await)
 }
 
 /// Shows the state of a node, and why the plugin refused its decision where it did.

@@ -37,7 +37,7 @@ impl KnownNode {
             node_id: node.node_id,
             capacity: node.capacity.clone(),
             enabled_at: Timestamp(node.enabled_at),
-            advertised: self.state.is_advertised(),
+            advertised: self.state.advertised(),
             stats: *stats,
             decision,
         }))
@@ -48,7 +48,7 @@ impl KnownNode {
         NodeChange {
             node_id: self.node_id,
             registered: self.state.entry().is_some(),
-            advertised: self.state.is_advertised(),
+            advertised: self.state.advertised(),
             decision: self.decision(),
         }
     }
@@ -69,12 +69,13 @@ impl KnownNode {
             replicated: self.is_replicated,
             capacity,
             refused: set_aside.as_ref().map(ToString::to_string),
+            refused_by_node: self.state.refusal().map(str::to_string),
         })
     }
 }
 
 /// Returns a node of the list.
-pub(super) fn node((node, advertised): (&EdgeCacheNode, bool)) -> Node {
+pub(super) fn node((node, advertised): (&EdgeCacheNode, Option<bool>)) -> Node {
     Node {
         node_id: node.node_id,
         capacity: node.capacity.clone(),

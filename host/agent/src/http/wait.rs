@@ -51,7 +51,8 @@ impl<'a> Waiter<'a> {
         })
     }
 
-    /// Answers a change that was made: 204, or 202 with the state where the labels did not follow in time.
+    /// Answers a change that was made: 204, or 202 with the state where the labels did not follow in time or the node's
+    /// own agent refuses to follow.
     pub(super) async fn answer(
         self,
         node_id: NodeId,
@@ -61,9 +62,11 @@ impl<'a> Waiter<'a> {
             return StatusCode::NO_CONTENT.into_response();
         };
         let registry = &self.state.registry;
+        // The reason of an agent that refuses is shown at once.
+        let is_decided = |node: &NodeState| has_followed(node) || node.refusal().is_some();
         let followed = async {
             tokio::select! {
-                () = registry.wait_until(node_id, &has_followed) => {}
+                () = registry.wait_until(node_id, is_decided) => {}
                 // An agent that is stopping answers at once.
                 () = self.state.stop.clone().wait() => {}
             }

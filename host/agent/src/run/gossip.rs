@@ -69,6 +69,7 @@ pub(super) fn self_info(settings: &AgentSettings) -> PeerInfo {
         wg_endpoint: settings.wg_endpoint,
         overlay_ip: settings.overlay_ip.clone(),
         labels: settings.label_map(),
+        agent: None,
     }
 }
 

@@ -28,6 +28,7 @@ fn own_record(base: PeerInfo) -> (OwnRecord, Announcer) {
         plugin_labels: Labels::new(),
         leaving: false,
         policy: None,
+        agent: AgentInfo::default(),
     })
     .unwrap()
 }

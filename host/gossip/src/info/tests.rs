@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use edge_cache_core::DecisionId;
+use edge_cache_core::decision::Timestamp;
+
 use super::*;
 
 /// The JSON of ZLayer's node 42.
@@ -17,6 +20,7 @@ fn node_42() -> PeerInfo {
         wg_endpoint: "127.0.0.1:51820".parse().unwrap(),
         overlay_ip: "10.0.0.1".into(),
         labels: BTreeMap::from([("edge_cache".into(), "true".into())]),
+        agent: None,
     }
 }
 
@@ -127,6 +131,31 @@ fn leaving_is_encoded_only_when_set() {
     record.leaving = true;
     assert!(json(&record).ends_with(r#""labels":{},"leaving":true}"#));
     assert_eq!(NodeRecord::decode(&record.encode().unwrap()), Ok(record));
+}
+
+#[test]
+fn an_agent_says_which_decision_it_follows() {
+    let id = DecisionId {
+        at: Timestamp::at_ms(1),
+        by: 3,
+    };
+    let mut record = NodeRecord::from(PeerInfo::placeholder(7));
+    record.policy = Some("p".into());
+    record.info.agent = Some(AgentInfo {
+        follows: Some(id),
+        refuses: None,
+    });
+    let encoded = record.encode().unwrap();
+    let json = String::from_utf8(URL_SAFE_NO_PAD.decode(&encoded).unwrap()).unwrap();
+    assert!(
+        json.ends_with(r#""policy":"p","follows":{"at":65536,"by":3}}"#),
+        "{json}"
+    );
+    assert_eq!(NodeRecord::decode(&encoded), Ok(record.clone()));
+    // A member without a policy is no agent, whatever else it says.
+    record.policy = None;
+    let info = NodeRecord::decode(&record.encode().unwrap()).unwrap().info;
+    assert_eq!(info.agent, None);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
+use edge_cache_core::AgentInfo;
 use tokio::sync::watch;
 use tracing::info;
 
@@ -101,6 +102,7 @@ fn assemble(
         plugin_labels: config.labels.clone(),
         leaving: false,
         policy: config.policy.clone(),
+        agent: AgentInfo::default(),
     })?;
     let membership = Arc::new(Membership::new());
     let (snapshot_sender, snapshots) = watch::channel(Arc::default());

@@ -5,10 +5,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::{RegistryEvent, RegistryEvents};
-use crate::entries::{Entries, LabelledEntry};
+use crate::entries::Entries;
 use crate::view::{Status, View, ViewCell};
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
-use edge_cache_core::{PluginState, labels::Labels};
+use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, PluginState};
 
 fn node(node_id: NodeId, disk_mib: u64) -> EdgeCacheNode {
     EdgeCacheNode {
@@ -23,13 +22,10 @@ fn node(node_id: NodeId, disk_mib: u64) -> EdgeCacheNode {
     }
 }
 
-fn labelled(node: EdgeCacheNode, hits: u64) -> LabelledEntry {
-    LabelledEntry {
-        entry: Entry {
-            node,
-            stats: EdgeCacheStats { hits, misses: 0 },
-        },
-        labels: Labels::new(),
+fn entry(node: EdgeCacheNode, hits: u64) -> Entry {
+    Entry {
+        node,
+        stats: EdgeCacheStats { hits, misses: 0 },
     }
 }
 
@@ -44,7 +40,7 @@ impl Writer {
         let view = View {
             entries: entries
                 .iter()
-                .map(|(id, disk)| labelled(node(*id, *disk), 0))
+                .map(|(id, disk)| entry(node(*id, *disk), 0))
                 .collect(),
             decisions: Default::default(),
             status: Status {
@@ -81,11 +77,11 @@ async fn each_change_is_an_event_in_ascending_order() {
         [node(1, 10), node(2, 20), node(3, 30)]
     );
     writer.change(|entries| {
-        entries.put(labelled(node(9, 90), 0));
-        entries.put(labelled(node(2, 21), 0));
+        entries.put(entry(node(9, 90), 0));
+        entries.put(entry(node(2, 21), 0));
         entries.remove(1);
         // Counters alone are no change.
-        entries.put(labelled(node(3, 30), 7));
+        entries.put(entry(node(3, 30), 7));
     });
     for expected in [
         RegistryEvent::Disabled { node_id: 1 },
@@ -107,8 +103,8 @@ async fn a_slow_subscriber_skips_states_and_ends_at_the_current_one() {
     let writer = Writer::new(&[(1, 10)]);
     let mut events = writer.events();
     for disk in 11..100 {
-        writer.change(|entries| entries.put(labelled(node(1, disk), 0)));
-        writer.change(|entries| entries.put(labelled(node(2, disk), 0)));
+        writer.change(|entries| entries.put(entry(node(1, disk), 0)));
+        writer.change(|entries| entries.put(entry(node(2, disk), 0)));
         writer.change(|entries| entries.remove(2));
     }
     assert_eq!(
@@ -122,7 +118,7 @@ async fn a_slow_subscriber_skips_states_and_ends_at_the_current_one() {
 #[tokio::test]
 async fn changes_before_the_subscription_are_in_its_snapshot_only() {
     let writer = Writer::new(&[]);
-    writer.change(|entries| entries.put(labelled(node(1, 10), 0)));
+    writer.change(|entries| entries.put(entry(node(1, 10), 0)));
     let mut events = writer.events();
     assert_eq!(events.snapshot().to_vec(), [node(1, 10)]);
     writer.change(|entries| entries.remove(1));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::oneshot;
 
-use crate::entries::{Entries, LabelledEntry};
+use crate::entries::Entries;
 use crate::metrics::RegistryMetrics;
 use crate::store::Changes;
 use crate::view::View;
@@ -65,18 +65,10 @@ impl Batch {
     }
 
     /// Adds or replaces an entry, with the labels that the call published.
-    pub(crate) fn put(&mut self, entry: Entry, mut published: PublishedLabels) {
-        let node_id = entry.node.node_id;
-        self.keep_own_labels(&published);
-        // A call that publishes nothing for the node leaves its labels as they are.
-        let labels = published.remove(&node_id).unwrap_or_else(|| {
-            let former = self.entries.get(node_id);
-            former
-                .map(|labelled| labelled.labels.clone())
-                .unwrap_or_default()
-        });
-        self.entries.put(LabelledEntry { entry, labels });
-        self.touched.insert(node_id);
+    pub(crate) fn put(&mut self, entry: Entry, published: &PublishedLabels) {
+        self.keep_own_labels(published);
+        self.touched.insert(entry.node.node_id);
+        self.entries.put(entry);
     }
 
     /// Removes an entry.
@@ -132,12 +124,12 @@ impl Batch {
             call: "add-stats",
             reason,
         };
-        let Some(labelled) = self.entries.get(node_id) else {
+        let Some(entry) = self.entries.get(node_id) else {
             return Err(violation(format!(
                 "it counted for node {node_id}, which is not registered"
             )));
         };
-        let before = labelled.entry.stats;
+        let before = entry.stats;
         let expected = EdgeCacheStats {
             hits: before.hits.saturating_add(delta.hits),
             misses: before.misses.saturating_add(delta.misses),
@@ -148,9 +140,9 @@ impl Batch {
                 expected.hits, expected.misses, totals.hits, totals.misses
             )));
         }
-        let mut labelled = LabelledEntry::clone(labelled);
-        labelled.entry.stats = totals;
-        self.entries.put(labelled);
+        let mut entry = Entry::clone(entry);
+        entry.stats = totals;
+        self.entries.put(entry);
         self.touched.insert(node_id);
         Ok(())
     }
@@ -194,7 +186,7 @@ impl Batch {
         }
         for &node_id in &self.touched {
             match self.entries.get(node_id) {
-                Some(labelled) => changes.put.push(labelled.entry.clone()),
+                Some(entry) => changes.put.push(Entry::clone(entry)),
                 None => changes.remove.push(node_id),
             }
         }
@@ -213,17 +205,8 @@ impl Batch {
 
     /// Takes the labels of the own node out of a call's publications: a change of any node may publish them.
     fn keep_own_labels(&mut self, published: &PublishedLabels) {
-        let Some(own) = self.own else { return };
-        let Some(labels) = published.get(&own) else {
-            return;
-        };
-        self.own_labels = Some(labels.clone());
-        if let Some(labelled) = self.entries.get(own) {
-            let labelled = LabelledEntry {
-                entry: labelled.entry.clone(),
-                labels: labels.clone(),
-            };
-            self.entries.put(labelled);
+        if let Some(labels) = self.own.and_then(|own| published.get(&own)) {
+            self.own_labels = Some(labels.clone());
         }
     }
 }

@@ -7,7 +7,7 @@ use super::operation::{Operation, Stopped};
 use super::{Running, Writer};
 use edge_cache_core::decision::{Decision, Timestamp};
 use edge_cache_core::effective::{Misplaced, SetAside};
-use edge_cache_core::{Change, EdgeCacheError, NodeId, ms_of};
+use edge_cache_core::{Change, EdgeCacheError, Entry, NodeId, ms_of};
 use edge_cache_sandbox::{Instance, PublishedLabels};
 
 impl Writer {
@@ -15,11 +15,11 @@ impl Writer {
     pub(super) fn make(&mut self, batch: &mut Batch, operation: &Operation, reply: Reply) {
         let result = self.change(batch, operation);
         self.fit(batch);
-        let labelled = batch.entries.get(operation.node_id());
+        let entry = batch.entries.get(operation.node_id());
         batch.replies.push(PendingReply {
             kind: operation.kind(),
             reply,
-            result: result.map(|()| labelled.map(|labelled| labelled.entry.clone())),
+            result: result.map(|()| entry.map(|entry| Entry::clone(entry))),
         });
     }
 
@@ -165,7 +165,7 @@ impl Writer {
         let missing: Vec<_> = batch
             .entries
             .iter()
-            .map(|labelled| &labelled.entry.node)
+            .map(|entry| &entry.node)
             .filter(|node| batch.decisions.get(node.node_id).is_none())
             .map(|node| Decision::enable(node, Timestamp::at_ms(ms_of(node.enabled_at)), own))
             .collect();

@@ -132,7 +132,6 @@ fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
     Changes {
         put: entries
             .iter()
-            .map(|labelled| &labelled.entry)
             .filter(|entry| found.entries.get(&entry.node.node_id) != Some(entry))
             .cloned()
             .collect(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::loading::{Loaded, lock, start_loaded};
 use super::quarantine::Quarantine;
 use super::{Running, Writer};
-use crate::entries::{Entries, LabelledEntry};
+use crate::entries::Entries;
 use crate::error::SwapError;
 use crate::store::Changes;
 use crate::supervisor::{Next, Supervisor};
@@ -22,7 +22,7 @@ impl Writer {
         let remembered = self.state.view.load().entries.clone();
         let plugin = self.state.plugin.load_full();
         match self.start_instance(&plugin, &remembered) {
-            Ok(loaded) => self.take_over(&plugin, remembered, loaded),
+            Ok(loaded) => self.take_over(&plugin, loaded),
             Err(failure) => self.instance_failed(&failure),
         }
     }
@@ -40,7 +40,7 @@ impl Writer {
             view.status.state = PluginState::Starting;
             view.status.last_failure = None;
         });
-        self.take_over(&plugin, remembered, loaded);
+        self.take_over(&plugin, loaded);
         self.ask_again(true);
         self.state.plugin_changed.notify_one();
         Ok(())
@@ -74,14 +74,11 @@ impl Writer {
     }
 
     /// Takes over an instance that was loaded.
-    fn take_over(&mut self, plugin: &Plugin, mut remembered: Entries, loaded: Loaded) {
+    fn take_over(&mut self, plugin: &Plugin, loaded: Loaded) {
         self.supervisor.started(Instant::now());
         self.running = Running::Instance(Box::new(loaded.instance));
-        for (node_id, _) in &loaded.lost {
-            remembered.remove(*node_id);
-        }
-        self.publish_loaded(&remembered, loaded.labels);
         self.set_lost_aside(loaded.lost);
+        self.publish_loaded(loaded.labels);
         self.remember_loaded(plugin.policy());
     }
 
@@ -138,24 +135,11 @@ impl Writer {
         self.show_store_failure();
     }
 
-    /// Publishes the labels of a freshly loaded instance, in place of all former ones.
-    fn publish_loaded(&mut self, remembered: &Entries, mut labels: PublishedLabels) {
-        let own = self
-            .state
-            .node_id()
-            .and_then(|node_id| labels.get(&node_id).cloned())
-            .unwrap_or_default();
-        let entries = remembered
-            .iter()
-            .map(|labelled| LabelledEntry {
-                entry: labelled.entry.clone(),
-                labels: labels
-                    .remove(&labelled.entry.node.node_id)
-                    .unwrap_or_default(),
-            })
-            .collect();
+    /// Publishes the own node's labels of a freshly loaded instance, in place of the former ones.
+    fn publish_loaded(&mut self, mut labels: PublishedLabels) {
+        let own = self.state.node_id().and_then(|own| labels.remove(&own));
+        let own = own.unwrap_or_default();
         self.state.update_view(|view| {
-            view.entries = entries;
             let status = &mut view.status;
             // After a failed commit a fresh instance replaces one that did not fail: no restart.
             if matches!(
@@ -166,14 +150,13 @@ impl Writer {
             }
             status.state = PluginState::Running;
         });
-        self.entries_changed.send_replace(());
         if self.own_labels != own {
             self.own_labels.clone_from(&own);
             self.commit_loaded(&Changes {
-                own_labels: Some(own.clone()),
+                own_labels: Some(own),
                 ..Changes::default()
             });
         }
-        self.state.advertiser.announce(own);
+        self.announce();
     }
 }

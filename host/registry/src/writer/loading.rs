@@ -53,10 +53,7 @@ pub(crate) fn start_loaded(
         let instance = Instance::start_counted(plugin, config.clone(), calls.clone())?;
         load(instance, entries)
     };
-    let entries: Vec<Entry> = remembered
-        .iter()
-        .map(|labelled| labelled.entry.clone())
-        .collect();
+    let entries: Vec<Entry> = remembered.iter().cloned().collect();
     let failure = match start(&entries) {
         Ok((instance, labels)) => {
             return Ok(Loaded {

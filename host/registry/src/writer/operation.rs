@@ -117,7 +117,7 @@ fn enable(
         batch.set_decision(Decision::enable(&node, at, by), None);
     }
     let stats = EdgeCacheStats::default();
-    batch.put(Entry { node, stats }, labels);
+    batch.put(Entry { node, stats }, &labels);
     Ok(())
 }
 
@@ -146,7 +146,7 @@ fn disable(
 /// since the same time.
 fn apply(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Result<(), Failure> {
     let node_id = decision.node_id;
-    let known = batch.entries.get(node_id).map(|labelled| &labelled.entry);
+    let known = batch.entries.get(node_id);
     match decision.enabled() {
         Some(node) => {
             let stats = known
@@ -155,7 +155,7 @@ fn apply(instance: &mut Instance, batch: &mut Batch, decision: &Decision) -> Res
                 .unwrap_or_default();
             let entry = Entry { node, stats };
             let labels = instance.apply(&[Change::Put(entry.clone())])?;
-            batch.put(entry, labels);
+            batch.put(entry, &labels);
         }
         None if known.is_some() => {
             let labels = instance.apply(&[Change::Remove(node_id)])?;

@@ -1,0 +1,154 @@
+//! What the agent of a node says about decisions on it: that it follows one, or why it refuses it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edge_cache_host::sandbox::{Plugin, PluginConfig};
+use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId};
+use edge_cache_tests::agent::Agent;
+use edge_cache_tests::cluster::{Member, Settings, disk};
+use edge_cache_tests::component::region;
+use edge_cache_tests::reference_plugin;
+use edge_cache_tests::wait::until;
+use serde_json::Value;
+
+/// Maximum time for the agents of a cluster to agree.
+const AGREED_WITHIN: Duration = Duration::from_secs(20);
+const REGION: &str = "ap-south";
+
+fn disk_in(geo: &str) -> NodeCapacity {
+    NodeCapacity {
+        geo: Some(geo.to_string()),
+        ..disk(5)
+    }
+}
+
+/// Node 2 runs a plugin with labels and rules of its own.
+async fn two_plugins() -> (Member, Member) {
+    let one = Member::start(reference_plugin().unwrap(), Settings::new(1, &[]));
+    let one = one.await.unwrap();
+    let config = PluginConfig {
+        settings: BTreeMap::from([("regions".to_string(), REGION.to_string())]),
+        ..PluginConfig::default()
+    };
+    let plugin = Plugin::from_file(region().unwrap(), config).unwrap();
+    let two = Member::start(plugin, Settings::new(2, &[&one])).await;
+    let two = two.unwrap();
+    until("they meet", AGREED_WITHIN, || async {
+        let met = [one.pool.peers().len(), two.pool.peers().len()];
+        if met == [1, 1] { Ok(()) } else { Err(met) }
+    })
+    .await;
+    (one, two)
+}
+
+async fn expect_advertised(at: &EdgeCacheRegistry, node_id: NodeId, expected: Option<bool>) {
+    let what = format!("`advertised` {expected:?} of node {node_id}");
+    until(&what, AGREED_WITHIN, || async {
+        let seen = at.node(node_id).advertised();
+        let listed = at.snapshot();
+        let listed = listed.eligible().find(|(node, _)| node.node_id == node_id);
+        let listed = listed.map(|(_, advertised)| advertised);
+        if seen == expected && listed.is_none_or(|listed| listed == expected) {
+            Ok(())
+        } else {
+            Err((seen, listed))
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_another_plugin_follows_a_decision_or_says_why_it_does_not() {
+    let (one, two) = two_plugins().await;
+    one.registry.enable(2, disk_in(REGION)).await.unwrap();
+    expect_advertised(&one.registry, 2, Some(true)).await;
+    expect_advertised(&two.registry, 2, Some(true)).await;
+
+    let outside = one.registry.enable(2, disk_in("us-east-1")).await;
+    outside.unwrap();
+    let refusal = until("the refusal travels", AGREED_WITHIN, || async {
+        let state = one.registry.node(2);
+        let refusal = state.refusal().map(str::to_string);
+        refusal.ok_or(state)
+    })
+    .await;
+    assert!(refusal.contains(REGION), "{refusal}");
+    assert_eq!(one.registry.node(2).advertised(), Some(false));
+    let labels = two.pool.self_info().labels.clone();
+    assert!(!labels.is_empty(), "its labels are the former ones");
+
+    // A decision that it follows ends the refusal, and a disabled node is gone.
+    one.registry.enable(2, disk_in(REGION)).await.unwrap();
+    expect_advertised(&one.registry, 2, Some(true)).await;
+    assert_eq!(one.registry.node(2).refusal(), None);
+    one.registry.disable(2).await.unwrap();
+    until("node 2 is gone", AGREED_WITHIN, || async {
+        let state = one.registry.node(2);
+        let is_gone = state.is_gone() && state.advertised() == Some(false);
+        if is_gone { Ok(()) } else { Err(state) }
+    })
+    .await;
+    assert_eq!(one.label(2, "edge_cache"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_without_an_agent_follows_nothing() {
+    let one = Member::start(reference_plugin().unwrap(), Settings::new(1, &[]));
+    let one = one.await.unwrap();
+    let gossip = Settings::new(2, &[&one]).gossip;
+    let pool = edge_cache_host::gossip::GossipPool::start(gossip).await;
+    let _two = pool.unwrap();
+    one.registry.enable(2, disk(1)).await.unwrap();
+    one.registry.enable(3, disk(1)).await.unwrap();
+    expect_advertised(&one.registry, 2, None).await;
+    expect_advertised(&one.registry, 3, Some(false)).await;
+}
+
+/// Runs `enable 2` at an agent, which waits for labels.
+async fn enable(agent: &Agent, geo: &str) -> (Option<i32>, Value) {
+    let at = agent.http.to_string();
+    let command = format!(
+        "enable 2 --cpu-cores 1 --ram-mib 1 --disk-mib 1 --geo {geo} --wait 20s --format json --addr {at}"
+    );
+    let words: Vec<&str> = command.split(' ').collect();
+    let ended = edge_cache_tests::agent::run_to_end(&words).await.unwrap();
+    let said = serde_json::from_str(&ended.stdout);
+    (ended.code, said.unwrap_or(Value::String(ended.stderr)))
+}
+
+#[tokio::test]
+async fn the_asker_of_another_agent_hears_that_a_node_follows_or_refuses() {
+    let common = [
+        "--gossip-interval",
+        "100ms",
+        "--gossip-listen",
+        "127.0.0.1:0",
+    ];
+    let flags = [&["--node-id", "1"][..], &common].concat();
+    let one = Agent::start(&flags).await.unwrap();
+    let seed = one.gossip.unwrap().to_string();
+    let setting = format!("regions={REGION}");
+    let plugin = region().unwrap().to_str().unwrap();
+    let own = [
+        "--node-id",
+        "2",
+        "--seed",
+        &seed,
+        "--plugin",
+        plugin,
+        "--plugin-settings",
+        &setting,
+    ];
+    let _two = Agent::start(&[&own[..], &common].concat()).await.unwrap();
+
+    let (code, said) = enable(&one, REGION).await;
+    assert_eq!((code, &said["advertised"]), (Some(0), &true.into()));
+    let (code, said) = enable(&one, "us-east-1").await;
+    assert_eq!(code, Some(6), "{said}");
+    let reason = said["decision"]["refused_by_node"].as_str().unwrap();
+    assert!(reason.contains(REGION) && reason.len() <= 128, "{said}");
+    let shown = one.get("/api/v1/nodes/2/edge-cache").await.unwrap();
+    assert_eq!(shown["decision"]["refused_by_node"], reason);
+    assert_eq!(shown["advertised"], false);
+}
