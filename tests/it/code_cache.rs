@@ -121,3 +121,15 @@ fn code_that_is_as_it_was_written_is_taken_by_the_next_process() -> Result<()> {
     assert_ne!(fs::metadata(&path)?.len(), 0);
     Ok(())
 }
+
+#[test]
+fn a_data_directory_behind_a_link_has_a_code_cache() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let link = data.path().join("link");
+    let real = data.path().join("real");
+    std::os::unix::fs::symlink(&real, &link)?;
+    fs::create_dir(&real)?;
+    load(&open(&link)?, reference_bytes()?)?;
+    compiled(&real, &[])?;
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! Random sequences of all operations over few nodes, compared with a model after every step.
 
+mod bounds;
 mod component;
 mod registry;
 

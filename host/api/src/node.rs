@@ -122,7 +122,8 @@ pub struct Decision {
     /// The capacity that was enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<NodeCapacity>,
-    /// The reason of the plugin of this agent for refusing the decision, if it did.
+    /// Why this agent does not carry the decision out, if it does not: its plugin refused it or failed on it, or the
+    /// registry is full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     /// The reason of the node's own agent for refusing the decision, if it did: at most 128 bytes.

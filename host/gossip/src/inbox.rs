@@ -1,8 +1,9 @@
 //! Incoming decisions: each value is delivered once, however many members replicate it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use chitchat::{Chitchat, ChitchatId};
 use edge_cache_core::decision::Decision;
@@ -10,13 +11,19 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Notify;
 use tracing::warn;
 
+#[cfg(test)]
+mod tests;
+
 /// Prefix of the keys that hold decisions. A node id follows.
 pub(crate) const DECISION_PREFIX: &str = "edge_cache:";
 
 /// Maximum number of pending values. Values over the limit are not lost: the state is read again.
 const PENDING_MAX: usize = 16_384;
-/// Maximum number of remembered nodes, so that invented nodes cannot fill the memory.
-const NODES_MAX: usize = 65_536;
+/// Maximum number of remembered nodes, so that invented nodes cannot fill the memory. Decisions about more nodes are
+/// ignored until members carry fewer.
+const NODES_MAX: usize = 262_144;
+/// Minimum interval of log lines about ignored decisions.
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Decisions that have arrived and are not taken yet.
 #[derive(Debug, Default)]
@@ -36,6 +43,9 @@ struct Inner {
     seen: HashMap<u64, Seen>,
     pending: Vec<(u64, String)>,
     overflowed: bool,
+    /// Decisions that were ignored since the last read because there are too many.
+    ignored: usize,
+    warned_at: Option<Instant>,
 }
 
 /// A value that was received or written.
@@ -57,12 +67,14 @@ impl Inner {
         if value.is_empty() || node_id.to_string() != key {
             return None;
         }
-        if self.seen.len() >= NODES_MAX {
-            self.seen.clear();
-        }
+        let is_full = self.seen.len() >= NODES_MAX;
         match self.seen.get_mut(&node_id) {
             Some(before) if before.hash == seen.hash => {
                 before.is_replicated |= seen.is_replicated;
+                None
+            }
+            None if is_full => {
+                self.ignored = self.ignored.saturating_add(1);
                 None
             }
             _ => {
@@ -70,6 +82,23 @@ impl Inner {
                 Some(node_id)
             }
         }
+    }
+}
+
+impl Inner {
+    /// Logs that decisions were ignored, if they were.
+    fn warn(&mut self) {
+        let now = Instant::now();
+        let is_recent = |at| now.saturating_duration_since(at) < WARN_INTERVAL;
+        if self.ignored == 0 || self.warned_at.is_some_and(is_recent) {
+            return;
+        }
+        self.warned_at = Some(now);
+        warn!(
+            ignored = self.ignored,
+            limit = NODES_MAX,
+            "members carry decisions about too many nodes; the rest is ignored"
+        );
     }
 }
 
@@ -141,6 +170,7 @@ impl Inbox {
     /// Adds all new values of the other members, and notes which of them live members replicate now.
     pub(crate) fn read(&self, chitchat: &Chitchat) {
         self.recount(chitchat);
+        self.lock().ignored = 0;
         let own: &ChitchatId = chitchat.self_chitchat_id();
         for (_, state) in chitchat.node_states().iter().filter(|(id, _)| *id != own) {
             for (key, value) in state.iter_prefix(DECISION_PREFIX) {
@@ -148,12 +178,17 @@ impl Inbox {
                 self.offer(key, &value.value);
             }
         }
+        self.lock().warn();
     }
 
     fn recount(&self, chitchat: &Chitchat) {
         let own = chitchat.self_chitchat_id();
         let live = chitchat.live_nodes().filter(|id| *id != own);
         let mut inner = self.lock();
+        if inner.seen.len() >= NODES_MAX / 2 {
+            let carried = carried(chitchat);
+            inner.seen.retain(|node_id, _| carried.contains(node_id));
+        }
         inner
             .seen
             .values_mut()
@@ -200,4 +235,14 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the nodes about which other members carry decisions.
+fn carried(chitchat: &Chitchat) -> HashSet<u64> {
+    let own = chitchat.self_chitchat_id();
+    let others = chitchat.node_states().iter().filter(|(id, _)| *id != own);
+    let keys = others.flat_map(|(_, state)| state.iter_prefix(DECISION_PREFIX));
+    keys.filter(|(_, value)| !value.value.is_empty())
+        .filter_map(|(key, _)| key.strip_prefix(DECISION_PREFIX)?.parse().ok())
+        .collect()
 }

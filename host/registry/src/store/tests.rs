@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use super::*;
+use edge_cache_core::decision::{Decision, Timestamp};
+use edge_cache_core::effective::{EffectiveDecision, SetAside};
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
 use edge_cache_core::{Entry, NodeId};
 
@@ -265,4 +267,60 @@ fn the_file_does_not_grow_with_every_plugin() {
     assert_eq!(fs::metadata(&file).unwrap().len(), size);
     let kept = (0..400).filter(|&n| store.get(&name(n)).is_some()).count();
     assert_eq!(kept, 8);
+}
+
+#[test]
+fn only_a_file_that_is_not_found_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    assert!(directory::is_missing(&file).unwrap());
+    fs::write(&file, "").unwrap();
+    assert!(!directory::is_missing(&file).unwrap());
+    // Any other error: here a part of the path is no directory.
+    let error = directory::is_missing(&file.join("registry.redb")).unwrap_err();
+    assert!(error.to_string().starts_with("cannot look at"), "{error}");
+    // A dangling link is a volume that is not mounted.
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink("/nowhere", &link).unwrap();
+    assert!(!directory::is_missing(&link).unwrap());
+}
+
+#[test]
+fn values_out_of_bounds_are_ignored_and_the_rest_is_used() {
+    const MS_OF_10000: u64 = 253_402_300_800_000;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), identity()).unwrap();
+    let mut late = entry(5);
+    late.node.capacity.cpu_cores = 0;
+    late.node.capacity.ram_mib = 0;
+    late.node.capacity.disk_mib = 0;
+    let effective = |node_id, at_ms| {
+        Arc::new(EffectiveDecision {
+            decision: Decision::disable(node_id, Timestamp::at_ms(at_ms), 1),
+            set_aside: Some(SetAside::Refused("no".to_string())),
+        })
+    };
+    let changes = Changes {
+        put: vec![late, entry(6)],
+        decisions: vec![effective(7, MS_OF_10000), effective(8, 1)],
+        loaded: Some(vec!["policy".to_string()]),
+        ..Changes::default()
+    };
+    store.commit(&changes).unwrap();
+    let remembered = store.reopen().unwrap();
+    assert_eq!(remembered.out_of_bounds, 2);
+    assert_eq!(Vec::from_iter(remembered.entries.into_keys()), [6]);
+    assert_eq!(remembered.loaded, ["policy"]);
+    let expected = effective(8, 1);
+    assert_eq!(
+        remembered.decisions.into_values().collect::<Vec<_>>(),
+        [expected.as_ref().clone()]
+    );
+    store
+        .commit(&Changes {
+            forget: vec![8],
+            ..Changes::default()
+        })
+        .unwrap();
+    assert!(store.reopen().unwrap().decisions.is_empty());
 }
