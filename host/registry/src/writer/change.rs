@@ -188,18 +188,15 @@ impl Writer {
         for effective in view.decisions.iter() {
             let decision = &effective.decision;
             let node_id = decision.node_id;
+            let is_missing = decision.enables() && !view.entries.contains(node_id);
             let waits = match &effective.set_aside {
-                Some(SetAside::Full) => continue,
+                // The entry was lost at the load just now.
+                _ if self.retries.holds(node_id) => continue,
+                // The store had an entry that broke a bound.
+                None if is_missing => false,
+                None | Some(SetAside::Full) => continue,
                 Some(SetAside::Failed(_)) => !is_other_plugin,
                 Some(SetAside::Refused(_)) => false,
-                // The store had no such entry, or one that broke a bound.
-                None => {
-                    let is_missing = decision.enables() && !view.entries.contains(node_id);
-                    if !is_missing {
-                        continue;
-                    }
-                    false
-                }
             };
             if waits || self.carry_out(&mut batch, decision).is_err() {
                 self.retries.failed(node_id, now);

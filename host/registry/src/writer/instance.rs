@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::loading::{Loaded, lock, start_loaded};
 use super::quarantine::Quarantine;
+use super::retries::Retries;
 use super::{Running, Writer};
 use crate::entries::Entries;
 use crate::error::SwapError;
@@ -36,6 +37,7 @@ impl Writer {
         self.state.plugin.store(plugin.clone().into());
         // Failures of the old plugin do not count against the new one.
         (self.supervisor, self.quarantine) = (Supervisor::default(), Quarantine::default());
+        self.retries = Retries::default();
         self.state.update_view(|view| {
             view.status.state = PluginState::Starting;
             view.status.last_failure = None;
@@ -99,11 +101,9 @@ impl Writer {
             };
             let set_aside = match failure {
                 Failure::Refused(reason) => SetAside::Refused(reason),
-                failure => {
-                    self.retries.failed(node_id, Instant::now());
-                    SetAside::Failed(failure.to_string())
-                }
+                failure => SetAside::Failed(failure.to_string()),
             };
+            self.retries.failed(node_id, Instant::now());
             batch.set_decision(effective.decision.clone(), Some(set_aside));
         }
         self.commit_loaded(&batch.changes());

@@ -39,6 +39,11 @@ impl Retries {
         self.pause_until = now.checked_add(PAUSE);
     }
 
+    /// Tells whether a node waits for another attempt.
+    pub(crate) fn holds(&self, node_id: NodeId) -> bool {
+        self.waits.contains_key(&node_id)
+    }
+
     /// Drops the attempts for a node.
     pub(crate) fn forget(&mut self, node_id: NodeId) {
         if let Some((at, _)) = self.waits.remove(&node_id) {
