@@ -1,4 +1,4 @@
-//! Members of a cluster that live, leave and die, as an agent lists them.
+//! Members of a cluster that live, leave and fail, as an agent lists them.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn generation(member: &Value) -> u64 {
 }
 
 #[tokio::test]
-async fn members_are_listed_alive_leaving_and_dead() {
+async fn members_are_listed_alive_leaving_left_and_failed() {
     let one = Agent::start(&[&["--node-id", "1"][..], &GOSSIP].concat())
         .await
         .unwrap();
@@ -63,7 +63,7 @@ async fn members_are_listed_alive_leaving_and_dead() {
     };
     let (two, three) = (join("2").await, join("3").await);
     expect(&one, "alive", &[1, 2, 3]).await;
-    assert_eq!(members(&one, "?status=dead").await, [] as [Value; 0]);
+    assert_eq!(members(&one, "?status=failed").await, [] as [Value; 0]);
     let all = members(&one, "").await;
     assert_eq!(ids(&all), [1, 2, 3]);
     let policy = &one.get("/api/v1/plugin").await.unwrap()["policy"];
@@ -83,14 +83,16 @@ async fn members_are_listed_alive_leaving_and_dead() {
         .unwrap();
     assert_eq!(answer.status, 202);
     expect(&one, "leaving", &[2]).await;
-    expect(&one, "dead", &[2, 3]).await;
+    expect(&one, "left", &[2]).await;
+    expect(&one, "failed", &[3]).await;
     assert_eq!(ids(&members(&one, "").await), [1, 2, 3]);
 
     // A node that comes back is listed in its new life only.
-    let former = generation(&members(&one, "?status=dead").await[1]);
+    let former = generation(&members(&one, "?status=failed").await[0]);
     let _three = join("3").await;
     expect(&one, "alive", &[1, 3]).await;
-    expect(&one, "dead", &[2]).await;
+    expect(&one, "failed", &[]).await;
+    expect(&one, "left", &[2]).await;
     let back = generation(&members(&one, "?status=alive").await[1]);
     assert!(back > former);
 }
@@ -128,7 +130,7 @@ async fn an_agent_without_gossip_is_its_only_member() {
     let policy = agent.get("/api/v1/plugin").await.unwrap()["policy"].clone();
     let own = json!({"node_id": 7, "status": "alive", "is_agent": true, "policy": policy});
     assert_eq!(members(&agent, "").await, [own]);
-    assert_eq!(members(&agent, "?status=dead").await, [] as [Value; 0]);
+    assert_eq!(members(&agent, "?status=failed").await, [] as [Value; 0]);
     let logs = agent.get("/api/v1/plugin/logs").await.unwrap();
     assert_eq!(logs["dropped"], 0, "{logs}");
     assert!(logs["lines"].is_array(), "{logs}");

@@ -329,7 +329,7 @@ async fn answers_that_take_some_provoking_are_described_too() {
             Some(json!({"nodes": [twice, twice]})),
             422,
         ),
-        ("list_members", "", "?status=dead", None, None, 200),
+        ("list_members", "", "?status=failed", None, None, 200),
         ("route_key", "", long.as_str(), None, None, 431),
     ] {
         let operations = contract.description.operations().unwrap();

@@ -21,8 +21,10 @@ pub enum Event {
     Joined(PeerInfo),
     /// The info of a peer changed.
     Updated(PeerInfo),
-    /// A peer is no longer alive.
+    /// A peer said that it leaves.
     Left(NodeRef),
+    /// A peer is silent without a leave, or its info became invalid.
+    Failed(NodeRef),
     /// The readiness of this agent, or a warning, changed.
     Health(Health),
 }
@@ -71,6 +73,7 @@ impl Event {
             "joined" => Self::Joined(Deserialize::deserialize(data).ok()?),
             "updated" => Self::Updated(Deserialize::deserialize(data).ok()?),
             "left" => Self::Left(Deserialize::deserialize(data).ok()?),
+            "failed" => Self::Failed(Deserialize::deserialize(data).ok()?),
             "health" => Self::Health(Deserialize::deserialize(data).ok()?),
             _ => return None,
         })

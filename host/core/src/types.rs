@@ -205,8 +205,10 @@ pub enum MemberStatus {
     Alive,
     /// The member has announced that it is about to stop.
     Leaving,
-    /// The member is silent. It is forgotten some minutes later.
-    Dead,
+    /// The member has announced that it stops, and is silent. It is forgotten some minutes later.
+    Left,
+    /// The member is silent without a word. It is forgotten after 72 hours.
+    Failed,
 }
 
 /// State of a registry's plugin.

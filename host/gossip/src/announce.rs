@@ -25,7 +25,7 @@ type Labels = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) struct OwnRecord {
     pending: watch::Sender<Arc<Record>>,
-    /// The record that is in gossip.
+    /// The record that is in gossip, unless it is withheld.
     pub(crate) announced: watch::Receiver<Arc<Record>>,
 }
 
@@ -34,6 +34,8 @@ pub(crate) struct OwnRecord {
 pub(crate) struct Announcer {
     pending: watch::Receiver<Arc<Record>>,
     announced: watch::Sender<Arc<Record>>,
+    /// `true` while this member publishes its record.
+    holds: watch::Receiver<bool>,
 }
 
 /// An accepted record.
@@ -62,7 +64,10 @@ pub(crate) struct RecordContent {
 
 impl OwnRecord {
     /// Creates the record as revision 0, which the member writes when it starts.
-    pub(crate) fn new(content: RecordContent) -> Result<(Self, Announcer), InfoError> {
+    pub(crate) fn new(
+        content: RecordContent,
+        holds: watch::Receiver<bool>,
+    ) -> Result<(Self, Announcer), InfoError> {
         let first = Arc::new(Record::merge(0, content)?);
         let (announced_sender, announced) = watch::channel(Arc::clone(&first));
         let (pending_sender, pending) = watch::channel(first);
@@ -73,6 +78,7 @@ impl OwnRecord {
         let announcer = Announcer {
             pending,
             announced: announced_sender,
+            holds,
         };
         Ok((own, announcer))
     }
@@ -128,23 +134,27 @@ impl OwnRecord {
 }
 
 impl Announcer {
-    /// Returns the key and value to start the member with.
-    pub(crate) fn first(&self) -> (String, String) {
+    /// Returns the key and value to start the member with, if it publishes its record.
+    pub(crate) fn first(&self) -> Option<(String, String)> {
         let pending = self.pending.borrow();
-        (
-            PeerInfo::key(pending.content.base.node_id),
-            pending.encoded.clone(),
-        )
+        let key = PeerInfo::key(pending.content.base.node_id);
+        self.holds.borrow().then(|| (key, pending.encoded.clone()))
     }
 
-    /// Writes the newest record, and then each change. Several changes may become one write. Returns
-    /// when all handles are gone.
+    /// Writes the newest record, and then each change. Several changes may become one write. While
+    /// another member has the node's id, the record is empty. Returns when all handles are gone.
     pub(crate) async fn run(&mut self, state: &Mutex<Chitchat>) {
         loop {
             let pending = Arc::clone(&self.pending.borrow_and_update());
+            let holds = *self.holds.borrow_and_update();
             let key = PeerInfo::key(pending.merged.node_id);
             let mut chitchat = state.lock().await;
-            chitchat.self_node_state().set(key, pending.encoded.clone());
+            let own = chitchat.self_node_state();
+            if holds || pending.content.leaving {
+                own.set(key, pending.encoded.clone());
+            } else if own.contains_key(&key) {
+                own.set(key, "");
+            }
             drop(chitchat);
             debug!(
                 revision = pending.revision,
@@ -153,7 +163,11 @@ impl Announcer {
             );
             // There is no await since the write, so the topology, which runs in the same task, sees both.
             self.announced.send_replace(pending);
-            if self.pending.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = self.pending.changed() => changed,
+                changed = self.holds.changed() => changed,
+            };
+            if changed.is_err() {
                 return;
             }
         }

@@ -45,10 +45,6 @@ const CLUSTER_ID_BYTES_MAX: usize = 128;
 /// Maximum length of a host name in the domain name system.
 const HOST_BYTES_MAX: usize = 253;
 
-/// Time that a member needs to meet all others, in intervals. A member becomes live after three
-/// heartbeats, which takes about five intervals.
-pub(crate) const SETTLING_INTERVALS: u32 = 10;
-
 /// Settings of a [`GossipPool`](crate::GossipPool).
 ///
 /// [`GossipConfig::new`] takes the settings without a default. Other fields can be set afterwards.
@@ -85,7 +81,7 @@ pub struct GossipConfig {
     pub protocol: Protocol,
     /// Limits of eager push.
     pub push: PushBudget,
-    /// Storage of generations and peer addresses. Default: in memory. A node that restarts with the
+    /// Storage of generations and known peers. Default: in memory. A node that restarts with the
     /// same id needs durable storage.
     pub memory: Arc<dyn GossipMemory>,
     /// Network that carries datagrams. Default: UDP.

@@ -5,31 +5,30 @@
 //! decodes a record once per version and keeps the result while its member is known. It has no clock
 //! and no lock.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chitchat::{ChitchatId, NodeState, Version};
+use chitchat::{ChitchatId, Heartbeat, NodeState, Version};
 use edge_cache_core::{MemberStatus, PeerInfo, PublishedStats};
 use tokio::time::Instant;
 
 use crate::bad_records::{BadRecord, BadRecords, excerpt};
+use crate::claim::{Rival, WATCH_INTERVALS};
 use crate::cluster_member::ClusterMember;
 use crate::info::{InfoError, NodeRecord, check_size, node_id_of};
 use crate::membership::ClusterView;
+use crate::memory::KnownPeer;
 use crate::peers::Peers;
-use ghosts::Ghosts;
 
-mod ghosts;
 #[cfg(test)]
 mod tests;
 
-/// Time for which a member that was never live is not yet listed as dead, in intervals. Members that
+/// Time for which a member that was never live is not yet listed as failed, in intervals. Members that
 /// are known only by hearsay are silent at first.
-const AWAITED_INTERVALS: u32 = 15;
-/// Time between two looks at dead members: chitchat forgets them without a notification.
-const DEAD_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const AWAITED_INTERVALS: u32 = 15;
+/// Time between two looks at silent members: chitchat forgets them without a notification.
+const SILENT_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Maximum number of foreign keys that are read per member and pass.
 const FOREIGN_KEYS_MAX: usize = 8;
 
@@ -37,14 +36,15 @@ const FOREIGN_KEYS_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Directory {
     own_node_id: u64,
-    /// Identity of this member, once it has started.
-    pub(crate) own: Option<ChitchatId>,
     members: HashMap<ChitchatId, KnownMember>,
-    ghosts: Ghosts,
-    /// Time for which a member that was never live is not listed as dead.
+    interval: Duration,
+    /// Time for which a member that was never live is not listed as failed.
     awaited_for: Duration,
     bad: BadRecords,
 }
+
+/// A member of a node, with its identity.
+type Life<'a> = (&'a ChitchatId, &'a KnownMember);
 
 /// A member with its validated record.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ struct KnownMember {
     was_live: bool,
     /// Time at which the member was first seen.
     since: Instant,
+    heartbeat: Heartbeat,
+    /// Time at which the heartbeat was seen to rise.
+    risen_at: Option<Instant>,
     /// Version of the record, and its content if it is valid. `None` without a record.
     record: Option<(Version, Option<Announcement>)>,
     /// Counters of the member's node, with the version that was read last.
@@ -76,6 +79,7 @@ pub(crate) struct MemberReading {
     id: ChitchatId,
     /// `false` for a member without recent heartbeats, or without any yet.
     is_live: bool,
+    heartbeat: Heartbeat,
     record: RecordReading,
     /// Version and value of the counters, if they have changed.
     stats: Option<(Version, String)>,
@@ -99,9 +103,8 @@ impl Directory {
     pub(crate) fn new(own_node_id: u64, interval: Duration, bad: BadRecords) -> Self {
         Self {
             own_node_id,
-            own: None,
             members: HashMap::new(),
-            ghosts: Ghosts::new(interval),
+            interval,
             awaited_for: interval.saturating_mul(AWAITED_INTERVALS),
             bad,
         }
@@ -115,7 +118,8 @@ impl Directory {
         let known = self.members.get(id);
         let known_version = known.and_then(|member| member.record.as_ref().map(|(at, _)| *at));
         let record = match state.get_versioned(name) {
-            Some(value) if is_node && !value.is_deleted() => {
+            // A member empties its record to withdraw it.
+            Some(value) if is_node && !value.is_deleted() && !value.value.is_empty() => {
                 if known_version == Some(value.version) {
                     RecordReading::Known
                 } else {
@@ -140,6 +144,7 @@ impl Directory {
         MemberReading {
             id: id.clone(),
             is_live,
+            heartbeat: state.heartbeat(),
             record,
             stats,
             foreign_keys,
@@ -157,7 +162,11 @@ impl Directory {
         let mut members = HashMap::with_capacity(readings.len());
         for reading in readings {
             let known = self.members.remove(&reading.id);
-            let mut member = known.unwrap_or_else(|| KnownMember::new(now));
+            let mut member = known.unwrap_or_else(|| KnownMember::new(reading.heartbeat, now));
+            if reading.heartbeat > member.heartbeat {
+                member.heartbeat = reading.heartbeat;
+                member.risen_at = Some(now);
+            }
             member.is_live = reading.is_live;
             member.was_live |= reading.is_live;
             self.validate(&mut member, &reading);
@@ -199,35 +208,56 @@ impl Directory {
         now: Instant,
     ) -> (ClusterView, Option<Duration>) {
         let mut peers = Vec::new();
-        let mut members = BTreeMap::new();
-        let mut waits = Vec::new();
-        self.ghosts.expire(now);
-        for (node_id, (id, announcement)) in newest_generations(&self.members, self.own_node_id) {
-            if let Some(wait) = self.ghosts.check(node_id, id.generation_id, now) {
-                waits.push(wait);
-                continue;
-            }
-            let Some(announcement) = announcement else {
-                continue;
+        let mut members = Vec::new();
+        let mut rivals = BTreeMap::new();
+        let mut again_in: Option<Duration> = None;
+        for (node_id, lives) in self.lives() {
+            let live = || lives.iter().filter(|(_, member)| member.is_live);
+            let has_record = |(_, member): &&Life<'_>| member.record.is_some();
+            // Who leaves gives the id to another member that has it.
+            let counts = live()
+                .filter(has_record)
+                .max_by_key(|(id, member)| (!member.is_leaving(), *id));
+            let status = match counts {
+                Some((_, member)) if member.is_leaving() => MemberStatus::Leaving,
+                Some((id, member)) => {
+                    let Some(announcement) = member.announcement() else {
+                        continue;
+                    };
+                    peers.push(Arc::clone(&announcement.info));
+                    let mut others = live().filter(|(other, member)| {
+                        other != id && member.announcement().is_some() && !member.is_leaving()
+                    });
+                    if let Some((other, rival)) = others.next() {
+                        again_in = shorter(again_in, self.interval);
+                        if rival.has_risen_within(self.interval, now) {
+                            let pair = [id.gossip_advertise_addr, other.gossip_advertise_addr];
+                            rivals.insert(node_id, pair);
+                        }
+                    }
+                    MemberStatus::Alive
+                }
+                None => {
+                    again_in = shorter(again_in, SILENT_CHECK_INTERVAL.min(self.awaited_for));
+                    MemberStatus::Failed
+                }
             };
-            let status = if announcement.leaving {
-                MemberStatus::Leaving
-            } else {
-                peers.push(Arc::clone(&announcement.info));
-                MemberStatus::Alive
+            let shown = counts.or_else(|| lives.last());
+            let Some((id, member)) = shown else { continue };
+            let status = match status {
+                MemberStatus::Failed if member.is_leaving() => MemberStatus::Left,
+                MemberStatus::Failed if member.is_live || !self.is_judged(member, now) => continue,
+                status => status,
             };
-            members.insert(
-                node_id,
-                cluster_member(node_id, status, id, Some(announcement)),
-            );
+            let announcement = member.announcement();
+            members.push(cluster_member(node_id, status, id, announcement));
         }
-        waits.extend(self.add_dead(&mut members, now));
         let mut view = ClusterView {
             peers: Arc::new(Peers::from_ascending(peers)),
-            members: members.into_values().collect(),
+            members,
             stats: self.stats(),
-            duplicate_node: self.duplicate_node(),
-            policy_mismatches: Vec::new(),
+            rivals,
+            ..ClusterView::default()
         };
         let has_other_policy = |member: &&ClusterMember| {
             let policies = member.policy.as_deref().zip(own_policy);
@@ -235,37 +265,91 @@ impl Directory {
         };
         let mismatches = view.alive().filter(has_other_policy);
         view.policy_mismatches = mismatches.map(|member| member.node_id).collect();
-        (view, waits.into_iter().min())
+        (view, again_in)
     }
 
-    /// Adds the nodes without a live member. Returns the time after which to look again.
-    fn add_dead(
-        &self,
-        members: &mut BTreeMap<u64, ClusterMember>,
-        now: Instant,
-    ) -> Option<Duration> {
-        let mut silent: Vec<_> = self
-            .members
-            .iter()
-            .filter(|(_, member)| !member.is_live)
-            .filter_map(|(id, member)| Some((node_id_of(&id.node_id)?, id, member)))
-            .filter(|(node_id, _, _)| *node_id != self.own_node_id)
-            .filter(|(node_id, _, _)| !members.contains_key(node_id))
-            .collect();
-        let again_in = (!silent.is_empty()).then_some(DEAD_CHECK_INTERVAL.min(self.awaited_for));
-        silent.retain(|(_, _, member)| {
-            let awaited = now.saturating_duration_since(member.since);
-            member.was_live || awaited >= self.awaited_for
-        });
-        // The latest generation comes last and replaces the others.
-        silent.sort_by_key(|(_, id, _)| id.generation_id);
-        for (node_id, id, member) in silent {
-            let record = member.record.as_ref();
-            let announcement = record.and_then(|(_, announcement)| announcement.as_ref());
-            let member = cluster_member(node_id, MemberStatus::Dead, id, announcement);
-            members.insert(node_id, member);
+    /// Returns the members of each other node, in ascending order of generation, without those whose
+    /// address has a newer life with a record.
+    fn lives(&self) -> BTreeMap<u64, Vec<Life<'_>>> {
+        let mut nodes: BTreeMap<u64, Vec<Life<'_>>> = BTreeMap::new();
+        for life in &self.members {
+            if let Some(node_id) = node_id_of(&life.0.node_id)
+                && node_id != self.own_node_id
+            {
+                nodes.entry(node_id).or_default().push(life);
+            }
         }
-        again_in
+        for lives in nodes.values_mut() {
+            lives.sort_by_key(|(id, _)| *id);
+            let newer = lives.clone();
+            lives.retain(|(id, _)| {
+                !newer.iter().any(|(other, member)| {
+                    other > id
+                        && other.gossip_advertise_addr == id.gossip_advertise_addr
+                        && member.record.is_some()
+                })
+            });
+        }
+        nodes
+    }
+
+    /// Returns `true` if the failure detector has judged a member, or had the time to do so.
+    fn is_judged(&self, member: &KnownMember, now: Instant) -> bool {
+        member.was_live || now.saturating_duration_since(member.since) >= self.awaited_for
+    }
+
+    /// Returns `true` if this member knows the cluster that it has heard since `heard_at`: each node's
+    /// record is here and is judged. Nodes that leave, and those that appear too late, do not count.
+    pub(crate) fn is_complete(&self, heard_at: Instant, now: Instant) -> bool {
+        let is_known = |(_, member): &Life<'_>| member.was_live && member.record.is_some();
+        self.lives().values().all(|lives| {
+            let Some((id, newest)) = lives.last() else {
+                return true;
+            };
+            let appeared_after = newest.since.saturating_duration_since(heard_at);
+            // A member without a record waits for another one with its id.
+            let waits = |other: &&Life<'_>| {
+                newest.record.is_none() && other.0.gossip_advertise_addr != id.gossip_advertise_addr
+            };
+            newest.is_leaving()
+                || now.saturating_duration_since(newest.since) >= self.awaited_for
+                || appeared_after >= self.awaited_for
+                || is_known(&(id, newest))
+                || lives.iter().filter(waits).any(|other| is_known(other))
+        })
+    }
+
+    /// Returns `true` if some other member has a record.
+    pub(crate) fn has_records(&self) -> bool {
+        self.members.values().any(|member| member.record.is_some())
+    }
+
+    /// Returns `true` if a silent member said that it leaves.
+    pub(crate) fn has_left(&self, peer: &KnownPeer) -> bool {
+        let id = ChitchatId::new(PeerInfo::key(peer.node_id), peer.generation, peer.address);
+        self.members.get(&id).is_some_and(KnownMember::is_leaving)
+    }
+
+    /// Returns the nodes with a live member.
+    pub(crate) fn live_nodes(&self) -> BTreeSet<u64> {
+        let live = self.members.iter().filter(|(_, member)| member.is_live);
+        live.filter_map(|(id, _)| node_id_of(&id.node_id)).collect()
+    }
+
+    /// Returns the members elsewhere that have this node's id and do not leave.
+    pub(crate) fn own_rivals(&self, own: &ChitchatId, now: Instant) -> Vec<Rival> {
+        let is_rival = |(id, member): &Life<'_>| {
+            id.node_id == own.node_id
+                && id.gossip_advertise_addr != own.gossip_advertise_addr
+                && !member.is_leaving()
+        };
+        let rival = |(id, member): Life<'_>| Rival {
+            id: id.clone(),
+            has_record: member.record.is_some(),
+            has_risen: member.risen_at.is_some(),
+            still_for: now.saturating_duration_since(member.risen_at.unwrap_or(member.since)),
+        };
+        self.members.iter().filter(is_rival).map(rival).collect()
     }
 
     /// Returns the counters of the other nodes, each from its latest generation that has published some.
@@ -275,6 +359,9 @@ impl Directory {
             let (Some(node_id), Some(stats)) = (node_id_of(&id.node_id), member.stats.1) else {
                 continue;
             };
+            if member.record.is_none() {
+                continue;
+            }
             let best = newest.entry(node_id).or_insert((id, stats));
             if best.0 < id {
                 *best = (id, stats);
@@ -286,33 +373,36 @@ impl Directory {
             .map(|(node_id, (_, stats))| (node_id, stats))
             .collect()
     }
-
-    /// Returns the address of a live member with this node's id that started later and elsewhere.
-    fn duplicate_node(&self) -> Option<SocketAddr> {
-        let own = self.own.as_ref()?;
-        let mut live = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.is_live && member.record.is_some());
-        let (id, _) = live.find(|(id, _)| {
-            node_id_of(&id.node_id) == Some(self.own_node_id)
-                && id.generation_id > own.generation_id
-                && id.gossip_advertise_addr != own.gossip_advertise_addr
-        })?;
-        Some(id.gossip_advertise_addr)
-    }
 }
 
 impl KnownMember {
-    fn new(since: Instant) -> Self {
+    fn new(heartbeat: Heartbeat, since: Instant) -> Self {
         Self {
             is_live: false,
             was_live: false,
             since,
+            heartbeat,
+            risen_at: None,
             record: None,
             stats: (Version::default(), None),
             foreign_version: Version::default(),
         }
+    }
+
+    /// Returns the content of the record, if it is valid.
+    fn announcement(&self) -> Option<&Announcement> {
+        self.record.as_ref()?.1.as_ref()
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.announcement().is_some_and(|it| it.leaving)
+    }
+
+    /// Returns `true` if the heartbeat has risen within the time after which a still one frees its id.
+    fn has_risen_within(&self, interval: Duration, now: Instant) -> bool {
+        let watch = interval.saturating_mul(WATCH_INTERVALS);
+        let still_for = |at| now.saturating_duration_since(at);
+        self.risen_at.is_some_and(|at| still_for(at) < watch)
     }
 }
 
@@ -336,26 +426,8 @@ impl Announcement {
     }
 }
 
-/// Returns the highest live generation with a record of each other node, even if the record is
-/// invalid: an older generation must not replace one that cannot be read.
-fn newest_generations(
-    members: &HashMap<ChitchatId, KnownMember>,
-    own_node_id: u64,
-) -> BTreeMap<u64, (&ChitchatId, Option<&Announcement>)> {
-    let mut newest = BTreeMap::new();
-    for (id, member) in members.iter().filter(|(_, member)| member.is_live) {
-        let (Some(node_id), Some((_, announcement))) = (node_id_of(&id.node_id), &member.record)
-        else {
-            continue;
-        };
-        let candidate = (id, announcement.as_ref());
-        let best = newest.entry(node_id).or_insert(candidate);
-        if best.0 < id {
-            *best = candidate;
-        }
-    }
-    newest.remove(&own_node_id);
-    newest
+fn shorter(wait: Option<Duration>, other: Duration) -> Option<Duration> {
+    Some(wait.map_or(other, |wait| wait.min(other)))
 }
 
 /// Copies a value of counters, of which one that is too long stays too long.

@@ -22,9 +22,14 @@ pub enum TopologyEvent {
     Joined(PeerInfo),
     /// The record of a live node changed.
     Updated(PeerInfo),
-    /// A node is no longer live, is leaving, or its record became invalid.
+    /// A node said that it leaves.
     Left {
         /// The node that left.
+        node_id: u64,
+    },
+    /// A node became silent without a leave, or its record became invalid or was withdrawn.
+    Failed {
+        /// The node that failed.
         node_id: u64,
     },
 }
@@ -74,14 +79,20 @@ impl TopologyEvents {
     }
 }
 
-/// Lists the events between two snapshots: nodes that left, then nodes that joined or changed, each
+/// Lists the events between two snapshots: nodes that left or failed, then nodes that joined or changed, each
 /// in ascending order.
 fn events_between(older: &Peers, newer: &Peers) -> VecDeque<TopologyEvent> {
     let left = older
         .iter()
+        .map(|old| &**old)
         .filter(|old| newer.get(old.node_id).is_none())
-        .map(|old| TopologyEvent::Left {
-            node_id: old.node_id,
+        .map(|PeerInfo { node_id, .. }| {
+            let node_id = *node_id;
+            if newer.has_left(node_id) {
+                TopologyEvent::Left { node_id }
+            } else {
+                TopologyEvent::Failed { node_id }
+            }
         });
     let arrived = newer.iter().filter_map(|new| match older.get(new.node_id) {
         None => Some(TopologyEvent::Joined(PeerInfo::clone(new))),

@@ -9,8 +9,9 @@
 //! node info for its own node only. A malformed record affects only the node that wrote it.
 //!
 //! Changes are event-driven: chitchat reports changed keys and changed liveness. Timers cover what
-//! chitchat does not report: dead members that it forgets (checked every 10 seconds while there are
-//! any), and peers that are missing (called every 5 to 30 seconds).
+//! chitchat does not report: silent members that it forgets (checked every 10 seconds while there are
+//! any), peers that are missing (called every 5 to 30 seconds), and rising heartbeats (checked every
+//! interval while this member joins, or another one has the same node id).
 //!
 //! # Example
 //!
@@ -56,11 +57,13 @@
 //! - `info`, `announce`: the node info, its wire format, and publishing this node's own.
 //! - `outbox`, `inbox`: decisions, outgoing and incoming.
 //! - `directory`, `bad_records`: the rules that select peers from chitchat's members.
+//! - `claim`: one id, one node. `known`: the peers that were met. `refusals`: addresses that answer, but
+//!   are no peers.
 //! - `topology`: runs the rules after each change and publishes the result.
 //! - `peers`, `events`, `cluster_member`: the snapshot, its changes, and the list for operators.
 //! - `push`, `reconnect`: gossip at once after a change, and calls to missing peers.
 //! - `join`: the first exchange with the cluster, and troubles.
-//! - `memory`: generations and peer addresses that must survive a restart.
+//! - `memory`: generations and known peers, which must survive a restart.
 //! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
 //! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams.
 //! - `metrics`: Prometheus metrics. `clock`: time and deadlines.
@@ -74,6 +77,7 @@
 
 mod announce;
 mod bad_records;
+mod claim;
 mod clock;
 mod cluster_member;
 mod config;
@@ -85,6 +89,7 @@ mod inbox;
 mod info;
 mod join;
 mod keyring;
+mod known;
 mod member;
 mod membership;
 mod memory;
@@ -94,6 +99,7 @@ mod peers;
 mod pool;
 mod push;
 mod reconnect;
+mod refusals;
 mod seal;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
@@ -113,7 +119,7 @@ pub use events::{TopologyEvent, TopologyEvents};
 pub use info::InfoError;
 pub use join::{JoinState, Trouble};
 pub use keyring::{KeyId, Keyring, KeyringError};
-pub use memory::{GossipMemory, KnownAddress, MemoryError, ProcessMemory};
+pub use memory::{GossipMemory, KnownPeer, MemoryError, ProcessMemory, RememberedMembers};
 pub use metrics::GossipMetrics;
 pub use peers::Peers;
 pub use pool::GossipPool;

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::announce::Announcer;
 use crate::clock::now_ns;
-use crate::config::{GossipConfig, SETTLING_INTERVALS};
+use crate::config::GossipConfig;
 use crate::error::GossipError;
 use crate::inbox::{DECISION_PREFIX, Inbox};
 use crate::membership::{Membership, ShutdownMode};
@@ -106,16 +106,16 @@ impl MemberTask {
             metrics: Arc::clone(&self.membership.metrics),
             impersonated: Arc::clone(&impersonated),
             clock_off: Arc::clone(&self.membership.clock_off),
+            refusals: Arc::clone(&self.membership.refusals),
         });
         let transport = BoundTransport::new(socket);
-        let first = vec![self.announcer.first()];
+        let first = self.announcer.first().into_iter().collect();
         let handle = spawn_chitchat(self.config.chitchat(id), first, &transport)
             .await
             .map_err(|error| GossipError::Start {
                 source: error.into(),
             })?;
-        let settling = self.config.interval.saturating_mul(SETTLING_INTERVALS);
-        self.membership.set_running(generation, settling);
+        self.membership.set_running(generation);
         Ok(Server {
             handle,
             impersonated,
@@ -165,6 +165,7 @@ impl MemberTask {
                 server = self.restart(&mut pause) => server,
             };
         }
+        self.reconnect.store().await;
         info!("gossip has stopped");
     }
 

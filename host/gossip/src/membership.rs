@@ -2,30 +2,48 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use edge_cache_core::{MemberStatus, PublishedStats};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::claim::Conflict;
 use crate::cluster_member::ClusterMember;
 use crate::inbox::Inbox;
+use crate::join::{JoinState, Trouble};
+use crate::known::KnownPeers;
 use crate::metrics::GossipMetrics;
 use crate::outbox::Outbox;
 use crate::peers::Peers;
+use crate::refusals::Refusals;
 use crate::transport::ClockOff;
+
+/// Time for which a peer's wrong clock is shown after its last datagram.
+const CLOCK_OFF_FOR: Duration = Duration::from_secs(60);
 
 /// The state of this node's membership.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) running: AtomicBool,
     pub(crate) generation: AtomicU64,
-    /// Time by which this member should have met all others.
-    pub(crate) settles_at: ArcSwap<Option<Instant>>,
-    /// Set once there has been a peer.
-    pub(crate) has_met_peer: AtomicBool,
+    /// State of the first exchange.
+    pub(crate) join: watch::Sender<JoinState>,
+    /// Time from which this member decides even if the first exchange is not complete.
+    pub(crate) decides_at: Instant,
+    /// `true` while this member publishes its record.
+    pub(crate) holds: watch::Sender<bool>,
+    /// The peers that were met.
+    pub(crate) known: Mutex<KnownPeers>,
+    /// Notified when the known peers may have changed.
+    pub(crate) known_changed: Notify,
+    /// Notified when an operator has forgotten a peer.
+    pub(crate) forgotten: Notify,
+    /// Known addresses that answer, but are no peers.
+    pub(crate) refusals: Arc<Refusals>,
     /// The state of the other members, as published last.
     pub(crate) view: ArcSwap<ClusterView>,
     pub(crate) outbox: Outbox,
@@ -43,8 +61,10 @@ pub(crate) struct ClusterView {
     pub(crate) members: Vec<ClusterMember>,
     /// Counters that other members publish about their own nodes.
     pub(crate) stats: BTreeMap<u64, PublishedStats>,
-    /// Another live member with this node's id and a higher generation.
-    pub(crate) duplicate_node: Option<SocketAddr>,
+    /// Another member that claims this node's id.
+    pub(crate) conflict: Option<Conflict>,
+    /// Addresses of two members that claim the id of another node.
+    pub(crate) rivals: BTreeMap<u64, [SocketAddr; 2]>,
     /// Live agents with another policy digest than this node's, ascending.
     pub(crate) policy_mismatches: Vec<u64>,
 }
@@ -59,13 +79,20 @@ pub(crate) enum ShutdownMode {
 }
 
 impl Membership {
-    pub(crate) fn new() -> Self {
+    /// Creates the state of a member that holds its node id, or has to claim it first.
+    pub(crate) fn new(known: KnownPeers, holds: bool, join_timeout: Duration) -> Self {
         let metrics = Arc::<GossipMetrics>::default();
+        let now = Instant::now();
         Self {
             running: AtomicBool::default(),
             generation: AtomicU64::default(),
-            settles_at: ArcSwap::default(),
-            has_met_peer: AtomicBool::default(),
+            join: watch::Sender::default(),
+            decides_at: now.checked_add(join_timeout).unwrap_or(now),
+            holds: watch::Sender::new(holds),
+            known: Mutex::new(known),
+            known_changed: Notify::new(),
+            forgotten: Notify::new(),
+            refusals: Arc::default(),
             view: ArcSwap::default(),
             outbox: Outbox::default(),
             inbox: Inbox::new(metrics.bad_records.clone()),
@@ -74,12 +101,45 @@ impl Membership {
         }
     }
 
-    /// Notes the start of a server, which needs the time `settling` to meet the other members.
-    pub(crate) fn set_running(&self, generation: u64, settling: Duration) {
+    /// Notes the start of a server.
+    pub(crate) fn set_running(&self, generation: u64) {
         self.generation.store(generation, Ordering::Release);
-        let settles_at = Instant::now().checked_add(settling);
-        self.settles_at.store(Arc::new(settles_at));
         self.running.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn known(&self) -> MutexGuard<'_, KnownPeers> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what this member lacks, of which `peers_min` live peers.
+    pub(crate) fn troubles(&self, peers_min: usize) -> Vec<Trouble> {
+        let view = self.view.load();
+        let join = *self.join.borrow();
+        let peers = view.alive().count();
+        let mut troubles = Vec::new();
+        match join {
+            JoinState::Joining => troubles.push(Trouble::Joining),
+            JoinState::Joined => {}
+            JoinState::Alone => troubles.push(Trouble::Alone),
+        }
+        if peers == 0 {
+            troubles.extend(self.refusals.recent());
+        }
+        if peers < peers_min {
+            let min = peers_min;
+            troubles.push(Trouble::FewPeers { peers, min });
+        }
+        let clock_off = self.clock_off.load_full();
+        let clock_off = clock_off.filter(|off| off.seen.elapsed() < CLOCK_OFF_FOR);
+        troubles.extend(clock_off.map(|off| Trouble::ClockOff {
+            address: off.address,
+            ahead_s: off.ahead_ms / 1_000,
+        }));
+        troubles.extend(view.conflict.map(|conflict| Trouble::IdConflict {
+            address: conflict.address,
+            waits: conflict.waits,
+        }));
+        troubles
     }
 }
 

@@ -1,9 +1,10 @@
-//! Storage of used generations and of peer addresses, which must survive a restart.
+//! Storage of used generations and of known members, which must survive a restart.
 
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::task;
@@ -11,15 +12,31 @@ use tokio::task;
 /// An error of the storage.
 pub type MemoryError = Box<dyn Error + Send + Sync>;
 
-/// The last known address of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownAddress {
+/// A peer that was met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownPeer {
     /// Node id of the peer.
     pub node_id: u64,
     /// Gossip address.
     pub address: SocketAddr,
+    /// Generation.
+    pub generation: u64,
+    /// Policy digest. `None` for members that are not agents.
+    pub policy: Option<String>,
     /// Time at which the peer was last live, in milliseconds since the Unix epoch.
     pub seen_ms: u64,
+    /// `true` if the peer said that it leaves.
+    #[serde(default)]
+    pub left: bool,
+}
+
+/// The members that a node remembers over a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedMembers {
+    /// Gossip address at which this node published its record last.
+    pub own_address: Option<SocketAddr>,
+    /// Peers that were met in the last 72 hours.
+    pub peers: Vec<KnownPeer>,
 }
 
 /// Storage for one node of one cluster. Its functions may block: they run on threads for blocking
@@ -36,19 +53,19 @@ pub trait GossipMemory: fmt::Debug + Send + Sync {
     /// its state with that of its earlier membership.
     fn next_generation(&self, now: u64) -> Result<u64, MemoryError>;
 
-    /// Returns the addresses that were stored last.
+    /// Returns the members that were stored last.
     ///
     /// # Errors
     ///
-    /// If the addresses cannot be read. The node runs without them.
-    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError>;
+    /// If the members cannot be read. The node runs without them.
+    fn members(&self) -> Result<RememberedMembers, MemoryError>;
 
-    /// Replaces the stored addresses.
+    /// Replaces the stored members.
     ///
     /// # Errors
     ///
-    /// If the addresses were not stored. The previous ones are kept.
-    fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError>;
+    /// If the members were not stored. The previous ones are kept.
+    fn remember(&self, members: &RememberedMembers) -> Result<(), MemoryError>;
 }
 
 /// Storage for the lifetime of the process. Enough for a node whose id is not reused, or whose clock
@@ -56,6 +73,7 @@ pub trait GossipMemory: fmt::Debug + Send + Sync {
 #[derive(Debug, Default)]
 pub struct ProcessMemory {
     last: AtomicU64,
+    members: Mutex<RememberedMembers>,
 }
 
 impl GossipMemory for ProcessMemory {
@@ -70,11 +88,14 @@ impl GossipMemory for ProcessMemory {
         Ok(next(last))
     }
 
-    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
-        Ok(Vec::new())
+    fn members(&self) -> Result<RememberedMembers, MemoryError> {
+        let members = self.members.lock();
+        Ok(members.unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn remember(&self, _: &[KnownAddress]) -> Result<(), MemoryError> {
+    fn remember(&self, members: &RememberedMembers) -> Result<(), MemoryError> {
+        let mut stored = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.clone_from(members);
         Ok(())
     }
 }

@@ -13,6 +13,8 @@ mod tests;
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Peers {
     ascending: Vec<Arc<PeerInfo>>,
+    /// The nodes that leave or have left, ascending.
+    pub(crate) left: Vec<u64>,
 }
 
 impl Peers {
@@ -46,16 +48,25 @@ impl Peers {
     pub(crate) fn from_ascending(infos: impl IntoIterator<Item = Arc<PeerInfo>>) -> Self {
         Self {
             ascending: infos.into_iter().collect(),
+            left: Vec::new(),
         }
     }
 
-    /// Adds the peers of `others` whose node is neither here nor in `except`.
-    pub(crate) fn with(&self, others: &Self, except: &[u64]) -> Self {
+    /// Returns `true` if a node said that it leaves.
+    pub(crate) fn has_left(&self, node_id: u64) -> bool {
+        self.left.binary_search(&node_id).is_ok()
+    }
+
+    /// Adds the peers of `others` whose node is not here and has not left.
+    pub(crate) fn with(&self, others: &Self) -> Self {
         let missing = others
             .iter()
-            .filter(|other| self.get(other.node_id).is_none() && !except.contains(&other.node_id));
+            .filter(|other| self.get(other.node_id).is_none() && !self.has_left(other.node_id));
         let mut ascending: Vec<_> = self.iter().chain(missing).cloned().collect();
         ascending.sort_by_key(|info| info.node_id);
-        Self { ascending }
+        Self {
+            ascending,
+            left: self.left.clone(),
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use edge_cache_core::decision::Decision;
 use edge_cache_core::{AgentInfo, MemberStatus, PeerInfo, PublishedStats};
@@ -29,9 +28,6 @@ use crate::peers::Peers;
 mod metrics;
 mod start;
 
-/// Time for which a peer's wrong clock is shown after its last datagram.
-const CLOCK_OFF_FOR: Duration = Duration::from_secs(60);
-
 /// This node's membership in a cluster. Clones share it.
 ///
 /// The membership ends with [`shutdown`](Self::shutdown), with [`leave`](Self::leave), or when the
@@ -46,8 +42,7 @@ struct Shared {
     node_id: u64,
     listen: SocketAddr,
     advertise: SocketAddr,
-    /// `true` if other members are configured as seeds.
-    has_seeds: bool,
+    peers_min: usize,
     own: OwnRecord,
     snapshots: watch::Receiver<Arc<Peers>>,
     keyring: Option<SharedKeyring>,
@@ -193,13 +188,6 @@ impl GossipPool {
         self.shared.own.is_stopped()
     }
 
-    /// Returns the address of another live agent with this node's id that started later. Peers see
-    /// only the later one.
-    #[must_use]
-    pub fn duplicate_node(&self) -> Option<SocketAddr> {
-        self.shared.membership.view.load().duplicate_node
-    }
-
     /// Returns the live agents with another policy digest than this one, ascending: they run another
     /// plugin or other settings, and may route the same key differently.
     #[must_use]
@@ -208,8 +196,8 @@ impl GossipPool {
         view.policy_mismatches.clone()
     }
 
-    /// Returns all known members in ascending order of node id, including this node and dead ones. Of
-    /// each node only the latest generation.
+    /// Returns all known members in ascending order of node id, including this node, those that
+    /// left, and those that failed in the last 72 hours. Of each node only one generation.
     #[must_use]
     pub fn members(&self) -> Vec<ClusterMember> {
         let content = self.shared.own.content();
@@ -230,32 +218,25 @@ impl GossipPool {
         members
     }
 
-    /// Returns `true` if this member's view of the cluster is complete, as far as it can know: it has
-    /// met a peer and had time to meet the others, or it has no other seeds.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        let met = self.shared.membership.has_met_peer.load(Ordering::Acquire);
-        !self.shared.has_seeds || (met && self.settles_at().is_none())
-    }
-
     /// Returns the state of the first exchange with the cluster.
     #[must_use]
     pub fn join_state(&self) -> JoinState {
-        if self.is_settled() {
-            JoinState::Joined
-        } else {
-            JoinState::Joining
-        }
+        *self.shared.membership.join.borrow()
+    }
+
+    /// Subscribes to the state of joining.
+    #[must_use]
+    pub fn watch_join(&self) -> watch::Receiver<JoinState> {
+        self.shared.membership.join.subscribe()
     }
 
     /// Waits until this member is no longer joining. Returns also when the pool has stopped.
     pub async fn joined(&self) -> JoinState {
-        let mut snapshots = self.shared.snapshots.clone();
-        while self.join_state() == JoinState::Joining {
-            tokio::select! {
-                changed = snapshots.changed() => if changed.is_err() { break },
-                () = crate::clock::until(self.settles_at()) => {}
-            }
+        let mut states = self.watch_join();
+        let mut ended = self.shared.ended.clone();
+        tokio::select! {
+            _ = states.wait_for(|state| *state != JoinState::Joining) => {}
+            _ = ended.changed() => {}
         }
         self.join_state()
     }
@@ -265,28 +246,25 @@ impl GossipPool {
     #[must_use]
     pub fn may_decide(&self) -> bool {
         self.join_state() != JoinState::Joining
+            || Instant::now() >= self.shared.membership.decides_at
     }
 
     /// Returns what this member lacks: reasons not to be ready, and warnings.
     #[must_use]
     pub fn troubles(&self) -> Vec<Trouble> {
-        let joining = (self.join_state() == JoinState::Joining).then_some(Trouble::Joining);
-        let conflict = self.duplicate_node().map(|address| Trouble::IdConflict {
-            address,
-            waits: true,
-        });
-        let clock_off = self.shared.membership.clock_off.load_full();
-        let clock_off = clock_off
-            .filter(|off| off.seen.elapsed() < CLOCK_OFF_FOR)
-            .map(|off| Trouble::ClockOff {
-                address: off.address,
-                ahead_s: off.ahead_ms / 1_000,
-            });
-        joining
-            .into_iter()
-            .chain(conflict)
-            .chain(clock_off)
-            .collect()
+        self.shared.membership.troubles(self.shared.peers_min)
+    }
+
+    /// Forgets a failed member. Returns `false` if no failed member has this node id.
+    pub fn forget(&self, node_id: u64) -> bool {
+        let membership = &self.shared.membership;
+        let view = membership.view.load();
+        let forgotten = membership.known().forget(node_id, &view);
+        if forgotten {
+            info!(node_id, "a failed member is forgotten");
+            membership.forgotten.notify_one();
+        }
+        forgotten
     }
 
     /// Publishes these decisions, by node id, and withdraws those that are `None`.
@@ -340,12 +318,6 @@ impl GossipPool {
     /// Counts an invalid decision.
     pub fn count_bad_decision(&self) {
         self.shared.membership.metrics.bad_records.inc();
-    }
-
-    /// Returns the time by which this member should have met all others, if it is in the future.
-    pub fn settles_at(&self) -> Option<Instant> {
-        let settles_at = **self.shared.membership.settles_at.load();
-        settles_at.filter(|at| *at > Instant::now())
     }
 
     /// Returns the live peers that replicate decisions, in ascending order: agents, not ZLayer nodes.

@@ -4,20 +4,22 @@
 //! new set of live members at the end of a round. Then it reads the whole state, because neither
 //! report is enough: key events do not report deaths, and the live set comes late.
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chitchat::Chitchat;
+use chitchat::{Chitchat, ChitchatId};
 use edge_cache_core::MemberStatus;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::announce::Record;
+use crate::claim::{Claim, Conflict};
 use crate::clock::until;
-use crate::config::SETTLING_INTERVALS;
 use crate::directory::{Directory, MemberReading};
+use crate::join::JoinState;
 use crate::membership::{ClusterView, Membership};
 use crate::peers::Peers;
 
@@ -30,7 +32,24 @@ pub(crate) struct Topology {
     pub(crate) snapshots: watch::Sender<Arc<Peers>>,
     pub(crate) own: watch::Receiver<Arc<Record>>,
     pub(crate) interval: Duration,
+    /// Time for which a member that has nobody heard waits.
+    pub(crate) join_timeout: Duration,
+    /// `true` if seeds or remembered addresses should answer.
+    pub(crate) expects_peers: bool,
+    /// `true` if other members are configured as seeds.
+    pub(crate) has_seeds: bool,
+    pub(crate) claim: Claim,
     pub(crate) held: Option<HeldPeers>,
+}
+
+/// A server's exchange with the cluster.
+#[derive(Debug, Default)]
+struct Exchange {
+    /// Time at which the first message came.
+    heard_at: Option<Instant>,
+    /// Time at which the first record came.
+    record_at: Option<Instant>,
+    is_complete: bool,
 }
 
 /// Peers from before a restart of the gossip server, kept while the new server meets them.
@@ -44,26 +63,123 @@ impl Topology {
     /// Follows chitchat until it is dropped. `changed` is notified of every key event, also those of this
     /// member's own record.
     pub(crate) async fn run(&mut self, chitchat: &Mutex<Chitchat>, changed: &Notify) {
-        let mut live = {
+        let (own, mut live) = {
             let chitchat = chitchat.lock().await;
-            self.directory.own = Some(chitchat.self_chitchat_id().clone());
-            chitchat.live_nodes_watcher()
+            let own = chitchat.self_chitchat_id().clone();
+            (own, chitchat.live_nodes_watcher())
         };
+        let membership = Arc::clone(&self.membership);
+        let mut exchange = Exchange::default();
         self.hold_peers();
         loop {
-            let readings = self.read(&*chitchat.lock().await);
+            let (readings, seeds) = {
+                let chitchat = chitchat.lock().await;
+                (self.read(&chitchat), chitchat.seed_nodes())
+            };
             let own_policy = self.own.borrow().content.policy.clone();
             let now = Instant::now();
+            if !readings.is_empty() {
+                exchange.heard_at.get_or_insert(now);
+            }
             let (mut view, again_in) = self.directory.update(readings, own_policy.as_deref(), now);
-            let release = self.add_held(&mut view);
+            let is_settled = self.settle(&own, &mut exchange, &mut view, now);
+            let due = self.update_known(&own, &mut view, seeds, now);
+            let release = self.add_held(&mut view, exchange.is_complete);
+            let join = self.join_state(&view, &exchange, now);
+            self.publish(view, join);
+            let again_in = if is_settled && join != JoinState::Joining {
+                again_in
+            } else {
+                Some(again_in.map_or(self.interval, |wait| wait.min(self.interval)))
+            };
             let again = again_in.and_then(|wait| now.checked_add(wait));
-            self.publish(view);
             tokio::select! {
                 () = changed.notified() => {}
+                () = membership.forgotten.notified() => {}
                 changed = live.changed() => if changed.is_err() { return },
                 () = until(again) => {}
+                () = until(due) => {}
                 () = until(release) => {}
             }
+        }
+    }
+
+    /// Judges the exchange and the claim to the node id. Returns `true` if neither needs another look
+    /// unless something changes.
+    fn settle(
+        &mut self,
+        own: &ChitchatId,
+        exchange: &mut Exchange,
+        view: &mut ClusterView,
+        now: Instant,
+    ) -> bool {
+        if self.directory.has_records() {
+            exchange.record_at.get_or_insert(now);
+        }
+        exchange.is_complete = exchange.is_complete
+            || exchange
+                .heard_at
+                .is_some_and(|heard_at| self.directory.is_complete(heard_at, now));
+        let rivals = self.directory.own_rivals(own, now);
+        view.conflict = self.claim.update(own, &rivals, exchange.record_at, now);
+        let holds = self.claim.holds;
+        self.membership.holds.send_if_modified(|held| {
+            let changed = *held != holds;
+            *held = holds;
+            changed
+        });
+        holds && rivals.is_empty() && (exchange.is_complete || exchange.heard_at.is_none())
+    }
+
+    /// Updates the table of known peers, and adds the failed ones to the view. Returns the time of its
+    /// next change.
+    fn update_known(
+        &self,
+        own: &ChitchatId,
+        view: &mut ClusterView,
+        seeds: HashSet<SocketAddr>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let mut known = self.membership.known();
+        let live = self.directory.live_nodes();
+        let due = known.update(view, &live, |peer| self.directory.has_left(peer), now);
+        if self.claim.holds {
+            known.own_address = Some(own.gossip_advertise_addr);
+        }
+        let refusals = &self.membership.refusals;
+        if view.alive().next().is_none() {
+            let remembered = known.addresses().map(|(_, address)| address);
+            refusals.expect(seeds.into_iter().chain(remembered));
+        } else {
+            refusals.expect([]);
+        }
+        drop(known);
+        self.membership.known_changed.notify_one();
+        due
+    }
+
+    /// Returns the state of joining. Once left, `Joining` does not come back.
+    fn join_state(&self, view: &ClusterView, exchange: &Exchange, now: Instant) -> JoinState {
+        let before = *self.membership.join.borrow();
+        let is_lost = view.alive().next().is_none()
+            && view.with_status(MemberStatus::Failed).next().is_some();
+        let is_heard = exchange.heard_at.is_some();
+        let waits = if is_heard {
+            !exchange.is_complete
+        } else {
+            now < self.membership.decides_at
+        };
+        let has_claimed = self.claim.holds || view.conflict.is_some();
+        let misses_any = || self.has_seeds || self.membership.known().misses_any();
+        match before {
+            JoinState::Joining if (self.expects_peers && waits) || !has_claimed => before,
+            // After a restart of the server, the held peers are not met yet.
+            JoinState::Joined if self.held.is_some() => before,
+            _ if is_lost => JoinState::Alone,
+            JoinState::Joined => before,
+            JoinState::Joining | JoinState::Alone if !is_heard && misses_any() => JoinState::Alone,
+            JoinState::Alone if is_heard && !exchange.is_complete => before,
+            JoinState::Joining | JoinState::Alone => JoinState::Joined,
         }
     }
 
@@ -81,55 +197,76 @@ impl Topology {
     /// Holds the present peers for a while. A restarted server knows no member, and routing would
     /// lose all nodes until it has met them.
     fn hold_peers(&mut self) {
-        let peers = Arc::clone(&self.membership.view.load().peers);
-        let hold_for = self.interval.saturating_mul(SETTLING_INTERVALS);
-        let until = Instant::now().checked_add(hold_for);
-        self.held = until
-            .filter(|_| !peers.is_empty())
-            .map(|until| HeldPeers { peers, until });
+        let view = self.membership.view.load();
+        let now = Instant::now();
+        let until = now.checked_add(self.join_timeout).unwrap_or(now);
+        self.membership.known().await_again(&view, until);
+        let peers = Arc::clone(&view.peers);
+        self.held = (!peers.is_empty()).then_some(HeldPeers { peers, until });
     }
 
     /// Adds the held peers that have not been met yet. Returns the time of their release.
-    fn add_held(&mut self, view: &mut ClusterView) -> Option<Instant> {
+    fn add_held(&mut self, view: &mut ClusterView, is_complete: bool) -> Option<Instant> {
         let now = Instant::now();
-        self.held.take_if(|held| held.until <= now);
+        self.held.take_if(|held| is_complete || held.until <= now);
         let held = self.held.as_ref()?;
-        let leaving = view.with_status(MemberStatus::Leaving);
-        let leaving: Vec<u64> = leaving.map(|member| member.node_id).collect();
-        view.peers = Arc::new(view.peers.with(&held.peers, &leaving));
+        view.peers = Arc::new(view.peers.with(&held.peers));
         Some(held.until)
     }
 
-    fn publish(&self, mut view: ClusterView) {
+    fn publish(&self, mut view: ClusterView, join: JoinState) {
         let before = self.membership.view.load_full();
-        if view.alive().next().is_some() {
-            self.membership.has_met_peer.store(true, Ordering::Release);
-        }
         // Right after a restart of the server, agents that are still there have not been met yet.
         if self.held.is_some() {
             view.policy_mismatches.clone_from(&before.policy_mismatches);
         }
-        if view == *before {
-            return;
-        }
-        if view.duplicate_node != before.duplicate_node {
-            match view.duplicate_node {
-                Some(address) => error!(
-                    %address,
-                    "another agent with this node's id started later: stop one of them"
-                ),
-                None => info!("the other agent with this node's id is gone"),
+        if view != *before {
+            log_changes(&before, &view);
+            let peers = Arc::clone(&view.peers);
+            self.membership.view.store(Arc::new(view));
+            if peers != before.peers {
+                debug!(peers = peers.len(), "gossip topology changed");
+                self.snapshots.send_replace(peers);
             }
         }
-        if view.policy_mismatches != before.policy_mismatches {
-            log_policy_mismatches(&view.policy_mismatches);
+        let has_changed = self.membership.join.send_if_modified(|state| {
+            let changed = *state != join;
+            *state = join;
+            changed
+        });
+        if has_changed {
+            info!(state = %join, "the state of joining the cluster changed");
         }
-        let peers = Arc::clone(&view.peers);
-        self.membership.view.store(Arc::new(view));
-        if peers != before.peers {
-            debug!(peers = peers.len(), "gossip topology changed");
-            self.snapshots.send_replace(peers);
+    }
+}
+
+fn log_changes(before: &ClusterView, view: &ClusterView) {
+    if view.conflict != before.conflict {
+        match view.conflict {
+            Some(Conflict { address, waits }) => error!(
+                %address,
+                withheld = waits,
+                "another member has this node's id: stop one of them"
+            ),
+            None => info!("no other member has this node's id any more"),
         }
+    }
+    for (node_id, [counts, other]) in &view.rivals {
+        if !before.rivals.contains_key(node_id) {
+            warn!(node_id, %counts, %other, "two members have the same node id: stop one of them");
+        }
+    }
+    for member in view.with_status(MemberStatus::Failed) {
+        let index = before
+            .members
+            .binary_search_by_key(&member.node_id, |it| it.node_id);
+        let known = index.ok().and_then(|index| before.members.get(index));
+        if known.is_some_and(|known| known.status == MemberStatus::Alive) {
+            warn!(node_id = member.node_id, address = %member.address, "a member has failed");
+        }
+    }
+    if view.policy_mismatches != before.policy_mismatches {
+        log_policy_mismatches(&view.policy_mismatches);
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::metrics::GossipMetrics;
+use crate::refusals::Refusals;
 
 /// A network that carries gossip between members.
 #[async_trait]
@@ -40,6 +41,8 @@ pub(crate) struct MemberContext {
     pub(crate) impersonated: Arc<Notify>,
     /// The last sender of a sealed datagram whose time was out of range.
     pub(crate) clock_off: Arc<ArcSwapOption<ClockOff>>,
+    /// Takes note of known addresses that are no peers.
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 /// A sealed datagram that was dropped because of its time of sending.

@@ -185,6 +185,7 @@ impl ValidatingSocket {
             };
             self.member.clock_off.store(Some(Arc::new(off)));
         }
+        self.member.refusals.note_dropped(other, reason);
         let logged = self.logged.get(&reason);
         if logged.is_none_or(|at| at.elapsed() > LOG_INTERVAL) {
             self.logged.insert(reason, Instant::now());

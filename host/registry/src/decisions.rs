@@ -21,7 +21,7 @@ use crate::writer::queue::Queue;
 use edge_cache_core::decision::Decision;
 use edge_cache_core::effective::{DecisionCounts, DecisionLimits, EffectiveDecisions};
 use edge_cache_core::{EdgeCacheError, NodeId};
-use edge_cache_gossip::GossipPool;
+use edge_cache_gossip::{GossipPool, JoinState};
 
 /// The largest number of decisions that wait for the writer at once.
 const MERGES_MAX: usize = 256;
@@ -174,10 +174,11 @@ impl DecisionSync {
         let mut agents = None;
         let mut logged = LoggedCounts::default();
         let mut topology = self.pool.subscribe();
+        let mut join = self.pool.watch_join();
         let mut full_checks = time::interval(FULL_CHECK_INTERVAL);
         loop {
             let is_full = tokio::select! {
-                () = until(self.pool.settles_at()) => false,
+                Ok(()) = join.changed() => false,
                 () = self.state.decisions_changed.notified() => false,
                 event = topology.next() => match event {
                     Some(_) => false,
@@ -188,8 +189,8 @@ impl DecisionSync {
             };
             let decisions = self.state.view.load().decisions.clone();
             // An agent that has just joined knows nobody, and must not take itself for the only one.
-            let is_settled = self.pool.settles_at().is_none();
-            let live = is_settled.then(|| self.pool.live_agents());
+            let has_joined = *join.borrow_and_update() != JoinState::Joining;
+            let live = has_joined.then(|| self.pool.live_agents());
             let (own, now) = (self.pool.node_id(), Instant::now());
             let mut forgotten = Vec::new();
             let mut changed = BTreeSet::new();

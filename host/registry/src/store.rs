@@ -19,7 +19,7 @@ use self::database::{Database, Write};
 use self::directory::Directory;
 use self::format::{FORMAT, Meta};
 use edge_cache_core::labels::Labels;
-use edge_cache_gossip::{GossipMemory, KnownAddress, MemoryError};
+use edge_cache_gossip::{GossipMemory, MemoryError, RememberedMembers};
 use edge_cache_sandbox::{CodeCache, Digests};
 
 pub use self::error::StoreError;
@@ -131,14 +131,14 @@ impl GossipMemory for Store {
         Ok(next)
     }
 
-    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
+    fn members(&self) -> Result<RememberedMembers, MemoryError> {
         let slot = self.opened()?;
-        Ok(slot.as_ref().ok_or(StoreError::Closed)?.peers()?)
+        Ok(slot.as_ref().ok_or(StoreError::Closed)?.members()?)
     }
 
-    fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError> {
+    fn remember(&self, members: &RememberedMembers) -> Result<(), MemoryError> {
         let mut slot = self.opened()?;
-        write(&mut slot, &Write::Peers(addresses))?;
+        write(&mut slot, &Write::Members(members))?;
         Ok(())
     }
 }

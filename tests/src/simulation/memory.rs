@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use edge_cache_host::NodeId;
-use edge_cache_host::gossip::{GossipMemory, KnownAddress, MemoryError};
+use edge_cache_host::gossip::{GossipMemory, KnownPeer, MemoryError, RememberedMembers};
 use edge_cache_host::sandbox::WallClock;
 
 use super::address;
@@ -45,25 +45,28 @@ impl Clock {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     generation: u64,
-    addresses: Vec<KnownAddress>,
+    members: RememberedMembers,
 }
 
 impl Memory {
     /// Begins with the addresses of other nodes, seen just now.
     pub(super) fn know(&self, own: NodeId, node_ids: &[NodeId]) {
         let mut kept = self.kept();
-        if !kept.addresses.is_empty() {
+        if !kept.members.peers.is_empty() {
             return;
         }
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        kept.addresses = node_ids
+        kept.members.peers = node_ids
             .iter()
             .filter(|node_id| **node_id != own)
-            .map(|node_id| KnownAddress {
+            .map(|node_id| KnownPeer {
                 node_id: *node_id,
                 address: address(*node_id),
+                generation: 0,
+                policy: None,
+                left: false,
                 seen_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             })
             .collect();
@@ -87,12 +90,12 @@ impl GossipMemory for Memory {
         Ok(kept.generation)
     }
 
-    fn addresses(&self) -> Result<Vec<KnownAddress>, MemoryError> {
-        Ok(self.kept().addresses.clone())
+    fn members(&self) -> Result<RememberedMembers, MemoryError> {
+        Ok(self.kept().members.clone())
     }
 
-    fn remember(&self, addresses: &[KnownAddress]) -> Result<(), MemoryError> {
-        self.kept().addresses = addresses.to_vec();
+    fn remember(&self, members: &RememberedMembers) -> Result<(), MemoryError> {
+        self.kept().members.clone_from(members);
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn follow(witness: Arc<Witness>, by: NodeId, mut events: Topolo
             seen.wrongs.push(format!("node {by} lists {list:?}"));
         }
         match event {
-            TopologyEvent::Left { node_id } => {
+            TopologyEvent::Left { node_id } | TopologyEvent::Failed { node_id } => {
                 let ran = seen.running.contains(&node_id);
                 seen.departures.push(Departure {
                     at,

@@ -39,7 +39,7 @@ pub enum ClientCommand {
     Disable(DisableArgs),
     /// Show the counters of a node, or add to them
     Stats(StatsArgs),
-    /// List the members of the cluster: alive, leaving and dead ones
+    /// List the members of the cluster: alive, leaving, left and failed ones
     Peers(PeersArgs),
     /// List the nodes that serve a key, best first
     Route(RouteArgs),

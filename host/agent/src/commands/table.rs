@@ -164,7 +164,7 @@ pub(super) fn event(received: &ReceivedEvent) -> String {
                 .collect();
             format!("peer {}  {}", peer.node_id, clean(&labels.join(" ")))
         }
-        Some(Event::Left(node)) => format!("peer {}", node.node_id),
+        Some(Event::Left(node) | Event::Failed(node)) => format!("peer {}", node.node_id),
         _ => clean(&received.data.to_string()),
     };
     let line = format!("{:<8}  {content}", clean(&received.name));

@@ -74,7 +74,7 @@ pub(super) async fn replace_nodes(
     Json(wanted, _memory): Json<Replacement, NODES_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let wanted = by_node(wanted, state.registry.plugin().config().limits.nodes_max)?;
-    let met = state.gossip.as_ref().is_none_or(GossipPool::is_settled);
+    let met = state.gossip.as_ref().is_none_or(GossipPool::may_decide);
     if !met {
         return Err(Problem::new(
             ProblemType::NotMet,

@@ -32,7 +32,7 @@ pub(super) async fn list_peers(State(state): State<AppState>) -> Json<Vec<PeerIn
     Json(peers.unwrap_or_default())
 }
 
-/// Lists all known members, with this node and dead ones. Of a restarted node, only its latest generation.
+/// Lists all known members: this node, live ones, those that left, and those that failed in the last 72 hours.
 #[utoipa::path(
     get,
     path = "/api/v1/cluster/members",
@@ -46,7 +46,7 @@ pub(super) async fn list_members(
     State(state): State<AppState>,
     query: QueryParams,
 ) -> Result<Json<MemberList>, Problem> {
-    let status = query.value("status", "`alive`, `leaving` or `dead`", |text| {
+    let status = query.value("status", "`alive`, `leaving`, `left` or `failed`", |text| {
         text.parse::<MemberStatus>().ok()
     })?;
     let mut members: Vec<_> = match &state.gossip {
@@ -62,7 +62,7 @@ pub(super) async fn list_members(
 /// - `enabled`: a node was enabled: `{"node_id", "capacity", "enabled_at"}`.
 /// - `disabled`: a node is not eligible any more: `{"node_id"}`.
 /// - `joined`, `updated`: a peer is live now, or its information changed: the peer.
-/// - `left`: a peer is not live any more: `{"node_id"}`.
+/// - `left`, `failed`: a peer said that it leaves, or is silent without a word: `{"node_id"}`.
 /// - `snapshot`: the whole state, `{"nodes", "peers"}`: first of all, and wherever events are missing.
 ///
 /// States in between may be left out; the last one is always sent. A client that names its last event in

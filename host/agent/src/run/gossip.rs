@@ -20,6 +20,8 @@ pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>> {
     config.seeds.clone_from(&settings.seeds);
     config.interval = settings.gossip_interval;
     config.dead_node_grace_period = settings.gossip_dead_grace;
+    config.join_timeout = settings.gossip_join_timeout;
+    config.peers_min = settings.gossip_peers_min;
     let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     config.push = PushBudget {
         rounds_per_second: whole(settings.gossip_push_rounds_per_second),

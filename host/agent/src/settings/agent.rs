@@ -17,6 +17,8 @@ use super::values::{
 
 /// The most rounds of eager push a second: more would overlap.
 const PUSH_ROUNDS_MAX: usize = 1_000;
+/// The largest least number of peers: more members fit no gossip cluster.
+const PEERS_MIN_MAX: usize = 4_096;
 /// The most bytes of eager push a second: the capacity of a fast network.
 const PUSH_BYTES_MAX: usize = 1 << 30;
 /// The shortest shutdown timeout: peers cannot be notified in less time.
@@ -76,9 +78,15 @@ pub struct AgentSettings {
         default_value = "v0"
     )]
     pub gossip_protocol: GossipProtocol,
-    /// Time for which a dead agent is remembered; for the first half it is part of every digest
+    /// Time for which gossip carries a silent agent; for the first half it is part of every digest
     #[arg(long, env = "EDGE_CACHE_GOSSIP_DEAD_GRACE", value_name = "TIME", default_value = "4m", value_parser = parse_time)]
     pub gossip_dead_grace: Duration,
+    /// Time for which a starting agent waits to hear from a peer; after it the agent is ready, and says that it is alone
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_JOIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub gossip_join_timeout: Duration,
+    /// Number of live peers below which the agent is not ready
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_PEERS_MIN", value_name = "COUNT", default_value = "0", value_parser = count(0..=PEERS_MIN_MAX))]
+    pub gossip_peers_min: usize,
     /// Eager push of changes, in rounds a second; 0 disables it
     #[arg(long, env = "EDGE_CACHE_GOSSIP_PUSH_ROUNDS_PER_SECOND", value_name = "COUNT", default_value = "10", value_parser = count(0..=PUSH_ROUNDS_MAX))]
     pub gossip_push_rounds_per_second: usize,

@@ -23,14 +23,17 @@ fn base(pairs: &[(&str, &str)]) -> PeerInfo {
 }
 
 fn own_record(base: PeerInfo) -> (OwnRecord, Announcer) {
-    OwnRecord::new(RecordContent {
+    let content = RecordContent {
         base,
         plugin_labels: Labels::new(),
         leaving: false,
         policy: None,
         agent: AgentInfo::default(),
-    })
-    .unwrap()
+    };
+    let (held, holds) = watch::channel(true);
+    // The membership keeps the sender for as long as the announcer lives.
+    std::mem::forget(held);
+    OwnRecord::new(content, holds).unwrap()
 }
 
 impl OwnRecord {
@@ -44,7 +47,7 @@ impl OwnRecord {
 }
 
 /// Creates a member's state without a network.
-fn chitchat(first: (String, String)) -> Mutex<Chitchat> {
+fn chitchat(first: Option<(String, String)>) -> Mutex<Chitchat> {
     let address = ([127, 0, 0, 1], 7946).into();
     let id = ChitchatId::new(PeerInfo::key(NODE), 1, address);
     let config = GossipConfig::new(PeerInfo::placeholder(NODE), "test", address).chitchat(id);
@@ -52,7 +55,7 @@ fn chitchat(first: (String, String)) -> Mutex<Chitchat> {
     Mutex::new(Chitchat::with_chitchat_id_and_seeds(
         config,
         seeds,
-        vec![first],
+        first.into_iter().collect(),
     ))
 }
 

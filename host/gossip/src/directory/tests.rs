@@ -64,6 +64,7 @@ fn raw(
     MemberReading {
         id: id(&PeerInfo::key(node_id), generation),
         is_live: true,
+        heartbeat: Heartbeat::default(),
         record: RecordReading::New(version, value),
         stats: None,
         foreign_keys: Vec::new(),
@@ -194,54 +195,33 @@ fn a_leaving_node_is_not_a_peer() {
 }
 
 #[test]
-fn a_later_member_elsewhere_with_this_nodes_id_is_a_duplicate() {
-    let elsewhere = |generation| {
-        let mut reading = fresh(OWN, generation, "");
-        reading.id.gossip_advertise_addr = ([127, 0, 0, 2], 7946).into();
-        reading
-    };
-    let mut fixture = Fixture::new();
-    let duplicate_node =
-        |fixture: &mut Fixture, reading| fixture.update(vec![reading]).duplicate_node;
-    assert_eq!(
-        duplicate_node(&mut fixture, elsewhere(9)),
-        None,
-        "not a member yet"
-    );
-    fixture.directory.own = Some(id("worker:1", 5));
-    assert_eq!(
-        duplicate_node(&mut fixture, fresh(OWN, 9, "")),
-        None,
-        "same address"
-    );
-    assert_eq!(
-        duplicate_node(&mut fixture, elsewhere(4)),
-        None,
-        "an earlier one"
-    );
-    assert_eq!(
-        duplicate_node(&mut fixture, elsewhere(6)),
-        Some(([127, 0, 0, 2], 7946).into())
-    );
-    assert!(duplicate_node(&mut fixture, elsewhere(u64::MAX)).is_some());
-}
-
-#[test]
-fn an_older_generation_does_not_return_when_the_newer_one_ends_first() {
+fn a_former_life_does_not_return_when_the_newer_one_ends_first() {
     let mut fixture = Fixture::new();
     let ghost = || with(fresh(7, 5, "old"), RecordReading::Known);
     let both = vec![fresh(7, 5, "old"), fresh(7, 6, "new")];
     assert_eq!(fixture.listed(both), one(7, "new"));
-    let (view, again_in) = fixture.update_and_wait(vec![ghost()]);
+    let ended = silent(with(fresh(7, 6, "new"), RecordReading::Known));
+    let view = fixture.update(vec![ghost(), ended]);
     assert!(view.peers.is_empty(), "the newer one was found dead first");
-    let again_in = again_in.unwrap();
-    assert_eq!(again_in, Duration::from_secs(60));
+    assert_eq!(statuses(&view), [(7, 6, MemberStatus::Failed)]);
+}
 
-    // Another agent had the node's id for a while, and the first one is still live.
-    fixture.instant += again_in;
-    let (view, again_in) = fixture.update_and_wait(vec![ghost()]);
-    assert_eq!(view.peers.len(), 1);
-    assert_eq!(again_in, None);
+/// Another member with the id elsewhere is no newer life: the node is there as soon as the other one leaves.
+#[test]
+fn a_member_elsewhere_gives_the_id_back_when_it_leaves() {
+    let mut fixture = Fixture::new();
+    let elsewhere = |leaving, version| {
+        let mut record = NodeRecord::from(PeerInfo::placeholder(7));
+        record.leaving = leaving;
+        record.info.overlay_ip = "elsewhere".into();
+        let mut reading = raw(7, 6, version, record.encode());
+        reading.id.gossip_advertise_addr = ([127, 0, 0, 2], 7946).into();
+        reading
+    };
+    let both = vec![fresh(7, 5, "here"), elsewhere(false, 1)];
+    assert_eq!(fixture.listed(both), one(7, "elsewhere"));
+    let left = vec![fresh(7, 5, "here"), elsewhere(true, 2)];
+    assert_eq!(fixture.listed(left), one(7, "here"));
 }
 
 fn silent(mut reading: MemberReading) -> MemberReading {
@@ -257,7 +237,7 @@ fn statuses(view: &ClusterView) -> Vec<(u64, u64, MemberStatus)> {
 }
 
 #[test]
-fn members_are_alive_leaving_or_dead() {
+fn members_are_alive_leaving_left_or_failed() {
     let mut fixture = Fixture::new();
     let leaving = NodeRecord {
         leaving: true,
@@ -287,8 +267,8 @@ fn members_are_alive_leaving_or_dead() {
     let (view, again_in) = fixture.update_and_wait(readings);
     let left = [
         (2, 6, MemberStatus::Alive),
-        (3, 5, MemberStatus::Dead),
-        (4, 5, MemberStatus::Dead),
+        (3, 5, MemberStatus::Left),
+        (4, 5, MemberStatus::Failed),
     ];
     assert_eq!(statuses(&view), left);
     assert_eq!(view.members[1].policy.as_deref(), Some("0123456789ab"));
@@ -323,7 +303,7 @@ fn agents_with_another_policy_are_listed() {
 }
 
 #[test]
-fn a_member_that_was_never_live_is_listed_as_dead_only_later() {
+fn a_member_that_was_never_live_is_listed_as_failed_only_later() {
     let mut fixture = Fixture::new();
     for _ in 0..2 {
         let (view, again_in) = fixture.update_and_wait(vec![silent(fresh(2, 5, ""))]);
@@ -331,5 +311,5 @@ fn a_member_that_was_never_live_is_listed_as_dead_only_later() {
         fixture.instant += again_in.unwrap();
     }
     let view = fixture.update(vec![silent(fresh(2, 5, ""))]);
-    assert_eq!(statuses(&view), [(2, 5, MemberStatus::Dead)]);
+    assert_eq!(statuses(&view), [(2, 5, MemberStatus::Failed)]);
 }

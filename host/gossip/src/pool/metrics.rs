@@ -8,7 +8,7 @@ use strum::VariantArray;
 
 use super::GossipPool;
 use crate::metrics::GossipMetrics;
-use crate::{ClusterMember, MemberStatus};
+use crate::{ClusterMember, MemberStatus, Trouble};
 
 impl GossipPool {
     /// Returns the counters of this pool.
@@ -42,6 +42,18 @@ impl GossipPool {
             "policy_mismatches",
             "Live agents that run another plugin, or the same with other settings.",
             self.policy_mismatches().len(),
+        )?;
+        let troubles = self.troubles();
+        writer.gauges(
+            "gossip_troubles",
+            "1 for each trouble that this agent has as a member.",
+            "trouble",
+            <Trouble as strum::VariantNames>::VARIANTS
+                .iter()
+                .map(|kind| {
+                    let is_there = troubles.iter().any(|trouble| trouble.kind() == *kind);
+                    (*kind, usize::from(is_there))
+                }),
         )?;
         let known = self.members();
         writer.gauges(

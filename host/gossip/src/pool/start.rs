@@ -6,17 +6,22 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwap;
 use edge_cache_core::AgentInfo;
 use tokio::sync::watch;
-use tracing::info;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
 use super::{GossipPool, Shared};
 use crate::announce::{OwnRecord, RecordContent};
 use crate::bad_records::BadRecords;
+use crate::claim::Claim;
+use crate::clock::now_ms;
 use crate::config::{GossipConfig, Network};
-use crate::directory::Directory;
+use crate::directory::{AWAITED_INTERVALS, Directory};
 use crate::error::GossipError;
 use crate::keyring::SharedKeyring;
+use crate::known::KnownPeers;
 use crate::member::MemberTask;
 use crate::membership::Membership;
+use crate::memory::{RememberedMembers, run_blocking};
 use crate::push::Pusher;
 use crate::reconnect::Reconnect;
 use crate::topology::Topology;
@@ -67,7 +72,13 @@ impl GossipPool {
                 listen,
                 source: error.into(),
             })?;
-        let (shared, task, ended) = assemble(config, transport, keyring, &*socket)?;
+        let memory = Arc::clone(&config.memory);
+        let remembered = run_blocking(move || memory.members()).await;
+        let remembered = remembered.unwrap_or_else(|error| {
+            warn!(%error, "cannot load the known peers");
+            RememberedMembers::default()
+        });
+        let (shared, task, ended) = assemble(config, transport, keyring, &*socket, remembered)?;
         let server = task.start_server(socket).await?;
         info!(
             cluster_id = shared.cluster_id,
@@ -93,18 +104,28 @@ fn assemble(
     transport: Box<dyn GossipTransport>,
     keyring: Option<SharedKeyring>,
     socket: &dyn BoundSocket,
+    remembered: RememberedMembers,
 ) -> Result<(Shared, MemberTask, watch::Sender<()>), GossipError> {
     let listen = socket.local_addr();
     let advertise = config.advertised(listen);
     let node_id = config.self_info.node_id;
-    let (own, announcer) = OwnRecord::new(RecordContent {
+    let own_seed = advertise.to_string();
+    let has_seeds = config.seeds.iter().any(|seed| *seed != own_seed);
+    let expects_peers = has_seeds || !remembered.peers.is_empty();
+    let holds = !expects_peers || remembered.own_address == Some(advertise);
+    let now = Instant::now();
+    let mut known = KnownPeers::default();
+    let awaited_for = config.interval.saturating_mul(AWAITED_INTERVALS);
+    known.load(remembered, awaited_for, (now, now_ms()));
+    let membership = Arc::new(Membership::new(known, holds, config.join_timeout));
+    let content = RecordContent {
         base: config.self_info.clone(),
         plugin_labels: config.labels.clone(),
         leaving: false,
         policy: config.policy.clone(),
         agent: AgentInfo::default(),
-    })?;
-    let membership = Arc::new(Membership::new());
+    };
+    let (own, announcer) = OwnRecord::new(content, membership.holds.subscribe())?;
     let (snapshot_sender, snapshots) = watch::channel(Arc::default());
     let bad_records = BadRecords::new(membership.metrics.bad_records.clone());
     let topology = Topology {
@@ -113,16 +134,19 @@ fn assemble(
         snapshots: snapshot_sender,
         own: own.announced.clone(),
         interval: config.interval,
+        join_timeout: config.join_timeout,
+        expects_peers,
+        has_seeds,
+        claim: Claim::new(holds, config.interval, now),
         held: None,
     };
-    let own_seed = advertise.to_string();
     let (ended_sender, ended) = watch::channel(());
     let shared = Shared {
         cluster_id: config.cluster_id.clone(),
         node_id,
         listen,
         advertise,
-        has_seeds: config.seeds.iter().any(|seed| *seed != own_seed),
+        peers_min: config.peers_min,
         own,
         snapshots,
         keyring,
@@ -137,7 +161,11 @@ fn assemble(
         announcer,
         topology,
         pusher: Pusher::new(node_id, config.push, Arc::clone(&membership)),
-        reconnect: Reconnect::new(Arc::clone(&config.memory), Arc::clone(&membership)),
+        reconnect: Reconnect::new(
+            Arc::clone(&config.memory),
+            Arc::clone(&membership),
+            config.peers_min,
+        ),
         membership,
         config,
     };

@@ -2,6 +2,7 @@ use edge_cache_core::MemberStatus;
 
 use super::*;
 use crate::cluster_member::ClusterMember;
+use crate::known::KnownPeers;
 use crate::membership::ClusterView;
 
 fn pusher(own_node_id: u64, node_ids: &[u64]) -> Pusher {
@@ -15,7 +16,7 @@ fn pusher(own_node_id: u64, node_ids: &[u64]) -> Pusher {
             policy: None,
         })
         .collect();
-    let membership = Membership::new();
+    let membership = Membership::new(KnownPeers::default(), true, Duration::ZERO);
     membership.view.store(Arc::new(ClusterView {
         members,
         ..ClusterView::default()

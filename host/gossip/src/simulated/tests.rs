@@ -19,6 +19,7 @@ async fn socket(network: &SimulatedNetwork, node: u8) -> Box<dyn Socket> {
         metrics: Arc::default(),
         impersonated: Arc::new(Notify::new()),
         clock_off: Arc::default(),
+        refusals: Arc::default(),
     })
 }
 
@@ -59,6 +60,7 @@ async fn reaches(
             metrics: Arc::default(),
             impersonated: Arc::new(Notify::new()),
             clock_off: Arc::default(),
+            refusals: Arc::default(),
         });
     let groups = std::mem::take(&mut network.conditions().groups);
     send(&mut other, to_node, "marker").await;

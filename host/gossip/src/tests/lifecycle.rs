@@ -228,20 +228,6 @@ async fn an_impersonated_member_restarts_and_is_listed_again() {
     .await;
 }
 
-#[tokio::test]
-async fn the_earlier_of_two_agents_with_one_id_reports_the_later() {
-    let a = start(1, &[]).await;
-    let b = start(2, &[&a]).await;
-    peers_when(&b, |peers| peers.len() == 1).await;
-    assert_eq!(a.duplicate_node(), None);
-    let younger = start(1, &[&b]).await;
-    eventually(|| a.duplicate_node() == Some(younger.advertise_addr())).await;
-    peers_when(&b, |peers| peers.get(1).is_some()).await;
-    assert_eq!(younger.duplicate_node(), None);
-    in_time(younger.shutdown()).await;
-    eventually(|| a.duplicate_node().is_none()).await;
-}
-
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     Error,

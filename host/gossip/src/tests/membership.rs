@@ -132,7 +132,7 @@ async fn a_restarted_member_replaces_its_earlier_generation() {
 }
 
 #[tokio::test]
-async fn a_silent_member_is_reported_as_left() {
+async fn a_silent_member_is_reported_as_failed() {
     // With more heartbeats seen, the failure detector reacts sooner.
     let fast = |mut settings: GossipConfig| {
         settings.interval = Duration::from_millis(10);
@@ -144,7 +144,10 @@ async fn a_silent_member_is_reported_as_left() {
     next(&mut events).await;
     eventually(|| a.metrics().received().0 > 500).await;
     b.shutdown().await;
-    assert_eq!(next(&mut events).await, TopologyEvent::Left { node_id: 2 });
+    assert_eq!(
+        next(&mut events).await,
+        TopologyEvent::Failed { node_id: 2 }
+    );
     assert!(a.peers().is_empty());
 }
 

@@ -22,7 +22,7 @@ use super::error::StoreError;
 use super::format::{self, Changes, FORMAT, Identity, Meta, Remembered, ValueError};
 use edge_cache_core::NodeId;
 use edge_cache_core::text;
-use edge_cache_gossip::KnownAddress;
+use edge_cache_gossip::RememberedMembers;
 
 /// Node id to entry.
 const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("entries");
@@ -30,7 +30,7 @@ const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::n
 const DECISIONS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
 /// `own` to the labels that the plugin wanted last for the own node.
 const LABELS: Named = TableDefinition::new("labels");
-/// `file` to [`Meta`], `generation` to the last gossip generation, `peers` to their last addresses, `loaded` to the
+/// `file` to [`Meta`], `generation` to the last gossip generation, `members` to the known members, `loaded` to the
 /// policies of plugins that have loaded the entries.
 const META: Named = TableDefinition::new("meta");
 /// The name of a compiled-code file to its digest.
@@ -39,7 +39,7 @@ const CODE: Named = TableDefinition::new("code");
 const OWN: &str = "own";
 const FILE: &str = "file";
 const GENERATION: &str = "generation";
-const PEERS: &str = "peers";
+const MEMBERS: &str = "members";
 const LOADED: &str = "loaded";
 
 /// The size of redb's page cache. The content is read once, at the start.
@@ -61,7 +61,7 @@ pub(super) enum Write<'a> {
     Meta(&'a Meta),
     Changes(&'a Changes),
     Generation(u64),
-    Peers(&'a [KnownAddress]),
+    Members(&'a RememberedMembers),
     CodeDigest {
         name: &'a str,
         digest: [u8; 32],
@@ -102,8 +102,8 @@ impl Database {
         self.read(META, GENERATION).map(Option::unwrap_or_default)
     }
 
-    pub(super) fn peers(&self) -> Result<Vec<KnownAddress>, StoreError> {
-        self.read(META, PEERS).map(Option::unwrap_or_default)
+    pub(super) fn members(&self) -> Result<RememberedMembers, StoreError> {
+        self.read(META, MEMBERS).map(Option::unwrap_or_default)
     }
 
     /// Returns the digest of a compiled-code file.
@@ -129,7 +129,7 @@ impl Database {
         match write {
             Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
             Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
-            Write::Peers(peers) => put(&transaction, META, PEERS, peers)?,
+            Write::Members(members) => put(&transaction, META, MEMBERS, members)?,
             Write::CodeDigest {
                 name,
                 digest,
@@ -223,7 +223,7 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
         });
     }
     read::<u64>(&database, META, GENERATION).map_err(broken)?;
-    read::<Vec<KnownAddress>>(&database, META, PEERS).map_err(broken)?;
+    read::<RememberedMembers>(&database, META, MEMBERS).map_err(broken)?;
     let mut ignored = Vec::new();
     let entries = by_node(&database, ENTRIES, format::open_entry, &mut ignored).map_err(broken)?;
     let decisions =

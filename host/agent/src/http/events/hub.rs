@@ -108,6 +108,7 @@ impl Hub {
             TopologyEvent::Joined(info) => Event::Joined(info.clone()),
             TopologyEvent::Updated(info) => Event::Updated(info.clone()),
             TopologyEvent::Left { node_id } => Event::Left(NodeRef { node_id: *node_id }),
+            TopologyEvent::Failed { node_id } => Event::Failed(NodeRef { node_id: *node_id }),
         };
         self.push(&mut now, &event);
     }
