@@ -73,16 +73,18 @@ impl GossipPool {
         TopologyEvents::new(self.shared.snapshots.clone())
     }
 
-    /// Calls `call` now, and after each change of the peers or of this node's announcement. Returns
-    /// when the pool has stopped.
+    /// Calls `call` now, and after each change of the peers, of this node's announcement or of the state
+    /// of joining. Returns when the pool has stopped.
     pub async fn on_change(&self, call: impl Fn() + Send) {
         let mut peers = self.shared.snapshots.clone();
         let mut own = self.shared.own.announced.clone();
+        let mut join = self.watch_join();
         loop {
             call();
             let changed = tokio::select! {
                 changed = peers.changed() => changed,
                 changed = own.changed() => changed,
+                changed = join.changed() => changed,
             };
             if changed.is_err() {
                 return;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use edge_cache_core::effective::EffectiveDecision;
 use edge_cache_core::labels::Labels;
 use edge_cache_core::{AgentInfo, NodeId};
-use edge_cache_gossip::{GossipPool, PeerInfo, Peers};
+use edge_cache_gossip::{GossipPool, JoinState, PeerInfo, Peers};
 
 /// The live nodes at one moment, with their labels. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +60,9 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Tells whether another agent keeps a replica of a decision.
     fn is_replicated(&self, effective: &EffectiveDecision) -> bool;
 
+    /// Tells whether the first exchange with the cluster is over, so that [`live`](Self::live) is whole.
+    fn has_joined(&self) -> bool;
+
     /// Returns the live nodes.
     fn live(&self) -> LiveNodes;
 
@@ -97,6 +100,10 @@ impl Advertiser for GossipPool {
 
     fn is_replicated(&self, effective: &EffectiveDecision) -> bool {
         GossipPool::is_replicated(self, &effective.decision)
+    }
+
+    fn has_joined(&self) -> bool {
+        self.join_state() != JoinState::Joining
     }
 
     fn live(&self) -> LiveNodes {
@@ -168,6 +175,10 @@ impl Advertiser for Standalone {
 
     fn is_replicated(&self, _: &EffectiveDecision) -> bool {
         false
+    }
+
+    fn has_joined(&self) -> bool {
+        true
     }
 
     fn live(&self) -> LiveNodes {

@@ -37,6 +37,8 @@ const PASS_MAX: Duration = Duration::from_millis(250);
 pub struct RoutingStatus {
     /// Nodes that keys are routed to.
     pub candidates: usize,
+    /// `true` once a table was built of all members that were live when the first exchange with the cluster was over.
+    pub is_whole: bool,
     /// Members that are not assessed by their current labels: those have too many, or the plugin failed on them. The
     /// latter keep their former candidacy, which agents that did not see it do not know.
     pub unjudged: usize,
@@ -143,6 +145,8 @@ impl Worker {
     fn pass(&mut self) -> Option<Instant> {
         let now = Instant::now();
         self.follow_swap();
+        // Asked first: the live members of a later moment are whole too.
+        let mut is_whole = self.state.advertiser.has_joined();
         let live = self.state.advertiser.live();
         let infos: BTreeMap<_, _> = live
             .infos()
@@ -156,6 +160,7 @@ impl Worker {
             if now.elapsed() > PASS_MAX {
                 // Other changes, such as a departure, do not wait for a slow plugin.
                 again = Some(now);
+                is_whole = false;
                 break;
             }
             let before = self.members.remove(&info.node_id);
@@ -164,6 +169,7 @@ impl Worker {
             self.members.insert(judgement.info.node_id, judgement);
         }
         self.build();
+        self.set_status(|status| status.is_whole |= is_whole);
         again
     }
 

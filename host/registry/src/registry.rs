@@ -269,7 +269,11 @@ impl EdgeCacheRegistry {
     /// Returns the status of routing.
     pub fn routing(&self) -> RoutingStatus {
         let placement = self.shared.placement.as_ref();
-        placement.map(Placement::status).unwrap_or_default()
+        let nowhere = || RoutingStatus {
+            is_whole: true,
+            ..RoutingStatus::default()
+        };
+        placement.map_or_else(nowhere, Placement::status)
     }
 
     /// Returns the number of changes that wait for the writer.

@@ -118,6 +118,10 @@ impl AppState {
                 .unwrap_or_else(|| "it is being started".to_string());
             reasons.push(format!("the plugin is not running: {failure}"));
         }
+        let has_joined = !blocking.contains(&Trouble::Joining);
+        if has_joined && !self.registry.routing().is_whole {
+            reasons.push("the routing table of all members is being built".to_string());
+        }
         if let Some(failure) = status.store_failure {
             reasons.push(format!("the store failed: {failure}"));
         }
