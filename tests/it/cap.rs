@@ -1,17 +1,25 @@
 //! Registries at the limit `nodes_max`: what is refused, and what all agents choose alike.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_cache_host::gossip::{GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
-use edge_cache_host::{EdgeCacheError, EdgeCacheRegistry, Limits, NodeId};
+use edge_cache_host::{
+    EdgeCacheError, EdgeCacheRegistry, EffectiveDecision, Identity, Limits, NodeId, Op, SetAside,
+    Store,
+};
 use edge_cache_tests::cluster::{Member, Settings, disk};
 use edge_cache_tests::component::reference_plugin_with;
-use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
+use edge_cache_tests::{long_tests, reference_plugin};
+
+use super::hostile;
 
 /// Maximum time for a cluster to agree.
 const AGREED_WITHIN: Duration = Duration::from_secs(20);
+/// A record of a peer.
+const RECORD: &str = r#"{"op":"enable","capacity":{"cpu_cores":1,"ram_mib":1,"disk_mib":5},"enabled_at_ms":1,"at":1,"by":2}"#;
 const FULL: EdgeCacheError = EdgeCacheError::Full { limit: 3 };
 
 fn plugin(limits: Limits) -> Plugin {
@@ -22,16 +30,16 @@ fn plugin(limits: Limits) -> Plugin {
     reference_plugin_with(config).unwrap()
 }
 
-/// The reference in a registry of at most three nodes.
-fn three() -> Plugin {
+/// The reference in a registry of at most so many nodes.
+fn at_most(nodes_max: usize) -> Plugin {
     plugin(Limits {
-        nodes_max: 3,
+        nodes_max,
         ..Limits::default()
     })
 }
 
 async fn start(node_id: NodeId, seeds: &[&Member]) -> Member {
-    Member::start(three(), Settings::new(node_id, seeds))
+    Member::start(at_most(3), Settings::new(node_id, seeds))
         .await
         .unwrap()
 }
@@ -110,10 +118,107 @@ async fn records_beyond_all_limits_neither_fill_the_registry_nor_keep_the_agent_
     let sender = GossipPool::start(Settings::new(2, &[&one]).gossip)
         .await
         .unwrap();
-    sender.publish_decisions((100..100 + RECORDS).map(|node_id| {
-        let record = r#"{"op":"enable","capacity":{"cpu_cores":1,"ram_mib":1,"disk_mib":5},"enabled_at_ms":1,"at":1,"by":2}"#;
-        (node_id, Some(record.to_string()))
-    }));
+    sender
+        .publish_decisions((100..100 + RECORDS).map(|node_id| (node_id, Some(RECORD.to_string()))));
     expect(&[&one], &[100, 101, 102]).await;
     sender.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_remembered_is_heard_again_when_there_is_room() {
+    let one = start(1, &[]).await;
+    let sender = GossipPool::start(Settings::new(2, &[&one]).gossip)
+        .await
+        .unwrap();
+    sender.publish_decisions((11..=19).map(|node_id| (node_id, Some(RECORD.to_string()))));
+    let aside = || {
+        let set_aside = one.registry.set_aside();
+        let full = |it: &Arc<EffectiveDecision>| it.set_aside == Some(SetAside::Full);
+        assert!(set_aside.iter().all(full), "{set_aside:?}");
+        Vec::from_iter(set_aside.iter().map(|it| it.decision.node_id))
+    };
+    let expect = async |listed: [NodeId; 3], set_aside: [NodeId; 3]| {
+        until("the lowest nodes", AGREED_WITHIN, || async {
+            let seen = (ids(&one), aside());
+            let is_right = seen == (listed.to_vec(), set_aside.to_vec());
+            is_right.then_some(()).ok_or(seen)
+        })
+        .await;
+    };
+    expect([11, 12, 13], [14, 15, 16]).await;
+    assert_eq!(one.registry.enable(17, disk(1)).await, Err(FULL));
+    one.registry.disable(12).await.unwrap();
+    expect([11, 13, 14], [15, 16, 17]).await;
+    // Who is set aside can be disabled too.
+    one.registry.disable(16).await.unwrap();
+    expect([11, 13, 14], [15, 17, 18]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_was_lowered_sets_the_highest_nodes_aside_until_it_is_raised() {
+    let data = tempfile::tempdir().unwrap();
+    let start = async |nodes_max: usize| {
+        let identity = Identity {
+            node_id: Some(1),
+            cluster_id: "cluster".to_string(),
+        };
+        let mut settings = Settings::new(1, &[]);
+        settings.store = Some(Store::open(data.path(), identity).unwrap());
+        Member::start(at_most(nodes_max), settings).await.unwrap()
+    };
+    let one = start(3).await;
+    for node_id in [1, 2, 3] {
+        one.registry.enable(node_id, disk(node_id)).await.unwrap();
+    }
+    one.crash().await;
+    let one = start(2).await;
+    assert_eq!(ids(&one), [1, 2]);
+    let counts = one.registry.decision_counts();
+    assert_eq!((counts.enabled, counts.full), (3, 1));
+    assert_eq!(one.registry.status().restarts, 0);
+    one.crash().await;
+    let one = start(3).await;
+    assert_eq!(one.listed(), [(1, 1), (2, 2), (3, 3)]);
+    assert_eq!(one.registry.set_aside(), []);
+}
+
+/// The plugin traps on the decision each time. Nothing else notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_on_which_the_plugin_fails_is_set_aside_and_tried_again_after_a_minute() {
+    let failing = hostile::plugin("trap@apply", Limits::default()).unwrap();
+    let one = Member::start(failing, Settings::new(1, &[])).await.unwrap();
+    let two = start(2, &[&one]).await;
+    two.registry.enable(666, disk(1)).await.unwrap();
+    two.registry.enable(7, disk(1)).await.unwrap();
+    expect(&[&one], &[7]).await;
+    let failed = until("a failure", AGREED_WITHIN, || async {
+        let set_aside = one.registry.set_aside();
+        match set_aside.first().and_then(|it| it.set_aside.clone()) {
+            Some(SetAside::Failed(reason)) => Ok(reason),
+            other => Err(other),
+        }
+    })
+    .await;
+    assert!(failed.starts_with("apply trapped"), "{failed}");
+    assert_eq!(one.registry.status().restarts, 1);
+    if long_tests() {
+        let within = Duration::from_secs(90);
+        until("another attempt", within, || async {
+            match one.registry.status().restarts {
+                1 => Err(1),
+                restarts => Ok(restarts),
+            }
+        })
+        .await;
+    }
+    // A newer decision is tried at once: the guest removes the node only in the registry's eyes.
+    two.registry.disable(666).await.unwrap();
+    until("the disabled node", AGREED_WITHIN, || async {
+        let effective = one.registry.decision(666).unwrap();
+        match (&effective.decision.op, &effective.set_aside) {
+            (Op::Disable {}, None) => Ok(()),
+            _ => Err(effective),
+        }
+    })
+    .await;
 }

@@ -122,6 +122,7 @@ impl Builder {
             advertiser,
             metrics,
             loaded,
+            lacks_room: AtomicBool::default(),
             decisions_changed: Notify::new(),
             plugin_changed: Notify::new(),
         });
@@ -141,7 +142,6 @@ impl Builder {
                 state: state.clone(),
                 queue: queue.clone(),
                 beaten: Mutex::default(),
-                lacks_room: AtomicBool::default(),
             };
             sync.start()
         });

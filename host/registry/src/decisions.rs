@@ -6,7 +6,7 @@
 mod replicas;
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,8 +43,6 @@ pub(crate) struct DecisionSync {
     pub(crate) queue: Queue,
     /// Disabled nodes of which a member carries an older decision.
     pub(crate) beaten: Mutex<BTreeSet<NodeId>>,
-    /// Set if decisions were not remembered because there are too many.
-    pub(crate) lacks_room: AtomicBool,
 }
 
 impl DecisionSync {
@@ -136,11 +134,7 @@ impl DecisionSync {
             return true;
         }
         match decisions.get(decision.node_id) {
-            None => {
-                self.state.metrics.decisions_forgotten.inc();
-                self.lacks_room
-                    .fetch_or(decision.enables(), Ordering::Relaxed);
-            }
+            None => self.state.forgot(decision),
             Some(effective) if !effective.decision.enables() && effective.decision != *decision => {
                 self.beaten().insert(decision.node_id);
                 self.state.decisions_changed.notify_one();
@@ -162,7 +156,7 @@ impl DecisionSync {
     fn use_room(&self, decisions: &EffectiveDecisions) {
         let enabled = decisions.counts().enabled;
         let has_room = enabled < self.limits().enabled_max();
-        if has_room && self.lacks_room.swap(false, Ordering::Relaxed) {
+        if has_room && self.state.lacks_room.swap(false, Ordering::Relaxed) {
             self.pool.redeliver_decisions();
         }
     }
@@ -208,7 +202,9 @@ impl DecisionSync {
                     }
                     DiffItem::Remove(node_id, effective) => {
                         let was_enabled = effective.decision.enables();
-                        self.lacks_room.fetch_or(was_enabled, Ordering::Relaxed);
+                        self.state
+                            .lacks_room
+                            .fetch_or(was_enabled, Ordering::Relaxed);
                         if replicas.forget(*node_id) {
                             forgotten.push((*node_id, None));
                         }

@@ -1,5 +1,6 @@
 //! State that the handles, the threads and the tasks of one registry share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
@@ -8,6 +9,7 @@ use crate::advertiser::Advertiser;
 use crate::metrics::RegistryMetrics;
 use crate::view::{View, ViewCell};
 use edge_cache_core::NodeId;
+use edge_cache_core::decision::Decision;
 use edge_cache_sandbox::{InstanceConfig, PluginCell};
 
 /// The shared state of one registry. Only the writer stores a view or a plugin.
@@ -21,6 +23,8 @@ pub(crate) struct RegistryState {
     pub(crate) metrics: Arc<RegistryMetrics>,
     /// The policies of plugins that have loaded here before, the last one at the end.
     pub(crate) loaded: Mutex<Vec<String>>,
+    /// Set if a decision that enables a node is not remembered because there are too many.
+    pub(crate) lacks_room: AtomicBool,
     /// Notified after each commit that changed effective decisions.
     pub(crate) decisions_changed: Notify,
     /// Notified after each swap.
@@ -31,6 +35,13 @@ impl RegistryState {
     /// Returns the own node, if the registry has one.
     pub(crate) fn node_id(&self) -> Option<NodeId> {
         self.advertiser.node_id()
+    }
+
+    /// Notes that a decision is not remembered because there are too many.
+    pub(crate) fn forgot(&self, decision: &Decision) {
+        self.metrics.decisions_forgotten.inc();
+        self.lacks_room
+            .fetch_or(decision.enables(), Ordering::Relaxed);
     }
 
     /// Stores a copy of the view with a changed status.

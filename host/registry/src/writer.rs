@@ -80,6 +80,7 @@ impl Writer {
         writer.add_missing_decisions();
         writer.restart();
         writer.ask_again(false);
+        writer.do_overdue(Instant::now());
         writer
     }
 

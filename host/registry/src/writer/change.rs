@@ -29,7 +29,12 @@ impl Writer {
                 self.retries.forget(decision.node_id);
                 self.merge(batch, decision)
             }
-            Operation::Merge(_) => Ok(()),
+            Operation::Merge(decision) => {
+                if batch.decisions.get(decision.node_id).is_none() {
+                    self.state.forgot(decision);
+                }
+                Ok(())
+            }
             operation => Ok(self.decide(batch, operation)?),
         }
     }
