@@ -4,7 +4,6 @@ use thiserror::Error;
 
 use crate::capacity::CapacityError;
 use crate::entry::NodeId;
-use crate::publish::LabelError;
 
 /// The error of a change of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -30,6 +29,20 @@ impl From<LabelError> for EdgeCacheError {
     fn from(error: LabelError) -> Self {
         Self::Gossip(error.to_string())
     }
+}
+
+/// The error of publishing labels.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LabelError {
+    /// The labels may not be published; the text says which and why.
+    #[error("denied: {0}")]
+    Denied(String),
+    /// A key, a value or all labels together are too long; the number is the limit, in bytes.
+    #[error("larger than the limit of {0} bytes")]
+    TooLarge(u32),
+    /// The host cannot announce labels at present; the text says why.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
 }
 
 /// The error of a set of entries or changes, all of which are refused.

@@ -8,8 +8,8 @@
 //! - `time`: [`Timestamp`], whole milliseconds before the year 10000
 //! - `capacity`: [`NodeCapacity`] and its bounds
 //! - `labels`: the label keys, and the only code that writes and reads labels
-//! - `publish`: [`PublishLabels`], the interface for publishing labels
-//! - `registry`: [`Registry`], the state machine, beside `entry` and `error`, its data and its errors
+//! - `registry`: [`Registry`], the state machine, and [`PublishLabels`], through which it publishes labels
+//! - `entry`, `error`: the data and the errors of the registry
 //! - `settings`: [`Settings`], chosen by the operator
 //! - `placement`: [`assess`], the assessment of a node by its labels
 //! - `complaints`: the nodes about which a complaint was logged
@@ -29,7 +29,6 @@ mod entry;
 mod error;
 mod labels;
 mod placement;
-mod publish;
 mod registry;
 mod settings;
 mod text;
@@ -37,13 +36,12 @@ mod time;
 
 pub use capacity::{CapacityError, MAX_GEO_BYTES, NodeCapacity};
 pub use entry::{Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeId};
-pub use error::{EdgeCacheError, Refusal};
+pub use error::{EdgeCacheError, LabelError, Refusal};
 pub use labels::{
     LABEL_CPU, LABEL_DISK_MIB, LABEL_EDGE_CACHE, LABEL_GEO, LABEL_RAM_MIB, Label, LabelFault,
     advertised_capacity, capacity_labels,
 };
 pub use placement::{Candidate, MAX_WEIGHT, MIN_WEIGHT, assess};
-pub use publish::{LabelError, PublishLabels};
-pub use registry::Registry;
+pub use registry::{PublishLabels, Registry};
 pub use settings::{SETTING_WEIGHT, Settings, SettingsError, WeightBy};
 pub use time::Timestamp;

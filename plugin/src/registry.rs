@@ -7,10 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capacity::NodeCapacity;
 use crate::entry::{Change, EdgeCacheNode, EdgeCacheStats, Entry, NodeId};
-use crate::error::{EdgeCacheError, Refusal};
-use crate::labels::capacity_labels;
-use crate::publish::{LabelError, PublishLabels};
+use crate::error::{EdgeCacheError, LabelError, Refusal};
+use crate::labels::{Label, capacity_labels};
 use crate::time::Timestamp;
+
+/// Publishes the labels of nodes.
+///
+/// Published labels are staged. The host announces them after the registry's call has succeeded, and discards
+/// them if it fails, so the registry never has to withdraw them.
+pub trait PublishLabels {
+    /// Replaces all labels of `node`. An empty slice withdraws them.
+    ///
+    /// # Errors
+    ///
+    /// The labels were refused, and those of the node are unchanged.
+    fn publish(&mut self, node: NodeId, labels: &[Label]) -> Result<(), LabelError>;
+}
 
 /// The registered nodes.
 ///

@@ -48,11 +48,6 @@ impl Timestamp {
         (timestamp <= Self::MAX).then_some(timestamp)
     }
 
-    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
-    pub fn unix_millis(self) -> u64 {
-        self.unix_millis
-    }
-
     /// Returns the whole seconds since 1970-01-01T00:00:00Z.
     pub fn seconds(self) -> u64 {
         self.unix_millis / MILLIS_PER_SECOND

@@ -1,13 +1,16 @@
-//! The steps of a build, and the guests of this workspace.
+//! The steps of a build, the guests of this workspace, and their target folders.
 
 use std::env;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use wit_component::{ComponentEncoder, metadata};
 
-use crate::target_dir::{guests_dir, root};
-use crate::{cargo, compiler, output, target_dir};
+use crate::{cargo, compiler, output};
+
+#[cfg(test)]
+mod tests;
 
 /// A component that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub struct Built {
 /// The guest does not compile or has no world, a program is missing, or a file cannot be used. `output` is unchanged.
 pub fn build(guest: impl AsRef<Path>, output: &Path) -> Result<Built> {
     let manifest = find_manifest(guest.as_ref())?;
-    let target_dir = target_dir::of(&manifest)?;
+    let target_dir = target_dir(&manifest)?;
     // The lock covers all steps from the setup of the compiler to the output file.
     let _turn = output::take_turn(&target_dir)?;
     let rustc = compiler::find(cargo::folder(&manifest))?;
@@ -124,4 +127,37 @@ fn encode(path: &Path) -> Result<Vec<u8>> {
         .module(&module)
         .and_then(ComponentEncoder::encode);
     encoded.with_context(failed)
+}
+
+/// Returns the target folder of the guest with this manifest.
+///
+/// All guests below this workspace share one, so that the standard library is compiled once. Every other
+/// workspace has its own, since cargo distinguishes crates only by their paths within a workspace.
+fn target_dir(manifest: &Path) -> Result<PathBuf> {
+    let shared = guests_dir();
+    if manifest.starts_with(root()) || manifest.starts_with(&shared) {
+        return Ok(shared);
+    }
+    let workspace = cargo::workspace_of(manifest)?;
+    let mut hasher = DefaultHasher::new();
+    workspace.hash(&mut hasher);
+    Ok(shared
+        .join("foreign")
+        .join(format!("{:016x}", hasher.finish())))
+}
+
+/// Returns the shared target folder of guests.
+///
+/// A target folder in cargo's configuration is ignored, since reading it would take a call of cargo each time.
+pub(crate) fn guests_dir() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").filter(|target| !target.is_empty());
+    root()
+        .join(target.unwrap_or_else(|| "target".into()))
+        .join("guests")
+}
+
+/// Returns the folder of the workspace. This crate is at `plugin/build`.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }

@@ -13,7 +13,6 @@ mod cargo;
 mod compiler;
 mod environment;
 mod output;
-mod target_dir;
 
 pub use build::{Built, build, build_guest, build_reference_plugin};
 pub use environment::hand_over_to_cargo;

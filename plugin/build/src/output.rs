@@ -8,17 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-/// A lock on a target folder, released when dropped.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    _lock: File,
-}
-
-/// Locks `target_dir`, after waiting for other builds of guests.
-pub(crate) fn take_turn(target_dir: &Path) -> Result<Turn> {
+/// Locks `target_dir`, after waiting for other builds of guests. The lock is released when the file is dropped.
+pub(crate) fn take_turn(target_dir: &Path) -> Result<File> {
     let path = target_dir.join(".edge-cache-build.lock");
-    let lock = lock(&path).with_context(|| format!("could not lock {}", path.display()))?;
-    Ok(Turn { _lock: lock })
+    lock(&path).with_context(|| format!("could not lock {}", path.display()))
 }
 
 fn lock(path: &Path) -> io::Result<File> {

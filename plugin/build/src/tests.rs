@@ -8,8 +8,8 @@ use std::{fs, thread};
 use wit_component::{DecodedWasm, StringEncoding};
 use wit_parser::{Resolve, WorldItem};
 
+use crate::build::{build, guests_dir};
 use crate::output::write_if_changed;
-use crate::{build, target_dir};
 
 const MANIFEST: &str = r#"
 [package]
@@ -35,7 +35,7 @@ const WORLD: &str = "package test:fixture; world fixture { export answer: func()
 
 /// Writes a guest to a folder of its own and answers it with a path for its component.
 fn fixture(name: &str, source: &str, world: &str) -> (PathBuf, PathBuf) {
-    let folder = target_dir::guests_dir().join("fixtures").join(name);
+    let folder = guests_dir().join("fixtures").join(name);
     let mut resolve = Resolve::default();
     let package = resolve.push_source("fixture.wit", world).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();

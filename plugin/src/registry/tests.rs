@@ -2,8 +2,8 @@
 //! point in turn.
 
 use super::*;
+use crate::error::LabelError;
 use crate::labels::{LABEL_CPU, LABEL_GEO, Label};
-use crate::publish::LabelError;
 
 /// Keeps what was published, and refuses from a certain publication on.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{guests_dir, of, root};
+use super::{guests_dir, root, target_dir};
 
 fn foreign_guest(folder: &Path) -> PathBuf {
     fs::create_dir_all(folder.join("src")).unwrap();
@@ -14,19 +14,19 @@ fn foreign_guest(folder: &Path) -> PathBuf {
 #[test]
 fn guests_of_this_workspace_share_a_target_folder() {
     let reference = root().join("plugin/Cargo.toml");
-    assert_eq!(of(&reference).unwrap(), guests_dir());
+    assert_eq!(target_dir(&reference).unwrap(), guests_dir());
 }
 
 #[test]
 fn each_foreign_workspace_has_a_target_folder_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let [one, two] = ["one", "two"].map(|name| foreign_guest(&folder.path().join(name)));
-    let first = of(&one).unwrap();
+    let first = target_dir(&one).unwrap();
     assert!(first.starts_with(guests_dir()) && first != guests_dir());
-    assert_eq!(of(&one).unwrap(), first);
-    assert_ne!(of(&two).unwrap(), first);
+    assert_eq!(target_dir(&one).unwrap(), first);
+    assert_ne!(target_dir(&two).unwrap(), first);
 
     let workspace = "[workspace]\nmembers = [\"one\", \"two\"]\nresolver = \"3\"\n";
     fs::write(folder.path().join("Cargo.toml"), workspace).unwrap();
-    assert_eq!(of(&one).unwrap(), of(&two).unwrap());
+    assert_eq!(target_dir(&one).unwrap(), target_dir(&two).unwrap());
 }
