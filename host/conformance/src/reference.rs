@@ -1,18 +1,21 @@
 //! The checks for the decisions of the reference plugin: labels, bounds, weights and settings.
 
 mod bounds;
-mod labels;
 mod placement;
 
-use crate::check::{Check, checks};
+use crate::check::{Check, Factory, checks};
+use crate::describe::expect_eq;
+use crate::fixture::{capacity, enable, fresh, pairs};
+use crate::registry::Violation;
+use edge_cache_core::{EdgeCacheError, NodeCapacity};
 
 /// Checks for the reference plugin.
 pub const REFERENCE: &[Check] = checks! {
-    "five-labels" labels::five_labels:
+    "five-labels" five_labels:
         "a node with a geo publishes exactly five labels with their exact values";
-    "four-labels" labels::four_labels:
+    "four-labels" four_labels:
         "a node without a geo publishes exactly four labels, also after it had one";
-    "native-texts" labels::native_texts:
+    "native-texts" native_texts:
         "errors read as the native registry's";
     "as-given" bounds::as_given:
         "the capacity is taken as it is given, to its largest values";
@@ -33,3 +36,59 @@ pub const REFERENCE: &[Check] = checks! {
     "wrong-settings" placement::wrong_settings:
         "wrong settings are refused at load, by name, and make nobody eligible";
 };
+
+fn five_labels(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enable(registry, &capacity(102_400))?;
+    let expected = pairs(&[
+        ("edge_cache", "true"),
+        ("edge_cache_cpu", "8"),
+        ("edge_cache_disk_mib", "102400"),
+        ("edge_cache_geo", "eu-central-1"),
+        ("edge_cache_ram_mib", "16384"),
+    ]);
+    expect_eq("the labels", &registry.labels(1), &expected)
+}
+
+fn four_labels(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    enable(registry, &capacity(102_400))?;
+    let without_geo = NodeCapacity {
+        cpu_cores: u32::MAX,
+        ram_mib: u64::MAX,
+        disk_mib: 0,
+        geo: None,
+    };
+    enable(registry, &without_geo)?;
+    let expected = pairs(&[
+        ("edge_cache", "true"),
+        ("edge_cache_cpu", "4294967295"),
+        ("edge_cache_disk_mib", "0"),
+        ("edge_cache_ram_mib", "18446744073709551615"),
+    ]);
+    expect_eq("the labels", &registry.labels(1), &expected)
+}
+
+fn native_texts(factory: &Factory<'_>) -> Result<(), Violation> {
+    let registry = &mut *fresh(factory)?;
+    let text = |answer: Result<(), EdgeCacheError>| {
+        answer
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    let found = text(registry.disable(7)?);
+    expect_eq(
+        "the text",
+        &found,
+        &"node 7 is not registered as edge-cache eligible".to_string(),
+    )?;
+    registry.refuse_labels();
+    let found = text(registry.enable(7, &capacity(1))?.map(drop));
+    if found.starts_with("gossip label push failed: ") {
+        return Ok(());
+    }
+    Err(format!(
+        "the text must begin as the native one, found {found:?}"
+    ))
+}

@@ -37,6 +37,7 @@ pub(super) fn weights(factory: &Factory<'_>) -> Result<(), Violation> {
         let mut registry = factory(&settings)?;
         let found = registry.assess(1, &labels)?;
         let expected = Some(Candidate { weight, geo: None });
+        let found = found;
         expect_eq(
             &format!("the candidate by {by} of {labels:?}"),
             &found,
@@ -84,17 +85,11 @@ pub(super) fn not_eligible(factory: &Factory<'_>) -> Result<(), Violation> {
     for (key, _) in good.iter().take(4) {
         let mut labels = pairs(&good);
         labels.remove(*key);
-        expect_eq(
-            &format!("assess without {key}"),
-            &registry.assess(1, &labels)?,
-            &None,
-        )?;
+        let found = registry.assess(1, &labels)?;
+        expect_eq(&format!("assess without {key}"), &found, &None)?;
     }
-    expect_eq(
-        "assess of no labels",
-        &registry.assess(1, &Labels::new())?,
-        &None,
-    )
+    let found = registry.assess(1, &Labels::new())?;
+    expect_eq("assess of no labels", &found, &None)
 }
 
 pub(super) fn own_labels(factory: &Factory<'_>) -> Result<(), Violation> {
