@@ -33,31 +33,30 @@ pub(super) struct Route {
 pub(super) async fn agreed(agents: &[Agent], nodes: &[u64]) -> Result<Vec<Route>> {
     let deadline = Instant::now() + AGREED_WITHIN;
     loop {
-        let mut first: Option<Vec<Route>> = None;
-        let mut odd = None;
+        let mut answers = Vec::with_capacity(agents.len());
         for agent in agents {
-            let routes = ask(agent).await?;
-            let names_all = routes.iter().all(|route| {
-                let mut named = route.nodes.clone();
-                named.sort_unstable();
-                named == nodes
-            });
-            if !names_all || first.as_ref().is_some_and(|first| *first != routes) {
-                odd = Some((agent.node_id, routes));
-                break;
-            }
-            first = Some(routes);
+            answers.push((agent.node_id, ask(agent).await?));
         }
-        match (odd, first) {
-            (None, first) => return Ok(first.unwrap_or_default()),
-            (Some((by, routes)), _) if Instant::now() > deadline => {
+        let names_all = |route: &Route| {
+            let mut named = route.nodes.clone();
+            named.sort_unstable();
+            named == nodes
+        };
+        let first = answers.first().map(|(_, routes)| routes.clone());
+        let first = first.unwrap_or_default();
+        let odd = answers
+            .iter()
+            .find(|(_, routes)| *routes != first || !routes.iter().all(names_all));
+        match odd {
+            None => return Ok(first),
+            Some((by, routes)) if Instant::now() > deadline => {
                 bail!(
                     "agent {by} did not name the routes of the others, to the nodes {nodes:?}, within {} s; it named \
                      {routes:?}",
                     AGREED_WITHIN.as_secs()
                 );
             }
-            _ => tokio::time::sleep(ASK_EVERY).await,
+            Some(_) => tokio::time::sleep(ASK_EVERY).await,
         }
     }
 }
