@@ -22,7 +22,7 @@ const EXPOSED_BITS: u32 = 0o026;
 #[derive(Debug, Error)]
 pub(crate) enum FileError {
     /// The file cannot be read.
-    #[error("cannot read the file")]
+    #[error(transparent)]
     Read(#[from] io::Error),
     /// A directory, a pipe or a device, whose content may never end.
     #[error("not a regular file")]

@@ -35,11 +35,11 @@ pub struct Limits {
     /// Number of handles and resources of an instance. Default: 1,000.
     pub handles: usize,
     /// Number of random bytes in one call of the host. Default: 64 KiB.
-    pub random_bytes: u64,
+    pub random_bytes: usize,
     /// Length of a line in the plugin's log; longer lines are cut. Default: 1 KiB.
     pub log_line_bytes: usize,
     /// Number of lines in the plugin's log per second; more are counted and dropped. Default: 100.
-    pub log_lines_per_second: u32,
+    pub log_lines_per_second: usize,
     /// Limits of the labels of one node.
     pub labels: LabelLimits,
     /// Number of nodes in the registry, and of nodes that one call publishes labels for. Default: 20,000.

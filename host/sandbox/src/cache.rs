@@ -5,6 +5,7 @@
 //! the loaded bytes. If a file does not match, the component is compiled again.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::hash::{Hash, Hasher};
@@ -78,12 +79,11 @@ impl CodeCache {
     }
 
     fn load(&self, engine: &Engine, name: &str) -> Result<Option<Component>, String> {
-        match self.read(name)? {
-            Some(code) => deserialize(engine, &code)
-                .map(Some)
-                .map_err(|error| error.to_string()),
-            None => Ok(None),
-        }
+        let Some(code) = self.read(name)? else {
+            return Ok(None);
+        };
+        let component = deserialize(engine, &code);
+        component.map(Some).map_err(|error| error.to_string())
     }
 
     /// Returns the content of a file that this host wrote, if it still exists.
@@ -99,19 +99,18 @@ impl CodeCache {
         VerifiedCode::check(bytes, &digest).map(Some)
     }
 
-    fn save(&self, name: &str, component: &Component) -> Result<(), String> {
+    fn save(&self, name: &str, component: &Component) -> Result<(), Box<dyn Error>> {
         let bytes = component.serialize().map_err(|error| error.to_string())?;
         DirBuilder::new()
             .recursive(true)
             .mode(trusted_file::DIRECTORY_MODE)
-            .create(&self.directory)
-            .map_err(|error| error.to_string())?;
+            .create(&self.directory)?;
         trusted_file::check_directory(&self.directory)?;
-        self.write(name, &bytes)
-            .map_err(|error| error.to_string())?;
-        let names = self.names().map_err(|error| error.to_string())?;
-        self.digests
-            .put(name, Sha256::digest(&bytes).into(), &names)
+        let path = self.directory.join(name);
+        self.evict(&path)?;
+        trusted_file::write(&path, &bytes)?;
+        let digest = Sha256::digest(&bytes).into();
+        Ok(self.digests.put(name, digest, &self.names()?)?)
     }
 
     /// Returns the names of all files in the directory.
@@ -120,12 +119,6 @@ impl CodeCache {
         Ok(files
             .filter_map(|file| file.file_name().into_string().ok())
             .collect())
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.directory.join(name);
-        self.evict(&path)?;
-        trusted_file::write(&path, bytes)
     }
 
     /// Removes the oldest files, so that one more fits. A file at `path` does not count: it is replaced.

@@ -8,7 +8,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
-use crate::limiter::Resource;
+use crate::host_state::Resource;
 
 /// A failed call into a plugin.
 ///
@@ -131,30 +131,25 @@ pub(crate) fn explain(
         _ => {}
     }
     let reason = reason(error);
+    let is_full = || matches!(error.downcast_ref(), Some(ResourceTableError::Full));
     // Wasmtime does not export these error types. Tests check that their texts do not change.
     if reason.contains("too much data is being copied") {
         let (bytes, setting) = scope.data_bytes(limits);
         let text = format!("handed over more than {bytes} bytes");
         return exceeded("data", text, setting);
     }
-    if reason.contains("store handle limit exceeded")
-        || matches!(error.downcast_ref(), Some(ResourceTableError::Full))
-    {
+    if reason.contains("store handle limit exceeded") || is_full() {
         let text = format!("holds more than {} handles", limits.handles);
         return exceeded("handles", text, "handles");
     }
     if reason.starts_with("resource limit exceeded: ") && reason.contains(" count too high ") {
-        let text = format!(
-            "made more than {} core instances, tables or memories",
-            limits.objects
-        );
+        let max = limits.objects;
+        let text = format!("made more than {max} core instances, tables or memories");
         return exceeded("objects", text, "objects");
     }
     if reason.starts_with("requested len ") && reason.contains(" exceeds limit ") {
-        let text = format!(
-            "asked for more than {} random bytes at once",
-            limits.random_bytes
-        );
+        let max = limits.random_bytes;
+        let text = format!("asked for more than {max} random bytes at once");
         return exceeded("random", text, "random_bytes");
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
@@ -170,10 +165,8 @@ pub(crate) fn explain(
             exceeded("memory", text, "memory_bytes")
         }
         Some(Resource::Table) => {
-            let text = format!(
-                "asked for a table of more than {} elements",
-                limits.table_elements
-            );
+            let max = limits.table_elements;
+            let text = format!("asked for a table of more than {max} elements");
             exceeded("table", text, "table_elements")
         }
         None => Failure::Trap { call, reason },

@@ -1,7 +1,12 @@
-//! The host's data in the store of an instance.
+//! The host's data in the store of an instance, and the limits of its memory and tables.
+//!
+//! Wasmtime's `StoreLimits` bounds each memory on its own. Here all memories of an instance share one
+//! budget, and so do all tables. A refused request is kept, to name the failure that usually follows.
 
 use std::sync::Arc;
 
+use edge_cache_core::{Limits, LogLevel};
+use wasmtime::ResourceLimiter;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -9,10 +14,8 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use crate::bindings::logging;
 use crate::config::PluginConfig;
 use crate::gossip_labels::{LabelPolicy, LabelStage};
-use crate::limiter::Limiter;
 use crate::log::GuestLog;
 use crate::wasi::{self, WallClock};
-use edge_cache_core::LogLevel;
 
 /// Data of one instance: one field for each import, and the limiter.
 pub(crate) struct HostState {
@@ -76,5 +79,88 @@ impl logging::Host for &Arc<GuestLog> {
             logging::Level::Critical => LogLevel::Critical,
         };
         self.write(level, &context, &message);
+    }
+}
+
+/// Counts the memory and the tables of one instance.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    /// Bytes of the linear memories.
+    pub(crate) memory: Budget,
+    table_elements: Budget,
+    objects_max: usize,
+    /// The last resource that was refused since the last call began.
+    pub(crate) refused: Option<Resource>,
+}
+
+/// A resource that memories or tables of an instance share.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(crate) used: usize,
+    max: usize,
+}
+
+/// A kind of resource with a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Memory,
+    Table,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let budget = |max| Budget { used: 0, max };
+        Self {
+            memory: budget(limits.memory_bytes),
+            table_elements: budget(limits.table_elements),
+            objects_max: limits.objects,
+            refused: None,
+        }
+    }
+
+    fn grow(&mut self, resource: Resource, current: usize, desired: usize) -> bool {
+        let budget = match resource {
+            Resource::Memory => &mut self.memory,
+            Resource::Table => &mut self.table_elements,
+        };
+        let total = budget.used.saturating_add(desired.saturating_sub(current));
+        if total > budget.max {
+            self.refused = Some(resource);
+            return false;
+        }
+        budget.used = total;
+        true
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(Resource::Memory, current, desired))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(Resource::Table, current, desired))
+    }
+
+    fn instances(&self) -> usize {
+        self.objects_max
+    }
+
+    fn tables(&self) -> usize {
+        self.objects_max
+    }
+
+    fn memories(&self) -> usize {
+        self.objects_max
     }
 }

@@ -56,7 +56,6 @@ mod gossip_labels;
 mod host_state;
 mod inspection;
 mod instance;
-mod limiter;
 mod log;
 mod metrics;
 mod plugin;

@@ -31,14 +31,14 @@ pub struct LogLine {
 #[derive(Debug)]
 pub struct GuestLog {
     pub(crate) line_bytes_max: usize,
-    lines_per_second: u32,
+    lines_per_second: usize,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
     window_start: Instant,
-    in_window: u32,
+    in_window: usize,
     dropped: u64,
     dropped_total: u64,
     kept_total: u64,
@@ -121,18 +121,16 @@ impl GuestLog {
 }
 
 fn emit(line: &LogLine) {
-    let (context, message) = (line.context.as_str(), line.message.as_str());
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::$level!(target: "edge_cache::plugin", context = line.context, "{}", line.message)
+        };
+    }
     match line.level {
-        LogLevel::Trace => {
-            tracing::trace!(target: "edge_cache::plugin", context, "{message}");
-        }
-        LogLevel::Debug => {
-            tracing::debug!(target: "edge_cache::plugin", context, "{message}");
-        }
-        LogLevel::Info => tracing::info!(target: "edge_cache::plugin", context, "{message}"),
-        LogLevel::Warn => tracing::warn!(target: "edge_cache::plugin", context, "{message}"),
-        LogLevel::Error | LogLevel::Critical => {
-            tracing::error!(target: "edge_cache::plugin", context, "{message}");
-        }
+        LogLevel::Trace => event!(trace),
+        LogLevel::Debug => event!(debug),
+        LogLevel::Info => event!(info),
+        LogLevel::Warn => event!(warn),
+        LogLevel::Error | LogLevel::Critical => event!(error),
     }
 }

@@ -24,19 +24,16 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// The text says why the file cannot be read or is not trusted.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, String> {
     let described = |error: io::Error| format!("{}: {error}", path.display());
-    if path
-        .symlink_metadata()
-        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    {
-        return Ok(None);
-    }
     // A link is not followed, and a pipe does not block.
     let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
-    let file = OpenOptions::new()
+    let opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(described)?;
+        .open(path);
+    let file = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(described)?,
+    };
     // The metadata is that of the open file, since the path may have been replaced.
     let metadata = file.metadata().map_err(described)?;
     if !metadata.is_file() {

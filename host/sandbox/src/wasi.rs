@@ -23,12 +23,12 @@ use crate::log::GuestLog;
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 
 /// Makes a context without resources, whose output goes to the log.
-pub(crate) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: u64) -> WasiCtx {
+pub(crate) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: usize) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(LogStream::new(log, LogLevel::Info, "stdout"))
         .stderr(LogStream::new(log, LogLevel::Warn, "stderr"))
         .wall_clock(clock)
-        .max_random_size(random_bytes_max)
+        .max_random_size(u64::try_from(random_bytes_max).unwrap_or(u64::MAX))
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)

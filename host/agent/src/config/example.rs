@@ -64,27 +64,21 @@ fn describe(text: &mut String, setting: &Setting<'_>) {
     let name = setting.key.rsplit('.').next().unwrap_or(&setting.key);
     let help = setting.arg.get_help().map(ToString::to_string);
     let values = setting.arg.get_possible_values();
-    let choices: Vec<&str> = match setting.kind {
-        ValueKind::Text => values.iter().map(PossibleValue::get_name).collect(),
-        _ => Vec::new(),
-    };
-    let choices = match choices.as_slice() {
-        [] => String::new(),
-        choices => format!("; one of {}", choices.join(", ")),
+    let values: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
+    let choices = if setting.kind == ValueKind::Text && !values.is_empty() {
+        format!("; one of {}", values.join(", "))
+    } else {
+        String::new()
     };
     let flag = setting.arg.get_long().unwrap_or_default();
     let _ = writeln!(text, "\n# {}{choices}.", help.unwrap_or_default());
-    if regular_flag(&setting.key) != flag {
+    if setting.key.replace(['.', '_'], "-") != flag {
         let _ = writeln!(text, "# Flag `--{flag}`, variable `{}`.", setting.variable);
     }
     let _ = match default(setting) {
         Some(default) => writeln!(text, "#{name} = {default}"),
         None => writeln!(text, "# {name} = {}", example_value(setting)),
     };
-}
-
-fn regular_flag(key: &str) -> String {
-    key.replace(['.', '_'], "-")
 }
 
 /// Returns the default in TOML.

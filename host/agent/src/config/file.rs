@@ -4,21 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use toml::{Table, Value};
 
 use super::setting::{GIVEN_BYTES_MAX, Setting, ValueKind, quoted, validate};
 use crate::suggest::did_you_mean;
+use crate::trusted_file;
 use edge_cache_core::text;
 
-/// The largest file. A file with every setting and its explanation has a tenth of this size.
-const FILE_BYTES_MAX: u64 = 256 * 1024;
-/// The number of problems that an error names.
-const PROBLEMS_SHOWN: usize = 16;
 /// The longest excerpt of a key in an error, in bytes.
 const KEY_BYTES_MAX: usize = 128;
 
@@ -32,30 +27,17 @@ pub(super) fn read(
 }
 
 fn values(path: &Path, settings: &[Setting<'_>]) -> Result<BTreeMap<String, Vec<OsString>>> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX.saturating_add(1))
-        .read_to_string(&mut text)?;
-    ensure!(
-        u64::try_from(text.len())? <= FILE_BYTES_MAX,
-        "larger than {FILE_BYTES_MAX} bytes"
-    );
+    let bytes = trusted_file::read_public(path)?;
+    let text = std::str::from_utf8(&bytes)?;
     let mut reader = Reader {
         settings,
         values: BTreeMap::new(),
         problems: Vec::new(),
     };
-    reader.section("", &parse(&text)?);
-    let mut problems = reader.problems;
-    if problems.is_empty() {
-        return Ok(reader.values);
-    }
-    let more = problems.len().saturating_sub(PROBLEMS_SHOWN);
-    if more > 0 {
-        problems.truncate(PROBLEMS_SHOWN);
-        problems.push(format!("and {more} more"));
-    }
-    bail!(problems.join("; "))
+    reader.section("", &parse(text)?);
+    // The parser of the command line cuts an error that is too long.
+    ensure!(reader.problems.is_empty(), reader.problems.join("; "));
+    Ok(reader.values)
 }
 
 fn parse(text: &str) -> Result<Table> {

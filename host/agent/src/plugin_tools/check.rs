@@ -3,12 +3,13 @@
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::{ToolReport, grouped};
 use crate::cli::CheckArgs;
 use crate::exit::usage;
+use crate::trusted_file;
 use edge_cache_conformance::{
     CONTRACT, Check, Costs, Examination, REFERENCE, Report, Samples, Verdict, examine,
 };
@@ -17,8 +18,6 @@ use edge_cache_host::sandbox::{Plugin, PluginError};
 
 const LOADS: &str = "loads";
 const LOADS_REQUIREMENT: &str = "it implements the world, and all of its imports are granted";
-/// The largest file of samples, in bytes.
-const SAMPLES_BYTES_MAX: u64 = 64 * 1024;
 
 /// Checks a plugin. The report is good if no check failed.
 ///
@@ -134,12 +133,7 @@ fn table_of_costs(out: &mut String, costs: &Costs) -> fmt::Result {
 }
 
 fn read_samples(path: &Path) -> Result<Samples> {
-    let size = path.metadata()?.len();
-    ensure!(
-        size <= SAMPLES_BYTES_MAX,
-        "larger than {SAMPLES_BYTES_MAX} bytes"
-    );
-    Ok(Samples::from_json(&std::fs::read(path)?)?)
+    Ok(Samples::from_json(&trusted_file::read_public(path)?)?)
 }
 
 fn file_name(path: &Path) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::values::{count, size, time};
-use edge_cache_host::{GEO_BYTES_MAX, LabelLimits, Limits};
+use edge_cache_host::{GEO_BYTES_MAX, Limits};
 
 const HEADING: &str = "Limits";
 const KIB: usize = 1024;
@@ -33,114 +33,93 @@ const NODE_LABELS: RangeInclusive<usize> = 64..=4 * KIB;
 /// Other agents ignore nodes with more labels.
 const LABEL_COUNT: RangeInclusive<usize> = 0..=64;
 
-/// The limits of the host.
-#[derive(Debug, Clone, Args)]
-pub struct LimitSettings {
+/// Declares the settings: variable, field of [`Limits`], type, default, notation and parser of each.
+macro_rules! limit_settings {
+    ($(
+        #[$doc:meta]
+        $setting:ident $variable:literal => $($field:ident).+: $type:ty
+            = $default:literal, $notation:literal, $parser:expr;
+    )*) => {
+        /// The limits of the host.
+        #[derive(Debug, Clone, Args)]
+        pub struct LimitSettings {
+            $(
+                #[$doc]
+                #[arg(
+                    long,
+                    env = $variable,
+                    value_name = $notation,
+                    default_value = $default,
+                    value_parser = $parser,
+                    help_heading = HEADING,
+                    hide_short_help = true
+                )]
+                pub $setting: $type,
+            )*
+        }
+
+        impl LimitSettings {
+            /// Converts to the host's limits.
+            #[must_use]
+            pub fn limits(&self) -> Limits {
+                let mut limits = Limits::default();
+                $(limits.$($field).+ = self.$setting;)*
+                limits
+            }
+        }
+    };
+}
+
+limit_settings! {
     /// Size of a plugin file
-    #[arg(long, env = "EDGE_CACHE_LIMITS_PLUGIN_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
-    pub limits_plugin_bytes: usize,
+    limits_plugin_bytes "EDGE_CACHE_LIMITS_PLUGIN_BYTES" => plugin_bytes: usize = "64MiB", "SIZE", size(DATA);
     /// Total size of the plugin's linear memories
-    #[arg(long, env = "EDGE_CACHE_LIMITS_MEMORY_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size(MEMORIES), help_heading = HEADING, hide_short_help = true)]
-    pub limits_memory_bytes: usize,
+    limits_memory_bytes "EDGE_CACHE_LIMITS_MEMORY_BYTES" => memory_bytes: usize = "64MiB", "SIZE", size(MEMORIES);
     /// Total number of elements of the plugin's tables
-    #[arg(long, env = "EDGE_CACHE_LIMITS_TABLE_ELEMENTS", value_name = "COUNT", default_value = "100000", value_parser = count(0..=10 * MANY), help_heading = HEADING, hide_short_help = true)]
-    pub limits_table_elements: usize,
+    limits_table_elements "EDGE_CACHE_LIMITS_TABLE_ELEMENTS" => table_elements: usize = "100000", "COUNT", count(0..=10 * MANY);
     /// Number of the plugin's core instances, of its tables and of its memories, each
-    #[arg(long, env = "EDGE_CACHE_LIMITS_OBJECTS", value_name = "COUNT", default_value = "10000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
-    pub limits_objects: usize,
+    limits_objects "EDGE_CACHE_LIMITS_OBJECTS" => objects: usize = "10000", "COUNT", count(1..=MANY);
     /// Deadline of a call into the plugin
-    #[arg(long, env = "EDGE_CACHE_LIMITS_CALL_DEADLINE", value_name = "TIME", default_value = "250ms", value_parser = time(DEADLINES), help_heading = HEADING, hide_short_help = true)]
-    pub limits_call_deadline: Duration,
+    limits_call_deadline "EDGE_CACHE_LIMITS_CALL_DEADLINE" => call_deadline: Duration = "250ms", "TIME", time(DEADLINES);
     /// Deadline of calls that grow with the registry: start, `load`, `apply`, `list-eligible`
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LOAD_DEADLINE", value_name = "TIME", default_value = "10s", value_parser = time(DEADLINES), help_heading = HEADING, hide_short_help = true)]
-    pub limits_load_deadline: Duration,
+    limits_load_deadline "EDGE_CACHE_LIMITS_LOAD_DEADLINE" => load_deadline: Duration = "10s", "TIME", time(DEADLINES);
     /// Resolution of the deadlines
-    #[arg(long, env = "EDGE_CACHE_LIMITS_EPOCH_TICK", value_name = "TIME", default_value = "10ms", value_parser = time(TICKS), help_heading = HEADING, hide_short_help = true)]
-    pub limits_epoch_tick: Duration,
+    limits_epoch_tick "EDGE_CACHE_LIMITS_EPOCH_TICK" => epoch_tick: Duration = "10ms", "TIME", time(TICKS);
     /// Stack size of the plugin
-    #[arg(long, env = "EDGE_CACHE_LIMITS_STACK_BYTES", value_name = "SIZE", default_value = "512KiB", value_parser = size(STACKS), help_heading = HEADING, hide_short_help = true)]
-    pub limits_stack_bytes: usize,
+    limits_stack_bytes "EDGE_CACHE_LIMITS_STACK_BYTES" => stack_bytes: usize = "512KiB", "SIZE", size(STACKS);
     /// Size of the data that the plugin may pass to the host in one call
-    #[arg(long, env = "EDGE_CACHE_LIMITS_CALL_DATA_BYTES", value_name = "SIZE", default_value = "1MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
-    pub limits_call_data_bytes: usize,
+    limits_call_data_bytes "EDGE_CACHE_LIMITS_CALL_DATA_BYTES" => call_data_bytes: usize = "1MiB", "SIZE", size(DATA);
     /// Size of the data that the plugin may pass to the host in `load`, `apply` and `list-eligible`
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LIST_DATA_BYTES", value_name = "SIZE", default_value = "16MiB", value_parser = size(DATA), help_heading = HEADING, hide_short_help = true)]
-    pub limits_list_data_bytes: usize,
+    limits_list_data_bytes "EDGE_CACHE_LIMITS_LIST_DATA_BYTES" => list_data_bytes: usize = "16MiB", "SIZE", size(DATA);
     /// Number of handles and resources of the plugin
-    #[arg(long, env = "EDGE_CACHE_LIMITS_HANDLES", value_name = "COUNT", default_value = "1000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
-    pub limits_handles: usize,
+    limits_handles "EDGE_CACHE_LIMITS_HANDLES" => handles: usize = "1000", "COUNT", count(1..=MANY);
     /// Number of random bytes in one host call
-    #[arg(long, env = "EDGE_CACHE_LIMITS_RANDOM_BYTES", value_name = "SIZE", default_value = "64KiB", value_parser = size(RANDOM), help_heading = HEADING, hide_short_help = true)]
-    pub limits_random_bytes: usize,
+    limits_random_bytes "EDGE_CACHE_LIMITS_RANDOM_BYTES" => random_bytes: usize = "64KiB", "SIZE", size(RANDOM);
     /// Length of a line in the plugin's log; longer lines are truncated
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LOG_LINE_BYTES", value_name = "SIZE", default_value = "1KiB", value_parser = size(LINES), help_heading = HEADING, hide_short_help = true)]
-    pub limits_log_line_bytes: usize,
+    limits_log_line_bytes "EDGE_CACHE_LIMITS_LOG_LINE_BYTES" => log_line_bytes: usize = "1KiB", "SIZE", size(LINES);
     /// Lines of the plugin's log per second; further lines are dropped and counted
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LOG_LINES_PER_SECOND", value_name = "COUNT", default_value = "100", value_parser = count(0..=100_000), help_heading = HEADING, hide_short_help = true)]
-    pub limits_log_lines_per_second: usize,
+    limits_log_lines_per_second "EDGE_CACHE_LIMITS_LOG_LINES_PER_SECOND" => log_lines_per_second: usize = "100", "COUNT", count(0..=100_000);
     /// Number of nodes in the registry
-    #[arg(long, env = "EDGE_CACHE_LIMITS_NODES_MAX", value_name = "COUNT", default_value = "20000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
-    pub limits_nodes_max: usize,
+    limits_nodes_max "EDGE_CACHE_LIMITS_NODES_MAX" => nodes_max: usize = "20000", "COUNT", count(1..=MANY);
     /// Number of disabled nodes that are remembered, so that no older decision enables them again
-    #[arg(long, env = "EDGE_CACHE_LIMITS_TOMBSTONES", value_name = "COUNT", default_value = "50000", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
-    pub limits_tombstones: usize,
+    limits_tombstones "EDGE_CACHE_LIMITS_TOMBSTONES" => tombstones: usize = "50000", "COUNT", count(1..=MANY);
     /// Number of changes that wait for the writer
-    #[arg(long, env = "EDGE_CACHE_LIMITS_QUEUE", value_name = "COUNT", default_value = "1024", value_parser = count(1..=MANY), help_heading = HEADING, hide_short_help = true)]
-    pub limits_queue: usize,
+    limits_queue "EDGE_CACHE_LIMITS_QUEUE" => queue: usize = "1024", "COUNT", count(1..=MANY);
     /// Time for which a change waits for space in the queue
-    #[arg(long, env = "EDGE_CACHE_LIMITS_QUEUE_WAIT", value_name = "TIME", default_value = "10s", value_parser = time(WAITS), help_heading = HEADING, hide_short_help = true)]
-    pub limits_queue_wait: Duration,
+    limits_queue_wait "EDGE_CACHE_LIMITS_QUEUE_WAIT" => queue_wait: Duration = "10s", "TIME", time(WAITS);
     /// Number of changes in one commit
-    #[arg(long, env = "EDGE_CACHE_LIMITS_BATCH", value_name = "COUNT", default_value = "256", value_parser = count(1..=100_000), help_heading = HEADING, hide_short_help = true)]
-    pub limits_batch: usize,
+    limits_batch "EDGE_CACHE_LIMITS_BATCH" => batch: usize = "256", "COUNT", count(1..=100_000);
     /// Number of plugin labels on one node
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_COUNT", value_name = "COUNT", default_value = "16", value_parser = count(LABEL_COUNT), help_heading = HEADING, hide_short_help = true)]
-    pub limits_labels_count: usize,
+    limits_labels_count "EDGE_CACHE_LIMITS_LABELS_COUNT" => labels.count: usize = "16", "COUNT", count(LABEL_COUNT);
     /// Length of a label key
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_KEY_BYTES", value_name = "SIZE", default_value = "64", value_parser = size(1..=KIB), help_heading = HEADING, hide_short_help = true)]
-    pub limits_labels_key_bytes: usize,
+    limits_labels_key_bytes "EDGE_CACHE_LIMITS_LABELS_KEY_BYTES" => labels.key_bytes: usize = "64", "SIZE", size(1..=KIB);
     /// Length of a label value
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_VALUE_BYTES", value_name = "SIZE", default_value = "256", value_parser = size(1..=4 * KIB), help_heading = HEADING, hide_short_help = true)]
-    pub limits_labels_value_bytes: usize,
+    limits_labels_value_bytes "EDGE_CACHE_LIMITS_LABELS_VALUE_BYTES" => labels.value_bytes: usize = "256", "SIZE", size(1..=4 * KIB);
     /// Total size of a node's labels, including those of other software
-    #[arg(long, env = "EDGE_CACHE_LIMITS_LABELS_NODE_BYTES", value_name = "SIZE", default_value = "2KiB", value_parser = size(NODE_LABELS), help_heading = HEADING, hide_short_help = true)]
-    pub limits_labels_node_bytes: usize,
+    limits_labels_node_bytes "EDGE_CACHE_LIMITS_LABELS_NODE_BYTES" => labels.node_bytes: usize = "2KiB", "SIZE", size(NODE_LABELS);
 }
 
 impl LimitSettings {
-    /// Converts to the host's limits.
-    #[must_use]
-    pub fn limits(&self) -> Limits {
-        Limits {
-            plugin_bytes: self.limits_plugin_bytes,
-            memory_bytes: self.limits_memory_bytes,
-            table_elements: self.limits_table_elements,
-            objects: self.limits_objects,
-            call_deadline: self.limits_call_deadline,
-            load_deadline: self.limits_load_deadline,
-            epoch_tick: self.limits_epoch_tick,
-            stack_bytes: self.limits_stack_bytes,
-            call_data_bytes: self.limits_call_data_bytes,
-            list_data_bytes: self.limits_list_data_bytes,
-            handles: self.limits_handles,
-            random_bytes: u64::try_from(self.limits_random_bytes).unwrap_or(u64::MAX),
-            log_line_bytes: self.limits_log_line_bytes,
-            log_lines_per_second: u32::try_from(self.limits_log_lines_per_second)
-                .unwrap_or(u32::MAX),
-            labels: LabelLimits {
-                count: self.limits_labels_count,
-                key_bytes: self.limits_labels_key_bytes,
-                value_bytes: self.limits_labels_value_bytes,
-                node_bytes: self.limits_labels_node_bytes,
-            },
-            nodes_max: self.limits_nodes_max,
-            tombstones: self.limits_tombstones,
-            queue: self.limits_queue,
-            queue_wait: self.limits_queue_wait,
-            batch: self.limits_batch,
-        }
-    }
-
     /// Checks the limits against each other.
     ///
     /// # Errors
@@ -148,16 +127,12 @@ impl LimitSettings {
     /// Two limits contradict each other; the text names both.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.limits_epoch_tick > self.limits_call_deadline {
-            return Err(
-                "`--limits-epoch-tick` must not be longer than `--limits-call-deadline`"
-                    .to_string(),
-            );
+            let text = "`--limits-epoch-tick` must not be longer than `--limits-call-deadline`";
+            return Err(text.to_string());
         }
         if self.limits_call_deadline > self.limits_load_deadline {
-            return Err(
-                "`--limits-load-deadline` must not be shorter than `--limits-call-deadline`"
-                    .to_string(),
-            );
+            let text = "`--limits-load-deadline` must not be shorter than `--limits-call-deadline`";
+            return Err(text.to_string());
         }
         let entry = ENTRY_BYTES.saturating_add(GEO_BYTES_MAX);
         let needed = self.limits_nodes_max.saturating_mul(entry);
