@@ -1,30 +1,29 @@
 //! Commands for a running agent: each sends requests with the typed client and prints the response.
 //!
-//! - `connect` creates the client from the flags.
 //! - `output` prints lines and JSON, `table` makes tables, `change` the texts of changes.
 
 mod change;
-mod connect;
 mod output;
 mod table;
 
 use std::convert::Infallible;
 use std::io::{self, Write};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use edge_cache_client::{
-    Call, ChangeOutcome, Client, EdgeCacheStats, FollowUpdate, MembersQuery, NodeCapacity,
-    ReceivedEvent, RouteQuery, SwapQuery,
+    CaCertificates, Call, ChangeOutcome, Client, ClientConfig, ClientError, EdgeCacheStats,
+    FollowUpdate, MembersQuery, NodeCapacity, ReceivedEvent, RouteQuery, SwapQuery, Token,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::change::Change;
 use crate::cli::{
-    ClientCommand, DisableArgs, EnableArgs, OutputFormat, RouteArgs, RunningPlugin, StatsArgs,
-    SwapArgs,
+    AgentArgs, ClientCommand, EnableArgs, OutputFormat, RunningPlugin, StatsArgs, SwapArgs,
 };
 use crate::exit::{self, usage};
+use crate::trusted_file;
 
 /// Runs a command, prints its result on standard output, and returns its exit code.
 ///
@@ -46,7 +45,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 async fn send(command: &ClientCommand) -> Result<u8> {
     let session = Session {
-        client: connect::client(command.agent())?,
+        client: client(command.agent())?,
         format: command.agent().format,
     };
     let client = &session.client;
@@ -54,7 +53,16 @@ async fn send(command: &ClientCommand) -> Result<u8> {
         ClientCommand::Nodes(_) => session.show(client.nodes(), table::nodes).await,
         ClientCommand::Node(args) => session.show(client.node(args.node_id), table::node).await,
         ClientCommand::Enable(args) => session.enable(args).await,
-        ClientCommand::Disable(args) => session.disable(args).await,
+        ClientCommand::Disable(args) => {
+            let change = Change {
+                node_id: args.node.node_id,
+                registered: false,
+                wait: args.wait,
+            };
+            session
+                .change(client.disable(args.node.node_id), change)
+                .await
+        }
         ClientCommand::Stats(args) => session.stats(args).await,
         ClientCommand::Peers(args) => {
             let call = client.members(MembersQuery {
@@ -62,9 +70,20 @@ async fn send(command: &ClientCommand) -> Result<u8> {
             });
             session.show(call, table::members).await
         }
-        ClientCommand::Route(args) => session.route(args).await,
+        ClientCommand::Route(args) => {
+            let call = client.route(&RouteQuery {
+                key: args.key.clone(),
+                replicas: args.replicas,
+                geo: args.geo.clone(),
+            });
+            session.show(call, table::route).await
+        }
         ClientCommand::Events(_) => match session.follow().await? {},
-        ClientCommand::Leave(_) => session.leave().await,
+        ClientCommand::Leave(_) => {
+            client.leave().send().await?;
+            session.say("the agent leaves", &json!({"leaving": true}))?;
+            Ok(exit::SUCCESS)
+        }
         ClientCommand::Plugin(RunningPlugin::Show(_)) => {
             session.show(client.plugin(), table::plugin).await
         }
@@ -73,6 +92,50 @@ async fn send(command: &ClientCommand) -> Result<u8> {
             session.show(client.plugin_logs(), table::logs).await
         }
     }
+}
+
+/// Creates the client that the flags describe.
+fn client(args: &AgentArgs) -> Result<Client> {
+    let is_tls = args.addr.is_tls();
+    let token = args.token_file.as_deref().map(token).transpose();
+    let ca = args.ca_file.as_deref().filter(|_| is_tls);
+    let config = ClientConfig {
+        address: args.addr.clone(),
+        token: token.map_err(usage)?,
+        insecure_http: args.insecure_http,
+        ca: ca.map(certificates).transpose().map_err(usage)?,
+        timeout: args.timeout,
+    };
+    Client::new(config).map_err(|error| match error {
+        ClientError::PlaintextToken { address } => usage(anyhow!(
+            "the token would be sent to {address} unencrypted: use https:// with --ca-file, or --insecure-http if the \
+             network itself is encrypted"
+        )),
+        ClientError::NoCa { address } => usage(anyhow!(
+            "{address} needs --ca-file (EDGE_CACHE_CA_FILE), a PEM file of root certificates: those of the system are \
+             not used"
+        )),
+        error => error.into(),
+    })
+}
+
+fn token(path: &Path) -> Result<Token> {
+    let file = trusted_file::read_secret(path)
+        .with_context(|| format!("cannot use the token file {}", path.display()))?;
+    Token::from_bytes(&file).with_context(|| {
+        format!(
+            "the token file {} must hold one token and nothing else: the text after `token=` in the output of \
+             `token new`",
+            path.display()
+        )
+    })
+}
+
+fn certificates(path: &Path) -> Result<CaCertificates> {
+    let file = trusted_file::read_public(path)
+        .with_context(|| format!("cannot use the root certificates {}", path.display()))?;
+    CaCertificates::from_pem(&file)
+        .with_context(|| format!("the file {} must hold certificates in PEM", path.display()))
 }
 
 /// A client of one agent, and the format in which its responses are printed.
@@ -103,21 +166,12 @@ impl Session {
             geo: args.geo.clone(),
         };
         let change = Change {
-            node_id: args.node_id,
+            node_id: args.node.node_id,
             registered: true,
             wait: args.wait,
         };
-        let call = self.client.enable(args.node_id, capacity);
+        let call = self.client.enable(args.node.node_id, capacity);
         self.change(call, change).await
-    }
-
-    async fn disable(&self, args: &DisableArgs) -> Result<u8> {
-        let change = Change {
-            node_id: args.node_id,
-            registered: false,
-            wait: args.wait,
-        };
-        self.change(self.client.disable(args.node_id), change).await
     }
 
     async fn change(&self, mut call: Call<'_, ChangeOutcome>, change: Change) -> Result<u8> {
@@ -141,24 +195,15 @@ impl Session {
     /// Shows counters; adds to them first where there is something to add.
     async fn stats(&self, args: &StatsArgs) -> Result<u8> {
         let call = if args.add_hits.is_none() && args.add_misses.is_none() {
-            self.client.stats(args.node_id)
+            self.client.stats(args.node.node_id)
         } else {
             let delta = EdgeCacheStats {
                 hits: args.add_hits.unwrap_or_default(),
                 misses: args.add_misses.unwrap_or_default(),
             };
-            self.client.add_stats(args.node_id, delta)
+            self.client.add_stats(args.node.node_id, delta)
         };
         self.show(call, table::stats).await
-    }
-
-    async fn route(&self, args: &RouteArgs) -> Result<u8> {
-        let query = RouteQuery {
-            key: args.key.clone(),
-            replicas: args.replicas,
-            geo: args.geo.clone(),
-        };
-        self.show(self.client.route(&query), table::route).await
     }
 
     async fn swap(&self, args: &SwapArgs) -> Result<u8> {
@@ -172,15 +217,9 @@ impl Session {
         self.show(call, table::plugin).await
     }
 
-    async fn leave(&self) -> Result<u8> {
-        self.client.leave().send().await?;
-        self.say("the agent leaves", &json!({"leaving": true}))?;
-        Ok(exit::SUCCESS)
-    }
-
     /// Prints events until the agent refuses the client or the reader closes the pipe.
     async fn follow(&self) -> Result<Infallible> {
-        let mut follower = self.client.follow_events();
+        let mut follower = self.client.follow_events().await?;
         loop {
             match (follower.next().await?, self.format) {
                 (FollowUpdate::Event(event), OutputFormat::Table) => {

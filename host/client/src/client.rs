@@ -1,24 +1,22 @@
-//! The client: one method for each operation of the API.
+//! The client: one method for each operation of the API, which makes a call of it.
 
 use std::time::Duration;
 
 use edge_cache_api::{
-    EdgeCacheStats, Health, MemberList, MembersQuery, NodeCapacity, NodeDetails, NodeId, NodeList,
-    PeerInfo, Plugin, PluginLog, Registration, Replacement, ReplacementReport, Route, RouteQuery,
-    SwapQuery, headers, paths,
+    EdgeCacheStats, Health, MemberList, MembersQuery, NodeCapacity, NodeChange, NodeDetails,
+    NodeId, NodeList, PeerInfo, Plugin, PluginLog, Registration, Replacement, ReplacementReport,
+    Route, RouteQuery, SwapQuery, headers, paths,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
-use reqwest::{Method, Request};
+use reqwest::{Method, Request, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::call::{self, Call, ChangeOutcome};
 use crate::config::ClientConfig;
-use crate::connection::Connection;
+use crate::connection::{Connection, Response, describe};
 use crate::error::ClientError;
-use crate::events::EventStream;
-use crate::follower::EventFollower;
+use crate::events::{EventFollower, EventStream};
 
 /// The time that an agent may need on top of the timeout to compile a plugin.
 const COMPILE_TIME: Duration = Duration::from_secs(60);
@@ -57,13 +55,13 @@ impl Client {
     pub fn enable(&self, node_id: NodeId, capacity: NodeCapacity) -> Call<'_, ChangeOutcome> {
         let request = self.request(Method::POST, &paths::node(node_id));
         let request = with_json(request, &Registration { capacity });
-        Call::new(&self.connection, request, call::change)
+        Call::new(&self.connection, request, change)
     }
 
     /// Disables a node.
     pub fn disable(&self, node_id: NodeId) -> Call<'_, ChangeOutcome> {
         let request = self.request(Method::DELETE, &paths::node(node_id));
-        Call::new(&self.connection, request, call::change)
+        Call::new(&self.connection, request, change)
     }
 
     /// Replaces all nodes. With `if_match`, the ETag of a list, only if the list has not changed since.
@@ -77,7 +75,7 @@ impl Client {
         if let Some(tag) = if_match.and_then(|tag| HeaderValue::from_str(tag).ok()) {
             request.headers_mut().insert(IF_MATCH, tag);
         }
-        Call::new(&self.connection, request, call::json).with_extra_time(REPLACE_TIME)
+        Call::new(&self.connection, request, json).with_extra_time(REPLACE_TIME)
     }
 
     /// Shows the counters of a node.
@@ -89,7 +87,7 @@ impl Client {
     pub fn add_stats(&self, node_id: NodeId, delta: EdgeCacheStats) -> Call<'_, EdgeCacheStats> {
         let request = self.request(Method::POST, &paths::node_stats(node_id));
         let request = with_json(request, &delta);
-        Call::new(&self.connection, request, call::json)
+        Call::new(&self.connection, request, json)
     }
 
     /// Returns the nodes that serve a key, best first.
@@ -126,7 +124,7 @@ impl Client {
     pub fn swap_plugin(&self, plugin: Vec<u8>, query: SwapQuery) -> Call<'_, Plugin> {
         let request = self.request(Method::PUT, paths::PLUGIN);
         let request = with_body(request, headers::WASM, plugin);
-        Call::new(&self.connection, request, call::json)
+        Call::new(&self.connection, request, json)
             .with_query("sha256", query.sha256.as_deref())
             .with_extra_time(COMPILE_TIME)
     }
@@ -169,18 +167,17 @@ impl Client {
         EventStream::open(&self.connection, last_event_id).await
     }
 
-    /// Returns a follower of the event stream that reconnects.
-    #[must_use]
-    pub fn follow_events(&self) -> EventFollower {
-        EventFollower::new(self.connection.clone())
+    /// Opens the event stream and follows it over breaks of the connection.
+    ///
+    /// # Errors
+    ///
+    /// The first connection fails, for instance because the address is wrong: a [`ClientError`].
+    pub async fn follow_events(&self) -> Result<EventFollower, ClientError> {
+        EventFollower::open(self.connection.clone()).await
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Call<'_, T> {
-        Call::new(
-            &self.connection,
-            self.request(Method::GET, path),
-            call::json,
-        )
+        Call::new(&self.connection, self.request(Method::GET, path), json)
     }
 
     fn request(&self, method: Method, path: &str) -> Request {
@@ -199,4 +196,108 @@ fn with_body(mut request: Request, media_type: &'static str, body: Vec<u8>) -> R
     request.headers_mut().insert(CONTENT_TYPE, media_type);
     *request.body_mut() = Some(body.into());
     request
+}
+
+/// A call of one operation. Nothing is sent before [`Call::send`].
+#[derive(Debug)]
+#[must_use = "nothing is sent before `send`"]
+pub struct Call<'a, T> {
+    connection: &'a Connection,
+    request: Request,
+    /// The time that the agent may need on top of the client's timeout.
+    extra_time: Duration,
+    decode: fn(&Response) -> serde_json::Result<T>,
+}
+
+/// The outcome of a change of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// The change is made, and its labels have followed where they were waited for.
+    Done,
+    /// The change is made; its labels have not followed in time.
+    Pending(NodeChange),
+}
+
+impl<'a, T> Call<'a, T> {
+    /// Creates a call whose response is read by `decode`.
+    fn new(
+        connection: &'a Connection,
+        request: Request,
+        decode: fn(&Response) -> serde_json::Result<T>,
+    ) -> Self {
+        Self {
+            connection,
+            request,
+            extra_time: Duration::ZERO,
+            decode,
+        }
+    }
+
+    /// Adds a query parameter that has a value.
+    fn with_query(mut self, name: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            let url = self.request.url_mut();
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        self
+    }
+
+    /// Gives the agent this time on top of the client's timeout.
+    fn with_extra_time(mut self, time: Duration) -> Self {
+        self.extra_time = time;
+        self
+    }
+
+    /// Sends the request and returns the response.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NoResponse`] or [`ClientError::Refused`].
+    pub async fn send(self) -> Result<T, ClientError> {
+        let decode = self.decode;
+        self.send_and_read(decode).await
+    }
+
+    /// Sends the request and returns the response as the agent wrote it, with fields that this version does not know.
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::send`].
+    pub async fn send_json(self) -> Result<Value, ClientError> {
+        self.send_and_read(json).await
+    }
+
+    async fn send_and_read<R>(
+        self,
+        decode: fn(&Response) -> serde_json::Result<R>,
+    ) -> Result<R, ClientError> {
+        let sent = describe(&self.request);
+        let response = self.connection.send(self.request, self.extra_time).await?;
+        decode(&response).map_err(|error| {
+            let reason = format!("the response is not that of an agent: {error}");
+            self.connection.no_response(&sent, &reason)
+        })
+    }
+}
+
+impl Call<'_, ChangeOutcome> {
+    /// Lets the agent wait until the labels have followed, at most [`WAIT_MAX`](edge_cache_api::limits::WAIT_MAX).
+    pub fn wait(self, time: Duration) -> Self {
+        let text = format!("{}ms", time.as_millis());
+        self.with_query("wait", Some(&text)).with_extra_time(time)
+    }
+}
+
+/// Reads a response that is JSON.
+fn json<T: DeserializeOwned>(response: &Response) -> serde_json::Result<T> {
+    serde_json::from_slice(&response.body)
+}
+
+/// Reads the response to a change of one node.
+fn change(response: &Response) -> serde_json::Result<ChangeOutcome> {
+    if response.status == StatusCode::ACCEPTED {
+        json(response).map(ChangeOutcome::Pending)
+    } else {
+        Ok(ChangeOutcome::Done)
+    }
 }

@@ -1,14 +1,18 @@
 //! The configuration of a client: address, token, TLS roots and timeout.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Certificate;
 use reqwest::header::HeaderValue;
+use reqwest::{Certificate, Url};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::address::Address;
+#[cfg(test)]
+mod tests;
 
 /// The configuration of a client.
 #[derive(Debug, Clone)]
@@ -17,41 +21,21 @@ pub struct ClientConfig {
     pub address: Address,
     /// The token that every request carries.
     pub token: Option<Token>,
-    /// The rule for sending the token over plain HTTP beyond loopback. Default: refuse.
-    pub plaintext_token: PlaintextToken,
+    /// Permission to send the token over plain HTTP beyond loopback: the network below is encrypted. Default: no.
+    pub insecure_http: bool,
     /// The only root certificates that are trusted; needed for HTTPS. Those of the system are not used.
     pub ca: Option<CaCertificates>,
     /// The time within which a response must be complete. Default: 10 s.
     pub timeout: Duration,
 }
 
-/// A rule for sending the token over plain HTTP beyond loopback.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PlaintextToken {
-    /// The client refuses to send it.
-    #[default]
-    Refuse,
-    /// The client sends it: the network below is encrypted.
-    Allow,
-}
-
 /// The token of an API user. `Debug` hides it.
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
 
-/// The error of a text that is no token: it is empty, or has blanks, `=` or unprintable characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not a token")]
-pub struct InvalidToken;
-
 /// Root certificates.
 #[derive(Debug, Clone)]
-pub struct CaCertificates(Vec<Certificate>);
-
-/// The error of a text that holds no certificate in PEM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("no certificates in PEM")]
-pub struct InvalidCa;
+pub struct CaCertificates(pub(crate) Vec<Certificate>);
 
 impl ClientConfig {
     /// The time within which a response must be complete, where nothing else is set.
@@ -63,7 +47,7 @@ impl ClientConfig {
         Self {
             address,
             token: None,
-            plaintext_token: PlaintextToken::default(),
+            insecure_http: false,
             ca: None,
             timeout: Self::TIMEOUT_DEFAULT,
         }
@@ -73,17 +57,15 @@ impl ClientConfig {
 impl Token {
     /// Reads a token from the bytes of a file; blanks around it are ignored.
     ///
-    /// # Errors
-    ///
-    /// [`InvalidToken`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidToken> {
+    /// Returns none if the text is empty, or has blanks, `=` or unprintable characters.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         std::str::from_utf8(bytes.trim_ascii())
             .ok()
             .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
             // `token new` prints `token=…`: the prefix is no part of the token.
             .filter(|token| !token.contains('='))
             .map(|token| Self(Zeroizing::new(token.to_string())))
-            .ok_or(InvalidToken)
     }
 
     /// Returns the value of the header `Authorization`.
@@ -102,20 +84,90 @@ impl fmt::Debug for Token {
 }
 
 impl CaCertificates {
-    /// Reads certificates in PEM.
+    /// Reads certificates in PEM. Returns none if there is none, or one is damaged.
+    #[must_use]
+    pub fn from_pem(pem: &[u8]) -> Option<Self> {
+        let roots = Certificate::from_pem_bundle(pem).ok()?;
+        (!roots.is_empty()).then_some(Self(roots))
+    }
+}
+
+/// The address of an agent's API. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(Arc<Url>);
+
+/// The error of a text that is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "an address is HOST:PORT, http://HOST:PORT or https://HOST:PORT, for instance 127.0.0.1:7947"
+)]
+pub struct AddressError;
+
+impl Address {
+    /// Returns the address of an agent that serves plain HTTP.
     ///
     /// # Errors
     ///
-    /// [`InvalidCa`] where there is none, or one is damaged.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, InvalidCa> {
-        Certificate::from_pem_bundle(pem)
-            .ok()
-            .filter(|roots| !roots.is_empty())
-            .map(Self)
-            .ok_or(InvalidCa)
+    /// [`AddressError`] for an IPv6 address with a scope id.
+    pub fn plain(at: SocketAddr) -> Result<Self, AddressError> {
+        at.to_string().parse()
     }
 
-    pub(crate) fn into_roots(self) -> Vec<Certificate> {
-        self.0
+    /// Returns whether the connection is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme() == "https"
     }
+
+    /// Returns whether requests stay on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    }
+
+    /// Returns the URL of an operation.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = Url::clone(&self.0);
+        url.set_path(path);
+        url
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let whole = if text.contains("://") {
+            text.to_string()
+        } else if ends_with_port(text) {
+            format!("http://{text}")
+        } else {
+            return Err(AddressError);
+        };
+        let url = Url::parse(&whole).map_err(|_| AddressError)?;
+        let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+        // A name and a password in the URL would show in the list of processes.
+        let is_bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none();
+        (is_http && is_bare)
+            .then(|| Self(Arc::new(url)))
+            .ok_or(AddressError)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Returns whether a text without a scheme names a port. The default port of HTTP is never an agent's.
+fn ends_with_port(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }

@@ -13,8 +13,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Request, StatusCode, Url, redirect};
 use tokio::time::timeout;
 
-use crate::address::Address;
-use crate::config::{CaCertificates, ClientConfig, PlaintextToken};
+use crate::config::{Address, ClientConfig};
 use crate::error::ClientError;
 
 /// Time for which an idle connection is kept: shorter than the 10 s after which an agent closes it.
@@ -45,14 +44,14 @@ impl Connection {
         let ClientConfig {
             address,
             token,
-            plaintext_token,
+            insecure_http,
             ca,
             timeout,
         } = config;
         let mut headers = HeaderMap::new();
         if let Some(token) = &token {
             let is_safe = address.is_tls() || address.is_loopback();
-            if !is_safe && plaintext_token == PlaintextToken::Refuse {
+            if !is_safe && !insecure_http {
                 return Err(ClientError::PlaintextToken { address });
             }
             if let Some(header) = token.header() {
@@ -65,7 +64,7 @@ impl Connection {
         let http = reqwest::Client::builder()
             .default_headers(headers)
             // Never the system's roots: creation must not fail on a machine without them.
-            .tls_certs_only(ca.map(CaCertificates::into_roots).unwrap_or_default())
+            .tls_certs_only(ca.map(|ca| ca.0).unwrap_or_default())
             .no_proxy()
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .redirect(redirect::Policy::none())

@@ -4,7 +4,7 @@ use edge_cache_api::ProblemType;
 use reqwest::StatusCode;
 use thiserror::Error;
 
-use crate::address::Address;
+use crate::config::Address;
 
 /// The error of a client or of one of its requests.
 #[derive(Debug, Error)]

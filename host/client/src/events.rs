@@ -1,10 +1,11 @@
-//! A single connection of the event stream.
+//! The event stream: a single connection, and a follower over restarts of the agent and breaks of the connection.
 
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use edge_cache_api::headers::LAST_EVENT_ID;
@@ -16,7 +17,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Request};
 use serde_json::Value;
 use sse_stream::SseByteStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::connection::{Connection, describe};
 use crate::error::ClientError;
@@ -28,6 +29,10 @@ mod tests;
 const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The number of keep-alive comments that may be missing before a connection counts as broken.
 const KEEP_ALIVES_MISSED: u32 = 3;
+/// The first pause before a reconnect. Each further pause is twice as long, until an event arrives.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause before a reconnect.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// An event as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +92,10 @@ impl EventStream {
         self.events
             .next()
             .await
-            .map_err(|reason| self.connection.no_response(&self.sent, &reason))
+            .map_err(|reason| self.no_response(&reason))
     }
 
-    /// Returns the error of a stream that the agent has ended.
-    pub(crate) fn ended(&self) -> ClientError {
-        let reason = "the agent ended the stream";
+    fn no_response(&self, reason: &str) -> ClientError {
         self.connection.no_response(&self.sent, reason)
     }
 }
@@ -178,5 +181,77 @@ fn reason(error: sse_stream::Error) -> String {
         sse_stream::Error::Body(error) => error.to_string(),
         sse_stream::Error::Utf8Parse(_) => "an event is not UTF-8 text".to_string(),
         error => error.to_string(),
+    }
+}
+
+/// A follower of the event stream that reconnects and resumes after the last event.
+#[derive(Debug)]
+pub struct EventFollower {
+    connection: Connection,
+    /// Absent while the connection is broken.
+    stream: Option<EventStream>,
+    last_event_id: Option<String>,
+    pause: Duration,
+}
+
+/// An update of a follower.
+#[derive(Debug)]
+pub enum FollowUpdate {
+    /// An event.
+    Event(ReceivedEvent),
+    /// The connection is broken, for this reason. The follower reconnects when it is next asked.
+    Broken(ClientError),
+}
+
+impl EventFollower {
+    pub(crate) async fn open(connection: Connection) -> Result<Self, ClientError> {
+        Ok(Self {
+            stream: Some(EventStream::open(&connection, None).await?),
+            connection,
+            last_event_id: None,
+            pause: PAUSE_MIN,
+        })
+    }
+
+    /// Waits for the next event or for a break of the connection. Each break is reported once.
+    ///
+    /// # Errors
+    ///
+    /// A [`ClientError`] where the agent refuses the client.
+    pub async fn next(&mut self) -> Result<FollowUpdate, ClientError> {
+        loop {
+            let Some(stream) = &mut self.stream else {
+                self.stream = Some(self.reconnect().await?);
+                continue;
+            };
+            let broken = match stream.next().await {
+                Ok(Some(event)) => return Ok(FollowUpdate::Event(self.received(event))),
+                Ok(None) => stream.no_response("the agent ended the stream"),
+                Err(error) => error,
+            };
+            self.stream = None;
+            return Ok(FollowUpdate::Broken(broken));
+        }
+    }
+
+    fn received(&mut self, event: ReceivedEvent) -> ReceivedEvent {
+        if !event.id.is_empty() {
+            self.last_event_id = Some(event.id.clone());
+        }
+        self.pause = PAUSE_MIN;
+        event
+    }
+
+    /// Tries until there is a response that is not temporary.
+    async fn reconnect(&mut self) -> Result<EventStream, ClientError> {
+        loop {
+            sleep(self.pause).await;
+            self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
+            let id = self.last_event_id.as_deref();
+            match EventStream::open(&self.connection, id).await {
+                Err(error) if error.is_temporary() => {}
+                opened => return opened,
+            }
+        }
     }
 }

@@ -22,25 +22,17 @@
 //! TLS needs a crypto provider: install one with `rustls`, for instance `rustls::crypto::ring`, before the first
 //! client is created.
 
-mod address;
-mod call;
 mod client;
 mod config;
 mod connection;
 mod error;
 mod events;
-mod follower;
 
 pub use edge_cache_api::*;
 
 pub use reqwest::StatusCode;
 
-pub use self::address::{Address, AddressError};
-pub use self::call::{Call, ChangeOutcome};
-pub use self::client::Client;
-pub use self::config::{
-    CaCertificates, ClientConfig, InvalidCa, InvalidToken, PlaintextToken, Token,
-};
+pub use self::client::{Call, ChangeOutcome, Client};
+pub use self::config::{Address, AddressError, CaCertificates, ClientConfig, Token};
 pub use self::error::ClientError;
-pub use self::events::{EventStream, ReceivedEvent};
-pub use self::follower::{EventFollower, FollowUpdate};
+pub use self::events::{EventFollower, EventStream, FollowUpdate, ReceivedEvent};

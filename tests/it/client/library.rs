@@ -168,7 +168,7 @@ async fn operations_on_the_agent_are_typed() {
 async fn events_are_typed_and_a_break_is_reported() {
     let agent = Agent::start(&["--node-id", "1"]).await.unwrap();
     let client = client(&agent);
-    let mut follower = client.follow_events();
+    let mut follower = client.follow_events().await.unwrap();
     let mut next = async || {
         timeout(EVENT_WITHIN, follower.next())
             .await

@@ -115,7 +115,7 @@ pub struct AgentArgs {
     pub format: OutputFormat,
 }
 
-/// Arguments of `node`.
+/// A node, and the agent that is asked about it.
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
     /// Id of the node
@@ -129,9 +129,6 @@ pub struct NodeArgs {
 /// Arguments of `enable`.
 #[derive(Debug, Clone, Args)]
 pub struct EnableArgs {
-    /// Id of the node
-    #[arg(value_name = "NODE", value_parser = parse_node_id)]
-    pub node_id: u64,
     /// Processor cores for the cache
     #[arg(long, value_name = "NUMBER")]
     pub cpu_cores: u32,
@@ -147,23 +144,20 @@ pub struct EnableArgs {
     /// Wait until the labels are seen
     #[command(flatten)]
     pub wait: WaitArgs,
-    /// The agent.
+    /// The node and the agent.
     #[command(flatten)]
-    pub agent: AgentArgs,
+    pub node: NodeArgs,
 }
 
 /// Arguments of `disable`.
 #[derive(Debug, Clone, Args)]
 pub struct DisableArgs {
-    /// Id of the node
-    #[arg(value_name = "NODE", value_parser = parse_node_id)]
-    pub node_id: u64,
     /// Wait until the labels are gone
     #[command(flatten)]
     pub wait: WaitArgs,
-    /// The agent.
+    /// The node and the agent.
     #[command(flatten)]
-    pub agent: AgentArgs,
+    pub node: NodeArgs,
 }
 
 /// The wait for labels.
@@ -177,18 +171,15 @@ pub struct WaitArgs {
 /// Arguments of `stats`.
 #[derive(Debug, Clone, Args)]
 pub struct StatsArgs {
-    /// Id of the node
-    #[arg(value_name = "NODE", value_parser = parse_node_id)]
-    pub node_id: u64,
     /// Number of requests to add that the cache served
     #[arg(long, value_name = "NUMBER")]
     pub add_hits: Option<u64>,
     /// Number of requests to add that went to the origin
     #[arg(long, value_name = "NUMBER")]
     pub add_misses: Option<u64>,
-    /// The agent.
+    /// The node and the agent.
     #[command(flatten)]
-    pub agent: AgentArgs,
+    pub node: NodeArgs,
 }
 
 /// Arguments of `peers`.
@@ -225,9 +216,9 @@ impl ClientCommand {
         match self {
             Self::Nodes(agent) | Self::Events(agent) | Self::Leave(agent) => agent,
             Self::Node(args) => &args.agent,
-            Self::Enable(args) => &args.agent,
-            Self::Disable(args) => &args.agent,
-            Self::Stats(args) => &args.agent,
+            Self::Enable(args) => &args.node.agent,
+            Self::Disable(args) => &args.node.agent,
+            Self::Stats(args) => &args.node.agent,
             Self::Peers(args) => &args.agent,
             Self::Route(args) => &args.agent,
             Self::Plugin(RunningPlugin::Show(agent) | RunningPlugin::Logs(agent)) => agent,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use super::command::Cli;
+use super::Cli;
 use crate::config::{self, Layers, Lookup};
 use edge_cache_core::text;
 
