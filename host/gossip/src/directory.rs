@@ -17,9 +17,9 @@ use crate::bad_records::{BadRecord, BadRecords, excerpt};
 use crate::claim::{Rival, WATCH_INTERVALS};
 use crate::cluster_member::ClusterMember;
 use crate::info::{InfoError, NodeRecord, check_size, node_id_of};
-use crate::membership::ClusterView;
 use crate::memory::KnownPeer;
 use crate::peers::Peers;
+use crate::view::ClusterView;
 
 #[cfg(test)]
 mod tests;
@@ -269,7 +269,7 @@ impl Directory {
     }
 
     /// Returns the members of each other node, in ascending order of generation, without those whose
-    /// address has a newer life with a record.
+    /// address has had a newer live one with a record.
     fn lives(&self) -> BTreeMap<u64, Vec<Life<'_>>> {
         let mut nodes: BTreeMap<u64, Vec<Life<'_>>> = BTreeMap::new();
         for life in &self.members {
@@ -286,6 +286,7 @@ impl Directory {
                 !newer.iter().any(|(other, member)| {
                     other > id
                         && other.gossip_advertise_addr == id.gossip_advertise_addr
+                        && member.was_live
                         && member.record.is_some()
                 })
             });

@@ -16,8 +16,8 @@ use edge_cache_core::MemberStatus;
 use tokio::time::Instant;
 
 use crate::cluster_member::ClusterMember;
-use crate::membership::ClusterView;
 use crate::memory::{KnownPeer, RememberedMembers};
+use crate::view::ClusterView;
 
 #[cfg(test)]
 mod tests;

@@ -62,7 +62,7 @@
 //! - `topology`: runs the rules after each change and publishes the result.
 //! - `peers`, `events`, `cluster_member`: the snapshot, its changes, and the list for operators.
 //! - `push`, `reconnect`: gossip at once after a change, and calls to missing peers.
-//! - `join`: the first exchange with the cluster, and troubles.
+//! - `view`: the published view of the cluster. `join`: the first exchange with the cluster, and troubles.
 //! - `memory`: generations and known peers, which must survive a restart.
 //! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
 //! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams.
@@ -107,6 +107,7 @@ mod topology;
 mod transport;
 mod udp;
 mod validator;
+mod view;
 
 #[cfg(test)]
 mod tests;

@@ -1,26 +1,21 @@
 //! State shared between the member task and the pool's handles, which read it without waiting.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use edge_cache_core::{MemberStatus, PublishedStats};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::claim::Conflict;
-use crate::cluster_member::ClusterMember;
 use crate::inbox::Inbox;
 use crate::join::{JoinState, Trouble};
 use crate::known::KnownPeers;
 use crate::metrics::GossipMetrics;
 use crate::outbox::Outbox;
-use crate::peers::Peers;
 use crate::refusals::Refusals;
 use crate::transport::ClockOff;
+use crate::view::ClusterView;
 
 /// Time for which a peer's wrong clock is shown after its last datagram.
 const CLOCK_OFF_FOR: Duration = Duration::from_secs(60);
@@ -51,22 +46,6 @@ pub(crate) struct Membership {
     pub(crate) metrics: Arc<GossipMetrics>,
     /// The last sender of a sealed datagram whose time was out of range.
     pub(crate) clock_off: Arc<ArcSwapOption<ClockOff>>,
-}
-
-/// The peers and members that the directory selected.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClusterView {
-    pub(crate) peers: Arc<Peers>,
-    /// All other members, ascending by node id.
-    pub(crate) members: Vec<ClusterMember>,
-    /// Counters that other members publish about their own nodes.
-    pub(crate) stats: BTreeMap<u64, PublishedStats>,
-    /// Another member that claims this node's id.
-    pub(crate) conflict: Option<Conflict>,
-    /// Addresses of two members that claim the id of another node.
-    pub(crate) rivals: BTreeMap<u64, [SocketAddr; 2]>,
-    /// Live agents with another policy digest than this node's, ascending.
-    pub(crate) policy_mismatches: Vec<u64>,
 }
 
 /// The way in which a pool ends. A later variant overrides an earlier one.
@@ -140,18 +119,5 @@ impl Membership {
             waits: conflict.waits,
         }));
         troubles
-    }
-}
-
-impl ClusterView {
-    /// Returns the members with a status, ascending by node id.
-    pub(crate) fn with_status(&self, status: MemberStatus) -> impl Iterator<Item = &ClusterMember> {
-        let members = self.members.iter();
-        members.filter(move |member| member.status == status)
-    }
-
-    /// Returns the members that gossip can reach: the peers that were met since the server started.
-    pub(crate) fn alive(&self) -> impl Iterator<Item = &ClusterMember> {
-        self.with_status(MemberStatus::Alive)
     }
 }

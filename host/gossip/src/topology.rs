@@ -20,8 +20,9 @@ use crate::claim::{Claim, Conflict};
 use crate::clock::until;
 use crate::directory::{Directory, MemberReading};
 use crate::join::JoinState;
-use crate::membership::{ClusterView, Membership};
+use crate::membership::Membership;
 use crate::peers::Peers;
+use crate::view::ClusterView;
 
 /// Publishes a [`ClusterView`] from chitchat's state.
 #[derive(Debug)]

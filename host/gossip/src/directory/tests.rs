@@ -194,6 +194,14 @@ fn a_leaving_node_is_not_a_peer() {
     assert_eq!(fixture.bad(), 0);
 }
 
+/// A new life counts as live after three heartbeats. Until then the former one stands in for it.
+#[test]
+fn a_former_life_stays_until_the_newer_one_is_live() {
+    let mut fixture = Fixture::new();
+    let readings = vec![fresh(7, 5, "old"), silent(fresh(7, 6, "new"))];
+    assert_eq!(fixture.listed(readings), one(7, "old"));
+}
+
 #[test]
 fn a_former_life_does_not_return_when_the_newer_one_ends_first() {
     let mut fixture = Fixture::new();

@@ -3,7 +3,7 @@ use edge_cache_core::MemberStatus;
 use super::*;
 use crate::cluster_member::ClusterMember;
 use crate::known::KnownPeers;
-use crate::membership::ClusterView;
+use crate::view::ClusterView;
 
 fn pusher(own_node_id: u64, node_ids: &[u64]) -> Pusher {
     let members = node_ids
