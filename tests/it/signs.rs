@@ -1,5 +1,7 @@
 //! What operators see of an agent that lacks something: liveness, readiness, metrics and the log.
 
+mod cluster;
+
 use std::process::Stdio;
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// All pages.
-pub(crate) const PAGES: [&str; 13] = [
+pub(crate) const PAGES: [&str; 14] = [
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "README.md",
@@ -16,6 +16,7 @@ pub(crate) const PAGES: [&str; 13] = [
     "host/docs/http-api.md",
     "host/docs/limits.md",
     "host/docs/metrics.md",
+    "host/docs/migrating.md",
     "host/docs/operating.md",
     "host/docs/performance.md",
     "host/docs/security.md",

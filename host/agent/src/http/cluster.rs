@@ -63,6 +63,7 @@ pub(super) async fn list_members(
 /// - `disabled`: a node is not eligible any more: `{"node_id"}`.
 /// - `joined`, `updated`: a peer is live now, or its information changed: the peer.
 /// - `left`, `failed`: a peer said that it leaves, or is silent without a word: `{"node_id"}`.
+/// - `health`: the readiness or a warning changed: `{"ok", "reasons", "warnings"}`.
 /// - `snapshot`: the whole state, `{"nodes", "peers"}`: first of all, and wherever events are missing.
 ///
 /// States in between may be left out; the last one is always sent. A client that names its last event in
