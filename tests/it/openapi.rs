@@ -193,7 +193,9 @@ async fn every_answer_is_as_described() {
             assert_eq!(enabled.await.unwrap().status, 204);
         }
         let status = contract.ask(operation, "good", good).await;
-        assert!((200..300).contains(&status), "{name}: {status}");
+        // Without gossip no member has failed.
+        let is_expected = (200..300).contains(&status) || (name == "forget_peer" && status == 404);
+        assert!(is_expected, "{name}: {status}");
         if has_id && operation.method != "POST" {
             let unknown = contract.request(operation, "8", "");
             contract.ask(operation, "an unknown node", unknown).await;

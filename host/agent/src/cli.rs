@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 pub use self::client::{
     AgentArgs, ClientCommand, DisableArgs, EnableArgs, NodeArgs, OutputFormat, PeersArgs,
-    RouteArgs, RunningPlugin, StatsArgs, SwapArgs, WaitArgs,
+    PeersCommand, RouteArgs, RunningPlugin, StatsArgs, SwapArgs, WaitArgs,
 };
 pub use self::parse::{Parsed, parse};
 pub use self::plugin::{CheckArgs, HostArgs, InspectArgs, PluginCommand};

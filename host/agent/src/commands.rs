@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 
 use self::change::Change;
 use crate::cli::{
-    AgentArgs, ClientCommand, EnableArgs, OutputFormat, RunningPlugin, StatsArgs, SwapArgs,
+    AgentArgs, ClientCommand, EnableArgs, OutputFormat, PeersArgs, PeersCommand, RunningPlugin,
+    StatsArgs, SwapArgs,
 };
 use crate::exit::{self, usage};
 use crate::trusted_file;
@@ -64,6 +65,10 @@ async fn send(command: &ClientCommand) -> Result<u8> {
                 .await
         }
         ClientCommand::Stats(args) => session.stats(args).await,
+        ClientCommand::Peers(PeersArgs {
+            command: Some(PeersCommand::Forget(args)),
+            ..
+        }) => session.forget(args.node_id).await,
         ClientCommand::Peers(args) => {
             let call = client.members(MembersQuery {
                 status: args.status,
@@ -215,6 +220,13 @@ impl Session {
         };
         let call = self.client.swap_plugin(plugin, query);
         self.show(call, table::plugin).await
+    }
+
+    async fn forget(&self, node_id: u64) -> Result<u8> {
+        self.client.forget_peer(node_id).send().await?;
+        let said = format!("node {node_id} is forgotten");
+        self.say(&said, &json!({"node_id": node_id, "forgotten": true}))?;
+        Ok(exit::SUCCESS)
     }
 
     /// Prints events until the agent refuses the client or the reader closes the pipe.

@@ -12,6 +12,8 @@ pub const NODES: &str = "/api/v1/edge-cache/nodes";
 pub const ROUTE: &str = "/api/v1/edge-cache/route";
 /// The live peers, as ZLayer shows them.
 pub const PEERS: &str = "/api/v1/cluster/gossip/peers";
+/// A failed member, which is forgotten by `DELETE`.
+pub const PEER: &str = "/api/v1/cluster/gossip/peers/{id}";
 /// The members of the cluster.
 pub const MEMBERS: &str = "/api/v1/cluster/members";
 /// The event stream.
@@ -35,6 +37,12 @@ pub const READYZ: &str = "/health/readyz";
 #[must_use]
 pub fn node(node_id: NodeId) -> String {
     format!("/api/v1/nodes/{node_id}/edge-cache")
+}
+
+/// Returns the path of a member.
+#[must_use]
+pub fn peer(node_id: NodeId) -> String {
+    format!("/api/v1/cluster/gossip/peers/{node_id}")
 }
 
 /// Returns the path of the counters of a node.

@@ -110,6 +110,12 @@ impl Client {
         self.get(paths::PEERS)
     }
 
+    /// Forgets a failed member.
+    pub fn forget_peer(&self, node_id: NodeId) -> Call<'_, ()> {
+        let request = self.request(Method::DELETE, &paths::peer(node_id));
+        Call::new(&self.connection, request, |_| Ok(()))
+    }
+
     /// Shows the plugin.
     pub fn plugin(&self) -> Call<'_, Plugin> {
         self.get(paths::PLUGIN)

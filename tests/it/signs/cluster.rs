@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use edge_cache_tests::agent::write_secret;
+use edge_cache_tests::long_tests;
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
-use edge_cache_tests::long_tests;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -17,12 +17,7 @@ use crate::gossip_node::{Node, keygen, meet};
 
 /// Beyond any of what is waited for here.
 const SOON: Duration = Duration::from_secs(60);
-const FAST: [&str; 4] = [
-    "--gossip-interval",
-    "200ms",
-    "--gossip-join-timeout",
-    "2s",
-];
+const FAST: [&str; 4] = ["--gossip-interval", "200ms", "--gossip-join-timeout", "2s"];
 
 /// Waits until the readiness of an agent has this status, and a reason or a warning with this text.
 async fn expect_health(node: &Node, status: u16, said: &str) -> Value {
@@ -82,15 +77,28 @@ async fn an_agent_whose_seeds_do_not_answer_is_ready_and_says_that_it_is_alone()
     let seed = silent.local_addr().unwrap().to_string();
     let node = Node::start(1, &[&FAST[..], &["--seed", &seed]].concat());
     let node = node.await.unwrap();
-    expect_health(&node, 503, "the first exchange with the cluster is not complete").await;
+    expect_health(
+        &node,
+        503,
+        "the first exchange with the cluster is not complete",
+    )
+    .await;
     let health = expect_health(&node, 200, "this agent is alone").await;
     assert_eq!(health["reasons"], json!([]), "{health}");
-    assert_eq!(metric(&node, "edge_cache_gossip_troubles{trouble=\"alone\"}").await, 1.0);
+    assert_eq!(
+        metric(&node, "edge_cache_gossip_troubles{trouble=\"alone\"}").await,
+        1.0
+    );
     assert_eq!(metric(&node, "edge_cache_ready").await, 1.0);
     assert_eq!(metric(&node, "edge_cache_warnings").await, 1.0);
-    node.log_handle().expect("ready, but this agent is alone", SOON).await;
+    node.log_handle()
+        .expect("ready, but this agent is alone", SOON)
+        .await;
 
-    let peer = Node::start(2, &[&FAST[..], &["--seed", &node.gossip.to_string()]].concat());
+    let peer = Node::start(
+        2,
+        &[&FAST[..], &["--seed", &node.gossip.to_string()]].concat(),
+    );
     let peer = peer.await.unwrap();
     meet(&[&node, &peer], SOON).await;
     let health = expect_health(&node, 200, "").await;
@@ -158,7 +166,10 @@ async fn a_copied_data_directory_does_not_speak_for_the_node() {
     let listen = node.gossip.to_string();
     node.signal(Signal::TERM);
     assert_eq!(node.ended().await, Some(0));
-    let copied = Command::new("cp").arg("-a").args([&original, &copy]).status();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([&original, &copy])
+        .status();
     assert!(copied.unwrap().success());
 
     let place = ["--gossip-listen", &listen];
@@ -215,7 +226,11 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
     let whole = async |node: &Node| {
         until("five candidates", SOON, || async {
             let candidates = metric(node, "edge_cache_routing_candidates").await;
-            if candidates == 5.0 { Ok(()) } else { Err(candidates) }
+            if candidates == 5.0 {
+                Ok(())
+            } else {
+                Err(candidates)
+            }
         })
         .await;
     };
@@ -226,7 +241,11 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
     let mut last = nodes.pop().unwrap();
     let listen = last.gossip.to_string();
     for restart in 0..restarts {
-        let signal = if restart % 2 == 0 { Signal::KILL } else { Signal::TERM };
+        let signal = if restart % 2 == 0 {
+            Signal::KILL
+        } else {
+            Signal::TERM
+        };
         last.signal(signal);
         last.ended().await;
         let place = ["--gossip-listen", &listen];
@@ -234,7 +253,9 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
         last = started.await.unwrap();
         expect_health(&last, 200, "").await;
         let first = routes(&last).await;
-        let differing = (0..KEYS).filter(|key| first[*key] != expected[*key]).count();
+        let differing = (0..KEYS)
+            .filter(|key| first[*key] != expected[*key])
+            .count();
         assert_eq!(differing, 0, "keys differ after restart {restart}");
     }
 }
@@ -243,13 +264,21 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
 fn with_clock(offset: &str) -> Option<[String; 5]> {
     let is_there = || Command::new("faketime").arg("--version").output().is_ok();
     if !is_there() && std::env::var_os("EDGE_CACHE_INSTALL").is_some_and(|value| value == "1") {
-        let _ = Command::new("apt-get").args(["install", "-y", "faketime"]).output();
+        let _ = Command::new("apt-get")
+            .args(["install", "-y", "faketime"])
+            .output();
     }
     if !is_there() {
         println!("skipped: faketime is not installed; EDGE_CACHE_INSTALL=1 installs it");
         return None;
     }
-    let words = ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", offset];
+    let words = [
+        "env",
+        "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        "faketime",
+        "-f",
+        offset,
+    ];
     Some(words.map(str::to_string))
 }
 
@@ -264,7 +293,14 @@ async fn decisions_made_by_clocks_an_hour_ahead_are_no_obstacle_later() {
     let [one, two]: [String; 2] = free_addresses();
     let start = async |launcher: &[&str]| {
         let start = async |id, listen: &str, seed: &str, data: &Path| {
-            let place = ["--gossip-listen", listen, "--seed", seed, "--data-dir", text(data)];
+            let place = [
+                "--gossip-listen",
+                listen,
+                "--seed",
+                seed,
+                "--data-dir",
+                text(data),
+            ];
             Node::start_with(launcher, id, &[&FAST[..], &place].concat())
                 .await
                 .unwrap()

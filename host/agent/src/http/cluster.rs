@@ -3,16 +3,17 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
 use super::auth::Caller;
+use super::extract::Node;
 use super::problem::Problem;
 use super::query::QueryParams;
 use super::state::AppState;
 use edge_cache_api::headers::{EVENT_STREAM, LAST_EVENT_ID};
-use edge_cache_api::{Member, MemberList, MemberStatus, MembersQuery, PeerInfo};
+use edge_cache_api::{Member, MemberList, MemberStatus, MembersQuery, PeerInfo, ProblemType};
 use edge_cache_host::gossip::{ClusterMember, GossipPool};
 
 /// The header by which nginx, as a proxy, passes events on at once.
@@ -55,6 +56,31 @@ pub(super) async fn list_members(
     };
     members.retain(|member| status.is_none_or(|status| status == member.status));
     Ok(Json(MemberList { members }))
+}
+
+/// Forgets a failed member, which is remembered for 72 hours otherwise. One that is live again is listed again.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/cluster/gossip/peers/{id}",
+    tag = "cluster",
+    params(Node),
+    responses((status = 204, description = "The member is forgotten by this agent."))
+)]
+pub(super) async fn forget_peer(
+    State(state): State<AppState>,
+    Node(node_id): Node,
+) -> Result<StatusCode, Problem> {
+    if state
+        .gossip
+        .as_ref()
+        .is_some_and(|pool| pool.forget(node_id))
+    {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Problem::new(
+        ProblemType::NodeNotFound,
+        format!("node {node_id} is not remembered as a failed member"),
+    ))
 }
 
 /// Follows the changes of the registry and of the cluster, as server-sent events.

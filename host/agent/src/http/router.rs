@@ -78,6 +78,7 @@ fn api_operations() -> OpenApiRouter<AppState> {
         .routes(operation(write, replace, routes!(all_nodes::replace_nodes)))
         .routes(operation(read, &[], routes!(route::route_key)))
         .routes(operation(read, &[], routes!(cluster::list_peers)))
+        .routes(operation(write, show_node, routes!(cluster::forget_peer)))
         .routes(operation(read, &[], routes!(cluster::list_members)))
         .routes(operation(read, follow, routes!(cluster::follow_events)))
         .routes(operation(read, &[], routes!(plugin::show_plugin)))
