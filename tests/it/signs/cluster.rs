@@ -75,8 +75,8 @@ fn text(path: &Path) -> &str {
 async fn an_agent_whose_seeds_do_not_answer_is_ready_and_says_that_it_is_alone() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let seed = silent.local_addr().unwrap().to_string();
-    let node = Node::start(1, &[&FAST[..], &["--seed", &seed]].concat());
-    let node = node.await.unwrap();
+    let args = [&FAST[..], &["--seed", &seed]].concat();
+    let node = Node::start(1, &args).await.unwrap();
     expect_health(
         &node,
         503,
@@ -95,11 +95,9 @@ async fn an_agent_whose_seeds_do_not_answer_is_ready_and_says_that_it_is_alone()
         .expect("ready, but this agent is alone", SOON)
         .await;
 
-    let peer = Node::start(
-        2,
-        &[&FAST[..], &["--seed", &node.gossip.to_string()]].concat(),
-    );
-    let peer = peer.await.unwrap();
+    let seed = node.gossip.to_string();
+    let args = [&FAST[..], &["--seed", &seed]].concat();
+    let peer = Node::start(2, &args).await.unwrap();
     meet(&[&node, &peer], SOON).await;
     let health = expect_health(&node, 200, "").await;
     assert_eq!(health["warnings"], json!([]), "{health}");
@@ -173,8 +171,8 @@ async fn a_copied_data_directory_does_not_speak_for_the_node() {
     assert!(copied.unwrap().success());
 
     let place = ["--gossip-listen", &listen];
-    let node = Node::start_with(&[], 4, &[&args[..], &place].concat());
-    let node = node.await.unwrap();
+    let placed = [&args[..], &place].concat();
+    let node = Node::start_with(&[], 4, &placed).await.unwrap();
     meet(&[&peer, &node], SOON).await;
     expect_health(&node, 200, "").await;
     // It has no seeds: it rejoins by the addresses that the directory remembers.
@@ -249,8 +247,8 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
         last.signal(signal);
         last.ended().await;
         let place = ["--gossip-listen", &listen];
-        let started = Node::start_with(&[], 5, &[&args(5)[..], &place].concat());
-        last = started.await.unwrap();
+        let placed = [&args(5)[..], &place].concat();
+        last = Node::start_with(&[], 5, &placed).await.unwrap();
         expect_health(&last, 200, "").await;
         let first = routes(&last).await;
         let differing = (0..KEYS)
