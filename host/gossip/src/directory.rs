@@ -27,6 +27,11 @@ mod tests;
 /// Time for which a member that was never live is not yet listed as failed, in intervals. Members that
 /// are known only by hearsay are silent at first.
 pub(crate) const AWAITED_INTERVALS: u32 = 15;
+/// Time for which a silent life hides former ones, in intervals: the failure detector takes up to forty to notice the
+/// end of one that lived for moments. A node that lost data and time may come back with a lower generation.
+const FORMER_INTERVALS: u32 = 60;
+/// Minimum of that time: short intervals do not make the failure detector quicker.
+const FORMER_MIN: Duration = Duration::from_secs(12);
 /// Time between two looks at silent members: chitchat forgets them without a notification.
 const SILENT_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Maximum number of foreign keys that are read per member and pass.
@@ -40,6 +45,8 @@ pub(crate) struct Directory {
     interval: Duration,
     /// Time for which a member that was never live is not listed as failed.
     awaited_for: Duration,
+    /// Time after its last heartbeat for which a life hides former ones.
+    former_for: Duration,
     bad: BadRecords,
 }
 
@@ -106,6 +113,7 @@ impl Directory {
             members: HashMap::new(),
             interval,
             awaited_for: interval.saturating_mul(AWAITED_INTERVALS),
+            former_for: interval.saturating_mul(FORMER_INTERVALS).max(FORMER_MIN),
             bad,
         }
     }
@@ -211,7 +219,7 @@ impl Directory {
         let mut members = Vec::new();
         let mut rivals = BTreeMap::new();
         let mut again_in: Option<Duration> = None;
-        for (node_id, lives) in self.lives() {
+        for (node_id, lives) in self.lives(now) {
             let live = || lives.iter().filter(|(_, member)| member.is_live);
             let has_record = |(_, member): &&Life<'_>| member.record.is_some();
             // Who leaves gives the id to another member that has it.
@@ -270,7 +278,7 @@ impl Directory {
 
     /// Returns the members of each other node, in ascending order of generation, without those whose
     /// address has had a newer live one with a record.
-    fn lives(&self) -> BTreeMap<u64, Vec<Life<'_>>> {
+    fn lives(&self, now: Instant) -> BTreeMap<u64, Vec<Life<'_>>> {
         let mut nodes: BTreeMap<u64, Vec<Life<'_>>> = BTreeMap::new();
         for life in &self.members {
             if let Some(node_id) = node_id_of(&life.0.node_id)
@@ -279,6 +287,9 @@ impl Directory {
                 nodes.entry(node_id).or_default().push(life);
             }
         }
+        let still_for = |member: &KnownMember| {
+            now.saturating_duration_since(member.risen_at.unwrap_or(member.since))
+        };
         for lives in nodes.values_mut() {
             lives.sort_by_key(|(id, _)| *id);
             let newer = lives.clone();
@@ -288,6 +299,7 @@ impl Directory {
                         && other.gossip_advertise_addr == id.gossip_advertise_addr
                         && member.was_live
                         && member.record.is_some()
+                        && (member.is_live || still_for(member) < self.former_for)
                 })
             });
         }
@@ -303,7 +315,7 @@ impl Directory {
     /// record is here and is judged. Nodes that leave, and those that appear too late, do not count.
     pub(crate) fn is_complete(&self, heard_at: Instant, now: Instant) -> bool {
         let is_known = |(_, member): &Life<'_>| member.was_live && member.record.is_some();
-        self.lives().values().all(|lives| {
+        self.lives(now).values().all(|lives| {
             let Some((id, newest)) = lives.last() else {
                 return true;
             };

@@ -214,6 +214,21 @@ fn a_former_life_does_not_return_when_the_newer_one_ends_first() {
     assert_eq!(statuses(&view), [(7, 6, MemberStatus::Failed)]);
 }
 
+/// The node lost its data, and its clock went back.
+#[test]
+fn a_life_with_a_lower_generation_counts_after_sixty_intervals() {
+    let mut fixture = Fixture::new();
+    assert_eq!(
+        fixture.listed(vec![fresh(7, 6, "higher")]),
+        one(7, "higher")
+    );
+    let ended = || silent(with(fresh(7, 6, "higher"), RecordReading::Known));
+    assert_eq!(fixture.listed(vec![ended(), fresh(7, 5, "lower")]), []);
+    fixture.instant += Duration::from_secs(60);
+    let lower = with(fresh(7, 5, "lower"), RecordReading::Known);
+    assert_eq!(fixture.listed(vec![ended(), lower]), one(7, "lower"));
+}
+
 /// Another member with the id elsewhere is no newer life: the node is there as soon as the other one leaves.
 #[test]
 fn a_member_elsewhere_gives_the_id_back_when_it_leaves() {
