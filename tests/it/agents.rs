@@ -183,7 +183,7 @@ async fn counters_add_up_over_http() {
     let path = "/api/v1/nodes/5/edge-cache/stats";
     assert_eq!(
         agent.get(path).await.unwrap(),
-        json!({"hits": 0, "misses": 0})
+        json!({"hits": 0, "misses": 0, "counted_by": 1})
     );
     let more = json!({"hits": 2, "misses": 3});
     let answer = agent.ask(Method::POST, path, Some(&more)).await.unwrap();
@@ -195,8 +195,8 @@ async fn counters_add_up_over_http() {
     )
     .await;
     for total in [
-        json!({"hits": 2, "misses": 3}),
-        json!({"hits": 4, "misses": 6}),
+        json!({"hits": 2, "misses": 3, "counted_by": 1}),
+        json!({"hits": 4, "misses": 6, "counted_by": 1}),
     ] {
         let answer = agent.ask(Method::POST, path, Some(&more)).await.unwrap();
         assert_eq!((answer.status, &answer.body), (StatusCode::OK, &total));

@@ -263,6 +263,6 @@ async fn an_agent_that_has_not_met_its_seeds_replaces_nothing() {
         if ids == [json!(8)] { Ok(()) } else { Err(ids) }
     })
     .await;
-    let still = put(&lost, &wanted(&[])).await;
-    assert_eq!(still.status, 503, "nobody came");
+    // Nobody came within `gossip.join_timeout`: it decides alone.
+    assert_eq!(put(&lost, &wanted(&[])).await.status, 200);
 }

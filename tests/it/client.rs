@@ -83,7 +83,7 @@ async fn two() -> (Agent, Agent) {
 
 #[tokio::test]
 async fn nodes_are_enabled_shown_routed_to_and_disabled() {
-    let (one, _two) = two().await;
+    let (one, two) = two().await;
     let at = one.http;
     let enable = "enable 2 --cpu-cores 8 --ram-mib 16384 --disk-mib 512000 --geo eu-west-1";
     assert_eq!(
@@ -118,10 +118,17 @@ async fn nodes_are_enabled_shown_routed_to_and_disabled() {
     let decision = row(&table, "decision")[1];
     assert!(decision.ends_with("by the agent of node 1"), "{table}");
 
-    let totals = json!({"hits": 3, "misses": 0});
-    assert_eq!(json_of(at, "stats 2 --add-hits 3").await, totals);
-    assert_eq!(json_of(at, "stats 2").await, totals);
-    let table = text_of(at, "stats 2 --add-hits 1 --add-misses 2").await;
+    let refused = ask(at, "stats 2 --add-hits 3").await;
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(
+        refused.stderr.contains("the agent of node 2"),
+        "{refused:?}"
+    );
+    let own = two.http;
+    let totals = json!({"hits": 3, "misses": 0, "counted_by": 2});
+    assert_eq!(json_of(own, "stats 2 --add-hits 3").await, totals);
+    assert_eq!(json_of(own, "stats 2").await, totals);
+    let table = text_of(own, "stats 2 --add-hits 1 --add-misses 2").await;
     assert_eq!(
         (row(&table, "hits")[1], row(&table, "misses")[1]),
         ("4", "2")

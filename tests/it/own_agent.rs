@@ -1,16 +1,21 @@
 //! What the agent of a node says about decisions on it: that it follows one, or why it refuses it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use edge_cache_host::sandbox::{Plugin, PluginConfig};
-use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId};
+use edge_cache_host::gossip::GossipPool;
+use edge_cache_host::sandbox::{Plugin, PluginConfig, WallClock};
+use edge_cache_host::{EdgeCacheError, EdgeCacheRegistry, EdgeCacheStats, NodeCapacity, NodeId};
 use edge_cache_tests::agent::Agent;
 use edge_cache_tests::cluster::{Member, Settings, disk};
 use edge_cache_tests::component::region;
 use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 /// Maximum time for the agents of a cluster to agree.
 const AGREED_WITHIN: Duration = Duration::from_secs(20);
@@ -97,12 +102,128 @@ async fn a_member_without_an_agent_follows_nothing() {
     let one = Member::start(reference_plugin().unwrap(), Settings::new(1, &[]));
     let one = one.await.unwrap();
     let gossip = Settings::new(2, &[&one]).gossip;
-    let pool = edge_cache_host::gossip::GossipPool::start(gossip).await;
+    let pool = GossipPool::start(gossip).await;
     let _two = pool.unwrap();
     one.registry.enable(2, disk(1)).await.unwrap();
     one.registry.enable(3, disk(1)).await.unwrap();
     expect_advertised(&one.registry, 2, None).await;
     expect_advertised(&one.registry, 3, Some(false)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_has_heard_nobody_decides_nothing_and_misses_nothing() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut gossip = Settings::new(2, &[]).gossip;
+    gossip.seeds = vec![silent.local_addr().unwrap().to_string()];
+    let pool = GossipPool::start(gossip).await.unwrap();
+    let builder = EdgeCacheRegistry::builder(reference_plugin().unwrap()).gossip(pool.clone());
+    let registry = builder.start().await.unwrap();
+    let not_joined = EdgeCacheError::NotJoined;
+    assert_eq!(registry.enable(7, disk(1)).await, Err(not_joined.clone()));
+    assert_eq!(registry.disable(7).await, Err(not_joined.clone()));
+    let counted = registry.add_stats(7, EdgeCacheStats::default()).await;
+    assert_eq!(counted, Err(not_joined.clone()));
+    assert_eq!(registry.missing(7), not_joined);
+    assert!(registry.decision(7).is_none() && !registry.is_joined());
+}
+
+#[tokio::test]
+async fn before_it_has_heard_anybody_an_agent_answers_503_and_not_404() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let seed = silent.local_addr().unwrap().to_string();
+    let flags = ["--node-id", "1", "--gossip-listen", "127.0.0.1:0", "--seed"];
+    let agent = Agent::start(&[&flags[..], &[&seed]].concat())
+        .await
+        .unwrap();
+    let path = "/api/v1/nodes/7/edge-cache";
+    let capacity = json!({"capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": 1}});
+    for request in [
+        agent.request(Method::GET, path),
+        agent.request(Method::DELETE, path),
+        agent.request(Method::POST, path).json(&capacity),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers()["retry-after"], "1");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["type"], "/problems/not-met");
+        // ZLayer's client reads this member.
+        assert_eq!(problem["error"], problem["detail"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_shows_that_its_decision_was_overruled_a_short_while_later() {
+    let plugin = || reference_plugin().unwrap();
+    let ahead = Arc::new(AtomicU64::new(0));
+    let minutes = ahead.clone();
+    let mut settings = Settings::new(1, &[]);
+    settings.clock = WallClock::new(move || {
+        SystemTime::now() + Duration::from_secs(60 * minutes.load(Ordering::Relaxed))
+    });
+    let one = Member::start(plugin(), settings).await.unwrap();
+    let two = Member::start(plugin(), Settings::new(2, &[&one]))
+        .await
+        .unwrap();
+    let overruled = |member: &Member, node_id| member.registry.node(node_id).overruled();
+    let count = |member: &Member| member.registry.metrics().decisions_overruled.get();
+    let follow = async |member: &Member, by| {
+        until("the decision is heard", AGREED_WITHIN, || async {
+            let decision = member.registry.decision(7);
+            let is_there = decision.as_ref().is_some_and(|d| d.decision.by == by);
+            if is_there { Ok(()) } else { Err(decision) }
+        })
+        .await;
+    };
+    one.registry.enable(7, disk(1)).await.unwrap();
+    let first = one.registry.decision(7).unwrap().decision.at;
+    follow(&two, 1).await;
+    assert_eq!(overruled(&two, 7), None, "it has decided nothing before");
+    two.registry.enable(7, disk(2)).await.unwrap();
+    follow(&one, 2).await;
+    assert_eq!((overruled(&one, 7), count(&one)), (Some(first), 1));
+    assert_eq!((overruled(&two, 7), count(&two)), (None, 0));
+    // A decision of its own ends that.
+    one.registry.enable(7, disk(3)).await.unwrap();
+    assert_eq!(overruled(&one, 7), None);
+    follow(&two, 1).await;
+    // Eleven minutes later, nobody waits for the result any more.
+    ahead.store(11, Ordering::Relaxed);
+    two.registry.enable(7, disk(4)).await.unwrap();
+    follow(&one, 2).await;
+    assert_eq!((overruled(&one, 7), count(&one)), (None, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nodes_own_agent_counts_and_all_agents_show_it() {
+    let plugin = || reference_plugin().unwrap();
+    let one = Member::start(plugin(), Settings::new(1, &[]))
+        .await
+        .unwrap();
+    let two = Member::start(plugin(), Settings::new(2, &[&one]))
+        .await
+        .unwrap();
+    let hits = |hits| EdgeCacheStats { hits, misses: 0 };
+    for node_id in [2, 9] {
+        one.registry.enable(node_id, disk(1)).await.unwrap();
+    }
+    expect_advertised(&one.registry, 2, Some(true)).await;
+    let elsewhere = Err(EdgeCacheError::CountedElsewhere(2));
+    assert_eq!(one.registry.add_stats(2, hits(1)).await, elsewhere);
+    assert_eq!(two.registry.add_stats(2, hits(3)).await, Ok(hits(3)));
+    // No agent lives on node 9: the asked one counts, by itself.
+    assert_eq!(one.registry.add_stats(9, hits(5)).await, Ok(hits(5)));
+    until("the counters travel", Duration::from_secs(40), || async {
+        let seen = one.registry.stats(2);
+        if seen == hits(3) { Ok(()) } else { Err(seen) }
+    })
+    .await;
+    assert!(one.registry.node(2).is_counted_elsewhere());
+    assert!(!one.registry.node(9).is_counted_elsewhere());
+    assert_eq!(two.registry.stats(9), hits(0));
+    // Counters of a former life of the entry do not count for the next one.
+    one.registry.enable(2, disk(2)).await.unwrap();
+    assert_eq!(one.registry.stats(2), hits(0));
 }
 
 /// Runs `enable 2` at an agent, which waits for labels.

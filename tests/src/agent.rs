@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Cargo, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use edge_cache_agent::http::HEADERS_TIMEOUT;
@@ -20,6 +20,9 @@ use crate::component::reference_bytes;
 
 /// Maximum time for an agent to become ready, compiling its plugin included.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Maximum time that an agent is given to hear from its peers, and the pause between two requests.
+const JOINED_WITHIN: Duration = Duration::from_secs(15);
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// Maximum time for an agent to exit.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -270,12 +273,27 @@ impl Agent {
     }
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole answer. An agent that has not heard from its peers yet is asked again.
 ///
 /// # Errors
 ///
 /// Where there is none.
 pub async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
+    let start = Instant::now();
+    loop {
+        let next = request
+            .try_clone()
+            .context("a stream can't be sent again")?;
+        let answer = send(next).await?;
+        let is_early = answer.body.get("type") == Some(&"/problems/not-met".into());
+        if !is_early || start.elapsed() > JOINED_WITHIN {
+            return Ok(answer);
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+async fn send(request: reqwest::RequestBuilder) -> Result<Answer> {
     let response = request.send().await?;
     let status = response.status();
     let content_type = response

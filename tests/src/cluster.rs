@@ -8,6 +8,10 @@ use anyhow::Result;
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{Plugin, WallClock};
 use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId, Store};
+use tokio::time::timeout;
+
+/// Maximum time that a member is given to hear of the others.
+const JOINED_WITHIN: Duration = Duration::from_secs(15);
 
 /// An agent without its process.
 #[derive(Debug)]
@@ -65,6 +69,8 @@ impl Member {
             builder = builder.store(store);
         }
         let registry = builder.start().await?;
+        // Changes are refused before; without a seed that answers, this is over some time.
+        let _ = timeout(JOINED_WITHIN, pool.joined()).await;
         Ok(Self { registry, pool })
     }
 

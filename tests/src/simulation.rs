@@ -43,6 +43,8 @@ use self::witness::{Witness, follow};
 const CLUSTER: &str = "simulation";
 /// The label of other software: which life of the node speaks.
 const LIFE: &str = "life";
+/// Maximum time that an agent is given to hear of the others.
+const JOINED_WITHIN: Duration = Duration::from_secs(15);
 /// Interval between two checks of a condition, in virtual time.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A wait in which nobody looks at anything, and the steps of it.
@@ -226,12 +228,20 @@ impl Cluster {
             disk_mib: 1,
             geo: None,
         };
+        self.joined(at).await?;
         holding_time("enable", self.registry(at)?.enable(node_id, capacity)).await?;
         Ok(())
     }
 
     async fn disable(&mut self, at: NodeId, node_id: NodeId) -> Result<()> {
+        self.joined(at).await?;
         holding_time("disable", self.registry(at)?.disable(node_id)).await?;
+        Ok(())
+    }
+
+    /// Waits until an agent may decide, or its seeds have not answered for long.
+    async fn joined(&self, at: NodeId) -> Result<()> {
+        let _ = tokio::time::timeout(JOINED_WITHIN, self.pool(at)?.joined()).await;
         Ok(())
     }
 

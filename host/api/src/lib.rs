@@ -31,8 +31,8 @@ pub use self::event::{ClusterState, EnabledNode, Event, NodeRef};
 pub use self::health::Health;
 pub use self::members::{Member, MemberList, MembersQuery};
 pub use self::node::{
-    ChangeQuery, Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeList, RegisteredNode,
-    Registration,
+    ChangeQuery, Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeList, NodeStats,
+    RegisteredNode, Registration,
 };
 pub use self::plugin::{LogLine, Plugin, PluginLog, SwapQuery};
 pub use self::problem::{Problem, ProblemType};

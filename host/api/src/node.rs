@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::object::object;
-use crate::{EdgeCacheStats, NodeCapacity, NodeId, Timestamp};
+use crate::{NodeCapacity, NodeId, Timestamp};
 
 /// The request that enables a node, as ZLayer sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub struct RegisteredNode {
     /// no agent.
     pub advertised: Option<bool>,
     /// The counters of the node.
-    pub stats: EdgeCacheStats,
+    pub stats: NodeStats,
     /// The effective decision about the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
@@ -129,6 +129,27 @@ pub struct Decision {
     /// The reason of the node's own agent for refusing the decision, if it did: at most 128 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_by_node: Option<String>,
+    /// The time of the decision of this agent that this one of another agent overruled within ten minutes, unknown here
+    /// before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub overruled: Option<Timestamp>,
+}
+
+/// The counters of a node since it was last enabled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NodeStats {
+    /// The requests that the cache served.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub hits: u64,
+    /// The requests that were passed on to the origin.
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub misses: u64,
+    /// The node whose agent counts: the node itself, or the asked agent's for a node without a live agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
+    pub counted_by: Option<NodeId>,
 }
 
 /// The kind of a decision.

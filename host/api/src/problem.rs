@@ -106,6 +106,8 @@ problem_types! {
     BodyTooSlow: 408, "body-too-slow", "The body arrived too slowly";
     /// The registry holds as many nodes as its limit allows.
     RegistryFull: 409, "registry-full", "The registry is full";
+    /// The node's own agent counts for it.
+    CountedElsewhere: 409, "counted-elsewhere", "The node's own agent counts for it";
     /// The list of nodes is not the one that `If-Match` names.
     ChangedMeanwhile: 412, "changed-meanwhile", "The nodes are not those of `If-Match`";
     /// The body is larger than its limit.

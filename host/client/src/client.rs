@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use edge_cache_api::{
     EdgeCacheStats, Health, MemberList, MembersQuery, NodeCapacity, NodeChange, NodeDetails,
-    NodeId, NodeList, PeerInfo, Plugin, PluginLog, Registration, Replacement, ReplacementReport,
-    Route, RouteQuery, SwapQuery, headers, paths,
+    NodeId, NodeList, NodeStats, PeerInfo, Plugin, PluginLog, Registration, Replacement,
+    ReplacementReport, Route, RouteQuery, SwapQuery, headers, paths,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use reqwest::{Method, Request, StatusCode};
@@ -79,12 +79,12 @@ impl Client {
     }
 
     /// Shows the counters of a node.
-    pub fn stats(&self, node_id: NodeId) -> Call<'_, EdgeCacheStats> {
+    pub fn stats(&self, node_id: NodeId) -> Call<'_, NodeStats> {
         self.get(&paths::node_stats(node_id))
     }
 
     /// Adds to the counters of a node and returns the totals.
-    pub fn add_stats(&self, node_id: NodeId, delta: EdgeCacheStats) -> Call<'_, EdgeCacheStats> {
+    pub fn add_stats(&self, node_id: NodeId, delta: EdgeCacheStats) -> Call<'_, NodeStats> {
         let request = self.request(Method::POST, &paths::node_stats(node_id));
         let request = with_json(request, &delta);
         Call::new(&self.connection, request, json)

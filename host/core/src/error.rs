@@ -47,6 +47,12 @@ pub enum EdgeCacheError {
         /// Time that the change waited, in milliseconds.
         waited_ms: u128,
     },
+    /// The agent has not heard yet what the others decided, so its decision might lose unnoticed.
+    #[error("this agent has not heard yet what the cluster has decided; try again in a moment")]
+    NotJoined,
+    /// The node's own agent lives, and counts for it.
+    #[error("the agent of node {0} counts for it: send its counters there")]
+    CountedElsewhere(NodeId),
     /// The registry is stopping or has stopped.
     #[error("the registry is shutting down")]
     ShuttingDown,

@@ -285,10 +285,11 @@ impl GossipPool {
         self.shared.membership.outbox.change([change]);
     }
 
-    /// Returns the counters that the other members publish about their own nodes.
+    /// Returns the counters that another member publishes about its own node.
     #[must_use]
-    pub fn peer_stats(&self) -> BTreeMap<u64, PublishedStats> {
-        self.shared.membership.view.load().stats.clone()
+    pub fn stats_of(&self, node_id: u64) -> Option<PublishedStats> {
+        let view = self.shared.membership.view.load();
+        view.stats.get(&node_id).copied()
     }
 
     /// Waits for decisions of other members. Returns node ids with undecoded values.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use edge_cache_core::effective::EffectiveDecision;
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{AgentInfo, NodeId};
+use edge_cache_core::{AgentInfo, NodeId, PublishedStats};
 use edge_cache_gossip::{GossipPool, JoinState, PeerInfo, Peers};
 
 /// The live nodes at one moment, with their labels. Cheap to clone.
@@ -25,6 +25,12 @@ impl LiveNodes {
     pub(crate) fn info(&self, node_id: NodeId) -> Option<&Arc<PeerInfo>> {
         let own = self.own.as_ref().filter(|own| own.node_id == node_id);
         own.or_else(|| self.peers.get(node_id))
+    }
+
+    /// Tells whether another agent counts for a node: its own one, while it lives.
+    pub(crate) fn is_counted_elsewhere(&self, node_id: NodeId) -> bool {
+        let peer = self.peers.get(node_id);
+        peer.is_some_and(|info| info.agent.is_some())
     }
 
     /// Iterates over the infos of all live nodes, each once.
@@ -50,6 +56,12 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
 
     /// Returns whether labels can still be announced. False once gossip was shut down.
     fn accepts_labels(&self) -> bool;
+
+    /// Tells whether what the other agents decided is known, as far as it can be.
+    fn is_joined(&self) -> bool;
+
+    /// Returns the counters that another node's agent publishes.
+    fn stats_of(&self, node_id: NodeId) -> Option<PublishedStats>;
 
     /// Replaces all labels of the plugin on the own node, and the decision that they follow from.
     fn announce(&self, labels: Labels, agent: AgentInfo);
@@ -83,6 +95,14 @@ impl Advertiser for GossipPool {
 
     fn accepts_labels(&self) -> bool {
         !self.is_stopped()
+    }
+
+    fn is_joined(&self) -> bool {
+        self.may_decide()
+    }
+
+    fn stats_of(&self, node_id: NodeId) -> Option<PublishedStats> {
+        GossipPool::stats_of(self, node_id)
     }
 
     fn announce(&self, labels: Labels, agent: AgentInfo) {
@@ -155,6 +175,14 @@ impl Advertiser for Standalone {
 
     fn accepts_labels(&self) -> bool {
         true
+    }
+
+    fn is_joined(&self) -> bool {
+        true
+    }
+
+    fn stats_of(&self, _: NodeId) -> Option<PublishedStats> {
+        None
     }
 
     fn announce(&self, mut labels: Labels, agent: AgentInfo) {

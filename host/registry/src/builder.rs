@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use imbl::OrdMap;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::advertiser::{Advertiser, Standalone};
@@ -142,6 +143,7 @@ impl Builder {
                 state: state.clone(),
                 queue: queue.clone(),
                 beaten: Mutex::default(),
+                entries_changed: entries_changed.clone(),
             };
             sync.start()
         });
@@ -195,6 +197,7 @@ fn first_view(remembered: Remembered) -> View {
     View {
         entries: remembered.entries.into_values().collect(),
         decisions: remembered.decisions.into_values().collect(),
+        overruled: OrdMap::new(),
         status: Status {
             state: PluginState::Starting,
             restarts: 0,

@@ -4,6 +4,7 @@
 //! agent keeps a replica. Nothing is decided here.
 
 mod replicas;
+mod stats;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use imbl::ordmap::DiffItem;
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{self, Instant};
 
@@ -43,12 +45,18 @@ pub(crate) struct DecisionSync {
     pub(crate) queue: Queue,
     /// Disabled nodes of which a member carries an older decision.
     pub(crate) beaten: Mutex<BTreeSet<NodeId>>,
+    /// Changes with every view that has other entries.
+    pub(crate) entries_changed: watch::Receiver<()>,
 }
 
 impl DecisionSync {
     /// Starts the task, which runs until it is aborted.
     pub(crate) fn start(self) -> AbortHandle {
-        let task = async move { tokio::join!(self.receive(), self.publish()) };
+        let task = async move {
+            let changed = self.entries_changed.clone();
+            let stats = stats::publish(&self.pool, &self.state, changed);
+            tokio::join!(self.receive(), self.publish(), stats)
+        };
         tokio::spawn(task).abort_handle()
     }
 

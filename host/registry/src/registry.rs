@@ -74,23 +74,13 @@ impl EdgeCacheRegistry {
     ///
     /// # Errors
     ///
-    /// Any [`EdgeCacheError`] but `NodeNotFound`; nothing has changed then.
+    /// Any [`EdgeCacheError`] but `NodeNotFound` and `CountedElsewhere`; nothing has changed then.
     pub async fn enable(
         &self,
         node_id: NodeId,
         capacity: NodeCapacity,
     ) -> Result<EdgeCacheNode, EdgeCacheError> {
-        if let Err(reason) = capacity.check() {
-            let refused = Err(EdgeCacheError::InvalidCapacity(reason));
-            let metrics = &self.shared.state.metrics;
-            metrics.add_result("enable", &refused);
-            return refused;
-        }
-        let entry = self
-            .shared
-            .queue
-            .ask(Operation::Enable { node_id, capacity })
-            .await?;
+        let entry = self.ask(Operation::Enable { node_id, capacity }).await?;
         let entry = entry.ok_or(EdgeCacheError::NodeNotFound(node_id))?;
         Ok(entry.node)
     }
@@ -101,30 +91,76 @@ impl EdgeCacheRegistry {
     ///
     /// `NodeNotFound` if the node is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
     pub async fn disable(&self, node_id: NodeId) -> Result<(), EdgeCacheError> {
-        self.shared
-            .queue
-            .ask(Operation::Disable { node_id })
-            .await
-            .map(drop)
+        self.ask(Operation::Disable { node_id }).await.map(drop)
     }
 
     /// Adds to the counters of a node and returns the totals. A counter stays at its largest value.
     ///
+    /// The counters of a node belong to its own agent. Any agent counts for a node without one.
+    ///
     /// # Errors
     ///
-    /// `NodeNotFound` if the node is not registered, and any other [`EdgeCacheError`]; nothing has changed then.
+    /// `NodeNotFound` if the node is not registered, `CountedElsewhere` while another agent counts for it, and any other [`EdgeCacheError`]; nothing has changed then.
     pub async fn add_stats(
         &self,
         node_id: NodeId,
         delta: EdgeCacheStats,
     ) -> Result<EdgeCacheStats, EdgeCacheError> {
-        let entry = self
-            .shared
-            .queue
-            .ask(Operation::AddStats { node_id, delta })
-            .await?;
+        let entry = self.ask(Operation::AddStats { node_id, delta }).await?;
         let entry = entry.ok_or(EdgeCacheError::NodeNotFound(node_id))?;
         Ok(entry.stats)
+    }
+
+    /// Sends a change to the writer, if this agent may make it.
+    async fn ask(&self, operation: Operation) -> Result<Option<Entry>, EdgeCacheError> {
+        if let Err(error) = self.check(&operation) {
+            let refused = Err(error);
+            self.metrics().add_result(operation.kind(), &refused);
+            return refused;
+        }
+        match self.shared.queue.ask(operation).await {
+            Err(EdgeCacheError::NodeNotFound(node_id)) => Err(self.missing(node_id)),
+            result => result,
+        }
+    }
+
+    /// Checks whether this agent may make a change.
+    fn check(&self, operation: &Operation) -> Result<(), EdgeCacheError> {
+        match operation {
+            Operation::AddStats { node_id, .. } => {
+                let live = self.shared.state.advertiser.live();
+                if live.is_counted_elsewhere(*node_id) {
+                    return Err(EdgeCacheError::CountedElsewhere(*node_id));
+                }
+                return Ok(());
+            }
+            Operation::Enable { capacity, .. } => {
+                let valid = capacity.check();
+                valid.map_err(EdgeCacheError::InvalidCapacity)?;
+            }
+            Operation::Disable { .. } | Operation::Merge(_) => {}
+        }
+        if self.is_joined() {
+            Ok(())
+        } else {
+            Err(EdgeCacheError::NotJoined)
+        }
+    }
+
+    /// Tells whether this agent may decide: it has heard what the others decided, or nobody was heard in time.
+    /// Changes are refused before.
+    pub fn is_joined(&self) -> bool {
+        self.shared.state.advertiser.is_joined()
+    }
+
+    /// Returns the error for a node that is not registered: before this agent has joined, another one may have enabled
+    /// it.
+    pub fn missing(&self, node_id: NodeId) -> EdgeCacheError {
+        if self.is_joined() {
+            EdgeCacheError::NodeNotFound(node_id)
+        } else {
+            EdgeCacheError::NotJoined
+        }
     }
 
     /// Returns the state of all nodes.
@@ -142,7 +178,7 @@ impl EdgeCacheRegistry {
     pub fn node(&self, node_id: NodeId) -> NodeState {
         let state = &self.shared.state;
         let (view, live) = (state.view.load(), state.advertiser.live());
-        NodeState::new(node_id, &view, &live)
+        NodeState::new(node_id, &view, &live, state.advertiser.stats_of(node_id))
     }
 
     /// Returns the eligible nodes, in ascending order of node id.
@@ -170,11 +206,9 @@ impl EdgeCacheRegistry {
         self.shared.state.view.load().entries.contains(node_id)
     }
 
-    /// Returns the counters of a node; both are zero if it is not registered.
+    /// Returns the counters of a node, like [`NodeState::stats`].
     pub fn stats(&self, node_id: NodeId) -> EdgeCacheStats {
-        let view = self.shared.state.view.load();
-        let entry = view.entries.get(node_id);
-        entry.map_or_else(EdgeCacheStats::default, |entry| entry.stats)
+        self.node(node_id).stats()
     }
 
     /// Returns the entry of a node, if it is registered.

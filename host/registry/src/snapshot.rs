@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use crate::advertiser::LiveNodes;
 use crate::view::View;
+use edge_cache_core::decision::Timestamp;
 use edge_cache_core::effective::EffectiveDecision;
-use edge_cache_core::{DecisionId, EdgeCacheNode, Entry, NodeId};
+use edge_cache_core::{
+    DecisionId, EdgeCacheNode, EdgeCacheStats, Entry, NodeId, PublishedStats, ms_of,
+};
 use edge_cache_gossip::PeerInfo;
 
 /// The state of all nodes at one moment. Cheap to clone; never changes.
@@ -24,6 +27,9 @@ pub struct NodeState {
     entry: Option<Arc<Entry>>,
     effective: Option<Arc<EffectiveDecision>>,
     info: Option<Arc<PeerInfo>>,
+    is_counted_elsewhere: bool,
+    published: Option<PublishedStats>,
+    overruled: Option<Timestamp>,
 }
 
 impl Snapshot {
@@ -46,12 +52,51 @@ impl Snapshot {
 }
 
 impl NodeState {
-    pub(crate) fn new(node_id: NodeId, view: &View, live: &LiveNodes) -> Self {
+    pub(crate) fn new(
+        node_id: NodeId,
+        view: &View,
+        live: &LiveNodes,
+        published: Option<PublishedStats>,
+    ) -> Self {
         Self {
             entry: view.entries.get(node_id).cloned(),
             effective: view.decisions.get(node_id).cloned(),
             info: live.info(node_id).cloned(),
+            is_counted_elsewhere: live.is_counted_elsewhere(node_id),
+            published,
+            overruled: view.overruled.get(&node_id).copied(),
         }
+    }
+
+    /// Returns the counters of the node since it was enabled: those that its own agent publishes while that lives, else
+    /// those of this agent. Both are zero if the node is not registered.
+    #[must_use]
+    pub fn stats(&self) -> EdgeCacheStats {
+        match (self.entry(), self.published) {
+            (Some(entry), _) if !self.is_counted_elsewhere => entry.stats,
+            (Some(entry), Some(published))
+                if published.enabled_at_ms == ms_of(entry.node.enabled_at) =>
+            {
+                EdgeCacheStats {
+                    hits: published.hits,
+                    misses: published.misses,
+                }
+            }
+            _ => EdgeCacheStats::default(),
+        }
+    }
+
+    /// Tells whether another agent counts for the node: its own one.
+    #[must_use]
+    pub fn is_counted_elsewhere(&self) -> bool {
+        self.is_counted_elsewhere
+    }
+
+    /// Returns when this agent made the decision that the effective one of another agent overruled within ten minutes,
+    /// if that happened.
+    #[must_use]
+    pub fn overruled(&self) -> Option<Timestamp> {
+        self.overruled
     }
 
     /// Returns the entry of the node, if it was eligible.

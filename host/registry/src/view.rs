@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use imbl::OrdMap;
 
 use crate::entries::Entries;
+use edge_cache_core::decision::Timestamp;
 use edge_cache_core::effective::EffectiveDecisions;
 use edge_cache_core::{AgentInfo, EdgeCacheNode, NodeId, PluginState};
 
@@ -16,6 +18,8 @@ use edge_cache_core::{AgentInfo, EdgeCacheNode, NodeId, PluginState};
 pub(crate) struct View {
     pub(crate) entries: Entries,
     pub(crate) decisions: EffectiveDecisions,
+    /// When this agent made the decisions that effective ones overruled soon after. Lost at a restart.
+    pub(crate) overruled: OrdMap<NodeId, Timestamp>,
     pub(crate) status: Status,
 }
 

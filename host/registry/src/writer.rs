@@ -49,6 +49,8 @@ pub(crate) struct Writer {
     running: Running,
     /// Set while entries may lack a decision because a commit failed.
     lacks_decisions: bool,
+    /// The time of the last log line about an overruled decision.
+    overruled_logged: Option<Instant>,
 }
 
 /// The state of the instance.
@@ -76,6 +78,7 @@ impl Writer {
             retries: Retries::default(),
             running: Running::Down(Next::Retry(Instant::now())),
             lacks_decisions: false,
+            overruled_logged: None,
         };
         writer.add_missing_decisions();
         writer.restart();
@@ -237,6 +240,7 @@ impl Writer {
         self.state.view.store(Arc::new(View {
             entries: batch.entries.clone(),
             decisions: batch.decisions.clone(),
+            overruled: batch.overruled.clone(),
             status: self.state.view.load().status.clone(),
         }));
         self.entries_changed.send_replace(());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use edge_cache_client::{
     Address, ChangeOutcome, Client, ClientConfig, ClientError, EdgeCacheStats, Event, FollowUpdate,
-    MemberStatus, MembersQuery, NodeCapacity, NodeDetails, NodeOutcome, PluginState, ProblemType,
-    Replacement, RouteQuery, SwapQuery, WantedNode,
+    MemberStatus, MembersQuery, NodeCapacity, NodeDetails, NodeOutcome, NodeStats, PluginState,
+    ProblemType, Replacement, RouteQuery, SwapQuery, WantedNode,
 };
 use edge_cache_tests::agent::Agent;
 use tokio::time::timeout;
@@ -49,14 +49,19 @@ async fn operations_on_nodes_are_typed() {
     assert_eq!(node.capacity, capacity(8));
 
     let delta = EdgeCacheStats { hits: 3, misses: 1 };
-    assert_eq!(client.add_stats(1, delta).send().await.unwrap(), delta);
-    assert_eq!(client.stats(1).send().await.unwrap(), delta);
+    let totals = NodeStats {
+        hits: 3,
+        misses: 1,
+        counted_by: Some(1),
+    };
+    assert_eq!(client.add_stats(1, delta).send().await.unwrap(), totals);
+    assert_eq!(client.stats(1).send().await.unwrap(), totals);
     let NodeDetails::Registered(details) = client.node(1).send().await.unwrap() else {
         panic!("it is not registered");
     };
     assert_eq!(
         (details.stats, details.enabled_at),
-        (delta, node.enabled_at)
+        (totals, node.enabled_at)
     );
     assert_eq!(details.decision.unwrap().by, 1);
 

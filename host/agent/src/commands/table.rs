@@ -2,8 +2,8 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use edge_cache_client::{
-    Decision, EdgeCacheStats, Event, LogLine, MemberList, NodeCapacity, NodeDetails, NodeList,
-    Plugin, PluginLog, ReceivedEvent, Route,
+    Decision, Event, LogLine, MemberList, NodeCapacity, NodeDetails, NodeList, NodeStats, Plugin,
+    PluginLog, ReceivedEvent, Route,
 };
 use edge_cache_core::text;
 
@@ -81,13 +81,18 @@ fn decision(decision: &Decision) -> Vec<(&'static str, String)> {
     if let Some(reason) = &decision.refused_by_node {
         rows.push(("refused by its agent", clean(reason)));
     }
+    if let Some(at) = &decision.overruled {
+        rows.push(("overruled", format!("this agent's decision at {at}")));
+    }
     rows
 }
 
-pub(super) fn stats(stats: &EdgeCacheStats) -> String {
+pub(super) fn stats(stats: &NodeStats) -> String {
+    let by = stats.counted_by.map(|by| format!("the agent of node {by}"));
     pairs(vec![
         ("hits", stats.hits.to_string()),
         ("misses", stats.misses.to_string()),
+        ("counted by", or_empty(by.as_deref())),
     ])
 }
 

@@ -22,7 +22,6 @@ use edge_cache_api::{
     NodeList, NodeOutcome, NodeResult, ProblemType, Replacement, ReplacementReport, WantedNode,
 };
 use edge_cache_core::NodeId;
-use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
 
 /// The change that a node needs.
@@ -74,12 +73,8 @@ pub(super) async fn replace_nodes(
     Json(wanted, _memory): Json<Replacement, NODES_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let wanted = by_node(wanted, state.registry.plugin().config().limits.nodes_max)?;
-    let met = state.gossip.as_ref().is_none_or(GossipPool::may_decide);
-    if !met {
-        return Err(Problem::new(
-            ProblemType::NotMet,
-            "this agent has not heard from its seeds yet: it does not know which nodes are registered",
-        ));
+    if !state.registry.is_joined() {
+        return Err(EdgeCacheError::NotJoined.into());
     }
     // Two replacements at once would end in a mixture.
     let Ok(_turn) = timeout(TURN_WAIT, state.replacing.lock()).await else {

@@ -9,8 +9,10 @@ use super::query::QueryParams;
 use super::state::AppState;
 use super::views::KnownNode;
 use super::wait::Waiter;
-use edge_cache_api::{ChangeQuery, EdgeCacheStats, NodeChange, NodeDetails, Registration};
-use edge_cache_host::{EdgeCacheError, NodeState};
+use edge_cache_api::{
+    ChangeQuery, EdgeCacheStats, NodeChange, NodeDetails, NodeStats, Registration,
+};
+use edge_cache_host::NodeState;
 
 /// Enables a node, over what it was: its counters go back to zero. Any agent accepts this for any node; the decision
 /// travels, and the node's own agent advertises its labels. At most 64 requests wait for labels at a time.
@@ -78,29 +80,30 @@ pub(super) async fn show_node(
     let known = KnownNode::now(&state.registry, node_id);
     let details = known
         .details()
-        .ok_or(EdgeCacheError::NodeNotFound(node_id))?;
+        .ok_or_else(|| state.registry.missing(node_id))?;
     Ok(axum::Json(details))
 }
 
-/// Shows the counters of a node since it was last enabled, as this agent counted them; zeros where it is not
-/// registered.
+/// Shows the counters of a node since it was last enabled; zeros where it is not registered. They belong to the node's
+/// own agent, which publishes them at most every 10 s; of a node without a live agent, each agent counts by itself.
 #[utoipa::path(
     get,
     path = "/api/v1/nodes/{id}/edge-cache/stats",
     tag = "nodes",
     params(Node),
     responses(
-        (status = 200, description = "The counters.", body = EdgeCacheStats)
+        (status = 200, description = "The counters.", body = NodeStats)
     )
 )]
 pub(super) async fn show_stats(
     State(state): State<AppState>,
     Node(node_id): Node,
-) -> axum::Json<EdgeCacheStats> {
-    axum::Json(state.registry.stats(node_id))
+) -> axum::Json<NodeStats> {
+    axum::Json(KnownNode::now(&state.registry, node_id).stats())
 }
 
-/// Adds to the counters of a node. A counter stays at its largest value.
+/// Adds to the counters of a node. A counter stays at its largest value. While the node's own agent lives, only that
+/// one takes them.
 #[utoipa::path(
     post,
     path = "/api/v1/nodes/{id}/edge-cache/stats",
@@ -108,13 +111,18 @@ pub(super) async fn show_stats(
     params(Node),
     request_body(content = EdgeCacheStats, content_type = "application/json", description = "The numbers to add."),
     responses(
-        (status = 200, description = "The totals.", body = EdgeCacheStats)
+        (status = 200, description = "The totals.", body = NodeStats)
     )
 )]
 pub(super) async fn add_stats(
     State(state): State<AppState>,
     Node(node_id): Node,
     Json(delta, _): Json<EdgeCacheStats>,
-) -> Result<axum::Json<EdgeCacheStats>, Problem> {
-    Ok(axum::Json(state.registry.add_stats(node_id, delta).await?))
+) -> Result<axum::Json<NodeStats>, Problem> {
+    let EdgeCacheStats { hits, misses } = state.registry.add_stats(node_id, delta).await?;
+    Ok(axum::Json(NodeStats {
+        hits,
+        misses,
+        counted_by: state.registry.node_id(),
+    }))
 }

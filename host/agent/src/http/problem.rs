@@ -51,6 +51,8 @@ impl From<EdgeCacheError> for Problem {
             E::PluginFailed(_) => ProblemType::PluginFailed,
             E::StoreFailed(_) => ProblemType::StoreFailed,
             E::Busy { .. } => ProblemType::Busy,
+            E::NotJoined => ProblemType::NotMet,
+            E::CountedElsewhere(_) => ProblemType::CountedElsewhere,
             E::ShuttingDown => ProblemType::ShuttingDown,
         };
         Self::new(problem_type, error.to_string())

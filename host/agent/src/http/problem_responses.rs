@@ -19,8 +19,10 @@ pub(super) type Cause = &'static [ProblemType];
 const REQUEST: Cause = &[InvalidQuery, Unauthorized, Forbidden, NotLocal, Internal];
 /// An invalid node id.
 pub(super) const NODE_ID: Cause = &[InvalidNodeId];
-/// A node that is not registered.
-pub(super) const UNKNOWN_NODE: Cause = &[NodeNotFound];
+/// A node that is not registered, as far as the agent has heard.
+pub(super) const UNKNOWN_NODE: Cause = &[NodeNotFound, NotMet];
+/// Counters that belong to another agent.
+pub(super) const COUNTERS: Cause = &[CountedElsewhere];
 /// A request with `?wait=` beyond their limit.
 pub(super) const WAIT: Cause = &[TooManyWaits];
 /// A subscriber beyond the limit.
@@ -43,6 +45,7 @@ pub(super) const CHANGE: Cause = &[
     Busy,
     PluginFailed,
     StoreFailed,
+    NotMet,
     ShuttingDown,
 ];
 /// A replacement of all nodes that comes too early or with an old `If-Match`.

@@ -22,7 +22,7 @@ use super::guard::{Hosts, check_origin};
 use super::operation::operation;
 use super::problem::{Problem, quoted};
 use super::problem_responses::{
-    BODY, CHANGE, JSON_BODY, NODE_ID, REPLACEMENT, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
+    BODY, CHANGE, COUNTERS, JSON_BODY, NODE_ID, REPLACEMENT, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
 };
 use super::state::AppState;
 use super::trace::trace;
@@ -64,7 +64,7 @@ fn api_operations() -> OpenApiRouter<AppState> {
     let (read, write, admin) = (Role::Read, Role::Write, Role::Admin);
     let enable = &[NODE_ID, BODY, JSON_BODY, CHANGE, WAIT];
     let disable = &[NODE_ID, UNKNOWN_NODE, CHANGE, WAIT];
-    let add_stats = &[NODE_ID, UNKNOWN_NODE, BODY, JSON_BODY, CHANGE];
+    let add_stats = &[NODE_ID, UNKNOWN_NODE, COUNTERS, BODY, JSON_BODY, CHANGE];
     let replace = &[BODY, JSON_BODY, REPLACEMENT];
     let show_node = &[NODE_ID, UNKNOWN_NODE];
     let (follow, swap) = (&[SUBSCRIBER], &[BODY, SWAP]);

@@ -1,9 +1,12 @@
 //! Conversions of nodes into the types of the API.
 
 use edge_cache_api::{
-    Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, RegisteredNode, Timestamp,
+    Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, NodeStats, RegisteredNode,
+    Timestamp,
 };
-use edge_cache_host::{EdgeCacheNode, EdgeCacheRegistry, EffectiveDecision, Entry, NodeState, Op};
+use edge_cache_host::{
+    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, EffectiveDecision, Entry, NodeState, Op,
+};
 
 /// The state of one node at one moment.
 #[derive(Debug)]
@@ -11,6 +14,7 @@ pub(super) struct KnownNode {
     node_id: NodeId,
     state: NodeState,
     is_replicated: bool,
+    own: Option<NodeId>,
 }
 
 impl KnownNode {
@@ -23,13 +27,29 @@ impl KnownNode {
             is_replicated: effective
                 .is_some_and(|effective| registry.is_decision_replicated(effective)),
             state,
+            own: registry.node_id(),
+        }
+    }
+
+    /// Returns the counters.
+    pub(super) fn stats(&self) -> NodeStats {
+        let EdgeCacheStats { hits, misses } = self.state.stats();
+        let is_elsewhere = self.state.is_counted_elsewhere();
+        NodeStats {
+            hits,
+            misses,
+            counted_by: if is_elsewhere {
+                Some(self.node_id)
+            } else {
+                self.own
+            },
         }
     }
 
     /// Returns the details; `None` where the node is neither registered nor was to be enabled.
     pub(super) fn details(&self) -> Option<NodeDetails> {
         let decision = self.decision();
-        let Some(Entry { node, stats }) = self.state.entry() else {
+        let Some(Entry { node, .. }) = self.state.entry() else {
             decision?.capacity?;
             return Some(NodeDetails::Refused(self.pending()));
         };
@@ -38,7 +58,7 @@ impl KnownNode {
             capacity: node.capacity.clone(),
             enabled_at: Timestamp(node.enabled_at),
             advertised: self.state.advertised(),
-            stats: *stats,
+            stats: self.stats(),
             decision,
         }))
     }
@@ -70,6 +90,7 @@ impl KnownNode {
             capacity,
             refused: set_aside.as_ref().map(ToString::to_string),
             refused_by_node: self.state.refusal().map(str::to_string),
+            overruled: self.state.overruled().map(|at| Timestamp(at.time())),
         })
     }
 }

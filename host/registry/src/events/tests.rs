@@ -43,6 +43,7 @@ impl Writer {
                 .map(|(id, disk)| entry(node(*id, *disk), 0))
                 .collect(),
             decisions: Default::default(),
+            overruled: Default::default(),
             status: Status {
                 state: PluginState::Running,
                 restarts: 0,

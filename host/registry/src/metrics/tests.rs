@@ -14,7 +14,7 @@ fn text(metrics: &RegistryMetrics) -> String {
     text
 }
 
-fn errors() -> [EdgeCacheError; 8] {
+fn errors() -> [EdgeCacheError; 10] {
     let text = String::new;
     [
         EdgeCacheError::Gossip(text()),
@@ -27,6 +27,8 @@ fn errors() -> [EdgeCacheError; 8] {
             queue: 1,
             waited_ms: 1,
         },
+        EdgeCacheError::NotJoined,
+        EdgeCacheError::CountedElsewhere(7),
         EdgeCacheError::ShuttingDown,
     ]
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use imbl::OrdMap;
 use tokio::sync::oneshot;
 
 use crate::entries::Entries;
@@ -26,6 +27,7 @@ pub(crate) type Reply = oneshot::Sender<Result<Option<Entry>, EdgeCacheError>>;
 pub(crate) struct Batch {
     pub(crate) entries: Entries,
     pub(crate) decisions: EffectiveDecisions,
+    pub(crate) overruled: OrdMap<NodeId, Timestamp>,
     /// The labels of the own node, if a change published them.
     pub(crate) own_labels: Option<Labels>,
     own: Option<NodeId>,
@@ -54,6 +56,7 @@ impl Batch {
         Self {
             entries: view.entries.clone(),
             decisions: view.decisions.clone(),
+            overruled: view.overruled.clone(),
             own_labels: None,
             own,
             limits,
@@ -81,12 +84,14 @@ impl Batch {
     /// Makes a decision the effective one of its node. If there are too many then, one is forgotten.
     pub(crate) fn set_decision(&mut self, decision: Decision, set_aside: Option<SetAside>) {
         self.decided.insert(decision.node_id);
+        self.overruled.remove(&decision.node_id);
         self.decisions.insert(EffectiveDecision {
             decision,
             set_aside,
         });
         while let Some(node_id) = self.decisions.surplus(self.limits) {
             self.decisions.remove(node_id);
+            self.overruled.remove(&node_id);
             self.decided.insert(node_id);
             self.forgotten = self.forgotten.saturating_add(1);
         }

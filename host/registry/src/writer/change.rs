@@ -1,6 +1,6 @@
 //! A change: admission, the call of the plugin, and its failure.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::batch::{Batch, PendingReply, Reply};
 use super::operation::{Operation, Stopped};
@@ -9,6 +9,11 @@ use edge_cache_core::decision::{Decision, Timestamp};
 use edge_cache_core::effective::{Misplaced, SetAside};
 use edge_cache_core::{Change, EdgeCacheError, Entry, NodeId, ms_of};
 use edge_cache_sandbox::{Instance, PublishedLabels};
+
+/// The age up to which it is told that a decision of this agent was overruled.
+const OVERRULED_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// The shortest time between two log lines about it.
+const OVERRULED_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Writer {
     /// Makes one change in the batch, and keeps its result there until the commit.
@@ -27,7 +32,12 @@ impl Writer {
         match operation {
             Operation::Merge(decision) if batch.decisions.is_news(decision, batch.limits) => {
                 self.retries.forget(decision.node_id);
-                self.merge(batch, decision)
+                let overruled = self.overruled_by(batch, decision);
+                self.merge(batch, decision)?;
+                if let Some(at) = overruled {
+                    self.note_overruled(batch, decision, at);
+                }
+                Ok(())
             }
             Operation::Merge(decision) => {
                 if batch.decisions.get(decision.node_id).is_none() {
@@ -37,6 +47,32 @@ impl Writer {
             }
             operation => Ok(self.decide(batch, operation)?),
         }
+    }
+
+    /// Returns when this agent made the effective decision that one of another agent is about to overrule, if that was
+    /// a short while ago: the one who asked for it may not know.
+    fn overruled_by(&self, batch: &Batch, decision: &Decision) -> Option<Timestamp> {
+        let own = self.state.node_id()?;
+        let former = &batch.decisions.get(decision.node_id)?.decision;
+        let age = ms_of(self.state.config.clock.time()).saturating_sub(former.at.ms());
+        let is_recent = Duration::from_millis(age) <= OVERRULED_WITHIN;
+        (former.by == own && decision.by != own && is_recent).then_some(former.at)
+    }
+
+    fn note_overruled(&mut self, batch: &mut Batch, decision: &Decision, at: Timestamp) {
+        batch.overruled.insert(decision.node_id, at);
+        self.state.metrics.decisions_overruled.inc();
+        let now = Instant::now();
+        let last = self.overruled_logged.replace(now);
+        if last.is_some_and(|last| now.saturating_duration_since(last) < OVERRULED_LOG_INTERVAL) {
+            self.overruled_logged = last;
+            return;
+        }
+        tracing::warn!(
+            node_id = decision.node_id,
+            by = decision.by,
+            "a decision of another agent, unknown here before, overruled one that this agent made a short while ago"
+        );
     }
 
     /// Makes a decision of another agent effective. Beyond the limit `nodes_max` the highest node is set aside.

@@ -27,6 +27,8 @@ async fn every_error_has_a_status_and_a_name() {
             503,
             "/problems/busy",
         ),
+        (E::NotJoined, 503, "/problems/not-met"),
+        (E::CountedElsewhere(7), 409, "/problems/counted-elsewhere"),
         (E::ShuttingDown, 503, "/problems/shutting-down"),
     ] {
         let detail = error.to_string();
