@@ -3,7 +3,9 @@
 //! - `wire`: messages of chitchat that end its server unless they are checked first
 //! - `relay`: a network that records
 //! - `garbage`: many datagrams, sent no faster than they are read
+//! - `floods`: datagrams without end
 
+mod floods;
 mod garbage;
 mod relay;
 mod wire;

@@ -80,9 +80,9 @@ impl ZLayerNode {
             .await;
     }
 
-    /// All records of other members, dead ones too, in the order of the members' ids. Of several of
-    /// one node the last one counts.
-    async fn read(&self) -> BTreeMap<u64, Value> {
+    /// All records of other members, dead ones too, in the order of the members' ids, and with repeats. Values that
+    /// are no records are left out.
+    async fn all(&self) -> Vec<ZLayerInfo> {
         let read = self.handle.with_chitchat(|chitchat| {
             let own = chitchat.self_chitchat_id();
             chitchat
@@ -90,22 +90,53 @@ impl ZLayerNode {
                 .iter()
                 .filter(|(id, _)| *id != own)
                 .flat_map(|(_, state)| state.key_values())
-                .filter_map(|(key, value)| {
-                    let node_id = key.strip_prefix("worker:")?.parse().ok()?;
+                .filter(|(key, _)| key.starts_with("worker:"))
+                .filter_map(|(_, value)| {
                     let json = URL_SAFE_NO_PAD.decode(value).unwrap();
-                    Some((node_id, serde_json::from_slice(&json).unwrap()))
+                    serde_json::from_slice(&json).ok()
                 })
                 .collect()
         });
         read.await
     }
 
-    /// Returns the peers as a ZLayer node decodes them. Values that it cannot decode fail the test.
+    /// Returns the peers as a ZLayer node lists them. Of several records of one node the last one counts.
     async fn peers(&self) -> BTreeMap<u64, ZLayerInfo> {
-        let records = self.read().await.into_iter();
-        records
-            .map(|(id, record)| (id, serde_json::from_value(record).unwrap()))
-            .collect()
+        let records = self.all().await.into_iter();
+        records.map(|info| (info.node_id, info)).collect()
+    }
+
+    /// Counts the updates that a ZLayer node reports in this time: it compares each record with the last one of its
+    /// node a second before.
+    async fn updates(&self, during: Duration) -> Vec<ZLayerInfo> {
+        let mut updates = Vec::new();
+        let mut last = self.peers().await;
+        let end = tokio::time::Instant::now() + during;
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        while tokio::time::Instant::now() < end {
+            ticks.tick().await;
+            let all = self.all().await;
+            updates.extend(
+                all.iter()
+                    .filter(|info| last.get(&info.node_id) != Some(info))
+                    .cloned(),
+            );
+            last = all.into_iter().map(|info| (info.node_id, info)).collect();
+        }
+        updates
+    }
+
+    async fn expect_gone(&self, of: u64) {
+        let what = format!("node {of} left, seen by {}", self.info.node_id);
+        until(&what, SEEN_WITHIN, || async {
+            let peers = self.peers().await;
+            if peers.contains_key(&of) {
+                Err(peers)
+            } else {
+                Ok(())
+            }
+        })
+        .await;
     }
 
     async fn expect_labels(&self, of: u64, expected: &Value, within: Duration) {
@@ -270,15 +301,55 @@ async fn zlayer_nodes_and_agents_are_one_cluster() {
         assert_ne!(json!(peers[&1].labels), older, "the former life is back");
     }
 
-    // Agents that leave: a ZLayer node keeps their records, which say nothing any more.
+    // Agents that leave: a ZLayer node cannot read their last records, and lists them no longer.
     one.signal(Signal::TERM);
     assert_eq!(one.ended().await, Some(0));
     two.leave().await;
     for zlayer in [&z11, &z12] {
         for id in [1, 2] {
-            zlayer.expect_labels(id, &json!({}), SEEN_WITHIN).await;
-            // What only agents understand is in there, and was read over.
-            assert_eq!(zlayer.read().await[&id]["leaving"], true);
+            zlayer.expect_gone(id).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zlayer_nodes_see_one_life_of_an_agent_and_no_update_without_a_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let z11 = ZLayerNode::start(11, &[], json!({})).await;
+    // Its record hardly fits a datagram.
+    let large = json!({"large": "x".repeat(46_000)});
+    let z12 = ZLayerNode::start(12, &[z11.address], large).await;
+    let one = agent(1, z12.address, data).await;
+    one.enable(4).await;
+    for zlayer in [&z11, &z12] {
+        zlayer
+            .expect_labels(1, &with_zone(enabled(4)), MET_WITHIN)
+            .await;
+    }
+    one.signal(Signal::KILL);
+    one.ended().await;
+    let one = agent(1, z12.address, data).await;
+    one.disable().await;
+    for zlayer in [&z11, &z12] {
+        let what = format!("one life of node 1, seen by {}", zlayer.info.node_id);
+        until(&what, Duration::from_secs(60), || async {
+            let all = zlayer.all().await;
+            let of_one: Vec<_> = all.iter().filter(|info| info.node_id == 1).collect();
+            match of_one[..] {
+                [info] if json!(info.labels) == json!({"zone": "a"}) => Ok(()),
+                _ => Err(format!("{of_one:?}")),
+            }
+        })
+        .await;
+    }
+    let quiet = Duration::from_secs(20);
+    let (first, second) = tokio::join!(z11.updates(quiet), z12.updates(quiet));
+    assert_eq!((first.len(), second.len()), (0, 0), "{first:?}");
+
+    one.signal(Signal::TERM);
+    assert_eq!(one.ended().await, Some(0));
+    for zlayer in [&z11, &z12] {
+        zlayer.expect_gone(1).await;
     }
 }

@@ -16,6 +16,10 @@ pub const LINES_MAX: usize = 4_096;
 #[cfg(test)]
 mod tests;
 
+/// Filters of chitchat, which logs a line for each wrong datagram of a peer. An operator's filter for the same target
+/// takes precedence.
+const QUIET: &str = "chitchat::state=error,chitchat::transport=error";
+
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// The running log. Lines that still wait are written when this is dropped, for at most about a second.
@@ -67,5 +71,5 @@ pub(crate) fn dropped_lines() -> usize {
 
 /// Parses a filter. Without a level for all targets it is `info`: a misspelt target must not switch the log off.
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(format!("info,{level}"))
+    EnvFilter::builder().parse_lossy(format!("info,{QUIET},{level}"))
 }

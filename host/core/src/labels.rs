@@ -107,7 +107,15 @@ impl LabelRules<'_> {
     }
 
     fn check_one(&self, key: &str, value: &str) -> Result<(), LabelError> {
-        check_shape(key, value, self.limits)?;
+        check_text(key, value, self.limits)?;
+        if !key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        {
+            return Err(LabelError::Denied(
+                "a key must be of the characters A-Z a-z 0-9 _ . - and not empty".to_string(),
+            ));
+        }
         if !self.grants.allow(key) {
             return Err(LabelError::Denied(format!(
                 "key `{key}` is not granted; granted are {}",
@@ -128,14 +136,14 @@ impl LabelRules<'_> {
     }
 }
 
-/// Checks labels that other software sets on the node: they need no grant.
+/// Checks labels that other software sets on the node: they need no grant, and keys of any printable text are allowed.
 ///
 /// # Errors
 ///
 /// The first rule that a label breaks.
 pub fn check_foreign(labels: &Labels, limits: LabelLimits) -> Result<(), LabelError> {
     for (key, value) in labels {
-        check_shape(key, value, limits)?;
+        check_text(key, value, limits)?;
     }
     if total_bytes(labels) > limits.node_bytes {
         return Err(too_large(limits.node_bytes, "labels.node_bytes"));
@@ -143,17 +151,14 @@ pub fn check_foreign(labels: &Labels, limits: LabelLimits) -> Result<(), LabelEr
     Ok(())
 }
 
-fn check_shape(key: &str, value: &str, limits: LabelLimits) -> Result<(), LabelError> {
+fn check_text(key: &str, value: &str, limits: LabelLimits) -> Result<(), LabelError> {
     if key.len() > limits.key_bytes {
         return Err(too_large(limits.key_bytes, "labels.key_bytes"));
     }
-    if key.is_empty()
-        || !key
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
-    {
+    if key.is_empty() || key.chars().any(is_unprintable) {
         return Err(LabelError::Denied(
-            "a key must be of the characters A-Z a-z 0-9 _ . - and not empty".to_string(),
+            "a key must be printable and not empty: no control characters and no direction marks"
+                .to_string(),
         ));
     }
     if value.len() > limits.value_bytes {

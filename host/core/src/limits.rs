@@ -46,6 +46,8 @@ pub struct Limits {
     pub nodes_max: usize,
     /// Number of disabled nodes that are remembered, so that no older decision enables them again. Default: 50,000.
     pub tombstones: usize,
+    /// Memory that the states of all gossip members take together. Default: 128 MiB.
+    pub gossip_bytes: usize,
     /// Number of changes that wait for the writer. Default: 1,024.
     pub queue: usize,
     /// Time that a change waits while the queue is full. Default: 10 s.
@@ -74,6 +76,7 @@ impl Default for Limits {
             labels: LabelLimits::default(),
             nodes_max: 20_000,
             tombstones: 50_000,
+            gossip_bytes: 128 * MIB,
             queue: 1_024,
             queue_wait: Duration::from_secs(10),
             batch: 256,

@@ -11,6 +11,7 @@ use edge_cache_core::PublishedStats;
 use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
+use crate::clock::LogLimit;
 use crate::info::InfoError;
 
 /// Maximum number of records remembered as reported. The oldest are forgotten first, and may then be
@@ -48,6 +49,7 @@ pub(crate) struct BadRecords {
     remembered: HashSet<u64>,
     oldest_first: VecDeque<u64>,
     hasher: RandomState,
+    log: LogLimit,
 }
 
 impl BadRecords {
@@ -57,6 +59,7 @@ impl BadRecords {
             remembered: HashSet::new(),
             oldest_first: VecDeque::new(),
             hasher: RandomState::new(),
+            log: LogLimit::default(),
         }
     }
 
@@ -73,7 +76,11 @@ impl BadRecords {
             self.remembered.remove(&oldest);
         }
         self.total.inc();
+        let Some(left_out) = self.log.pass() else {
+            return;
+        };
         warn!(
+            left_out,
             member = %excerpt(&member.node_id).escape_debug(),
             address = %member.gossip_advertise_addr,
             generation = member.generation_id,

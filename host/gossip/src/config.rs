@@ -90,6 +90,8 @@ pub struct GossipConfig {
     /// are part of every message for half of it, and must not fill messages when a large cluster
     /// restarts. A longer period survives longer partitions.
     pub dead_node_grace_period: Duration,
+    /// Limit of the memory that the states of all members take together. Default: 128 MiB.
+    pub state_bytes: usize,
     /// Time for which a starting member waits to hear from another one, up to 10 minutes. Default:
     /// 10 s. After that it is alone.
     pub join_timeout: Duration,
@@ -146,6 +148,7 @@ impl GossipConfig {
             memory: Arc::new(ProcessMemory::default()),
             network: Network::Udp,
             dead_node_grace_period: Duration::from_secs(4 * 60),
+            state_bytes: 128 * 1024 * 1024,
             join_timeout: Duration::from_secs(10),
             peers_min: 0,
         }

@@ -126,7 +126,7 @@ impl Directory {
         let known = self.members.get(id);
         let known_version = known.and_then(|member| member.record.as_ref().map(|(at, _)| *at));
         let record = match state.get_versioned(name) {
-            // A member empties its record to withdraw it.
+            // A member empties its record to withdraw it, and the record of its former lives.
             Some(value) if is_node && !value.is_deleted() && !value.value.is_empty() => {
                 if known_version == Some(value.version) {
                     RecordReading::Known

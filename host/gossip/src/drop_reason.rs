@@ -33,6 +33,9 @@ pub(crate) enum DropReason {
     AboutSelf,
     /// The delta has state that this member has sent itself: a peer answered an old message. Harmless.
     EchoesSelf,
+    /// The states of all members take their part of `limits.gossip_bytes`, as counted. The message is accepted when it
+    /// comes again, or without the values that do not fit.
+    StateFull,
     /// The digest of all members would be too large for an answer, or to be sent.
     DigestFull,
     /// The size or head is not that of an encrypted datagram: plain gossip, other software, or a later

@@ -13,6 +13,7 @@ use tracing::warn;
 
 #[cfg(test)]
 mod tests;
+use crate::clock::LogLimit;
 
 /// Prefix of the keys that hold decisions. A node id follows.
 pub(crate) const DECISION_PREFIX: &str = "edge_cache:";
@@ -46,6 +47,7 @@ struct Inner {
     /// Decisions that were ignored since the last read because there are too many.
     ignored: usize,
     warned_at: Option<Instant>,
+    log: LogLimit,
 }
 
 /// A value that was received or written.
@@ -127,13 +129,15 @@ impl Inbox {
             return false;
         };
         if !seen.fits {
-            drop(inner);
             self.bad_records.inc();
-            warn!(
-                node_id,
-                bytes = value.len(),
-                "ignored a decision over the size limit"
-            );
+            if let Some(left_out) = inner.log.pass() {
+                warn!(
+                    left_out,
+                    node_id,
+                    bytes = value.len(),
+                    "ignored a decision over the size limit"
+                );
+            }
             return false;
         }
         inner.pending.push((node_id, value.to_owned()));

@@ -47,6 +47,13 @@ struct Read {
     agent: AgentInfo,
 }
 
+/// The record of a node that is stopping. ZLayer's nodes cannot read it, and so list the node no longer.
+#[derive(Serialize, Deserialize)]
+struct LeaveRecord {
+    node_id: u64,
+    leaving: bool,
+}
+
 /// An error encoding or decoding a record. The announcement and the known infos are unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InfoError {
@@ -81,10 +88,17 @@ impl NodeRecord {
     ///
     /// [`InfoError::TooLarge`] if it would be longer than [`PeerInfo::ENCODED_BYTES_MAX`].
     pub(crate) fn encode(&self) -> Result<String, InfoError> {
-        let json = serde_json::to_vec(&Written {
-            record: self,
-            agent: self.info.agent.as_ref(),
-        })?;
+        let json = if self.leaving {
+            serde_json::to_vec(&LeaveRecord {
+                node_id: self.info.node_id,
+                leaving: true,
+            })
+        } else {
+            serde_json::to_vec(&Written {
+                record: self,
+                agent: self.info.agent.as_ref(),
+            })
+        }?;
         let encoded = URL_SAFE_NO_PAD.encode(json);
         check_size(encoded.len())?;
         Ok(encoded)
@@ -100,6 +114,17 @@ impl NodeRecord {
         let json = URL_SAFE_NO_PAD
             .decode(encoded)
             .map_err(|_| InfoError::Base64)?;
+        let leave = serde_json::from_slice(&json);
+        if let Ok(LeaveRecord {
+            node_id,
+            leaving: true,
+        }) = leave
+        {
+            return Ok(Self {
+                leaving: true,
+                ..PeerInfo::placeholder(node_id).into()
+            });
+        }
         let Read { mut record, agent } = serde_json::from_slice(&json)?;
         record.info.agent = record.policy.is_some().then_some(agent);
         Ok(record)

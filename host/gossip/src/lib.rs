@@ -63,6 +63,7 @@
 //! - `peers`, `events`, `cluster_member`: the snapshot, its changes, and the list for operators.
 //! - `push`, `reconnect`: gossip at once after a change, and calls to missing peers.
 //! - `view`: the published view of the cluster. `join`: the first exchange with the cluster, and troubles.
+//! - `lives`: the lives of this node, which others must forget.
 //! - `memory`: generations and known peers, which must survive a restart.
 //! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
 //! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams.
@@ -90,6 +91,7 @@ mod info;
 mod join;
 mod keyring;
 mod known;
+mod lives;
 mod member;
 mod membership;
 mod memory;
@@ -112,6 +114,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use clock::LogLimit;
 pub use cluster_member::ClusterMember;
 pub use config::{GossipConfig, Network, Protocol};
 pub use edge_cache_core::{AgentInfo, DecisionId, MemberStatus, PeerInfo, Refusal};
@@ -120,6 +123,7 @@ pub use events::{TopologyEvent, TopologyEvents};
 pub use info::InfoError;
 pub use join::{JoinState, Trouble};
 pub use keyring::{KeyId, Keyring, KeyringError};
+pub use lives::UsedLives;
 pub use memory::{GossipMemory, KnownPeer, MemoryError, ProcessMemory, RememberedMembers};
 pub use metrics::GossipMetrics;
 pub use peers::Peers;

@@ -18,16 +18,16 @@ use tokio::time::{self, Instant};
 use tracing::{error, info, warn};
 
 use crate::announce::Announcer;
-use crate::clock::now_ns;
 use crate::config::GossipConfig;
 use crate::error::GossipError;
 use crate::inbox::{DECISION_PREFIX, Inbox};
+use crate::lives::Lives;
 use crate::membership::{Membership, ShutdownMode};
-use crate::memory::run_blocking;
 use crate::push::{Pusher, start_rounds};
 use crate::reconnect::Reconnect;
 use crate::topology::Topology;
 use crate::transport::{BoundSocket, BoundTransport, GossipTransport, MemberContext};
+use crate::validator::StateBudget;
 
 /// Pause before the first restart. It doubles with each failure.
 const RESTART_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -60,6 +60,7 @@ pub(crate) struct MemberTask {
     pub(crate) topology: Topology,
     pub(crate) pusher: Pusher,
     pub(crate) reconnect: Reconnect,
+    pub(crate) lives: Lives,
 }
 
 /// A running gossip server of one generation.
@@ -67,6 +68,7 @@ pub(crate) struct Server {
     handle: ChitchatHandle,
     /// Notified when another member impersonates this one.
     impersonated: Arc<Notify>,
+    states: Arc<StateBudget>,
     started: Instant,
 }
 
@@ -94,19 +96,18 @@ impl MemberTask {
         &self,
         socket: Box<dyn BoundSocket>,
     ) -> Result<Server, GossipError> {
-        let memory = Arc::clone(&self.config.memory);
-        let generation = run_blocking(move || memory.next_generation(now_ns()))
-            .await
-            .map_err(|source| GossipError::Memory { source })?;
+        let generation = self.lives.begin().await?;
         let name = PeerInfo::key(self.config.self_info.node_id);
         let id = ChitchatId::new(name, generation, self.advertise);
         let impersonated = Arc::new(Notify::new());
+        let states = Arc::new(StateBudget::new(self.config.state_bytes));
         let socket = socket.into_socket(MemberContext {
             id: id.clone(),
             metrics: Arc::clone(&self.membership.metrics),
             impersonated: Arc::clone(&impersonated),
             clock_off: Arc::clone(&self.membership.clock_off),
             refusals: Arc::clone(&self.membership.refusals),
+            states: Arc::clone(&states),
         });
         let transport = BoundTransport::new(socket);
         let first = self.announcer.first().into_iter().collect();
@@ -119,6 +120,7 @@ impl MemberTask {
         Ok(Server {
             handle,
             impersonated,
+            states,
             started: Instant::now(),
         })
     }
@@ -126,11 +128,22 @@ impl MemberTask {
     /// Runs until shutdown, and closes the socket. `_ended` is dropped then.
     pub(crate) async fn run(
         mut self,
-        mut server: Server,
+        server: Option<Server>,
         mut shutdown: watch::Receiver<Option<ShutdownMode>>,
         _ended: watch::Sender<()>,
     ) {
-        let mut pause = RESTART_PAUSE_MIN;
+        let mut pause = Duration::ZERO;
+        let server = match server {
+            Some(server) => Some(server),
+            None => tokio::select! {
+                () = requested(&mut shutdown) => None,
+                server = self.restart(&mut pause) => Some(server),
+            },
+        };
+        let Some(mut server) = server else {
+            return;
+        };
+        pause = RESTART_PAUSE_MIN;
         loop {
             let exit = self.work(&server, &mut shutdown).await;
             let mode = *shutdown.borrow();
@@ -173,6 +186,7 @@ impl MemberTask {
     async fn restart(&self, pause: &mut Duration) -> Server {
         loop {
             time::sleep(*pause).await;
+            self.lives.earn_one().await;
             *pause = pause
                 .saturating_mul(2)
                 .clamp(RESTART_PAUSE_MIN, RESTART_PAUSE_MAX);
@@ -218,9 +232,17 @@ impl MemberTask {
                     Ok(()) => failed("the server ended by itself"),
                     Err(error) => failed(&error.to_string()),
                 },
-                () = server.impersonated() => ServerExit::Impersonated,
+                () = async {
+                    server.impersonated().await;
+                    self.lives.available().await;
+                } => ServerExit::Impersonated,
+                () = self.lives.earn() => failed("the count of lives ended"),
+                () = self.lives.bury(&chitchat, self.config.interval) => failed("burying ended"),
                 () = self.announcer.run(&chitchat) => ServerExit::Shutdown,
                 () = self.membership.outbox.run(&chitchat) => failed("the outbox ended"),
+                () = server.states.run(&chitchat, &self.membership.metrics) => {
+                    failed("the measurement ended")
+                }
                 () = reread(&self.membership.inbox, &chitchat) => failed("the inbox ended"),
                 () = self.topology.run(&chitchat, &wakeups.records) => {
                     failed("the cluster state is gone")
@@ -271,6 +293,7 @@ impl MemberTask {
         shutdown: &mut watch::Receiver<Option<ShutdownMode>>,
     ) {
         let chitchat = server.handle.chitchat();
+        self.lives.bury_all(&chitchat).await;
         let view = self.membership.view.load_full();
         let mut peers: Vec<_> = view.alive().map(|peer| peer.address).collect();
         fastrand::shuffle(&mut peers);

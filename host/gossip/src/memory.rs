@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::task;
 
+use crate::lives::UsedLives;
+
 /// An error of the storage.
 pub type MemoryError = Box<dyn Error + Send + Sync>;
 
@@ -53,6 +55,20 @@ pub trait GossipMemory: fmt::Debug + Send + Sync {
     /// its state with that of its earlier membership.
     fn next_generation(&self, now: u64) -> Result<u64, MemoryError>;
 
+    /// Returns the lives that were stored last.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read. The node does not join then.
+    fn lives(&self) -> Result<UsedLives, MemoryError>;
+
+    /// Replaces the stored lives.
+    ///
+    /// # Errors
+    ///
+    /// If they were not stored. The previous ones are kept.
+    fn remember_lives(&self, lives: &UsedLives) -> Result<(), MemoryError>;
+
     /// Returns the members that were stored last.
     ///
     /// # Errors
@@ -74,6 +90,7 @@ pub trait GossipMemory: fmt::Debug + Send + Sync {
 pub struct ProcessMemory {
     last: AtomicU64,
     members: Mutex<RememberedMembers>,
+    lives: Mutex<UsedLives>,
 }
 
 impl GossipMemory for ProcessMemory {
@@ -86,6 +103,17 @@ impl GossipMemory for ProcessMemory {
             })
             .unwrap_or_else(|last| last);
         Ok(next(last))
+    }
+
+    fn lives(&self) -> Result<UsedLives, MemoryError> {
+        let lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(lives.clone())
+    }
+
+    fn remember_lives(&self, lives: &UsedLives) -> Result<(), MemoryError> {
+        let mut stored = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.clone_from(lives);
+        Ok(())
     }
 
     fn members(&self) -> Result<RememberedMembers, MemoryError> {

@@ -36,6 +36,8 @@ metrics! {
             counters(DropReason::VARIANTS.iter().map(|reason| [("reason", reason.into())]));
         /// Size of the digest of all members as last sent; a datagram holds 65,507 bytes.
         pub digest_bytes: Gauge<u64, AtomicU64> = "gossip_digest" in Bytes;
+        /// Memory of the states of all members, as last measured; the limit is `limits.gossip_bytes`.
+        state_bytes: Gauge<u64, AtomicU64> = "gossip_state" in Bytes;
         /// Gossip rounds begun at once after a change.
         pub pushes: Counter = "gossip_pushes";
         /// Restarts of the gossip server after it ended by itself.
@@ -86,6 +88,10 @@ impl GossipMetrics {
                 "the digest of all members hardly fits a datagram: split the cluster"
             );
         }
+    }
+
+    pub(crate) fn set_state_bytes(&self, bytes: usize) {
+        self.state_bytes.set(whole(bytes));
     }
 
     fn traffic(&self, direction: &FixedLabels<1>) -> (u64, u64) {

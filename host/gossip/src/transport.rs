@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::metrics::GossipMetrics;
 use crate::refusals::Refusals;
+use crate::validator::StateBudget;
 
 /// A network that carries gossip between members.
 #[async_trait]
@@ -36,6 +37,7 @@ pub(crate) trait BoundSocket: Send {
 pub(crate) struct MemberContext {
     pub(crate) id: ChitchatId,
     pub(crate) metrics: Arc<GossipMetrics>,
+    pub(crate) states: Arc<StateBudget>,
     /// Notified when another member claims a newer state of this member than its own. Peers keep that
     /// claim until this member has a new generation.
     pub(crate) impersonated: Arc<Notify>,

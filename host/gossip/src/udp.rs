@@ -119,7 +119,12 @@ impl BoundSocket for UdpSockets {
 
     fn into_socket(self: Box<Self>, member: MemberContext) -> Box<dyn Socket> {
         Box::new(ValidatingSocket {
-            validator: MessageValidator::new(&member.id, &self.cluster_id, self.protocol),
+            validator: MessageValidator::new(
+                &member.id,
+                &self.cluster_id,
+                self.protocol,
+                Arc::clone(&member.states),
+            ),
             sockets: *self,
             member,
             buffer: vec![0; BUFFER_BYTES],
@@ -155,7 +160,16 @@ impl ValidatingSocket {
                 }
                 _ => {}
             })?;
-        match self.sockets.relay.try_send(plain) {
+        let rewritten = self.validator.take_rewritten();
+        let is_cut = rewritten.is_some();
+        let sent = self
+            .sockets
+            .relay
+            .try_send(rewritten.as_deref().unwrap_or(plain));
+        if is_cut {
+            self.drop_datagram(DropReason::StateFull, from);
+        }
+        match sent {
             Ok(_) => {
                 let now = Instant::now();
                 self.relayed = Some(Relayed {

@@ -6,27 +6,33 @@
 //! encryption they are the only protection from the network.
 //!
 //! All messages of chitchat 0.13 (protocols V0 and V1) and 0.10 pass, with two exceptions: a key and
-//! value of more than 60,000 bytes, which block replication of their member, and a message that
-//! inflates to more than 8 MiB.
+//! value of more than 65,440 bytes, which chitchat itself cannot send, and a message that
+//! inflates to more than 8 MiB. Values of a member that has used up its part of the memory are cut
+//! out.
 //!
-//! The validator does no I/O, has no clock and changes no message. Its memory is bounded by the inflated
-//! message and the hashes of the members of a digest.
+//! The validator does no I/O and has no clock. Its memory is bounded by the inflated message and the
+//! hashes of the members.
+
+use std::sync::Arc;
 
 use chitchat::{ChitchatId, ProtocolVersion, Serializable};
 use foldhash::quality::RandomState;
 
 use crate::drop_reason::DropReason;
-use delta::Claim;
+use delta::Delta;
 use digest::{Digest, DigestMember};
 use digest_budget::DigestBudget;
 use protocol::MessageKind;
-use reader::{Bytes, Inflater};
+use reader::{Bytes, Inflater, deflate};
+
+pub(crate) use state_budget::StateBudget;
 
 mod delta;
 mod digest;
 mod digest_budget;
 mod protocol;
 mod reader;
+mod state_budget;
 #[cfg(test)]
 mod tests;
 
@@ -50,23 +56,35 @@ pub(crate) struct MessageValidator {
     sent_heartbeat: u64,
     budget: DigestBudget,
     inflater: Inflater,
+    states: Arc<StateBudget>,
     hashes: RandomState,
+    /// The last checked message without refused values, if there were any.
+    rewritten: Option<Vec<u8>>,
 }
 
 /// A decoded message.
 struct ParsedMessage {
     kind: MessageKind,
     digest: Option<Digest>,
-    about_self: Option<Claim>,
+    delta: Delta,
+    /// Size of head and digest.
+    head_bytes: usize,
+    /// The operations of the delta.
+    ops: Vec<u8>,
     /// `true` for a SYN of another cluster.
     is_foreign: bool,
 }
 
 impl MessageValidator {
     /// Creates a validator for a member. `version` is the configured one of its chitchat.
-    pub(crate) fn new(own: &ChitchatId, cluster_id: &str, version: ProtocolVersion) -> Self {
+    pub(crate) fn new(
+        own: &ChitchatId,
+        cluster_id: &str,
+        version: ProtocolVersion,
+        states: Arc<StateBudget>,
+    ) -> Self {
         let own_id = own.serialize_to_vec();
-        let hashes = RandomState::default();
+        let hashes = states.hashes.clone();
         Self {
             sent_version: 0,
             sent_heartbeat: 0,
@@ -74,15 +92,18 @@ impl MessageValidator {
             inflater: Inflater::default(),
             cluster_id: cluster_id.into(),
             own_id,
+            states,
             hashes,
+            rewritten: None,
         }
     }
 
     /// Checks a received message. A valid message must reach chitchat before the next check, because
     /// its members count as known from then on.
     pub(crate) fn check(&mut self, plain: &[u8]) -> Result<MessageKind, DropReason> {
+        self.rewritten = None;
         let message = self.read(plain)?;
-        if let Some(claim) = message.about_self {
+        if let Some(claim) = message.delta.own {
             return Err(if claim.is_within(self.sent_version) {
                 DropReason::EchoesSelf
             } else {
@@ -101,7 +122,19 @@ impl MessageValidator {
             return Err(DropReason::AboutSelf);
         }
         self.budget.admit(message.kind, digest)?;
+        let refused = self.states.admit(&message.delta.updates)?;
+        if refused.contains(&true) {
+            let ops = delta::without(&message.ops, &message.delta.updates, &refused);
+            let head = plain.get(..message.head_bytes).unwrap_or_default();
+            self.rewritten = Some([head, &deflate(&ops)?].concat());
+        }
         Ok(message.kind)
+    }
+
+    /// Takes the message to use instead of the last one that was checked, if some of its values were
+    /// refused.
+    pub(crate) fn take_rewritten(&mut self) -> Option<Vec<u8>> {
+        self.rewritten.take()
     }
 
     /// Notes a message that this member sends. All sent messages must pass here: they are the only
@@ -116,7 +149,7 @@ impl MessageValidator {
                 self.budget.record_sent_unreadable(plain.len());
             }
         })?;
-        if let Some(claim) = message.about_self {
+        if let Some(claim) = message.delta.own {
             self.sent_version = self.sent_version.max(claim.max_version);
         }
         if let Some(digest) = &message.digest {
@@ -155,13 +188,15 @@ impl MessageValidator {
                 hashes,
             )?);
         }
-        let mut about_self = None;
+        let mut delta = Delta::default();
+        let mut ops = Vec::new();
+        let head_bytes = plain.len().saturating_sub(bytes.0.len());
         let mut is_foreign = false;
         match kind {
             MessageKind::Syn => is_foreign = bytes.name()? != &*self.cluster_id,
             MessageKind::SynAck | MessageKind::Ack => {
-                let ops = self.inflater.inflate(&mut bytes)?;
-                about_self = delta::read(Bytes(&ops), own_id, hashes)?;
+                ops = self.inflater.inflate(&mut bytes)?;
+                delta = delta::read(Bytes(&ops), own_id, hashes)?;
             }
             MessageKind::BadCluster => (),
         }
@@ -172,7 +207,9 @@ impl MessageValidator {
         Ok(ParsedMessage {
             kind,
             digest,
-            about_self,
+            delta,
+            head_bytes,
+            ops,
             is_foreign,
         })
     }

@@ -23,7 +23,7 @@ use crate::writer::queue::Queue;
 use edge_cache_core::decision::Decision;
 use edge_cache_core::effective::{DecisionCounts, DecisionLimits, EffectiveDecisions};
 use edge_cache_core::{EdgeCacheError, NodeId};
-use edge_cache_gossip::{GossipPool, JoinState};
+use edge_cache_gossip::{GossipPool, JoinState, LogLimit};
 
 /// The largest number of decisions that wait for the writer at once.
 const MERGES_MAX: usize = 256;
@@ -62,7 +62,7 @@ impl DecisionSync {
 
     /// Takes decisions of other agents from gossip, and tries failed ones again.
     async fn receive(&self) {
-        let mut reported = HashSet::new();
+        let (mut reported, mut log) = (HashSet::new(), LogLimit::default());
         let mut again: Option<Instant> = None;
         let mut pause = RETRY_PAUSE_MIN;
         loop {
@@ -74,7 +74,7 @@ impl DecisionSync {
                     continue;
                 }
             };
-            let errors = self.merge(values, &mut reported).await;
+            let errors = self.merge(values, &mut reported, &mut log).await;
             let mut failed: Vec<_> = errors
                 .into_iter()
                 .filter(|error| *error != EdgeCacheError::ShuttingDown)
@@ -101,6 +101,7 @@ impl DecisionSync {
         &self,
         values: Vec<(NodeId, String)>,
         reported: &mut HashSet<(NodeId, String)>,
+        log: &mut LogLimit,
     ) -> Vec<EdgeCacheError> {
         let mut errors = Vec::new();
         let mut merges = JoinSet::new();
@@ -113,7 +114,9 @@ impl DecisionSync {
                     }
                     if reported.insert((node_id, value)) {
                         self.pool.count_bad_decision();
-                        tracing::warn!(node_id, %error, "ignored a decision of another agent");
+                        if let Some(left_out) = log.pass() {
+                            tracing::warn!(left_out, node_id, %error, "ignored a decision of another agent");
+                        }
                     }
                     continue;
                 }

@@ -19,7 +19,7 @@ use self::database::{Database, Write};
 use self::directory::Directory;
 use self::format::{FORMAT, Meta};
 use edge_cache_core::labels::Labels;
-use edge_cache_gossip::{GossipMemory, MemoryError, RememberedMembers};
+use edge_cache_gossip::{GossipMemory, MemoryError, RememberedMembers, UsedLives};
 use edge_cache_sandbox::{CodeCache, Digests};
 
 pub use self::error::StoreError;
@@ -129,6 +129,17 @@ impl GossipMemory for Store {
         let next = now.max(database.generation()?.saturating_add(1));
         write(&mut slot, &Write::Generation(next))?;
         Ok(next)
+    }
+
+    fn lives(&self) -> Result<UsedLives, MemoryError> {
+        let slot = self.opened()?;
+        Ok(slot.as_ref().ok_or(StoreError::Closed)?.lives()?)
+    }
+
+    fn remember_lives(&self, lives: &UsedLives) -> Result<(), MemoryError> {
+        let mut slot = self.opened()?;
+        write(&mut slot, &Write::Lives(lives))?;
+        Ok(())
     }
 
     fn members(&self) -> Result<RememberedMembers, MemoryError> {

@@ -60,6 +60,8 @@ impl Member {
 pub(super) enum Op<'a> {
     /// Marks that the following operations are about this member.
     Of(&'a Member),
+    /// The same, for what follows a version.
+    OfFrom(&'a Member, u64),
     Set(&'a str, &'a str, u64),
     MaxVersion(u64),
 }
@@ -84,10 +86,16 @@ pub(super) fn ack(ops: &[Op<'_>]) -> Vec<u8> {
     let mut block = Vec::new();
     for op in ops {
         match op {
-            Op::Of(member) => {
+            Op::Of(_) | Op::OfFrom(..) => {
+                let (member, from) = match op {
+                    Op::OfFrom(member, from) => (member, *from),
+                    Op::Of(member) => (member, 0),
+                    _ => unreachable!(),
+                };
                 block.push(0);
                 member.write(&mut block);
-                block.extend([0; 16]);
+                block.extend([0; 8]);
+                block.extend(from.to_le_bytes());
             }
             Op::Set(key, value, version) => {
                 block.push(1);
@@ -123,6 +131,44 @@ pub(super) fn bomb(blocks: usize) -> Vec<u8> {
         message.push(1);
         message.extend(u16::try_from(frame.len()).unwrap().to_le_bytes());
         message.extend(&frame);
+    }
+    message.push(0);
+    message
+}
+
+/// Returns a last message with this number of values of 60,000 bytes, each of which takes some 40 bytes in it.
+pub(super) fn swollen(member: &Member, first_version: u64, count: u64) -> Vec<u8> {
+    const VALUE_BYTES: u16 = 60_000;
+    let plain = |bytes: &[u8]| {
+        let length = u16::try_from(bytes.len()).unwrap().to_le_bytes();
+        [&[2], &length[..], bytes].concat()
+    };
+    let size = (VALUE_BYTES - 256).to_le_bytes();
+    let repeated = ((u32::from(VALUE_BYTES) << 3) | 0b011).to_le_bytes();
+    let frame = [
+        &[0x28, 0xb5, 0x2f, 0xfd, 0x60],
+        &size[..],
+        &repeated[..3],
+        b"v",
+    ]
+    .concat();
+    let length = u16::try_from(frame.len()).unwrap().to_le_bytes();
+    let value = [&[1], &length[..], &frame].concat();
+
+    let mut message = HEAD.to_vec();
+    message.push(ACK);
+    let mut head = vec![0];
+    member.write(&mut head);
+    head.extend([0; 8]);
+    head.extend((first_version - 1).to_le_bytes());
+    message.extend(plain(&head));
+    for version in first_version..first_version + count {
+        let mut pair = vec![1];
+        text(&format!("key {version}"), &mut pair);
+        pair.extend(VALUE_BYTES.to_le_bytes());
+        message.extend(plain(&pair));
+        message.extend(&value);
+        message.extend(plain(&[&version.to_le_bytes()[..], &[0]].concat()));
     }
     message.push(0);
     message

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use edge_cache_host::NodeId;
-use edge_cache_host::gossip::{GossipMemory, KnownPeer, MemoryError, RememberedMembers};
+use edge_cache_host::gossip::{GossipMemory, KnownPeer, MemoryError, RememberedMembers, UsedLives};
 use edge_cache_host::sandbox::WallClock;
 
 use super::address;
@@ -46,6 +46,7 @@ impl Clock {
 pub(super) struct Kept {
     generation: u64,
     members: RememberedMembers,
+    lives: UsedLives,
 }
 
 impl Memory {
@@ -88,6 +89,15 @@ impl GossipMemory for Memory {
         let mut kept = self.kept();
         kept.generation = now.max(kept.generation.saturating_add(1));
         Ok(kept.generation)
+    }
+
+    fn lives(&self) -> Result<UsedLives, MemoryError> {
+        Ok(self.kept().lives.clone())
+    }
+
+    fn remember_lives(&self, lives: &UsedLives) -> Result<(), MemoryError> {
+        self.kept().lives.clone_from(lives);
+        Ok(())
     }
 
     fn members(&self) -> Result<RememberedMembers, MemoryError> {

@@ -19,6 +19,7 @@ pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>> {
     config.advertise = settings.gossip_advertise;
     config.seeds.clone_from(&settings.seeds);
     config.interval = settings.gossip_interval;
+    config.state_bytes = settings.limits.limits_gossip_bytes;
     config.dead_node_grace_period = settings.gossip_dead_grace;
     config.join_timeout = settings.gossip_join_timeout;
     config.peers_min = settings.gossip_peers_min;

@@ -24,6 +24,8 @@ const WAITS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600
 /// The plugin runs on threads with 2 MiB of stack and may use half of it.
 const STACKS: RangeInclusive<usize> = 64 * KIB..=MIB;
 const MEMORIES: RangeInclusive<usize> = 64 * KIB..=4_096 * MIB;
+/// A member's record of the largest size must fit into its share.
+const MEMORIES_OF_GOSSIP: RangeInclusive<usize> = 4 * MIB..=65_536 * MIB;
 const DATA: RangeInclusive<usize> = KIB..=1_024 * MIB;
 /// Generating much randomness exceeds a deadline, and a host call cannot be interrupted.
 const RANDOM: RangeInclusive<usize> = 0..=MIB;
@@ -103,6 +105,8 @@ limit_settings! {
     limits_nodes_max "EDGE_CACHE_LIMITS_NODES_MAX" => nodes_max: usize = "20000", "COUNT", count(1..=MANY);
     /// Number of disabled nodes that are remembered, so that no older decision enables them again
     limits_tombstones "EDGE_CACHE_LIMITS_TOMBSTONES" => tombstones: usize = "50000", "COUNT", count(1..=MANY);
+    /// Memory that the states of all gossip members take together
+    limits_gossip_bytes "EDGE_CACHE_LIMITS_GOSSIP_BYTES" => gossip_bytes: usize = "128MiB", "SIZE", size(MEMORIES_OF_GOSSIP);
     /// Number of changes that wait for the writer
     limits_queue "EDGE_CACHE_LIMITS_QUEUE" => queue: usize = "1024", "COUNT", count(1..=MANY);
     /// Time for which a change waits for space in the queue

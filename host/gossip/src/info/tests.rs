@@ -69,13 +69,13 @@ fn the_placeholder_equals_zlayers() {
 
 #[test]
 fn labels_may_be_absent_and_other_fields_are_ignored() {
-    let json = r#"{"leaving":true,"node_id":7,"wg_pubkey":"","wg_endpoint":"[::1]:1","overlay_ip":"","x":[]}"#;
+    let json = r#"{"leaving":false,"node_id":7,"wg_pubkey":"","wg_endpoint":"[::1]:1","overlay_ip":"","x":[]}"#;
     let NodeRecord {
         info,
         leaving,
         policy,
     } = NodeRecord::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap();
-    assert!(leaving && policy.is_none());
+    assert!(!leaving && policy.is_none());
     assert_eq!(info.wg_endpoint, "[::1]:1".parse().unwrap());
     assert!(info.labels.is_empty());
 }
@@ -129,7 +129,7 @@ fn leaving_is_encoded_only_when_set() {
     };
     assert!(!json(&record).contains("leaving"));
     record.leaving = true;
-    assert!(json(&record).ends_with(r#""labels":{},"leaving":true}"#));
+    assert_eq!(json(&record), r#"{"node_id":7,"leaving":true}"#);
     assert_eq!(NodeRecord::decode(&record.encode().unwrap()), Ok(record));
 }
 
@@ -180,4 +180,22 @@ fn a_node_id_has_one_spelling() {
     ] {
         assert_eq!(node_id_of(other), None, "{other:?}");
     }
+}
+
+#[test]
+fn a_leave_has_no_field_that_zlayer_needs() {
+    let record = NodeRecord {
+        info: node_42(),
+        leaving: true,
+        policy: Some("policy".into()),
+    };
+    let value = record.encode().unwrap();
+    let json = URL_SAFE_NO_PAD.decode(&value).unwrap();
+    assert_eq!(json, br#"{"node_id":42,"leaving":true}"#);
+    let read = NodeRecord::decode(&value).unwrap();
+    assert!(read.leaving && read.info == PeerInfo::placeholder(42));
+    // With other fields it is a leave too.
+    let more = ZLAYER_JSON.replace(r#""node_id":42"#, r#""leaving":true,"node_id":42"#);
+    let read = NodeRecord::decode(&URL_SAFE_NO_PAD.encode(more)).unwrap();
+    assert!(read.leaving && read.info.labels.is_empty());
 }

@@ -19,6 +19,7 @@ use crate::directory::{AWAITED_INTERVALS, Directory};
 use crate::error::GossipError;
 use crate::keyring::SharedKeyring;
 use crate::known::KnownPeers;
+use crate::lives::{Lives, UsedLives};
 use crate::member::MemberTask;
 use crate::membership::Membership;
 use crate::memory::{RememberedMembers, run_blocking};
@@ -78,8 +79,19 @@ impl GossipPool {
             warn!(%error, "cannot load the known peers");
             RememberedMembers::default()
         });
-        let (shared, task, ended) = assemble(config, transport, keyring, &*socket, remembered)?;
-        let server = task.start_server(socket).await?;
+        let memory = Arc::clone(&config.memory);
+        let used = run_blocking(move || memory.lives()).await;
+        let used = used.map_err(|source| GossipError::Memory { source })?;
+        let (shared, task, ended) =
+            assemble(config, transport, keyring, &*socket, remembered, used)?;
+        let server = if task.lives.may_begin() {
+            Some(task.start_server(socket).await?)
+        } else {
+            drop(socket);
+            // A health check that fails would only start the agent again.
+            shared.membership.running.store(true, Ordering::Release);
+            None
+        };
         info!(
             cluster_id = shared.cluster_id,
             node_id = shared.node_id,
@@ -105,6 +117,7 @@ fn assemble(
     keyring: Option<SharedKeyring>,
     socket: &dyn BoundSocket,
     remembered: RememberedMembers,
+    used: UsedLives,
 ) -> Result<(Shared, MemberTask, watch::Sender<()>), GossipError> {
     let listen = socket.local_addr();
     let advertise = config.advertised(listen);
@@ -161,6 +174,7 @@ fn assemble(
         announcer,
         topology,
         pusher: Pusher::new(node_id, config.push, Arc::clone(&membership)),
+        lives: Lives::new(Arc::clone(&config.memory), Arc::clone(&membership), used),
         reconnect: Reconnect::new(
             Arc::clone(&config.memory),
             Arc::clone(&membership),

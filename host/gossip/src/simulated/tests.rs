@@ -18,6 +18,7 @@ async fn socket(network: &SimulatedNetwork, node: u8) -> Box<dyn Socket> {
         id: ChitchatId::new(format!("worker:{node}"), 1, address(node)),
         metrics: Arc::default(),
         impersonated: Arc::new(Notify::new()),
+        states: Arc::new(crate::validator::StateBudget::new(0)),
         clock_off: Arc::default(),
         refusals: Arc::default(),
     })
@@ -59,6 +60,7 @@ async fn reaches(
             id: ChitchatId::new("marker", 1, marker),
             metrics: Arc::default(),
             impersonated: Arc::new(Notify::new()),
+            states: Arc::new(crate::validator::StateBudget::new(0)),
             clock_off: Arc::default(),
             refusals: Arc::default(),
         });

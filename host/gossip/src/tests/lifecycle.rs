@@ -16,7 +16,10 @@ use super::harness::{
 use crate::info::NodeRecord;
 use crate::transport::{BoundSocket, GossipTransport, MemberContext};
 use crate::udp::UdpTransport;
-use crate::{GossipError, GossipPool, MemberStatus, PeerInfo, TopologyEvent};
+use crate::{
+    GossipError, GossipMemory, GossipPool, MemberStatus, Network, PeerInfo, ProcessMemory,
+    SimulatedNetwork, TopologyEvent,
+};
 
 #[tokio::test]
 async fn a_port_chosen_by_the_system_is_advertised() {
@@ -316,4 +319,41 @@ impl Socket for BreakableSocket {
             },
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_among_zlayer_nodes_begins_few_lives() {
+    let memory = Arc::new(ProcessMemory::default());
+    let network = SimulatedNetwork::new(1);
+    let start = async |limited: bool| {
+        let mut config = config(1, &[]);
+        config.listen = ([10, 0, 0, 1], 1).into();
+        config.network = Network::Simulated(network.clone());
+        config.memory = memory.clone();
+        if limited {
+            let mut lives = memory.lives().unwrap();
+            lives.is_limited = true;
+            memory.remember_lives(&lives).unwrap();
+        }
+        GossipPool::start(config).await.unwrap()
+    };
+    // Agents forget former lives soon: they may have many.
+    for _ in 0..30 {
+        start(false).await.shutdown().await;
+    }
+    assert_eq!(memory.lives().unwrap().generations.len(), 30);
+    let began = tokio::time::Instant::now();
+    let limited = start(true).await;
+    assert!(limited.is_running() && limited.generation() == 0);
+    while limited.generation() == 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let waited = began.elapsed();
+    assert!((350..400).contains(&waited.as_secs()), "{waited:?}");
+    limited.shutdown().await;
+    // None is left: a stop while it waits is a stop.
+    let waiting = start(true).await;
+    assert!(waiting.is_running());
+    in_time(waiting.shutdown()).await;
+    assert!(!waiting.is_running());
 }

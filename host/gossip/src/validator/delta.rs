@@ -1,16 +1,41 @@
 //! Deltas: updates of members' states, as a sequence of operations.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use foldhash::quality::RandomState;
 
 use super::digest::MemberSet;
 use super::protocol::{COUNT_MAX, KEY_VALUE_BYTES_MAX, MEMBERS_MAX, OPS_MAX};
 use super::reader::Bytes;
+use super::state_budget::StateBudget;
 use crate::drop_reason::DropReason;
 
 /// Highest status code: set, deleted, deleted after a TTL.
 const STATUS_MAX: u8 = 2;
+
+/// The content of a delta.
+#[derive(Debug, Default)]
+pub(super) struct Delta {
+    /// State of the own member.
+    pub(super) own: Option<Claim>,
+    /// The other members, in their order.
+    pub(super) updates: Vec<Update>,
+}
+
+/// The update of a member in a delta.
+#[derive(Debug)]
+pub(super) struct Update {
+    /// Hash of the member.
+    pub(super) member: u64,
+    /// Place of the operation that names the member, among all operations.
+    head: Range<usize>,
+    /// End of its last operation.
+    end: usize,
+    pub(super) max_version: u64,
+    /// Memory that its values need.
+    pub(super) cost: usize,
+}
 
 /// The state of a member in a delta.
 #[derive(Debug, Clone, Copy)]
@@ -29,51 +54,90 @@ impl Claim {
     }
 }
 
-/// Reads a delta, and returns the state of the own member in it.
+/// Reads a delta.
 pub(super) fn read(
     mut bytes: Bytes<'_>,
     own_id: &[u8],
     hashes: &RandomState,
-) -> Result<Option<Claim>, DropReason> {
+) -> Result<Delta, DropReason> {
+    let all_bytes = bytes.0.len();
+    let place = |rest: &Bytes<'_>| all_bytes.saturating_sub(rest.0.len());
     let mut members = MemberSet::default();
     let mut ops = 0_usize;
     let mut member: Option<Claim> = None;
-    let mut own = None;
+    let mut delta = Delta::default();
     while !bytes.0.is_empty() {
         ops = ops.saturating_add(1);
         if ops > OPS_MAX {
             return Err(DropReason::TooManyOps);
         }
+        let start = place(&bytes);
         let op = bytes.u8()?;
         if op == 0 {
             let id = bytes.member_id()?;
-            if !members.insert(hashes.hash_one(id)) {
+            let hash = hashes.hash_one(id);
+            if !members.insert(hash) {
                 return Err(DropReason::BadMember);
             }
             if members.len() > MEMBERS_MAX {
                 return Err(DropReason::TooManyMembers);
             }
             member = Some(read_member(&mut bytes, id == own_id)?);
+            delta.updates.push(Update {
+                member: hash,
+                head: start..place(&bytes),
+                end: 0,
+                max_version: 0,
+                cost: 0,
+            });
         } else {
             let claim = member.as_mut().ok_or(DropReason::BadMember)?;
-            let (least, version) = match op {
+            let (least, (version, cost)) = match op {
                 // chitchat ignores a delta that repeats a version.
                 1 => (
                     claim.max_version.saturating_add(1),
                     read_key_value(&mut bytes)?,
                 ),
                 // chitchat asserts that this is not below the version of the last key.
-                2 => (claim.max_version, bytes.u64()?),
+                2 => (claim.max_version, (bytes.u64()?, 0)),
                 _ => return Err(DropReason::Malformed),
             };
             if !(least..=COUNT_MAX).contains(&version) {
                 return Err(DropReason::BadVersion);
             }
             claim.max_version = version;
+            if let Some(update) = delta.updates.last_mut() {
+                update.max_version = version;
+                update.cost = update.cost.saturating_add(cost);
+            }
         }
-        own = member.filter(|claim| claim.is_own).or(own);
+        if let Some(update) = delta.updates.last_mut() {
+            update.end = place(&bytes);
+        }
+        delta.own = member.filter(|claim| claim.is_own).or(delta.own);
     }
-    Ok(own)
+    Ok(delta)
+}
+
+/// Copies the operations of a delta without the values of refused updates.
+///
+/// Their highest versions stay: peers would send the values again and again otherwise, and so little
+/// else.
+pub(super) fn without(ops: &[u8], updates: &[Update], refused: &[bool]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(ops.len());
+    for (update, refused) in updates.iter().zip(refused) {
+        let end = if *refused {
+            update.head.end
+        } else {
+            update.end
+        };
+        kept.extend_from_slice(ops.get(update.head.start..end).unwrap_or_default());
+        if *refused {
+            kept.push(2);
+            kept.extend_from_slice(&update.max_version.to_le_bytes());
+        }
+    }
+    kept
 }
 
 fn read_member(bytes: &mut Bytes<'_>, is_own: bool) -> Result<Claim, DropReason> {
@@ -89,8 +153,8 @@ fn read_member(bytes: &mut Bytes<'_>, is_own: bool) -> Result<Claim, DropReason>
     })
 }
 
-/// Reads a key with its value, and returns the version.
-fn read_key_value(bytes: &mut Bytes<'_>) -> Result<u64, DropReason> {
+/// Reads a key with its value. Returns the version, and the memory that they need.
+fn read_key_value(bytes: &mut Bytes<'_>) -> Result<(u64, usize), DropReason> {
     let key_bytes = usize::from(bytes.u16()?);
     if key_bytes > KEY_VALUE_BYTES_MAX {
         return Err(DropReason::LargeValue);
@@ -109,5 +173,5 @@ fn read_key_value(bytes: &mut Bytes<'_>) -> Result<u64, DropReason> {
     if bytes.u8()? > STATUS_MAX {
         return Err(DropReason::Malformed);
     }
-    Ok(version)
+    Ok((version, StateBudget::cost(key_bytes, value_bytes)))
 }

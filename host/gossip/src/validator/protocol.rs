@@ -10,9 +10,9 @@ pub(super) const OPS_MAX: usize = 100_000;
 pub(super) const MEMBERS_MAX: usize = 4_096;
 /// Maximum length of the name of a member or cluster, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
-/// Maximum size of a key with its value, in bytes. A larger pair fits no datagram beside other content,
-/// so it would block the replication of its member.
-pub(super) const KEY_VALUE_BYTES_MAX: usize = 60_000;
+/// Maximum size of a key with its value, in bytes. chitchat can send no larger pair. One of almost this
+/// size travels in a datagram of its own, before or after the other members' values.
+pub(super) const KEY_VALUE_BYTES_MAX: usize = 65_440;
 /// Maximum version and heartbeat. They count up from 1 by a few hundred per second, so no honest one
 /// gets here. chitchat adds 1 to them without an overflow check.
 pub(super) const COUNT_MAX: u64 = u64::MAX / 2;

@@ -83,6 +83,27 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// Size of the blocks that are compressed, as chitchat's.
+const BLOCK_BYTES: usize = 16 * 1024;
+
+/// Compresses a stream.
+pub(super) fn deflate(content: &[u8]) -> Result<Vec<u8>, DropReason> {
+    let mut stream = Vec::new();
+    for block in content.chunks(BLOCK_BYTES) {
+        let packed = zstd::bulk::compress(block, 0).map_err(|_| DropReason::Malformed)?;
+        let (block_type, bytes) = match packed.len() < block.len() {
+            true => (1, packed.as_slice()),
+            false => (2, block),
+        };
+        let length = u16::try_from(bytes.len()).map_err(|_| DropReason::Malformed)?;
+        stream.push(block_type);
+        stream.extend_from_slice(&length.to_le_bytes());
+        stream.extend_from_slice(bytes);
+    }
+    stream.push(0);
+    Ok(stream)
+}
+
 impl Inflater {
     /// Resets the limit for a new message.
     pub(super) fn begin_message(&mut self) {

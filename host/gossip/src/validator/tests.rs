@@ -2,11 +2,14 @@ mod bounds;
 mod cluster;
 mod digest_budget;
 mod hostile;
+mod state;
 mod wire;
+
+use std::sync::Arc;
 
 use chitchat::{ChitchatId, ProtocolVersion};
 
-use super::MessageValidator;
+use super::{MessageValidator, StateBudget};
 
 const CLUSTER: &str = "zlayer";
 
@@ -14,6 +17,10 @@ fn own() -> ChitchatId {
     ChitchatId::new("worker:1", 5, ([127, 0, 0, 1], 7946).into())
 }
 
+fn states() -> Arc<StateBudget> {
+    Arc::new(StateBudget::new(1 << 30))
+}
+
 fn validator() -> MessageValidator {
-    MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V0)
+    MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V0, states())
 }

@@ -22,7 +22,7 @@ use super::error::StoreError;
 use super::format::{self, Changes, FORMAT, Identity, Meta, Remembered, ValueError};
 use edge_cache_core::NodeId;
 use edge_cache_core::text;
-use edge_cache_gossip::RememberedMembers;
+use edge_cache_gossip::{RememberedMembers, UsedLives};
 
 /// Node id to entry.
 const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("entries");
@@ -30,7 +30,8 @@ const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::n
 const DECISIONS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
 /// `own` to the labels that the plugin wanted last for the own node.
 const LABELS: Named = TableDefinition::new("labels");
-/// `file` to [`Meta`], `generation` to the last gossip generation, `members` to the known members, `loaded` to the
+/// `file` to [`Meta`], `generation` to the last gossip generation, `lives` to [`UsedLives`],
+/// `members` to the known members, `loaded` to the
 /// policies of plugins that have loaded the entries.
 const META: Named = TableDefinition::new("meta");
 /// The name of a compiled-code file to its digest.
@@ -40,6 +41,7 @@ const OWN: &str = "own";
 const FILE: &str = "file";
 const GENERATION: &str = "generation";
 const MEMBERS: &str = "members";
+const LIVES: &str = "lives";
 const LOADED: &str = "loaded";
 
 /// The size of redb's page cache. The content is read once, at the start.
@@ -62,6 +64,7 @@ pub(super) enum Write<'a> {
     Changes(&'a Changes),
     Generation(u64),
     Members(&'a RememberedMembers),
+    Lives(&'a UsedLives),
     CodeDigest {
         name: &'a str,
         digest: [u8; 32],
@@ -102,6 +105,10 @@ impl Database {
         self.read(META, GENERATION).map(Option::unwrap_or_default)
     }
 
+    pub(super) fn lives(&self) -> Result<UsedLives, StoreError> {
+        self.read(META, LIVES).map(Option::unwrap_or_default)
+    }
+
     pub(super) fn members(&self) -> Result<RememberedMembers, StoreError> {
         self.read(META, MEMBERS).map(Option::unwrap_or_default)
     }
@@ -130,6 +137,7 @@ impl Database {
             Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
             Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
             Write::Members(members) => put(&transaction, META, MEMBERS, members)?,
+            Write::Lives(lives) => put(&transaction, META, LIVES, lives)?,
             Write::CodeDigest {
                 name,
                 digest,
@@ -224,6 +232,7 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     }
     read::<u64>(&database, META, GENERATION).map_err(broken)?;
     read::<RememberedMembers>(&database, META, MEMBERS).map_err(broken)?;
+    read::<UsedLives>(&database, META, LIVES).map_err(broken)?;
     let mut ignored = Vec::new();
     let entries = by_node(&database, ENTRIES, format::open_entry, &mut ignored).map_err(broken)?;
     let decisions =

@@ -3,7 +3,7 @@
 use super::super::protocol::*;
 use super::super::*;
 use super::wire::{self, Op};
-use super::{CLUSTER, own, validator};
+use super::{CLUSTER, own, states, validator};
 
 fn check(message: &[u8]) -> Result<MessageKind, DropReason> {
     validator().check(message)
@@ -139,7 +139,7 @@ fn names_have_at_most_256_bytes() {
 #[test]
 fn a_digest_names_at_most_4096_members() {
     let own = own();
-    let v1 = || MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1);
+    let v1 = || MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1, states());
     let most = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX), &[]);
     assert_eq!(v1().check(&most), Ok(MessageKind::SynAck));
     let more = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX + 1), &[]);
@@ -190,7 +190,7 @@ fn a_message_inflates_to_at_most_8_mib() {
 #[test]
 fn digest_and_delta_inflate_to_at_most_8_mib_together() {
     let own = own();
-    let mut validator = MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1, states());
     let other = wire::member(2);
     let value = "v".repeat(16_000);
     let mut ops = vec![Op::Member(&other, 0, 0)];
@@ -206,7 +206,7 @@ fn digest_and_delta_inflate_to_at_most_8_mib_together() {
 }
 
 #[test]
-fn key_and_value_have_at_most_60000_bytes() {
+fn key_and_value_have_at_most_65440_bytes() {
     let other = wire::member(2);
     for (key_bytes, value_bytes, expected) in [
         (1, KEY_VALUE_BYTES_MAX - 1, Ok(MessageKind::Ack)),
@@ -246,7 +246,7 @@ fn operations_may_span_blocks() {
         Op::Set("k", &largest, 1, 0),
         Op::Set("k", &"v".repeat(KEY_VALUE_BYTES_MAX - 1), 2, 0),
     ]);
-    let (head, tail) = ops.split_at(60_050);
+    let (head, tail) = ops.split_at(65_500);
     let blocks = [wire::raw_block(2, head), wire::block(tail)];
     assert_eq!(check(&wire::ack_with_blocks(&blocks)), Ok(MessageKind::Ack));
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::super::MessageValidator;
 use super::super::protocol::MessageKind;
 use super::wire::{self, Op};
-use super::{CLUSTER, own};
+use super::{CLUSTER, own, states};
 use crate::drop_reason::DropReason;
 
 pub(super) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -197,7 +197,14 @@ impl Cluster {
         let network = Arc::new(Network {
             relays,
             checks: checks
-                .map(|(number, id)| Mutex::new(MessageValidator::new(id, CLUSTER, version(number))))
+                .map(|(number, id)| {
+                    Mutex::new(MessageValidator::new(
+                        id,
+                        CLUSTER,
+                        version(number),
+                        states(),
+                    ))
+                })
                 .collect(),
             members: vec![OnceLock::new(); members],
             seen: Mutex::default(),

@@ -3,7 +3,7 @@
 use super::super::protocol::*;
 use super::super::*;
 use super::wire::{self, Entry};
-use super::{CLUSTER, own, validator};
+use super::{CLUSTER, own, states, validator};
 
 fn own_entry() -> Entry {
     let mut entry = wire::entry(1);
@@ -54,7 +54,7 @@ fn the_size_is_that_of_the_last_digest_sent() {
 
 #[test]
 fn compressed_digests_count_with_their_compressed_size() {
-    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1, states());
     let all = [vec![own_entry()], wire::entries(10..400)].concat();
     validator.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(1, &all));
@@ -178,7 +178,7 @@ fn members_of_other_clusters_do_not_count() {
 #[test]
 fn a_compressed_message_may_add_two_thousand_members() {
     let members = wire::entries(100_000..102_000);
-    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1, states());
     let syn = wire::syn(1, &members, CLUSTER);
     assert_eq!(validator.check(&syn), Ok(MessageKind::Syn));
     let all = [&[own_entry()], members.as_slice()].concat();
@@ -188,7 +188,7 @@ fn a_compressed_message_may_add_two_thousand_members() {
 
 #[test]
 fn a_sent_digest_that_is_invalid_counts_as_full() {
-    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1, states());
     let entries = wire::entries(0..MEMBERS_MAX + 1);
     let message = wire::syn(1, &entries, CLUSTER);
     assert_eq!(validator.sent(&message), Err(DropReason::TooManyMembers));
@@ -198,7 +198,7 @@ fn a_sent_digest_that_is_invalid_counts_as_full() {
 /// The number of remembered members is bounded by their size in the digest.
 #[test]
 fn memory_is_bounded() {
-    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1);
+    let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1, states());
     let mut refused = 0;
     for from in 0..200 {
         let entries = wire::entries(from * 4_000..from * 4_000 + 4_000);

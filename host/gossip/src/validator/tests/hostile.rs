@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::super::*;
 use super::cluster::{self, AnyPort, LOOPBACK, config};
 use super::wire::{self, Entry, Op};
-use super::{CLUSTER, own, validator};
+use super::{CLUSTER, own, states, validator};
 
 /// Time after which a test fails.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -62,7 +62,7 @@ impl Victim {
     }
 
     fn checks(&self, version: ProtocolVersion) -> MessageValidator {
-        MessageValidator::new(&self.id, CLUSTER, version)
+        MessageValidator::new(&self.id, CLUSTER, version, states())
     }
 }
 
@@ -300,7 +300,7 @@ proptest! {
         let mut own_entry = wire::entry(1);
         own_entry.id = own.clone();
         for version in [ProtocolVersion::V0, ProtocolVersion::V1] {
-            let mut validator = MessageValidator::new(&own, CLUSTER, version);
+            let mut validator = MessageValidator::new(&own, CLUSTER, version, states());
             let code = version.to_code();
             // The members that chitchat would know if it never forgot any.
             let mut known = BTreeMap::from([(own.clone(), own_entry.clone())]);
