@@ -280,8 +280,8 @@ async fn wrong_flags_are_status_2_and_one_line() {
             "--node-id 1 --gossip-listen 127.0.0.1:0 --seed nobody",
             "\"nobody\" is not a reachable host:port",
         ),
-        ("--node-id 1 --label =x", "a key must be of the characters"),
-        ("--node-id 1 --label zone", "a label is KEY=VALUE"),
+        ("--node-id 1 --label =x", "it must be KEY=VALUE"),
+        ("--node-id 1 --label zone", "it must be KEY=VALUE"),
         ("--node-id 1 --gossip-interval 1", "200ms"),
         ("--node-id 1 --nonsense", "--nonsense"),
     ] {

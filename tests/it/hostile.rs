@@ -122,6 +122,10 @@ fn excerpt(text: &impl ToString) -> String {
 /// Checks that the process stayed within its memory bound since the first call.
 fn check_memory() -> Result<()> {
     static BEFORE: OnceLock<u64> = OnceLock::new();
+    if BEFORE.get().is_none() {
+        // The highest value counts from here: other tests of this process may have needed more before.
+        std::fs::write("/proc/self/clear_refs", "5")?;
+    }
     let status = std::fs::read_to_string("/proc/self/status")?;
     let kib = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -123,8 +123,9 @@ pub use events::{TopologyEvent, TopologyEvents};
 pub use info::InfoError;
 pub use join::{JoinState, Trouble};
 pub use keyring::{KeyId, Keyring, KeyringError};
-pub use lives::UsedLives;
-pub use memory::{GossipMemory, KnownPeer, MemoryError, ProcessMemory, RememberedMembers};
+pub use memory::{
+    GossipMemory, KnownPeer, MemoryError, ProcessMemory, RememberedMembers, UsedLives,
+};
 pub use metrics::GossipMetrics;
 pub use peers::Peers;
 pub use pool::GossipPool;

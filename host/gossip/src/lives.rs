@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
 use chitchat::{Chitchat, ChitchatId, DeletionStatus, Heartbeat, VersionedValue};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::{self, Instant};
 use tracing::{error, info, warn};
@@ -18,39 +17,14 @@ use crate::clock::now_ns;
 use crate::error::GossipError;
 use crate::info::NodeRecord;
 use crate::membership::Membership;
-use crate::memory::{GossipMemory, run_blocking};
+use crate::memory::{GossipMemory, LIVES_IN_A_ROW, UsedLives, run_blocking};
 
-/// Maximum number of lives in an hour among nodes of ZLayer: half of them at once.
-const PER_HOUR: u32 = 20;
-/// Maximum number of lives in a row.
-const IN_A_ROW: u32 = PER_HOUR / 2;
 /// Time in which a node earns another life. It runs on the monotonic clock, and only while the agent runs.
-const EARNED_IN: Duration = Duration::from_secs(60 * 60 / IN_A_ROW as u64);
+const EARNED_IN: Duration = Duration::from_secs(60 * 60 / LIVES_IN_A_ROW as u64);
 /// Number of generations that are remembered as used by this node.
 const USED_MAX: usize = 64;
 /// Silence after which a former life is buried, in intervals.
 const SILENT_INTERVALS: u32 = 15;
-
-/// Lives of a node, which its data directory remembers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsedLives {
-    /// Latest generations that this node has used, in their order.
-    pub generations: Vec<u64>,
-    /// Number of lives that the node may begin now.
-    pub left: u32,
-    /// `true` once the node has met a node of ZLayer.
-    pub is_limited: bool,
-}
-
-impl Default for UsedLives {
-    fn default() -> Self {
-        Self {
-            generations: Vec::new(),
-            left: IN_A_ROW,
-            is_limited: false,
-        }
-    }
-}
 
 /// Begins and buries lives.
 #[derive(Debug)]
@@ -123,7 +97,7 @@ impl Lives {
 
     async fn earn_next(&self) {
         time::sleep(EARNED_IN).await;
-        if self.used().left < IN_A_ROW {
+        if self.used().left < LIVES_IN_A_ROW {
             self.change(|used| used.left = used.left.saturating_add(1))
                 .await;
         }

@@ -9,7 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::task;
 
-use crate::lives::UsedLives;
+/// Maximum number of lives in an hour among nodes of ZLayer: half of them at once.
+const LIVES_PER_HOUR: u32 = 20;
+/// Maximum number of lives in a row.
+pub(crate) const LIVES_IN_A_ROW: u32 = LIVES_PER_HOUR / 2;
 
 /// An error of the storage.
 pub type MemoryError = Box<dyn Error + Send + Sync>;
@@ -30,6 +33,27 @@ pub struct KnownPeer {
     /// `true` if the peer said that it leaves.
     #[serde(default)]
     pub left: bool,
+}
+
+/// Lives of a node, which its data directory remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedLives {
+    /// Latest generations that this node has used, in their order.
+    pub generations: Vec<u64>,
+    /// Number of lives that the node may begin now.
+    pub left: u32,
+    /// `true` once the node has met a node of ZLayer.
+    pub is_limited: bool,
+}
+
+impl Default for UsedLives {
+    fn default() -> Self {
+        Self {
+            generations: Vec::new(),
+            left: LIVES_IN_A_ROW,
+            is_limited: false,
+        }
+    }
 }
 
 /// The members that a node remembers over a restart.

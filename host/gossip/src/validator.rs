@@ -6,8 +6,8 @@
 //! encryption they are the only protection from the network.
 //!
 //! All messages of chitchat 0.13 (protocols V0 and V1) and 0.10 pass, with two exceptions: a key and
-//! value of more than 65,440 bytes, which chitchat itself cannot send, and a message that
-//! inflates to more than 8 MiB. Values of a member that has used up its part of the memory are cut
+//! value of more than 65,440 bytes, which chitchat itself cannot send, and a digest that
+//! inflates to more than 8 MiB. A delta that would is cut: the rest comes with the next round. Values of a member that has used up its part of the memory are cut
 //! out.
 //!
 //! The validator does no I/O and has no clock. Its memory is bounded by the inflated message and the
@@ -71,6 +71,8 @@ struct ParsedMessage {
     head_bytes: usize,
     /// The operations of the delta.
     ops: Vec<u8>,
+    /// `true` if the delta goes on, but would inflate to more than the limit.
+    is_cut: bool,
     /// `true` for a SYN of another cluster.
     is_foreign: bool,
 }
@@ -123,7 +125,7 @@ impl MessageValidator {
         }
         self.budget.admit(message.kind, digest)?;
         let refused = self.states.admit(&message.delta.updates)?;
-        if refused.contains(&true) {
+        if message.is_cut || refused.contains(&true) {
             let ops = delta::without(&message.ops, &message.delta.updates, &refused);
             let head = plain.get(..message.head_bytes).unwrap_or_default();
             self.rewritten = Some([head, &deflate(&ops)?].concat());
@@ -191,12 +193,12 @@ impl MessageValidator {
         let mut delta = Delta::default();
         let mut ops = Vec::new();
         let head_bytes = plain.len().saturating_sub(bytes.0.len());
-        let mut is_foreign = false;
+        let (mut is_foreign, mut is_cut) = (false, false);
         match kind {
             MessageKind::Syn => is_foreign = bytes.name()? != &*self.cluster_id,
             MessageKind::SynAck | MessageKind::Ack => {
-                ops = self.inflater.inflate(&mut bytes)?;
-                delta = delta::read(Bytes(&ops), own_id, hashes)?;
+                (ops, is_cut) = self.inflater.inflate_begin(&mut bytes)?;
+                delta = delta::read(&ops, is_cut, own_id, hashes)?;
             }
             MessageKind::BadCluster => (),
         }
@@ -210,6 +212,7 @@ impl MessageValidator {
             delta,
             head_bytes,
             ops,
+            is_cut,
             is_foreign,
         })
     }

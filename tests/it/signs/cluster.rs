@@ -259,25 +259,30 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
 }
 
 /// Returns the words that run an agent with its clock moved by this, `None` where faketime is not installed.
-fn with_clock(offset: &str) -> Option<[String; 5]> {
-    let is_there = || Command::new("faketime").arg("--version").output().is_ok();
-    if !is_there() && std::env::var_os("EDGE_CACHE_INSTALL").is_some_and(|value| value == "1") {
+///
+/// The command `faketime` would be the parent of the agent, and take its signals.
+fn with_clock(offset: &str) -> Option<[String; 4]> {
+    let library = || {
+        let words = ["-f", "+0", "printenv", "LD_PRELOAD"];
+        let output = Command::new("faketime").args(words).output().ok()?;
+        String::from_utf8(output.stdout).ok()
+    };
+    let is_install = std::env::var_os("EDGE_CACHE_INSTALL").is_some_and(|value| value == "1");
+    if library().is_none() && is_install {
         let _ = Command::new("apt-get")
             .args(["install", "-y", "faketime"])
             .output();
     }
-    if !is_there() {
+    let Some(library) = library() else {
         println!("skipped: faketime is not installed; EDGE_CACHE_INSTALL=1 installs it");
         return None;
-    }
-    let words = [
-        "env",
-        "FAKETIME_DONT_FAKE_MONOTONIC=1",
-        "faketime",
-        "-f",
-        offset,
-    ];
-    Some(words.map(str::to_string))
+    };
+    Some([
+        "env".to_string(),
+        format!("LD_PRELOAD={}", library.trim()),
+        format!("FAKETIME={offset}"),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_string(),
+    ])
 }
 
 #[tokio::test]

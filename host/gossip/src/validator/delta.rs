@@ -1,14 +1,13 @@
 //! Deltas: updates of members' states, as a sequence of operations.
 
 use std::hash::BuildHasher;
-use std::ops::Range;
 
 use foldhash::quality::RandomState;
 
 use super::digest::MemberSet;
 use super::protocol::{COUNT_MAX, KEY_VALUE_BYTES_MAX, MEMBERS_MAX, OPS_MAX};
 use super::reader::Bytes;
-use super::state_budget::StateBudget;
+use super::state_budget::{StateBudget, Update};
 use crate::drop_reason::DropReason;
 
 /// Highest status code: set, deleted, deleted after a TTL.
@@ -21,20 +20,6 @@ pub(super) struct Delta {
     pub(super) own: Option<Claim>,
     /// The other members, in their order.
     pub(super) updates: Vec<Update>,
-}
-
-/// The update of a member in a delta.
-#[derive(Debug)]
-pub(super) struct Update {
-    /// Hash of the member.
-    pub(super) member: u64,
-    /// Place of the operation that names the member, among all operations.
-    head: Range<usize>,
-    /// End of its last operation.
-    end: usize,
-    pub(super) max_version: u64,
-    /// Memory that its values need.
-    pub(super) cost: usize,
 }
 
 /// The state of a member in a delta.
@@ -54,18 +39,32 @@ impl Claim {
     }
 }
 
-/// Reads a delta.
+/// Reads a delta. One that was cut ends before its first incomplete operation: what comes before is valid
+/// by itself.
 pub(super) fn read(
-    mut bytes: Bytes<'_>,
+    ops: &[u8],
+    is_cut: bool,
     own_id: &[u8],
     hashes: &RandomState,
 ) -> Result<Delta, DropReason> {
+    let mut delta = Delta::default();
+    match read_ops(Bytes(ops), &mut delta, own_id, hashes) {
+        Err(DropReason::Malformed) if is_cut => Ok(delta),
+        read => read.map(|()| delta),
+    }
+}
+
+fn read_ops(
+    mut bytes: Bytes<'_>,
+    delta: &mut Delta,
+    own_id: &[u8],
+    hashes: &RandomState,
+) -> Result<(), DropReason> {
     let all_bytes = bytes.0.len();
     let place = |rest: &Bytes<'_>| all_bytes.saturating_sub(rest.0.len());
     let mut members = MemberSet::default();
     let mut ops = 0_usize;
     let mut member: Option<Claim> = None;
-    let mut delta = Delta::default();
     while !bytes.0.is_empty() {
         ops = ops.saturating_add(1);
         if ops > OPS_MAX {
@@ -116,7 +115,7 @@ pub(super) fn read(
         }
         delta.own = member.filter(|claim| claim.is_own).or(delta.own);
     }
-    Ok(delta)
+    Ok(())
 }
 
 /// Copies the operations of a delta without the values of refused updates.

@@ -112,11 +112,24 @@ impl Inflater {
 
     /// Inflates the stream that begins at the first byte. Other content may follow it.
     pub(super) fn inflate(&mut self, bytes: &mut Bytes<'_>) -> Result<Vec<u8>, DropReason> {
+        let (inflated, is_cut) = self.inflate_begin(bytes)?;
+        if is_cut {
+            return Err(DropReason::Inflated);
+        }
+        Ok(inflated)
+    }
+
+    /// Inflates the stream that begins at the first byte. Stops before the block that would exceed the limit, and
+    /// returns `true` then; the rest of the message is not read.
+    pub(super) fn inflate_begin(
+        &mut self,
+        bytes: &mut Bytes<'_>,
+    ) -> Result<(Vec<u8>, bool), DropReason> {
         let mut inflated = Vec::new();
         loop {
             let block_type = bytes.u8()?;
             if block_type == 0 {
-                return Ok(inflated);
+                return Ok((inflated, false));
             }
             let block_bytes = usize::from(bytes.u16()?);
             let block = bytes.take(block_bytes)?;
@@ -130,10 +143,13 @@ impl Inflater {
                 2 => inflated.extend(block),
                 _ => return Err(DropReason::Malformed),
             }
-            self.bytes_left = self
-                .bytes_left
-                .checked_sub(inflated.len().saturating_sub(before))
-                .ok_or(DropReason::Inflated)?;
+            let added = inflated.len().saturating_sub(before);
+            let Some(bytes_left) = self.bytes_left.checked_sub(added) else {
+                inflated.truncate(before);
+                bytes.0 = &[];
+                return Ok((inflated, true));
+            };
+            self.bytes_left = bytes_left;
         }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ use foldhash::quality::RandomState;
 use tokio::sync::Notify;
 use tokio::time;
 
-use super::delta::Update;
 use crate::drop_reason::DropReason;
 use crate::metrics::GossipMetrics;
 
@@ -40,6 +40,21 @@ pub(crate) struct StateBudget {
     exceeded: Notify,
     /// Keyed with a secret of this process, so peers cannot provoke collisions.
     pub(super) hashes: RandomState,
+}
+
+/// The update of a member in a delta.
+#[derive(Debug)]
+pub(super) struct Update {
+    /// Hash of the member.
+    pub(super) member: u64,
+    /// Place of the operation that names the member, among all operations.
+    pub(super) head: Range<usize>,
+    /// End of its last operation.
+    pub(super) end: usize,
+    /// Highest version of its operations.
+    pub(super) max_version: u64,
+    /// Memory that its values need.
+    pub(super) cost: usize,
 }
 
 #[derive(Debug, Default)]

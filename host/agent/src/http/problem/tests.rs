@@ -32,18 +32,18 @@ async fn every_error_has_a_status_and_a_name() {
         (E::ShuttingDown, 503, "/problems/shutting-down"),
     ] {
         let detail = error.to_string();
-        let busy = matches!(error, E::Busy { .. });
+        let is_early = matches!(error, E::Busy { .. } | E::NotJoined);
         let response = Problem::from(error).into_response();
         let headers = response.headers();
         assert_eq!(response.status(), status);
         assert_eq!(headers["content-type"], "application/problem+json");
-        assert_eq!(headers.contains_key("retry-after"), busy, "{kind}");
+        assert_eq!(headers.contains_key("retry-after"), is_early, "{kind}");
         let bytes = to_bytes(response.into_body(), 4096).await.unwrap();
         let mut document: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert!(document["title"].take().is_string(), "{kind}");
         assert_eq!(
             document,
-            json!({"type": kind, "title": null, "status": status, "detail": detail})
+            json!({"type": kind, "title": null, "status": status, "detail": detail, "error": detail})
         );
     }
 }
