@@ -10,11 +10,9 @@ use edge_cache_host::{
     Store,
 };
 use edge_cache_tests::cluster::{Member, Settings, disk};
-use edge_cache_tests::component::reference_plugin_with;
+use edge_cache_tests::component::{hostile, reference_plugin_with};
 use edge_cache_tests::wait::until;
 use edge_cache_tests::{long_tests, reference_plugin};
-
-use super::hostile;
 
 /// Maximum time for a cluster to agree.
 const AGREED_WITHIN: Duration = Duration::from_secs(20);
@@ -182,10 +180,20 @@ async fn a_limit_that_was_lowered_sets_the_highest_nodes_aside_until_it_is_raise
     assert_eq!(one.registry.set_aside(), []);
 }
 
+fn failing_plugin() -> Plugin {
+    let bytes = std::fs::read(hostile().unwrap()).unwrap();
+    let behaviour = ("behaviour".to_string(), "trap@apply".to_string());
+    let config = PluginConfig {
+        settings: [behaviour].into(),
+        ..PluginConfig::default()
+    };
+    Plugin::from_bytes(&bytes, config).unwrap()
+}
+
 /// The plugin traps on the decision each time. Nothing else notices.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_on_which_the_plugin_fails_is_set_aside_and_tried_again_after_a_minute() {
-    let failing = hostile::plugin("trap@apply", Limits::default()).unwrap();
+    let failing = failing_plugin();
     let one = Member::start(failing, Settings::new(1, &[])).await.unwrap();
     let two = start(2, &[&one]).await;
     two.registry.enable(666, disk(1)).await.unwrap();

@@ -13,6 +13,9 @@ use crate::drop_reason::DropReason;
 /// Highest status code: set, deleted, deleted after a TTL.
 const STATUS_MAX: u8 = 2;
 
+/// Maximum size of an operation: a key and its value, with their lengths, version and status.
+const OP_BYTES_MAX: usize = KEY_VALUE_BYTES_MAX + 64;
+
 /// The content of a delta.
 #[derive(Debug, Default)]
 pub(super) struct Delta {
@@ -48,8 +51,11 @@ pub(super) fn read(
     hashes: &RandomState,
 ) -> Result<Delta, DropReason> {
     let mut delta = Delta::default();
-    match read_ops(Bytes(ops), &mut delta, own_id, hashes) {
-        Err(DropReason::Malformed) if is_cut => Ok(delta),
+    let read = read_ops(Bytes(ops), &mut delta, own_id, hashes);
+    let end = delta.updates.last().map_or(0, |update| update.end);
+    let is_incomplete = is_cut && ops.len().saturating_sub(end) <= OP_BYTES_MAX;
+    match read {
+        Err(DropReason::Malformed) if is_incomplete => Ok(delta),
         read => read.map(|()| delta),
     }
 }
