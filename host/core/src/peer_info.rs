@@ -141,5 +141,7 @@ fn printable_reason<'de, D: Deserializer<'de>>(reason: D) -> Result<String, D::E
 
 /// Shortens a reason to its limit. The mark of a cut text counts too.
 fn short(reason: &str) -> String {
-    text::clean(reason, Refusal::REASON_BYTES_MAX - '…'.len_utf8())
+    // The mark of a cut text comes on top.
+    const BYTES_MAX: usize = Refusal::REASON_BYTES_MAX - '…'.len_utf8();
+    text::clean(reason, BYTES_MAX)
 }

@@ -328,7 +328,7 @@ impl Directory {
                 || now.saturating_duration_since(newest.since) >= self.awaited_for
                 || appeared_after >= self.awaited_for
                 || is_known(&(id, newest))
-                || lives.iter().filter(waits).any(|other| is_known(other))
+                || lives.iter().filter(waits).any(&is_known)
         })
     }
 

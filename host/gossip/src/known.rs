@@ -99,7 +99,7 @@ impl KnownPeers {
         }
         view.members.retain(|member| {
             let forgotten = self.forgotten.get(&member.node_id);
-            !forgotten.is_some_and(|generation| member.generation <= *generation)
+            forgotten.is_none_or(|generation| member.generation > *generation)
         });
         let left = self.peers.values().filter(|known| known.peer.left);
         let left = left.map(|known| known.peer.node_id).collect();

@@ -37,7 +37,6 @@ pub(super) fn weights(factory: &Factory<'_>) -> Result<(), Violation> {
         let mut registry = factory(&settings)?;
         let found = registry.assess(1, &labels)?;
         let expected = Some(Candidate { weight, geo: None });
-        let found = found;
         expect_eq(
             &format!("the candidate by {by} of {labels:?}"),
             &found,

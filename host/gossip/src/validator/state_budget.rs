@@ -97,7 +97,10 @@ impl StateBudget {
     /// counted then.
     pub(super) fn admit(&self, updates: &[Update]) -> Result<Vec<bool>, DropReason> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = self.half / inner.members.len().max(1);
+        let share = self
+            .half
+            .checked_div(inner.members.len())
+            .unwrap_or(self.half);
         let mut total = inner.total;
         let mut admitted = Vec::with_capacity(updates.len());
         let mut refused = Vec::with_capacity(updates.len());
