@@ -107,15 +107,13 @@ impl LabelRules<'_> {
     }
 
     fn check_one(&self, key: &str, value: &str) -> Result<(), LabelError> {
-        check_text(key, value, self.limits)?;
-        if !key
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
-        {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        if key.is_empty() || (key.len() <= self.limits.key_bytes && !key.bytes().all(is_plain)) {
             return Err(LabelError::Denied(
                 "a key must be of the characters A-Z a-z 0-9 _ . - and not empty".to_string(),
             ));
         }
+        check_text(key, value, self.limits)?;
         if !self.grants.allow(key) {
             return Err(LabelError::Denied(format!(
                 "key `{key}` is not granted; granted are {}",

@@ -59,14 +59,14 @@ pub(crate) enum ShutdownMode {
 
 impl Membership {
     /// Creates the state of a member that holds its node id, or has to claim it first.
-    pub(crate) fn new(known: KnownPeers, holds: bool, join_timeout: Duration) -> Self {
+    pub(crate) fn new(known: KnownPeers, holds: bool, decides_after: Duration) -> Self {
         let metrics = Arc::<GossipMetrics>::default();
         let now = Instant::now();
         Self {
             running: AtomicBool::default(),
             generation: AtomicU64::default(),
             join: watch::Sender::default(),
-            decides_at: now.checked_add(join_timeout).unwrap_or(now),
+            decides_at: now.checked_add(decides_after).unwrap_or(now),
             holds: watch::Sender::new(holds),
             known: Mutex::new(known),
             known_changed: Notify::new(),

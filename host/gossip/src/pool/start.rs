@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use edge_cache_core::AgentInfo;
@@ -131,7 +132,13 @@ fn assemble(
     let mut known = KnownPeers::default();
     let awaited_for = config.interval.saturating_mul(AWAITED_INTERVALS);
     known.load(remembered, awaited_for, (now, now_ms()));
-    let membership = Arc::new(Membership::new(known, holds, config.join_timeout));
+    // Nothing can have been decided that this node has not heard, if it expects nobody.
+    let decides_after = if expects_peers {
+        config.join_timeout
+    } else {
+        Duration::ZERO
+    };
+    let membership = Arc::new(Membership::new(known, holds, decides_after));
     let content = RecordContent {
         base: config.self_info.clone(),
         plugin_labels: config.labels.clone(),
