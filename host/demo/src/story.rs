@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::agent::Agent;
 use super::route::{Route, agreed};
 use super::show::{self, heading, line};
-use super::watch::{Expected, Sight, labels, watch};
+use super::watch::{Expected, Sight, labels, ready, watch};
 
 /// The node that the demo disables.
 const LEAVING: u64 = 2;
@@ -53,6 +53,7 @@ async fn story(agents: &mut Vec<Agent>) -> Result<()> {
         agents.push(agent);
     }
 
+    ready(agents).await?;
     heading("Each node is enabled at its own agent: POST /api/v1/nodes/{id}/edge-cache");
     let mut expected = Vec::new();
     for agent in agents.iter() {

@@ -11,6 +11,8 @@ use super::show;
 
 /// The time limit for labels to arrive. A gossip round takes a second.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// The time limit for agents to hear from each other.
+const READY_WITHIN: Duration = Duration::from_secs(30);
 /// The time between two queries of an agent.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -29,6 +31,20 @@ pub(super) struct Expected {
 pub(super) struct Sight {
     pub(super) expected: Expected,
     pub(super) took: Duration,
+}
+
+/// Waits until all agents are ready: before that they refuse changes, since they may not have heard what is decided.
+pub(super) async fn ready(agents: &[Agent]) -> Result<()> {
+    let deadline = Instant::now() + READY_WITHIN;
+    for agent in agents {
+        while let Err(error) = agent.send(agent.client.readyz()).await {
+            if Instant::now() > deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+    Ok(())
 }
 
 /// Queries the agents until all expectations are fulfilled. Sorted by observer and node.
