@@ -100,5 +100,5 @@ mod walkthrough;
 mod settings;
 // Agents under a service manager, and their end within its bound.
 mod life;
-// What operators see of an agent that lacks something.
+// Signs of trouble that an agent shows to operators.
 mod signs;

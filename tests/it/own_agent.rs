@@ -1,4 +1,4 @@
-//! What the agent of a node says about decisions on it: that it follows one, or why it refuses it.
+//! Statements of the agent of a node about decisions: that it follows one, or why it refuses one.
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;

@@ -1,4 +1,4 @@
-//! What operators see of an agent that lacks something: liveness, readiness, metrics and the log.
+//! Signs of trouble that an agent shows to operators: liveness, readiness, metrics and the log.
 
 mod cluster;
 

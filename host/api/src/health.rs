@@ -10,7 +10,7 @@ pub struct Health {
     pub ok: bool,
     /// The reasons why the agent is not healthy; empty if it is.
     pub reasons: Vec<String>,
-    /// What the agent lacks without being unhealthy.
+    /// Warnings about the agent that do not make it unhealthy.
     #[serde(default)]
     pub warnings: Vec<String>,
 }

@@ -18,7 +18,7 @@ const ITEMS_MAX: usize = 8;
 ///
 /// # Errors
 ///
-/// They differ; the text names the value and says how.
+/// The values differ; the text names the value and the difference.
 pub(crate) fn expect_eq<T: PartialEq + Describe>(
     name: &str,
     found: &T,

@@ -87,7 +87,7 @@ pub fn counters<const N: usize>(
 
 /// A collector of values that are computed from an object while that exists.
 ///
-/// It does not keep the object alive: the values of a dropped one are left out.
+/// The collector does not keep the object alive: the values of a dropped object are left out.
 pub struct Computed<T> {
     source: Weak<T>,
     write: fn(Arc<T>, &mut MetricsWriter<'_>) -> fmt::Result,

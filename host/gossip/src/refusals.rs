@@ -19,7 +19,7 @@ const OTHER_CLUSTER: &str = "its cluster id differs: give all agents the same on
 /// Maximum number of refusals that are shown.
 const SHOWN_MAX: usize = 8;
 
-/// What known addresses have sent in vain.
+/// Datagrams of known addresses that could not be used, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     inner: Mutex<Inner>,

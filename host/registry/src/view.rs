@@ -18,7 +18,7 @@ use edge_cache_core::{AgentInfo, EdgeCacheNode, NodeId, PluginState};
 pub(crate) struct View {
     pub(crate) entries: Entries,
     pub(crate) decisions: EffectiveDecisions,
-    /// When this agent made the decisions that effective ones overruled soon after. Lost at a restart.
+    /// Timestamps of decisions of this agent that others overruled soon after. Lost at a restart.
     pub(crate) overruled: OrdMap<NodeId, Timestamp>,
     pub(crate) status: Status,
 }

@@ -1,6 +1,6 @@
 //! The nested cargo, which compiles a guest's library to a core module.
 //!
-//! It uses a target folder of its own, so it never waits for the lock of a cargo that runs this process. The bytes of
+//! The nested cargo uses a target folder of its own, so it never waits for the lock of a cargo that runs this process. The bytes of
 //! the module depend only on the sources and the compiler.
 
 use std::env;

@@ -186,7 +186,7 @@ pub struct StatsArgs {
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct PeersArgs {
-    /// What to do instead of listing them.
+    /// Subcommand; without one the peers are listed.
     #[command(subcommand)]
     pub command: Option<PeersCommand>,
     /// Only members of this status

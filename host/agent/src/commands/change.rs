@@ -13,7 +13,7 @@ mod tests;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
     pub(super) node_id: NodeId,
-    /// Whether the node was enabled, or else disabled.
+    /// `true` if the node was enabled, `false` if it was disabled.
     pub(super) registered: bool,
     pub(super) wait: WaitArgs,
 }

@@ -34,7 +34,7 @@ pub(crate) struct Loaded<I = Instance> {
 
 /// Starts an instance with the remembered entries, and checks that it lists the same.
 ///
-/// Where `own_labels` are given, no entry is left out if the labels of the own node would differ from them.
+/// With `own_labels`, no entry is left out if the labels of the own node would differ from them.
 pub(crate) fn start_loaded(
     state: &RegistryState,
     plugin: &Plugin,

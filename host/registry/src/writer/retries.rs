@@ -20,7 +20,7 @@ const PAUSE: Duration = HEALTHY_AFTER;
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     waits: BTreeMap<NodeId, (Instant, Duration)>,
-    /// The same by time.
+    /// Nodes by the time of their retry.
     due: BTreeSet<(Instant, NodeId)>,
     pause_until: Option<Instant>,
 }
