@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, Request, Response};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -95,9 +96,15 @@ pub async fn serve(
         let metrics = metrics.clone();
         let (tls, routes, stopped) = (tls.clone(), routes.clone(), stopped.clone());
         tasks.spawn(async move {
-            if let Err(error) = serve_stream(stream, tls, routes, headers_timeout, stopped).await {
-                tracing::debug!(%error, "a client did not complete the TLS handshake");
-                metrics.handshake_failures.inc();
+            let served = serve_stream(stream, tls, routes, headers_timeout, stopped);
+            // Handlers catch their own panics; the stream of an answer runs here.
+            match AssertUnwindSafe(served).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a client did not complete the TLS handshake");
+                    metrics.handshake_failures.inc();
+                }
+                Err(_) => tracing::error!("a connection ended by a panic"),
             }
             metrics.connections.dec();
             drop(slot);

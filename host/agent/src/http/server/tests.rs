@@ -57,6 +57,7 @@ async fn start_for(connections: usize, headers_timeout: Duration) -> Server {
         .route("/large", get(async || vec![b'x'; 16 * MIB]))
         .route("/slow", get(slow))
         .route("/endless", get(endless))
+        .route("/panic-later", get(panic_later))
         .route("/panic", get(async || panic_with("on purpose")))
         .with_state(BodyBudget::new(0));
     let routes = with_middlewares(refuse_others(routes), HttpMetrics::default(), Hosts::Local);
@@ -80,6 +81,12 @@ async fn start_for(connections: usize, headers_timeout: Duration) -> Server {
         metrics,
         task: tokio::spawn(serving),
     }
+}
+
+/// Answers with a body whose stream panics.
+async fn panic_later() -> Body {
+    let part = stream::once(async { Ok::<_, Infallible>(panic_with("on purpose")) });
+    Body::from_stream(part)
 }
 
 fn panic_with(message: &str) -> &'static str {
@@ -404,6 +411,22 @@ fn request_id(answer: &str) -> &str {
         .lines()
         .find_map(|line| line.strip_prefix("x-request-id: "))
         .unwrap_or_else(|| panic!("{answer}"))
+}
+
+/// The connection is counted out, and its place is free again.
+#[tokio::test]
+async fn a_panic_in_the_stream_of_an_answer_ends_its_connection_only() {
+    let server = start_with(1).await;
+    let answer = exchange(server.address, &head("GET /panic-later", "x: y")).await;
+    assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+    let answer = exchange(server.address, &head("GET /fast", "x: y")).await;
+    assert!(answer.ends_with("fast"), "{answer}");
+    let counted_out = async {
+        while server.metrics.connections.get() != 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(STUCK, counted_out).await.unwrap();
 }
 
 #[tokio::test]
