@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use chitchat::{Chitchat, ChitchatId};
 use edge_cache_core::decision::Decision;
@@ -11,9 +10,10 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Notify;
 use tracing::warn;
 
+use crate::clock::LogLimit;
+
 #[cfg(test)]
 mod tests;
-use crate::clock::LogLimit;
 
 /// Prefix of the keys that hold decisions. A node id follows.
 pub(crate) const DECISION_PREFIX: &str = "edge_cache:";
@@ -23,8 +23,6 @@ const PENDING_MAX: usize = 16_384;
 /// Maximum number of remembered nodes, so that invented nodes cannot fill the memory. Decisions about more nodes are
 /// ignored until members carry fewer.
 const NODES_MAX: usize = 262_144;
-/// Minimum interval of log lines about ignored decisions.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Decisions that have arrived and are not taken yet.
 #[derive(Debug, Default)]
@@ -46,8 +44,8 @@ struct Inner {
     overflowed: bool,
     /// Decisions that were ignored since the last read because there are too many.
     ignored: usize,
-    warned_at: Option<Instant>,
-    log: LogLimit,
+    ignored_log: LogLimit,
+    too_large_log: LogLimit,
 }
 
 /// A value that was received or written.
@@ -85,22 +83,16 @@ impl Inner {
             }
         }
     }
-}
 
-impl Inner {
     /// Logs that decisions were ignored, if they were.
     fn warn(&mut self) {
-        let now = Instant::now();
-        let is_recent = |at| now.saturating_duration_since(at) < WARN_INTERVAL;
-        if self.ignored == 0 || self.warned_at.is_some_and(is_recent) {
-            return;
+        if self.ignored > 0 && self.ignored_log.pass().is_some() {
+            warn!(
+                ignored = self.ignored,
+                limit = NODES_MAX,
+                "members carry decisions about too many nodes; the rest is ignored"
+            );
         }
-        self.warned_at = Some(now);
-        warn!(
-            ignored = self.ignored,
-            limit = NODES_MAX,
-            "members carry decisions about too many nodes; the rest is ignored"
-        );
     }
 }
 
@@ -130,7 +122,7 @@ impl Inbox {
         };
         if !seen.fits {
             self.bad_records.inc();
-            if let Some(left_out) = inner.log.pass() {
+            if let Some(left_out) = inner.too_large_log.pass() {
                 warn!(
                     left_out,
                     node_id,

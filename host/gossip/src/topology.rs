@@ -17,12 +17,15 @@ use tracing::{debug, error, info, warn};
 
 use crate::announce::Record;
 use crate::claim::{Claim, Conflict};
-use crate::clock::until;
+use crate::clock::{LogLimit, until};
 use crate::directory::{Directory, MemberReading};
 use crate::join::JoinState;
 use crate::membership::Membership;
 use crate::peers::Peers;
 use crate::view::ClusterView;
+
+/// Maximum number of nodes that a log line names.
+const NAMED_MAX: usize = 32;
 
 /// Publishes a [`ClusterView`] from chitchat's state.
 #[derive(Debug)]
@@ -41,6 +44,16 @@ pub(crate) struct Topology {
     pub(crate) has_seeds: bool,
     pub(crate) claim: Claim,
     pub(crate) held: Option<HeldPeers>,
+    pub(crate) log: ChangeLog,
+}
+
+/// The log of changes, with a limit for each kind: members that come and go, or claim an id in turns, fill no log.
+#[derive(Debug, Default)]
+pub(crate) struct ChangeLog {
+    conflict: LogLimit,
+    rivals: LogLimit,
+    failed: LogLimit,
+    policies: LogLimit,
 }
 
 /// A server's exchange with the cluster.
@@ -215,14 +228,14 @@ impl Topology {
         Some(held.until)
     }
 
-    fn publish(&self, mut view: ClusterView, join: JoinState) {
+    fn publish(&mut self, mut view: ClusterView, join: JoinState) {
         let before = self.membership.view.load_full();
         // Right after a restart of the server, agents that are still there have not been met yet.
         if self.held.is_some() {
             view.policy_mismatches.clone_from(&before.policy_mismatches);
         }
         if view != *before {
-            log_changes(&before, &view);
+            self.log.write(&before, &view);
             let peers = Arc::clone(&view.peers);
             self.membership.view.store(Arc::new(view));
             if peers != before.peers {
@@ -241,44 +254,59 @@ impl Topology {
     }
 }
 
-fn log_changes(before: &ClusterView, view: &ClusterView) {
-    if view.conflict != before.conflict {
-        match view.conflict {
-            Some(Conflict { address, waits }) => error!(
-                %address,
-                withheld = waits,
-                "another member has this node's id: stop one of them"
-            ),
-            None => info!("no other member has this node's id any more"),
+impl ChangeLog {
+    fn write(&mut self, before: &ClusterView, view: &ClusterView) {
+        if view.conflict != before.conflict
+            && let Some(left_out) = self.conflict.pass()
+        {
+            match view.conflict {
+                Some(Conflict { address, waits }) => error!(
+                    left_out,
+                    %address,
+                    withheld = waits,
+                    "another member has this node's id: stop one of them"
+                ),
+                None => info!("no other member has this node's id any more"),
+            }
         }
-    }
-    for (node_id, [counts, other]) in &view.rivals {
-        if !before.rivals.contains_key(node_id) {
-            warn!(node_id, %counts, %other, "two members have the same node id: stop one of them");
+        let rivals = view.rivals.iter();
+        let mut rivals = rivals.filter(|(node_id, _)| !before.rivals.contains_key(node_id));
+        if let Some((node_id, [counts, other])) = rivals.next()
+            && let Some(left_out) = self.rivals.pass()
+        {
+            let others = rivals.count();
+            warn!(
+                left_out, others, node_id, %counts, %other,
+                "two members have the same node id: stop one of them"
+            );
         }
-    }
-    for member in view.with_status(MemberStatus::Failed) {
-        let index = before
-            .members
-            .binary_search_by_key(&member.node_id, |it| it.node_id);
-        let known = index.ok().and_then(|index| before.members.get(index));
-        if known.is_some_and(|known| known.status == MemberStatus::Alive) {
-            warn!(node_id = member.node_id, address = %member.address, "a member has failed");
+        let was_alive = |node_id: u64| before.alive().any(|member| member.node_id == node_id);
+        let failed = view.with_status(MemberStatus::Failed);
+        let failed = names(failed.map(|it| it.node_id).filter(|it| was_alive(*it)));
+        if !failed.is_empty()
+            && let Some(left_out) = self.failed.pass()
+        {
+            warn!(left_out, nodes = failed, "members have failed");
         }
-    }
-    if view.policy_mismatches != before.policy_mismatches {
-        log_policy_mismatches(&view.policy_mismatches);
+        if view.policy_mismatches != before.policy_mismatches
+            && let Some(left_out) = self.policies.pass()
+        {
+            let nodes = names(view.policy_mismatches.iter().copied());
+            if nodes.is_empty() {
+                info!("all agents use the same plugin and settings again");
+            } else {
+                warn!(
+                    left_out,
+                    nodes,
+                    "agents use another plugin or other settings: they may route keys differently"
+                );
+            }
+        }
     }
 }
 
-fn log_policy_mismatches(nodes: &[u64]) {
-    if nodes.is_empty() {
-        info!("all agents use the same plugin and settings again");
-    } else {
-        let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-        warn!(
-            nodes = nodes.join(","),
-            "agents use another plugin or other settings: they may route keys differently"
-        );
-    }
+/// Returns the node ids as text: at most [`NAMED_MAX`].
+fn names(nodes: impl Iterator<Item = u64>) -> String {
+    let nodes: Vec<_> = nodes.take(NAMED_MAX).map(|node| node.to_string()).collect();
+    nodes.join(",")
 }

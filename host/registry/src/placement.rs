@@ -22,7 +22,7 @@ use self::assessor::{Assessor, PastFailures};
 use self::judgement::Judgement;
 use self::quarantine::Quarantine;
 use crate::state::RegistryState;
-use edge_cache_gossip::PeerInfo;
+use edge_cache_gossip::{LogLimit, PeerInfo};
 use edge_cache_routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
 use edge_cache_sandbox::{InstanceConfig, LabelPolicy, Plugin};
 
@@ -81,6 +81,8 @@ impl Placement {
             state,
             members: BTreeMap::new(),
             quarantine: Quarantine::default(),
+            excessive_log: LogLimit::default(),
+            failure_log: LogLimit::default(),
             tables,
             refused: None,
             router: router.clone(),
@@ -118,6 +120,9 @@ struct Worker {
     members: BTreeMap<NodeId, Judgement>,
     quarantine: Quarantine,
     tables: RouterWriter,
+    /// Limits of the log lines that a member's labels can cause.
+    excessive_log: LogLimit,
+    failure_log: LogLimit,
     /// The last error of the candidates, so that it is logged once.
     refused: Option<CandidateError>,
     router: Router,
@@ -205,7 +210,9 @@ impl Worker {
         now: Instant,
     ) -> (Judgement, Option<Instant>) {
         if let Err(error) = judgement::check_size(&info.labels) {
-            tracing::warn!(node_id = info.node_id, %error, "ignored the labels of a member");
+            if let Some(left_out) = self.excessive_log.pass() {
+                tracing::warn!(left_out, node_id = info.node_id, %error, "ignored the labels of a member");
+            }
             return (Judgement::excessive(info), None);
         }
         if let Some(retry) = self.quarantine.until(&info) {
@@ -223,11 +230,14 @@ impl Worker {
             }
             Err(assessor::Stopped::Down(at)) => (Judgement::open(info, before), Some(at)),
             Err(assessor::Stopped::Failed(failure)) => {
-                tracing::error!(
-                    node_id = info.node_id,
-                    %failure,
-                    "the plugin failed on the labels of a member, which keeps its former candidacy"
-                );
+                if let Some(left_out) = self.failure_log.pass() {
+                    tracing::error!(
+                        left_out,
+                        node_id = info.node_id,
+                        %failure,
+                        "the plugin failed on the labels of a member, which keeps its former candidacy"
+                    );
+                }
                 self.state.metrics.routing.assessments.inc();
                 self.state.metrics.routing.failures.inc();
                 self.set_status(|status| status.last_failure = Some(failure.to_string()));

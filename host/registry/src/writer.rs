@@ -33,6 +33,7 @@ use crate::supervisor::{Next, Supervisor};
 use crate::view::View;
 use edge_cache_core::effective::DecisionLimits;
 use edge_cache_core::labels::Labels;
+use edge_cache_gossip::LogLimit;
 use edge_cache_sandbox::Instance;
 
 /// The thread's state.
@@ -50,7 +51,7 @@ pub(crate) struct Writer {
     /// Set while entries may lack a decision because a commit failed.
     lacks_decisions: bool,
     /// The time of the last log line about an overruled decision.
-    overruled_logged: Option<Instant>,
+    overruled_log: LogLimit,
 }
 
 /// The state of the instance.
@@ -78,7 +79,7 @@ impl Writer {
             retries: Retries::default(),
             running: Running::Down(Next::Retry(Instant::now())),
             lacks_decisions: false,
-            overruled_logged: None,
+            overruled_log: LogLimit::default(),
         };
         writer.add_missing_decisions();
         writer.restart();

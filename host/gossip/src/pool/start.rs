@@ -27,7 +27,7 @@ use crate::memory::UsedLives;
 use crate::memory::{RememberedMembers, run_blocking};
 use crate::push::Pusher;
 use crate::reconnect::Reconnect;
-use crate::topology::Topology;
+use crate::topology::{ChangeLog, Topology};
 use crate::transport::{BoundSocket, GossipTransport};
 use crate::udp::UdpTransport;
 
@@ -160,6 +160,7 @@ fn assemble(
         has_seeds,
         claim: Claim::new(holds, config.interval, now),
         held: None,
+        log: ChangeLog::default(),
     };
     let (ended_sender, ended) = watch::channel(());
     let shared = Shared {

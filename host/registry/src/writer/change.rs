@@ -12,8 +12,6 @@ use edge_cache_sandbox::{Instance, PublishedLabels};
 
 /// The age up to which it is told that a decision of this agent was overruled.
 const OVERRULED_WITHIN: Duration = Duration::from_secs(10 * 60);
-/// The shortest time between two log lines about it.
-const OVERRULED_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Writer {
     /// Makes one change in the batch, and keeps its result there until the commit.
@@ -62,13 +60,11 @@ impl Writer {
     fn note_overruled(&mut self, batch: &mut Batch, decision: &Decision, at: Timestamp) {
         batch.overruled.insert(decision.node_id, at);
         self.state.metrics.decisions_overruled.inc();
-        let now = Instant::now();
-        let last = self.overruled_logged.replace(now);
-        if last.is_some_and(|last| now.saturating_duration_since(last) < OVERRULED_LOG_INTERVAL) {
-            self.overruled_logged = last;
+        let Some(left_out) = self.overruled_log.pass() else {
             return;
-        }
+        };
         tracing::warn!(
+            left_out,
             node_id = decision.node_id,
             by = decision.by,
             "a decision of another agent, unknown here before, overruled one that this agent made a short while ago"
