@@ -50,7 +50,7 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Answer {
     answer(state.readiness())
 }
 
-/// Shows the metrics as Prometheus text. A series with labels appears with the first thing that it counts.
+/// Shows the metrics as Prometheus text. Series of requests appear with the first request that they count.
 #[utoipa::path(
     get,
     path = "/metrics",
