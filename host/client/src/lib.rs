@@ -9,7 +9,7 @@
 //! let capacity = NodeCapacity { cpu_cores: 8, ram_mib: 16_384, disk_mib: 512_000, geo: None };
 //! client.enable(7, capacity).wait(Duration::from_secs(5)).send().await?;
 //! for node in client.nodes().send().await?.nodes {
-//!     println!("node {}: {}", node.node_id, node.advertised);
+//!     println!("node {}: {:?}", node.node_id, node.advertised);
 //! }
 //! # Ok(())
 //! # }
