@@ -73,8 +73,8 @@ pub struct AgentInfo {
     pub refuses: Option<Refusal>,
 }
 
-/// Timestamp and author of a decision, which identify it among those about its node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Timestamp and author of a decision, which identify it among those about its node. A greater one stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DecisionId {
     /// Timestamp.
     pub at: Timestamp,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use edge_cache_host::NodeId;
-use edge_cache_host::gossip::{PeerInfo, Peers, TopologyEvent, TopologyEvents};
+use edge_cache_host::gossip::{DecisionId, PeerInfo, Peers, TopologyEvent, TopologyEvents};
 use tokio::time::Instant;
 
 use super::LIFE;
@@ -37,8 +37,9 @@ pub(super) struct Seen {
     pub(super) wrongs: Vec<String>,
 }
 
-/// Rank of a record: the life, the number of times it was enabled, and whether it was withdrawn since.
-type Rank = (u32, u32, bool);
+/// Rank of a record: the life, and the decision that its labels follow from. A later decision may name less, since the
+/// clock of its agent may have been ahead.
+type Rank = (u32, Option<DecisionId>);
 
 /// Watches what one member sees, for the whole of its life.
 pub(super) async fn follow(witness: Arc<Witness>, by: NodeId, mut events: TopologyEvents) {
@@ -79,15 +80,13 @@ pub(super) async fn follow(witness: Arc<Witness>, by: NodeId, mut events: Topolo
     }
 }
 
-/// Returns the rank of a record. A node that is not enabled does not tell how often it was.
+/// Returns the rank of a record. A node that withholds its labels names no decision.
 fn rank(info: &PeerInfo, before: Rank) -> Rank {
-    let number = |key: &str| info.labels.get(key).and_then(|value| value.parse().ok());
-    let life = number(LIFE).unwrap_or_default();
-    match number("edge_cache_cpu") {
-        Some(enabled) => (life, enabled, false),
-        None if life == before.0 => (life, before.1, true),
-        None => (life, 0, true),
-    }
+    let life = info.labels.get(LIFE).and_then(|life| life.parse().ok());
+    let life = life.unwrap_or_default();
+    let follows = info.agent.as_ref().and_then(|agent| agent.follows);
+    let last = before.1.filter(|_| life == before.0);
+    (life, follows.or(last))
 }
 
 fn is_ascending(peers: &Peers) -> bool {
