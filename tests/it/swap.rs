@@ -17,6 +17,8 @@ use edge_cache_tests::wait::until;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::hostile;
 
@@ -258,6 +260,28 @@ async fn a_component_is_swapped_in_over_http_and_pinned() {
 }
 
 #[tokio::test]
+async fn an_upload_that_takes_its_time_holds_up_no_other() {
+    let agent = Agent::start(&["--node-id", "1", "--allow-local-admin"])
+        .await
+        .unwrap();
+    let plugin = reference_bytes().unwrap();
+    let mut slow = TcpStream::connect(agent.http).await.unwrap();
+    let head = format!(
+        "PUT /api/v1/plugin HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/wasm\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        plugin.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut is_read = [0; 12];
+    slow.read_exact(&mut is_read).await.unwrap();
+    assert_eq!(&is_read, b"HTTP/1.1 100");
+    let request = agent.request(Method::PUT, "/api/v1/plugin");
+    let request = request.header(CONTENT_TYPE, "application/wasm");
+    let swapped = answer(request.body(plugin.to_vec())).await.unwrap();
+    assert_eq!(swapped.status, 200, "{swapped:?}");
+}
+
+#[tokio::test]
 async fn the_next_start_runs_the_declared_plugin_and_ignores_a_kept_directory() {
     let directory = tempfile::tempdir().unwrap();
     let (plugin, data) = (
@@ -356,17 +380,15 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     };
     plugins.reload(&registry).await;
     runs(&versions[0]);
-    let upload = PluginUpload {
+    let upload = || PluginUpload {
         bytes: versions[1].clone(),
         sha256: None,
     };
-    plugins
-        .replace(plugins.permit().unwrap(), &registry, upload)
-        .await
-        .unwrap();
-    let permit = plugins.permit().unwrap();
-    assert!(matches!(plugins.permit(), Err(ReplaceError::Busy)));
-    drop(permit);
+    let first = plugins.replace(&registry, upload());
+    let second = plugins.replace(&registry, upload());
+    let (first, second) = tokio::join!(first, second);
+    first.unwrap();
+    assert!(matches!(second, Err(ReplaceError::Busy)));
     plugins.reload(&registry).await;
     runs(&versions[1]);
     std::fs::write(&file, &versions[2]).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use thiserror::Error;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use crate::settings::AgentSettings;
@@ -36,10 +36,6 @@ pub struct PluginManager {
     /// unchanged file does not undo an upload.
     lock: Arc<Mutex<[u8; 32]>>,
 }
-
-/// The right to replace the plugin. One exists at a time.
-#[derive(Debug)]
-pub struct ReplacePermit(OwnedMutexGuard<[u8; 32]>);
 
 /// A plugin that came over HTTP.
 #[derive(Debug)]
@@ -108,17 +104,6 @@ impl PluginManager {
         self.config.limits.plugin_bytes
     }
 
-    /// Takes the right to replace the plugin. Callers take it before they read an upload, so that one upload is in
-    /// memory at a time.
-    ///
-    /// # Errors
-    ///
-    /// [`ReplaceError::Busy`].
-    pub fn permit(&self) -> Result<ReplacePermit, ReplaceError> {
-        let guard = self.lock.clone().try_lock_owned();
-        guard.map(ReplacePermit).map_err(|_| ReplaceError::Busy)
-    }
-
     /// Replaces the plugin by an uploaded one. The replacement completes even if the caller is dropped.
     ///
     /// # Errors
@@ -126,10 +111,11 @@ impl PluginManager {
     /// Any [`ReplaceError`].
     pub async fn replace(
         &self,
-        ReplacePermit(guard): ReplacePermit,
         registry: &EdgeCacheRegistry,
         upload: PluginUpload,
     ) -> Result<(), ReplaceError> {
+        let guard = self.lock.clone().try_lock_owned();
+        let guard = guard.map_err(|_| ReplaceError::Busy)?;
         let mut config = self.config.clone();
         config.sha256 = upload.sha256.or(config.sha256);
         let registry = registry.clone();

@@ -92,7 +92,6 @@ pub(super) async fn swap_plugin(
     let sha256 = query.value("sha256", "64 hexadecimal digits", |text| {
         values::parse_sha256(text).ok()
     })?;
-    let permit = state.plugins.permit()?;
     let bytes_max = state.plugins.bytes_max();
     let body = state
         .bodies
@@ -102,10 +101,7 @@ pub(super) async fn swap_plugin(
         sha256,
         bytes: body.bytes,
     };
-    state
-        .plugins
-        .replace(permit, &state.registry, upload)
-        .await?;
+    state.plugins.replace(&state.registry, upload).await?;
     Ok(Json(now(&state)))
 }
 
