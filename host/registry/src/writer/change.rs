@@ -73,7 +73,7 @@ impl Writer {
 
     /// Makes a decision of another agent effective. Beyond the limit `nodes_max` the highest node is set aside.
     fn merge(&mut self, batch: &mut Batch, decision: &Decision) -> Result<(), EdgeCacheError> {
-        self.admit(batch, &Operation::Merge(decision.clone()))?;
+        self.instance()?;
         if decision.enables() {
             let (node_id, nodes_max) = (decision.node_id, batch.limits.nodes_max);
             let displaced = batch.decisions.displaced_by(node_id, nodes_max);
@@ -149,7 +149,8 @@ impl Writer {
         // Log lines of the plugin get this span, which costs nothing unless the level is enabled.
         let _span = tracing::debug_span!("change", ?operation).entered();
         let now_ms = ms_of(self.state.config.clock.time());
-        let instance = self.admit(batch, operation)?;
+        self.admit(batch, operation)?;
+        let instance = self.instance()?;
         let result = operation.call(instance, batch, now_ms);
         if let Err(Stopped::Failed(failure)) = &result {
             let fresh = self.new_batch();
@@ -164,17 +165,10 @@ impl Writer {
         result
     }
 
-    /// Returns the instance, if the change may be made now.
-    fn admit(
-        &mut self,
-        batch: &Batch,
-        operation: &Operation,
-    ) -> Result<&mut Instance, EdgeCacheError> {
+    /// Checks whether there is room for a change, and whether it made the plugin fail lately.
+    fn admit(&mut self, batch: &Batch, operation: &Operation) -> Result<(), EdgeCacheError> {
         if let Operation::Enable { node_id, .. } = operation {
             check_room(batch, *node_id)?;
-        }
-        if let Some(reason) = self.durable.failure() {
-            return Err(EdgeCacheError::StoreFailed(reason.to_string()));
         }
         self.quarantine.forget_old(Instant::now());
         if self.quarantine.holds(operation) {
@@ -182,6 +176,14 @@ impl Writer {
                 "this very change made it fail a short while ago; it is tried again after a minute"
                     .to_string(),
             ));
+        }
+        Ok(())
+    }
+
+    /// Returns the instance, while the store and the plugin work.
+    fn instance(&mut self) -> Result<&mut Instance, EdgeCacheError> {
+        if let Some(reason) = self.durable.failure() {
+            return Err(EdgeCacheError::StoreFailed(reason.to_string()));
         }
         match &mut self.running {
             Running::Instance(instance) => Ok(instance),
