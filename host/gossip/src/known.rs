@@ -61,6 +61,7 @@ impl KnownPeers {
         (now, now_ms): (Instant, u64),
     ) {
         self.own_address = stored.own_address;
+        self.forgotten.clone_from(&stored.forgotten);
         for peer in &stored.peers {
             let age = Duration::from_millis(now_ms.saturating_sub(peer.seen_ms));
             let left = REMEMBERED_FOR.saturating_sub(age).max(REMEMBERED_MIN);
@@ -169,10 +170,12 @@ impl KnownPeers {
         let table = RememberedMembers {
             own_address: self.own_address,
             peers: peers.collect(),
+            forgotten: self.forgotten.clone(),
         };
         let stored = &self.stored;
         let again = u64::try_from(STORE_AGAIN_AFTER.as_millis()).unwrap_or(u64::MAX);
         let is_same = table.own_address == stored.own_address
+            && table.forgotten == stored.forgotten
             && table.peers.len() == stored.peers.len()
             && table.peers.iter().zip(&stored.peers).all(|(new, old)| {
                 let identity = |it: &KnownPeer| (it.node_id, it.address, it.generation, it.left);

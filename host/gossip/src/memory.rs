@@ -1,5 +1,6 @@
 //! Storage of used generations and of known members, which must survive a restart.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -63,6 +64,9 @@ pub struct RememberedMembers {
     pub own_address: Option<SocketAddr>,
     /// Peers that were met in the last 72 hours.
     pub peers: Vec<KnownPeer>,
+    /// Highest generation of each node that an operator has forgotten: other members still carry it for a while.
+    #[serde(default)]
+    pub forgotten: BTreeMap<u64, u64>,
 }
 
 /// Storage for one node of one cluster. Its functions may block: they run on threads for blocking

@@ -39,6 +39,7 @@ fn stored(node_id: u64, seen_ms: u64) -> RememberedMembers {
     RememberedMembers {
         own_address: None,
         peers: vec![peer],
+        ..RememberedMembers::default()
     }
 }
 
@@ -100,6 +101,13 @@ fn an_operator_can_forget_a_failed_peer_only() {
     assert!(known.forget(2, &listed));
     assert!(!known.misses_any() || known.addresses().all(|(node_id, _)| node_id == 3));
     // chitchat still knows the silent member.
+    let mut listed = view(vec![silent(), member(3, MemberStatus::Alive)]);
+    known.update(&mut listed, &live, |_| false, now);
+    assert_eq!(listed.members.len(), 1);
+    // Over a restart too.
+    let stored = known.to_store(now, NOW_MS).unwrap();
+    let mut known = KnownPeers::default();
+    known.load(stored, AWAITED, (now, NOW_MS));
     let mut listed = view(vec![silent(), member(3, MemberStatus::Alive)]);
     known.update(&mut listed, &live, |_| false, now);
     assert_eq!(listed.members.len(), 1);
