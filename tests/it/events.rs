@@ -56,7 +56,7 @@ async fn await_event(events: &mut Events, name: &str, node_id: u64) -> Event {
 async fn a_subscriber_gets_the_state_and_then_each_change() {
     let agent = standalone().await;
     enable(&agent, 5).await;
-    let mut events = Events::follow(&agent, None).await.unwrap();
+    let mut events = Events::follow(agent.http, None).await.unwrap();
     let first = next(&mut events).await;
     assert_eq!(first.name, "snapshot");
     assert_eq!(first.data["nodes"][0]["node_id"], 5, "{first:?}");
@@ -88,7 +88,7 @@ async fn a_proxy_is_told_not_to_buffer_events() {
 #[tokio::test]
 async fn a_client_goes_on_where_it_was() {
     let agent = standalone().await;
-    let mut events = Events::follow(&agent, None).await.unwrap();
+    let mut events = Events::follow(agent.http, None).await.unwrap();
     let reset = next(&mut events).await;
     enable(&agent, 1).await;
     let first = next(&mut events).await;
@@ -97,15 +97,15 @@ async fn a_client_goes_on_where_it_was() {
     drop(events);
     disable(&agent, 1).await;
 
-    let mut resumed = Events::follow(&agent, Some(&first.id)).await.unwrap();
+    let mut resumed = Events::follow(agent.http, Some(&first.id)).await.unwrap();
     assert_eq!(about(&next(&mut resumed).await), ("enabled", Some(2)));
     let last = next(&mut resumed).await;
     assert_eq!(about(&last), ("disabled", Some(1)));
-    let mut from_start = Events::follow(&agent, Some(&reset.id)).await.unwrap();
+    let mut from_start = Events::follow(agent.http, Some(&reset.id)).await.unwrap();
     assert_eq!(next(&mut from_start).await, first);
 
     // Nothing is missing: the next event is the next change.
-    let mut up_to_date = Events::follow(&agent, Some(&last.id)).await.unwrap();
+    let mut up_to_date = Events::follow(agent.http, Some(&last.id)).await.unwrap();
     enable(&agent, 9).await;
     assert_eq!(about(&next(&mut up_to_date).await), ("enabled", Some(9)));
 
@@ -117,7 +117,7 @@ async fn a_client_goes_on_where_it_was() {
         &format!("{start}-9999"),
         &format!("{start}-x"),
     ] {
-        let mut events = Events::follow(&agent, Some(unknown)).await.unwrap();
+        let mut events = Events::follow(agent.http, Some(unknown)).await.unwrap();
         let event = next(&mut events).await;
         assert_eq!(event.name, "snapshot", "{unknown:?}");
         let nodes = event.data["nodes"].as_array().unwrap();
@@ -140,7 +140,7 @@ async fn peers_come_change_and_go() {
     let one = Agent::start(&[&["--node-id", "1"][..], &gossip].concat())
         .await
         .unwrap();
-    let mut events = Events::follow(&one, None).await.unwrap();
+    let mut events = Events::follow(one.http, None).await.unwrap();
     assert_eq!(
         next(&mut events).await.data,
         json!({"nodes": [], "peers": []})
@@ -169,7 +169,7 @@ async fn so_many_may_follow_and_no_more() {
     let agent = standalone().await;
     let mut all = Vec::new();
     for _ in 0..MAX {
-        let mut events = Events::follow(&agent, None).await.unwrap();
+        let mut events = Events::follow(agent.http, None).await.unwrap();
         next(&mut events).await;
         all.push(events);
     }
@@ -186,7 +186,7 @@ async fn so_many_may_follow_and_no_more() {
     }
     all.pop();
     until("a place", STUCK, || async {
-        Events::follow(&agent, None)
+        Events::follow(agent.http, None)
             .await
             .map(drop)
             .map_err(|error| error.to_string())

@@ -186,6 +186,62 @@ async fn metrics_follow_events_and_are_listed() {
     assert!(LIST == written, "host/docs/metrics.md must be:\n{written}");
 }
 
+/// Table of signs of trouble, in which a cell that begins with `…` goes on with the troubles of gossip.
+const SIGNS: &str = include_str!("../../host/docs/operating.md");
+
+#[tokio::test]
+async fn every_sign_of_trouble_has_its_series_from_the_start() {
+    let data = tempfile::tempdir().unwrap();
+    let gossip = ["--node-id", "1", "--gossip-listen", "127.0.0.1:0"];
+    let store = ["--data-dir", data.path().to_str().unwrap()];
+    let agent = Agent::start(&[&gossip[..], &store].concat()).await.unwrap();
+    let scrape = scrape(&agent).await;
+    for (name, family) in scrape.families() {
+        let is_there = family.kind == "histogram" || !family.is_empty();
+        assert!(
+            is_there || name.starts_with("edge_cache_http_request"),
+            "{name}"
+        );
+    }
+    let signs = SIGNS.split("## Signs of trouble").nth(1).unwrap();
+    let signs = signs.split("\n## ").next().unwrap();
+    let mut series = Vec::new();
+    for row in signs.lines().filter(|line| line.starts_with('|')).skip(2) {
+        let cell = row.split('|').nth(2).unwrap();
+        let names = cell.split('`').skip(1).step_by(2);
+        series.extend(names.map(|name| name.replace('…', "edge_cache_gossip_troubles")));
+    }
+    assert!(series.len() > 15, "{series:?}");
+    // By label, where the table names the label alone.
+    let reasons = ["refused", "failed", "full"];
+    let reasons = reasons.map(|reason| format!("{{reason=\"{reason}\"}}"));
+    let states = ["running", "restarting", "degraded"];
+    let states = states.map(|state| format!("{{state=\"{state}\"}}"));
+    for name in series {
+        let labels: &[String] = match &*name {
+            "reason" => continue,
+            "edge_cache_decisions_set_aside" => &reasons,
+            "edge_cache_plugin_state" => &states,
+            _ => &[String::new()],
+        };
+        for labels in labels {
+            let series = format!("{name}{labels}");
+            let value = scrape.get(&series);
+            let value = value.unwrap_or_else(|| panic!("{series} is not there"));
+            let is_one = series.ends_with("running\"}") || name == "edge_cache_gossip_running";
+            let is_limit = name == "edge_cache_nodes_max";
+            assert!(
+                is_limit || value == f64::from(u8::from(is_one)),
+                "{series} {value}"
+            );
+        }
+    }
+    for counter in ["overruled", "forgotten"] {
+        let series = format!("edge_cache_decisions_{counter}_total");
+        assert_eq!(scrape.get(&series), Some(0.0));
+    }
+}
+
 /// Returns the page `host/docs/metrics.md` for these families.
 fn list(scrape: &Scrape) -> String {
     let mut text = "# Metrics\n\nMetrics that `GET /metrics` answers as Prometheus text. Times are in seconds, sizes in bytes. \

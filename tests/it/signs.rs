@@ -1,24 +1,20 @@
 //! Signs of trouble that an agent shows to operators: liveness, readiness, metrics and the log.
 
 mod cluster;
+mod full;
+mod members;
+mod tasks;
 
 use std::process::Stdio;
 use std::time::Duration;
 
-use edge_cache_agent::http::{self, AppState};
-use edge_cache_agent::plugin_manager::PluginManager;
-use edge_cache_agent::shutdown::Shutdown;
-use edge_cache_host::EdgeCacheRegistry;
-use edge_cache_host::sandbox::PluginConfig;
 use edge_cache_tests::agent::{answer, binary, client};
 use edge_cache_tests::prometheus::Scrape;
-use edge_cache_tests::wait::until;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
-use tower::ServiceExt;
 
 /// Beyond any of what is waited for here.
 const SOON: Duration = Duration::from_secs(20);
@@ -58,35 +54,4 @@ async fn a_stalled_reader_of_the_log_stops_nothing() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let status = timeout(SOON, child.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
-}
-
-#[tokio::test]
-async fn a_background_task_that_panics_ends_liveness() {
-    let reference = edge_cache_build::build_reference_plugin().unwrap();
-    let (plugins, plugin) = PluginManager::start(PluginConfig::default(), Some(reference)).unwrap();
-    let registry = EdgeCacheRegistry::builder(plugin).start().await.unwrap();
-    let stop = Shutdown::default();
-    let state = AppState::new(registry, None, plugins, stop.clone());
-    let livez = || async {
-        let request = axum::http::Request::get("/health/livez");
-        let request = request.body(axum::body::Body::empty()).unwrap();
-        let routes = http::health_routes(state.clone());
-        let response = routes.oneshot(request).await.unwrap();
-        let status = response.status();
-        let body = axum::body::to_bytes(response.into_body(), 4_096).await;
-        let body: Value = serde_json::from_slice(&body.unwrap()).unwrap();
-        (status, body)
-    };
-    let (status, body) = livez().await;
-    assert_eq!(status, 200, "{body}");
-    stop.spawn("the task of this test", async { panic!("a defect") });
-    let body = until("an agent that is not alive", SOON, || async {
-        match livez().await {
-            (status, body) if status == 503 => Ok(body),
-            alive => Err(alive),
-        }
-    })
-    .await;
-    let reason = "the task of this test ended: see the log for a panic";
-    assert_eq!(body["reasons"][0], reason, "{body}");
 }

@@ -91,11 +91,16 @@ impl Scrape {
 
     /// Returns the value of a series, `name{a="b"}` or `name`; zero if it does not exist yet.
     pub fn value(&self, series: &str) -> f64 {
-        let found = sample(&format!("{series} 0")).ok().and_then(|(key, _)| {
-            let mut families = self.families.values();
-            families.find_map(|family| family.samples.get(&key))
-        });
-        found.copied().unwrap_or_default()
+        self.get(series).unwrap_or_default()
+    }
+
+    /// Returns the value of a series, `None` if it does not exist yet.
+    pub fn get(&self, series: &str) -> Option<f64> {
+        let (key, _) = sample(&format!("{series} 0")).ok()?;
+        let mut families = self.families.values();
+        families
+            .find_map(|family| family.samples.get(&key))
+            .copied()
     }
 
     /// Returns all families by name.
@@ -105,6 +110,11 @@ impl Scrape {
 }
 
 impl Family {
+    /// Tells whether it has no series.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
     /// Returns the names of its labels except `le`, the bound of a bucket.
     pub fn labels(&self) -> BTreeSet<&str> {
         let labels = self.samples.keys().flat_map(|(_, labels)| labels.keys());

@@ -1,13 +1,12 @@
 //! The event stream of an agent, with a time limit for each event.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use edge_cache_client::{Address, Client, ClientConfig, EventStream};
 use serde_json::Value;
 use tokio::time::timeout;
-
-use crate::agent::Agent;
 
 pub use edge_cache_client::ReceivedEvent as Event;
 
@@ -19,13 +18,13 @@ const EVENT_WITHIN: Duration = Duration::from_secs(20);
 pub struct Events(EventStream);
 
 impl Events {
-    /// Opens the event stream, after the event `last` if one is given.
+    /// Opens the event stream of the agent at an address, after the event `last` if one is given.
     ///
     /// # Errors
     ///
     /// The agent refuses the request.
-    pub async fn follow(agent: &Agent, last: Option<&str>) -> Result<Self> {
-        let client = Client::new(ClientConfig::new(Address::plain(agent.http)?))?;
+    pub async fn follow(at: SocketAddr, last: Option<&str>) -> Result<Self> {
+        let client = Client::new(ClientConfig::new(Address::plain(at)?))?;
         Ok(Self(client.events(last).await?))
     }
 

@@ -6,6 +6,7 @@ mod identity;
 mod joining;
 mod labels;
 mod lifecycle;
+mod log;
 mod membership;
 mod records;
 mod refused;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use edge_cache_tests::agent::write_secret;
 use edge_cache_tests::long_tests;
 use edge_cache_tests::prometheus::Scrape;
+use edge_cache_tests::sse::{Event, Events};
 use edge_cache_tests::wait::until;
 use reqwest::Method;
 use rustix::process::Signal;
@@ -16,11 +17,11 @@ use serde_json::{Value, json};
 use crate::gossip_node::{Node, keygen, meet};
 
 /// Beyond any of what is waited for here.
-const SOON: Duration = Duration::from_secs(60);
-const FAST: [&str; 4] = ["--gossip-interval", "200ms", "--gossip-join-timeout", "2s"];
+pub(super) const SOON: Duration = Duration::from_secs(60);
+pub(super) const FAST: [&str; 4] = ["--gossip-interval", "200ms", "--gossip-join-timeout", "2s"];
 
 /// Waits until the readiness of an agent has this status, and a reason or a warning with this text.
-async fn expect_health(node: &Node, status: u16, said: &str) -> Value {
+pub(super) async fn expect_health(node: &Node, status: u16, said: &str) -> Value {
     let what = format!("{status} with {said:?} of node {}", node.id);
     until(&what, SOON, || async {
         let answer = node.ask(Method::GET, "/health/readyz", None).await;
@@ -34,11 +35,17 @@ async fn expect_health(node: &Node, status: u16, said: &str) -> Value {
     .await
 }
 
-async fn metric(node: &Node, name: &str) -> f64 {
+pub(super) async fn metric(node: &Node, name: &str) -> f64 {
     let answer = node.ask(Method::GET, "/metrics", None).await;
     Scrape::parse(answer.body.as_str().unwrap())
         .unwrap()
         .value(name)
+}
+
+/// Tells whether an event is about the readiness, with a reason or a warning of this text.
+pub(super) fn is_health(event: &Event, ok: bool, said: &str) -> bool {
+    let is_said = said.is_empty() || event.data.to_string().contains(said);
+    event.name == "health" && event.data["ok"] == ok && is_said
 }
 
 async fn is_enabled(node: &Node, node_id: u64) -> bool {
@@ -46,7 +53,7 @@ async fn is_enabled(node: &Node, node_id: u64) -> bool {
     node.ask(Method::GET, &path, None).await.status == 200
 }
 
-async fn decide(at: &Node, method: Method, node_id: u64) {
+pub(super) async fn decide(at: &Node, method: Method, node_id: u64) {
     let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": 1}});
     let body = (method == Method::POST).then_some(&body);
     let path = format!("/api/v1/nodes/{node_id}/edge-cache");
@@ -67,7 +74,7 @@ fn free_addresses<const N: usize>() -> [String; N] {
     sockets.map(|socket| socket.local_addr().unwrap().to_string())
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -101,9 +108,10 @@ async fn an_agent_whose_seeds_do_not_answer_is_ready_and_says_that_it_is_alone()
     meet(&[&node, &peer], SOON).await;
     let health = expect_health(&node, 200, "").await;
     assert_eq!(health["warnings"], json!([]), "{health}");
-    // Both peers lost is alone again; a peer that left is not missed.
-    peer.signal(Signal::TERM);
-    assert_eq!(peer.ended().await, Some(0));
+    // A peer that fails is missed.
+    peer.signal(Signal::KILL);
+    peer.ended().await;
+    expect_health(&node, 200, "this agent is alone").await;
 }
 
 #[tokio::test]
@@ -186,6 +194,13 @@ async fn a_copied_data_directory_does_not_speak_for_the_node() {
     let addresses: Vec<_> = members.body["members"].as_array().unwrap().iter().collect();
     assert_eq!(addresses[1]["address"], json!(listen), "{addresses:?}");
     expect_health(&node, 200, "").await;
+    // A leave frees the id; the clone goes on, and says so.
+    let mut events = Events::follow(clone.http, None).await.unwrap();
+    node.signal(Signal::TERM);
+    assert_eq!(node.ended().await, Some(0));
+    while !is_health(&events.next().await.unwrap().unwrap(), true, "") {}
+    meet(&[&peer, &clone], SOON).await;
+    assert_eq!(metric(&clone, conflict).await, 0.0);
 }
 
 #[tokio::test]

@@ -134,10 +134,14 @@ impl Queue {
         // Behind other changes the result takes longer than spinning is worth.
         let start = Instant::now();
         while self.depth() <= 1 && start.elapsed() < self.spin_time {
-            if let Ok(result) = result.try_recv() {
-                return result;
+            match result.try_recv() {
+                Ok(result) => return result,
+                // The writer has ended, or will not take the change.
+                Err(oneshot::error::TryRecvError::Closed) => {
+                    return Err(EdgeCacheError::ShuttingDown);
+                }
+                Err(oneshot::error::TryRecvError::Empty) => std::hint::spin_loop(),
             }
-            std::hint::spin_loop();
         }
         result.await.unwrap_or(Err(EdgeCacheError::ShuttingDown))
     }
