@@ -1,14 +1,17 @@
 //! Reads over HTTP by 256 busy clients: the API of an agent with everything on, beside a bare axum handler that answers
 //! a constant of the same size, in the same run.
 //!
-//! The server has two threads; the clients, on another, ask as fast as they are answered. The API and the bare handler
-//! take turns, and each figure is the median of its runs. Beside throughput and latency stands the CPU time of the
-//! server for an answer, which a busy machine disturbs least.
+//! The server has two threads, the clients another on the same cores. First the clients ask as fast as they are
+//! answered, which gives the capacity. Then they ask together at half of the API's capacity, and each latency counts
+//! from the moment at which its request was due: a server that falls behind cannot hide it. The API and the bare handler
+//! take turns, at the same rate; the run in the middle is shown. Beside throughput and latency stands the CPU time of
+//! the server for an answer, which a busy machine disturbs least.
 //!
-//! The clients' thread never sleeps: waking a sleeping thread is work of the sender, up to 3 µs an answer on a virtual
-//! machine. Clients on other machines cost a server nothing of it.
+//! At full load the clients' thread never sleeps: waking a sleeping thread is work of the sender, up to 3 µs an answer
+//! on a virtual machine. Clients on other machines cost a server nothing of it.
 
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -28,7 +31,8 @@ use edge_cache_tests::cluster::{Member, Settings};
 use edge_cache_tests::load::{Connection, request};
 use edge_cache_tests::wait::until;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::{JoinSet, yield_now};
 
 const NODES: u64 = 100;
@@ -43,7 +47,9 @@ const CONNECTIONS: usize = 256;
 const SERVER: &str = "bench-server";
 /// After how many polls of its tasks the clients' thread looks for answers.
 const LOOKED_EVERY: u32 = 8;
-/// The largest 99th percentile for one entry.
+/// The longest pause of the thread that says when requests are due.
+const TICK: Duration = Duration::from_micros(200);
+/// The largest 99th percentile for one entry at half of the capacity.
 const P99_MAX: Duration = Duration::from_millis(5);
 
 /// What came of one run.
@@ -52,6 +58,7 @@ struct Figures {
     per_second: f64,
     p50: Duration,
     p99: Duration,
+    p999: Duration,
     /// Of the server, an answer.
     cpu: Duration,
 }
@@ -74,16 +81,20 @@ fn main() -> Result<()> {
     ] {
         let body = clients.block_on(body_of(api, path))?;
         let bare = server.block_on(start_bare(path, body.clone()))?;
-        let (ours, theirs) = compare(&clients, [api, bare], path)?;
-        let ratio = ours.per_second / theirs.per_second;
+        let addresses = [api, bare];
+        for address in addresses {
+            clients.block_on(run(address, path, WARM_UP))?;
+        }
         println!("{name}, {} bytes, {CONNECTIONS} connections:", body.len());
-        println!("  the API:      {}", ours.shown());
-        println!("  bare handler: {}", theirs.shown());
-        let by_cpu = theirs.cpu.as_secs_f64() / ours.cpu.as_secs_f64();
-        println!(
-            "  ratio {ratio:.3}, by the server's time {by_cpu:.3} (p99 for one entry: at most {P99_MAX:?})"
-        );
+        let capacity = compare(addresses, "as fast as answered", |address| {
+            clients.block_on(run(address, path, RUN))
+        })?;
+        let rate = capacity / 2.0;
+        compare(addresses, "at half of the API's capacity", |address| {
+            clients.block_on(run_paced(address, path, rate))
+        })?;
     }
+    println!("(wanted: p99 for one entry at half of the capacity of at most {P99_MAX:?})");
     Ok(())
 }
 
@@ -141,32 +152,34 @@ async fn body_of(address: SocketAddr, path: &str) -> Result<Bytes> {
     Ok(Bytes::copy_from_slice(connection.body()))
 }
 
-/// Both sides in turns.
+/// Measures the API and the bare handler in turns, prints both, and returns the throughput of the API.
 fn compare(
-    clients: &Runtime,
     [api, bare]: [SocketAddr; 2],
-    path: &str,
-) -> Result<(Figures, Figures)> {
+    load: &str,
+    mut run: impl FnMut(SocketAddr) -> Result<Figures>,
+) -> Result<f64> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for address in [api, bare] {
-        clients.block_on(run(address, path, WARM_UP))?;
-    }
     for _ in 0..RUNS {
-        ours.push(clients.block_on(run(api, path, RUN))?);
-        theirs.push(clients.block_on(run(bare, path, RUN))?);
+        ours.push(run(api)?);
+        theirs.push(run(bare)?);
     }
-    Ok((median(ours)?, median(theirs)?))
+    let (ours, theirs) = (median(ours)?, median(theirs)?);
+    let ratio = ours.per_second / theirs.per_second;
+    let by_cpu = theirs.cpu.as_secs_f64() / ours.cpu.as_secs_f64();
+    println!("  {load}: ratio {ratio:.3}, by the server's time {by_cpu:.3}");
+    println!("    the API:      {}", ours.shown());
+    println!("    bare handler: {}", theirs.shown());
+    Ok(ours.per_second)
 }
 
+/// Asks as fast as the server answers.
 async fn run(address: SocketAddr, path: &str, time: Duration) -> Result<Figures> {
     let mut clients = JoinSet::new();
     let cpu_before = server_cpu()?;
+    let start = Instant::now();
     for _ in 0..CONNECTIONS {
-        let request = request("GET", path, "");
-        let mut connection = Connection::open(address).await?;
+        let (mut connection, request) = connect(address, path).await?;
         clients.spawn(async move {
-            let status = connection.ask(&request).await?;
-            ensure!(status == 200, "{status}");
             let start = Instant::now();
             let mut times = Vec::new();
             let mut asked = start;
@@ -176,7 +189,7 @@ async fn run(address: SocketAddr, path: &str, time: Duration) -> Result<Figures>
                 times.push(answered - asked);
                 asked = answered;
             }
-            anyhow::Ok((times, asked - start))
+            anyhow::Ok(times)
         });
     }
     let awake = tokio::spawn(async {
@@ -184,20 +197,77 @@ async fn run(address: SocketAddr, path: &str, time: Duration) -> Result<Figures>
             yield_now().await;
         }
     });
-    let (mut all, mut per_second) = (Vec::new(), 0.0);
-    while let Some(ended) = clients.join_next().await {
-        let (times, took) = ended??;
-        per_second += times.len() as f64 / took.as_secs_f64();
-        all.extend(times);
-    }
+    let figures = figures(clients, start, cpu_before).await;
     awake.abort();
+    figures
+}
+
+/// Asks at a fixed rate, the clients in turn.
+async fn run_paced(address: SocketAddr, path: &str, rate: f64) -> Result<Figures> {
+    let mut clients = JoinSet::new();
+    let mut turns = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let (mut connection, request) = connect(address, path).await?;
+        let (turn, mut due) = unbounded_channel::<Instant>();
+        turns.push(turn);
+        clients.spawn(async move {
+            let mut times = Vec::new();
+            while let Some(due) = due.recv().await {
+                connection.ask_again(&request).await?;
+                times.push(due.elapsed());
+            }
+            anyhow::Ok(times)
+        });
+    }
+    let cpu_before = server_cpu()?;
+    let start = Instant::now();
+    thread::spawn(move || {
+        let end = start + RUN;
+        let mut due = start;
+        for turn in turns.iter().cycle() {
+            while due > Instant::now() {
+                thread::sleep(TICK);
+            }
+            if due > end || turn.send(due).is_err() {
+                return;
+            }
+            due += Duration::from_secs_f64(1.0 / rate);
+        }
+    });
+    figures(clients, start, cpu_before).await
+}
+
+/// Opens a connection that has been used once.
+async fn connect(address: SocketAddr, path: &str) -> Result<(Connection, Vec<u8>)> {
+    let request = request("GET", path, "");
+    let mut connection = Connection::open(address).await?;
+    let status = connection.ask(&request).await?;
+    ensure!(status == 200, "{status}");
+    Ok((connection, request))
+}
+
+/// Waits for the clients, and sums up their latencies.
+async fn figures(
+    mut clients: JoinSet<Result<Vec<Duration>>>,
+    start: Instant,
+    cpu_before: Duration,
+) -> Result<Figures> {
+    let mut all = Vec::new();
+    while let Some(ended) = clients.join_next().await {
+        all.extend(ended??);
+    }
+    let per_second = all.len() as f64 / start.elapsed().as_secs_f64();
     let cpu = server_cpu()?.saturating_sub(cpu_before);
     all.sort_unstable();
-    let at = |share: usize| all.get(all.len() * share / 100).copied();
+    let at = |thousandths: usize| {
+        let found = all.get(all.len() * thousandths / 1000);
+        found.copied().context("no answers")
+    };
     Ok(Figures {
         per_second,
-        p50: at(50).context("no answers")?,
-        p99: at(99).context("no answers")?,
+        p50: at(500)?,
+        p99: at(990)?,
+        p999: at(999)?,
         cpu: cpu / u32::try_from(all.len())?,
     })
 }
@@ -216,9 +286,9 @@ fn server_cpu() -> Result<Duration> {
     Ok(total)
 }
 
-/// The run in the middle by throughput.
+/// The run in the middle by its 99th percentile.
 fn median(mut runs: Vec<Figures>) -> Result<Figures> {
-    runs.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+    runs.sort_by_key(|run| run.p99);
     runs.get(runs.len() / 2).copied().context("no runs")
 }
 
@@ -228,10 +298,11 @@ impl Figures {
             per_second,
             p50,
             p99,
+            p999,
             cpu,
         } = self;
         format!(
-            "{per_second:.0} a second, p50 {p50:.0?}, p99 {p99:.0?}, {cpu:.1?} of the server an answer"
+            "{per_second:.0} a second, p50 {p50:.1?}, p99 {p99:.1?}, p999 {p999:.1?}, {cpu:.1?} of the server an answer"
         )
     }
 }

@@ -154,23 +154,19 @@ pub(super) async fn authenticate(
     }
 }
 
-/// Answers 403 where the caller's role does not reach the role of the operation.
-pub(super) async fn authorize(
-    State(needed): State<Role>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Refuses a request where the caller's role does not reach the role of the operation.
+pub(super) fn authorize(needed: Role, request: &Request) -> Result<(), Problem> {
     let caller = request.extensions().get::<Caller>();
     let token = caller.and_then(|caller| caller.token.as_ref());
     if caller.is_none_or(|caller| caller.role < needed) {
-        return forbidden(needed, token).into_response();
+        return Err(forbidden(needed, token));
     }
     if let (Role::Admin, Some(token)) = (needed, token) {
         // Logged before it is done: an operation may end the agent.
         let path = text::clean(request.uri().path(), PATH_BYTES_MAX);
         tracing::info!(token = %token.name, method = %request.method(), path, "asked over HTTP");
     }
-    next.run(request).await
+    Ok(())
 }
 
 fn forbidden(needed: Role, token: Option<&Token>) -> Problem {

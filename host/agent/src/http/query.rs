@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 use std::str;
-use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
 
 use super::problem::{Problem, quoted};
@@ -78,20 +75,8 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
     }
 }
 
-/// Refuses a query with parameters other than the known ones.
-pub(super) async fn check_known(
-    State(known): State<Arc<[String]>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match refuse_unknown(request.uri(), &known) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-/// Refuses the first unknown parameter. Comes before parsing, which compares each name with all before it.
-fn refuse_unknown(uri: &Uri, known: &[String]) -> Result<(), Problem> {
+/// Refuses the first parameter that is not known. Comes before parsing, which compares each name with all before it.
+pub(super) fn refuse_unknown(uri: &Uri, known: &[String]) -> Result<(), Problem> {
     let Some((unknown, _)) = pairs(uri).find(|(name, _)| !known.contains(name)) else {
         return Ok(());
     };

@@ -12,7 +12,9 @@ use tower::ServiceBuilder;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::request_id::{
+    MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -35,6 +37,17 @@ use edge_cache_api::ProblemType;
 const X_REQUEST_ID: &str = "x-request-id";
 /// The longest request id of a client, in bytes.
 const ID_BYTES_MAX: usize = 64;
+
+/// Makes random request ids. Nothing relies on a guess of them being hard, so they need no call of the system.
+#[derive(Debug, Clone)]
+struct RandomId;
+
+impl MakeRequestId for RandomId {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        let id = format!("{:032x}", fastrand::u128(..));
+        HeaderValue::try_from(id).ok().map(RequestId::new)
+    }
+}
 
 /// Builds the whole API, for the callers that `access` knows and under the names of `hosts`.
 pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Router {
@@ -128,7 +141,7 @@ pub(super) fn with_middlewares(routes: Router, counted: HttpMetrics, hosts: Host
     routes.layer(
         ServiceBuilder::new()
             .map_request(keep_fit_id)
-            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+            .layer(SetRequestIdLayer::x_request_id(RandomId))
             .layer(PropagateRequestIdLayer::x_request_id())
             .layer(from_fn_with_state(counted, trace))
             .map_response(vary)

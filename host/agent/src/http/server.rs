@@ -217,8 +217,12 @@ async fn answer(
     request: Request<Incoming>,
     unread: Arc<AtomicBool>,
 ) -> Result<Response<Body>, Infallible> {
+    let has_body = !request.body().is_end_stream();
+    unread.store(has_body, Ordering::Relaxed);
+    if !has_body {
+        return routes.oneshot(request.map(|_| Body::empty())).await;
+    }
     let (parts, body) = request.into_parts();
-    unread.store(!body.is_end_stream(), Ordering::Relaxed);
     let at_end = unread.clone();
     let end = stream::once(async move {
         at_end.store(false, Ordering::Relaxed);

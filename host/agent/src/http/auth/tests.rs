@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -9,7 +11,8 @@ use axum::routing::get;
 use futures_util::FutureExt;
 use tower::ServiceExt;
 
-use super::{Access, authenticate, authorize};
+use super::{Access, authenticate};
+use crate::http::operation::{Admission, admit};
 use crate::tokens::{NewToken, Role};
 
 const ROLES: [(&str, Role); 3] = [
@@ -18,11 +21,18 @@ const ROLES: [(&str, Role); 3] = [
     ("/admin", Role::Admin),
 ];
 
+fn only(role: Role) -> Arc<Admission> {
+    Arc::new(Admission {
+        role: Some(role),
+        ..Admission::default()
+    })
+}
+
 /// A route for each role.
 fn routes(access: Access) -> Router {
     let mut routes = Router::new();
     for (path, role) in ROLES {
-        let route = get(async || "in").route_layer(from_fn_with_state(role, authorize));
+        let route = get(async || "in").route_layer(from_fn_with_state(only(role), admit));
         routes = routes.route(path, route);
     }
     routes.layer(from_fn_with_state(access, authenticate))
@@ -84,7 +94,7 @@ async fn every_role_reaches_itself_and_those_below() {
 
 #[tokio::test]
 async fn an_operation_without_authentication_is_closed() {
-    let route = get(async || "in").route_layer(from_fn_with_state(Role::Read, authorize));
+    let route = get(async || "in").route_layer(from_fn_with_state(only(Role::Read), admit));
     let routes: Router = Router::new().route("/", route);
     let request = Request::get("/").body(Body::empty()).unwrap();
     let answer = routes.oneshot(request).await.unwrap();
