@@ -7,11 +7,11 @@ mod policies;
 use std::collections::BTreeSet;
 
 use edge_cache_conformance::{
-    CONTRACT, Check, Factory, PluginUnderTest, REFERENCE, RegistryUnderTest, Report, Settings,
-    Verdict, run,
+    CONTRACT, Check, Factory, PluginUnderTest, RegistryUnderTest, Report, Settings, Verdict, run,
 };
 use edge_cache_tests::component::reference_plugin;
 use edge_cache_tests::native::NativeRegistry;
+use edge_cache_tests::reference_checks::REFERENCE;
 
 use defects::{CAUGHT_BY, Defective};
 use policies::{Governed, Policy};

@@ -6,14 +6,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
-use edge_cache_conformance::{
-    CONTRACT, PluginUnderTest, REFERENCE, RegistryUnderTest, Settings, run,
-};
+use edge_cache_conformance::{CONTRACT, PluginUnderTest, RegistryUnderTest, Settings, run};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheNode, EdgeCacheStats, Entry, Identity, Limits, Store};
 use edge_cache_tests::bench::capacity;
 use edge_cache_tests::foreign::{javascript, python};
 use edge_cache_tests::long_tests;
+use edge_cache_tests::reference_checks::REFERENCE;
 
 #[test]
 fn a_registry_in_python_keeps_the_contract_and_decides_as_the_reference() -> Result<()> {

@@ -53,7 +53,7 @@ fn count(told: &ToolReport, status: &str) -> usize {
 #[test]
 fn the_reference_passes_and_its_costs_are_measured() -> Result<()> {
     let component = file(reference_bytes()?)?;
-    let told = report("check", component.path(), &["--reference"])?;
+    let told = report("check", component.path(), &[])?;
     assert!(told.is_good, "{}", told.text);
     assert_eq!((count(&told, "FAILED"), count(&told, "skipped")), (0, 0));
     for call in ["enable", "disable", "assess", "add-stats", "list-eligible"] {

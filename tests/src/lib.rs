@@ -12,6 +12,7 @@ pub mod native;
 pub mod openapi;
 pub mod plugin_tools;
 pub mod prometheus;
+pub mod reference_checks;
 pub mod simulation;
 pub mod small_disk;
 pub mod sse;

@@ -19,7 +19,7 @@ const ITEMS_MAX: usize = 8;
 /// # Errors
 ///
 /// The values differ; the text names the value and the difference.
-pub(crate) fn expect_eq<T: PartialEq + Describe>(
+pub fn expect_eq<T: PartialEq + Describe>(
     name: &str,
     found: &T,
     expected: &T,
@@ -31,7 +31,7 @@ pub(crate) fn expect_eq<T: PartialEq + Describe>(
 }
 
 /// A value that a registry answers with.
-pub(crate) trait Describe {
+pub trait Describe {
     /// Describes the value.
     fn describe(&self) -> String;
 

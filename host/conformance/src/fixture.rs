@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 use crate::check::{Factory, Settings};
@@ -13,7 +12,11 @@ use crate::registry::{RegistryUnderTest, Violation};
 const START_SECONDS: u64 = 1_767_225_600;
 
 /// Makes a registry with default settings that has loaded an empty state.
-pub(crate) fn fresh(factory: &Factory<'_>) -> Result<Box<dyn RegistryUnderTest>, Violation> {
+///
+/// # Errors
+///
+/// The registry cannot be made, or refuses the empty state.
+pub fn fresh(factory: &Factory<'_>) -> Result<Box<dyn RegistryUnderTest>, Violation> {
     let mut registry = factory(&Settings::new())?;
     registry.set_time(at(1_000));
     load_empty(&mut *registry)?;
@@ -58,7 +61,7 @@ pub(crate) fn counted(
 }
 
 /// Makes an entry that was enabled `node_id` milliseconds after the start of 2026.
-pub(crate) fn entry(node_id: NodeId, capacity: NodeCapacity, stats: EdgeCacheStats) -> Entry {
+pub fn entry(node_id: NodeId, capacity: NodeCapacity, stats: EdgeCacheStats) -> Entry {
     Entry {
         node: EdgeCacheNode {
             node_id,
@@ -69,31 +72,7 @@ pub(crate) fn entry(node_id: NodeId, capacity: NodeCapacity, stats: EdgeCacheSta
     }
 }
 
-pub(crate) const fn counters(hits: u64, misses: u64) -> EdgeCacheStats {
+/// Makes counters.
+pub const fn counters(hits: u64, misses: u64) -> EdgeCacheStats {
     EdgeCacheStats { hits, misses }
-}
-
-/// Makes labels of these keys and values.
-pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Labels {
-    pairs
-        .iter()
-        .map(|(key, value)| ((*key).to_string(), (*value).to_string()))
-        .collect()
-}
-
-/// Enables node 1 with a capacity, which must succeed.
-pub(crate) fn enable(
-    registry: &mut dyn RegistryUnderTest,
-    capacity: &NodeCapacity,
-) -> Result<(), Violation> {
-    expect_eq("enable", &registry.enable(1, capacity)?.map(drop), &Ok(()))
-}
-
-pub(crate) fn capacity(disk_mib: u64) -> NodeCapacity {
-    NodeCapacity {
-        cpu_cores: 8,
-        ram_mib: 16_384,
-        disk_mib,
-        geo: Some("eu-central-1".to_string()),
-    }
 }

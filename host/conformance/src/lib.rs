@@ -5,8 +5,8 @@
 //! with a fresh registry and reports a violation in plain words.
 //!
 //! - [`CONTRACT`] holds for every plugin, whatever its policy.
-//! - [`REFERENCE`] is about the decisions of the reference plugin: label names, weights and settings.
 //! - [`run`] runs checks. [`examine`] runs them against a plugin and measures the cost of its calls.
+//! - A [`Check`] of an own policy begins with a [`fresh`] registry, and compares by [`expect_eq`] and [`snapshot()`].
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -37,16 +37,17 @@ mod examination;
 mod fixture;
 mod measure;
 mod plugin;
-mod reference;
 mod registry;
 mod samples;
 mod snapshot;
 
 pub use check::{Check, Factory, Report, Settings, SkipReason, Verdict, run};
 pub use contract::CONTRACT;
+pub use describe::{Describe, expect_eq};
 pub use examination::{Examination, SampleReport, examine};
+pub use fixture::{counters, entry, fresh};
 pub use measure::{CallCost, Costs, ENTRIES};
 pub use plugin::PluginUnderTest;
-pub use reference::REFERENCE;
 pub use registry::{OWN_NODE, RegistryUnderTest, Violation};
 pub use samples::{SAMPLES_MAX, Samples, SamplesError};
+pub use snapshot::{Snapshot, snapshot};

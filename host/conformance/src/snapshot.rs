@@ -8,7 +8,7 @@ use crate::registry::{RegistryUnderTest, Violation};
 
 /// The visible state of a registry: its list, and everything about some nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     pub(crate) list: Vec<EdgeCacheNode>,
     pub(crate) nodes: Vec<NodeSnapshot>,
 }
@@ -23,7 +23,11 @@ pub(crate) struct NodeSnapshot {
 }
 
 /// Reads the visible state of a registry, to be compared before and after a call.
-pub(crate) fn snapshot(
+///
+/// # Errors
+///
+/// A call failed.
+pub fn snapshot(
     registry: &mut dyn RegistryUnderTest,
     nodes: &[NodeId],
 ) -> Result<Snapshot, Violation> {

@@ -45,9 +45,6 @@ pub struct CheckArgs {
     /// JSON list of capacities that the plugin accepts, instead of samples of its own
     #[arg(long, value_name = "FILE")]
     pub sample: Option<PathBuf>,
-    /// Also check the labels, bounds, weights and settings of the reference plugin
-    #[arg(long)]
-    pub reference: bool,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: OutputFormat,

@@ -10,9 +10,7 @@ use super::{ToolReport, grouped};
 use crate::cli::CheckArgs;
 use crate::exit::usage;
 use crate::trusted_file;
-use edge_cache_conformance::{
-    CONTRACT, Check, Costs, Examination, REFERENCE, Report, Samples, Verdict, examine,
-};
+use edge_cache_conformance::{CONTRACT, Costs, Examination, Report, Samples, Verdict, examine};
 use edge_cache_core::text;
 use edge_cache_host::sandbox::{Plugin, PluginError};
 
@@ -32,10 +30,6 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport> {
             .map_err(usage)?,
         None => Samples::default(),
     };
-    let mut checks: Vec<Check> = CONTRACT.to_vec();
-    if args.reference {
-        checks.extend_from_slice(REFERENCE);
-    }
     let loads = |verdict| Report {
         name: LOADS,
         requirement: LOADS_REQUIREMENT,
@@ -43,7 +37,7 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport> {
     };
     let (sha256, examination) = match Plugin::from_file(&args.file, config) {
         Ok(plugin) => {
-            let mut examination = examine(&plugin, &samples, &checks);
+            let mut examination = examine(&plugin, &samples, CONTRACT);
             examination.reports.insert(0, loads(Verdict::Passed));
             (Some(hex::encode(plugin.sha256())), examination)
         }
@@ -54,7 +48,7 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport> {
             let refusal = loads(Verdict::failed(&text::error_chain(&error)));
             let reason = "it does not load";
             let examination =
-                Examination::without_checks(vec![refusal], Vec::new(), &checks, reason);
+                Examination::without_checks(vec![refusal], Vec::new(), CONTRACT, reason);
             (None, examination)
         }
     };

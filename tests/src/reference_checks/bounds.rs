@@ -4,11 +4,10 @@
 
 use std::ops::RangeInclusive;
 
-use crate::check::Factory;
-use crate::describe::expect_eq;
-use crate::fixture::{capacity, counters, enable, entry, fresh};
-use crate::registry::{RegistryUnderTest, Violation};
-use crate::snapshot::snapshot;
+use super::{capacity, enable};
+use edge_cache_conformance::{
+    Factory, RegistryUnderTest, Violation, counters, entry, expect_eq, fresh, snapshot,
+};
 use edge_cache_core::{Change, EdgeCacheError, NodeCapacity, NodeId};
 
 const NODES: &[u64] = &[1, 2, 3, 4];

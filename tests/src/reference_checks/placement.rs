@@ -1,9 +1,7 @@
 //! Checks of `assess`, and of the settings that it follows.
 
-use crate::check::{Factory, Settings};
-use crate::describe::expect_eq;
-use crate::fixture::{capacity, enable, fresh, pairs};
-use crate::registry::Violation;
+use super::{capacity, enable, pairs};
+use edge_cache_conformance::{Factory, Settings, Violation, expect_eq, fresh};
 use edge_cache_core::NodeCapacity;
 use edge_cache_core::labels::Labels;
 use edge_cache_routing::Candidate;
