@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,16 +22,13 @@ use edge_cache_core::PeerInfo;
 #[cfg(test)]
 mod tests;
 
-/// Minimum interval. A shorter one would be taken up by the round itself.
-const INTERVAL_MIN: Duration = Duration::from_millis(10);
-/// Maximum interval. The failure detector ignores heartbeats more than 10 s apart.
-const INTERVAL_MAX: Duration = Duration::from_secs(5);
-/// Minimum grace period of dead members. A shorter one would forget members during short pauses.
-const GRACE_MIN: Duration = Duration::from_secs(10);
-/// Maximum grace period of dead members: the default of chitchat.
-const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Maximum join timeout.
-const JOIN_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 60);
+/// Intervals. A round itself takes up a shorter one; the failure detector ignores heartbeats more than 10 s apart.
+pub const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(5);
+/// Grace periods of dead members. A shorter one forgets members during short pauses; the longest is chitchat's default.
+pub const GRACE_PERIODS: RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60);
+/// Join timeouts.
+pub const JOIN_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10 * 60);
 /// Time between heartbeats that the failure detector assumes for a new member, in intervals.
 /// chitchat's default of 5 s is for an interval of 1 s.
 const INITIAL_INTERVALS: u32 = 5;
@@ -161,19 +159,10 @@ impl GossipConfig {
     /// [`GossipError::Setting`], [`GossipError::NotAdvertisable`] or [`GossipError::Seed`].
     pub fn validate(&self) -> Result<(), GossipError> {
         check_cluster_id(&self.cluster_id)?;
-        check_range("interval", self.interval, INTERVAL_MIN, INTERVAL_MAX)?;
-        check_range(
-            "dead_node_grace_period",
-            self.dead_node_grace_period,
-            GRACE_MIN,
-            GRACE_MAX,
-        )?;
-        check_range(
-            "join_timeout",
-            self.join_timeout,
-            Duration::ZERO,
-            JOIN_TIMEOUT_MAX,
-        )?;
+        let grace = self.dead_node_grace_period;
+        check_range("interval", self.interval, INTERVALS)?;
+        check_range("dead_node_grace_period", grace, GRACE_PERIODS)?;
+        check_range("join_timeout", self.join_timeout, JOIN_TIMEOUTS)?;
         let address = self.advertise.unwrap_or(self.listen);
         if !is_reachable(address.ip()) {
             return Err(GossipError::NotAdvertisable { address });
@@ -231,12 +220,12 @@ fn check_cluster_id(cluster_id: &str) -> Result<(), GossipError> {
 fn check_range(
     setting: &'static str,
     value: Duration,
-    min: Duration,
-    max: Duration,
+    allowed: RangeInclusive<Duration>,
 ) -> Result<(), GossipError> {
-    if (min..=max).contains(&value) {
+    if allowed.contains(&value) {
         return Ok(());
     }
+    let (min, max) = allowed.into_inner();
     Err(GossipError::Setting {
         setting,
         rule: format!("{min:?} to {max:?}, not {value:?}"),

@@ -116,7 +116,7 @@ mod tests;
 
 pub use clock::LogLimit;
 pub use cluster_member::ClusterMember;
-pub use config::{GossipConfig, Network, Protocol};
+pub use config::{GRACE_PERIODS, GossipConfig, INTERVALS, JOIN_TIMEOUTS, Network, Protocol};
 pub use edge_cache_core::{AgentInfo, DecisionId, MemberStatus, PeerInfo, Refusal};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use edge_cache_agent::cli;
+use edge_cache_agent::cli::{self, Parsed};
+
+/// Values that are too large for any setting with a range.
+const TOO_LARGE: [&str; 3] = ["99999999999999", "99999d", "99999999999999999999"];
 
 /// A setting of an agent.
 #[derive(Debug, Default)]
@@ -57,7 +60,8 @@ fn section(name: &str) -> &str {
 
 /// Writes the table of a section.
 pub(super) fn table(settings: &BTreeMap<String, Setting>, of: &str) -> String {
-    let mut table = "| setting | default | description |\n|---|---|---|\n".to_string();
+    let mut table =
+        "| setting | default | allowed | description |\n|---|---|---|---|\n".to_string();
     for (name, setting) in settings.iter().filter(|(name, _)| section(name) == of) {
         let default = match setting.default.as_deref() {
             Some("\"\"") => "empty".to_string(),
@@ -69,9 +73,29 @@ pub(super) fn table(settings: &BTreeMap<String, Setting>, of: &str) -> String {
             None => String::new(),
         };
         let about = setting.about.replace('|', "\\|");
-        let _ = writeln!(table, "| `{name}`{flag} | {default} | {about} |");
+        let long = setting.flag.clone();
+        let long = long.unwrap_or_else(|| name.replace(['.', '_'], "-"));
+        let allowed = range(&long).unwrap_or_default();
+        let _ = writeln!(
+            table,
+            "| `{name}`{flag} | {default} | {allowed} | {about} |"
+        );
     }
     table
+}
+
+/// Returns the range of a flag, as the command line names it to who leaves it.
+fn range(flag: &str) -> Option<String> {
+    TOO_LARGE.iter().find_map(|value| {
+        let words = ["edge-cache-agent", "--node-id", "1"].map(str::to_string);
+        let words = words.into_iter().chain([format!("--{flag}={value}")]);
+        let Parsed::Wrong { text, .. } = cli::parse(words.map(Into::into), &|_| None) else {
+            return None;
+        };
+        let (_, range) = text.rsplit_once(" from ")?;
+        let (least, most) = range.split_once(" to ")?;
+        Some(format!("{least} to {most}"))
+    })
 }
 
 /// Reads `#name = default`, or `# name = PLACE` of a setting without a default.

@@ -21,9 +21,7 @@ pub(super) const EXIT_CODES: &str = "Exit codes:
   4  the agent refused the request
   5  the change is made, but the labels have not followed in time (--wait)
   6  the change is made, but the node's own agent refuses it (--wait)";
-/// The shortest timeout.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-/// The longest timeout.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A command for a running agent.

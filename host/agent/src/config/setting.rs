@@ -3,7 +3,6 @@
 use std::any::TypeId;
 use std::error::Error as _;
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
@@ -77,11 +76,7 @@ fn key(arg: &Arg) -> Option<String> {
 
 fn kind(arg: &Arg) -> ValueKind {
     let holds = |id: TypeId| arg.get_value_parser().type_id() == id;
-    let numbers = [
-        TypeId::of::<u64>(),
-        TypeId::of::<usize>(),
-        TypeId::of::<NonZeroUsize>(),
-    ];
+    let numbers = [TypeId::of::<u64>(), TypeId::of::<usize>()];
     if matches!(arg.get_action(), ArgAction::Append) {
         if holds(TypeId::of::<(String, String)>()) {
             return ValueKind::Table;

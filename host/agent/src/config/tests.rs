@@ -410,8 +410,8 @@ fn every_kind_of_flag_can_be_set_by_file_and_variable() {
     struct Some {
         #[arg(long, env = "EDGE_CACHE_ALLOW", value_parser = clap::builder::BoolishValueParser::new())]
         allow: bool,
-        #[arg(long, env = "EDGE_CACHE_ROOM", default_value = "5")]
-        room: std::num::NonZeroUsize,
+        #[arg(long, env = "EDGE_CACHE_ROOM", default_value = "5", value_parser = clap::value_parser!(u64).range(1..))]
+        room: u64,
     }
     let command = || Some::augment_args(Command::new("some").no_binary_name(true));
     let directory = tempfile::tempdir().unwrap();
@@ -424,7 +424,7 @@ fn every_kind_of_flag_can_be_set_by_file_and_variable() {
     };
     let some = read("allow = true\nroom = 7", &[]).unwrap();
     assert!(some.allow);
-    assert_eq!(some.room.get(), 7);
+    assert_eq!(some.room, 7);
     assert!(read("allow = false", &["--allow"]).unwrap().allow);
     assert!(!read("", &[]).unwrap().allow);
     let error = format!("{:#}", read("room = 0", &[]).unwrap_err());

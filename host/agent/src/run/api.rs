@@ -81,7 +81,6 @@ pub(crate) fn look(settings: &AgentSettings) -> Result<String> {
 }
 
 impl Api {
-    /// Binds the listeners.
     pub(super) fn bind(settings: &AgentSettings) -> Result<Self> {
         let http = &settings.http;
         let access = access(settings)?;
@@ -89,10 +88,7 @@ impl Api {
         let main = Listening {
             listener: listen(settings.http_listen)?,
             tls,
-            connections: http
-                .http_connections
-                .get()
-                .saturating_add(LONG_REQUESTS_MAX),
+            connections: http.http_connections.saturating_add(LONG_REQUESTS_MAX),
             headers_timeout: http::HEADERS_TIMEOUT,
         };
         let mut connections = main.connections;

@@ -38,7 +38,6 @@ pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>> {
     Ok(Some(config))
 }
 
-/// Starts gossip, if it is configured.
 pub(super) async fn join(
     config: Option<GossipConfig>,
     policy: String,

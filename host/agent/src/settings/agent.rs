@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,9 +10,8 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::limits::LimitSettings;
 use super::plugin::PluginSettings;
-use super::values::{
-    count, parse_address, parse_log_level, parse_node_id, parse_pair, parse_time, size, time,
-};
+use super::values::{count, parse_address, parse_log_level, parse_node_id, parse_pair, size, time};
+use edge_cache_host::gossip::{GRACE_PERIODS, INTERVALS, JOIN_TIMEOUTS};
 
 /// The most rounds of eager push a second: more would overlap.
 const PUSH_ROUNDS_MAX: usize = 1_000;
@@ -21,6 +19,8 @@ const PUSH_ROUNDS_MAX: usize = 1_000;
 const PEERS_MIN_MAX: usize = 4_096;
 /// The most bytes of eager push a second: the capacity of a fast network.
 const PUSH_BYTES_MAX: usize = 1 << 30;
+/// The most connections: as many as the kernel lets a process open by default.
+const CONNECTIONS_MAX: usize = 1 << 20;
 /// The shortest shutdown timeout: peers cannot be notified in less time.
 const SHUTDOWN_MIN: Duration = Duration::from_millis(100);
 /// The longest shutdown timeout: longer than service managers wait.
@@ -68,7 +68,7 @@ pub struct AgentSettings {
     #[arg(long = "seed", alias = "gossip-seed", env = "EDGE_CACHE_SEED", value_name = "HOST:PORT", value_delimiter = ',', action = ArgAction::Append)]
     pub seeds: Vec<String>,
     /// Time between two gossip rounds, for example 1s or 200ms
-    #[arg(long, env = "EDGE_CACHE_GOSSIP_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = time(INTERVALS))]
     pub gossip_interval: Duration,
     /// Format of gossip digests; should be the same on all agents of a cluster
     #[arg(
@@ -79,10 +79,10 @@ pub struct AgentSettings {
     )]
     pub gossip_protocol: GossipProtocol,
     /// Time for which gossip carries a silent agent; for the first half it is part of every digest
-    #[arg(long, env = "EDGE_CACHE_GOSSIP_DEAD_GRACE", value_name = "TIME", default_value = "4m", value_parser = parse_time)]
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_DEAD_GRACE", value_name = "TIME", default_value = "4m", value_parser = time(GRACE_PERIODS))]
     pub gossip_dead_grace: Duration,
     /// Time for which a starting agent waits to hear from a peer; after it the agent is ready, and says that it is alone
-    #[arg(long, env = "EDGE_CACHE_GOSSIP_JOIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(long, env = "EDGE_CACHE_GOSSIP_JOIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time(JOIN_TIMEOUTS))]
     pub gossip_join_timeout: Duration,
     /// Number of live peers below which the agent is not ready
     #[arg(long, env = "EDGE_CACHE_GOSSIP_PEERS_MIN", value_name = "COUNT", default_value = "0", value_parser = count(0..=PEERS_MIN_MAX))]
@@ -198,13 +198,8 @@ pub struct HttpSettings {
     #[arg(long, alias = "http-insecure", env = "EDGE_CACHE_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub insecure_http: bool,
     /// Maximum number of concurrent connections, beside those for event streams and waits (64 each)
-    #[arg(
-        long,
-        env = "EDGE_CACHE_HTTP_CONNECTIONS",
-        value_name = "NUMBER",
-        default_value = "256"
-    )]
-    pub http_connections: NonZeroUsize,
+    #[arg(long, env = "EDGE_CACHE_HTTP_CONNECTIONS", value_name = "NUMBER", default_value = "256", value_parser = count(1..=CONNECTIONS_MAX))]
+    pub http_connections: usize,
     /// Additional address (TCP) for health and metrics only, without TLS and tokens, with its own connection limit
     #[arg(long, env = "EDGE_CACHE_HEALTH_LISTEN", value_name = "ADDR")]
     pub health_listen: Option<SocketAddr>,

@@ -41,7 +41,6 @@ pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "it must be KEY=VALUE".to_string())
 }
 
-/// Parses a duration with units.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("a time has a unit, for example 200ms, 1s or 2m: {error}"))
