@@ -146,6 +146,8 @@ fn commands_of_the_pages_are_accepted() -> Result<()> {
         let text = page(name)?;
         let commands = blocks(&text, "sh").flat_map(str::lines);
         for line in commands.filter_map(arguments) {
+            // A loop of the shell numbers the agents.
+            let line = line.replace("$n", "1");
             let given = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
             let error = Cli::try_parse_from(with_command(given)).err();
             // What is required may come from the file.
@@ -280,7 +282,7 @@ fn arguments(line: &str) -> Option<&str> {
     let rest = line
         .strip_prefix("cargo agent -- ")
         .or_else(|| line.strip_prefix("edge-cache-agent "))?;
-    let end = [" > ", " 2>", " | ", " &", " #", "  #", " || ", ")"]
+    let end = [" > ", " 2>", " | ", " &", " #", "  #", " || ", ")", " \\"]
         .iter()
         .filter_map(|mark| rest.find(mark))
         .min();

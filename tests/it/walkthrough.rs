@@ -1,4 +1,4 @@
-//! The walkthrough of `host/docs/operating.md`: runs its commands and compares what they print.
+//! The walkthroughs of `host/docs/operating.md`: runs their commands and compares what they print.
 
 use std::net::{TcpListener, UdpSocket};
 use std::ops::Range;
@@ -27,10 +27,15 @@ struct Step {
     printed: String,
 }
 
-/// Returns the blocks of commands between the two marks, each with the block of text behind it.
-fn steps(page: &str) -> Vec<Step> {
-    let (_, rest) = page.split_once(BEGIN).expect("it begins somewhere");
-    let (walk, _) = rest.split_once(END).expect("it ends somewhere");
+/// Returns the texts between the two marks.
+fn walks(page: &str) -> impl Iterator<Item = &str> {
+    page.split(BEGIN)
+        .skip(1)
+        .map(|rest| rest.split_once(END).expect("it ends somewhere").0)
+}
+
+/// Returns the blocks of commands of a walkthrough, each with the block of text behind it.
+fn steps(walk: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut parts = walk.split("```");
     // Prose and blocks take turns.
@@ -96,14 +101,22 @@ fn a_line_is_compared_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_walkthrough_prints_what_the_page_shows() {
+async fn the_walkthroughs_print_what_the_page_shows() {
     for needed in ["openssl", "curl"] {
         if Command::new(needed).arg("--help").output().await.is_err() {
             println!("skipped: this machine has no {needed}");
             return;
         }
     }
-    let steps = steps(&std::fs::read_to_string(PAGE).unwrap());
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let walks: Vec<_> = walks(&page).map(steps).collect();
+    assert_eq!(walks.len(), 2);
+    for steps in walks {
+        prints_what_it_shows(&steps).await;
+    }
+}
+
+async fn prints_what_it_shows(steps: &[Step]) {
     let gossip = free_port(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok(), 0);
     let http = free_port(|port| TcpListener::bind(("0.0.0.0", port)).is_ok(), gossip);
     let own = |text: &str| {
