@@ -106,7 +106,6 @@ impl Field {
     }
 
     fn lookups(&self) {
-        let mut reader = self.router.reader();
         let key = |at: usize| self.keys.get(at).map_or(&[][..], |key| key);
         let path = |at: usize| self.paths.get(at).map_or(&[][..], |path| path);
         let one = |at: usize| {
@@ -139,10 +138,6 @@ impl Field {
             (
                 "top-3",
                 Box::new(|at| sum(&self.router.route(key(at), 3, None))),
-            ),
-            (
-                "top-3 by a reader",
-                Box::new(|at| sum(&reader.route(key(at), 3, None))),
             ),
             (
                 "top-1 from home",

@@ -16,7 +16,6 @@ pub(super) fn region(geo: &str) -> &str {
 /// Sort key that groups geos by region, with nodes without geo first.
 pub(super) type SortKey<'a> = (Option<&'a str>, Option<&'a str>);
 
-/// Returns the sort key of a geo.
 pub(super) fn sort_key(geo: Option<&str>) -> SortKey<'_> {
     (geo.map(region), geo)
 }
@@ -49,7 +48,6 @@ impl Asker {
         Self { region, geo }
     }
 
-    /// Returns the tier of a geo.
     #[inline]
     pub(super) fn tier(&self, geo: u16) -> u8 {
         let geo = usize::from(geo);

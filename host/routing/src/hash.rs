@@ -48,7 +48,6 @@ pub fn node_hash(node_id: NodeId) -> u64 {
     mix(node_id ^ NODE_SEED)
 }
 
-/// Returns the hash of a slot and a node together.
 #[inline]
 pub(super) fn pair_hash(slot_hash: u64, node_hash: u64) -> u64 {
     mix(slot_hash ^ node_hash)

@@ -49,7 +49,7 @@
 //!
 //! # Layout
 //!
-//! - [`Router`] and [`RouterReader`] look up keys. [`RouterWriter`] replaces the candidates.
+//! - [`Router`] looks up keys. [`RouterWriter`] replaces the candidates.
 //! - `table` is an immutable routing table; `memo` caches the three best nodes of each slot.
 //! - `roster` holds the candidates in the order in which `scan` reads them.
 //! - `hash`, `score` and `geo` implement the function above; `vectors.py` implements it in Python.
@@ -70,7 +70,7 @@ mod types;
 
 pub use hash::{SLOT_BITS, SLOTS, key_hash, node_hash, slot_hash, slot_of};
 pub use roster::{CANDIDATES_MAX, CandidateError, WEIGHT_MAX};
-pub use router::{Router, RouterReader, RouterWriter, Update};
+pub use router::{Router, RouterWriter, Update};
 pub use score::distance;
 pub use table::RoutingTable;
 pub use types::{Candidate, NodeId, REPLICAS_MAX, Replicas};

@@ -226,7 +226,6 @@ impl Roster {
 }
 
 impl Node {
-    /// Returns the score at a slot.
     #[inline]
     fn score(&self, slot_hash: u64) -> Score {
         Score {

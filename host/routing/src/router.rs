@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Cache};
+use arc_swap::ArcSwap;
 
 use super::memo::Difference;
 use super::roster::{self, CANDIDATES_MAX, CandidateError, Member};
@@ -21,15 +21,6 @@ const REBUILD_SHARE: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Router {
     table: Arc<ArcSwap<RoutingTable>>,
-}
-
-/// Looks up keys on one thread, in four fifths of the time of a [`Router`].
-///
-/// A reader sees a new table as soon as a [`Router`] does, but keeps the memory of the last one until its next
-/// lookup. It is meant for threads with many lookups.
-#[derive(Debug, Clone)]
-pub struct RouterReader {
-    table: Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>,
 }
 
 /// Replaces the candidates of a [`Router`].
@@ -81,21 +72,6 @@ impl Router {
     /// Returns the current table.
     pub fn table(&self) -> Arc<RoutingTable> {
         self.table.load_full()
-    }
-
-    /// Makes a reader for one thread.
-    pub fn reader(&self) -> RouterReader {
-        RouterReader {
-            table: Cache::new(self.table.clone()),
-        }
-    }
-}
-
-impl RouterReader {
-    /// Returns the best nodes for a key; see [`RoutingTable::route`].
-    #[inline]
-    pub fn route(&mut self, key: &[u8], replicas: usize, from_geo: Option<&str>) -> Replicas {
-        self.table.load().route(key, replicas, from_geo)
     }
 }
 

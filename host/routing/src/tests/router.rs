@@ -73,13 +73,13 @@ fn an_update_without_a_change_leaves_the_very_table() {
 }
 
 #[test]
-fn a_reader_follows_every_update() {
+fn a_clone_follows_every_update() {
     let (router, mut writer) = router(&nodes(2), None);
-    let mut reader = router.reader();
-    assert_eq!(reader.route(b"key", 8, None).len(), 2);
+    let clone = router.clone();
+    assert_eq!(clone.route(b"key", 8, None).len(), 2);
     writer.update(&nodes(3), None).unwrap();
-    assert_eq!(reader.route(b"key", 8, None), router.route(b"key", 8, None));
-    assert_eq!(reader.route(b"key", 8, None).len(), 3);
+    assert_eq!(clone.route(b"key", 8, None), router.route(b"key", 8, None));
+    assert_eq!(clone.route(b"key", 8, None).len(), 3);
 }
 
 #[test]
