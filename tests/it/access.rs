@@ -158,11 +158,15 @@ async fn each_role_may_do_what_it_is_for() {
     let refused = refused.send().await.unwrap();
     assert_eq!(refused.headers()[WWW_AUTHENTICATE], "Bearer");
 
-    let log = node.log();
+    // A thread of its own writes the log. A reader is named too, with the refused operation.
+    let log = until("the last line", READ_WITHIN, || async {
+        let log = node.log();
+        let is_whole = log.contains("token=watcher method=DELETE");
+        is_whole.then(|| log.clone()).ok_or(log)
+    })
+    .await;
     assert!(log.contains("token=deploy method=POST"), "{log}");
-    // A reader is named too, with the refused operation.
     let mut named = log.lines().filter(|line| line.contains("token=watcher"));
-    assert!(log.contains("token=watcher method=DELETE"), "{log}");
     assert!(
         named.all(|line| line.contains("status=403") || line.contains("status=405")),
         "{log}"
