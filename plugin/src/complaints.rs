@@ -13,35 +13,15 @@ const MAX_NODES: usize = 4_096;
 
 /// Nodes with a logged complaint.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints {
-    nodes: BTreeSet<NodeId>,
-}
-
-/// Decision about logging a complaint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Complaint {
-    /// Log the first complaint about this node.
-    First,
-    /// Log the first complaint about this node; the set is full, so no other node will be logged.
-    Last,
-    /// Log nothing: a complaint was logged before, or the set is full.
-    None,
-}
+pub(crate) struct Complaints(BTreeSet<NodeId>);
 
 impl Complaints {
     pub(crate) const fn new() -> Self {
-        Self {
-            nodes: BTreeSet::new(),
-        }
+        Self(BTreeSet::new())
     }
 
-    pub(crate) fn about(&mut self, node_id: NodeId) -> Complaint {
-        if self.nodes.len() >= MAX_NODES || !self.nodes.insert(node_id) {
-            return Complaint::None;
-        }
-        if self.nodes.len() == MAX_NODES {
-            return Complaint::Last;
-        }
-        Complaint::First
+    /// Returns whether to log a complaint about a node: the first one, of a bounded number of nodes.
+    pub(crate) fn add(&mut self, node_id: NodeId) -> bool {
+        self.0.len() < MAX_NODES && self.0.insert(node_id)
     }
 }

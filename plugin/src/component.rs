@@ -9,7 +9,7 @@ mod convert;
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
 
-use crate::complaints::{Complaint, Complaints};
+use crate::complaints::Complaints;
 use crate::text::excerpt;
 use crate::{
     Change, Entry, Label, LabelError, LabelFault, NodeId, PublishLabels, Refusal, Registry,
@@ -118,18 +118,10 @@ impl placement::Guest for Component {
 
 /// Logs why a node is not eligible, once for each node, since its labels are assessed repeatedly.
 fn complain(node_id: NodeId, fault: LabelFault) {
-    let complaint = COMPLAINTS.with_borrow_mut(|complaints| complaints.about(node_id));
-    if complaint == Complaint::None {
-        return;
+    if COMPLAINTS.with_borrow_mut(|complaints| complaints.add(node_id)) {
+        let message = format!("node {node_id} is not eligible: {fault}");
+        log(Level::Warn, "placement", &message);
     }
-    warn(&format!("node {node_id} is not eligible: {fault}"));
-    if complaint == Complaint::Last {
-        warn("no further nodes are complained about");
-    }
-}
-
-fn warn(message: &str) {
-    log(Level::Warn, "placement", message);
 }
 
 /// Returns the settings, which are read once, since they never change during the life of an instance.

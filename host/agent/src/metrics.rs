@@ -28,7 +28,6 @@ const PREFIX: &str = "edge_cache";
 /// All metrics of an agent.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    /// Metrics of the HTTP API.
     pub(super) http: HttpMetrics,
     /// 1 while the agent is ready.
     pub(super) ready: Gauge,

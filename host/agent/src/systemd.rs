@@ -20,7 +20,6 @@ use edge_cache_core::text;
 const INTERVAL: Duration = Duration::from_secs(2);
 /// The shortest time between two looks, for any watchdog.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
-/// The longest status, in bytes.
 const STATUS_BYTES_MAX: usize = 512;
 
 /// The connection to systemd, if it started the process. Cheap to clone.

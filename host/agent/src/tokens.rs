@@ -26,7 +26,6 @@ mod tests;
 const TOKENS_MAX: usize = 1_000;
 /// The longest name of a token, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// The random bytes of a token.
 const TOKEN_BYTES: usize = 32;
 /// The prefix of every token, by which a leaked one is recognised.
 const TOKEN_PREFIX: &str = "ect_";

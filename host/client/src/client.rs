@@ -294,7 +294,6 @@ impl Call<'_, ChangeOutcome> {
     }
 }
 
-/// Reads a response that is JSON.
 fn json<T: DeserializeOwned>(response: &Response) -> serde_json::Result<T> {
     serde_json::from_slice(&response.body)
 }

@@ -68,7 +68,6 @@ impl Token {
             .map(|token| Self(Zeroizing::new(token.to_string())))
     }
 
-    /// Returns the value of the header `Authorization`.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
         let mut header = HeaderValue::try_from(text.as_str()).ok()?;
@@ -127,7 +126,6 @@ impl Address {
         host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Returns the URL of an operation.
     pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = Url::clone(&self.0);
         url.set_path(path);

@@ -32,7 +32,6 @@ pub(crate) struct Connection {
     timeout: Duration,
 }
 
-/// A successful response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
@@ -77,7 +76,6 @@ impl Connection {
         })
     }
 
-    /// Returns the URL of an operation.
     pub(crate) fn url(&self, path: &str) -> Url {
         self.address.url(path)
     }

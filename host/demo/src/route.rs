@@ -7,7 +7,6 @@ use edge_cache_client::RouteQuery;
 
 use super::agent::Agent;
 
-/// Example keys.
 const KEYS: [&str; 8] = [
     "/video/intro.mp4",
     "/video/trailer.mp4",

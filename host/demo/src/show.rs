@@ -1,6 +1,6 @@
 //! Output of the demo: steps and tables on standard output, logs on standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -14,12 +14,7 @@ const WIDTH: u16 = 80;
 
 /// Prints the heading of a step.
 pub(super) fn heading(text: &str) {
-    let (on, off) = if colour() {
-        ("\x1b[1m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    print(&format!("\n{on}{text}{off}\n"));
+    print(&format!("\n{text}\n"));
 }
 
 /// Prints an event of a step.
@@ -27,7 +22,6 @@ pub(super) fn line(text: &str) {
     print(&format!("  {text}\n"));
 }
 
-/// A capacity in one line.
 pub(super) fn capacity(capacity: &NodeCapacity) -> String {
     format!(
         "{:>2} cores {:>6} MiB RAM {:>7} MiB disk   {}",
@@ -36,18 +30,6 @@ pub(super) fn capacity(capacity: &NodeCapacity) -> String {
         capacity.disk_mib,
         capacity.geo.as_deref().unwrap_or("no geo")
     )
-}
-
-/// Describes the labels of a node that an agent sees; `None` if it does not know the node.
-pub(super) fn seen(node_id: u64, labels: Option<&Labels>) -> String {
-    match labels {
-        None => format!("no node {node_id}"),
-        Some(labels) if labels.is_empty() => format!("node {node_id} without labels"),
-        Some(labels) => {
-            let labels = text::clean(&pairs(labels), text::ERROR_BYTES_MAX);
-            format!("node {node_id} with {labels}")
-        }
-    }
 }
 
 /// Prints the last log lines of an agent on standard error.
@@ -64,7 +46,6 @@ pub(super) fn time(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-/// Prints a table.
 pub(super) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -85,12 +66,7 @@ pub(super) fn pairs(labels: &Labels) -> String {
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
-    pairs.join(" ")
-}
-
-/// Returns whether to use colour: on terminals without `NO_COLOR` (<https://no-color.org>).
-fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+    text::clean(&pairs.join(" "), text::ERROR_BYTES_MAX)
 }
 
 fn print(text: &str) {

@@ -4,10 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use edge_cache_core::labels::Labels;
-use edge_cache_host::NodeCapacity;
 
 use super::agent::Agent;
-use super::show;
 
 /// The time limit for labels to arrive. A gossip round takes a second.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
@@ -16,20 +14,21 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// The time between two queries of an agent.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// An expectation: one agent sees exactly these labels of another node.
-#[derive(Debug)]
+/// An expectation: one agent sees labels of another node, or none any more.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     pub(super) by: u64,
     pub(super) of: u64,
-    pub(super) labels: Labels,
+    pub(super) has_labels: bool,
     /// The time at which the change was acknowledged.
     pub(super) since: Instant,
 }
 
-/// A fulfilled expectation, and the time since the change.
+/// A fulfilled expectation, the seen labels, and the time since the change.
 #[derive(Debug)]
 pub(super) struct Sight {
     pub(super) expected: Expected,
+    pub(super) labels: Labels,
     pub(super) took: Duration,
 }
 
@@ -63,21 +62,23 @@ pub(super) async fn watch(agents: &[Agent], mut missing: Vec<Expected>) -> Resul
                 peer.map(|peer| &peer.labels)
             };
             let arrived = missing.extract_if(.., |expected| {
-                expected.by == by && seen(expected.of) == Some(&expected.labels)
+                let labels = seen(expected.of);
+                expected.by == by
+                    && labels.is_some_and(|labels| labels.is_empty() != expected.has_labels)
             });
             sights.extend(arrived.map(|expected| Sight {
-                took: expected.since.elapsed(),
                 expected,
+                labels: seen(expected.of).cloned().unwrap_or_default(),
+                took: expected.since.elapsed(),
             }));
             let late = missing.iter().find(|expected| expected.by == by);
-            if let Some(Expected { of, labels, .. }) = late
+            if let Some(late) = late
                 && Instant::now() > deadline
             {
                 bail!(
-                    "agent {by} did not see {} within {} s; it saw {}",
-                    show::seen(*of, Some(labels)),
+                    "{late:?} was not fulfilled within {} s: agent {by} sees {:?}",
                     SEEN_WITHIN.as_secs(),
-                    show::seen(*of, seen(*of))
+                    seen(late.of)
                 );
             }
         }
@@ -85,24 +86,4 @@ pub(super) async fn watch(agents: &[Agent], mut missing: Vec<Expected>) -> Resul
     }
     sights.sort_by_key(|sight| (sight.expected.by, sight.expected.of));
     Ok(sights)
-}
-
-/// Returns the labels that the reference plugin derives from a capacity.
-pub(super) fn labels(capacity: &NodeCapacity) -> Labels {
-    let mut labels = Labels::from([
-        ("edge_cache".to_string(), "true".to_string()),
-        ("edge_cache_cpu".to_string(), capacity.cpu_cores.to_string()),
-        (
-            "edge_cache_ram_mib".to_string(),
-            capacity.ram_mib.to_string(),
-        ),
-        (
-            "edge_cache_disk_mib".to_string(),
-            capacity.disk_mib.to_string(),
-        ),
-    ]);
-    if let Some(geo) = &capacity.geo {
-        labels.insert("edge_cache_geo".to_string(), geo.clone());
-    }
-    labels
 }

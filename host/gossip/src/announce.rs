@@ -38,7 +38,6 @@ pub(crate) struct Announcer {
     holds: watch::Receiver<bool>,
 }
 
-/// An accepted record.
 #[derive(Debug)]
 pub(crate) struct Record {
     /// Counts accepted changes, so that a caller can wait for its own.

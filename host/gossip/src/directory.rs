@@ -343,7 +343,6 @@ impl Directory {
         self.members.get(&id).is_some_and(KnownMember::is_leaving)
     }
 
-    /// Returns the nodes with a live member.
     pub(crate) fn live_nodes(&self) -> BTreeSet<u64> {
         let live = self.members.iter().filter(|(_, member)| member.is_live);
         live.filter_map(|(id, _)| node_id_of(&id.node_id)).collect()

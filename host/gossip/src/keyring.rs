@@ -141,12 +141,10 @@ impl Keyring {
         self.keys.iter().map(|key| key.id)
     }
 
-    /// Returns the key that encrypts.
     pub(crate) fn sealing(&self) -> Option<&GossipKey> {
         self.keys.first()
     }
 
-    /// Returns the key with this id.
     pub(crate) fn opening(&self, id: KeyId) -> Option<&GossipKey> {
         self.keys.iter().find(|key| key.id == id)
     }

@@ -41,7 +41,6 @@ impl Refusals {
         refused.retain(|address, _| expected.contains(address));
     }
 
-    /// Notes a datagram that was dropped.
     pub(crate) fn note_dropped(&self, from: SocketAddr, reason: DropReason) {
         let why = match reason {
             DropReason::NotSealed => "it does not encrypt gossip: give all agents the same keys",

@@ -210,7 +210,6 @@ impl Socket for SimulatedSocket {
 }
 
 impl SimulatedSocket {
-    /// Returns the next datagram that is due.
     fn next_due(&mut self, now: Instant) -> Option<RecvOutcome> {
         let next = self.in_flight.first_entry()?;
         (next.key().0 <= now).then(|| next.remove())

@@ -38,7 +38,6 @@ const LOOPBACK_TIMEOUT: Duration = Duration::from_secs(1);
 /// millions.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The UDP transport of one cluster.
 pub(crate) struct UdpTransport {
     pub(crate) cluster_id: String,
     pub(crate) keyring: Option<SharedKeyring>,

@@ -62,7 +62,6 @@ pub(crate) struct MessageValidator {
     rewritten: Option<Vec<u8>>,
 }
 
-/// A decoded message.
 struct ParsedMessage {
     kind: MessageKind,
     digest: Option<Digest>,

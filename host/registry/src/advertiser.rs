@@ -75,7 +75,6 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Tells whether the first exchange with the cluster is over, so that [`live`](Self::live) is whole.
     fn has_joined(&self) -> bool;
 
-    /// Returns the live nodes.
     fn live(&self) -> LiveNodes;
 
     /// Calls `changed` at once, and whenever [`live`](Self::live) returns something else. Ends when nothing can

@@ -173,7 +173,6 @@ fn take_remembered(store: &Store, own: Option<NodeId>) -> Result<Remembered, Sta
     store.take_remembered().ok_or(StartError::StoreUsed)
 }
 
-/// Returns the configuration of the writer's instances.
 fn instance_config(
     plugin: &Plugin,
     advertiser: &Arc<dyn Advertiser>,
@@ -192,7 +191,6 @@ fn instance_config(
     }
 }
 
-/// Returns the view of the remembered state.
 fn first_view(remembered: Remembered) -> View {
     View {
         entries: remembered.entries.into_values().collect(),

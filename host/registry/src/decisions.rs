@@ -38,7 +38,6 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The largest number of bad values that are remembered as logged.
 const REPORTED_MAX: usize = 1_024;
 
-/// The task that synchronises decisions.
 pub(crate) struct DecisionSync {
     pub(crate) pool: GossipPool,
     pub(crate) state: Arc<RegistryState>,

@@ -61,7 +61,6 @@ pub(crate) fn build_module(manifest: &Path, rustc: &Rustc, target_dir: &Path) ->
     })
 }
 
-/// Returns the manifest of the workspace of a guest.
 pub(crate) fn workspace_of(manifest: &Path) -> Result<PathBuf> {
     let output = cargo_for_guests()
         .current_dir(folder(manifest))

@@ -43,7 +43,6 @@ fn describes_outer_build(name: &str) -> bool {
     WHOLE.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Returns a command for the cargo that builds a guest.
 pub(crate) fn cargo_for_guests() -> Command {
     cargo_without(|name| !reaches_guests(name))
 }

@@ -46,7 +46,6 @@ struct Frame;
 pub(super) struct ApiDocument(Bytes);
 
 impl ApiDocument {
-    /// Encodes a description.
     pub(super) fn new(description: &Description) -> Self {
         // Maps with text as keys always have a form in JSON.
         Self(description.to_json().unwrap_or_default().into())

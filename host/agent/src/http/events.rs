@@ -38,7 +38,6 @@ pub(super) struct Events {
     stop: Shutdown,
 }
 
-/// A subscription of one client.
 #[derive(Debug)]
 pub(super) struct Subscription {
     events: Events,
@@ -70,7 +69,6 @@ impl Events {
         }
     }
 
-    /// Returns the number of subscriptions.
     pub(super) fn subscribers(&self) -> usize {
         EVENT_STREAMS_MAX.saturating_sub(self.permits.available_permits())
     }

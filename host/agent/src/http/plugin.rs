@@ -28,7 +28,6 @@ pub(super) async fn show_plugin(State(state): State<AppState>) -> Json<Plugin> {
     Json(now(&state))
 }
 
-/// Returns the plugin and its state.
 fn now(state: &AppState) -> Plugin {
     let plugin = state.registry.plugin();
     let status = state.registry.status();

@@ -15,9 +15,7 @@ use edge_cache_api::headers::PROBLEM_JSON;
 /// Problems of one cause.
 pub(super) type Cause = &'static [ProblemType];
 
-/// Any request.
 const REQUEST: Cause = &[InvalidQuery, Unauthorized, Forbidden, NotLocal, Internal];
-/// An invalid node id.
 pub(super) const NODE_ID: Cause = &[InvalidNodeId];
 /// A node that is not registered, as far as the agent has heard.
 pub(super) const UNKNOWN_NODE: Cause = &[NodeNotFound, NotMet];
@@ -35,7 +33,6 @@ pub(super) const BODY: Cause = &[
     BodyTooSlow,
     BodyTooLarge,
 ];
-/// A body that is no valid JSON.
 pub(super) const JSON_BODY: Cause = &[MalformedJson, NotJson, InvalidBody];
 /// A change that the plugin or the host refuses. A plugin may return any of its errors for any change.
 pub(super) const CHANGE: Cause = &[
@@ -50,7 +47,6 @@ pub(super) const CHANGE: Cause = &[
 ];
 /// A replacement of all nodes that comes too early or with an old `If-Match`.
 pub(super) const REPLACEMENT: Cause = &[ChangedMeanwhile, NotMet, Busy];
-/// A plugin that is refused.
 pub(super) const SWAP: Cause = &[NotWasm, PluginRefused, Busy, PluginFailed, ShuttingDown];
 
 /// Returns the responses of an operation with these causes, by status.

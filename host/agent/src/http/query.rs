@@ -104,7 +104,6 @@ fn pairs(uri: &Uri) -> impl Iterator<Item = (String, &str)> {
         })
 }
 
-/// Returns the problem with a query.
 pub(super) fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemType::InvalidQuery, detail)
 }

@@ -31,7 +31,6 @@ impl KnownNode {
         }
     }
 
-    /// Returns the counters.
     pub(super) fn stats(&self) -> NodeStats {
         let EdgeCacheStats { hits, misses } = self.state.stats();
         let is_elsewhere = self.state.is_counted_elsewhere();
@@ -95,7 +94,6 @@ impl KnownNode {
     }
 }
 
-/// Returns a node of the list.
 pub(super) fn node((node, advertised): (&EdgeCacheNode, Option<bool>)) -> Node {
     Node {
         node_id: node.node_id,

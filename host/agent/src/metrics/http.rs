@@ -48,9 +48,7 @@ metrics! {
 /// Metrics of one listener's connections. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct ListenerMetrics {
-    /// Open connections.
     pub(crate) connections: Gauge,
-    /// Accepted connections.
     pub(crate) accepted: Counter,
     /// Connections closed because the TLS handshake failed.
     pub(crate) handshake_failures: Counter,

@@ -16,7 +16,6 @@ const STATUS_MAX: u8 = 2;
 /// Maximum size of an operation: a key and its value, with their lengths, version and status.
 const OP_BYTES_MAX: usize = KEY_VALUE_BYTES_MAX + 64;
 
-/// The content of a delta.
 #[derive(Debug, Default)]
 pub(super) struct Delta {
     /// State of the own member.

@@ -17,7 +17,6 @@ const STATE_BYTES: usize = 3 * 8;
 /// collisions.
 pub(super) type MemberSet = HashSet<u64, foldhash::fast::RandomState>;
 
-/// The digest of a message.
 #[derive(Debug)]
 pub(super) struct Digest {
     pub(super) version: ProtocolVersion,
@@ -32,7 +31,6 @@ pub(super) struct Digest {
     pub(super) own_heartbeat: u64,
 }
 
-/// A member of a digest.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DigestMember {
     pub(super) hash: u64,

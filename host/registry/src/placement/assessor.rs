@@ -62,7 +62,6 @@ impl Assessor {
         self.plugin.ptr_eq(plugin)
     }
 
-    /// Replaces the plugin.
     pub(super) fn replace(&mut self, plugin: Plugin) {
         *self = Self::new(plugin, self.config.clone(), self.calls.clone());
     }

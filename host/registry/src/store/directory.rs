@@ -51,7 +51,6 @@ impl Directory {
         }
     }
 
-    /// Returns the path of the database file.
     pub(super) fn file(&self) -> PathBuf {
         self.path.join(FILE)
     }

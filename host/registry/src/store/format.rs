@@ -132,7 +132,6 @@ struct StoredDecision {
     refused: Option<String>,
 }
 
-/// Encodes an effective decision.
 pub(super) fn seal_decision(
     table: &str,
     effective: &EffectiveDecision,
@@ -145,7 +144,6 @@ pub(super) fn seal_decision(
     seal(table, &effective.decision.node_id.to_le_bytes(), &stored)
 }
 
-/// Decodes an effective decision.
 pub(super) fn open_decision(
     table: &str,
     node_id: NodeId,
@@ -160,7 +158,6 @@ pub(super) fn open_decision(
     })
 }
 
-/// Encodes an entry.
 pub(super) fn seal_entry(table: &str, entry: &Entry) -> Result<Vec<u8>, serde_json::Error> {
     let stored = StoredEntry {
         capacity: entry.node.capacity.clone(),
@@ -170,7 +167,6 @@ pub(super) fn seal_entry(table: &str, entry: &Entry) -> Result<Vec<u8>, serde_js
     seal(table, &entry.node.node_id.to_le_bytes(), &stored)
 }
 
-/// Decodes an entry.
 pub(super) fn open_entry(table: &str, node_id: NodeId, value: &[u8]) -> Result<Entry, ValueError> {
     let stored: StoredEntry = open(table, &node_id.to_le_bytes(), value)?;
     let node = EdgeCacheNode {

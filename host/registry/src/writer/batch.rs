@@ -74,7 +74,6 @@ impl Batch {
         self.entries.put(entry);
     }
 
-    /// Removes an entry.
     pub(crate) fn remove(&mut self, node_id: NodeId, published: &PublishedLabels) {
         self.keep_own_labels(published);
         self.entries.remove(node_id);
@@ -177,7 +176,6 @@ impl Batch {
         Err(Failure::Contract { call, reason })
     }
 
-    /// Returns the changes for the store.
     pub(crate) fn changes(&self) -> Changes {
         let mut changes = Changes {
             own_labels: self.own_labels.clone(),

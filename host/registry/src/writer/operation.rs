@@ -15,8 +15,9 @@ pub(crate) enum Operation {
         node_id: NodeId,
         capacity: NodeCapacity,
     },
-    /// Disables a node.
-    Disable { node_id: NodeId },
+    Disable {
+        node_id: NodeId,
+    },
     /// Adds to the counters of a node.
     AddStats {
         node_id: NodeId,

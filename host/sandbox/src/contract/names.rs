@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 pub(super) const PACKAGE: &str = "zlayer:edge-cache";
 pub(super) const VERSION: &str = "0.1.0";
-/// World of the contract.
 pub(crate) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
 /// Major and minor version that an interface must have: within 0.1.x, any patch version fits.
 const TRACK: (u64, u64) = (0, 1);
