@@ -13,6 +13,7 @@ use chitchat_0_10::{
 };
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_tests::wait::until;
+use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -310,6 +311,37 @@ async fn zlayer_nodes_and_agents_are_one_cluster() {
             zlayer.expect_gone(id).await;
         }
     }
+}
+
+/// The usual mistake when migrating: the native node still runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_waits_while_a_zlayer_node_has_its_id() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [first, second] = directories.each_ref().map(|it| it.path().to_str().unwrap());
+    let z11 = ZLayerNode::start(11, &[], json!({})).await;
+    let native = json!({"rack": "r4"});
+    let z4 = ZLayerNode::start(4, &[z11.address], native.clone()).await;
+    let one = agent(1, z11.address, first).await;
+    expect_labels(&one, 4, &native, MET_WITHIN).await;
+    let four = agent(4, z11.address, second).await;
+    let said = "another member has this node's id";
+    four.log_handle().expect(said, MET_WITHIN).await;
+    assert!(
+        four.log().contains(&z4.address.to_string()),
+        "{}",
+        four.log()
+    );
+    let answer = four.ask(Method::GET, "/health/readyz", None).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    expect_labels(&one, 4, &native, SEEN_WITHIN).await;
+    z11.expect_labels(4, &native, SEEN_WITHIN).await;
+
+    z4.handle.shutdown().await.unwrap();
+    let own = with_zone(json!({}));
+    expect_labels(&one, 4, &own, MET_WITHIN).await;
+    z11.expect_labels(4, &own, MET_WITHIN).await;
+    let answer = four.ask(Method::GET, "/health/readyz", None).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -150,7 +150,7 @@ impl ValidatingSocket {
             }
         };
         self.validator
-            .check(plain)
+            .check(from, plain)
             .inspect_err(|reason| match reason {
                 DropReason::AboutSelf => self.member.impersonated.notify_one(),
                 // Tells its operator why the two do not meet. Lost answers do not matter.
@@ -160,12 +160,11 @@ impl ValidatingSocket {
                 _ => {}
             })?;
         let rewritten = self.validator.take_rewritten();
-        let is_cut = rewritten.is_some();
         let sent = self
             .sockets
             .relay
             .try_send(rewritten.as_deref().unwrap_or(plain));
-        if is_cut {
+        if self.validator.was_cut {
             self.drop_datagram(DropReason::StateFull, from);
         }
         match sent {
@@ -253,7 +252,7 @@ impl Socket for ValidatingSocket {
             }
         };
         let plain = self.buffer.get(..length).unwrap_or_default();
-        if let Err(reason) = self.validator.sent(plain) {
+        if let Err(reason) = self.validator.sent(to, plain) {
             debug!(?reason, %to, "peers will reject this message of chitchat");
         }
         let digest_bytes = self.validator.digest_bytes();

@@ -7,12 +7,14 @@
 //!
 //! All messages of chitchat 0.13 (protocols V0 and V1) and 0.10 pass, with two exceptions: a key and
 //! value of more than 65,440 bytes, which chitchat itself cannot send, and a digest that
-//! inflates to more than 8 MiB. A delta that would is cut: the rest comes with the next round. Values of a member that has used up its part of the memory are cut
-//! out.
+//! inflates to more than 8 MiB. A delta that would is cut: the rest comes with the next round. Values
+//! of a member that has used up its part of the memory are cut out.
 //!
 //! The validator does no I/O and has no clock. Its memory is bounded by the inflated message and the
 //! hashes of the members.
 
+use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chitchat::{ChitchatId, ProtocolVersion, Serializable};
@@ -22,8 +24,9 @@ use crate::drop_reason::DropReason;
 use delta::Delta;
 use digest::{Digest, DigestMember};
 use digest_budget::DigestBudget;
-use protocol::MessageKind;
+use protocol::{MESSAGE_BYTES_MAX, MessageKind};
 use reader::{Bytes, Inflater, deflate};
+use turns::Turns;
 
 pub(crate) use state_budget::StateBudget;
 
@@ -35,6 +38,7 @@ mod reader;
 mod state_budget;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 const MAGIC: [u8; 2] = 45_139_u16.to_le_bytes();
 
@@ -57,9 +61,14 @@ pub(crate) struct MessageValidator {
     budget: DigestBudget,
     inflater: Inflater,
     states: Arc<StateBudget>,
+    turns: Turns,
+    /// Hash of the own member.
+    own_hash: u64,
     hashes: RandomState,
-    /// The last checked message without refused values, if there were any.
+    /// The last checked message without refused values, or with another digest.
     rewritten: Option<Vec<u8>>,
+    /// `true` if values of the last checked message were refused.
+    pub(crate) was_cut: bool,
 }
 
 struct ParsedMessage {
@@ -86,23 +95,32 @@ impl MessageValidator {
     ) -> Self {
         let own_id = own.serialize_to_vec();
         let hashes = states.hashes.clone();
+        let own = DigestMember::new(&own_id, 0, &hashes);
         Self {
             sent_version: 0,
             sent_heartbeat: 0,
-            budget: DigestBudget::new(version, DigestMember::new(&own_id, &hashes)),
+            budget: DigestBudget::new(version, own),
             inflater: Inflater::default(),
             cluster_id: cluster_id.into(),
             own_id,
             states,
+            turns: Turns::default(),
+            own_hash: own.hash,
             hashes,
             rewritten: None,
+            was_cut: false,
         }
     }
 
-    /// Checks a received message. A valid message must reach chitchat before the next check, because
+    /// Checks a message of this peer. A valid message must reach chitchat before the next check, because
     /// its members count as known from then on.
-    pub(crate) fn check(&mut self, plain: &[u8]) -> Result<MessageKind, DropReason> {
+    pub(crate) fn check(
+        &mut self,
+        from: SocketAddr,
+        plain: &[u8],
+    ) -> Result<MessageKind, DropReason> {
         self.rewritten = None;
+        self.was_cut = false;
         let message = self.read(plain)?;
         if let Some(claim) = message.delta.own {
             return Err(if claim.is_within(self.sent_version) {
@@ -124,27 +142,38 @@ impl MessageValidator {
         }
         self.budget.admit(message.kind, digest)?;
         let refused = self.states.admit(&message.delta.updates)?;
-        if message.is_cut || refused.contains(&true) {
+        self.was_cut = message.is_cut || refused.contains(&true);
+        let (head, rest) = plain
+            .split_at_checked(message.head_bytes)
+            .ok_or(DropReason::Malformed)?;
+        let rest = if self.was_cut {
             let ops = delta::without(&message.ops, &message.delta.updates, &refused);
-            let head = plain.get(..message.head_bytes).unwrap_or_default();
-            self.rewritten = Some([head, &deflate(&ops)?].concat());
+            Cow::from(deflate(&ops)?)
+        } else {
+            Cow::from(rest)
+        };
+        let head = match digest {
+            Some(digest) => self.take_turns(from, head, digest, rest.len())?,
+            None => Cow::from(head),
+        };
+        if matches!(head, Cow::Owned(_)) || self.was_cut {
+            self.rewritten = Some([head, rest].concat());
         }
         Ok(message.kind)
     }
 
-    /// Takes the message to use instead of the last one that was checked, if some of its values were
-    /// refused.
+    /// Takes the message to use instead of the last one that was checked, if it was changed.
     pub(crate) fn take_rewritten(&mut self) -> Option<Vec<u8>> {
         self.rewritten.take()
     }
 
-    /// Notes a message that this member sends. All sent messages must pass here: they are the only
-    /// source of this member's sent version and digest size.
+    /// Notes a message that this member sends to a peer. All sent messages must pass here: they are the
+    /// only source of this member's sent version and digest size.
     ///
     /// # Errors
     ///
     /// The reason for which a peer's validator will reject the message.
-    pub(crate) fn sent(&mut self, plain: &[u8]) -> Result<MessageKind, DropReason> {
+    pub(crate) fn sent(&mut self, to: SocketAddr, plain: &[u8]) -> Result<MessageKind, DropReason> {
         let message = self.read(plain).inspect_err(|_| {
             if matches!(plain, [_, _, _, MessageKind::SYN, ..]) {
                 self.budget.record_sent_unreadable(plain.len());
@@ -158,7 +187,37 @@ impl MessageValidator {
             self.sent_heartbeat = self.sent_heartbeat.max(digest.own_heartbeat);
             self.budget.record_sent(digest);
         }
+        if message.kind != MessageKind::Syn {
+            let updates = &message.delta.updates;
+            self.turns.record_sent(to, updates, message.ops.len());
+        }
         Ok(message.kind)
+    }
+
+    /// Returns head and digest of a message of this peer, changed so that the members that wait are not in the answer.
+    /// `rest_bytes` is the size of what follows.
+    fn take_turns<'a>(
+        &mut self,
+        from: SocketAddr,
+        head: &'a [u8],
+        digest: &Digest,
+        rest_bytes: usize,
+    ) -> Result<Cow<'a, [u8]>, DropReason> {
+        let (own, sent_version) = (self.own_hash, self.sent_version);
+        let states = &self.states;
+        let version = |member: u64| {
+            let sent = if member == own { sent_version } else { 0 };
+            states.version(member).max(sent)
+        };
+        if let Some(waiting) = self.turns.waiting(from, &digest.members, version) {
+            let before_bytes = head.len().saturating_sub(digest.wire_bytes);
+            let before = head.get(..before_bytes).unwrap_or_default();
+            let changed = [before, &digest.knowing(waiting)?].concat();
+            if changed.len().saturating_add(rest_bytes) <= MESSAGE_BYTES_MAX {
+                return Ok(Cow::from(changed));
+            }
+        }
+        Ok(Cow::from(head))
     }
 
     /// Returns the size of this member's digest as sent last, in bytes. Before the first one, the size

@@ -189,20 +189,64 @@ async fn wrong_datagrams_cost_little() {
     expect_alive(&nodes, 2).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_that_writes_without_end_is_bounded() {
+/// Runs a sender of values in the name of an invented member, and expects the labels of others soon.
+async fn flood_of_values(name: &str, message: impl Fn(&Member, u64) -> Vec<u8> + Send + 'static) {
     let nodes = plain(&[]).await;
     let victim = nodes[0].gossip;
     let ghost = Member::new("worker:77", 1);
-    flood(&nodes[0], "large values", move |socket, number| {
+    flood(&nodes[0], name, move |socket, number| {
         let alive = (ghost.clone(), number + 1, 0);
         let _ = socket.send_to(&wire::syn(CLUSTER, &[alive]), victim);
-        let first = number * 130 + 1;
-        let _ = socket.send_to(&wire::swollen(&ghost, first, 130), victim);
+        let _ = socket.send_to(&message(&ghost, number), victim);
         Duration::from_millis(20)
     })
     .await;
-    assert!(nodes[0].livez().await);
+    expect_alive(&nodes, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_writes_without_end_is_bounded() {
+    flood_of_values("large values", |ghost, number| {
+        wire::swollen(ghost, number * 130 + 1, 130)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_fills_a_datagram_delays_nobody() {
+    flood_of_values("one huge record", |ghost, number| {
+        let version = number + 1;
+        wire::ack(&[
+            Op::OfFrom(ghost, version - 1),
+            Op::Set(&ghost.name, &noise(65_300), version),
+        ])
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_of_many_keys_delays_nobody() {
+    const KEYS: u64 = 60;
+    flood_of_values("many keys", |ghost, number| {
+        let first = number * KEYS + 1;
+        let pairs: Vec<_> = (first..first + KEYS)
+            .map(|version| (format!("key {version}"), noise(1_000), version))
+            .collect();
+        let mut ops = vec![Op::OfFrom(ghost, first - 1)];
+        ops.extend(
+            pairs
+                .iter()
+                .map(|(key, value, version)| Op::Set(key, value, *version)),
+        );
+        wire::ack(&ops)
+    })
+    .await;
+}
+
+fn noise(bytes: usize) -> String {
+    std::iter::repeat_with(|| fastrand::alphanumeric())
+        .take(bytes)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,15 @@
 //! Starts members, and waits for conditions instead of for time.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chitchat::transport::{Socket, UdpSocket};
 use chitchat::{ChitchatHandle, ChitchatId, spawn_chitchat};
 use tokio::time::{interval, timeout};
+use tracing::subscriber::DefaultGuard;
 
 use crate::transport::BoundTransport;
 use crate::{GossipConfig, GossipPool, PeerInfo, Peers, TopologyEvent, TopologyEvents};
@@ -71,6 +74,35 @@ pub(super) fn info(node_id: u64, pairs: &[(&str, &str)]) -> PeerInfo {
 
 pub(super) fn node_ids(peers: &Peers) -> Vec<u64> {
     peers.iter().map(|info| info.node_id).collect()
+}
+
+/// The log of the tasks on this thread.
+#[derive(Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Collects lines until the guard is dropped.
+    pub(super) fn collect(&self) -> DefaultGuard {
+        let log = self.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false);
+        tracing::subscriber::set_default(lines.with_writer(move || log.clone()).finish())
+    }
+
+    /// Returns the number of lines with this text.
+    pub(super) fn count(&self, text: &str) -> usize {
+        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        log.lines().filter(|line| line.contains(text)).count()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Waits until the peers of a pool fulfil a condition.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{self, eventually, peers_when, stranger};
+use super::harness::{self, Log, eventually, peers_when, stranger};
 use super::virtual_time::{Net, address, always, is_ready, join, row, start, troubles, until};
 use crate::info::NodeRecord;
 use crate::{GossipMemory, GossipPool, PeerInfo, ProcessMemory, Trouble};
@@ -111,11 +111,21 @@ async fn of_two_halves_with_one_id_each_the_later_counts_and_its_leave_restores_
     .await;
     assert_eq!(host_of_four(&one).as_deref(), Some("4"));
 
+    let log = Log::default();
+    let collected = log.collect();
     net.network.heal();
     until("the earlier one withdraws", || {
         waits(&four, 9) && !is_ready(&four)
     })
     .await;
+    // Each says it once in this time.
+    let took = until("both and all peers say so", || {
+        log.count("another member has this node's id") == 2
+            && log.count("two members have the same node id") == 2
+    })
+    .await;
+    assert!(took < Duration::from_secs(9), "{took:?}");
+    drop(collected);
     for pool in [&one, &two] {
         until("the later one counts", || {
             host_of_four(pool).as_deref() == Some("9")

@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use super::harness::{config, info, labels, peers_when, start};
+use super::harness::{config, info, labels, peers_when, start, stranger};
+use crate::info::NodeRecord;
 use crate::{GossipError, GossipPool, InfoError, PeerInfo};
 
 #[tokio::test]
@@ -37,6 +38,26 @@ async fn each_part_is_kept_when_the_other_changes() {
         peers.get(1).is_some_and(|peer| **peer == rekeyed)
     })
     .await;
+}
+
+#[tokio::test]
+async fn keys_of_other_software_are_free_and_passed_on() {
+    let zone = [("topology.kubernetes.io/zone", "eu"), ("Ä b", "")];
+    let mut settings = config(1, &[]);
+    settings.self_info = info(1, &zone);
+    let a = GossipPool::start(settings).await.unwrap();
+    let record = NodeRecord::from(info(9, &zone)).encode().unwrap();
+    let _other = stranger("worker:9", 0, &[("worker:9", &record)], &a).await;
+    let b = start(2, &[&a]).await;
+    let plugin = ("edge_cache", "true");
+    a.publish_labels(labels(&[plugin])).unwrap();
+    let own = info(1, &[zone[0], zone[1], plugin]);
+    for (node_id, expected) in [(1, own), (9, info(9, &zone))] {
+        peers_when(&b, |peers| {
+            peers.get(node_id).is_some_and(|peer| **peer == expected)
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

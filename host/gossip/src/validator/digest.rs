@@ -7,7 +7,7 @@ use chitchat::ProtocolVersion;
 use foldhash::quality::RandomState;
 
 use super::protocol::{COUNT_MAX, MEMBERS_MAX};
-use super::reader::{Bytes, Inflater};
+use super::reader::{Bytes, Inflater, deflate};
 use crate::drop_reason::DropReason;
 
 /// Size of heartbeat and two versions, after the member id.
@@ -21,6 +21,8 @@ pub(super) type MemberSet = HashSet<u64, foldhash::fast::RandomState>;
 pub(super) struct Digest {
     pub(super) version: ProtocolVersion,
     pub(super) members: Vec<DigestMember>,
+    /// The members in their wire format, uncompressed.
+    content: Vec<u8>,
     /// Uncompressed size of the members.
     pub(super) members_bytes: usize,
     /// Size of the digest in the message.
@@ -34,6 +36,7 @@ pub(super) struct Digest {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DigestMember {
     pub(super) hash: u64,
+    pub(super) max_version: u64,
     /// Uncompressed size.
     pub(super) bytes: usize,
 }
@@ -49,6 +52,7 @@ impl Digest {
         let mut digest = Self {
             version,
             members: Vec::new(),
+            content: Vec::new(),
             members_bytes: 0,
             wire_bytes: 0,
             own_version: 0,
@@ -57,9 +61,15 @@ impl Digest {
         let before = bytes.0.len();
         match version {
             ProtocolVersion::V0 => {
-                for _ in 0..bytes.u16()? {
+                let members = bytes.u16()?;
+                let content = bytes.0;
+                for _ in 0..members {
                     digest.read_member(bytes, own_id, hashes)?;
                 }
+                digest.content = content
+                    .get(..digest.members_bytes)
+                    .unwrap_or_default()
+                    .to_vec();
             }
             ProtocolVersion::V1 => {
                 let inflated = inflater.inflate(bytes)?;
@@ -67,10 +77,37 @@ impl Digest {
                 while !members.0.is_empty() {
                     digest.read_member(&mut members, own_id, hashes)?;
                 }
+                digest.content = inflated;
             }
         }
         digest.wire_bytes = before.saturating_sub(bytes.0.len());
         Ok(digest)
+    }
+
+    /// Encodes the digest as if its sender knew all values of these members.
+    pub(super) fn knowing(&self, known: &MemberSet) -> Result<Vec<u8>, DropReason> {
+        let mut content = self.content.clone();
+        let mut rest = content.as_mut_slice();
+        for member in &self.members {
+            let (entry, others) = std::mem::take(&mut rest)
+                .split_at_mut_checked(member.bytes)
+                .ok_or(DropReason::Malformed)?;
+            // The version comes last.
+            if let Some(version) = entry.last_chunk_mut()
+                && known.contains(&member.hash)
+            {
+                *version = u64::MAX.to_le_bytes();
+            }
+            rest = others;
+        }
+        match self.version {
+            ProtocolVersion::V0 => {
+                let count =
+                    u16::try_from(self.members.len()).map_err(|_| DropReason::TooManyMembers)?;
+                Ok([&count.to_le_bytes(), content.as_slice()].concat())
+            }
+            ProtocolVersion::V1 => deflate(&content),
+        }
     }
 
     fn read_member(
@@ -95,7 +132,7 @@ impl Digest {
             self.own_version = max_version;
             self.own_heartbeat = heartbeat;
         }
-        let member = DigestMember::new(id, hashes);
+        let member = DigestMember::new(id, max_version, hashes);
         self.members.push(member);
         self.members_bytes = self.members_bytes.saturating_add(member.bytes);
         Ok(())
@@ -103,8 +140,9 @@ impl Digest {
 }
 
 impl DigestMember {
-    pub(super) fn new(id: &[u8], hashes: &RandomState) -> Self {
+    pub(super) fn new(id: &[u8], max_version: u64, hashes: &RandomState) -> Self {
         Self {
+            max_version,
             hash: hashes.hash_one(id),
             bytes: id.len().saturating_add(STATE_BYTES),
         }

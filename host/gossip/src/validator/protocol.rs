@@ -3,6 +3,8 @@
 /// Maximum size of all compressed parts of a message, inflated. Four times the largest message of a
 /// cluster of agents. chitchat needs about ten times as much memory to decode it.
 pub(super) const INFLATED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Maximum size of a message, which is that of a UDP datagram.
+pub(super) const MESSAGE_BYTES_MAX: usize = 65_507;
 /// Maximum number of operations in a delta. chitchat's memory per operation is larger than the
 /// smallest operation in the datagram.
 pub(super) const OPS_MAX: usize = 100_000;

@@ -57,6 +57,13 @@ pub(super) struct Update {
     pub(super) cost: usize,
 }
 
+impl Update {
+    /// Returns `true` if the update has no operation.
+    pub(super) fn is_empty(&self) -> bool {
+        self.end == self.head.end
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     members: HashMap<u64, MemberState, foldhash::fast::RandomState>,
@@ -146,6 +153,15 @@ impl StateBudget {
             // An elapsed time is the other reason to measure.
             let _ = time::timeout(MEASURE_INTERVAL, self.exceeded.notified()).await;
         }
+    }
+
+    /// Returns the newest version of a member that was counted, or 0.
+    pub(super) fn version(&self, member: u64) -> u64 {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner
+            .members
+            .get(&member)
+            .map_or(0, |state| state.max_version)
     }
 
     /// Returns the memory of all states, as counted.

@@ -3,8 +3,10 @@ mod cluster;
 mod digest_budget;
 mod hostile;
 mod state;
+mod turns;
 mod wire;
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use chitchat::{ChitchatId, ProtocolVersion};
@@ -12,6 +14,8 @@ use chitchat::{ChitchatId, ProtocolVersion};
 use super::{MessageValidator, StateBudget};
 
 const CLUSTER: &str = "zlayer";
+/// The other side of all messages.
+const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9));
 
 fn own() -> ChitchatId {
     ChitchatId::new("worker:1", 5, ([127, 0, 0, 1], 7946).into())

@@ -3,10 +3,10 @@
 use super::super::protocol::*;
 use super::super::*;
 use super::wire::{self, Op};
-use super::{CLUSTER, own, states, validator};
+use super::{CLUSTER, PEER, own, states, validator};
 
 fn check(message: &[u8]) -> Result<MessageKind, DropReason> {
-    validator().check(message)
+    validator().check(PEER, message)
 }
 
 fn named(name: &str) -> ChitchatId {
@@ -141,9 +141,9 @@ fn a_digest_names_at_most_4096_members() {
     let own = own();
     let v1 = || MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1, states());
     let most = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX), &[]);
-    assert_eq!(v1().check(&most), Ok(MessageKind::SynAck));
+    assert_eq!(v1().check(PEER, &most), Ok(MessageKind::SynAck));
     let more = wire::syn_ack(1, &wire::entries(0..MEMBERS_MAX + 1), &[]);
-    assert_eq!(v1().check(&more), Err(DropReason::TooManyMembers));
+    assert_eq!(v1().check(PEER, &more), Err(DropReason::TooManyMembers));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_message_inflates_to_at_most_8_mib() {
     assert_eq!(check(&wire::ack_of(&ops(fits))), Ok(MessageKind::Ack));
     let own = own();
     let mut validator = MessageValidator::new(&own, CLUSTER, ProtocolVersion::V1, states());
-    let result = validator.check(&wire::ack_of(&ops(fits + 1)));
+    let result = validator.check(PEER, &wire::ack_of(&ops(fits + 1)));
     assert_cut(&mut validator, result, MessageKind::Ack);
 }
 
@@ -198,11 +198,11 @@ fn digest_and_delta_inflate_to_at_most_8_mib_together() {
     let inflated = wire::ops_bytes(&ops).len();
     assert!(inflated < INFLATED_BYTES_MAX);
     let alone = wire::syn_ack(1, &[], &ops);
-    assert_eq!(validator.check(&alone), Ok(MessageKind::SynAck));
+    assert_eq!(validator.check(PEER, &alone), Ok(MessageKind::SynAck));
     let entries = wire::entries(0..2_000);
     let together = wire::syn_ack(1, &entries, &ops);
     assert!(inflated + 2_000 * 40 > INFLATED_BYTES_MAX);
-    let result = validator.check(&together);
+    let result = validator.check(PEER, &together);
     assert_cut(&mut validator, result, MessageKind::SynAck);
 }
 
@@ -214,7 +214,7 @@ pub(super) fn assert_cut(
 ) {
     assert_eq!(result, Ok(kind));
     let cut = validator.take_rewritten().unwrap();
-    assert_eq!(validator.check(&cut), Ok(kind));
+    assert_eq!(validator.check(PEER, &cut), Ok(kind));
     assert_eq!(validator.take_rewritten(), None);
 }
 
@@ -463,18 +463,21 @@ fn an_echo_is_not_an_impersonation() {
         (about(0, 4), 4),
     ] {
         let mut validator = validator();
-        assert_eq!(validator.check(&about(0, 1)), Err(DropReason::AboutSelf));
-        validator.sent(&message).unwrap();
         assert_eq!(
-            validator.check(&about(0, version)),
+            validator.check(PEER, &about(0, 1)),
+            Err(DropReason::AboutSelf)
+        );
+        validator.sent(PEER, &message).unwrap();
+        assert_eq!(
+            validator.check(PEER, &about(0, version)),
             Err(DropReason::EchoesSelf)
         );
         assert_eq!(
-            validator.check(&about(0, version + 1)),
+            validator.check(PEER, &about(0, version + 1)),
             Err(DropReason::AboutSelf)
         );
         assert_eq!(
-            validator.check(&about(version + 1, version)),
+            validator.check(PEER, &about(version + 1, version)),
             Err(DropReason::AboutSelf),
             "this would make chitchat reset its own state"
         );

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::super::MessageValidator;
 use super::super::protocol::MessageKind;
 use super::wire::{self, Op};
-use super::{CLUSTER, own, states};
+use super::{CLUSTER, PEER, own, states};
 use crate::drop_reason::DropReason;
 
 pub(super) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -148,8 +148,8 @@ impl Network {
                 // The sender or receiver has not started yet.
                 continue;
             };
-            let sent = self.checks[from].lock().unwrap().sent(plain);
-            let checked = self.checks[to].lock().unwrap().check(plain);
+            let sent = self.checks[from].lock().unwrap().sent(PEER, plain);
+            let checked = self.checks[to].lock().unwrap().check(PEER, plain);
             self.see(plain, sent, checked);
             let _ = self.relays[from].send_to(plain, *address).await;
         }

@@ -3,7 +3,7 @@
 use super::super::protocol::*;
 use super::super::*;
 use super::wire::{self, Entry};
-use super::{CLUSTER, own, states, validator};
+use super::{CLUSTER, PEER, own, states, validator};
 
 fn own_entry() -> Entry {
     let mut entry = wire::entry(1);
@@ -43,12 +43,14 @@ fn the_size_is_that_of_the_last_digest_sent() {
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &[own_entry()]));
     let members = wire::entries(10..400);
     let all = [&[own_entry()], members.as_slice()].concat();
-    validator.sent(&own_syn(&members)).unwrap();
+    validator.sent(PEER, &own_syn(&members)).unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &all));
-    validator.sent(&wire::syn_ack(0, &all[..9], &[])).unwrap();
+    validator
+        .sent(PEER, &wire::syn_ack(0, &all[..9], &[]))
+        .unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &all[..9]));
     // chitchat answers in the version of the SYN, but computes sizes in its own.
-    validator.sent(&wire::syn_ack(1, &all, &[])).unwrap();
+    validator.sent(PEER, &wire::syn_ack(1, &all, &[])).unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &all[..9]));
 }
 
@@ -56,7 +58,7 @@ fn the_size_is_that_of_the_last_digest_sent() {
 fn compressed_digests_count_with_their_compressed_size() {
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1, states());
     let all = [vec![own_entry()], wire::entries(10..400)].concat();
-    validator.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
+    validator.sent(PEER, &wire::syn(1, &all, CLUSTER)).unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(1, &all));
     assert!(validator.digest_bytes() * 3 < digest_bytes(0, &all) * 2);
 }
@@ -66,21 +68,21 @@ fn a_full_digest_answers_no_syn() {
     let members = members_of(SYN_DIGEST_BYTES_MAX, 1_000);
     let asks = wire::syn(0, &[], CLUSTER);
     let mut validator = validator();
-    validator.sent(&own_syn(&members)).unwrap();
+    validator.sent(PEER, &own_syn(&members)).unwrap();
     assert!(validator.digest_bytes() <= SYN_DIGEST_BYTES_MAX);
-    assert_eq!(validator.check(&asks), Ok(MessageKind::Syn));
+    assert_eq!(validator.check(PEER, &asks), Ok(MessageKind::Syn));
 
     let one_more = [members.clone(), wire::entries(10..12)].concat();
-    validator.sent(&own_syn(&one_more)).unwrap();
+    validator.sent(PEER, &own_syn(&one_more)).unwrap();
     assert!(validator.digest_bytes() > SYN_DIGEST_BYTES_MAX);
-    assert_eq!(validator.check(&asks), Err(DropReason::DigestFull));
+    assert_eq!(validator.check(PEER, &asks), Err(DropReason::DigestFull));
     let answers = wire::syn_ack(0, &one_more, &[]);
-    assert_eq!(validator.check(&answers), Ok(MessageKind::SynAck));
-    assert_eq!(validator.check(&wire::ack(&[])), Ok(MessageKind::Ack));
+    assert_eq!(validator.check(PEER, &answers), Ok(MessageKind::SynAck));
+    assert_eq!(validator.check(PEER, &wire::ack(&[])), Ok(MessageKind::Ack));
 
-    validator.sent(&own_syn(&members)).unwrap();
+    validator.sent(PEER, &own_syn(&members)).unwrap();
     assert_eq!(
-        validator.check(&asks),
+        validator.check(PEER, &asks),
         Ok(MessageKind::Syn),
         "members were forgotten"
     );
@@ -89,29 +91,29 @@ fn a_full_digest_answers_no_syn() {
 #[test]
 fn members_count_once_they_are_received() {
     let mut validator = validator();
-    validator.sent(&own_syn(&[])).unwrap();
+    validator.sent(PEER, &own_syn(&[])).unwrap();
     let [one, other] = [members_of(30_000, 1_000), members_of(30_000, 3_000)];
     let all = [one.as_slice(), &other, &wire::entries(10..60)].concat();
     assert_eq!(
-        validator.check(&wire::syn(0, &one, CLUSTER)),
+        validator.check(PEER, &wire::syn(0, &one, CLUSTER)),
         Ok(MessageKind::Syn)
     );
     assert_eq!(
-        validator.check(&wire::syn(0, &one, CLUSTER)),
+        validator.check(PEER, &wire::syn(0, &one, CLUSTER)),
         Ok(MessageKind::Syn),
         "again"
     );
     assert_eq!(
-        validator.check(&wire::syn(0, &other, CLUSTER)),
+        validator.check(PEER, &wire::syn(0, &other, CLUSTER)),
         Ok(MessageKind::Syn)
     );
     // Members of rejected messages do not count.
     for _ in 0..3 {
         let message = wire::syn(0, &all, CLUSTER);
-        assert_eq!(validator.check(&message), Err(DropReason::DigestFull));
+        assert_eq!(validator.check(PEER, &message), Err(DropReason::DigestFull));
     }
     assert_eq!(
-        validator.check(&wire::syn(0, &one, CLUSTER)),
+        validator.check(PEER, &wire::syn(0, &one, CLUSTER)),
         Ok(MessageKind::Syn)
     );
 }
@@ -122,14 +124,14 @@ fn members_are_admitted_while_the_own_digest_can_be_sent() {
     let mut validator = validator();
     let most = members_of(DIGEST_BYTES_MAX, 1_000);
     assert_eq!(
-        validator.check(&wire::syn_ack(0, &most, &[])),
+        validator.check(PEER, &wire::syn_ack(0, &most, &[])),
         Ok(MessageKind::SynAck)
     );
     let more = wire::syn_ack(0, &[wire::entry(1), wire::entry(2)], &[]);
-    assert_eq!(validator.check(&more), Err(DropReason::DigestFull));
+    assert_eq!(validator.check(PEER, &more), Err(DropReason::DigestFull));
     let known = wire::syn_ack(0, &most[..5], &[]);
     assert_eq!(
-        validator.check(&known),
+        validator.check(PEER, &known),
         Ok(MessageKind::SynAck),
         "adds no member"
     );
@@ -149,18 +151,18 @@ fn the_last_message_counts_until_a_later_digest_includes_it() {
     let received = members_of(50_000, 1_000);
     let more = wire::syn(0, &members_of(20_000, 3_000), CLUSTER);
     assert_eq!(
-        validator.check(&wire::syn(0, &received, CLUSTER)),
+        validator.check(PEER, &wire::syn(0, &received, CLUSTER)),
         Ok(MessageKind::Syn)
     );
     for _ in 0..5 {
-        validator.sent(&own_syn(&[])).unwrap();
+        validator.sent(PEER, &own_syn(&[])).unwrap();
     }
-    assert_eq!(validator.check(&more), Err(DropReason::DigestFull));
+    assert_eq!(validator.check(PEER, &more), Err(DropReason::DigestFull));
     // Once a later message is admitted, the earlier one has been decoded.
-    assert_eq!(validator.check(&wire::ack(&[])), Ok(MessageKind::Ack));
-    assert_eq!(validator.check(&more), Err(DropReason::DigestFull));
-    validator.sent(&own_syn(&[])).unwrap();
-    assert_eq!(validator.check(&more), Ok(MessageKind::Syn));
+    assert_eq!(validator.check(PEER, &wire::ack(&[])), Ok(MessageKind::Ack));
+    assert_eq!(validator.check(PEER, &more), Err(DropReason::DigestFull));
+    validator.sent(PEER, &own_syn(&[])).unwrap();
+    assert_eq!(validator.check(PEER, &more), Ok(MessageKind::Syn));
 }
 
 #[test]
@@ -168,10 +170,13 @@ fn members_of_other_clusters_do_not_count() {
     let mut validator = validator();
     for from in [1_000, 3_000, 5_000] {
         let foreign = wire::syn(0, &members_of(60_000, from), "other");
-        assert_eq!(validator.check(&foreign), Err(DropReason::OtherCluster));
+        assert_eq!(
+            validator.check(PEER, &foreign),
+            Err(DropReason::OtherCluster)
+        );
     }
     let ours = wire::syn(0, &members_of(59_000, 7_000), CLUSTER);
-    assert_eq!(validator.check(&ours), Ok(MessageKind::Syn));
+    assert_eq!(validator.check(PEER, &ours), Ok(MessageKind::Syn));
 }
 
 /// A restarted seed knows no member, and then all others at once.
@@ -180,10 +185,10 @@ fn a_compressed_message_may_add_two_thousand_members() {
     let members = wire::entries(100_000..102_000);
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1, states());
     let syn = wire::syn(1, &members, CLUSTER);
-    assert_eq!(validator.check(&syn), Ok(MessageKind::Syn));
+    assert_eq!(validator.check(PEER, &syn), Ok(MessageKind::Syn));
     let all = [&[own_entry()], members.as_slice()].concat();
-    validator.sent(&wire::syn(1, &all, CLUSTER)).unwrap();
-    assert_eq!(validator.check(&syn), Ok(MessageKind::Syn));
+    validator.sent(PEER, &wire::syn(1, &all, CLUSTER)).unwrap();
+    assert_eq!(validator.check(PEER, &syn), Ok(MessageKind::Syn));
 }
 
 #[test]
@@ -191,7 +196,10 @@ fn a_sent_digest_that_is_invalid_counts_as_full() {
     let mut validator = MessageValidator::new(&own(), CLUSTER, ProtocolVersion::V1, states());
     let entries = wire::entries(0..MEMBERS_MAX + 1);
     let message = wire::syn(1, &entries, CLUSTER);
-    assert_eq!(validator.sent(&message), Err(DropReason::TooManyMembers));
+    assert_eq!(
+        validator.sent(PEER, &message),
+        Err(DropReason::TooManyMembers)
+    );
     assert_eq!(validator.digest_bytes(), message.len());
 }
 
@@ -203,7 +211,7 @@ fn memory_is_bounded() {
     for from in 0..200 {
         let entries = wire::entries(from * 4_000..from * 4_000 + 4_000);
         let message = wire::syn_ack(1, &entries, &[]);
-        refused += u32::from(validator.check(&message).is_err());
+        refused += u32::from(validator.check(PEER, &message).is_err());
     }
     assert!(refused > 150, "{refused}");
     assert!(validator.budget.sent.len() + validator.budget.received.len() <= DIGEST_BYTES_MAX);

@@ -13,7 +13,7 @@ use super::super::*;
 use super::bounds::assert_cut;
 use super::cluster::{self, AnyPort, LOOPBACK, config};
 use super::wire::{self, Entry, Op};
-use super::{CLUSTER, own, states, validator};
+use super::{CLUSTER, PEER, own, states, validator};
 
 /// Time after which a test fails.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -79,7 +79,7 @@ async fn a_falling_version_ends_chitchat_and_is_rejected() {
     ]);
     assert!(message.len() < 100, "{}", message.len());
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(DropReason::BadVersion));
+    assert_eq!(checks.check(PEER, &message), Err(DropReason::BadVersion));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -91,7 +91,7 @@ async fn a_key_of_multi_byte_characters_ends_chitchat_and_is_rejected() {
     victim.introduce(&other).await;
     let message = wire::ack(&[Op::Member(&other.id, 0, 0), Op::Set("\u{e9}", "", 1, 0)]);
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(DropReason::BadKey));
+    assert_eq!(checks.check(PEER, &message), Err(DropReason::BadKey));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -104,12 +104,12 @@ async fn a_state_of_this_member_overwrites_it_and_is_rejected() {
         Op::Set("key", "theirs", u64::MAX, 0),
     ]);
     let mut checks = victim.checks(ProtocolVersion::V0);
-    assert_eq!(checks.check(&message), Err(DropReason::BadVersion));
+    assert_eq!(checks.check(PEER, &message), Err(DropReason::BadVersion));
     let moderate = wire::ack(&[
         Op::Member(&victim.id, 0, 0),
         Op::Set("key", "theirs", 1_000, 0),
     ]);
-    assert_eq!(checks.check(&moderate), Err(DropReason::AboutSelf));
+    assert_eq!(checks.check(PEER, &moderate), Err(DropReason::AboutSelf));
 
     let chitchat = victim.handle.chitchat();
     let (seen, mut sees) = tokio::sync::mpsc::unbounded_channel();
@@ -146,7 +146,7 @@ async fn invented_members_end_chitchat_and_are_rejected() {
     let mut checks = checked.checks(ProtocolVersion::V0);
     let mut passed = 0;
     for message in &messages {
-        if checks.check(message).is_ok() {
+        if checks.check(PEER, message).is_ok() {
             checked.send(message).await;
             passed += 1;
         }
@@ -164,7 +164,7 @@ async fn a_long_name_ends_chitchat_with_compressed_digests_and_is_rejected() {
     let message = wire::syn(1, &[entry], CLUSTER);
     assert!(message.len() < 200, "{}", message.len());
     let mut checks = victim.checks(ProtocolVersion::V1);
-    assert_eq!(checks.check(&message), Err(DropReason::LongName));
+    assert_eq!(checks.check(PEER, &message), Err(DropReason::LongName));
     victim.send(&message).await;
     victim.dies().await;
 }
@@ -176,7 +176,7 @@ fn compression_bombs_are_rejected_before_they_inflate() {
     let blocks = vec![wire::raw_block(1, &zeros); 65_000 / (zeros.len() + 3)];
     let message = wire::ack_with_blocks(&blocks);
     assert!(message.len() <= 65_507, "{}", message.len());
-    assert!(validator().check(&message).is_err());
+    assert!(validator().check(PEER, &message).is_err());
 
     // A bomb of valid values.
     let other = wire::member(2);
@@ -186,7 +186,7 @@ fn compression_bombs_are_rejected_before_they_inflate() {
     let message = wire::ack(&ops);
     assert!(message.len() <= 500_000, "{}", message.len());
     let mut bombed = validator();
-    let result = bombed.check(&message);
+    let result = bombed.check(PEER, &message);
     assert_cut(&mut bombed, result, MessageKind::Ack);
 
     let mut digest = vec![0x53, 0xb0, 1, 0];
@@ -195,7 +195,10 @@ fn compression_bombs_are_rejected_before_they_inflate() {
     digest.extend(wire::stream(&member.repeat(20_000)));
     digest.extend([0, 0]);
     assert!(digest.len() < 65_507, "{}", digest.len());
-    assert_eq!(validator().check(&digest), Err(DropReason::TooManyMembers));
+    assert_eq!(
+        validator().check(PEER, &digest),
+        Err(DropReason::TooManyMembers)
+    );
 }
 
 /// chitchat must decode each message that passes: the relay waits for it.
@@ -214,7 +217,7 @@ async fn chitchat_decodes_every_message_that_passes() {
     let mut reasons = BTreeSet::new();
     for _ in 0..20_000 {
         let message = mutated(&messages, &mut rng);
-        match validator().check(&message) {
+        match validator().check(PEER, &message) {
             Ok(_) => {
                 writer.send(&message).await.unwrap();
                 let read = timeout(DEADLINE, reader.recv()).await;
@@ -281,14 +284,14 @@ proptest! {
         body in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let mut validator = validator();
-        let _ = validator.check(&body);
+        let _ = validator.check(PEER, &body);
         let message = [&[0x53, 0xb0, version, kind], body.as_slice()].concat();
-        let _ = validator.check(&message);
-        let _ = validator.sent(&message);
+        let _ = validator.check(PEER, &message);
+        let _ = validator.sent(PEER, &message);
         // The bytes as operations, and as members of a digest.
-        let _ = validator.check(&wire::ack_of(&body));
+        let _ = validator.check(PEER, &wire::ack_of(&body));
         let digest = [&[0x53, 0xb0, 1, 0], wire::stream(&body).as_slice(), &[0, 0]].concat();
-        let _ = validator.check(&digest);
+        let _ = validator.check(PEER, &digest);
     }
 }
 
@@ -314,7 +317,7 @@ proptest! {
                 } else {
                     wire::syn(code, &entries, CLUSTER)
                 };
-                let Ok(kind) = validator.check(&message) else {
+                let Ok(kind) = validator.check(PEER, &message) else {
                     continue;
                 };
                 known.extend(entries.into_iter().map(|entry| (entry.id.clone(), entry)));
@@ -327,7 +330,7 @@ proptest! {
                 prop_assert!(bytes <= limit, "{bytes} bytes after {kind:?}");
                 if bytes.is_multiple_of(2) {
                     let syn = wire::syn(code, &digest, CLUSTER);
-                    prop_assert!(validator.sent(&syn).is_ok());
+                    prop_assert!(validator.sent(PEER, &syn).is_ok());
                 }
             }
         }

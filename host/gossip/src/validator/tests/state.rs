@@ -6,24 +6,24 @@ use tokio::net::UdpSocket;
 use super::super::*;
 use super::cluster::{AnyPort, LOOPBACK, config};
 use super::wire::{self, Op};
-use super::{CLUSTER, own};
+use super::{CLUSTER, PEER, own};
 
 /// Room for a few large values.
 const LIMIT: usize = 4 * 1024 * 1024;
 const VALUE_BYTES: usize = 60_000;
 
 /// A server behind a validator.
-struct Member {
-    handle: ChitchatHandle,
-    validator: MessageValidator,
+pub(super) struct Member {
+    pub(super) handle: ChitchatHandle,
+    pub(super) validator: MessageValidator,
     states: Arc<StateBudget>,
-    socket: UdpSocket,
+    pub(super) socket: UdpSocket,
 }
 
 impl Member {
-    async fn new() -> Self {
-        let states = Arc::new(StateBudget::new(LIMIT));
-        let mut config = config(&own(), ProtocolVersion::V0);
+    pub(super) async fn new(limit: usize, version: ProtocolVersion) -> Self {
+        let states = Arc::new(StateBudget::new(limit));
+        let mut config = config(&own(), version);
         config.gossip_interval = std::time::Duration::from_secs(3600);
         let transport = AnyPort::default();
         let handle = spawn_chitchat(config, Vec::new(), &transport)
@@ -31,7 +31,6 @@ impl Member {
             .unwrap();
         let socket = UdpSocket::bind(LOOPBACK).await.unwrap();
         socket.connect(transport.bound()).await.unwrap();
-        let version = ProtocolVersion::V0;
         Self {
             handle,
             validator: MessageValidator::new(&own(), CLUSTER, version, Arc::clone(&states)),
@@ -41,8 +40,8 @@ impl Member {
     }
 
     /// Sends a message if it is valid, and waits until it is read.
-    async fn send(&mut self, message: &[u8]) -> Result<(), DropReason> {
-        self.validator.check(message)?;
+    pub(super) async fn send(&mut self, message: &[u8]) -> Result<(), DropReason> {
+        self.validator.check(PEER, message)?;
         let rewritten = self.validator.take_rewritten();
         let message = rewritten.as_deref().unwrap_or(message);
         self.socket.send(message).await.unwrap();
@@ -63,7 +62,7 @@ impl Member {
             .await;
     }
 
-    async fn introduce(&mut self, number: usize) {
+    pub(super) async fn introduce(&mut self, number: usize) {
         let members = [wire::entry(number)];
         self.send(&wire::syn(0, &members, CLUSTER)).await.unwrap();
         let mut answer = vec![0; 65_507];
@@ -92,7 +91,7 @@ fn large(number: usize, key: &str, version: u64) -> Vec<u8> {
 
 #[tokio::test]
 async fn all_members_together_are_bounded_and_small_ones_go_on() {
-    let mut member = Member::new().await;
+    let mut member = Member::new(LIMIT, ProtocolVersion::V0).await;
     for number in [2, 3] {
         member.introduce(number).await;
     }
@@ -129,7 +128,7 @@ async fn all_members_together_are_bounded_and_small_ones_go_on() {
 
 #[tokio::test]
 async fn replaced_values_and_repeated_messages_fill_nothing() {
-    let mut member = Member::new().await;
+    let mut member = Member::new(LIMIT, ProtocolVersion::V0).await;
     member.introduce(2).await;
     member.measure().await;
     let mut refused = 0;
@@ -157,7 +156,7 @@ async fn replaced_values_and_repeated_messages_fill_nothing() {
 /// Deltas about unknown members are counted, but not stored.
 #[tokio::test]
 async fn unknown_members_are_forgotten_by_the_next_measurement() {
-    let mut member = Member::new().await;
+    let mut member = Member::new(LIMIT, ProtocolVersion::V0).await;
     let mut number = 10;
     while member.send(&large(number, "key", 1)).await.is_ok() {
         number += 1;
