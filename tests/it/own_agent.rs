@@ -179,6 +179,16 @@ async fn an_agent_shows_that_its_decision_was_overruled_a_short_while_later() {
     let first = one.registry.decision(7).unwrap().decision.at;
     follow(&two, 1).await;
     assert_eq!(overruled(&two, 7), None, "it has decided nothing before");
+    for disk_mib in [1, 2] {
+        one.registry.enable(8, disk(disk_mib)).await.unwrap();
+        until("another decision of node 1", AGREED_WITHIN, || async {
+            let listed = two.listed();
+            let is_there = listed.contains(&(8, disk_mib));
+            if is_there { Ok(()) } else { Err(listed) }
+        })
+        .await;
+    }
+    assert_eq!((overruled(&two, 8), count(&two)), (None, 0));
     two.registry.enable(7, disk(2)).await.unwrap();
     follow(&one, 2).await;
     assert_eq!((overruled(&one, 7), count(&one)), (Some(first), 1));

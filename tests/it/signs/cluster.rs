@@ -1,11 +1,12 @@
 //! Agents as processes that miss each other: wrong keys, clusters, clocks and identities.
 
 use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use edge_cache_tests::agent::write_secret;
+use edge_cache_tests::agent::{run_to_end, write_secret};
 use edge_cache_tests::long_tests;
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::sse::{Event, Events};
@@ -201,6 +202,62 @@ async fn a_copied_data_directory_does_not_speak_for_the_node() {
     while !is_health(&events.next().await.unwrap().unwrap(), true, "") {}
     meet(&[&peer, &clone], SOON).await;
     assert_eq!(metric(&clone, conflict).await, 0.0);
+}
+
+/// Waits until an agent shows a decision by this node about node 7, and returns it.
+async fn decision_by(at: &Node, by: u64) -> Value {
+    let what = format!("a decision of node {by} at node {}", at.id);
+    until(&what, SOON, || async {
+        let path = "/api/v1/nodes/7/edge-cache";
+        let shown = at.ask(Method::GET, path, None).await.body["decision"].clone();
+        if shown["by"] == by {
+            Ok(shown)
+        } else {
+            Err(shown)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_agent_whose_decision_is_overruled_logs_counts_and_shows_it() {
+    let one = Node::start(1, &FAST).await.unwrap();
+    decide(&one, Method::POST, 7).await;
+    let two = Node::start(2, &FAST).await.unwrap();
+    decide(&two, Method::POST, 7).await;
+    let overruled = "edge_cache_decisions_overruled_total";
+    assert_eq!(decision_by(&one, 1).await["overruled"], Value::Null);
+    // Neither knows the other before the third.
+    let seeds = [&one, &two].map(|node| node.gossip.to_string());
+    let args = [&FAST[..], &["--seed", &seeds[0], "--seed", &seeds[1]]].concat();
+    let three = Node::start(3, &args).await.unwrap();
+    let by_two = decision_by(&one, 2).await;
+    assert!(by_two["overruled"].is_string(), "{by_two}");
+    assert_eq!(metric(&one, overruled).await, 1.0);
+    let said = "overruled one that this agent made a short while ago";
+    one.log_handle().expect(said, SOON).await;
+    for other in [&two, &three] {
+        assert_eq!(decision_by(other, 2).await["overruled"], Value::Null);
+        assert_eq!(metric(other, overruled).await, 0.0);
+    }
+}
+
+#[tokio::test]
+async fn a_key_file_that_others_can_read_or_write_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key");
+    std::fs::write(&key, keygen().await).unwrap();
+    for mode in [0o666, 0o644, 0o660, 0o602] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let listen = ["--node-id", "1", "--gossip-listen", "127.0.0.1:0"];
+        let key = ["--gossip-key-file", text(&key)];
+        let ended = run_to_end(&[&["run"], &listen[..], &key].concat()).await;
+        let ended = ended.unwrap();
+        assert!(matches!(ended.code, Some(1 | 2)), "{mode:o}: {ended:?}");
+        let said = format!("file mode {mode:04o}");
+        assert!(ended.stderr.contains(&said), "{mode:o}: {ended:?}");
+        assert!(ended.stderr.contains("chmod 600"), "{mode:o}: {ended:?}");
+    }
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ pub(crate) fn start_loaded(
     let Some(own) = state.node_id().filter(|_| has_loaded(state, plugin)) else {
         return Err(failure);
     };
-    let loaded = leave_out(start, entries, failure.clone())?;
+    let loaded = leave_out(start, entries, failure.clone(), SEARCH_MAX)?;
     let has_own_labels = own_labels.is_none_or(|own_labels| {
         let published = loaded.labels.get(&own);
         published.map_or(own_labels.is_empty(), |labels| labels == own_labels)
@@ -93,13 +93,14 @@ fn load(mut instance: Instance, entries: &[Entry]) -> Result<(Instance, Publishe
     Ok((instance, labels))
 }
 
-/// Finds the entries that keep a plugin from loading, by bisection.
+/// Finds the entries that keep a plugin from loading, by bisection within a time.
 fn leave_out<I>(
     start: impl Fn(&[Entry]) -> Result<(I, PublishedLabels), Failure>,
     mut entries: Vec<Entry>,
     failure: Failure,
+    search_max: Duration,
 ) -> Result<Loaded<I>, Failure> {
-    let end = Instant::now().checked_add(SEARCH_MAX);
+    let end = Instant::now().checked_add(search_max);
     let is_over = || end.is_none_or(|end| Instant::now() >= end);
     if start(&[]).is_err() {
         return Err(failure);

@@ -32,7 +32,7 @@ fn lost(count: NodeId, takes: impl Fn(NodeId) -> bool) -> (Result<Vec<NodeId>, F
         }
     };
     let first = start(&entries(count)).unwrap_err();
-    let result = leave_out(start, entries(count), first);
+    let result = leave_out(start, entries(count), first, SEARCH_MAX);
     let lost = result.map(|loaded| {
         assert_eq!(loaded.instance + loaded.lost.len(), count as usize);
         let lost = loaded.lost.into_iter().map(|(node_id, failure)| {
@@ -70,6 +70,22 @@ fn a_plugin_that_takes_nothing_is_asked_once_more() {
         loads.set(loads.get() + 1);
         Err(Failure::Refused("no".to_string()))
     };
-    leave_out(start, entries(100), Failure::Refused("no".to_string())).unwrap_err();
+    let refused = Failure::Refused("no".to_string());
+    leave_out(start, entries(100), refused, SEARCH_MAX).unwrap_err();
     assert_eq!(loads.get(), 1);
+}
+
+#[test]
+fn a_search_ends_when_its_time_is_over() {
+    let loads = Cell::new(0);
+    let start = |some: &[Entry]| {
+        loads.set(loads.get() + 1);
+        match some.len() {
+            100 => Err(Failure::Refused("no".to_string())),
+            _ => Ok(((), PublishedLabels::new())),
+        }
+    };
+    let failure = Failure::Refused("no".to_string());
+    let found = leave_out(start, entries(100), failure.clone(), Duration::ZERO);
+    assert_eq!((found.unwrap_err(), loads.get()), (failure, 1));
 }
