@@ -1,19 +1,13 @@
-//! Paths of the operations. `{id}` is the id of a node in decimal digits.
+//! Paths of the operations.
 
 use edge_cache_core::NodeId;
 
-/// The registration of a node: enable, disable, show.
-pub const NODE: &str = "/api/v1/nodes/{id}/edge-cache";
-/// The counters of a node.
-pub const NODE_STATS: &str = "/api/v1/nodes/{id}/edge-cache/stats";
 /// All eligible nodes: list, replace.
 pub const NODES: &str = "/api/v1/edge-cache/nodes";
 /// The nodes that serve a key.
 pub const ROUTE: &str = "/api/v1/edge-cache/route";
 /// The live peers, as ZLayer shows them.
 pub const PEERS: &str = "/api/v1/cluster/gossip/peers";
-/// A failed member, which is forgotten by `DELETE`.
-pub const PEER: &str = "/api/v1/cluster/gossip/peers/{id}";
 /// The members of the cluster.
 pub const MEMBERS: &str = "/api/v1/cluster/members";
 /// The event stream.
@@ -33,13 +27,13 @@ pub const LIVEZ: &str = "/health/livez";
 /// Readiness.
 pub const READYZ: &str = "/health/readyz";
 
-/// Returns the path of a node.
+/// Returns the path of the registration of a node: enable, disable, show.
 #[must_use]
 pub fn node(node_id: NodeId) -> String {
     format!("/api/v1/nodes/{node_id}/edge-cache")
 }
 
-/// Returns the path of a member.
+/// Returns the path of a failed member, which is forgotten by `DELETE`.
 #[must_use]
 pub fn peer(node_id: NodeId) -> String {
     format!("/api/v1/cluster/gossip/peers/{node_id}")

@@ -49,5 +49,5 @@ pub use fixture::{counters, entry, fresh};
 pub use measure::{CallCost, Costs, ENTRIES};
 pub use plugin::PluginUnderTest;
 pub use registry::{OWN_NODE, RegistryUnderTest, Violation};
-pub use samples::{SAMPLES_MAX, Samples, SamplesError};
+pub use samples::{SAMPLES_MAX, Samples};
 pub use snapshot::{Snapshot, snapshot};

@@ -3,7 +3,6 @@
 //! A policy may refuse the default samples, so the author of a plugin can supply capacities that it accepts.
 
 use edge_cache_core::NodeCapacity;
-use thiserror::Error;
 
 /// Largest number of samples.
 pub const SAMPLES_MAX: usize = 64;
@@ -12,43 +11,26 @@ pub const SAMPLES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples(Vec<NodeCapacity>);
 
-/// An error in a list of samples.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SamplesError {
-    /// The text is not a JSON list of capacities.
-    #[error(
-        "samples are a JSON list of capacities such as \
-         [{{\"cpu_cores\": 8, \"ram_mib\": 16384, \"disk_mib\": 512000, \"geo\": \"eu-central-1\"}}]"
-    )]
-    Format(#[source] serde_json::Error),
-    /// The list is empty or too long.
-    #[error("there must be 1 to {SAMPLES_MAX} samples, found {0}")]
-    Count(usize),
-    /// The capacity breaks a bound of the contract, so no host passes it to a plugin.
-    #[error("sample {number} is not a valid capacity: {reason}")]
-    Capacity {
-        /// Position in the list, from 1.
-        number: usize,
-        /// Broken bound.
-        reason: String,
-    },
-}
+/// The expected format, for errors.
+const FORMAT: &str = "samples are a JSON list of capacities such as \
+    [{\"cpu_cores\": 8, \"ram_mib\": 16384, \"disk_mib\": 512000, \"geo\": \"eu-central-1\"}]";
 
 impl Samples {
     /// Checks the number and the bounds of the capacities.
     ///
     /// # Errors
     ///
-    /// [`SamplesError::Count`] and [`SamplesError::Capacity`].
-    pub fn new(capacities: Vec<NodeCapacity>) -> Result<Self, SamplesError> {
-        if capacities.is_empty() || capacities.len() > SAMPLES_MAX {
-            return Err(SamplesError::Count(capacities.len()));
+    /// The text names the broken bound. No host passes a capacity that breaks one to a plugin.
+    pub fn new(capacities: Vec<NodeCapacity>) -> Result<Self, String> {
+        let count = capacities.len();
+        if !(1..=SAMPLES_MAX).contains(&count) {
+            return Err(format!(
+                "there must be 1 to {SAMPLES_MAX} samples, found {count}"
+            ));
         }
         for (number, capacity) in (1..).zip(&capacities) {
-            capacity
-                .check()
-                .map_err(|reason| SamplesError::Capacity { number, reason })?;
+            let valid = capacity.check();
+            valid.map_err(|reason| format!("sample {number} is not a valid capacity: {reason}"))?;
         }
         Ok(Self(capacities))
     }
@@ -57,9 +39,9 @@ impl Samples {
     ///
     /// # Errors
     ///
-    /// Any [`SamplesError`].
-    pub fn from_json(json: &[u8]) -> Result<Self, SamplesError> {
-        Self::new(serde_json::from_slice(json).map_err(SamplesError::Format)?)
+    /// The text shows the format, or names the broken bound.
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        Self::new(serde_json::from_slice(json).map_err(|error| format!("{FORMAT}: {error}"))?)
     }
 
     /// Returns all samples.

@@ -21,8 +21,6 @@ use edge_cache_core::text;
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// The time limit for an agent to stop.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
-/// The time limit for the system to report the end of an agent with closed sockets.
-const REPORTED_WITHIN: Duration = Duration::from_millis(200);
 /// The time limit of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of log lines that are shown.
@@ -98,12 +96,6 @@ impl Agent {
     /// Shows the end of the agent's log.
     pub(super) fn show_log(&self) {
         show::log(self.node_id, &last_lines(&self.log));
-    }
-
-    /// Returns the exit status, if the agent has ended.
-    pub(super) async fn ended(&mut self) -> Option<String> {
-        let status = timeout(REPORTED_WITHIN, self.child.wait()).await.ok()?;
-        status.ok().map(|status| status.to_string())
     }
 
     /// Stops the agent, waits for status 0 and returns the time that it took.

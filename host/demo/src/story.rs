@@ -29,12 +29,7 @@ pub(super) async fn run() -> Result<()> {
         _ = terminate.recv() => bail!("the demo was interrupted"),
     };
     if ended.is_err() {
-        for agent in &mut agents {
-            agent.show_log();
-            if let Some(status) = agent.ended().await {
-                line(&format!("agent {} ended: {status}", agent.node_id));
-            }
-        }
+        agents.iter().for_each(Agent::show_log);
     }
     ended
 }

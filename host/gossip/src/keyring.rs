@@ -51,45 +51,10 @@ pub(crate) struct GossipKey {
     pub(crate) cipher: XChaCha20Poly1305,
 }
 
-/// An error reading or generating keys. The keyring in use is unchanged.
+/// An error reading or generating keys. The keyring in use is unchanged. The text names a line, and shows no key.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyringError {
-    /// The text is over the size limit.
-    #[error("a list of gossip keys takes at most {LIST_BYTES_MAX} bytes")]
-    TooLong,
-    /// A line is not a key, not a comment, and not empty.
-    #[error(
-        "line {line} of the gossip keys must be the base64 of {KEY_BYTES} bytes: \
-         {KEY_TEXT_BYTES} characters with the padding"
-    )]
-    NotAKey {
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// A key occurs twice, or two keys have the same id.
-    #[error("line {line} of the gossip keys repeats the key of line {first}")]
-    Repeated {
-        /// The line, counted from 1.
-        line: usize,
-        /// Line of the first occurrence.
-        first: usize,
-    },
-    /// There are too many keys.
-    #[error("line {line} of the gossip keys exceeds the limit of {KEYS_MAX} keys")]
-    TooMany {
-        /// Line of the first key over the limit, counted from 1.
-        line: usize,
-    },
-    /// There is no key.
-    #[error("the gossip keys are empty: at least one key is needed")]
-    Empty,
-    /// The system gives no random bytes. No key was generated.
-    #[error("the system gives no random bytes for a gossip key")]
-    Random {
-        /// Error of the system.
-        source: getrandom::Error,
-    },
-}
+#[error("{0}")]
+pub struct KeyringError(String);
 
 impl Keyring {
     /// Parses the content of a key file: one key per line, in base64. Empty lines and lines that begin with `#` are
@@ -97,28 +62,35 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Any [`KeyringError`] but [`KeyringError::Random`].
+    /// The text is too long, or holds a line that is no key, a key twice, too many keys, or none.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
+        let refused = |text| Err(KeyringError(text));
         if text.len() > LIST_BYTES_MAX {
-            return Err(KeyringError::TooLong);
+            return refused(format!(
+                "a list of gossip keys takes at most {LIST_BYTES_MAX} bytes"
+            ));
         }
         let mut keys: Vec<(usize, GossipKey)> = Vec::new();
         for (line, content) in (1_usize..).zip(text.lines().map(str::trim)) {
             if content.is_empty() || content.starts_with('#') {
                 continue;
             }
-            let key = GossipKey::parse(content).ok_or(KeyringError::NotAKey { line })?;
+            let line_of = format!("line {line} of the gossip keys");
+            let Some(key) = GossipKey::parse(content) else {
+                return refused(format!(
+                    "{line_of} must be the base64 of {KEY_BYTES} bytes: {KEY_TEXT_BYTES} characters with the padding"
+                ));
+            };
             if let Some((first, _)) = keys.iter().find(|(_, other)| other.id == key.id) {
-                let first = *first;
-                return Err(KeyringError::Repeated { line, first });
+                return refused(format!("{line_of} repeats the key of line {first}"));
             }
             if keys.len() >= KEYS_MAX {
-                return Err(KeyringError::TooMany { line });
+                return refused(format!("{line_of} exceeds the limit of {KEYS_MAX} keys"));
             }
             keys.push((line, key));
         }
         if keys.is_empty() {
-            return Err(KeyringError::Empty);
+            return refused("the gossip keys are empty: at least one key is needed".to_string());
         }
         Ok(Self {
             keys: keys.into_iter().map(|(_, key)| key).collect(),
@@ -129,10 +101,14 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`KeyringError::Random`].
+    /// The system gives no random bytes.
     pub fn generate() -> Result<String, KeyringError> {
         let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
-        getrandom::fill(key.as_mut_slice()).map_err(|source| KeyringError::Random { source })?;
+        getrandom::fill(key.as_mut_slice()).map_err(|error| {
+            KeyringError(format!(
+                "the system gives no random bytes for a gossip key: {error}"
+            ))
+        })?;
         Ok(STANDARD.encode(key.as_slice()))
     }
 

@@ -14,6 +14,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use anyhow::{Context, anyhow, ensure};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{Tag, XNonce};
@@ -34,25 +35,8 @@ mod replays;
 #[cfg(test)]
 mod tests;
 
-/// An error encrypting a message. The message is not sent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SealError {
-    /// The message is larger than any peer could receive.
-    #[error("a gossip message takes {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}")]
-    TooLarge {
-        /// Size of the message.
-        bytes: usize,
-    },
-    /// The system gives no random bytes. A nonce that repeats would reveal messages.
-    #[error("the system gives no random bytes for a nonce")]
-    Random {
-        /// Error of the system.
-        source: getrandom::Error,
-    },
-    /// The cipher failed, which happens only for sizes of many GiB.
-    #[error("the cipher cannot encrypt a gossip message")]
-    Cipher,
-}
+/// The error for a cipher that fails, which it does only for sizes of many GiB.
+const CIPHER_FAILED: &str = "the cipher cannot encrypt a gossip message";
 
 /// Encrypts messages.
 #[derive(Debug)]
@@ -72,13 +56,14 @@ impl Sealer {
     /// Encrypts a message with the first key. Returns one or two datagrams, in the order of sending.
     ///
     /// `now_ms` is in milliseconds since the Unix epoch.
-    pub(crate) fn seal(&self, payload: &[u8], now_ms: u64) -> Result<Vec<Vec<u8>>, SealError> {
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            let bytes = payload.len();
-            return Err(SealError::TooLarge { bytes });
-        }
+    pub(crate) fn seal(&self, payload: &[u8], now_ms: u64) -> anyhow::Result<Vec<Vec<u8>>> {
+        let bytes = payload.len();
+        ensure!(
+            bytes <= PAYLOAD_BYTES_MAX,
+            "a gossip message takes {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}"
+        );
         let keyring = self.keyring.load();
-        let key = keyring.sealing().ok_or(SealError::Cipher)?;
+        let key = keyring.sealing().context(CIPHER_FAILED)?;
         let header = MessageHeader {
             sent_ms: now_ms,
             id: u64::from_le_bytes(random()?),
@@ -100,7 +85,7 @@ impl Sealer {
         header: MessageHeader,
         position: [u8; 2],
         fragment: &[u8],
-    ) -> Result<Vec<u8>, SealError> {
+    ) -> anyhow::Result<Vec<u8>> {
         let nonce: [u8; NONCE_BYTES] = random()?;
         let mut datagram = Vec::with_capacity(fragment.len().saturating_add(OVERHEAD_BYTES));
         datagram.extend_from_slice(&MAGIC);
@@ -117,7 +102,7 @@ impl Sealer {
         let tag = key
             .cipher
             .encrypt_inout_detached(&XNonce::from(nonce), &associated, secret.into())
-            .map_err(|_| SealError::Cipher)?;
+            .map_err(|_| anyhow!(CIPHER_FAILED))?;
         datagram.extend_from_slice(&tag);
         Ok(datagram)
     }
@@ -245,8 +230,9 @@ impl Opener {
     }
 }
 
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], SealError> {
+/// Returns random bytes. A nonce that repeats would reveal messages.
+fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).map_err(|source| SealError::Random { source })?;
+    getrandom::fill(&mut bytes).context("the system gives no random bytes for a nonce")?;
     Ok(bytes)
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use serde::Serialize;
 
 use super::{ToolReport, grouped};
@@ -127,7 +127,7 @@ fn table_of_costs(out: &mut String, costs: &Costs) -> fmt::Result {
 }
 
 fn read_samples(path: &Path) -> Result<Samples> {
-    Ok(Samples::from_json(&trusted_file::read_public(path)?)?)
+    Samples::from_json(&trusted_file::read_public(path)?).map_err(Error::msg)
 }
 
 fn file_name(path: &Path) -> String {

@@ -76,7 +76,7 @@ pub(super) fn self_info(settings: &AgentSettings) -> PeerInfo {
 }
 
 fn read_keyring(file: &Path) -> Result<Keyring> {
-    let text = trusted_file::read_secret(file).map_err(anyhow::Error::from);
+    let text = trusted_file::read_secret(file);
     text.and_then(|text| {
         let text = std::str::from_utf8(&text);
         Ok(Keyring::parse(

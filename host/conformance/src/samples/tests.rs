@@ -3,7 +3,7 @@ use super::*;
 fn refusal(json: &str) -> String {
     match Samples::from_json(json.as_bytes()) {
         Ok(samples) => panic!("{json}: {samples:?}"),
-        Err(error) => edge_cache_core::text::error_chain(&error),
+        Err(error) => error,
     }
 }
 

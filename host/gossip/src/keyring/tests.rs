@@ -70,14 +70,11 @@ fn the_error_names_an_invalid_line() {
     let hex = "ab".repeat(22);
     for bad in [&long, &short, &unpadded, &url_safe, &loose, "x", &hex[..43]] {
         let error = parse(&format!("#\n{}\n{bad}\n", line(2))).unwrap_err();
-        assert!(
-            matches!(error, KeyringError::NotAKey { line: 3 }),
-            "{bad}: {error:?}"
-        );
         assert_eq!(
             error.to_string(),
             "line 3 of the gossip keys must be the base64 of 32 bytes: \
-             44 characters with the padding"
+             44 characters with the padding",
+            "{bad}"
         );
     }
 }
@@ -85,24 +82,27 @@ fn the_error_names_an_invalid_line() {
 #[test]
 fn a_repeated_key_is_refused() {
     let error = parse(&format!("\n{}\n{}\n{}", line(1), line(2), line(1))).unwrap_err();
-    assert!(
-        matches!(error, KeyringError::Repeated { line: 4, first: 2 }),
-        "{error:?}"
+    assert_eq!(
+        error.to_string(),
+        "line 4 of the gossip keys repeats the key of line 2"
     );
 }
 
 #[test]
 fn a_keyring_has_one_to_eight_keys() {
     for empty in ["", "\n\n", "# only\n"] {
-        assert!(matches!(parse(empty), Err(KeyringError::Empty)));
+        assert_eq!(
+            parse(empty).unwrap_err().to_string(),
+            "the gossip keys are empty: at least one key is needed"
+        );
     }
     let mut lines: Vec<_> = (0..8).map(line).collect();
     assert_eq!(parse(&lines.join("\n")).unwrap().key_ids().len(), KEYS_MAX);
     lines.push(line(8));
     let error = parse(&lines.join("\n")).unwrap_err();
-    assert!(
-        matches!(error, KeyringError::TooMany { line: 9 }),
-        "{error:?}"
+    assert_eq!(
+        error.to_string(),
+        "line 9 of the gossip keys exceeds the limit of 8 keys"
     );
 }
 
@@ -114,7 +114,6 @@ fn the_length_is_limited() {
 
     text.push('x');
     let error = parse(&text).unwrap_err();
-    assert!(matches!(error, KeyringError::TooLong), "{error:?}");
     assert_eq!(
         error.to_string(),
         "a list of gossip keys takes at most 16384 bytes"
