@@ -52,6 +52,16 @@ pub enum Trouble {
         /// Time by which the sender's clock is ahead, negative if it is behind.
         ahead_s: i64,
     },
+    /// The states of all members take most of what is for everybody. Beyond it the values of the largest are refused.
+    #[error(
+        "the states of all members take {bytes} bytes, beyond half of `limits.gossip_bytes` ({limit}) values are refused: raise it on all agents"
+    )]
+    StateFull {
+        /// Memory of the states, as last measured.
+        bytes: u64,
+        /// The setting.
+        limit: u64,
+    },
     /// Another live member has this node's id.
     #[error("another member at {address} has this node's id: stop one of them")]
     IdConflict {
@@ -75,7 +85,7 @@ impl Trouble {
         match self {
             Self::Joining | Self::Refused { .. } | Self::FewPeers { .. } => true,
             Self::IdConflict { waits, .. } => *waits,
-            Self::Alone | Self::ClockOff { .. } => false,
+            Self::Alone | Self::ClockOff { .. } | Self::StateFull { .. } => false,
         }
     }
 }

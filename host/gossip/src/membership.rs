@@ -19,6 +19,8 @@ use crate::view::ClusterView;
 
 /// Time for which a peer's wrong clock is shown after its last datagram.
 const CLOCK_OFF_FOR: Duration = Duration::from_secs(60);
+/// Part of `limits.gossip_bytes` from which its fill is shown, in percent: four fifths of the half that is for everybody.
+const FULL_WARN_PERCENT: u64 = 40;
 
 /// The state of this node's membership.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(crate) struct Membership {
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
     pub(crate) metrics: Arc<GossipMetrics>,
+    /// The setting `limits.gossip_bytes`.
+    pub(crate) state_bytes_max: u64,
     /// The last sender of a sealed datagram whose time was out of range.
     pub(crate) clock_off: Arc<ArcSwapOption<ClockOff>>,
 }
@@ -59,7 +63,12 @@ pub(crate) enum ShutdownMode {
 
 impl Membership {
     /// Creates the state of a member that holds its node id, or has to claim it first.
-    pub(crate) fn new(known: KnownPeers, holds: bool, decides_after: Duration) -> Self {
+    pub(crate) fn new(
+        known: KnownPeers,
+        holds: bool,
+        decides_after: Duration,
+        state_bytes_max: usize,
+    ) -> Self {
         let metrics = Arc::<GossipMetrics>::default();
         let now = Instant::now();
         Self {
@@ -76,6 +85,7 @@ impl Membership {
             outbox: Outbox::default(),
             inbox: Inbox::new(metrics.bad_records.clone()),
             metrics,
+            state_bytes_max: u64::try_from(state_bytes_max).unwrap_or(u64::MAX),
             clock_off: Arc::default(),
         }
     }
@@ -114,6 +124,10 @@ impl Membership {
             address: off.address,
             ahead_s: off.ahead_ms / 1_000,
         }));
+        let (bytes, limit) = (self.metrics.state_bytes.get(), self.state_bytes_max);
+        if bytes.saturating_mul(100) >= limit.saturating_mul(FULL_WARN_PERCENT) {
+            troubles.push(Trouble::StateFull { bytes, limit });
+        }
         troubles.extend(view.conflict.map(|conflict| Trouble::IdConflict {
             address: conflict.address,
             waits: conflict.waits,

@@ -37,7 +37,7 @@ metrics! {
         /// Size of the digest of all members as last sent; a datagram holds 65,507 bytes.
         pub digest_bytes: Gauge<u64, AtomicU64> = "gossip_digest" in Bytes;
         /// Memory of the states of all members, as last measured; the limit is `limits.gossip_bytes`.
-        state_bytes: Gauge<u64, AtomicU64> = "gossip_state" in Bytes;
+        pub(crate) state_bytes: Gauge<u64, AtomicU64> = "gossip_state" in Bytes;
         /// Gossip rounds begun at once after a change.
         pub pushes: Counter = "gossip_pushes";
         /// Restarts of the gossip server after it ended by itself.

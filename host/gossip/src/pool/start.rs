@@ -138,7 +138,12 @@ fn assemble(
     } else {
         Duration::ZERO
     };
-    let membership = Arc::new(Membership::new(known, holds, decides_after));
+    let membership = Arc::new(Membership::new(
+        known,
+        holds,
+        decides_after,
+        config.state_bytes,
+    ));
     let content = RecordContent {
         base: config.self_info.clone(),
         plugin_labels: config.labels.clone(),

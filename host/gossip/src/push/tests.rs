@@ -16,7 +16,7 @@ fn pusher(own_node_id: u64, node_ids: &[u64]) -> Pusher {
             policy: None,
         })
         .collect();
-    let membership = Membership::new(KnownPeers::default(), true, Duration::ZERO);
+    let membership = Membership::new(KnownPeers::default(), true, Duration::ZERO, 1);
     membership.view.store(Arc::new(ClusterView {
         members,
         ..ClusterView::default()

@@ -273,3 +273,21 @@ async fn below_the_least_number_of_peers_a_member_is_not_ready() {
     two.leave().await;
     until("it is not ready", || !is_ready(&one)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_member_says_that_the_states_of_all_are_too_large() {
+    let net = Net::new();
+    let mut config = net.config(1, &[]);
+    config.state_bytes = 100_000;
+    let (one, _) = join(&config).await;
+    let (two, _) = join(&net.config(2, &[1])).await;
+    until("they meet", || one.snapshot().len() == 1).await;
+    assert!(troubles(&one).is_empty());
+    let values = |count| (0..count).map(|node_id| (node_id, Some("x".repeat(100))));
+    two.publish_decisions(values(100));
+    until("it is nearly full", || troubles(&one) == ["state_full"]).await;
+    assert!(is_ready(&one));
+    let said = one.troubles()[0].to_string();
+    assert!(said.contains("`limits.gossip_bytes` (100000)"), "{said}");
+    assert!(troubles(&two).is_empty(), "its limit is larger");
+}
