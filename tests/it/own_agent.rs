@@ -85,6 +85,8 @@ async fn a_node_with_another_plugin_follows_a_decision_or_says_why_it_does_not()
 
     // A decision that it follows ends the refusal, and a disabled node is gone.
     one.registry.enable(2, disk_in(REGION)).await.unwrap();
+    // Its agent has not answered yet: what it refuses is the decision before.
+    assert_eq!(one.registry.node(2).refusal(), None);
     expect_advertised(&one.registry, 2, Some(true)).await;
     assert_eq!(one.registry.node(2).refusal(), None);
     one.registry.disable(2).await.unwrap();

@@ -317,12 +317,15 @@ impl EdgeCacheRegistry {
 
     /// Tells whether all threads and tasks run. Before [`EdgeCacheRegistry::shutdown`], `false` means a defect.
     pub fn is_running(&self) -> bool {
-        let Handle { sync, follower, .. } = &*self.shared;
-        let mut tasks = [sync, follower].into_iter().flatten();
-        let placement = self.shared.placement.as_ref();
+        let Handle {
+            sync, placement, ..
+        } = &*self.shared;
+        // The thread of placement ends with the task that follows labels.
         self.shared.ended.has_changed().is_ok()
-            && placement.is_none_or(Placement::is_running)
-            && tasks.all(|AbortOnDrop(task)| !task.is_finished())
+            && placement.as_ref().is_none_or(Placement::is_running)
+            && sync
+                .as_ref()
+                .is_none_or(|AbortOnDrop(task)| !task.is_finished())
     }
 
     /// Returns the status of the registry and its plugin.

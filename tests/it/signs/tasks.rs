@@ -157,17 +157,3 @@ fn a_follower_of_labels_that_ends_ends_the_registry() {
     other.shutdown_background();
     whole.block_on(expect_ended(&registry));
 }
-
-#[test]
-fn a_membership_that_ends_is_not_running() {
-    let whole = runtime(Builder::enable_all);
-    let other = runtime(Builder::enable_all);
-    let pool = GossipPool::start(Settings::new(1, &[]).gossip);
-    let pool = other.block_on(pool).unwrap();
-    assert!(pool.is_running());
-    other.shutdown_background();
-    let ended = until("a pool that does not run", SOON, || async {
-        if pool.is_running() { Err(()) } else { Ok(()) }
-    });
-    whole.block_on(ended);
-}

@@ -3,11 +3,14 @@
 use std::error::Error;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chitchat::transport::{RecvOutcome, SendOutcome, Socket};
-use chitchat::{ChitchatEnvelope, ChitchatId, DeletionStatus, ProtocolVersion, VersionedValue};
+use chitchat::{
+    ChitchatEnvelope, ChitchatHandle, ChitchatId, DeletionStatus, ProtocolVersion, VersionedValue,
+};
 use tokio::sync::Notify;
 
 use super::harness::{
@@ -201,10 +204,25 @@ async fn an_impersonated_member_restarts_and_is_listed_again() {
     let a = start(1, &[]).await;
     let b = start(2, &[&a]).await;
     peers_when(&b, |peers| peers.len() == 1).await;
-    let id = ChitchatId::new(PeerInfo::key(1), a.generation(), a.advertise_addr());
     let first = a.generation();
-    // A member with a newer state of node 1 than node 1 has written.
-    let liar = stranger("liar", 1, &[], &b).await;
+    let _liar = impersonate(&a, &b).await;
+    eventually(|| a.metrics().restarts.get() == 1).await;
+    in_time(a.announce_self(info(1, &[("true", "label")])))
+        .await
+        .unwrap();
+    assert!(a.generation() > first);
+    peers_when(&b, |peers| {
+        peers
+            .get(1)
+            .is_some_and(|info| info.labels == labels(&[("true", "label")]))
+    })
+    .await;
+}
+
+/// Starts a member with a newer state of node 1 than node 1 has written, and tells it to a peer.
+async fn impersonate(a: &GossipPool, b: &GossipPool) -> ChitchatHandle {
+    let id = ChitchatId::new(PeerInfo::key(1), a.generation(), a.advertise_addr());
+    let liar = stranger("liar", 1, &[], b).await;
     let lie = VersionedValue {
         value: NodeRecord::from(info(1, &[("false", "label")]))
             .encode()
@@ -218,17 +236,29 @@ async fn an_impersonated_member_restarts_and_is_listed_again() {
         1_000,
         0,
     );
-    eventually(|| a.metrics().restarts.get() == 1).await;
-    in_time(a.announce_self(info(1, &[("true", "label")])))
-        .await
-        .unwrap();
-    assert!(a.generation() > first);
-    peers_when(&b, |peers| {
-        peers
-            .get(1)
-            .is_some_and(|info| info.labels == labels(&[("true", "label")]))
-    })
-    .await;
+    liar
+}
+
+/// A transport that binds once, and panics then.
+struct BoundOnce(UdpTransport, AtomicBool);
+
+#[async_trait]
+impl GossipTransport for BoundOnce {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>> {
+        assert!(!self.1.swap(true, Ordering::Relaxed), "injected failure");
+        self.0.bind(listen).await
+    }
+}
+
+#[tokio::test]
+async fn a_member_task_that_panics_does_not_run() {
+    let transport = BoundOnce(plain_udp(), AtomicBool::default());
+    let a = GossipPool::start_on(config(1, &[]), Box::new(transport), None);
+    let a = a.await.unwrap();
+    let b = start(2, &[&a]).await;
+    peers_when(&b, |peers| peers.len() == 1).await;
+    let _liar = impersonate(&a, &b).await;
+    eventually(|| !a.is_running()).await;
 }
 
 #[derive(Debug, Clone, Copy)]

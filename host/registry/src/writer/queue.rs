@@ -17,6 +17,9 @@ use crate::metrics::RegistryMetrics;
 use edge_cache_core::{EdgeCacheError, Entry};
 use edge_cache_sandbox::Plugin;
 
+#[cfg(test)]
+mod tests;
+
 /// Spin time of the writer and of a caller before they block.
 ///
 /// Waking a thread costs 5 µs on bare metal and 20 to 50 µs on a virtual machine, more than a change in memory takes.
