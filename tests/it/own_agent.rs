@@ -1,10 +1,10 @@
 //! Statements of the agent of a node about decisions: that it follows one, or why it refuses one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::{Plugin, PluginConfig, WallClock};
@@ -230,6 +230,18 @@ async fn a_nodes_own_agent_counts_and_all_agents_show_it() {
         if seen == hits(3) { Ok(()) } else { Err(seen) }
     })
     .await;
+    // However often it counts, its totals travel at most every 10 s.
+    let (start, seen) = (Instant::now(), Mutex::new(BTreeSet::new()));
+    until("some counting", AGREED_WITHIN, async || {
+        two.registry.add_stats(2, hits(1)).await.unwrap();
+        seen.lock().unwrap().insert(one.registry.stats(2).hits);
+        let is_over = start.elapsed() > Duration::from_secs(5);
+        is_over.then_some(()).ok_or("it counts")
+    })
+    .await;
+    let seen = seen.into_inner().unwrap();
+    let most = 2 + start.elapsed().as_secs() / 10;
+    assert!(seen.len() as u64 <= most, "{seen:?}");
     assert!(one.registry.node(2).is_counted_elsewhere());
     assert!(!one.registry.node(9).is_counted_elsewhere());
     assert_eq!(two.registry.stats(9), hits(0));
