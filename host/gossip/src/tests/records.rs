@@ -66,6 +66,14 @@ async fn counters_travel_for_the_own_node_only() {
     assert_eq!([8, 9, 10].map(|id| a.stats_of(id)), [None; 3]);
     b.publish_stats(None);
     eventually(|| a.stats_of(2).is_none()).await;
+    // A member that withdraws its record speaks for its node no longer.
+    let eleven = [("worker:11", &*record(11)), ("edge_cache_stats:11", &value)];
+    let eleven = stranger("worker:11", 1, &eleven, &a).await;
+    eventually(|| a.stats_of(11) == Some(stats)).await;
+    eleven
+        .with_chitchat(|it| it.self_node_state().set("worker:11", ""))
+        .await;
+    eventually(|| a.stats_of(11).is_none()).await;
     assert_eq!(a.metrics().bad_records.get(), 1);
 }
 

@@ -1,6 +1,8 @@
 //! Seeds that answer, but are no peers, over real sockets.
 
-use super::harness::{config, eventually, in_time, start};
+use tokio::net::UdpSocket;
+
+use super::harness::{Log, config, eventually, in_time, loopback, peers_when, start};
 use super::virtual_time::{is_ready, troubles};
 use crate::{GossipConfig, GossipPool, JoinState, Keyring};
 
@@ -62,4 +64,22 @@ async fn a_sealed_and_an_unsealed_member() {
     let (mut one, two) = (config(1, &[]), config(2, &[]));
     one.keyring = keyring();
     both_are_refused(one, two, ["does not encrypt", "same keys"]).await;
+}
+
+#[tokio::test]
+async fn wrong_datagrams_are_logged_once_a_minute_for_each_reason() {
+    let log = Log::default();
+    let _collected = log.collect();
+    let a = start(1, &[]).await;
+    let sender = UdpSocket::bind(loopback()).await.unwrap();
+    for datagram in [&b"not gossip"[..], &b"S\xb0\0\x03"[..]] {
+        for _ in 0..20 {
+            sender.send_to(datagram, a.advertise_addr()).await.unwrap();
+        }
+    }
+    // The messages of a peer come after all of them.
+    peers_when(&start(2, &[&a]).await, |peers| peers.len() == 1).await;
+    for reason in ["not_chitchat", "refused"] {
+        assert_eq!(log.count(&format!("reason=\"{reason}\"")), 1, "{reason}");
+    }
 }

@@ -194,3 +194,87 @@ fn turns_for_many_peers_fill_no_memory() {
     }
     assert_eq!(validator.turns.peers(), 256);
 }
+
+/// Returns a validator that has sent a large delta about another member, and its own version 5.
+fn waiting(version: ProtocolVersion) -> (MessageValidator, Entry, Entry) {
+    let states = super::states();
+    let mut validator = MessageValidator::new(&own(), super::CLUSTER, version, states);
+    let entry = |id, max_version| Entry {
+        id,
+        heartbeat: 1,
+        max_version,
+    };
+    let (this, other) = (entry(own(), 5), entry(wire::member(2), 3));
+    let large = "v".repeat(60_000);
+    let answer = wire::syn_ack(
+        version.to_code(),
+        &[this.clone(), other.clone()],
+        &[Op::Member(&other.id, 0, 0), Op::Set("key", &large, 3, 0)],
+    );
+    validator.sent(PEER, &answer).unwrap();
+    let behind = Entry {
+        max_version: 4,
+        ..this
+    };
+    (validator, behind, other)
+}
+
+#[test]
+fn the_own_values_are_not_held_up_either() {
+    for version in [ProtocolVersion::V0, ProtocolVersion::V1] {
+        let (mut validator, behind, other) = waiting(version);
+        let code = version.to_code();
+        let question = wire::syn(code, &[behind.clone(), other.clone()], super::CLUSTER);
+        validator.check(PEER, &question).unwrap();
+        let rewritten = validator.take_rewritten().unwrap();
+        let digest = validator.read(&rewritten).unwrap().digest.unwrap();
+        let versions: Vec<_> = digest.members.iter().map(|it| it.max_version).collect();
+        assert_eq!(versions, [4, u64::MAX]);
+        // The turns are for this peer only, and only while it lacks something else.
+        let elsewhere = own().gossip_advertise_addr;
+        validator.check(elsewhere, &question).unwrap();
+        assert_eq!(validator.take_rewritten(), None);
+        let known = Entry {
+            max_version: 5,
+            ..behind
+        };
+        let question = wire::syn(code, &[known, other], super::CLUSTER);
+        validator.check(PEER, &question).unwrap();
+        assert_eq!(validator.take_rewritten(), None);
+    }
+}
+
+#[test]
+fn a_changed_message_still_fits_a_datagram() {
+    let (mut validator, behind, other) = waiting(ProtocolVersion::V1);
+    let head = wire::syn_ack(
+        1,
+        &[
+            behind,
+            Entry {
+                max_version: 0,
+                ..other.clone()
+            },
+        ],
+        &[],
+    );
+    let room = 65_507 - head.len();
+    let value = noise(room - 200);
+    let ops = wire::ops_bytes(&[Op::Member(&other.id, 0, 0), Op::Set("key", &value, 3, 0)]);
+    for free in [0, 100] {
+        // The last byte ends the empty delta.
+        let mut message = head[..head.len() - 1].to_vec();
+        let pad = 65_507 - free - message.len() - ops.len() - 1 - 4 * 3 - 15;
+        let padding = noise(pad);
+        let more = wire::ops_bytes(&[Op::Set("k", &padding, 4, 0)]);
+        for block in [ops.as_slice(), more.as_slice()].concat().chunks(16_384) {
+            message.extend(wire::raw_block(2, block));
+        }
+        message.push(0);
+        assert_eq!(message.len(), 65_507 - free);
+        validator.check(PEER, &message).unwrap();
+        let rewritten = validator.take_rewritten();
+        assert_eq!(rewritten.is_some(), free > 0, "{} bytes", message.len());
+        assert!(rewritten.is_none_or(|it| it.len() <= 65_507));
+    }
+}
