@@ -9,7 +9,7 @@ use crate::{ClusterMember, GossipConfig, MemberStatus, PeerInfo, ProcessMemory};
 const INTERVAL: Duration = Duration::from_secs(1);
 
 fn lives(used: UsedLives) -> Lives {
-    let membership = Membership::new(KnownPeers::default(), true, Duration::ZERO);
+    let membership = Membership::new(KnownPeers::default(), true, Duration::ZERO, 0);
     Lives::new(
         Arc::new(ProcessMemory::default()),
         Arc::new(membership),

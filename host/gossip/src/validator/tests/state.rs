@@ -124,6 +124,9 @@ async fn all_members_together_are_bounded_and_small_ones_go_on() {
     member.send(&together).await.unwrap();
     assert_eq!(member.stored(3).await, (2, 2));
     assert_eq!(member.stored(2).await, (keys, 200));
+    // Its share has room for a large value, too.
+    member.send(&large(3, "large", 3)).await.unwrap();
+    assert_eq!(member.stored(3).await, (3, 3));
 }
 
 #[tokio::test]

@@ -163,6 +163,22 @@ async fn all_writers_have_turns() {
     assert!(heard.iter().all(|it| (4..=8).contains(it)), "{heard:?}");
 }
 
+/// Others that have something new all the time do not end the turns of a large one.
+#[tokio::test]
+async fn a_large_one_has_turns_among_busy_ones() {
+    let mut pair = Pair::new(ProtocolVersion::V0, &[2, 3]).await;
+    pair.write(0, &keys("key", 20), &noise(60_000)).await;
+    for _ in 0..20 {
+        pair.write(1, &keys("label", 1), "small").await;
+        pair.ask().await;
+    }
+    assert!(
+        pair.known[0].max_version >= 8,
+        "{}",
+        pair.known[0].max_version
+    );
+}
+
 /// The turns cost nothing where nobody else has anything to say.
 #[tokio::test]
 async fn a_member_alone_does_not_wait() {
