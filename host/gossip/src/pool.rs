@@ -181,9 +181,7 @@ impl GossipPool {
     /// gossip server is restarted: the pool's state is stale then.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        // The task drops the sender when it ends, also by a panic.
         self.shared.membership.running.load(Ordering::Acquire)
-            && self.shared.ended.has_changed().is_ok()
     }
 
     /// Returns `true` once the pool was shut down; [`publish_labels`](Self::publish_labels) then fails.
