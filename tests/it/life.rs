@@ -75,7 +75,7 @@ async fn a_service_manager_is_notified_of_start_and_stop() {
     let gossip = ["--gossip-listen", "127.0.0.1:0"];
     let node = Node::start_with(&launcher, 1, &gossip).await.unwrap();
     assert_eq!(manager.hears("READY=1").await, "READY=1\n");
-    assert_eq!(manager.hears("STATUS=").await, "STATUS=ready\n");
+    assert_eq!(manager.hears("STATUS=ready").await, "STATUS=ready\n");
     let start = Instant::now();
     for _ in 0..3 {
         manager.hears("WATCHDOG=1").await;

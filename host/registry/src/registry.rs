@@ -39,6 +39,7 @@ pub(crate) struct Handle {
     /// Dropped with the last handle: the task holds a clone of the queue, which keeps the writer running.
     pub(crate) sync: Option<AbortOnDrop>,
     /// Dropped with the last handle: the task keeps the thread of placement running.
+    #[expect(dead_code, reason = "held until it is dropped")]
     pub(crate) follower: Option<AbortOnDrop>,
     pub(crate) placement: Option<Placement>,
     pub(crate) state: Arc<RegistryState>,

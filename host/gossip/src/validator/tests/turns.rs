@@ -97,7 +97,7 @@ fn keys(prefix: &str, count: usize) -> Vec<String> {
 }
 
 fn noise(bytes: usize) -> String {
-    std::iter::repeat_with(|| fastrand::alphanumeric())
+    std::iter::repeat_with(fastrand::alphanumeric)
         .take(bytes)
         .collect()
 }
