@@ -244,7 +244,7 @@ async fn a_member_of_many_keys_delays_nobody() {
 }
 
 fn noise(bytes: usize) -> String {
-    std::iter::repeat_with(|| fastrand::alphanumeric())
+    std::iter::repeat_with(fastrand::alphanumeric)
         .take(bytes)
         .collect()
 }
