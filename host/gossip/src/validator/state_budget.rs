@@ -1,11 +1,11 @@
 //! The state budget: limits the memory of all members' states together.
 //!
-//! chitchat stores whatever a delta says, and keeps it until the member is forgotten. The budget counts what deltas
-//! add, and from time to time the member task measures what is really stored: a value may have
-//! replaced another one, or its member may be unknown.
+//! chitchat stores whatever a delta says, and keeps it until the member is forgotten. The budget counts all values of
+//! deltas in full, and from time to time the member task measures what is really stored: a value may have replaced
+//! another one, or be known already.
 //!
-//! Half of the limit is for everybody. Of the other half each member has an equal share, so that one
-//! member cannot keep others from publishing.
+//! Half of the limit is for everybody, and one member may take seven eighths of it. The other half
+//! is divided into a small reserve for each member, so that others cannot keep it from publishing.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -18,6 +18,7 @@ use foldhash::quality::RandomState;
 use tokio::sync::Notify;
 use tokio::time;
 
+use super::protocol::MEMBERS_MAX;
 use crate::drop_reason::DropReason;
 use crate::metrics::GossipMetrics;
 
@@ -36,8 +37,8 @@ pub(crate) struct StateBudget {
     /// Half of the limit.
     half: usize,
     inner: Mutex<Inner>,
-    /// Notified when a message did not fit.
-    exceeded: Notify,
+    /// Notified when a message did not fit, or named a member that was not measured.
+    outdated: Notify,
     /// Keyed with a secret of this process, so peers cannot provoke collisions.
     pub(super) hashes: RandomState,
 }
@@ -66,15 +67,21 @@ impl Update {
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// The members of the last measurement.
     members: HashMap<u64, MemberState, foldhash::fast::RandomState>,
-    /// Counted since the last measurement, with its result.
-    total: usize,
-    measured: usize,
+    /// All other members together, which may be invented.
+    others: MemberState,
+    /// All members together.
+    total: MemberState,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct MemberState {
+    /// Memory as last measured.
+    measured: usize,
+    /// Memory counted since then, with the measured one.
     bytes: usize,
+    /// Newest version that was named.
     max_version: u64,
 }
 
@@ -83,7 +90,7 @@ impl StateBudget {
         Self {
             half: limit / 2,
             inner: Mutex::default(),
-            exceeded: Notify::new(),
+            outdated: Notify::new(),
             hashes: RandomState::default(),
         }
     }
@@ -100,47 +107,52 @@ impl StateBudget {
     ///
     /// # Errors
     ///
-    /// [`DropReason::StateFull`] if one does not fit by what was counted, but may by what is really stored. Nothing was
-    /// counted then.
+    /// [`DropReason::StateFull`] if one does not fit by what was counted, but may after the next measurement.
     pub(super) fn admit(&self, updates: &[Update]) -> Result<Vec<bool>, DropReason> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = self
-            .half
-            .checked_div(inner.members.len())
-            .unwrap_or(self.half);
-        let mut total = inner.total;
-        let mut admitted = Vec::with_capacity(updates.len());
+        let Inner {
+            members,
+            others,
+            total,
+        } = &mut *inner;
         let mut refused = Vec::with_capacity(updates.len());
         for update in updates {
-            let mut state = inner
-                .members
-                .get(&update.member)
-                .copied()
-                .unwrap_or_default();
-            // chitchat ignores what it knows.
-            let is_new = update.max_version > state.max_version;
-            let cost = if is_new { update.cost } else { 0 };
-            let bytes = state.bytes.saturating_add(cost);
-            let fits = bytes <= share || total.saturating_add(cost) <= self.half;
+            let member = members.get_mut(&update.member);
+            let is_measured = member.is_some();
+            let state = member.unwrap_or(others);
+            let fits = self.fits(
+                state.bytes.saturating_add(update.cost),
+                total.bytes.saturating_add(update.cost),
+            );
             if fits {
-                total = total.saturating_add(cost);
-                state.bytes = bytes;
-            } else {
-                self.exceeded.notify_one();
-                if inner.measured.saturating_add(cost) <= self.half {
-                    return Err(DropReason::StateFull);
-                }
+                state.bytes = state.bytes.saturating_add(update.cost);
+                total.bytes = total.bytes.saturating_add(update.cost);
+            }
+            if !fits || !is_measured {
+                self.outdated.notify_one();
+            }
+            let may_fit = !is_measured
+                || self.fits(
+                    state.measured.saturating_add(update.cost),
+                    total.measured.saturating_add(update.cost),
+                );
+            if !fits && may_fit {
+                return Err(DropReason::StateFull);
             }
             state.max_version = state.max_version.max(update.max_version);
-            admitted.push((update.member, state));
             refused.push(!fits);
         }
-        inner.members.extend(admitted);
-        inner.total = total;
         Ok(refused)
     }
 
-    /// Measures what is stored, after a message did not fit and from time to time. Never returns.
+    /// Returns `true` if a member may take this memory when all together take `total`.
+    fn fits(&self, bytes: usize, total: usize) -> bool {
+        let reserve = self.half / MEMBERS_MAX;
+        let is_in_common = total <= self.half && bytes <= self.half / 8 * 7;
+        is_in_common || (bytes <= reserve && total <= self.half.saturating_mul(2))
+    }
+
+    /// Measures what is stored, when the last measurement is outdated and from time to time. Never returns.
     pub(crate) async fn run(
         &self,
         chitchat: &tokio::sync::Mutex<Chitchat>,
@@ -151,11 +163,11 @@ impl StateBudget {
             metrics.set_state_bytes(self.total());
             time::sleep(MEASURE_PAUSE).await;
             // An elapsed time is the other reason to measure.
-            let _ = time::timeout(MEASURE_INTERVAL, self.exceeded.notified()).await;
+            let _ = time::timeout(MEASURE_INTERVAL, self.outdated.notified()).await;
         }
     }
 
-    /// Returns the newest version of a member that was counted, or 0.
+    /// Returns the newest version of a measured member that was named, or 0.
     pub(super) fn version(&self, member: u64) -> u64 {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner
@@ -167,7 +179,14 @@ impl StateBudget {
     /// Returns the memory of all states, as counted.
     pub(super) fn total(&self) -> usize {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.total
+        inner.total.bytes
+    }
+
+    /// Returns the number of members whose memory is remembered.
+    #[cfg(test)]
+    pub(super) fn members(&self) -> usize {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.members.len()
     }
 
     pub(super) fn measure(&self, chitchat: &Chitchat) {
@@ -177,14 +196,16 @@ impl StateBudget {
                 .key_values_including_deleted()
                 .map(|(key, value)| Self::cost(key.len(), value.value.len()))
                 .fold(0, usize::saturating_add);
-            let max_version = state.max_version();
+            let member = MemberState {
+                measured: bytes,
+                bytes,
+                max_version: state.max_version(),
+            };
             let id = self.hashes.hash_one(id.serialize_to_vec().as_slice());
-            measured
-                .members
-                .insert(id, MemberState { bytes, max_version });
-            measured.total = measured.total.saturating_add(bytes);
+            measured.members.insert(id, member);
+            measured.total.bytes = measured.total.bytes.saturating_add(bytes);
         }
-        measured.measured = measured.total;
+        measured.total.measured = measured.total.bytes;
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         *inner = measured;
     }

@@ -26,6 +26,7 @@ impl Pair {
         for number in others {
             member.introduce(*number).await;
         }
+        member.measure().await;
         let known = others.iter().map(|number| Entry {
             max_version: 0,
             ..wire::entry(*number)
