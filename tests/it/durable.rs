@@ -152,6 +152,47 @@ async fn a_change_that_a_full_disk_refuses_is_undone() -> Result<()> {
     Ok(())
 }
 
+/// The first commit of a start remembers that the plugin has loaded.
+#[tokio::test]
+async fn a_store_is_open_again_after_a_write_and_holds_everything() -> Result<()> {
+    let Some(disk) = SmallDisk::mount(4096)? else {
+        return Ok(());
+    };
+    let store = open(disk.path())?;
+    disk.fill()?;
+    let registry = EdgeCacheRegistry::builder(reference_plugin()?)
+        .standalone(PeerInfo::placeholder(OWN))
+        .store(store)
+        .start()
+        .await?;
+    wait::until("three failures", OPEN_AGAIN_WITHIN, || async {
+        let failures = registry.metrics().store_failures.get();
+        let status = registry.status();
+        if failures >= 3 {
+            Ok(())
+        } else {
+            Err((failures, status))
+        }
+    })
+    .await;
+    assert!(registry.status().store_failure.is_some());
+
+    disk.free()?;
+    wait::until("the store to open again", OPEN_AGAIN_WITHIN, || async {
+        match registry.status().store_failure {
+            None => Ok(()),
+            Some(reason) => Err(reason),
+        }
+    })
+    .await;
+    let policy = registry.plugin().policy();
+    stop(registry).await;
+    let content = fs::read(disk.path().join("registry.redb"))?;
+    let content = String::from_utf8_lossy(&content);
+    assert!(content.contains(&policy), "it forgets what has loaded");
+    Ok(())
+}
+
 /// The labels of the change were published by the component before its commit failed.
 #[tokio::test]
 async fn labels_of_a_change_that_a_full_disk_refuses_are_not_shown() -> Result<()> {

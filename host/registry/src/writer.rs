@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use self::batch::Batch;
 use self::durable::Durable;
+use self::loading::lock;
 use self::quarantine::Quarantine;
 use self::queue::{Request, Requests};
 use self::retries::Retries;
@@ -143,7 +144,8 @@ impl Writer {
 
     fn reopen_store(&mut self, now: Instant) {
         let view = self.state.view.load_full();
-        self.durable.reopen(&view, &self.own_labels, now);
+        let loaded = lock(&self.state.loaded).clone();
+        self.durable.reopen(&view, &self.own_labels, &loaded, now);
         self.show_store_failure();
         if self.lacks_decisions && self.durable.failure().is_none() {
             self.add_missing_decisions();

@@ -54,13 +54,19 @@ impl Durable {
         self.down.as_ref().map(|down| down.retry_at)
     }
 
-    /// Opens a store that has failed, and brings it to `view` and `own_labels`: the failed commit may have succeeded
-    /// on the disk.
-    pub(crate) fn reopen(&mut self, view: &View, own_labels: &Labels, now: Instant) {
+    /// Opens a store that has failed, and brings it to the remembered state: the failed commit may have succeeded on
+    /// the disk.
+    pub(crate) fn reopen(
+        &mut self,
+        view: &View,
+        own_labels: &Labels,
+        loaded: &[String],
+        now: Instant,
+    ) {
         let (Some(store), Some(_)) = (&self.store, &self.down) else {
             return;
         };
-        match restore(store, view, own_labels) {
+        match restore(store, view, own_labels, loaded) {
             Ok(()) => {
                 tracing::info!(failures = self.failures, "the store is open again");
                 self.down = None;
@@ -114,18 +120,24 @@ impl Durable {
     }
 }
 
-/// Opens the store and writes the difference to the remembered state.
-fn restore(store: &Store, view: &View, own_labels: &Labels) -> Result<(), StoreError> {
+/// Opens the store and writes the difference to the remembered state. Labels and plugins are written even if they are
+/// equal: a disk that can be read may still refuse every write.
+fn restore(
+    store: &Store,
+    view: &View,
+    own_labels: &Labels,
+    loaded: &[String],
+) -> Result<(), StoreError> {
     let found = store.reopen()?;
-    let changes = difference(&found, view, own_labels);
-    if changes.is_empty() {
-        return Ok(());
-    }
-    store.commit(&changes)
+    store.commit(&Changes {
+        own_labels: Some(own_labels.clone()),
+        loaded: Some(loaded.to_vec()),
+        ..difference(&found, view)
+    })
 }
 
-/// Returns the changes that lead from the content of the store to the remembered state.
-fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
+/// Returns the changes of entries and decisions that lead from the content of the store to the remembered state.
+fn difference(found: &Remembered, view: &View) -> Changes {
     let View {
         entries, decisions, ..
     } = view;
@@ -154,7 +166,6 @@ fn difference(found: &Remembered, view: &View, own_labels: &Labels) -> Changes {
             .copied()
             .filter(|node_id| decisions.get(*node_id).is_none())
             .collect(),
-        loaded: None,
-        own_labels: (found.own_labels != *own_labels).then(|| own_labels.clone()),
+        ..Changes::default()
     }
 }
