@@ -37,10 +37,11 @@ const PASS_MAX: Duration = Duration::from_millis(250);
 pub struct RoutingStatus {
     /// Nodes that keys are routed to.
     pub candidates: usize,
-    /// `true` once a table was built of all members that were live when the first exchange with the cluster was over.
+    /// `true` once a table was built of all members that were live when the first exchange with the cluster was over,
+    /// each assessed, or with labels that cannot be.
     pub is_whole: bool,
-    /// Members that are not assessed by their current labels: those have too many, or the plugin failed on them. The
-    /// latter keep their former candidacy, which agents that did not see it do not know.
+    /// Members that are not assessed by their current labels: those have too many, the plugin failed on them, or it
+    /// cannot be started. All but the first keep their former candidacy, which agents that did not see it do not know.
     pub unjudged: usize,
     /// The text of the last failure, if there was one.
     pub last_failure: Option<String>,
@@ -171,10 +172,10 @@ impl Worker {
             let before = self.members.remove(&info.node_id);
             let (judgement, retry) = self.judge(info, before, now);
             again = again.into_iter().chain(retry).min();
+            is_whole &= !judgement.is_open();
             self.members.insert(judgement.info.node_id, judgement);
         }
-        self.build();
-        self.set_status(|status| status.is_whole |= is_whole);
+        self.build(is_whole);
         again
     }
 
@@ -216,7 +217,7 @@ impl Worker {
             return (Judgement::excessive(info), None);
         }
         if let Some(retry) = self.quarantine.until(&info) {
-            return (Judgement::open(info, before), retry);
+            return (Judgement::failed(info, before), retry);
         }
         let past = if self.quarantine.holds_any_of(info.node_id) {
             PastFailures::Some
@@ -242,13 +243,14 @@ impl Worker {
                 self.state.metrics.routing.failures.inc();
                 self.set_status(|status| status.last_failure = Some(failure.to_string()));
                 let retry = self.quarantine.add(&info, &failure, now);
-                (Judgement::open(info, before), retry)
+                (Judgement::failed(info, before), retry)
             }
         }
     }
 
-    /// Builds the table of all candidates, if it differs from the current one.
-    fn build(&mut self) {
+    /// Builds the table of all candidates, if it differs from the current one. `is_whole` tells whether all live
+    /// members are judged.
+    fn build(&mut self, is_whole: bool) {
         let candidates: BTreeMap<NodeId, Candidate> = self
             .members
             .iter()
@@ -297,6 +299,7 @@ impl Worker {
         self.set_status(|status| {
             status.candidates = table.len();
             status.unjudged = unjudged;
+            status.is_whole |= is_whole;
         });
     }
 

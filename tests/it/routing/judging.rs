@@ -196,3 +196,30 @@ async fn what_an_instance_has_been_through_is_not_held_against_a_member() {
         expect(&registry, 0, &[(DEADLY, weight)]).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_is_not_whole_before_an_instance_has_judged_all_members() {
+    let own = member(1, Labels::new(), &[]).await;
+    let limits = Limits {
+        memory_bytes: 65_536,
+        ..Limits::default()
+    };
+    let plugin = hostile::plugin("trap@assess", limits).unwrap();
+    let builder = EdgeCacheRegistry::builder(plugin).gossip(own.clone());
+    let registry = builder.start().await.unwrap();
+    let expect = async |is_whole, unjudged| {
+        until("a judgement", JUDGED_WITHIN, || async {
+            let routing = registry.routing();
+            if (routing.is_whole, routing.unjudged) == (is_whole, unjudged) {
+                Ok(())
+            } else {
+                Err(routing)
+            }
+        })
+        .await;
+    };
+    expect(false, 1).await;
+    let plugin = hostile::plugin("trap@assess", Limits::default()).unwrap();
+    registry.swap(plugin).await.unwrap();
+    expect(true, 0).await;
+}

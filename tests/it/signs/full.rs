@@ -106,3 +106,17 @@ async fn a_decision_that_is_set_aside_is_in_readiness_metric_log_and_answer() {
         assert_eq!(two.ended().await, Some(0));
     }
 }
+
+#[tokio::test]
+async fn a_member_on_whose_labels_the_plugin_fails_is_in_readiness() {
+    let hostile = hostile().unwrap().to_str().unwrap();
+    let behaviour = ["--plugin-settings", "behaviour=trap@assess"];
+    let args = [&FAST[..], &["--plugin", hostile], &behaviour].concat();
+    let one = Node::start(1, &args).await.unwrap();
+    expect_health(&one, 200, "").await;
+    let seed = one.gossip.to_string();
+    let args = [&FAST[..], &["--seed", &seed]].concat();
+    let _deadly = Node::start(666, &args).await.unwrap();
+    let said = "1 members are not assessed by their current labels";
+    expect_health(&one, 200, said).await;
+}

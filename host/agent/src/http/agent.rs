@@ -159,11 +159,19 @@ impl AppState {
             (counts.full, "there are more than `limits.nodes_max` nodes"),
         ];
         let set_aside = set_aside.into_iter().filter(|(count, _)| *count > 0);
-        room.into_iter().chain(set_aside.map(|(count, cause)| {
+        let set_aside = set_aside.map(|(count, cause)| {
             format!(
                 "{count} decisions are set aside, and this agent may differ from others: {cause}"
             )
-        }))
+        });
+        let unjudged = self.registry.routing().unjudged;
+        let unjudged = (unjudged > 0).then(|| {
+            format!(
+                "{unjudged} members are not assessed by their current labels, and this agent may route differently: \
+                 they have too many, or this agent's plugin failed"
+            )
+        });
+        room.into_iter().chain(set_aside).chain(unjudged)
     }
 
     /// Observes the readiness, and reports a change as an event.

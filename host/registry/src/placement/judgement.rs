@@ -25,7 +25,9 @@ enum State {
     Judged,
     /// The labels exceed the limits.
     Excessive,
-    /// The plugin failed on the labels, or there was no instance to call; the candidate is from earlier labels.
+    /// The plugin failed on the labels; the candidate is from earlier ones.
+    Failed,
+    /// The labels are not assessed yet; the candidate is from earlier ones.
     Open,
 }
 
@@ -47,6 +49,15 @@ impl Judgement {
         }
     }
 
+    /// Returns the judgement of a member on whose labels the plugin failed.
+    pub(super) fn failed(info: Arc<PeerInfo>, before: Option<Self>) -> Self {
+        Self {
+            state: State::Failed,
+            ..Self::open(info, before)
+        }
+    }
+
+    /// Returns the judgement of a member while there is no instance to call.
     pub(super) fn open(info: Arc<PeerInfo>, before: Option<Self>) -> Self {
         Self {
             info,
@@ -58,6 +69,11 @@ impl Judgement {
     /// Marks the labels for another assessment.
     pub(super) fn reopen(&mut self) {
         self.state = State::Open;
+    }
+
+    /// Tells whether the labels are still to be assessed.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
     }
 
     /// Tells whether the candidate follows from the current labels.
