@@ -269,6 +269,7 @@ async fn a_record_of_the_year_10209_is_ignored_and_breaks_nothing() {
     one.registry.disable(6).await.unwrap();
     // No decision can follow the last timestamp, so it is not made.
     let refused = one.registry.disable(7).await.unwrap_err();
+    assert_eq!(refused.kind(), "no-later-time", "{refused}");
     assert!(refused.to_string().contains("year 10000"), "{refused}");
     let plugin = reference_plugin().unwrap();
     one.registry.swap(plugin).await.unwrap();

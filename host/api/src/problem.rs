@@ -106,6 +106,8 @@ problem_types! {
     BodyTooSlow: 408, "body-too-slow", "The body arrived too slowly";
     /// The registry holds as many nodes as its limit allows.
     RegistryFull: 409, "registry-full", "The registry is full";
+    /// The decision that stands has the last timestamp.
+    NoLaterTime: 409, "no-later-time", "No later decision is possible";
     /// The node's own agent counts for it.
     CountedElsewhere: 409, "counted-elsewhere", "The node's own agent counts for it";
     /// The list of nodes is not the one that `If-Match` names.

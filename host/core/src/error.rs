@@ -50,6 +50,11 @@ pub enum EdgeCacheError {
     /// The agent has not heard yet what the others decided, so its decision might lose unnoticed.
     #[error("this agent has not heard yet what the cluster has decided; try again in a moment")]
     NotJoined,
+    /// The decision that stands has the last timestamp, so that none can be later.
+    #[error(
+        "no later decision about node {0} can be made: the one that stands has the last timestamp before the year 10000; use another node id"
+    )]
+    NoLaterTime(NodeId),
     /// The node's own agent lives, and counts for it.
     #[error("the agent of node {0} counts for it: send its counters there")]
     CountedElsewhere(NodeId),

@@ -52,6 +52,7 @@ impl From<EdgeCacheError> for Problem {
             E::StoreFailed(_) => ProblemType::StoreFailed,
             E::Busy { .. } => ProblemType::Busy,
             E::NotJoined => ProblemType::NotMet,
+            E::NoLaterTime(_) => ProblemType::NoLaterTime,
             E::CountedElsewhere(_) => ProblemType::CountedElsewhere,
             E::ShuttingDown => ProblemType::ShuttingDown,
         };

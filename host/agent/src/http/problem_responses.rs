@@ -37,6 +37,7 @@ pub(super) const JSON_BODY: Cause = &[MalformedJson, NotJson, InvalidBody];
 /// A change that the plugin or the host refuses. A plugin may return any of its errors for any change.
 pub(super) const CHANGE: Cause = &[
     RegistryFull,
+    NoLaterTime,
     LabelsRefused,
     InvalidCapacity,
     Busy,

@@ -14,7 +14,7 @@ fn text(metrics: &RegistryMetrics) -> String {
     text
 }
 
-fn errors() -> [EdgeCacheError; 10] {
+fn errors() -> [EdgeCacheError; 11] {
     let text = String::new;
     [
         EdgeCacheError::Gossip(text()),
@@ -28,6 +28,7 @@ fn errors() -> [EdgeCacheError; 10] {
             waited_ms: 1,
         },
         EdgeCacheError::NotJoined,
+        EdgeCacheError::NoLaterTime(7),
         EdgeCacheError::CountedElsewhere(7),
         EdgeCacheError::ShuttingDown,
     ]

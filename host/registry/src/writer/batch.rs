@@ -100,7 +100,7 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// `StoreFailed` if the decision that stands has the last timestamp: no store would take a later one.
+    /// `NoLaterTime` if the decision that stands has the last timestamp.
     pub(crate) fn stamp(
         &self,
         node_id: NodeId,
@@ -109,7 +109,8 @@ impl Batch {
         let effective = self.decisions.get(node_id);
         let standing = effective.map(|effective| effective.decision.at);
         let at = Timestamp::after(standing, now_ms);
-        at.check().map_err(EdgeCacheError::StoreFailed)?;
+        at.check()
+            .map_err(|_| EdgeCacheError::NoLaterTime(node_id))?;
         Ok(self.own.map(|own| (at, own)))
     }
 

@@ -28,6 +28,7 @@ async fn every_error_has_a_status_and_a_name() {
             "/problems/busy",
         ),
         (E::NotJoined, 503, "/problems/not-met"),
+        (E::NoLaterTime(7), 409, "/problems/no-later-time"),
         (E::CountedElsewhere(7), 409, "/problems/counted-elsewhere"),
         (E::ShuttingDown, 503, "/problems/shutting-down"),
     ] {
