@@ -30,8 +30,8 @@ const REMEMBERED_MIN: Duration = Duration::from_secs(60 * 60);
 const PEERS_MAX: usize = 4_096;
 /// Maximum length of a policy digest that is kept. Agents write 12 bytes.
 const POLICY_BYTES_MAX: usize = 64;
-/// Age at which the stored time of a live peer is written again without another change.
-const STORE_AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
+/// Time after which live peers are noted and stored again without another change.
+pub(crate) const NOTED_AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The known peers, by node id.
 #[derive(Debug, Default)]
@@ -173,7 +173,7 @@ impl KnownPeers {
             forgotten: self.forgotten.clone(),
         };
         let stored = &self.stored;
-        let again = u64::try_from(STORE_AGAIN_AFTER.as_millis()).unwrap_or(u64::MAX);
+        let again = u64::try_from(NOTED_AGAIN_AFTER.as_millis()).unwrap_or(u64::MAX);
         let is_same = table.own_address == stored.own_address
             && table.forgotten == stored.forgotten
             && table.peers.len() == stored.peers.len()

@@ -10,8 +10,8 @@
 //!
 //! Changes are event-driven: chitchat reports changed keys and changed liveness. Timers cover what
 //! chitchat does not report: silent members that it forgets (checked every 10 seconds while there are
-//! any), peers that are missing (called every 5 to 30 seconds), and rising heartbeats (checked every
-//! interval while this member joins, or another one has the same node id).
+//! any), peers that are missing (called every 5 to 30 seconds), live peers (noted every hour), and rising
+//! heartbeats (checked every interval while this member joins, or another one has the same node id).
 //!
 //! # Example
 //!

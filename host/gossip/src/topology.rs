@@ -20,6 +20,7 @@ use crate::claim::{Claim, Conflict};
 use crate::clock::{LogLimit, until};
 use crate::directory::{Directory, MemberReading};
 use crate::join::JoinState;
+use crate::known::NOTED_AGAIN_AFTER;
 use crate::membership::Membership;
 use crate::peers::Peers;
 use crate::view::ClusterView;
@@ -101,12 +102,12 @@ impl Topology {
             let release = self.add_held(&mut view, exchange.is_complete);
             let join = self.join_state(&view, &exchange, now);
             self.publish(view, join);
-            let again_in = if is_settled && join != JoinState::Joining {
-                again_in
+            let longest = if is_settled && join != JoinState::Joining {
+                NOTED_AGAIN_AFTER
             } else {
-                Some(again_in.map_or(self.interval, |wait| wait.min(self.interval)))
+                self.interval
             };
-            let again = again_in.and_then(|wait| now.checked_add(wait));
+            let again = now.checked_add(again_in.map_or(longest, |wait| wait.min(longest)));
             tokio::select! {
                 () = changed.notified() => {}
                 () = membership.forgotten.notified() => {}

@@ -81,6 +81,26 @@ async fn a_member_whose_seeds_do_not_answer_is_alone_after_the_timeout() {
     assert!(troubles(&pool).is_empty());
 }
 
+/// Nothing wakes the topology then. Without another look, a peer that fails would be forgotten at once.
+#[tokio::test(start_paused = true)]
+async fn live_peers_count_as_seen_while_nothing_changes() {
+    let net = Net::new();
+    let [mut one, mut two] = [net.config(1, &[2]), net.config(2, &[1])];
+    for config in [&mut one, &mut two] {
+        config.interval = Duration::from_secs(5);
+    }
+    let (pool, _) = join(&one).await;
+    let (other, _) = join(&two).await;
+    until("both meet", || pool.peers().len() == 1).await;
+    tokio::time::sleep(5 * HOUR / 2).await;
+    assert_eq!(status(&pool, 2), Some(MemberStatus::Alive));
+    pool.shutdown().await;
+    let stored = one.memory.members().unwrap();
+    let age_ms = crate::clock::now_ms().saturating_sub(stored.peers[0].seen_ms);
+    assert!(Duration::from_millis(age_ms) <= HOUR, "{age_ms}");
+    other.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn decisions_wait_for_the_first_exchange_or_the_timeout() {
     let net = Net::new();
