@@ -25,7 +25,7 @@ type Labels = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) struct OwnRecord {
     pending: watch::Sender<Arc<Record>>,
-    /// The record that is in gossip, unless it is withheld.
+    /// The record that is in gossip. Without what follows from decisions while it is withheld.
     pub(crate) announced: watch::Receiver<Arc<Record>>,
 }
 
@@ -68,7 +68,8 @@ impl OwnRecord {
         holds: watch::Receiver<bool>,
     ) -> Result<(Self, Announcer), InfoError> {
         let first = Arc::new(Record::merge(0, content)?);
-        let (announced_sender, announced) = watch::channel(Arc::clone(&first));
+        let shown = first.shown(*holds.borrow());
+        let (announced_sender, announced) = watch::channel(shown);
         let (pending_sender, pending) = watch::channel(first);
         let own = Self {
             pending: pending_sender,
@@ -92,7 +93,7 @@ impl OwnRecord {
         self.pending.borrow().content.clone()
     }
 
-    /// Waits until a revision, or a later one, is in gossip.
+    /// Waits until a revision, or a later one, is in gossip or withheld.
     pub(crate) async fn written(&self, revision: u64) -> Result<(), GossipError> {
         let mut announced = self.announced.clone();
         let written = announced.wait_for(|newest| newest.revision >= revision);
@@ -161,7 +162,7 @@ impl Announcer {
                 "announced node info"
             );
             // There is no await since the write, so the topology, which runs in the same task, sees both.
-            self.announced.send_replace(pending);
+            self.announced.send_replace(pending.shown(holds));
             let changed = tokio::select! {
                 changed = self.pending.changed() => changed,
                 changed = self.holds.changed() => changed,
@@ -174,6 +175,23 @@ impl Announcer {
 }
 
 impl Record {
+    /// Returns the record as callers see it. One that is withheld has neither the plugin's labels nor the state of
+    /// the decision.
+    fn shown(self: &Arc<Self>, holds: bool) -> Arc<Self> {
+        if holds || self.content.leaving {
+            return Arc::clone(self);
+        }
+        let mut merged = PeerInfo::clone(&self.merged);
+        merged.labels.clone_from(&self.content.base.labels);
+        merged.agent = merged.agent.map(|_| AgentInfo::default());
+        Arc::new(Self {
+            revision: self.revision,
+            content: self.content.clone(),
+            merged: Arc::new(merged),
+            encoded: String::new(),
+        })
+    }
+
     /// Merges and encodes the record. Labels of other software override the plugin's, because other
     /// software does not know the plugin's keys.
     fn merge(revision: u64, content: RecordContent) -> Result<Self, InfoError> {

@@ -93,6 +93,49 @@ async fn the_announced_info_is_the_written_one() {
     assert_eq!(*own.announced.borrow().merged, written);
 }
 
+/// Callers see what peers see: another member has the node's id.
+#[tokio::test]
+async fn a_withheld_record_announces_neither_labels_nor_what_they_follow() {
+    let mut agent = AgentInfo::default();
+    agent.follows = Some(edge_cache_core::DecisionId {
+        at: edge_cache_core::decision::Timestamp::at_ms(5),
+        by: NODE,
+    });
+    let content = RecordContent {
+        base: base(&[("zone", "a")]),
+        plugin_labels: labels(&[("edge_cache", "true")]),
+        leaving: false,
+        policy: Some("0123456789ab".into()),
+        agent: agent.clone(),
+    };
+    let (held, holds) = watch::channel(false);
+    let (own, mut announcer) = OwnRecord::new(content, holds).unwrap();
+    let chitchat = chitchat(announcer.first());
+    let is_withheld = |record: &Record| {
+        let agent = record.merged.agent.as_ref().unwrap();
+        record.merged.labels == labels(&[("zone", "a")]) && agent.follows.is_none()
+    };
+    assert!(is_withheld(&own.announced.borrow()));
+    let story = async {
+        let revision = own.set_base(base(&[("zone", "a")])).unwrap();
+        own.written(revision).await.unwrap();
+        assert!(is_withheld(&own.announced.borrow()));
+        held.send_replace(true);
+        let mut announced = own.announced.clone();
+        let shown = announced.wait_for(|record| !is_withheld(record)).await;
+        assert_eq!(shown.unwrap().merged.agent, Some(agent));
+        held.send_replace(false);
+        announced
+            .wait_for(|record| is_withheld(record))
+            .await
+            .unwrap();
+    };
+    tokio::select! {
+        () = story => {}
+        () = announcer.run(&chitchat) => unreachable!("a handle is held"),
+    }
+}
+
 #[test]
 fn concurrent_changes_of_both_parts_are_kept() {
     const TURNS: usize = 500;
