@@ -27,6 +27,11 @@ pub enum Trouble {
     /// Nobody is heard. The member is ready nevertheless.
     #[error("this agent is alone: no other member is heard")]
     Alone,
+    /// The node has begun too many lives among ZLayer nodes. It waits to join gossip.
+    #[error(
+        "this agent was started too often for its ZLayer peers: it joins gossip within six minutes, do not restart it"
+    )]
+    StartedTooOften,
     /// A seed or remembered address answers, but neither side can use what the other sends.
     #[error("{address} answers, but is no peer: {reason}")]
     Refused {
@@ -83,7 +88,10 @@ impl Trouble {
     #[must_use]
     pub fn is_blocking(&self) -> bool {
         match self {
-            Self::Joining | Self::Refused { .. } | Self::FewPeers { .. } => true,
+            Self::Joining
+            | Self::StartedTooOften
+            | Self::Refused { .. }
+            | Self::FewPeers { .. } => true,
             Self::IdConflict { waits, .. } => *waits,
             Self::Alone | Self::ClockOff { .. } | Self::StateFull { .. } => false,
         }

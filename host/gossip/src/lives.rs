@@ -5,6 +5,7 @@
 //! lives, and where it has met such nodes it begins few.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
@@ -88,7 +89,10 @@ impl Lives {
             "this agent was started too often: it joins gossip later, because nodes of ZLayer remember each start \
              for a day"
         );
+        let waits = &self.membership.waits_for_life;
+        waits.store(true, Ordering::Release);
         self.earn_next().await;
+        waits.store(false, Ordering::Release);
     }
 
     /// Earns lives with time. Never returns.

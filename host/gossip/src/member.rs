@@ -339,6 +339,9 @@ impl Server {
 
 impl Drop for MemberTask {
     fn drop(&mut self) {
+        self.membership
+            .waits_for_life
+            .store(false, Ordering::Release);
         self.membership.running.store(false, Ordering::Release);
     }
 }

@@ -26,6 +26,8 @@ const FULL_WARN_PERCENT: u64 = 40;
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) running: AtomicBool,
+    /// `true` while this node was started too often to begin another life.
+    pub(crate) waits_for_life: AtomicBool,
     pub(crate) generation: AtomicU64,
     /// State of the first exchange.
     pub(crate) join: watch::Sender<JoinState>,
@@ -73,6 +75,7 @@ impl Membership {
         let now = Instant::now();
         Self {
             running: AtomicBool::default(),
+            waits_for_life: AtomicBool::default(),
             generation: AtomicU64::default(),
             join: watch::Sender::default(),
             decides_at: now.checked_add(decides_after).unwrap_or(now),
@@ -110,6 +113,9 @@ impl Membership {
             JoinState::Joining => troubles.push(Trouble::Joining),
             JoinState::Joined => {}
             JoinState::Alone => troubles.push(Trouble::Alone),
+        }
+        if self.waits_for_life.load(Ordering::Acquire) {
+            troubles.push(Trouble::StartedTooOften);
         }
         if peers == 0 {
             troubles.extend(self.refusals.recent());

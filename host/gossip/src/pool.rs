@@ -95,7 +95,7 @@ impl GossipPool {
     /// Replaces the info that other software sets for this node, including its labels. The plugin's
     /// labels are unchanged.
     ///
-    /// Returns when the record is in gossip. Dropping the future does not undo the announcement.
+    /// Returns when the record is in gossip, or withheld because another member has the node's id. Dropping the future does not undo the announcement.
     ///
     /// # Errors
     ///
@@ -155,7 +155,8 @@ impl GossipPool {
         self.shared.own.change(change).map(drop)
     }
 
-    /// Waits until all changes accepted before this call are in gossip.
+    /// Waits until all changes accepted before this call are in gossip, or withheld because another member has the
+    /// node's id.
     ///
     /// # Errors
     ///
@@ -171,7 +172,8 @@ impl GossipPool {
         Arc::new(self.shared.own.content().base.labels)
     }
 
-    /// Returns this node's announced info, with the labels of both writers. Never waits.
+    /// Returns this node's announced info, with the labels of both writers. The plugin's are absent while the record
+    /// is withheld. Never waits.
     #[must_use]
     pub fn self_info(&self) -> Arc<PeerInfo> {
         Arc::clone(&self.shared.own.announced.borrow().merged)
@@ -182,6 +184,16 @@ impl GossipPool {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.shared.membership.running.load(Ordering::Acquire)
+    }
+
+    /// Returns `true` while this agent waits to join again, because it was started too often among ZLayer nodes.
+    /// It is alive then, and not ready.
+    #[must_use]
+    pub fn waits_for_life(&self) -> bool {
+        self.shared
+            .membership
+            .waits_for_life
+            .load(Ordering::Acquire)
     }
 
     /// Returns `true` once the pool was shut down; [`publish_labels`](Self::publish_labels) then fails.

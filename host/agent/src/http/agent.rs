@@ -93,7 +93,7 @@ impl AppState {
         let gossip = self
             .gossip
             .as_ref()
-            .is_some_and(|pool| !pool.is_running())
+            .is_some_and(|pool| !pool.is_running() && !pool.waits_for_life())
             .then(|| "gossip has ended and is being started again".to_string());
         let registry = (!self.registry.is_running())
             .then(|| "a thread or a task of the registry has ended".to_string());

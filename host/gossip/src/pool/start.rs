@@ -90,8 +90,10 @@ impl GossipPool {
             Some(task.start_server(socket).await?)
         } else {
             drop(socket);
-            // A health check that fails would only start the agent again.
-            shared.membership.running.store(true, Ordering::Release);
+            shared
+                .membership
+                .waits_for_life
+                .store(true, Ordering::Release);
             None
         };
         info!(

@@ -21,7 +21,7 @@ use crate::transport::{BoundSocket, GossipTransport, MemberContext};
 use crate::udp::UdpTransport;
 use crate::{
     GossipError, GossipMemory, GossipPool, MemberStatus, Network, PeerInfo, ProcessMemory,
-    SimulatedNetwork, TopologyEvent,
+    SimulatedNetwork, TopologyEvent, Trouble,
 };
 
 #[tokio::test]
@@ -374,16 +374,20 @@ async fn an_agent_among_zlayer_nodes_begins_few_lives() {
     assert_eq!(memory.lives().unwrap().generations.len(), 30);
     let began = tokio::time::Instant::now();
     let limited = start(true).await;
-    assert!(limited.is_running() && limited.generation() == 0);
+    // It is alive: a health check that fails would only start it again.
+    assert!(limited.waits_for_life() && !limited.is_running() && limited.generation() == 0);
+    let troubles: Vec<_> = limited.troubles().iter().map(Trouble::kind).collect();
+    assert_eq!(troubles, ["joining", "started_too_often"]);
     while limited.generation() == 0 {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let waited = began.elapsed();
+    assert!(limited.is_running() && !limited.waits_for_life());
     assert!((350..400).contains(&waited.as_secs()), "{waited:?}");
     limited.shutdown().await;
     // None is left: a stop while it waits is a stop.
     let waiting = start(true).await;
-    assert!(waiting.is_running());
+    assert!(waiting.waits_for_life());
     in_time(waiting.shutdown()).await;
-    assert!(!waiting.is_running());
+    assert!(!waiting.is_running() && !waiting.waits_for_life());
 }
