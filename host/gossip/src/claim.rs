@@ -15,9 +15,6 @@ mod tests;
 /// Time for which a member at a new address looks for others with its id, and time of a still
 /// heartbeat after which another one no longer counts, in intervals.
 pub(crate) const WATCH_INTERVALS: u32 = 10;
-/// Time for which it looks if it has heard a member that has a record, in intervals. That one knows the
-/// cluster.
-const HEARD_INTERVALS: u32 = 3;
 
 /// This member's claim to its node id.
 #[derive(Debug)]
@@ -58,13 +55,11 @@ impl Claim {
         }
     }
 
-    /// Decides whether this member publishes its record. `heard_at` is the time since which a member
-    /// with a record is known.
+    /// Decides whether this member publishes its record.
     pub(crate) fn update(
         &mut self,
         own: &ChitchatId,
         rivals: &[Rival],
-        heard_at: Option<Instant>,
         now: Instant,
     ) -> Option<Conflict> {
         let watch = self.interval.saturating_mul(WATCH_INTERVALS);
@@ -82,11 +77,7 @@ impl Claim {
         if let Some(rival) = blocking.max_by_key(|rival| (rival.has_record, &rival.id)) {
             return rival.has_risen.then(|| self.conflict(rival));
         }
-        let is_over = |since: Instant, intervals| {
-            now.saturating_duration_since(since) >= self.interval.saturating_mul(intervals)
-        };
-        self.holds = is_over(self.started, WATCH_INTERVALS)
-            || heard_at.is_some_and(|heard_at| is_over(heard_at, HEARD_INTERVALS));
+        self.holds = now.saturating_duration_since(self.started) >= watch;
         None
     }
 

@@ -233,12 +233,16 @@ impl Directory {
                         continue;
                     };
                     peers.push(Arc::clone(&announcement.info));
-                    let mut others = live().filter(|(other, member)| {
-                        other != id && member.announcement().is_some() && !member.is_leaving()
+                    // One that has withdrawn its record, or waits, lives on.
+                    let mut others = live().filter(|(other, rival)| {
+                        other.gossip_advertise_addr != id.gossip_advertise_addr
+                            && !rival.is_leaving()
                     });
                     if let Some((other, rival)) = others.next() {
                         again_in = shorter(again_in, self.interval);
-                        if rival.has_risen_within(self.interval, now) {
+                        let met = member.since.max(rival.since);
+                        let is_former = member.risen_at <= Some(met) || rival.risen_at <= Some(met);
+                        if !is_former && rival.has_risen_within(self.interval, now) {
                             let pair = [id.gossip_advertise_addr, other.gossip_advertise_addr];
                             rivals.insert(node_id, pair);
                         }
@@ -330,11 +334,6 @@ impl Directory {
                 || is_known(&(id, newest))
                 || lives.iter().filter(waits).any(&is_known)
         })
-    }
-
-    /// Returns `true` if some other member has a record.
-    pub(crate) fn has_records(&self) -> bool {
-        self.members.values().any(|member| member.record.is_some())
     }
 
     /// Returns `true` if a silent member said that it leaves.

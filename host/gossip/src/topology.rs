@@ -62,8 +62,6 @@ pub(crate) struct ChangeLog {
 struct Exchange {
     /// Time at which the first message came.
     heard_at: Option<Instant>,
-    /// Time at which the first record came.
-    record_at: Option<Instant>,
     is_complete: bool,
 }
 
@@ -128,15 +126,12 @@ impl Topology {
         view: &mut ClusterView,
         now: Instant,
     ) -> bool {
-        if self.directory.has_records() {
-            exchange.record_at.get_or_insert(now);
-        }
         exchange.is_complete = exchange.is_complete
             || exchange
                 .heard_at
                 .is_some_and(|heard_at| self.directory.is_complete(heard_at, now));
         let rivals = self.directory.own_rivals(own, now);
-        view.conflict = self.claim.update(own, &rivals, exchange.record_at, now);
+        view.conflict = self.claim.update(own, &rivals, now);
         let holds = self.claim.holds;
         self.membership.holds.send_if_modified(|held| {
             let changed = *held != holds;

@@ -22,11 +22,10 @@ fn still(mut rival: Rival, seconds: u64) -> Rival {
 }
 
 /// Looks at one moment: does this member, of generation 5, publish its record?
-fn holds(held: bool, rivals: &[Rival], age: u64, heard: Option<u64>) -> bool {
+fn holds(held: bool, rivals: &[Rival], age: u64) -> bool {
     let started = Instant::now();
-    let at = |seconds| started + Duration::from_secs(seconds);
     let mut claim = Claim::new(held, INTERVAL, started);
-    let conflict = claim.update(&id(5, 1), rivals, heard.map(at), at(age));
+    let conflict = claim.update(&id(5, 1), rivals, started + Duration::from_secs(age));
     if let Some(conflict) = conflict {
         assert_eq!(conflict.waits, !claim.holds);
     }
@@ -35,49 +34,34 @@ fn holds(held: bool, rivals: &[Rival], age: u64, heard: Option<u64>) -> bool {
 
 #[test]
 fn a_new_address_is_watched_for_ten_intervals() {
-    assert!(!holds(false, &[], 9, None));
-    assert!(holds(false, &[], 10, None));
-    assert!(!holds(false, &[], 3, Some(1)), "a record was just heard");
-    assert!(
-        holds(false, &[], 4, Some(1)),
-        "its member knows the cluster"
-    );
+    assert!(!holds(false, &[], 9));
+    assert!(holds(false, &[], 10));
 }
 
 #[test]
 fn a_record_elsewhere_is_waited_for_until_its_heartbeat_is_still() {
     for generation in [0, 4, 6] {
-        assert!(!holds(false, &[rival(generation, true)], 60, Some(0)));
-        assert!(!holds(
-            false,
-            &[still(rival(generation, true), 9)],
-            60,
-            Some(0)
-        ));
-        assert!(holds(
-            false,
-            &[still(rival(generation, true), 10)],
-            60,
-            Some(0)
-        ));
+        assert!(!holds(false, &[rival(generation, true)], 60));
+        assert!(!holds(false, &[still(rival(generation, true), 9)], 60));
+        assert!(holds(false, &[still(rival(generation, true), 10)], 60));
     }
 }
 
 #[test]
 fn the_earlier_of_two_that_wait_goes_first() {
-    assert!(!holds(false, &[rival(4, false)], 60, Some(0)));
-    assert!(holds(false, &[rival(6, false)], 60, Some(0)));
+    assert!(!holds(false, &[rival(4, false)], 60));
+    assert!(holds(false, &[rival(6, false)], 60));
 }
 
 #[test]
 fn the_later_of_two_holders_counts() {
-    assert!(holds(true, &[rival(4, true)], 60, Some(0)));
-    assert!(!holds(true, &[rival(6, true)], 60, Some(0)));
-    assert!(holds(true, &[rival(6, false)], 60, Some(0)), "it waits");
-    assert!(holds(true, &[still(rival(6, true), 10)], 60, Some(0)));
+    assert!(holds(true, &[rival(4, true)], 60));
+    assert!(!holds(true, &[rival(6, true)], 60));
+    assert!(holds(true, &[rival(6, false)], 60), "it waits");
+    assert!(holds(true, &[still(rival(6, true), 10)], 60));
     let mut unknown = rival(6, true);
     unknown.has_risen = false;
-    assert!(holds(true, &[unknown], 60, Some(0)), "it may be gone");
+    assert!(holds(true, &[unknown], 60), "it may be gone");
 }
 
 #[test]
@@ -86,11 +70,11 @@ fn a_rival_is_named_once_it_is_known_to_live() {
     let mut claim = Claim::new(false, INTERVAL, now);
     let mut other = rival(4, true);
     other.has_risen = false;
-    assert_eq!(claim.update(&id(5, 1), &[other], None, now), None);
+    assert_eq!(claim.update(&id(5, 1), &[other], now), None);
     let conflict = Some(Conflict {
         address: id(4, 2).gossip_advertise_addr,
         waits: true,
     });
     let rivals = [rival(4, true)];
-    assert_eq!(claim.update(&id(5, 1), &rivals, None, now), conflict);
+    assert_eq!(claim.update(&id(5, 1), &rivals, now), conflict);
 }

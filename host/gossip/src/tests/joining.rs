@@ -152,7 +152,8 @@ async fn who_left_is_neither_waited_for_nor_missed() {
     until("all meet", || one.snapshot().len() == 2).await;
     two.leave().await;
     let (four, took) = join(&net.config(4, &[1])).await;
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    // It watches for its id only.
+    assert!(took < Duration::from_secs(12), "{took:?}");
     // The cluster is scaled to one.
     three.leave().await;
     four.leave().await;
