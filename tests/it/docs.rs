@@ -194,6 +194,7 @@ fn generated_tables_are_up_to_date() -> Result<()> {
     let settings = settings();
     let section = |name| settings::table(&settings, name);
     let tables = [
+        ("drop reasons", drop_reasons()?),
         ("problems", problems()),
         ("settings", settings::page(&settings)),
         ("limits", section("limits")),
@@ -204,6 +205,7 @@ fn generated_tables_are_up_to_date() -> Result<()> {
         "host/docs/settings.md",
         "host/docs/limits.md",
         "host/docs/http-api.md",
+        "host/docs/metrics.md",
     ] {
         let text = page(name)?;
         let mut expected = text.clone();
@@ -274,6 +276,37 @@ fn problems() -> String {
         let _ = writeln!(table, "| {status} | `{uri}` | {title} |");
     }
     table
+}
+
+/// Returns the table of reasons, each with the comment of its variant.
+fn drop_reasons() -> Result<String> {
+    let source = fs::read_to_string(path("host/gossip/src/drop_reason.rs"))?;
+    let (_, variants) = source
+        .split_once("enum DropReason {\n")
+        .context("an enum")?;
+    let mut table = "| reason | meaning |\n|---|---|\n".to_string();
+    let mut meaning = Vec::new();
+    for line in variants.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("/// ") {
+            meaning.push(comment);
+        } else if let Some(name) = line.strip_suffix(',') {
+            let name = snake_case(name);
+            let _ = writeln!(table, "| `{name}` | {} |", meaning.join(" "));
+            meaning.clear();
+        }
+    }
+    Ok(table)
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
 }
 
 /// Returns the arguments of a line that runs the agent.

@@ -153,7 +153,7 @@ async fn a_full_registry_refuses_new_nodes_only() -> Result<()> {
     let registry = EdgeCacheRegistry::builder(plugin).start().await?;
     registry.enable(1, capacity()).await?;
     registry.enable(2, capacity()).await?;
-    assert_snapshot!(registry.enable(3, capacity()).await.unwrap_err(), @"the registry is full: 2 nodes are enabled, the limit `nodes_max`; disable one first, or raise the limit");
+    assert_snapshot!(registry.enable(3, capacity()).await.unwrap_err(), @"the registry is full: 2 nodes are enabled, which is `limits.nodes_max`; disable one first, or raise it on all agents");
     let again = registry.enable(2, capacity_in("eu")).await?;
     assert_eq!(again.capacity, capacity_in("eu"));
     registry.disable(1).await?;

@@ -43,7 +43,7 @@ pub enum SetAside {
     #[error("{0}")]
     Failed(String),
     /// As many enabled nodes as the limit `nodes_max` have lower ids.
-    #[error("the registry is full: `nodes_max` enabled nodes have lower ids")]
+    #[error("the registry is full: `limits.nodes_max` enabled nodes have lower ids")]
     Full,
 }
 

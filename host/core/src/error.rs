@@ -30,7 +30,7 @@ pub enum EdgeCacheError {
     StoreFailed(String),
     /// The number of enabled nodes has reached the limit `nodes_max`.
     #[error(
-        "the registry is full: {limit} nodes are enabled, the limit `nodes_max`; disable one first, or raise the limit"
+        "the registry is full: {limit} nodes are enabled, which is `limits.nodes_max`; disable one first, or raise it on all agents"
     )]
     #[strum(serialize = "registry-full")]
     Full {

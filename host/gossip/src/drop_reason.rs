@@ -8,15 +8,15 @@ pub(crate) enum DropReason {
     NotChitchat,
     /// The message is too short or too long, or a field is invalid.
     Malformed,
-    /// The compressed parts inflate to more than `INFLATED_BYTES_MAX`.
+    /// The compressed parts inflate to more bytes than a message may have.
     Inflated,
-    /// The message names more than `MEMBERS_MAX` members.
+    /// The message names more members than a cluster may have.
     TooManyMembers,
-    /// The delta has more than `OPS_MAX` operations.
+    /// The delta has too many operations.
     TooManyOps,
-    /// A name has more than `NAME_BYTES_MAX` bytes.
+    /// The name of a member or of the cluster is too long.
     LongName,
-    /// A key and its value have more than `KEY_VALUE_BYTES_MAX` bytes.
+    /// A key and its value are too long.
     LargeValue,
     /// A key begins with a multi-byte character, which chitchat would split and panic.
     BadKey,
@@ -26,7 +26,7 @@ pub(crate) enum DropReason {
     Refused,
     /// The delta names no member, or one member twice.
     BadMember,
-    /// A version does not increase, or a version or heartbeat is above `COUNT_MAX`.
+    /// A version does not increase, or a version or heartbeat is too large.
     BadVersion,
     /// The delta or digest has a newer state of this member than it has sent: another member
     /// impersonates it, and peers believe that. This member needs a new generation.
@@ -43,7 +43,7 @@ pub(crate) enum DropReason {
     NotSealed,
     /// The key is not in the keyring.
     UnknownKey,
-    /// The tag is invalid: changed in transit, made without the key, or of another cluster.
+    /// The tag is invalid: the sender has another `cluster_id`, or the datagram was altered or made without the key.
     Forged,
     /// The time of sending is too old, or too far ahead.
     Stale,

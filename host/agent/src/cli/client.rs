@@ -198,7 +198,7 @@ pub struct PeersArgs {
 /// A command for the members of the cluster.
 #[derive(Debug, Clone, Subcommand)]
 pub enum PeersCommand {
-    /// Forget a failed member, which is remembered for 72 hours otherwise
+    /// Make the asked agent forget a failed member, which is remembered for 72 hours otherwise; ask every agent
     Forget(NodeArgs),
 }
 
