@@ -38,8 +38,25 @@ async fn disable(agent: &Agent, node_id: u64) {
     assert_eq!(answer.status, 204, "{answer:?}");
 }
 
+/// The next event but those about the readiness, which may come at any time after the start.
 async fn next(events: &mut Events) -> Event {
-    events.next().await.unwrap().unwrap()
+    loop {
+        let event = events.next().await.unwrap().unwrap();
+        if event.name != "health" {
+            return event;
+        }
+    }
+}
+
+/// The whole state, which the readiness follows.
+async fn state(events: &mut Events) -> Event {
+    let state = next(events).await;
+    assert_eq!(state.name, "snapshot", "{state:?}");
+    let health = events.next().await.unwrap().unwrap();
+    assert_eq!(health.name, "health");
+    assert!(health.data["ok"].is_boolean(), "{health:?}");
+    assert_eq!(health.id, state.id);
+    state
 }
 
 /// The first event with this name about this node; others may come before it.
@@ -57,8 +74,7 @@ async fn a_subscriber_gets_the_state_and_then_each_change() {
     let agent = standalone().await;
     enable(&agent, 5).await;
     let mut events = Events::follow(agent.http, None).await.unwrap();
-    let first = next(&mut events).await;
-    assert_eq!(first.name, "snapshot");
+    let first = state(&mut events).await;
     assert_eq!(first.data["nodes"][0]["node_id"], 5, "{first:?}");
     assert_eq!(first.data["peers"], json!([]));
 
@@ -73,7 +89,9 @@ async fn a_subscriber_gets_the_state_and_then_each_change() {
     assert_eq!(about(&next(&mut events).await), ("disabled", Some(5)));
 
     assert_eq!(agent.terminate().await.unwrap(), Some(0));
-    assert_eq!(events.next().await.unwrap(), None, "it ends with the agent");
+    while let Some(event) = events.next().await.unwrap() {
+        assert_eq!(event.name, "health", "it ends with the agent");
+    }
 }
 
 #[tokio::test]
@@ -89,7 +107,7 @@ async fn a_proxy_is_told_not_to_buffer_events() {
 async fn a_client_goes_on_where_it_was() {
     let agent = standalone().await;
     let mut events = Events::follow(agent.http, None).await.unwrap();
-    let reset = next(&mut events).await;
+    let reset = state(&mut events).await;
     enable(&agent, 1).await;
     let first = next(&mut events).await;
     enable(&agent, 2).await;
@@ -118,8 +136,7 @@ async fn a_client_goes_on_where_it_was() {
         &format!("{start}-x"),
     ] {
         let mut events = Events::follow(agent.http, Some(unknown)).await.unwrap();
-        let event = next(&mut events).await;
-        assert_eq!(event.name, "snapshot", "{unknown:?}");
+        let event = state(&mut events).await;
         let nodes = event.data["nodes"].as_array().unwrap();
         let ids: Vec<_> = nodes
             .iter()
@@ -142,7 +159,7 @@ async fn peers_come_change_and_go() {
         .unwrap();
     let mut events = Events::follow(one.http, None).await.unwrap();
     assert_eq!(
-        next(&mut events).await.data,
+        state(&mut events).await.data,
         json!({"nodes": [], "peers": []})
     );
     let seed = one.gossip.unwrap().to_string();
@@ -170,7 +187,7 @@ async fn so_many_may_follow_and_no_more() {
     let mut all = Vec::new();
     for _ in 0..MAX {
         let mut events = Events::follow(agent.http, None).await.unwrap();
-        next(&mut events).await;
+        state(&mut events).await;
         all.push(events);
     }
     let request = agent.request(Method::GET, "/api/v1/events");
@@ -256,6 +273,7 @@ fn follow(state: &mut BTreeMap<u64, Value>, event: &Event) {
             nodes.iter().for_each(|node| put(state, node));
         }
         "enabled" => put(state, &event.data),
+        "health" => {}
         "disabled" => drop(state.remove(&event.data["node_id"].as_u64().unwrap())),
         other => panic!("{other}"),
     }

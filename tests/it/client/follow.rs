@@ -84,6 +84,7 @@ async fn events_are_followed_over_a_restart_of_the_agent() {
     assert_eq!(first["event"], "snapshot", "{first}");
     assert_eq!(first["data"], json!({"nodes": [], "peers": []}));
     assert!(first["id"].is_string(), "{first}");
+    assert_eq!(follower.event().await["event"], "health");
     enable(at, 7).await;
     assert_eq!(follower.about("enabled").await, 7);
 
@@ -95,6 +96,12 @@ async fn events_are_followed_over_a_restart_of_the_agent() {
     let reset = follower.event().await;
     assert_eq!(reset["event"], "snapshot", "{reset}");
     assert_eq!(reset["data"]["nodes"][0]["node_id"], 7, "{reset}");
+    // What was said before the restart holds no more.
+    let mut health = follower.event().await;
+    assert_eq!(health["event"], "health", "{health}");
+    while health["data"]["ok"] != true {
+        health = follower.event().await;
+    }
     enable(at, 8).await;
     assert_eq!(follower.about("enabled").await, 8);
     let said = follower.complaints().await;

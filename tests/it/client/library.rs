@@ -187,9 +187,16 @@ async fn events_are_typed_and_a_break_is_reported() {
         matches!(first.event(), Some(Event::Snapshot(_))),
         "{first:?}"
     );
+    let FollowUpdate::Event(health) = next().await else {
+        panic!("the second update is an event");
+    };
+    assert!(
+        matches!(health.event(), Some(Event::Health(_))),
+        "{health:?}"
+    );
     client.enable(7, capacity(1)).send().await.unwrap();
     let FollowUpdate::Event(second) = next().await else {
-        panic!("the second update is an event");
+        panic!("the third update is an event");
     };
     let Some(Event::Enabled(node)) = second.event() else {
         panic!("{second:?}");

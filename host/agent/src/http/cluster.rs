@@ -58,7 +58,8 @@ pub(super) async fn list_members(
     Ok(Json(MemberList { members }))
 }
 
-/// Forgets a failed member, which is remembered for 72 hours otherwise. One that is live again is listed again.
+/// Makes this agent forget a failed member, which is remembered for 72 hours otherwise. Others remember for themselves.
+/// One that is live again is listed again.
 #[utoipa::path(
     delete,
     path = "/api/v1/cluster/gossip/peers/{id}",
@@ -89,7 +90,7 @@ pub(super) async fn forget_peer(
 /// - `disabled`: a node is not eligible any more: `{"node_id"}`.
 /// - `joined`, `updated`: a peer is live now, or its information changed: the peer.
 /// - `left`, `failed`: a peer said that it leaves, or is silent without a word: `{"node_id"}`.
-/// - `health`: the readiness or a warning changed: `{"ok", "reasons", "warnings"}`.
+/// - `health`: the readiness and the warnings, after a snapshot and when they change: `{"ok", "reasons", "warnings"}`.
 /// - `snapshot`: the whole state, `{"nodes", "peers"}`: first of all, and wherever events are missing.
 ///
 /// States in between may be left out; the last one is always sent. A client that names its last event in
@@ -109,6 +110,8 @@ pub(super) async fn follow_events(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    // The snapshot has the readiness as last observed.
+    state.observe_readiness();
     let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let subscription = state.events.subscribe(caller, last)?;
     let body = Body::from_stream(subscription.into_stream());

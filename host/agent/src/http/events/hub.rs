@@ -29,7 +29,8 @@ struct Present {
     ring: Ring,
     nodes: EligibleNodes,
     peers: Arc<Peers>,
-    /// The state as an event, made once for all subscribers that need it before the next event.
+    health: watch::Receiver<Option<Health>>,
+    /// The state as events, made once for all subscribers that need it before the next event.
     snapshot: Option<Bytes>,
 }
 
@@ -58,6 +59,7 @@ impl Hub {
                 ring: Ring::default(),
                 nodes: registry.snapshot(),
                 peers: peers.unwrap_or_default(),
+                health: health.clone(),
                 snapshot: None,
             }),
             newest: receiver,
@@ -122,7 +124,7 @@ impl Hub {
 
     fn push(&self, now: &mut Present, event: &Event) {
         now.ring
-            .push(|number| text(self.board.start, number, event));
+            .push(|number| text(self.board.start, number, event).into());
         now.snapshot = None;
         self.newest.send_replace(now.ring.newest());
     }
@@ -170,7 +172,10 @@ impl Present {
             nodes: self.nodes.iter().map(enabled).collect(),
             peers: self.peers.iter().map(|info| (**info).clone()).collect(),
         });
-        let text = text(start, number, &snapshot);
+        let health = self.health.borrow().clone().map(Event::Health);
+        let events = [snapshot].into_iter().chain(health);
+        let texts = events.map(|event| text(start, number, &event));
+        let text = Bytes::from(texts.collect::<String>());
         self.snapshot = Some(text.clone());
         (number, text)
     }
@@ -189,11 +194,11 @@ fn enabled(node: &EdgeCacheNode) -> EnabledNode {
 }
 
 /// Encodes an event. JSON has no line breaks of its own.
-fn text(start: u128, number: u64, event: &Event) -> Bytes {
+fn text(start: u128, number: u64, event: &Event) -> String {
     // Texts, numbers and maps with text as keys always have a form in JSON.
     let (name, data) = (
         event.name(),
         serde_json::to_string(event).unwrap_or_default(),
     );
-    format!("id: {start}-{number}\nevent: {name}\ndata: {data}\n\n").into()
+    format!("id: {start}-{number}\nevent: {name}\ndata: {data}\n\n")
 }
