@@ -140,6 +140,17 @@ async fn a_check_names_everything_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_check_has_the_plugin_take_its_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "node_id = 1\n[plugin.settings]\nregions = 'x'";
+    let ended = check(&file(directory.path(), text)).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for said in ["error  plugin: ", "refused to load", "regions"] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+}
+
+#[tokio::test]
 async fn a_component_that_is_not_the_pinned_one_is_refused() {
     let (plugin, digest) = component();
     let pinned = "ab".repeat(32);

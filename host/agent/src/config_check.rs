@@ -12,6 +12,7 @@ use crate::plugin_manager::PluginManager;
 use crate::run;
 use crate::settings::AgentSettings;
 use edge_cache_core::text;
+use edge_cache_host::EdgeCacheRegistry;
 
 /// Checks settings. Returns one line for each check.
 ///
@@ -86,6 +87,12 @@ fn data_dir(path: Option<&Path>) -> Result<String> {
 
 async fn plugin(settings: &AgentSettings) -> Result<String> {
     let (_, plugin) = PluginManager::of_settings(settings, None).await?;
+    // A plugin reads its settings when it loads the first entries, of which there are none.
+    let registry =
+        EdgeCacheRegistry::builder(plugin.clone()).standalone(run::gossip::self_info(settings));
+    if let Some(failure) = registry.start().await?.status().last_failure {
+        bail!(failure);
+    }
     let pin = match settings.plugin_config.plugin_sha256 {
         Some(_) => "pinned",
         None => "not pinned",

@@ -64,7 +64,7 @@ pub(super) fn reload_keys(file: &Path, pool: &GossipPool) {
 }
 
 /// Returns the public information about this node.
-pub(super) fn self_info(settings: &AgentSettings) -> PeerInfo {
+pub(crate) fn self_info(settings: &AgentSettings) -> PeerInfo {
     PeerInfo {
         node_id: settings.node_id,
         wg_pubkey: settings.wg_pubkey.clone(),
