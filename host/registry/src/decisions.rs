@@ -21,7 +21,7 @@ use crate::state::RegistryState;
 use crate::writer::operation::Operation;
 use crate::writer::queue::Queue;
 use edge_cache_core::decision::Decision;
-use edge_cache_core::effective::{DecisionCounts, DecisionLimits, EffectiveDecisions};
+use edge_cache_core::effective::{DecisionLimits, EffectiveDecisions};
 use edge_cache_core::{EdgeCacheError, NodeId};
 use edge_cache_gossip::{GossipPool, JoinState, LogLimit};
 
@@ -35,6 +35,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
 const FULL_CHECK_INTERVAL: Duration = Duration::from_secs(20);
 /// The shortest interval of log lines about decisions that are not carried out.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// The largest number of nodes that such a line names.
+const NAMED_MAX: usize = 32;
 /// The largest number of bad values that are remembered as logged.
 const REPORTED_MAX: usize = 1_024;
 
@@ -176,7 +178,7 @@ impl DecisionSync {
         let mut replicas = DecisionReplicas::default();
         let mut published = self.state.view.load().decisions.clone();
         let mut agents = None;
-        let mut logged = LoggedCounts::default();
+        let mut logged = LoggedSetAside::default();
         let mut topology = self.pool.subscribe();
         let mut join = self.pool.watch_join();
         let mut full_checks = time::interval(FULL_CHECK_INTERVAL);
@@ -250,34 +252,37 @@ impl DecisionSync {
                 self.pool.recount_replicas();
             }
             self.use_room(&decisions);
-            logged.log(decisions.counts(), now);
+            logged.log(&decisions, now);
             published = decisions;
             agents = live;
         }
     }
 }
 
-/// The numbers of decisions that are not carried out, as logged last.
+/// The decisions that are not carried out, as logged last.
 #[derive(Debug, Default)]
-struct LoggedCounts {
+struct LoggedSetAside {
     counts: (usize, usize, usize),
+    /// The nodes with the lowest ids.
+    nodes: String,
     at: Option<Instant>,
 }
 
-impl LoggedCounts {
-    /// Logs the numbers if they have changed, at most once an interval.
-    fn log(&mut self, counts: DecisionCounts, now: Instant) {
-        let DecisionCounts {
-            refused,
-            failed,
-            full,
-            ..
-        } = counts;
+impl LoggedSetAside {
+    /// Logs the decisions if they have changed, at most once an interval.
+    fn log(&mut self, decisions: &EffectiveDecisions, now: Instant) {
         let is_recent = |at| now.saturating_duration_since(at) < LOG_INTERVAL;
-        if self.counts == (refused, failed, full) || self.at.is_some_and(is_recent) {
+        if self.at.is_some_and(is_recent) {
             return;
         }
-        (self.counts, self.at) = ((refused, failed, full), Some(now));
+        let counts = decisions.counts();
+        let (refused, failed, full) = (counts.refused, counts.failed, counts.full);
+        let nodes = decisions.set_aside().take(NAMED_MAX);
+        let nodes: Vec<_> = nodes.map(|it| it.decision.node_id.to_string()).collect();
+        let nodes = nodes.join(",");
+        if self.counts == (refused, failed, full) && self.nodes == nodes {
+            return;
+        }
         if counts.set_aside() == 0 {
             tracing::info!("all decisions are carried out again");
         } else {
@@ -285,9 +290,11 @@ impl LoggedCounts {
                 refused,
                 failed,
                 full,
+                nodes,
                 "decisions are set aside: this registry may differ from those of other agents"
             );
         }
+        (self.counts, self.nodes, self.at) = ((refused, failed, full), nodes, Some(now));
     }
 }
 

@@ -56,12 +56,12 @@ async fn a_decision_that_is_set_aside_is_in_readiness_metric_log_and_answer() {
     let cases: [(&str, &str, &[&str]); 3] = [
         (
             "refused",
-            "this agent's plugin refused them",
+            "refused by this agent's plugin",
             &["--plugin", region, "--plugin-settings", "regions=ap-south"],
         ),
         (
             "failed",
-            "this agent's plugin failed on them, they are tried again",
+            "this agent's plugin failed, and is asked again",
             &[
                 "--plugin",
                 hostile,
@@ -98,8 +98,16 @@ async fn a_decision_that_is_set_aside_is_in_readiness_metric_log_and_answer() {
         );
         assert_eq!(shown["registered"], false, "{reason}: {shown}");
         let log = two.log_handle();
-        log.expect("decisions are set aside: this registry may differ", SOON)
-            .await;
+        let said = "decisions are set aside: this registry may differ";
+        log.expect(said, SOON).await;
+        let log = log.read();
+        let line = log.lines().find(|line| line.contains(said)).unwrap();
+        let named = ["5", "666", "5,666"].map(|nodes| format!("nodes=\"{nodes}\""));
+        assert!(named.iter().any(|nodes| line.contains(nodes)), "{line}");
+        if reason == "full" {
+            let one = "1 decision is set aside, and this agent may differ";
+            expect_health(&two, 200, one).await;
+        }
         let health = expect_health(&one, 200, "").await;
         assert_eq!(health["warnings"], json!([]), "{reason}");
         two.signal(rustix::process::Signal::TERM);
@@ -117,6 +125,6 @@ async fn a_member_on_whose_labels_the_plugin_fails_is_in_readiness() {
     let seed = one.gossip.to_string();
     let args = [&FAST[..], &["--seed", &seed]].concat();
     let _deadly = Node::start(666, &args).await.unwrap();
-    let said = "1 members are not assessed by their current labels";
+    let said = "1 member is not assessed by current labels";
     expect_health(&one, 200, said).await;
 }

@@ -151,24 +151,24 @@ impl AppState {
         };
         let counts = self.registry.decision_counts();
         let set_aside = [
-            (counts.refused, "this agent's plugin refused them"),
+            (counts.refused, "refused by this agent's plugin"),
             (
                 counts.failed,
-                "this agent's plugin failed on them, they are tried again",
+                "this agent's plugin failed, and is asked again",
             ),
             (counts.full, "there are more than `limits.nodes_max` nodes"),
         ];
         let set_aside = set_aside.into_iter().filter(|(count, _)| *count > 0);
         let set_aside = set_aside.map(|(count, cause)| {
-            format!(
-                "{count} decisions are set aside, and this agent may differ from others: {cause}"
-            )
+            let subject = some(count, "decision");
+            format!("{subject} set aside, and this agent may differ from others: {cause}")
         });
         let unjudged = self.registry.routing().unjudged;
         let unjudged = (unjudged > 0).then(|| {
+            let subject = some(unjudged, "member");
             format!(
-                "{unjudged} members are not assessed by their current labels, and this agent may route differently: \
-                 they have too many, or this agent's plugin failed"
+                "{subject} not assessed by current labels, and this agent may route differently: \
+                 there are too many, or this agent's plugin failed"
             )
         });
         room.into_iter().chain(set_aside).chain(unjudged)
@@ -186,6 +186,14 @@ impl AppState {
 
     fn is_stopping(&self) -> bool {
         self.stop.requested().is_some()
+    }
+}
+
+/// Returns a number of things as the subject of a sentence.
+fn some(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing} is"),
+        _ => format!("{count} {thing}s are"),
     }
 }
 
