@@ -278,7 +278,7 @@ async fn wrong_flags_are_status_2_and_one_line() {
         ),
         (
             "--node-id 1 --gossip-listen 127.0.0.1:0 --seed nobody",
-            "\"nobody\" is not a reachable host:port",
+            "gossip seed \"nobody\" is not HOST:PORT (",
         ),
         ("--node-id 1 --label =x", "it must be KEY=VALUE"),
         ("--node-id 1 --label zone", "it must be KEY=VALUE"),

@@ -19,7 +19,9 @@ pub enum GossipError {
         rule: String,
     },
     /// A seed is not `host:port`, or its address is not reachable. Nothing was started.
-    #[error("gossip seed {seed:?} is not a reachable host:port (ipv6 addresses need brackets)")]
+    #[error(
+        "gossip seed {seed:?} is not HOST:PORT (IPv6 in brackets, no unspecified address, no port 0)"
+    )]
     Seed {
         /// The seed as configured.
         seed: String,

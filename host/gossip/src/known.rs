@@ -89,6 +89,12 @@ impl KnownPeers {
             self.forgotten.remove(&member.node_id);
             self.peers.insert(member.node_id, Known::alive(member, now));
         }
+        // The last record of a member that leaves has no policy.
+        for member in view.members.iter_mut().filter(|it| it.policy.is_none()) {
+            let known = self.peers.get(&member.node_id).map(|known| &known.peer);
+            let same = known.filter(|known| known.generation == member.generation);
+            member.policy = same.and_then(|known| known.policy.clone());
+        }
         self.peers.retain(|_, known| known.forget_at > now);
         for known in self.peers.values_mut() {
             known.peer.left |= has_left(&known.peer);

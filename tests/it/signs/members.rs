@@ -68,6 +68,10 @@ async fn below_the_least_number_of_peers_an_agent_is_unready_and_each_change_is_
     expect_health(&one, 503, FEW).await;
     expect_events(&mut events, "left", false).await;
     expect_members(&one, "left", &[2]).await;
+    let left = "/api/v1/cluster/members?status=left";
+    let left = &one.ask(Method::GET, left, None).await.body["members"][0];
+    assert_eq!(left["is_agent"], true, "{left}");
+    assert!(left["policy"].is_string(), "{left}");
 
     let two = Node::start(2, &args).await.unwrap();
     expect_events(&mut events, "joined", true).await;
