@@ -284,13 +284,19 @@ async fn each_way_to_fail_has_its_exit_code_and_one_line() {
     assert_eq!(ended.code, Some(5), "{ended:?}");
     assert_eq!(
         ended.stdout,
-        "node 99 is enabled; its labels are not seen yet\n"
+        "node 99 is enabled; its labels are not seen yet: no member with its id is alive\n"
     );
     let ended = ask(at, &format!("{enable} --format json")).await;
     assert_eq!(ended.code, Some(5), "{ended:?}");
     let pending: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(pending["registered"], true, "{pending}");
     assert_eq!(pending["advertised"], false, "{pending}");
+    assert_eq!(pending["alive"], false, "{pending}");
+    let shown = ask(at, "node 99").await.stdout;
+    assert!(
+        shown.contains("no: no member with its id is alive"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ impl Session {
             ChangeOutcome::Pending(state) => {
                 let decision = state.decision.as_ref();
                 let refusal = decision.and_then(|decision| decision.refused_by_node.as_deref());
-                self.say(&change.pending(refusal), &json!(state))?;
+                self.say(&change.pending(refusal, state.alive), &json!(state))?;
                 Ok(refusal.map_or(exit::PENDING, |_| exit::NODE_REFUSES))
             }
         }
@@ -224,7 +224,7 @@ impl Session {
 
     async fn forget(&self, node_id: u64) -> Result<u8> {
         self.client.forget_peer(node_id).send().await?;
-        let said = format!("node {node_id} is forgotten");
+        let said = format!("node {node_id} is forgotten by this agent");
         self.say(&said, &json!({"node_id": node_id, "forgotten": true}))?;
         Ok(exit::SUCCESS)
     }

@@ -81,6 +81,8 @@ pub struct RegisteredNode {
     /// True if the node's own agent says that its labels follow from the effective decision; null for a member that is
     /// no agent.
     pub advertised: Option<bool>,
+    /// True if a member with the id of the node is alive. Without one nobody advertises labels.
+    pub alive: bool,
     /// The counters of the node.
     pub stats: NodeStats,
     /// The effective decision about the node.
@@ -100,6 +102,8 @@ pub struct NodeChange {
     /// True if the node's own agent says that its labels follow from the effective decision; null for a member that is
     /// no agent.
     pub advertised: Option<bool>,
+    /// True if a member with the id of the node is alive. Without one nobody advertises labels.
+    pub alive: bool,
     /// The effective decision about the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,

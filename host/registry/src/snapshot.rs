@@ -111,6 +111,12 @@ impl NodeState {
         self.effective.as_deref()
     }
 
+    /// Tells whether a member with the id of the node is alive.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.info.is_some()
+    }
+
     /// Tells whether the node's own agent says that it follows the effective decision, which enables the node. `None`
     /// for a live member that is no agent; a node that is not live advertises nothing.
     #[must_use]

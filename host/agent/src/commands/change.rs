@@ -9,6 +9,9 @@ use crate::cli::WaitArgs;
 #[cfg(test)]
 mod tests;
 
+/// Why labels of a node are not seen where none of its members is alive.
+pub(super) const NOBODY: &str = "no member with its id is alive";
+
 /// A change of one node that was made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
@@ -33,7 +36,7 @@ impl Change {
     }
 
     /// Returns the text of a change whose labels have not followed in time, or that the node's own agent refuses.
-    pub(super) fn pending(&self, refusal: Option<&str>) -> String {
+    pub(super) fn pending(&self, refusal: Option<&str>, is_alive: bool) -> String {
         if let Some(reason) = refusal {
             let reason = text::clean(reason, text::ERROR_BYTES_MAX);
             return format!(
@@ -42,8 +45,9 @@ impl Change {
             );
         }
         let state = match self.registered {
-            true => "enabled; its labels are not seen yet",
-            false => "disabled; its labels are still seen",
+            true if is_alive => "enabled; its labels are not seen yet".to_string(),
+            true => format!("enabled; its labels are not seen yet: {NOBODY}"),
+            false => "disabled; its labels are still seen".to_string(),
         };
         format!("node {} is {state}", self.node_id)
     }

@@ -7,6 +7,8 @@ use edge_cache_client::{
 };
 use edge_cache_core::text;
 
+use super::change::NOBODY;
+
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +49,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
                 ("node", node.node_id.to_string()),
                 ("capacity", capacity(&node.capacity)),
                 ("enabled", node.enabled_at.to_string()),
-                ("advertised", seen(node.advertised)),
+                ("advertised", seen_of(node.advertised, node.alive)),
                 ("hits", node.stats.hits.to_string()),
                 ("misses", node.stats.misses.to_string()),
             ];
@@ -58,7 +60,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
             let mut rows = vec![
                 ("node", node.node_id.to_string()),
                 ("registered", yes(node.registered)),
-                ("advertised", seen(node.advertised)),
+                ("advertised", seen_of(node.advertised, node.alive)),
             ];
             rows.extend(node.decision.iter().flat_map(decision));
             pairs(rows)
@@ -229,6 +231,15 @@ fn or_empty(text: Option<&str>) -> String {
 /// Formats whether a node advertises its labels; a member that is no agent does not say so.
 fn seen(advertised: Option<bool>) -> String {
     advertised.map_or_else(|| EMPTY.to_string(), yes)
+}
+
+/// Formats whether one node advertises its labels, with the reason if nobody can.
+fn seen_of(advertised: Option<bool>, is_alive: bool) -> String {
+    let seen = seen(advertised);
+    match advertised {
+        Some(false) if !is_alive => format!("{seen}: {NOBODY}"),
+        _ => seen,
+    }
 }
 
 fn yes(value: bool) -> String {

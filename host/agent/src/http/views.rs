@@ -59,6 +59,7 @@ impl KnownNode {
             capacity: node.capacity.clone(),
             enabled_at: Timestamp(node.enabled_at),
             advertised: self.state.advertised(),
+            alive: self.state.is_alive(),
             stats: self.stats(),
             decision,
         }))
@@ -70,6 +71,7 @@ impl KnownNode {
             node_id: self.node_id,
             registered: self.state.entry().is_some(),
             advertised: self.state.advertised(),
+            alive: self.state.is_alive(),
             decision: self.decision(),
         }
     }
