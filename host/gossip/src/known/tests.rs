@@ -56,6 +56,28 @@ fn a_silent_peer_is_failed_for_72_hours() {
 }
 
 #[test]
+fn a_life_that_leaves_keeps_its_policy_and_another_gets_none() {
+    let mut known = KnownPeers::default();
+    let now = Instant::now();
+    failed(&mut known, &[2], now);
+    let leaving = ClusterMember {
+        policy: None,
+        ..member(2, MemberStatus::Leaving)
+    };
+    let other_life = ClusterMember {
+        generation: 4,
+        ..leaving.clone()
+    };
+    let mut policy = |member: &ClusterMember| {
+        let mut view = view(vec![member.clone()]);
+        known.update(&mut view, &BTreeSet::from([2]), |_| false, now);
+        view.members[0].policy.clone()
+    };
+    assert_eq!(policy(&leaving).as_deref(), Some("0123456789ab"));
+    assert_eq!(policy(&other_life), None);
+}
+
+#[test]
 fn a_peer_that_has_left_is_not_failed_but_still_called() {
     let mut known = KnownPeers::default();
     let now = Instant::now();
