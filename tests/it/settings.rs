@@ -127,6 +127,12 @@ async fn a_check_names_everything_that_is_wrong() {
     ] {
         assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
     }
+    let data = text(&not_a_directory);
+    let run = run_to_end(&["--node-id", "1", "--data-dir", data]).await;
+    let said = format!("cannot create the data directory {data}: it is not a directory");
+    for text in [ended.stdout, run.unwrap().stderr] {
+        assert!(text.contains(&said), "{text}");
+    }
     let path = file(directory.path(), "[gossip]\nlisen = '127.0.0.1:0'");
     for ended in [
         check(&path).await,

@@ -72,7 +72,7 @@ fn data_dir(path: Option<&Path>) -> Result<String> {
     let shown = path.display();
     match path.metadata() {
         Ok(found) if found.is_dir() => Ok(format!("{shown} is a directory")),
-        Ok(_) => bail!("{shown} is not a directory"),
+        Ok(_) => bail!("cannot create the data directory {shown}: it is not a directory"),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             // Opening the data directory creates it with its parents.
             let existing = path.ancestors().find(|path| path.exists());

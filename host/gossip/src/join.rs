@@ -41,7 +41,7 @@ pub enum Trouble {
         reason: &'static str,
     },
     /// Fewer peers are live than `peers_min`.
-    #[error("{peers} live peers, gossip.peers_min is {min}")]
+    #[error("{peers} live peer{}, gossip.peers_min is {min}", if *peers == 1 { "" } else { "s" })]
     FewPeers {
         /// Number of live peers.
         peers: usize,

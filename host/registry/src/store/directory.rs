@@ -27,6 +27,12 @@ impl Directory {
             .recursive(true)
             .mode(trusted_file::DIRECTORY_MODE)
             .create(path)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory")
+                }
+                _ => error,
+            })
             .map_err(io_error("create the data directory", path))?;
         // Compiled code is not read through a link, which another user could turn.
         let path = &path
