@@ -10,7 +10,7 @@ mod tests;
 /// The number of failures before the registry is degraded.
 pub(crate) const RESTART_BUDGET: u32 = 5;
 /// The run time of an instance that restores the whole budget.
-pub(crate) const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 /// The wait before the n-th attempt in a row is n - 1 times this long.
 const BACKOFF_STEP: Duration = Duration::from_millis(200);
 /// The longest wait between attempts while budget is left.
@@ -36,9 +36,9 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Records that a fresh instance runs.
+    /// Records that a fresh instance runs. One that takes the place of another without a failure goes on with its time.
     pub(crate) fn started(&mut self, now: Instant) {
-        self.running_since = Some(now);
+        self.running_since.get_or_insert(now);
     }
 
     /// Records that an instance failed or could not be started.

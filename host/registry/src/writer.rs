@@ -53,6 +53,7 @@ pub(crate) struct Writer {
     lacks_decisions: bool,
     /// The time of the last log line about an overruled decision.
     overruled_log: LogLimit,
+    retry_log: LogLimit,
 }
 
 /// The state of the instance.
@@ -81,6 +82,7 @@ impl Writer {
             running: Running::Down(Next::Retry(Instant::now())),
             lacks_decisions: false,
             overruled_log: LogLimit::default(),
+            retry_log: LogLimit::default(),
         };
         writer.add_missing_decisions();
         writer.restart();
@@ -122,12 +124,15 @@ impl Writer {
             Running::Instance(_) => None,
             Running::Down(Next::Retry(at) | Next::Degraded(at)) => Some(at),
         };
-        let others = self
-            .durable
-            .retry_at()
-            .into_iter()
-            .chain(self.retries.next());
+        // Meanwhile no decision is tried again.
+        let retries = self.retries.next().filter(|_| self.is_up());
+        let others = self.durable.retry_at().into_iter().chain(retries);
         instance.into_iter().chain(others).min()
+    }
+
+    /// Tells whether the store and the plugin work.
+    fn is_up(&self) -> bool {
+        self.durable.failure().is_none() && matches!(self.running, Running::Instance(_))
     }
 
     /// Tries a failed instance or store again, where that is due.
@@ -211,9 +216,8 @@ impl Writer {
         }
         if let Err(error) = self.durable.commit(&changes, Instant::now()) {
             self.show_store_failure();
-            // The instance has made the changes, so it is replaced. It is dropped first: two would double the memory.
-            self.running = Running::Down(Next::Retry(Instant::now()));
-            self.restart();
+            // The instance has made the changes.
+            self.replace_instance();
             batch.reply(Some(&error), &self.state.metrics);
             return;
         }
@@ -230,6 +234,13 @@ impl Writer {
             self.announce();
         }
         batch.reply(None, &self.state.metrics);
+    }
+
+    /// Replaces the instance without a failure that counts.
+    fn replace_instance(&mut self) {
+        // It is dropped first: two would double the memory.
+        self.running = Running::Down(Next::Retry(Instant::now()));
+        self.restart();
     }
 
     /// Announces the own node's labels with the decision that they follow from.

@@ -8,7 +8,7 @@ use super::{Running, Writer};
 use edge_cache_core::decision::{Decision, Timestamp};
 use edge_cache_core::effective::{Misplaced, SetAside};
 use edge_cache_core::{Change, EdgeCacheError, Entry, NodeId, ms_of};
-use edge_cache_sandbox::{Instance, PublishedLabels};
+use edge_cache_sandbox::{Failure, Instance, PublishedLabels};
 
 /// The age up to which it is told that a decision of this agent was overruled.
 const OVERRULED_WITHIN: Duration = Duration::from_secs(10 * 60);
@@ -155,14 +155,29 @@ impl Writer {
         if let Err(Stopped::Failed(failure)) = &result {
             let fresh = self.new_batch();
             self.commit(std::mem::replace(batch, fresh));
-            if !matches!(operation, Operation::Merge(_)) {
+            let is_merge = matches!(operation, Operation::Merge(_));
+            if !is_merge {
                 self.quarantine.add(operation.clone(), Instant::now());
             }
-            self.instance_failed(failure);
-            self.catch_up(Instant::now());
+            if is_merge && self.retries.holds(operation.node_id()) {
+                self.failed_again(failure);
+            } else {
+                self.instance_failed(failure);
+                self.catch_up(Instant::now());
+            }
             *batch = self.new_batch();
         }
         result
+    }
+
+    /// Replaces the instance after another failure on a decision that is set aside. It says nothing new about the plugin,
+    /// so it takes nothing from the restart budget.
+    fn failed_again(&mut self, failure: &Failure) {
+        self.state.metrics.calls.failed(failure);
+        if let Some(left_out) = self.retry_log.pass() {
+            tracing::warn!(left_out, %failure, "the plugin failed again on a decision that is set aside");
+        }
+        self.replace_instance();
     }
 
     /// Checks whether there is room for a change, and whether it made the plugin fail lately.
@@ -254,7 +269,9 @@ impl Writer {
             self.fit(&mut batch);
             self.commit(batch);
         }
-        while let Some(node_id) = self.retries.due(now) {
+        while self.is_up()
+            && let Some(node_id) = self.retries.due(now)
+        {
             let view = self.state.view.load_full();
             let effective = view.decisions.get(node_id);
             let Some(effective) = effective.filter(|it| it.set_aside != Some(SetAside::Full))
@@ -263,10 +280,13 @@ impl Writer {
                 continue;
             };
             let mut batch = self.new_batch();
-            if self.carry_out(&mut batch, &effective.decision).is_err() {
-                self.retries.failed(node_id, now);
-            } else if !batch.decisions.has_failed(node_id) {
-                self.retries.forget(node_id);
+            let start = Instant::now();
+            if self.carry_out(&mut batch, &effective.decision).is_ok() {
+                if batch.decisions.has_failed(node_id) {
+                    self.retries.pause(start.elapsed(), Instant::now());
+                } else {
+                    self.retries.forget(node_id);
+                }
             }
             self.commit(batch);
         }

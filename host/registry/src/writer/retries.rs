@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::supervisor::HEALTHY_AFTER;
 use edge_cache_core::NodeId;
 
 #[cfg(test)]
@@ -13,8 +12,8 @@ mod tests;
 const WAIT_MIN: Duration = Duration::from_secs(60);
 /// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// The wait after a failure for any decision: the restart budget is whole again.
-const PAUSE: Duration = HEALTHY_AFTER;
+/// The pause after a failed attempt, in times of its duration: attempts take at most a tenth of the writer's time.
+const PAUSE_FACTOR: u32 = 9;
 
 /// The decisions that wait for another attempt.
 #[derive(Debug, Default)]
@@ -36,7 +35,11 @@ impl Retries {
         let at = now.checked_add(wait).unwrap_or(now);
         self.waits.insert(node_id, (at, wait));
         self.due.insert((at, node_id));
-        self.pause_until = now.checked_add(PAUSE);
+    }
+
+    /// Puts off all attempts after one that failed and took this long.
+    pub(crate) fn pause(&mut self, took: Duration, now: Instant) {
+        self.pause_until = now.checked_add(took.saturating_mul(PAUSE_FACTOR));
     }
 
     /// Tells whether a node waits for another attempt.

@@ -22,18 +22,32 @@ fn waits_double_up_to_an_hour() {
 }
 
 #[test]
-fn after_a_failure_all_others_wait_until_the_restart_budget_is_whole() {
+fn each_of_many_decisions_has_times_of_its_own() {
+    let mut retries = Retries::default();
+    let start = Instant::now();
+    for node_id in 0..100 {
+        retries.failed(node_id, start);
+    }
+    for minutes in [1, 3, 7] {
+        let now = start + MINUTE * minutes;
+        for expected in 0..100 {
+            assert_eq!(retries.due(now), Some(expected));
+            retries.failed(expected, now);
+        }
+        assert_eq!(retries.due(now), None);
+    }
+}
+
+#[test]
+fn failed_attempts_take_a_tenth_of_the_time() {
     let mut retries = Retries::default();
     let start = Instant::now();
     retries.failed(1, start);
     retries.failed(2, start);
-    let first = start + MINUTE;
-    assert_eq!(retries.due(first), Some(1));
-    retries.failed(1, first);
-    assert_eq!(retries.due(first), None);
-    assert_eq!(retries.due(first + PAUSE), Some(2));
-    // A success leaves the turn to the next at once.
-    retries.forget(2);
-    assert_eq!(retries.due(first + PAUSE), None);
-    assert_eq!(retries.due(first + 2 * MINUTE), Some(1));
+    let now = start + MINUTE;
+    retries.failed(1, now);
+    retries.pause(Duration::from_secs(1), now);
+    assert_eq!(retries.due(now + Duration::from_secs(8)), None);
+    assert_eq!(retries.next(), Some(now + Duration::from_secs(9)));
+    assert_eq!(retries.due(now + Duration::from_secs(9)), Some(2));
 }
