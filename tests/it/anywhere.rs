@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::WallClock;
-use edge_cache_host::{EdgeCacheError, Identity, NodeId, Store};
+use edge_cache_host::{EdgeCacheError, EdgeCacheRegistry, Identity, NodeId, Store};
 use edge_cache_tests::cluster::{Member, Settings, disk};
 use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
@@ -244,6 +244,44 @@ async fn an_agent_that_starts_with_a_slow_clock_changes_what_it_decided_before()
     ahead.set(DAY);
     two.registry.disable(8).await.unwrap();
     expect_list(&[&one, &two, &three], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_data_decides_after_it_has_merged_what_stands() {
+    const NODES: usize = 3_000;
+    let one = start(1, &[]).await;
+    let two = start(2, &[&one]).await;
+    let record = r#"{"op":"enable","capacity":{"cpu_cores":1,"ram_mib":1,"disk_mib":5},"enabled_at_ms":1,"at":1,"by":1}"#;
+    let records = (10..).take(NODES).map(|id| (id, Some(record.to_string())));
+    one.pool.publish_decisions(records);
+    until("agent 2 has them", AGREED_WITHIN, || async {
+        let nodes = two.registry.list_eligible().len();
+        if nodes == NODES { Ok(()) } else { Err(nodes) }
+    })
+    .await;
+    let mut gossip = Settings::new(3, &[&one]).gossip;
+    gossip.join_timeout = Duration::from_secs(600);
+    let pool = GossipPool::start(gossip).await.unwrap();
+    until("they are here", AGREED_WITHIN, || async {
+        let (join, pending) = (pool.joined().await, pool.pending_decisions());
+        if pending == NODES {
+            Ok(())
+        } else {
+            Err((join, pending))
+        }
+    })
+    .await;
+    let builder = EdgeCacheRegistry::builder(reference_plugin().unwrap()).gossip(pool.clone());
+    let registry = builder.start().await.unwrap();
+    until("it may decide", AGREED_WITHIN, || async {
+        if registry.may_decide() {
+            Ok(())
+        } else {
+            Err((pool.join_state(), pool.pending_decisions()))
+        }
+    })
+    .await;
+    assert_eq!(registry.list_eligible().len(), NODES);
 }
 
 #[tokio::test(flavor = "multi_thread")]

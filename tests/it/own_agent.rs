@@ -126,7 +126,7 @@ async fn an_agent_that_has_heard_nobody_decides_nothing_and_misses_nothing() {
     let counted = registry.add_stats(7, EdgeCacheStats::default()).await;
     assert_eq!(counted, Err(not_joined.clone()));
     assert_eq!(registry.missing(7), not_joined);
-    assert!(registry.decision(7).is_none() && !registry.is_joined());
+    assert!(registry.decision(7).is_none() && !registry.may_decide());
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ mod tests;
 /// Time for which a member that was never live is not yet listed as failed, in intervals. Members that
 /// are known only by hearsay are silent at first.
 pub(crate) const AWAITED_INTERVALS: u32 = 15;
+/// Time for which the values of a member with a record may be awaited, in intervals.
+const VALUES_INTERVALS: u32 = 60;
 /// Time for which a silent life hides former ones, in intervals: the failure detector takes up to forty to notice the
 /// end of one that lived for moments. A node that lost data and time may come back with a lower generation.
 const FORMER_INTERVALS: u32 = 60;
@@ -45,6 +47,8 @@ pub(crate) struct Directory {
     interval: Duration,
     /// Time for which a member that was never live is not listed as failed.
     awaited_for: Duration,
+    /// Time for which the values of a member may be awaited.
+    values_for: Duration,
     /// Time after its last heartbeat for which a life hides former ones.
     former_for: Duration,
     bad: BadRecords,
@@ -59,6 +63,8 @@ struct KnownMember {
     is_live: bool,
     /// Set once the member has been live.
     was_live: bool,
+    /// Set once the values have arrived that the member had when it was first heard of.
+    has_arrived: bool,
     /// Time at which the member was first seen.
     since: Instant,
     heartbeat: Heartbeat,
@@ -86,6 +92,7 @@ pub(crate) struct MemberReading {
     id: ChitchatId,
     /// `false` for a member without recent heartbeats, or without any yet.
     is_live: bool,
+    has_arrived: bool,
     heartbeat: Heartbeat,
     record: RecordReading,
     /// Version and value of the counters, if they have changed.
@@ -113,13 +120,20 @@ impl Directory {
             members: HashMap::new(),
             interval,
             awaited_for: interval.saturating_mul(AWAITED_INTERVALS),
+            values_for: interval.saturating_mul(VALUES_INTERVALS),
             former_for: interval.saturating_mul(FORMER_INTERVALS).max(FORMER_MIN),
             bad,
         }
     }
 
-    /// Copies the news about a member. Runs under chitchat's lock, so it decodes nothing.
-    pub(crate) fn read(&self, state: &NodeState, is_live: bool) -> MemberReading {
+    /// Copies the news about a member. Runs under chitchat's lock, so it decodes nothing. `has_arrived` tells whether
+    /// the values are here that the member had when it was first heard of.
+    pub(crate) fn read(
+        &self,
+        state: &NodeState,
+        is_live: bool,
+        has_arrived: impl FnOnce() -> bool,
+    ) -> MemberReading {
         let id = state.chitchat_id();
         let name = &*id.node_id;
         let is_node = node_id_of(name).is_some();
@@ -152,6 +166,7 @@ impl Directory {
         MemberReading {
             id: id.clone(),
             is_live,
+            has_arrived: known.is_some_and(|member| member.has_arrived) || has_arrived(),
             heartbeat: state.heartbeat(),
             record,
             stats,
@@ -177,6 +192,7 @@ impl Directory {
             }
             member.is_live = reading.is_live;
             member.was_live |= reading.is_live;
+            member.has_arrived = reading.has_arrived;
             self.validate(&mut member, &reading);
             members.insert(reading.id, member);
         }
@@ -316,23 +332,29 @@ impl Directory {
     }
 
     /// Returns `true` if this member knows the cluster that it has heard since `heard_at`: each node's
-    /// record is here and is judged. Nodes that leave, and those that appear too late, do not count.
+    /// record is here and is judged, with the values that stood then. Nodes that leave, and those that
+    /// appear too late, do not count.
     pub(crate) fn is_complete(&self, heard_at: Instant, now: Instant) -> bool {
-        let is_known = |(_, member): &Life<'_>| member.was_live && member.record.is_some();
+        let is_met = |member: &KnownMember| member.was_live && member.record.is_some();
         self.lives(now).values().all(|lives| {
             let Some((id, newest)) = lives.last() else {
                 return true;
             };
+            let waited = now.saturating_duration_since(newest.since);
             let appeared_after = newest.since.saturating_duration_since(heard_at);
             // A member without a record waits for another one with its id.
-            let waits = |other: &&Life<'_>| {
-                newest.record.is_none() && other.0.gossip_advertise_addr != id.gossip_advertise_addr
+            let stands_in = |(other, member): &Life<'_>| {
+                newest.record.is_none()
+                    && other.gossip_advertise_addr != id.gossip_advertise_addr
+                    && is_met(member)
+                    && member.has_arrived
             };
-            newest.is_leaving()
-                || now.saturating_duration_since(newest.since) >= self.awaited_for
-                || appeared_after >= self.awaited_for
-                || is_known(&(id, newest))
-                || lives.iter().filter(waits).any(&is_known)
+            let is_known = if is_met(newest) {
+                newest.has_arrived || waited >= self.values_for
+            } else {
+                waited >= self.awaited_for || lives.iter().any(stands_in)
+            };
+            is_known || newest.is_leaving() || appeared_after >= self.awaited_for
         })
     }
 
@@ -391,6 +413,7 @@ impl KnownMember {
         Self {
             is_live: false,
             was_live: false,
+            has_arrived: false,
             since,
             heartbeat,
             risen_at: None,

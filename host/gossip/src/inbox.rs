@@ -41,6 +41,8 @@ struct Inner {
     /// Latest value of each node.
     seen: HashMap<u64, Seen>,
     pending: Vec<(u64, String)>,
+    /// Number of values that were taken last, and are worked on until more are waited for.
+    taken: usize,
     overflowed: bool,
     /// Decisions that were ignored since the last read because there are too many.
     ignored: usize,
@@ -151,9 +153,11 @@ impl Inbox {
         seen.is_some_and(|seen| seen.is_replicated && seen.hash == hash())
     }
 
-    /// Returns the number of pending values.
+    /// Returns the number of values that are pending or worked on, as far as it is known.
     pub(crate) fn pending(&self) -> usize {
-        self.lock().pending.len()
+        let inner = self.lock();
+        let waiting = inner.pending.len().saturating_add(inner.taken);
+        waiting.saturating_add(inner.overflowed.into())
     }
 
     /// Delivers all values again, including those taken before.
@@ -201,7 +205,7 @@ impl Inbox {
         }
     }
 
-    /// Waits for values and takes them. Cancel safe.
+    /// Waits for values and takes them. The caller has worked on those that it took before. Cancel safe.
     pub(crate) async fn take(&self) -> Vec<(u64, String)> {
         loop {
             let pending = self.take_pending();
@@ -217,6 +221,7 @@ impl Inbox {
         if std::mem::take(&mut inner.overflowed) {
             self.reread.notify_one();
         }
+        inner.taken = inner.pending.len();
         std::mem::take(&mut inner.pending)
     }
 

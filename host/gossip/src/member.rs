@@ -244,7 +244,7 @@ impl MemberTask {
                     failed("the measurement ended")
                 }
                 () = reread(&self.membership.inbox, &chitchat) => failed("the inbox ended"),
-                () = self.topology.run(&chitchat, &wakeups.records) => {
+                () = self.topology.run(&chitchat, &wakeups.records, &server.states) => {
                     failed("the cluster state is gone")
                 }
                 () = self.pusher.run(&server.handle, &wakeups.changes) => failed("push ended"),

@@ -255,12 +255,10 @@ impl GossipPool {
         self.join_state()
     }
 
-    /// Returns `true` if this agent may decide: it has heard what stands, or has waited for that for
-    /// `join_timeout`.
+    /// Returns `true` if `join_timeout` is over since the start.
     #[must_use]
-    pub fn may_decide(&self) -> bool {
-        self.join_state() != JoinState::Joining
-            || Instant::now() >= self.shared.membership.decides_at
+    pub fn has_waited(&self) -> bool {
+        Instant::now() >= self.shared.membership.decides_at
     }
 
     /// Returns what this member lacks: reasons not to be ready, and warnings.
@@ -309,7 +307,8 @@ impl GossipPool {
         self.shared.membership.inbox.take().await
     }
 
-    /// Returns the number of received decisions that are not taken yet.
+    /// Returns the number of received decisions that are not worked on yet: those that were taken count until the next
+    /// are waited for.
     #[must_use]
     pub fn pending_decisions(&self) -> usize {
         self.shared.membership.inbox.pending()

@@ -23,6 +23,7 @@ use crate::join::JoinState;
 use crate::known::NOTED_AGAIN_AFTER;
 use crate::membership::Membership;
 use crate::peers::Peers;
+use crate::validator::StateBudget;
 use crate::view::ClusterView;
 
 /// Maximum number of nodes that a log line names.
@@ -75,7 +76,12 @@ pub(crate) struct HeldPeers {
 impl Topology {
     /// Follows chitchat until it is dropped. `changed` is notified of every key event, also those of this
     /// member's own record.
-    pub(crate) async fn run(&mut self, chitchat: &Mutex<Chitchat>, changed: &Notify) {
+    pub(crate) async fn run(
+        &mut self,
+        chitchat: &Mutex<Chitchat>,
+        changed: &Notify,
+        states: &StateBudget,
+    ) {
         let (own, mut live) = {
             let chitchat = chitchat.lock().await;
             let own = chitchat.self_chitchat_id().clone();
@@ -87,7 +93,7 @@ impl Topology {
         loop {
             let (readings, seeds) = {
                 let chitchat = chitchat.lock().await;
-                (self.read(&chitchat), chitchat.seed_nodes())
+                (self.read(&chitchat, states), chitchat.seed_nodes())
             };
             let own_policy = self.own.borrow().content.policy.clone();
             let now = Instant::now();
@@ -193,14 +199,17 @@ impl Topology {
         }
     }
 
-    fn read(&self, chitchat: &Chitchat) -> Vec<MemberReading> {
+    fn read(&self, chitchat: &Chitchat, states: &StateBudget) -> Vec<MemberReading> {
         let own = chitchat.self_chitchat_id();
         let live = chitchat.live_nodes().map(|id| (id, true));
         let silent = chitchat.dead_nodes().map(|id| (id, false));
         live.chain(silent)
             .filter(|(id, _)| *id != own)
             .filter_map(|(id, is_live)| Some((chitchat.node_state(id)?, is_live)))
-            .map(|(state, is_live)| self.directory.read(state, is_live))
+            .map(|(state, is_live)| {
+                self.directory
+                    .read(state, is_live, || states.has_arrived(state))
+            })
             .collect()
     }
 

@@ -141,6 +141,9 @@ impl MessageValidator {
             return Err(DropReason::AboutSelf);
         }
         self.budget.admit(message.kind, digest)?;
+        if let Some(digest) = digest {
+            self.states.note_first(&digest.members);
+        }
         let refused = self.states.admit(&message.delta.updates)?;
         self.was_cut = message.is_cut || refused.contains(&true);
         let (head, rest) = plain

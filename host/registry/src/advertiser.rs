@@ -57,8 +57,8 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Returns whether labels can still be announced. False once gossip was shut down.
     fn accepts_labels(&self) -> bool;
 
-    /// Tells whether what the other agents decided is known, as far as it can be.
-    fn is_joined(&self) -> bool;
+    /// Tells whether the time is over in which others may say what they have decided.
+    fn has_waited(&self) -> bool;
 
     /// Returns the counters that another node's agent publishes.
     fn stats_of(&self, node_id: NodeId) -> Option<PublishedStats>;
@@ -72,7 +72,8 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Tells whether another agent keeps a replica of a decision.
     fn is_replicated(&self, effective: &EffectiveDecision) -> bool;
 
-    /// Tells whether the first exchange with the cluster is over, so that [`live`](Self::live) is whole.
+    /// Tells whether the first exchange with the cluster is over, so that [`live`](Self::live) is whole, and no decision
+    /// of another agent is on the way to the writer.
     fn has_joined(&self) -> bool;
 
     fn live(&self) -> LiveNodes;
@@ -96,8 +97,8 @@ impl Advertiser for GossipPool {
         !self.is_stopped()
     }
 
-    fn is_joined(&self) -> bool {
-        self.may_decide()
+    fn has_waited(&self) -> bool {
+        GossipPool::has_waited(self)
     }
 
     fn stats_of(&self, node_id: NodeId) -> Option<PublishedStats> {
@@ -122,7 +123,7 @@ impl Advertiser for GossipPool {
     }
 
     fn has_joined(&self) -> bool {
-        self.join_state() != JoinState::Joining
+        self.join_state() != JoinState::Joining && self.pending_decisions() == 0
     }
 
     fn live(&self) -> LiveNodes {
@@ -176,7 +177,7 @@ impl Advertiser for Standalone {
         true
     }
 
-    fn is_joined(&self) -> bool {
+    fn has_waited(&self) -> bool {
         true
     }
 

@@ -123,6 +123,7 @@ impl Builder {
             advertiser,
             metrics,
             loaded,
+            has_joined: AtomicBool::default(),
             lacks_room: AtomicBool::default(),
             decisions_changed: Notify::new(),
             plugin_changed: Notify::new(),

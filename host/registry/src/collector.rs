@@ -66,7 +66,7 @@ fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> 
     )?;
     writer.gauge(
         "routing_unassessed_members",
-        "Members whose current labels are not assessed: too many, or the plugin failed.",
+        "Members whose current labels are not assessed: too many, or the plugin failed on them.",
         routing.unjudged,
     )?;
     writer.gauges(

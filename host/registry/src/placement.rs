@@ -29,6 +29,9 @@ use edge_cache_sandbox::{InstanceConfig, LabelPolicy, Plugin};
 /// The least time between two tables. Changes that come together, as when agents meet, share one.
 const TABLE_INTERVAL: Duration = Duration::from_millis(20);
 
+/// The time between two looks for the end of the first exchange with the cluster.
+const JOIN_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The longest time of assessments before a table is built from the results so far.
 const PASS_MAX: Duration = Duration::from_millis(250);
 
@@ -152,7 +155,8 @@ impl Worker {
         let now = Instant::now();
         self.follow_swap();
         // Asked first: the live members of a later moment are whole too.
-        let mut is_whole = self.state.advertiser.has_joined();
+        let has_joined = self.state.has_joined();
+        let mut is_whole = has_joined;
         let live = self.state.advertiser.live();
         let infos: BTreeMap<_, _> = live
             .infos()
@@ -161,7 +165,9 @@ impl Worker {
         self.members
             .retain(|node_id, _| infos.contains_key(node_id));
         self.quarantine.forget_old(now);
-        let mut again = None;
+        let mut again = (!has_joined)
+            .then(|| now.checked_add(JOIN_INTERVAL))
+            .flatten();
         for info in self.members_to_assess(infos) {
             if now.elapsed() > PASS_MAX {
                 // Other changes, such as a departure, do not wait for a slow plugin.

@@ -141,7 +141,7 @@ impl EdgeCacheRegistry {
             }
             Operation::Disable { .. } | Operation::Merge(_) => {}
         }
-        if self.is_joined() {
+        if self.may_decide() {
             Ok(())
         } else {
             Err(EdgeCacheError::NotJoined)
@@ -150,14 +150,14 @@ impl EdgeCacheRegistry {
 
     /// Tells whether this agent may decide: it has heard what the others decided, or nobody was heard in time.
     /// Changes are refused before.
-    pub fn is_joined(&self) -> bool {
-        self.shared.state.advertiser.is_joined()
+    pub fn may_decide(&self) -> bool {
+        self.shared.state.may_decide()
     }
 
     /// Returns the error for a node that is not registered: before this agent has joined, another one may have enabled
     /// it.
     pub fn missing(&self, node_id: NodeId) -> EdgeCacheError {
-        if self.is_joined() {
+        if self.may_decide() {
             EdgeCacheError::NodeNotFound(node_id)
         } else {
             EdgeCacheError::NotJoined

@@ -23,6 +23,8 @@ pub(crate) struct RegistryState {
     pub(crate) metrics: Arc<RegistryMetrics>,
     /// The policies of plugins that have loaded here before, the last one at the end.
     pub(crate) loaded: Mutex<Vec<String>>,
+    /// Set once the decisions of the first exchange with the cluster are merged.
+    pub(crate) has_joined: AtomicBool,
     /// Set if a decision that enables a node is not remembered because there are too many.
     pub(crate) lacks_room: AtomicBool,
     /// Notified after each commit that changed effective decisions.
@@ -35,6 +37,21 @@ impl RegistryState {
     /// Returns the own node, if the registry has one.
     pub(crate) fn node_id(&self) -> Option<NodeId> {
         self.advertiser.node_id()
+    }
+
+    /// Tells whether the first exchange with the cluster is over, and its decisions are merged.
+    pub(crate) fn has_joined(&self) -> bool {
+        // Decisions that come later change nothing about it.
+        self.has_joined.load(Ordering::Relaxed)
+            || self.advertiser.has_joined() && {
+                self.has_joined.store(true, Ordering::Relaxed);
+                true
+            }
+    }
+
+    /// Tells whether this agent may decide: it knows what stands, or has waited for that.
+    pub(crate) fn may_decide(&self) -> bool {
+        self.has_joined() || self.advertiser.has_waited()
     }
 
     /// Notes that a decision is not remembered because there are too many.

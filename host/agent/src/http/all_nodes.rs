@@ -73,7 +73,7 @@ pub(super) async fn replace_nodes(
     Json(wanted, _memory): Json<Replacement, NODES_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let wanted = by_node(wanted, state.registry.plugin().config().limits.nodes_max)?;
-    if !state.registry.is_joined() {
+    if !state.registry.may_decide() {
         return Err(EdgeCacheError::NotJoined.into());
     }
     // Two replacements at once would end in a mixture.

@@ -64,6 +64,7 @@ fn raw(
     MemberReading {
         id: id(&PeerInfo::key(node_id), generation),
         is_live: true,
+        has_arrived: true,
         heartbeat: Heartbeat::default(),
         record: RecordReading::New(version, value),
         stats: None,

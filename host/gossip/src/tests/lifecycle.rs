@@ -20,8 +20,8 @@ use crate::info::NodeRecord;
 use crate::transport::{BoundSocket, GossipTransport, MemberContext};
 use crate::udp::UdpTransport;
 use crate::{
-    GossipError, GossipMemory, GossipPool, MemberStatus, Network, PeerInfo, ProcessMemory,
-    SimulatedNetwork, TopologyEvent, Trouble,
+    GossipError, GossipMemory, GossipPool, JoinState, MemberStatus, Network, PeerInfo,
+    ProcessMemory, SimulatedNetwork, TopologyEvent, Trouble,
 };
 
 #[tokio::test]
@@ -37,6 +37,33 @@ async fn a_port_chosen_by_the_system_is_advertised() {
     let port = b.listen_addr().port();
     assert_eq!(b.advertise_addr(), SocketAddr::from(([127, 0, 0, 1], port)));
     peers_when(&a, |peers| peers.get(2).is_some()).await;
+}
+
+/// The records come first, and the decisions in many messages.
+#[tokio::test]
+async fn a_member_has_joined_when_all_decisions_are_here() {
+    const DECISIONS: u64 = 12_000;
+    let start = async |node_id, seeds: &[&GossipPool]| {
+        let mut settings = config(node_id, seeds);
+        settings.interval = Duration::from_millis(200);
+        GossipPool::start(settings).await.unwrap()
+    };
+    let a = start(1, &[]).await;
+    let b = start(2, &[&a]).await;
+    peers_when(&b, |peers| peers.get(1).is_some()).await;
+    // Values that cannot be compressed.
+    let mut random = fastrand::Rng::with_seed(17);
+    let mut value = || {
+        std::iter::repeat_with(|| random.alphanumeric())
+            .take(400)
+            .collect()
+    };
+    a.publish_decisions((0..DECISIONS).map(|node_id| (node_id, Some(value()))));
+    let are_here = |pool: &GossipPool| pool.pending_decisions() == DECISIONS as usize;
+    eventually(|| are_here(&b)).await;
+    let c = start(3, &[&a]).await;
+    assert_eq!(in_time(c.joined()).await, JoinState::Joined);
+    assert!(are_here(&c), "{} are", c.pending_decisions());
 }
 
 #[tokio::test]

@@ -13,11 +13,12 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chitchat::{Chitchat, Serializable};
+use chitchat::{Chitchat, NodeState, Serializable};
 use foldhash::quality::RandomState;
 use tokio::sync::Notify;
 use tokio::time;
 
+use super::digest::DigestMember;
 use super::protocol::MEMBERS_MAX;
 use crate::drop_reason::DropReason;
 use crate::metrics::GossipMetrics;
@@ -37,6 +38,8 @@ pub(crate) struct StateBudget {
     /// Half of the limit.
     half: usize,
     inner: Mutex<Inner>,
+    /// Versions of the members in the first digest that named each. At most [`MEMBERS_MAX`].
+    first: Mutex<HashMap<u64, u64, foldhash::fast::RandomState>>,
     /// Notified when a message did not fit, or named a member that was not measured.
     outdated: Notify,
     /// Keyed with a secret of this process, so peers cannot provoke collisions.
@@ -90,6 +93,7 @@ impl StateBudget {
         Self {
             half: limit / 2,
             inner: Mutex::default(),
+            first: Mutex::default(),
             outdated: Notify::new(),
             hashes: RandomState::default(),
         }
@@ -101,6 +105,24 @@ impl StateBudget {
             .saturating_add(value_bytes)
             .saturating_add(PAIR_BYTES)
             .saturating_mul(COPIES)
+    }
+
+    /// Notes the versions of members that no digest has named before.
+    pub(super) fn note_first(&self, members: &[DigestMember]) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        for member in members {
+            if first.len() < MEMBERS_MAX {
+                first.entry(member.hash).or_insert(member.max_version);
+            }
+        }
+    }
+
+    /// Returns `true` if a member's state has reached the version that was first heard of.
+    pub(crate) fn has_arrived(&self, state: &NodeState) -> bool {
+        let id = state.chitchat_id().serialize_to_vec();
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = first.get(&self.hashes.hash_one(id.as_slice()));
+        first.is_none_or(|version| state.max_version() >= *version)
     }
 
     /// Counts the updates of a message. Returns which of them must not be stored, in their order.
