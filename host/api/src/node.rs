@@ -61,9 +61,8 @@ pub struct Node {
 pub enum NodeDetails {
     /// The node is registered.
     Registered(RegisteredNode),
-    /// The node is not registered here. The plugin of this agent refused to enable it, or another agent's decision to
-    /// disable it overruled one of this agent.
-    Unregistered(NodeChange),
+    /// The node was to be enabled, and the plugin of this agent refused that. Other agents may list the node.
+    Refused(NodeChange),
 }
 
 /// A registered node.

@@ -45,14 +45,12 @@ impl KnownNode {
         }
     }
 
-    /// Returns the details; `None` where the node is not registered, was not to be enabled, and no decision of this
-    /// agent was overruled.
+    /// Returns the details; `None` where the node is neither registered nor was to be enabled.
     pub(super) fn details(&self) -> Option<NodeDetails> {
         let decision = self.decision();
         let Some(Entry { node, .. }) = self.state.entry() else {
-            let decision = decision?;
-            let is_shown = decision.capacity.is_some() || decision.overruled.is_some();
-            return is_shown.then(|| NodeDetails::Unregistered(self.pending()));
+            decision?.capacity?;
+            return Some(NodeDetails::Refused(self.pending()));
         };
         Some(NodeDetails::Registered(RegisteredNode {
             node_id: node.node_id,
