@@ -22,6 +22,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod config_check;
+mod control_group;
 pub mod exit;
 pub mod http;
 pub mod log;

@@ -13,17 +13,27 @@ use edge_cache_agent::cli::{
     TokenCommand,
 };
 use edge_cache_agent::commands;
+use edge_cache_agent::plugin_manager::{COMPILE_COMMAND, compiler};
 use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, runtime};
 use edge_cache_agent::settings::{AgentSettings, LogFormat, parse_log_level};
 use edge_cache_agent::tokens::NewToken;
 use edge_cache_agent::{config_check, exit, log};
 use edge_cache_host::gossip::Keyring;
+use edge_cache_host::sandbox::run_compiler;
 
 /// The usual variable for log filters, and the setting for which it is the fallback.
 const COMMON_LOG_LEVEL: (&str, &str) = ("RUST_LOG", "EDGE_CACHE_LOG_LEVEL");
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    // The child process of a compiler; no command for people.
+    if arguments
+        .next()
+        .is_some_and(|command| command == COMPILE_COMMAND)
+    {
+        return run_compiler(arguments);
+    }
     let cli = match cli::parse(std::env::args_os(), &variable) {
         Parsed::Cli(cli) => *cli,
         Parsed::Text(text) => {
@@ -72,11 +82,12 @@ fn start(cli: Cli) -> Result<u8> {
         Command::Plugin(PluginCommand::Running(command)) => {
             return ask(&ClientCommand::Plugin(command));
         }
-        // On this thread: threads of an async runtime never run guest code.
         Command::Plugin(PluginCommand::Inspect(args)) => {
-            return report(&plugin_tools::inspect(&args)?);
+            return report(&runtime()?.block_on(plugin_tools::inspect(&args, &compiler()))?);
         }
-        Command::Plugin(PluginCommand::Check(args)) => return report(&plugin_tools::check(&args)?),
+        Command::Plugin(PluginCommand::Check(args)) => {
+            return report(&plugin_tools::check(&args, &runtime()?, &compiler())?);
+        }
     }
     Ok(exit::SUCCESS)
 }

@@ -20,8 +20,7 @@ pub struct Limits {
     pub objects: usize,
     /// Duration of one call into the plugin, including calls of the host. Default: 250 ms.
     pub call_deadline: Duration,
-    /// Duration of calls that grow with the registry: instantiation, `load`, `apply`, `list-eligible`.
-    /// Default: 10 s.
+    /// Duration of calls that grow with the registry: instantiation, `load`, `list-eligible`. Default: 10 s.
     pub load_deadline: Duration,
     /// Interval between checks of a running call, which is the accuracy of deadlines. Default: 10 ms.
     pub epoch_tick: Duration,
@@ -32,6 +31,15 @@ pub struct Limits {
     pub call_data_bytes: usize,
     /// Size of the data within `load`, `apply` and `list-eligible`. Default: 16 MiB.
     pub list_data_bytes: usize,
+    /// Host memory that one instance takes beside its linear memories: 32 bytes for each global, function, import, table,
+    /// segment and tag of each core instance, and 1 KiB for the core instance. Default: 16 MiB.
+    pub instance_bytes: usize,
+    /// Duration of compiling a plugin in a child process. Default: 60 s.
+    pub compile_deadline: Duration,
+    /// Memory of the child process that compiles a plugin. Default: 1 GiB.
+    pub compile_memory: usize,
+    /// Size of the machine code of a plugin. Default: 128 MiB.
+    pub compiled_bytes: usize,
     /// Number of handles and resources of an instance. Default: 1,000.
     pub handles: usize,
     /// Number of random bytes in one call of the host. Default: 64 KiB.
@@ -69,6 +77,10 @@ impl Default for Limits {
             stack_bytes: 512 * KIB,
             call_data_bytes: MIB,
             list_data_bytes: 16 * MIB,
+            instance_bytes: 16 * MIB,
+            compile_deadline: Duration::from_secs(60),
+            compile_memory: 1024 * MIB,
+            compiled_bytes: 128 * MIB,
             handles: 1_000,
             random_bytes: 65_536,
             log_line_bytes: KIB,

@@ -1,8 +1,8 @@
 //! Swapping the plugin of a running registry.
 //!
-//! A plugin is first loaded on a thread of its own, with the current entries. One that hangs, fails or refuses then
-//! delays no change. After that the writer loads it once more between two changes, and this instance stays. Its
-//! labels replace those of its predecessor in one announcement.
+//! A plugin is loaded on a thread of its own, with the current entries. One that hangs, fails or refuses then delays no
+//! change. The writer applies to this instance, between two changes, what has changed since, and puts it in the place of
+//! the former one. Its labels replace those of its predecessor in one announcement.
 
 use std::thread;
 
@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use crate::error::SwapError;
 use crate::registry::EdgeCacheRegistry;
-use crate::writer::loading::start_loaded;
-use edge_cache_sandbox::{CallMetrics, Plugin};
+use crate::writer::trial::{Trial, try_out};
+use edge_cache_sandbox::Plugin;
 
 impl EdgeCacheRegistry {
     /// Replaces the plugin. Until the new one has loaded the entries, the old one makes all changes; reads notice
@@ -21,26 +21,22 @@ impl EdgeCacheRegistry {
     ///
     /// Any [`SwapError`]: the old plugin goes on, and no change was lost.
     pub async fn swap(&self, plugin: Plugin) -> Result<(), SwapError> {
-        self.try_out(plugin.clone()).await?;
-        self.shared.queue.swap(plugin).await
+        let trial = self.try_out(plugin).await?;
+        self.shared.queue.swap(trial).await
     }
 
     /// Loads the plugin with the current entries on a thread of its own.
-    async fn try_out(&self, plugin: Plugin) -> Result<(), SwapError> {
+    async fn try_out(&self, plugin: Plugin) -> Result<Trial, SwapError> {
         let (ending, ended) = oneshot::channel();
-        let state = &self.shared.state;
-        let (state, entries) = (state.clone(), state.view.load().entries.clone());
+        let state = self.shared.state.clone();
         thread::Builder::new()
             .name("edge-trial".into())
             .spawn(move || {
-                let calls = CallMetrics::default();
-                let result = start_loaded(&state, &plugin, &calls, &entries, None).map(drop);
                 // The caller may have gone away.
-                let _ = ending.send(result);
+                let _ = ending.send(try_out(&state, plugin));
             })
             .map_err(SwapError::Thread)?;
         let gone = |_| SwapError::Failed("the thread that tried it has ended".to_string());
-        ended.await.map_err(gone)??;
-        Ok(())
+        Ok(ended.await.map_err(gone)??)
     }
 }

@@ -8,11 +8,12 @@ mod batch;
 mod change;
 mod durable;
 mod instance;
-pub(crate) mod loading;
+mod loading;
 pub(crate) mod operation;
 mod quarantine;
 pub(crate) mod queue;
 mod retries;
+pub(crate) mod trial;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -175,11 +176,11 @@ impl Writer {
                     self.make(&mut batch, &operation, reply);
                     taken = taken.saturating_add(1);
                 }
-                Request::Swap { plugin, reply } => {
+                Request::Swap { trial, reply } => {
                     let fresh = self.new_batch();
                     self.commit(std::mem::replace(&mut batch, fresh));
                     // The caller may have gone away; the swap stays.
-                    let _ = reply.send(self.swap(*plugin));
+                    let _ = reply.send(self.swap(*trial));
                     batch = self.new_batch();
                 }
                 Request::Stop => {

@@ -55,39 +55,41 @@ impl CodeCache {
         Self { directory, digests }
     }
 
-    /// Returns a component from the cache, or compiles it and stores the code.
-    pub(crate) fn component(
-        &self,
-        engine: &Engine,
-        sha256: &[u8; 32],
-        compile: impl FnOnce() -> wasmtime::Result<Component>,
-    ) -> wasmtime::Result<Component> {
+    /// Returns the component with this digest, if its code is in the cache and is trusted.
+    pub(crate) fn get(&self, engine: &Engine, sha256: &[u8; 32]) -> Option<Component> {
         let name = file_name(engine, sha256);
         match self.load(engine, &name) {
-            Ok(Some(component)) => {
-                tracing::debug!(name, "compiled code loaded from the cache");
-                return Ok(component);
+            Ok(component) => {
+                if component.is_some() {
+                    tracing::debug!(name, "compiled code loaded from the cache");
+                }
+                component
             }
-            Ok(None) => {}
-            Err(reason) => tracing::warn!(name, reason, "compiled code in the cache is not used"),
+            Err(reason) => {
+                tracing::warn!(name, reason, "compiled code in the cache is not used");
+                None
+            }
         }
-        let component = compile()?;
-        if let Err(error) = self.save(&name, &component) {
+    }
+
+    /// Stores compiled code. A failure is logged, since the code can be compiled again.
+    pub(crate) fn put(&self, engine: &Engine, sha256: &[u8; 32], code: &[u8]) {
+        let name = file_name(engine, sha256);
+        if let Err(error) = self.save(&name, code) {
             tracing::warn!(name, %error, "compiled code is not cached");
         }
-        Ok(component)
     }
 
     fn load(&self, engine: &Engine, name: &str) -> Result<Option<Component>, String> {
         let Some(code) = self.read(name)? else {
             return Ok(None);
         };
-        let component = deserialize(engine, &code);
+        let component = code.component(engine);
         component.map(Some).map_err(|error| error.to_string())
     }
 
     /// Returns the content of a file that this host wrote, if it still exists.
-    fn read(&self, name: &str) -> Result<Option<VerifiedCode>, String> {
+    fn read(&self, name: &str) -> Result<Option<TrustedCode>, String> {
         let Some(digest) = self.digests.get(name) else {
             return Ok(None);
         };
@@ -96,11 +98,10 @@ impl CodeCache {
             return Ok(None);
         };
         trusted_file::check_directory(&self.directory)?;
-        VerifiedCode::check(bytes, &digest).map(Some)
+        TrustedCode::of_file(bytes, &digest).map(Some)
     }
 
-    fn save(&self, name: &str, component: &Component) -> Result<(), Box<dyn Error>> {
-        let bytes = component.serialize().map_err(|error| error.to_string())?;
+    fn save(&self, name: &str, code: &[u8]) -> Result<(), Box<dyn Error>> {
         DirBuilder::new()
             .recursive(true)
             .mode(trusted_file::DIRECTORY_MODE)
@@ -108,8 +109,8 @@ impl CodeCache {
         trusted_file::check_directory(&self.directory)?;
         let path = self.directory.join(name);
         self.evict(&path)?;
-        trusted_file::write(&path, &bytes)?;
-        let digest = Sha256::digest(&bytes).into();
+        trusted_file::write(&path, code)?;
+        let digest = Sha256::digest(code).into();
         Ok(self.digests.put(name, digest, &self.names()?)?)
     }
 
@@ -138,28 +139,36 @@ impl CodeCache {
     }
 }
 
-/// Bytes that this host wrote, according to their digest. Nothing else is ever loaded.
-struct VerifiedCode(Vec<u8>);
+/// Machine code of a component that this host compiled. Nothing else is ever loaded.
+pub(crate) struct TrustedCode(Vec<u8>);
 
-impl VerifiedCode {
-    fn check(bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Self, String> {
+impl TrustedCode {
+    /// Takes the output of a child process that this process started to compile a component.
+    pub(crate) fn of_child(code: Vec<u8>) -> Self {
+        Self(code)
+    }
+
+    /// Takes the content of a file, if its digest is the one that was stored when the file was written.
+    fn of_file(bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Self, String> {
         if <[u8; 32]>::from(Sha256::digest(&bytes)) == *digest {
             Ok(Self(bytes))
         } else {
             Err("its content is not what was written".to_string())
         }
     }
-}
 
-/// Loads compiled code.
-#[allow(
-    unsafe_code,
-    reason = "the bytes have the digest of what this host compiled"
-)]
-fn deserialize(engine: &Engine, code: &VerifiedCode) -> wasmtime::Result<Component> {
-    // SAFETY: the digest of these bytes is the one that was stored when this host wrote them, so they are
-    // the output of `Component::serialize`. Wasmtime refuses code of another version or another machine.
-    unsafe { Component::deserialize(engine, &code.0) }
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Loads the code.
+    #[allow(unsafe_code, reason = "this host compiled the code")]
+    pub(crate) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: the bytes come through a pipe from a child that runs this program's compiler, or from a file with
+        // the digest that was stored when this host wrote it. So they are the output of wasmtime's compiler. Wasmtime
+        // refuses code of another version or another machine.
+        unsafe { Component::deserialize(engine, &self.0) }
+    }
 }
 
 /// Returns the name of a compiled file: a digest of the component, and one of all that its code depends on.

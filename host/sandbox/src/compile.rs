@@ -1,116 +1,151 @@
-//! The wasmtime engine, and the compilation of a component with its links to the host.
+//! Loading: checks a component, compiles it or takes its code from the cache, and links it.
 
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
 
-use edge_cache_core::Limits;
+use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine};
 
 use crate::bindings::{EdgeCachePluginPre, gossip_labels, logging, types};
-use crate::cache::CodeCache;
+use crate::cache::{CodeCache, TrustedCode};
+use crate::compiler::CompilerProcess;
 use crate::config::PluginConfig;
 use crate::contract::Comparison;
+use crate::engine::engine;
 use crate::error::PluginError;
-use crate::file;
+use crate::file::{self, PluginFile};
+use crate::footprint;
 use crate::gossip_labels::HasLabels;
 use crate::host_state::{HasLog, HostState};
-use crate::wasi;
+use crate::wasi::{self, http};
 
-/// Compiles a component, or takes its code from the cache, compares it with the world and links it.
-///
-/// `comparison` is set as soon as the component is compiled, also if it does not fit.
-pub(crate) fn compile(
-    bytes: &[u8],
-    sha256: &[u8; 32],
-    config: &PluginConfig,
-    cache: Option<CodeCache>,
-    comparison: &mut Comparison,
-) -> Result<(Engine, EdgeCachePluginPre<HostState>), PluginError> {
-    file::check_header(bytes, config.limits.plugin_bytes)?;
-    let engine = engine(&config.limits).map_err(|error| PluginError::sandbox(&error))?;
-    let component = component(&engine, bytes, sha256, cache)?;
-    *comparison = Comparison::of(&component, &engine, &config.imports);
-    let mismatches = comparison.mismatches();
-    if !mismatches.is_empty() {
-        return Err(PluginError::Mismatch(mismatches));
-    }
-    let pre = linker(&engine)
-        .map_err(|error| PluginError::sandbox(&error))?
-        .instantiate_pre(&component)
-        .and_then(EdgeCachePluginPre::new)
-        .map_err(|error| PluginError::invalid(&error))?;
-    Ok((engine, pre))
+/// A component with its links to the host.
+pub(crate) struct Linked {
+    pub(crate) engine: Engine,
+    pub(crate) pre: EdgeCachePluginPre<HostState>,
 }
 
-/// Compiles one component at a time in this process, since each takes much memory and every core.
-fn component(
-    engine: &Engine,
-    bytes: &[u8],
-    sha256: &[u8; 32],
+/// A checked file before it is compiled. Its functions block, but for [`compile_in_child`](Self::compile_in_child).
+pub(crate) struct Loading {
+    file: PluginFile,
+    config: PluginConfig,
+    /// The cache holds a store of digests, which must not live as long as the plugin.
     cache: Option<CodeCache>,
-) -> Result<Component, PluginError> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let compile = || Component::from_binary(engine, bytes);
-    match cache {
-        Some(cache) => cache.component(engine, sha256, compile),
-        None => compile(),
-    }
-    .map_err(|error| PluginError::invalid(&error))
+    engine: Engine,
+    component: Option<Component>,
 }
 
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+impl Loading {
+    /// Checks the size, kind and footprint of a file, and looks for its code in the cache.
+    pub(crate) fn start(file: PluginFile, mut config: PluginConfig) -> Result<Self, PluginError> {
+        file::check_header(&file.bytes, config.limits.plugin_bytes)?;
+        config.check_pin(*file.sha256())?;
+        let footprint = footprint::of(&file.bytes)?;
+        let limit = config.limits.instance_bytes;
+        if footprint > u64::try_from(limit).unwrap_or(u64::MAX) {
+            return Err(PluginError::InstanceTooLarge { footprint, limit });
+        }
+        let engine = engine(&config.limits).map_err(|error| PluginError::sandbox(&error))?;
+        let cache = config.cache.take();
+        let component = cache.as_ref();
+        let component = component.and_then(|cache| cache.get(&engine, file.sha256()));
+        Ok(Self {
+            file,
+            config,
+            cache,
+            engine,
+            component,
+        })
+    }
+
+    /// Compiles in this process, one component at a time, since each takes much memory and every core.
+    pub(crate) fn compile_here(&mut self) -> Result<(), PluginError> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        if self.component.is_some() {
+            return Ok(());
+        }
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let component = Component::from_binary(&self.engine, &self.file.bytes)
+            .map_err(|error| PluginError::invalid(&error))?;
+        drop(turn);
+        if let Some(cache) = &self.cache {
+            let code = component.serialize();
+            let code = code.map_err(|error| PluginError::sandbox(&error))?;
+            cache.put(&self.engine, self.file.sha256(), &code);
+        }
+        self.component = Some(component);
+        Ok(())
+    }
+
+    /// Compiles in a child process, which ends if the future is dropped.
+    pub(crate) async fn compile_in_child(
+        &self,
+        compiler: &CompilerProcess,
+    ) -> Result<Option<TrustedCode>, PluginError> {
+        if self.component.is_some() {
+            return Ok(None);
+        }
+        let code = compiler.compile(&self.file.bytes, &self.config.limits);
+        code.await.map(Some)
+    }
+
+    /// Takes the code of a child process, if any, into the cache.
+    pub(crate) fn take(&mut self, code: Option<TrustedCode>) -> Result<(), PluginError> {
+        let Some(code) = code else {
+            return Ok(());
+        };
+        let component = code.component(&self.engine);
+        self.component = Some(component.map_err(|error| PluginError::sandbox(&error))?);
+        if let Some(cache) = &self.cache {
+            cache.put(&self.engine, self.file.sha256(), code.bytes());
+        }
+        Ok(())
+    }
+
+    /// Compares the component with the world and links it.
+    ///
+    /// `comparison` is set also if the component does not fit.
+    pub(crate) fn link(&self, comparison: &mut Comparison) -> Result<Linked, PluginError> {
+        let (engine, Some(component)) = (&self.engine, &self.component) else {
+            return Err(PluginError::Sandbox("nothing was compiled".to_string()));
+        };
+        *comparison = Comparison::of(component, engine, &self.config.imports);
+        let mismatches = comparison.mismatches();
+        if !mismatches.is_empty() {
+            return Err(PluginError::Mismatch(mismatches));
+        }
+        let pre = linker(engine, component)
+            .map_err(|error| PluginError::sandbox(&error))?
+            .instantiate_pre(component)
+            .and_then(EdgeCachePluginPre::new)
+            .map_err(|error| PluginError::invalid(&error))?;
+        Ok(Linked {
+            engine: engine.clone(),
+            pre,
+        })
+    }
+
+    /// Returns the file and the configuration without the cache.
+    pub(crate) fn into_parts(self) -> (PluginFile, PluginConfig) {
+        (self.file, self.config)
+    }
+}
+fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
-    wasi::add_to_linker(&mut linker)?;
+    wasi::add_to_linker(&mut linker, HostState::waiting)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| {
         (&state.settings).into()
     })?;
     types::add_to_linker::<_, HasLabels>(&mut linker, |state: &mut HostState| &mut state.labels)?;
     gossip_labels::add_to_linker::<_, HasLabels>(&mut linker, |state| &mut state.labels)?;
+    http::add_to_linker(&mut linker, engine, component)?;
     logging::add_to_linker::<_, HasLog>(&mut linker, |state| &state.log)?;
     Ok(linker)
 }
 
-/// Makes an engine for untrusted components and starts its epoch thread.
-///
-/// The thread ends when the engine is dropped.
-pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
-    let mut config = Config::new();
-    config
-        // Synchronous calls without fibres take a third of the time, and no call is async.
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .max_wasm_stack(limits.stack_bytes);
-    let engine = Engine::new(&config)?;
-    start_epoch_thread(&engine, limits.epoch_tick)?;
-    Ok(engine)
-}
-
-/// Returns the number of epoch ticks after which a call has run for at least `deadline`.
-///
-/// The first tick may follow at once, so the number is one more than fits.
-pub(crate) fn ticks(deadline: Duration, tick: Duration) -> u64 {
-    let ticks = deadline.as_nanos().checked_div(tick.as_nanos());
-    ticks
-        .and_then(|ticks| u64::try_from(ticks).ok())
-        .unwrap_or(u64::MAX)
-        .saturating_add(1)
-}
-
-fn start_epoch_thread(engine: &Engine, tick: Duration) -> wasmtime::Result<()> {
-    let engine = engine.weak();
-    thread::Builder::new()
-        .name("edge-epoch".into())
-        .spawn(move || {
-            loop {
-                thread::sleep(tick);
-                match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
-                }
-            }
-        })?;
-    Ok(())
+/// Runs disk access and checks, which take up to seconds, outside of the threads of the async runtime.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PluginError> + Send + 'static,
+) -> Result<T, PluginError> {
+    let worked = tokio::task::spawn_blocking(work).await;
+    worked.unwrap_or_else(|error| Err(PluginError::Sandbox(error.to_string())))
 }

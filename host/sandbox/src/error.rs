@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use edge_cache_core::text;
+use edge_cache_core::{Limits, text};
 use thiserror::Error;
 
 use crate::contract::Mismatch;
@@ -46,8 +46,8 @@ pub enum PluginError {
     NotWasm,
     /// The file is a core module, not a component.
     #[error(
-        "the plugin is a WebAssembly core module, not a component; turn it into one with \
-         `wasm-tools component new` or the builder"
+        "the plugin is a WebAssembly core module, not a component; build it for a target of components, in Rust \
+         wasm32-wasip2, or turn it into one with `wasm-tools component new`"
     )]
     CoreModule,
     /// The file is WebAssembly of a version that the host does not know.
@@ -55,6 +55,28 @@ pub enum PluginError {
         "the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed"
     )]
     UnknownVersion,
+    /// An instance would take too much of the host's memory.
+    #[error(
+        "an instance of the plugin takes {footprint} bytes of the host's memory for its globals, functions and other \
+         items, more than {limit}, the limit `instance_bytes`"
+    )]
+    InstanceTooLarge {
+        /// Counted bytes.
+        footprint: u64,
+        /// Limit, in bytes.
+        limit: usize,
+    },
+    /// Compiling exceeded a limit.
+    #[error("the plugin {exceeded}, the limit `{setting}`")]
+    CompileLimit {
+        /// Description of the excess, with the limit.
+        exceeded: String,
+        /// Name of the limit.
+        setting: &'static str,
+    },
+    /// The process that compiles could not be started, or crashed.
+    #[error("the compiler failed: {0}")]
+    Compiler(String),
     /// Wasmtime refused the component.
     #[error("the plugin is not a valid component: {0}")]
     Invalid(String),
@@ -70,6 +92,16 @@ impl PluginError {
     /// Wraps an error of wasmtime about the component.
     pub(crate) fn invalid(error: &wasmtime::Error) -> Self {
         Self::Invalid(chain(error))
+    }
+
+    pub(crate) fn compile_limit(exceeded: String, setting: &'static str) -> Self {
+        Self::CompileLimit { exceeded, setting }
+    }
+
+    pub(crate) fn compile_deadline(limits: &Limits) -> Self {
+        let milliseconds = limits.compile_deadline.as_millis();
+        let exceeded = format!("takes longer than {milliseconds} ms to be compiled");
+        Self::compile_limit(exceeded, "compile_deadline")
     }
 
     /// Wraps an error of wasmtime about the host.

@@ -8,7 +8,8 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
-use crate::host_state::Resource;
+use crate::host_state::{HostState, Resource};
+use crate::wasi::WouldWait;
 
 /// A failed call into a plugin.
 ///
@@ -30,12 +31,14 @@ pub enum Failure {
         setting: &'static str,
     },
     /// The plugin trapped or exited, or the host trapped one of its calls.
-    #[error("{call} trapped: {reason}")]
+    #[error("{call} trapped: {reason}{}", shown(.lines))]
     Trap {
         /// Called export.
         call: &'static str,
         /// Message of wasmtime, cut and cleaned.
         reason: String,
+        /// Last lines that the plugin logged in this call, cut and cleaned.
+        lines: Vec<String>,
     },
     /// The plugin returned a value that the contract forbids.
     #[error("{call} broke the contract: {reason}")]
@@ -74,8 +77,19 @@ impl Failure {
     }
 }
 
+fn shown(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("; it logged: {}", lines.join(" | "))
+}
+
 /// Name of the instantiation, used like the name of an export.
 pub(crate) const INSTANTIATION: &str = "instantiation";
+
+/// Cause of an access out of bounds that authors do not expect.
+const STACK_HINT: &str =
+    "a recursion that overflows the stack within the plugin's memory ends like this too";
 
 /// Scope of a call, which selects its deadline and data limit.
 #[derive(Debug, Clone, Copy)]
@@ -110,8 +124,10 @@ pub(crate) fn explain(
     scope: Scope,
     limits: &Limits,
     error: &Error,
-    refused: Option<Resource>,
+    state: &HostState,
 ) -> Failure {
+    let refused = state.limiter.refused;
+    let lines = state.log.take_recent();
     let exceeded = |kind, exceeded, setting| Failure::Limit {
         call,
         kind,
@@ -129,6 +145,11 @@ pub(crate) fn explain(
             return exceeded("stack", text, "stack_bytes");
         }
         _ => {}
+    }
+    if error.is::<WouldWait>() {
+        let (deadline, setting) = scope.deadline(limits);
+        let text = format!("waits for longer than {} ms", deadline.as_millis());
+        return exceeded("deadline", text, setting);
     }
     let reason = reason(error);
     let is_full = || matches!(error.downcast_ref(), Some(ResourceTableError::Full));
@@ -154,7 +175,11 @@ pub(crate) fn explain(
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         let reason = format!("it exited with status {}", exit.0);
-        return Failure::Trap { call, reason };
+        return Failure::Trap {
+            call,
+            reason,
+            lines,
+        };
     }
     // A plugin may recover from refused memory and fail for another reason. So a refusal is the cause only
     // of a trap of the plugin itself, or of a failed instantiation.
@@ -169,7 +194,14 @@ pub(crate) fn explain(
             let text = format!("asked for a table of more than {max} elements");
             exceeded("table", text, "table_elements")
         }
-        None => Failure::Trap { call, reason },
+        None => Failure::Trap {
+            call,
+            reason: match error.downcast_ref() {
+                Some(Trap::MemoryOutOfBounds) => format!("{reason}; {STACK_HINT}"),
+                _ => reason,
+            },
+            lines,
+        },
     }
 }
 

@@ -1,11 +1,11 @@
 //! A file that may hold a plugin, before it is compiled.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use bytes::Bytes;
 use edge_cache_core::{Limits, text};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -18,10 +18,11 @@ pub(crate) const EMBEDDED: &str = "embedded";
 /// Longest kept part of a file's name, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 255;
 
-/// Name, content and digest of a plugin file. Its content may be no plugin at all.
+/// Name, content and digest of a plugin file. Its content may be no plugin at all. Cheap to clone.
+#[derive(Clone)]
 pub struct PluginFile {
     pub(crate) name: String,
-    pub(crate) bytes: Cow<'static, [u8]>,
+    pub(crate) bytes: Bytes,
     sha256: [u8; 32],
 }
 
@@ -41,7 +42,7 @@ impl PluginFile {
     }
 
     /// Takes content that was not read from a file.
-    pub fn new(name: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
+    pub fn new(name: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self {
             name: name.to_string(),
@@ -53,7 +54,7 @@ impl PluginFile {
     /// Takes the plugin that is embedded in a binary.
     #[must_use]
     pub fn embedded(bytes: &'static [u8]) -> Self {
-        Self::new(EMBEDDED, bytes)
+        Self::new(EMBEDDED, Bytes::from_static(bytes))
     }
 
     /// Returns the SHA-256 of the content.

@@ -14,17 +14,18 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use crate::bindings::logging;
 use crate::config::PluginConfig;
 use crate::gossip_labels::{LabelPolicy, LabelStage};
-use crate::log::GuestLog;
-use crate::wasi::{self, WallClock};
+use crate::log::{GuestLog, InstanceLog};
+use crate::wasi::{self, Waiting, Waits, WallClock};
 
 /// Data of one instance: one field for each import, and the limiter.
 pub(crate) struct HostState {
     pub(crate) settings: WasiConfigVariables,
     pub(crate) labels: LabelStage,
-    pub(crate) log: Arc<GuestLog>,
+    pub(crate) log: Arc<InstanceLog>,
     pub(crate) limiter: Limiter,
-    wasi: WasiCtx,
+    pub(crate) waits: Waits,
     table: ResourceTable,
+    wasi: WasiCtx,
 }
 
 impl HostState {
@@ -35,6 +36,7 @@ impl HostState {
         clock: WallClock,
     ) -> Self {
         let limits = &config.limits;
+        let instance_log = Arc::new(InstanceLog::new(log.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
@@ -43,11 +45,21 @@ impl HostState {
                 .iter()
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
-            labels: LabelStage::new(policy, limits, log.clone()),
+            labels: LabelStage::new(policy, limits, log),
             limiter: Limiter::new(limits),
-            wasi: wasi::context(&log, clock, limits.random_bytes),
-            log,
+            wasi: wasi::context(&instance_log, clock, limits.random_bytes),
+            log: instance_log,
+            waits: Waits::default(),
             table,
+        }
+    }
+}
+
+impl HostState {
+    pub(crate) fn waiting(&mut self) -> Waiting<'_> {
+        Waiting {
+            waits: &mut self.waits,
+            table: &mut self.table,
         }
     }
 }
@@ -65,10 +77,10 @@ impl WasiView for HostState {
 pub(crate) struct HasLog;
 
 impl HasData for HasLog {
-    type Data<'a> = &'a Arc<GuestLog>;
+    type Data<'a> = &'a Arc<InstanceLog>;
 }
 
-impl logging::Host for &Arc<GuestLog> {
+impl logging::Host for &Arc<InstanceLog> {
     fn log(&mut self, level: logging::Level, context: String, message: String) {
         let level = match level {
             logging::Level::Trace => LogLevel::Trace,

@@ -4,13 +4,12 @@
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use crate::compile::compile;
+use crate::compile::Loading;
+use crate::compiler::CompilerProcess;
 use crate::config::PluginConfig;
 use crate::contract::{self, Comparison, Export, Import};
 use crate::error::PluginError;
-use crate::file::{self, FileKind};
+use crate::file::{self, FileKind, PluginFile};
 use crate::producers::{self, Producer};
 
 /// Result of inspecting a file.
@@ -35,29 +34,34 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Inspects a file with the configuration that it would be loaded with. Blocks for up to seconds.
+    /// Inspects a file with the configuration that it would be loaded with. Blocks its thread to read and check.
     ///
     /// # Errors
     ///
     /// The file cannot be read.
-    pub fn of_file(path: &Path, config: &PluginConfig) -> std::io::Result<Self> {
+    pub async fn of_file(
+        path: &Path,
+        config: &PluginConfig,
+        compiler: &CompilerProcess,
+    ) -> std::io::Result<Self> {
         let bytes = file::read(path, &config.limits)?;
         let size = std::fs::metadata(path)?.len();
         let is_whole = bytes.len() <= config.limits.plugin_bytes;
-        let sha256 = is_whole.then(|| Sha256::digest(&bytes).into());
+        let name = file::file_name(path);
+        let file = PluginFile::new(&name, bytes);
+        let (bytes, sha256) = (file.bytes.clone(), *file.sha256());
         let mut comparison = Comparison::default();
-        let digest = sha256.unwrap_or_default();
-        let compiled = compile(&bytes, &digest, config, None, &mut comparison);
+        let compiled = compare(file, config.clone(), compiler, &mut comparison).await;
         let kind = FileKind::of(&bytes);
-        let is_pinned_otherwise = || config.check_pin(digest).err();
+        let is_pinned_otherwise = || config.check_pin(sha256).err();
         let refusal = match kind {
             FileKind::Component if is_whole => is_pinned_otherwise().or(compiled.err()),
             _ => compiled.err(),
         };
         Ok(Self {
-            name: file::file_name(path),
+            name,
             bytes: size,
-            sha256,
+            sha256: is_whole.then_some(sha256),
             kind,
             producers: if is_whole {
                 producers::find(&bytes)
@@ -77,4 +81,18 @@ impl Inspection {
             !self.exports.is_empty() && self.exports.iter().all(|export| export.mismatch.is_none());
         fits.then_some(contract::WORLD)
     }
+}
+
+/// Takes the steps of loading. A pinned digest does not keep the file from being compared.
+async fn compare(
+    file: PluginFile,
+    mut config: PluginConfig,
+    compiler: &CompilerProcess,
+    comparison: &mut Comparison,
+) -> Result<(), PluginError> {
+    config.sha256 = None;
+    let mut loading = Loading::start(file, config)?;
+    let code = loading.compile_in_child(compiler).await?;
+    loading.take(code)?;
+    loading.link(comparison).map(drop)
 }

@@ -12,8 +12,8 @@ use edge_cache_routing::Candidate;
 use wasmtime::Store;
 
 use crate::bindings::EdgeCachePlugin;
-use crate::compile::ticks;
 use crate::convert;
+use crate::engine::ticks;
 use crate::failure::{Failure, INSTANTIATION, Scope, explain};
 use crate::gossip_labels::{LabelPolicy, PublishedLabels};
 use crate::host_state::HostState;
@@ -85,9 +85,8 @@ impl Instance {
         let begun = Instant::now();
         let exports = plugin.inner.pre.instantiate(&mut store);
         calls.called(INSTANTIATION, begun.elapsed());
-        let refused = store.data().limiter.refused;
         let exports =
-            exports.map_err(|error| explain(INSTANTIATION, scope, limits, &error, refused))?;
+            exports.map_err(|error| explain(INSTANTIATION, scope, limits, &error, store.data()))?;
         Ok(Self {
             store,
             exports,
@@ -116,7 +115,7 @@ impl Instance {
     /// After [`Failure::Refused`] the state is unchanged, and the instance may be used further.
     pub fn apply(&mut self, changes: &[Change]) -> Result<PublishedLabels, Failure> {
         let changes: Vec<_> = changes.iter().map(convert::wit_change).collect();
-        let called = self.publishing("apply", Scope::Registry, |exports, store| {
+        let called = self.publishing("apply", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_state()
                 .call_apply(store, &changes)
@@ -253,8 +252,7 @@ impl Instance {
         let begun = Instant::now();
         let called = call(&self.exports, &mut self.store);
         self.calls.called(name, begun.elapsed());
-        let refused = self.store.data().limiter.refused;
-        called.map_err(|error| explain(name, scope, limits, &error, refused))
+        called.map_err(|error| explain(name, scope, limits, &error, self.store.data()))
     }
 }
 
@@ -263,7 +261,10 @@ fn arm(store: &mut Store<HostState>, scope: Scope, limits: &Limits) {
     let (deadline, _) = scope.deadline(limits);
     store.set_epoch_deadline(ticks(deadline, limits.epoch_tick));
     store.set_hostcall_fuel(scope.data_bytes(limits).0);
-    store.data_mut().limiter.refused = None;
+    let state = store.data_mut();
+    state.limiter.refused = None;
+    state.log.take_recent();
+    state.waits.deadline = Instant::now().checked_add(deadline);
 }
 
 fn accepted(

@@ -3,6 +3,7 @@
 //! - [`Plugin`] is a component that was checked and compiled. Many instances may run from it.
 //! - [`Instance`] is a running plugin. One thread owns it, calls are synchronous, and after a [`Failure`] it
 //!   must be dropped.
+//! - [`CompilerProcess`] compiles files that are not trusted, in a child process with limits of its own.
 //! - [`Inspection`] describes a file without running it.
 //! - [`LabelPolicy`] and [`GuestLog`] are the host's side of the imports.
 //!
@@ -46,12 +47,15 @@
 mod bindings;
 mod cache;
 mod compile;
+mod compiler;
 mod config;
 mod contract;
 mod convert;
+mod engine;
 mod error;
 mod failure;
 mod file;
+mod footprint;
 mod gossip_labels;
 mod host_state;
 mod inspection;
@@ -65,6 +69,7 @@ pub mod trusted_file;
 mod wasi;
 
 pub use cache::{CodeCache, Digests};
+pub use compiler::{CompilerProcess, run_compiler};
 pub use config::PluginConfig;
 pub use contract::{Export, Import, ImportGrants, Mismatch};
 pub use edge_cache_core::LogLevel;

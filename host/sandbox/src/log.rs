@@ -4,7 +4,7 @@
 //! lines. Lines beyond the rate are dropped and counted; the next accepted line logs their number.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use edge_cache_core::{Limits, LogLevel, text};
@@ -12,6 +12,10 @@ use edge_cache_core::{Limits, LogLevel, text};
 /// Largest number of lines that [`GuestLog::latest`] returns.
 pub const LINES_KEPT: usize = 256;
 
+/// Largest number of log lines in a failure: a panic of Go prints its message before a stack trace.
+const FAILURE_LINES_MAX: usize = 16;
+/// Longest kept part of a log line in a failure, in bytes.
+const FAILURE_LINE_BYTES_MAX: usize = 256;
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 /// A log line of a plugin.
@@ -117,6 +121,42 @@ impl GuestLog {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic leaves the ring of lines intact.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The log as one instance writes it. Remembers the last lines of a call, for its failure.
+#[derive(Debug)]
+pub(crate) struct InstanceLog {
+    pub(crate) log: Arc<GuestLog>,
+    recent: Mutex<VecDeque<String>>,
+}
+
+impl InstanceLog {
+    pub(crate) fn new(log: Arc<GuestLog>) -> Self {
+        Self {
+            log,
+            recent: Mutex::default(),
+        }
+    }
+
+    /// Writes one line. It is remembered also if the log drops it.
+    pub(crate) fn write(&self, level: LogLevel, context: &str, message: &str) {
+        let mut recent = self.lock();
+        if recent.len() >= FAILURE_LINES_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(text::clean(message, FAILURE_LINE_BYTES_MAX));
+        drop(recent);
+        self.log.write(level, context, message);
+    }
+
+    /// Returns the last lines since the previous call of this function.
+    pub(crate) fn take_recent(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lock()).into()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
 use crate::bindings::EdgeCachePluginPre;
-use crate::compile::compile;
+use crate::compile::{Loading, blocking};
+use crate::compiler::CompilerProcess;
 use crate::config::PluginConfig;
 use crate::contract::Comparison;
 use crate::error::PluginError;
@@ -41,18 +42,16 @@ pub(crate) struct Inner {
 }
 
 impl Plugin {
-    /// Reads, checks and compiles a file. Blocks for up to seconds.
+    /// Reads, checks and compiles a trusted file. Blocks for up to seconds.
     ///
     /// # Errors
     ///
     /// Any [`PluginError`].
     pub fn from_file(path: &Path, config: PluginConfig) -> Result<Self, PluginError> {
-        Self::load(&PluginFile::read(path, &config.limits)?, config)
+        Self::load(PluginFile::read(path, &config.limits)?, config)
     }
 
-    /// Checks and compiles a component from memory. Blocks for up to seconds.
-    ///
-    /// A process compiles one component at a time, whatever the number of callers.
+    /// Checks and compiles a trusted component from memory. Blocks for up to seconds.
     ///
     /// # Errors
     ///
@@ -60,29 +59,54 @@ impl Plugin {
     pub fn from_bytes(bytes: &[u8], config: PluginConfig) -> Result<Self, PluginError> {
         // The size is checked before the bytes are copied and hashed.
         file::check_header(bytes, config.limits.plugin_bytes)?;
-        Self::load(&PluginFile::new(file::EMBEDDED, bytes.to_vec()), config)
+        Self::load(PluginFile::new(file::EMBEDDED, bytes.to_vec()), config)
     }
 
-    /// Checks and compiles the content of a file that was read before. Blocks for up to seconds.
+    /// Checks a trusted file and compiles it in this process, one component at a time. Blocks for up to seconds.
+    ///
+    /// A small file can take minutes and gigabytes to compile. A file that is not trusted needs
+    /// [`load_in_child`](Self::load_in_child).
     ///
     /// # Errors
     ///
     /// Any [`PluginError`] but [`PluginError::Read`].
-    pub fn load(file: &PluginFile, mut config: PluginConfig) -> Result<Self, PluginError> {
-        file::check_header(&file.bytes, config.limits.plugin_bytes)?;
-        let sha256 = *file.sha256();
-        config.check_pin(sha256)?;
-        // The cache holds a store of digests, which must not live as long as the plugin.
-        let cache = config.cache.take();
+    pub fn load(file: PluginFile, config: PluginConfig) -> Result<Self, PluginError> {
+        let mut loading = Loading::start(file, config)?;
+        loading.compile_here()?;
+        Self::of(loading)
+    }
+
+    /// Checks a file and compiles it in a child process, within the limits `compile_deadline`, `compile_memory` and
+    /// `compiled_bytes`. The child ends if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PluginError`] but [`PluginError::Read`].
+    pub async fn load_in_child(
+        file: PluginFile,
+        config: PluginConfig,
+        compiler: &CompilerProcess,
+    ) -> Result<Self, PluginError> {
+        let mut loading = blocking(move || Loading::start(file, config)).await?;
+        let code = loading.compile_in_child(compiler).await?;
+        blocking(move || {
+            loading.take(code)?;
+            Self::of(loading)
+        })
+        .await
+    }
+
+    fn of(loading: Loading) -> Result<Self, PluginError> {
         let mut comparison = Comparison::default();
-        let (engine, pre) = compile(&file.bytes, &sha256, &config, cache, &mut comparison)?;
+        let linked = loading.link(&mut comparison)?;
+        let (file, config) = loading.into_parts();
         let imports = comparison.imports.into_iter();
         Ok(Self {
             name: text::clean(&file.name, NAME_BYTES_MAX).into(),
             inner: Arc::new(Inner {
-                engine,
-                pre,
-                sha256,
+                engine: linked.engine,
+                pre: linked.pre,
+                sha256: *file.sha256(),
                 imports: imports.map(|import| import.name).collect(),
                 config,
             }),

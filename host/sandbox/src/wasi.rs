@@ -1,7 +1,10 @@
-//! WASI 0.2 without any resources: no files, network, environment or arguments, and no waiting.
+//! WASI 0.2 without any resources: no files, network, environment or arguments.
 //!
-//! Components from ordinary toolchains import much of WASI, so all of it is linked, but empty. A wait would
-//! block the thread beyond the call's deadline, so `poll` returns what is ready now and traps if nothing is.
+//! Components from ordinary toolchains import much of WASI, so all of it is linked, but empty. A wait ends before the
+//! deadline of the call, or fails at once.
+
+pub(crate) mod http;
+mod wait;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,20 +13,25 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use edge_cache_core::LogLevel;
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2;
-use wasmtime_wasi::p2::bindings::sync::io::poll;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiView};
 
-use crate::log::GuestLog;
+use crate::log::InstanceLog;
+
+pub(crate) use self::wait::{Waiting, Waits, WouldWait};
 
 /// Largest write that a stream accepts at once, as in WASI's own streams.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 
 /// Makes a context without resources, whose output goes to the log.
-pub(crate) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: usize) -> WasiCtx {
+pub(crate) fn context(
+    log: &Arc<InstanceLog>,
+    clock: WallClock,
+    random_bytes_max: usize,
+) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(LogStream::new(log, LogLevel::Info, "stdout"))
         .stderr(LogStream::new(log, LogLevel::Warn, "stderr"))
@@ -35,59 +43,16 @@ pub(crate) fn context(log: &Arc<GuestLog>, clock: WallClock, random_bytes_max: u
         .build()
 }
 
-/// Links WASI 0.2, with a `poll` that never waits.
-pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
+/// Links WASI 0.2, with waits that end before the call's deadline.
+pub(crate) fn add_to_linker<T: WasiView>(
+    linker: &mut Linker<T>,
+    waiting: fn(&mut T) -> Waiting<'_>,
+) -> Result<()> {
     p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);
-    poll::add_to_linker::<T, HasReadiness>(linker, |state| Readiness(state.ctx().table))?;
+    wait::add_to_linker(linker, waiting)?;
     linker.allow_shadowing(false);
     Ok(())
-}
-
-/// Implementation of `wasi:io/poll` that never waits.
-struct Readiness<'a>(&'a mut ResourceTable);
-
-struct HasReadiness;
-
-impl HasData for HasReadiness {
-    type Data<'a> = Readiness<'a>;
-}
-
-impl poll::Host for Readiness<'_> {
-    fn poll(&mut self, pollables: Vec<Resource<poll::Pollable>>) -> Result<Vec<u32>> {
-        let mut ready = Vec::new();
-        for (index, pollable) in (0..).zip(pollables) {
-            if poll::HostPollable::ready(self.0, pollable)? {
-                ready.push(index);
-            }
-        }
-        if ready.is_empty() {
-            return Err(would_wait());
-        }
-        Ok(ready)
-    }
-}
-
-impl poll::HostPollable for Readiness<'_> {
-    fn ready(&mut self, pollable: Resource<poll::Pollable>) -> Result<bool> {
-        poll::HostPollable::ready(self.0, pollable)
-    }
-
-    fn block(&mut self, pollable: Resource<poll::Pollable>) -> Result<()> {
-        if poll::HostPollable::ready(self.0, pollable)? {
-            Ok(())
-        } else {
-            Err(would_wait())
-        }
-    }
-
-    fn drop(&mut self, pollable: Resource<poll::Pollable>) -> Result<()> {
-        poll::HostPollable::drop(self.0, pollable)
-    }
-}
-
-fn would_wait() -> wasmtime::Error {
-    wasmtime::format_err!("wasi:io/poll would wait, and a component may not wait")
 }
 
 /// Wall clock of a plugin: the system's by default, another one in tests. Cheap to clone.
@@ -136,14 +101,14 @@ impl HostWallClock for WallClock {
 /// A line is logged at its end, or when it reaches the limit `log_line_bytes`.
 #[derive(Clone)]
 pub(crate) struct LogStream {
-    log: Arc<GuestLog>,
+    log: Arc<InstanceLog>,
     level: LogLevel,
     context: &'static str,
     line: Arc<Mutex<Vec<u8>>>,
 }
 
 impl LogStream {
-    pub(crate) fn new(log: &Arc<GuestLog>, level: LogLevel, context: &'static str) -> Self {
+    pub(crate) fn new(log: &Arc<InstanceLog>, level: LogLevel, context: &'static str) -> Self {
         Self {
             log: log.clone(),
             level,
@@ -158,7 +123,7 @@ impl LogStream {
             if byte != b'\n' {
                 line.push(byte);
             }
-            if byte == b'\n' || line.len() >= self.log.line_bytes_max {
+            if byte == b'\n' || line.len() >= self.log.log.line_bytes_max {
                 self.log
                     .write(self.level, self.context, &String::from_utf8_lossy(&line));
                 line.clear();

@@ -12,17 +12,22 @@ use crate::exit::usage;
 use crate::trusted_file;
 use edge_cache_conformance::{CONTRACT, Costs, Examination, Report, Samples, Verdict, examine};
 use edge_cache_core::text;
-use edge_cache_host::sandbox::{Plugin, PluginError};
+use edge_cache_host::sandbox::{CompilerProcess, Plugin, PluginConfig, PluginError, PluginFile};
+use tokio::runtime::Runtime;
 
 const LOADS: &str = "loads";
 const LOADS_REQUIREMENT: &str = "it implements the world, and all of its imports are granted";
 
-/// Checks a plugin. The report is good if no check failed.
+/// Checks a plugin. The report is good if no check failed. The plugin runs on this thread, not on one of the runtime.
 ///
 /// # Errors
 ///
 /// The settings contradict each other, a file cannot be read, or the samples are invalid.
-pub fn check(args: &CheckArgs) -> Result<ToolReport> {
+pub fn check(
+    args: &CheckArgs,
+    runtime: &Runtime,
+    compiler: &CompilerProcess,
+) -> Result<ToolReport> {
     let config = args.host.config()?;
     let samples = match &args.sample {
         Some(path) => read_samples(path)
@@ -35,7 +40,7 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport> {
         requirement: LOADS_REQUIREMENT,
         verdict,
     };
-    let (sha256, examination) = match Plugin::from_file(&args.file, config) {
+    let (sha256, examination) = match runtime.block_on(load(&args.file, config, compiler)) {
         Ok(plugin) => {
             let mut examination = examine(&plugin, &samples, CONTRACT);
             examination.reports.insert(0, loads(Verdict::Passed));
@@ -64,6 +69,15 @@ pub fn check(args: &CheckArgs) -> Result<ToolReport> {
         |out| checked.table(out),
         &checked,
     ))
+}
+
+async fn load(
+    path: &Path,
+    config: PluginConfig,
+    compiler: &CompilerProcess,
+) -> Result<Plugin, PluginError> {
+    let file = PluginFile::read(path, &config.limits)?;
+    Plugin::load_in_child(file, config, compiler).await
 }
 
 /// The output as JSON.

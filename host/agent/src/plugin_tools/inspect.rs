@@ -8,16 +8,19 @@ use serde_json::{Value, json};
 use super::{ToolReport, grouped};
 use crate::cli::InspectArgs;
 use edge_cache_core::text;
-use edge_cache_host::sandbox::{Export, Import, Inspection, Mismatch, PluginError};
+use edge_cache_host::sandbox::{
+    CompilerProcess, Export, Import, Inspection, Mismatch, PluginError,
+};
 
 /// Inspects a file. The report is good if an agent with these settings would load the plugin.
 ///
 /// # Errors
 ///
 /// The settings contradict each other, or the file cannot be read.
-pub fn inspect(args: &InspectArgs) -> Result<ToolReport> {
+pub async fn inspect(args: &InspectArgs, compiler: &CompilerProcess) -> Result<ToolReport> {
     let config = args.host.config()?;
-    let inspection = Inspection::of_file(&args.file, &config)
+    let inspection = Inspection::of_file(&args.file, &config, compiler)
+        .await
         .with_context(|| format!("cannot read the plugin {}", args.file.display()))?;
     Ok(ToolReport::new(
         inspection.refusal.is_none(),

@@ -27,6 +27,10 @@ const MEMORIES: RangeInclusive<usize> = 64 * KIB..=4_096 * MIB;
 /// A member's record of the largest size must fit into its share.
 const MEMORIES_OF_GOSSIP: RangeInclusive<usize> = 4 * MIB..=65_536 * MIB;
 const DATA: RangeInclusive<usize> = KIB..=1_024 * MIB;
+/// Host memory of instances.
+const INSTANCES: RangeInclusive<usize> = MIB..=1_024 * MIB;
+/// The compiler itself needs some memory.
+const COMPILERS: RangeInclusive<usize> = 64 * MIB..=65_536 * MIB;
 /// Generating much randomness exceeds a deadline, and a host call cannot be interrupted.
 const RANDOM: RangeInclusive<usize> = 0..=MIB;
 const LINES: RangeInclusive<usize> = 64..=64 * KIB;
@@ -83,7 +87,7 @@ limit_settings! {
     limits_objects "EDGE_CACHE_LIMITS_OBJECTS" => objects: usize = "10000", "COUNT", count(1..=MANY);
     /// Deadline of a call into the plugin
     limits_call_deadline "EDGE_CACHE_LIMITS_CALL_DEADLINE" => call_deadline: Duration = "250ms", "TIME", time(DEADLINES);
-    /// Deadline of calls that grow with the registry: start, `load`, `apply`, `list-eligible`
+    /// Deadline of calls that grow with the registry: start, `load`, `list-eligible`
     limits_load_deadline "EDGE_CACHE_LIMITS_LOAD_DEADLINE" => load_deadline: Duration = "10s", "TIME", time(DEADLINES);
     /// Resolution of the deadlines
     limits_epoch_tick "EDGE_CACHE_LIMITS_EPOCH_TICK" => epoch_tick: Duration = "10ms", "TIME", time(TICKS);
@@ -93,6 +97,14 @@ limit_settings! {
     limits_call_data_bytes "EDGE_CACHE_LIMITS_CALL_DATA_BYTES" => call_data_bytes: usize = "1MiB", "SIZE", size(DATA);
     /// Size of the data that the plugin may pass to the host in `load`, `apply` and `list-eligible`
     limits_list_data_bytes "EDGE_CACHE_LIMITS_LIST_DATA_BYTES" => list_data_bytes: usize = "16MiB", "SIZE", size(DATA);
+    /// Host memory of an instance of the plugin, besides its linear memories
+    limits_instance_bytes "EDGE_CACHE_LIMITS_INSTANCE_BYTES" => instance_bytes: usize = "16MiB", "SIZE", size(INSTANCES);
+    /// Time for compiling a plugin
+    limits_compile_deadline "EDGE_CACHE_LIMITS_COMPILE_DEADLINE" => compile_deadline: Duration = "60s", "TIME", time(DEADLINES);
+    /// Memory for compiling a plugin; at most half of the memory that the control group of the agent may use
+    limits_compile_memory "EDGE_CACHE_LIMITS_COMPILE_MEMORY" => compile_memory: usize = "1GiB", "SIZE", size(COMPILERS);
+    /// Size of the machine code of a plugin
+    limits_compiled_bytes "EDGE_CACHE_LIMITS_COMPILED_BYTES" => compiled_bytes: usize = "128MiB", "SIZE", size(DATA);
     /// Number of handles and resources of the plugin
     limits_handles "EDGE_CACHE_LIMITS_HANDLES" => handles: usize = "1000", "COUNT", count(1..=MANY);
     /// Number of random bytes in one host call

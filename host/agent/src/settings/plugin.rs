@@ -4,6 +4,7 @@ use clap::{ArgAction, Args};
 
 use super::limits::LimitSettings;
 use super::values::{parse_grant, parse_import, parse_pair, parse_sha256};
+use crate::control_group;
 use edge_cache_host::sandbox::{CodeCache, ImportGrants, PluginConfig};
 
 /// Pin, settings and grants of the plugin, for an agent and for the plugin tools.
@@ -27,8 +28,12 @@ pub struct PluginSettings {
 impl PluginSettings {
     /// Converts to the sandbox's configuration.
     pub(crate) fn config(&self, limits: &LimitSettings, cache: Option<CodeCache>) -> PluginConfig {
+        let mut limits = limits.limits();
+        // The agent needs the other half.
+        let half = control_group::memory_max().map_or(usize::MAX, |bytes| bytes.div_euclid(2));
+        limits.compile_memory = limits.compile_memory.min(half);
         PluginConfig {
-            limits: limits.limits(),
+            limits,
             imports: self.plugin_imports.iter().cloned().collect(),
             labels: self.plugin_labels.iter().cloned().collect(),
             settings: self.plugin_settings.iter().cloned().collect(),

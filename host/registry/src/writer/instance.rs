@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::loading::{Loaded, lock, start_loaded};
 use super::quarantine::Quarantine;
 use super::retries::Retries;
+use super::trial::Trial;
 use super::{Running, Writer};
 use crate::entries::Entries;
 use crate::error::SwapError;
@@ -28,10 +29,16 @@ impl Writer {
         }
     }
 
-    /// Replaces the plugin. After an error the old one goes on.
-    pub(super) fn swap(&mut self, plugin: Plugin) -> Result<(), SwapError> {
-        let remembered = self.state.view.load().entries.clone();
-        let loaded = self.start_instance(&plugin, &remembered)?;
+    /// Replaces the plugin by one that was tried. After an error the old one goes on.
+    pub(super) fn swap(&mut self, trial: Trial) -> Result<(), SwapError> {
+        let Trial {
+            plugin,
+            mut loaded,
+            entries,
+        } = trial;
+        // One call, so that it has one deadline.
+        loaded.catch_up(&entries, &self.state.view.load().entries, usize::MAX)?;
+        self.check_own_labels(&loaded)?;
         tracing::info!(policy = plugin.policy(), "the plugin was replaced");
         self.state.advertiser.set_policy(plugin.policy());
         self.state.plugin.store(plugin.clone().into());
@@ -65,14 +72,21 @@ impl Writer {
     }
 
     fn start_instance(&self, plugin: &Plugin, remembered: &Entries) -> Result<Loaded, Failure> {
-        let calls = &self.state.metrics.calls;
-        start_loaded(
-            &self.state,
-            plugin,
-            calls,
-            remembered,
-            Some(&self.own_labels),
-        )
+        let loaded = start_loaded(&self.state, plugin, remembered)?;
+        self.check_own_labels(&loaded)?;
+        Ok(loaded)
+    }
+
+    /// Checks that no entry was left out at the cost of the own labels.
+    fn check_own_labels(&self, loaded: &Loaded) -> Result<(), Failure> {
+        let has_own_labels = self
+            .state
+            .node_id()
+            .is_none_or(|own| loaded.has_own_labels(own, &self.own_labels));
+        match loaded.lost.first() {
+            Some((_, failure)) if !has_own_labels => Err(failure.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// Takes over an instance that was loaded.

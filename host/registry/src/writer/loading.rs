@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use crate::entries::Entries;
 use crate::state::RegistryState;
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{Entry, NodeId};
-use edge_cache_sandbox::{
-    CallMetrics, Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels,
-};
+use edge_cache_core::{Change, Entry, NodeId};
+use edge_cache_sandbox::{Failure, Instance, InstanceConfig, LabelPolicy, Plugin, PublishedLabels};
+use imbl::ordmap::DiffItem;
 
 #[cfg(test)]
 mod tests;
@@ -32,16 +31,46 @@ pub(crate) struct Loaded<I = Instance> {
     pub(crate) lost: Vec<(NodeId, Failure)>,
 }
 
+impl Loaded {
+    /// Applies the difference between the entries that it was loaded with and later ones, in calls of at most
+    /// `changes_max` changes.
+    pub(crate) fn catch_up(
+        &mut self,
+        loaded: &Entries,
+        now: &Entries,
+        changes_max: usize,
+    ) -> Result<(), Failure> {
+        let changes: Vec<Change> = loaded
+            .diff(now)
+            .map(|difference| match difference {
+                DiffItem::Add(_, entry)
+                | DiffItem::Update {
+                    new: (_, entry), ..
+                } => Change::Put(Entry::clone(entry)),
+                DiffItem::Remove(node_id, _) => Change::Remove(*node_id),
+            })
+            .collect();
+        for changes in changes.chunks(changes_max.max(1)) {
+            self.labels.extend(self.instance.apply(changes)?);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the labels of the own node are as they were, or no entry was left out.
+    pub(crate) fn has_own_labels(&self, own: NodeId, own_labels: &Labels) -> bool {
+        let published = self.labels.get(&own);
+        let are_same = published.map_or(own_labels.is_empty(), |labels| labels == own_labels);
+        self.lost.is_empty() || are_same
+    }
+}
+
 /// Starts an instance with the remembered entries, and checks that it lists the same.
-///
-/// With `own_labels`, no entry is left out if the labels of the own node would differ from them.
 pub(crate) fn start_loaded(
     state: &RegistryState,
     plugin: &Plugin,
-    calls: &CallMetrics,
     remembered: &Entries,
-    own_labels: Option<&Labels>,
 ) -> Result<Loaded, Failure> {
+    let calls = &state.metrics.calls;
     let config = InstanceConfig {
         policy: LabelPolicy {
             grants: plugin.config().labels.clone(),
@@ -65,19 +94,10 @@ pub(crate) fn start_loaded(
         Err(failure) => failure,
     };
     // Without a node there are no decisions to set aside.
-    let Some(own) = state.node_id().filter(|_| has_loaded(state, plugin)) else {
+    if state.node_id().is_none() || !has_loaded(state, plugin) {
         return Err(failure);
-    };
-    let loaded = leave_out(start, entries, failure.clone(), SEARCH_MAX)?;
-    let has_own_labels = own_labels.is_none_or(|own_labels| {
-        let published = loaded.labels.get(&own);
-        published.map_or(own_labels.is_empty(), |labels| labels == own_labels)
-    });
-    if has_own_labels {
-        Ok(loaded)
-    } else {
-        Err(failure)
     }
+    leave_out(start, entries, failure, SEARCH_MAX)
 }
 
 /// Loads an instance, and checks that it lists what it has loaded.

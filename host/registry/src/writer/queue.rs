@@ -12,10 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::batch::Reply;
 use super::operation::Operation;
+use super::trial::Trial;
 use crate::error::SwapError;
 use crate::metrics::RegistryMetrics;
 use edge_cache_core::{EdgeCacheError, Entry};
-use edge_cache_sandbox::Plugin;
 
 #[cfg(test)]
 mod tests;
@@ -36,9 +36,9 @@ pub(crate) enum Request {
         /// The slot of the queue that the change occupies.
         permit: OwnedSemaphorePermit,
     },
-    /// Replaces the plugin.
+    /// Replaces the plugin by one that was tried.
     Swap {
-        plugin: Box<Plugin>,
+        trial: Box<Trial>,
         reply: oneshot::Sender<Result<(), SwapError>>,
     },
     /// Ends the writer. Requests behind it are dropped.
@@ -150,11 +150,11 @@ impl Queue {
     }
 
     /// Has the writer replace the plugin, after the changes that are queued.
-    pub(crate) async fn swap(&self, plugin: Plugin) -> Result<(), SwapError> {
+    pub(crate) async fn swap(&self, trial: Trial) -> Result<(), SwapError> {
         let (reply, result) = oneshot::channel();
-        let plugin = Box::new(plugin);
+        let trial = Box::new(trial);
         self.sender
-            .send(Request::Swap { plugin, reply })
+            .send(Request::Swap { trial, reply })
             .map_err(|_| SwapError::ShuttingDown)?;
         result.await.unwrap_or(Err(SwapError::ShuttingDown))
     }

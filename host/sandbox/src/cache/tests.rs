@@ -1,9 +1,8 @@
 //! Whatever somebody puts in the place of compiled code is compiled anew and never loaded.
 //!
-//! Only [`VerifiedCode`] can be loaded, and only a digest that fits makes one. So each test asks for the reason
+//! Only [`TrustedCode`] can be loaded, and only a digest that fits makes one. So each test asks for the reason
 //! why there is none, and then how often was compiled.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -16,7 +15,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::*;
-use crate::compile;
+use crate::engine;
 use edge_cache_core::Limits;
 
 /// A component with nothing in it but a custom section without content.
@@ -55,7 +54,7 @@ impl Fixture {
         let data = tempfile::tempdir().unwrap();
         let digests = Arc::new(Kept::default());
         let fixture = Self {
-            engine: compile::engine(&Limits::default()).unwrap(),
+            engine: engine::engine(&Limits::default()).unwrap(),
             cache: CodeCache::new(data.path().join("code"), digests.clone()),
             data,
             digests,
@@ -67,16 +66,14 @@ impl Fixture {
 
     /// Asks for a component; answers whether it was compiled.
     fn compiles(&self, component: &[u8]) -> bool {
-        let compiled = Cell::new(false);
-        let compile = || {
-            compiled.set(true);
-            Component::from_binary(&self.engine, component)
-        };
         let sha256 = Sha256::digest(component).into();
+        if self.cache.get(&self.engine, &sha256).is_some() {
+            return false;
+        }
+        let compiled = Component::from_binary(&self.engine, component).unwrap();
         self.cache
-            .component(&self.engine, &sha256, compile)
-            .unwrap();
-        compiled.get()
+            .put(&self.engine, &sha256, &compiled.serialize().unwrap());
+        true
     }
 
     fn name(&self, component: &[u8]) -> String {
@@ -312,7 +309,7 @@ fn what_was_checked_is_what_is_loaded() {
     let file = File::options().write(true).open(fixture.path()).unwrap();
     file.set_len(0).unwrap();
     (&file).write_all(b"poison").unwrap();
-    deserialize(&fixture.engine, &code).unwrap();
+    code.component(&fixture.engine).unwrap();
 }
 
 #[test]

@@ -59,11 +59,20 @@ pub enum Mismatch {
     NotGranted(String),
 }
 
-/// Says why the host does not have an import.
+/// Says why the host does not have an import, and what to do.
 fn unknown(name: &str) -> String {
-    if name.starts_with(PACKAGE) {
+    let bare = without_version(name);
+    let version = name.strip_prefix(bare).unwrap_or_default();
+    if bare.starts_with(PACKAGE) {
         format!("a host of {VERSION} does not have; it may need a later one")
+    } else if bare.starts_with("wasi:") && version.starts_with("@0.3") {
+        "is of WASI 0.3, and this host has WASI 0.2: build for WASI 0.2 and without async, in Rust with the target \
+         wasm32-wasip2"
+            .to_string()
+    } else if bare.starts_with("wasi:") {
+        "this host does not have, and no setting can grant it: build without it".to_string()
     } else {
-        "this host does not have; no setting can grant it".to_string()
+        "this host does not have, and no setting can grant it: `plugin inspect` shows the imports that are granted"
+            .to_string()
     }
 }

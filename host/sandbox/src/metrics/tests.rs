@@ -18,6 +18,7 @@ fn trap() -> Failure {
     Failure::Trap {
         call: "enable",
         reason: "unreachable".to_string(),
+        lines: Vec::new(),
     }
 }
 

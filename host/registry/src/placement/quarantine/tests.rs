@@ -11,6 +11,7 @@ fn trap() -> Failure {
     Failure::Trap {
         call: "assess",
         reason: "it did".to_string(),
+        lines: Vec::new(),
     }
 }
 

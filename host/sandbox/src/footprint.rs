@@ -1,0 +1,225 @@
+//! The footprint of a component: host memory that an instance takes beside its linear memories.
+//!
+//! Wasmtime allocates a record for each global, function and other item of each core instance, outside of the store's
+//! limiter. A small file may instantiate one large module very often, so the footprint is counted from the file before it
+//! is compiled. The count never runs code and takes time in proportion to the file.
+
+use wasmparser::{
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
+    ComponentTypeRef, Instance, Parser, Payload,
+};
+
+use crate::error::PluginError;
+
+/// Host memory of one item: an import, a function, table, memory, global, tag, segment or lowered function.
+const ITEM_BYTES: u64 = 32;
+/// Host memory of one core instance beside its items.
+const INSTANCE_BYTES: u64 = 1024;
+/// Largest depth of components in components.
+const DEPTH_MAX: usize = 64;
+
+/// Returns the host memory of one instance in bytes. Saturates.
+///
+/// # Errors
+///
+/// [`PluginError::Invalid`] if the file is no valid component, nests components deeper than 64 levels, or instantiates
+/// a module or component that it is given.
+pub(crate) fn of(component: &[u8]) -> Result<u64, PluginError> {
+    let mut count = Count {
+        outer: Vec::new(),
+        module: None,
+    };
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload.map_err(|error| invalid(&error.to_string()))?;
+        if let Some(footprint) = count.payload(payload)? {
+            return Ok(footprint);
+        }
+    }
+    Err(invalid("it ends too early"))
+}
+
+/// The components that are being read, and the module within the last one, if any.
+struct Count {
+    outer: Vec<Scope>,
+    module: Option<u64>,
+}
+
+/// Index spaces of a component, with the footprint of each item. It is none for an item that the component is given.
+#[derive(Default)]
+struct Scope {
+    modules: Vec<Option<u64>>,
+    components: Vec<Option<u64>>,
+    bytes: u64,
+}
+
+impl Scope {
+    fn add(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    fn add_items(&mut self, items: u32) {
+        self.add(items_bytes(items));
+    }
+}
+
+impl Count {
+    /// Counts a part of the file. Returns the footprint at its end.
+    fn payload(&mut self, payload: Payload<'_>) -> Result<Option<u64>, PluginError> {
+        if let Some(bytes) = &mut self.module {
+            let items = match payload {
+                Payload::ImportSection(section) => {
+                    u32::try_from(section.into_imports().count()).unwrap_or(u32::MAX)
+                }
+                Payload::FunctionSection(section) => section.count(),
+                Payload::TableSection(section) => section.count(),
+                Payload::MemorySection(section) => section.count(),
+                Payload::TagSection(section) => section.count(),
+                Payload::GlobalSection(section) => section.count(),
+                Payload::ElementSection(section) => section.count(),
+                Payload::DataSection(section) => section.count(),
+                Payload::End(_) => {
+                    let module = self.module.take();
+                    self.scope(0)?.modules.push(module);
+                    return Ok(None);
+                }
+                _ => 0,
+            };
+            *bytes = bytes.saturating_add(items_bytes(items));
+            return Ok(None);
+        }
+        match payload {
+            Payload::Version { .. } if self.outer.is_empty() => self.outer.push(Scope::default()),
+            Payload::ModuleSection { .. } => self.module = Some(INSTANCE_BYTES),
+            Payload::ComponentSection { .. } if self.outer.len() >= DEPTH_MAX => {
+                return Err(invalid(&format!(
+                    "it nests components deeper than {DEPTH_MAX} levels"
+                )));
+            }
+            Payload::ComponentSection { .. } => self.outer.push(Scope::default()),
+            Payload::InstanceSection(section) => {
+                for instance in section {
+                    if let Instance::Instantiate { module_index, .. } = read(instance)? {
+                        let scope = self.scope(0)?;
+                        let bytes = found(&scope.modules, module_index, "module")?;
+                        scope.add(bytes);
+                    }
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                for instance in section {
+                    if let ComponentInstance::Instantiate {
+                        component_index, ..
+                    } = read(instance)?
+                    {
+                        let scope = self.scope(0)?;
+                        let bytes = found(&scope.components, component_index, "component")?;
+                        scope.add(bytes);
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section {
+                    self.alias(&read(alias)?)?;
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                let items = section.count();
+                self.scope(0)?.add_items(items);
+            }
+            Payload::ComponentImportSection(section) => {
+                let scope = self.scope(0)?;
+                for import in section {
+                    match read(import)?.ty {
+                        ComponentTypeRef::Module(_) => scope.modules.push(None),
+                        ComponentTypeRef::Component(_) => scope.components.push(None),
+                        _ => {}
+                    }
+                }
+            }
+            // An export adds its item to the index space once more.
+            Payload::ComponentExportSection(section) => {
+                let scope = self.scope(0)?;
+                for export in section {
+                    let export = read(export)?;
+                    let (space, index) = match export.kind {
+                        ComponentExternalKind::Module => (&mut scope.modules, export.index),
+                        ComponentExternalKind::Component => (&mut scope.components, export.index),
+                        _ => continue,
+                    };
+                    let item = at(space, index)?;
+                    space.push(item);
+                }
+            }
+            Payload::End(_) => {
+                let ended = self.outer.pop().map(|scope| scope.bytes);
+                match self.outer.last_mut() {
+                    Some(scope) => scope.components.push(ended),
+                    None => return Ok(ended),
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<(), PluginError> {
+        match *alias {
+            ComponentAlias::InstanceExport { kind, .. } => match kind {
+                ComponentExternalKind::Module => self.scope(0)?.modules.push(None),
+                ComponentExternalKind::Component => self.scope(0)?.components.push(None),
+                _ => {}
+            },
+            ComponentAlias::Outer { kind, count, index } => match kind {
+                ComponentOuterAliasKind::CoreModule => {
+                    let module = at(&self.scope(count)?.modules, index)?;
+                    self.scope(0)?.modules.push(module);
+                }
+                ComponentOuterAliasKind::Component => {
+                    let component = at(&self.scope(count)?.components, index)?;
+                    self.scope(0)?.components.push(component);
+                }
+                _ => {}
+            },
+            ComponentAlias::CoreInstanceExport { .. } => self.scope(0)?.add_items(1),
+        }
+        Ok(())
+    }
+
+    /// Returns the component that is `outward` levels around the innermost one.
+    fn scope(&mut self, outward: u32) -> Result<&mut Scope, PluginError> {
+        let outward = usize::try_from(outward).ok();
+        let scope = outward.and_then(|outward| self.outer.iter_mut().rev().nth(outward));
+        scope.ok_or_else(|| invalid("it refers to a component around it that is not there"))
+    }
+}
+
+fn items_bytes(items: u32) -> u64 {
+    u64::from(items).saturating_mul(ITEM_BYTES)
+}
+
+/// Returns the footprint of an instantiated item.
+fn found(space: &[Option<u64>], index: u32, kind: &str) -> Result<u64, PluginError> {
+    at(space, index)?.ok_or_else(|| {
+        invalid(&format!(
+            "it instantiates a {kind} that it imports or takes from an instance; only one that the file defines can be"
+        ))
+    })
+}
+
+fn at(space: &[Option<u64>], index: u32) -> Result<Option<u64>, PluginError> {
+    let index = usize::try_from(index).ok();
+    let item = index.and_then(|index| space.get(index));
+    item.copied()
+        .ok_or_else(|| invalid("it refers to a module or component that is not there"))
+}
+
+fn read<T>(item: wasmparser::Result<T>) -> Result<T, PluginError> {
+    item.map_err(|error| invalid(&error.to_string()))
+}
+
+fn invalid(reason: &str) -> PluginError {
+    PluginError::Invalid(reason.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use super::*;
+
+fn footprint(text: &str) -> Result<u64, String> {
+    of(&wat::parse_str(text).unwrap()).map_err(|error| error.to_string())
+}
+
+/// A component with a module of `globals` globals, and other definitions.
+fn with_globals(globals: usize, rest: &str) -> String {
+    let globals = "(global i32 (i32.const 0))".repeat(globals);
+    format!("(component (core module $m {globals}) {rest})")
+}
+
+#[test]
+fn each_item_of_each_instance_counts() {
+    let module = r#"(import "a" "f" (func)) (func) (table 1 funcref) (memory 1) (global i32 (i32.const 0)) (tag)
+        (elem func 0) (data "x")"#;
+    let provider = r#"(core module $p (func (export "f")))"#;
+    let text = format!(
+        r#"(component {provider} (core module $m {module})
+            (core instance $a (instantiate $p)) (core instance (instantiate $m (with "a" (instance $a)))))"#
+    );
+    // One function of the provider, and 8 items of the module.
+    assert_eq!(footprint(&text), Ok(2 * INSTANCE_BYTES + 9 * ITEM_BYTES));
+}
+
+#[test]
+fn a_module_that_is_not_instantiated_costs_nothing() {
+    assert_eq!(footprint(&with_globals(1000, "")), Ok(0));
+}
+
+#[test]
+fn instances_are_multiplied_through_nested_components() {
+    let ten = |index: usize| {
+        let instances = format!("(instance (instantiate $c{index}))").repeat(10);
+        format!(
+            "(component $c{} (alias outer 1 $c{index} (component $c{index})) {instances})",
+            index + 1
+        )
+    };
+    let inner =
+        "(component $c0 (alias outer 1 $m (core module $m)) (core instance (instantiate $m)))";
+    let nested: String = (0..3).map(ten).collect();
+    let text = with_globals(
+        100,
+        &format!("{inner} {nested} (instance (instantiate $c3))"),
+    );
+    assert_eq!(
+        footprint(&text),
+        Ok(1000 * (INSTANCE_BYTES + 100 * ITEM_BYTES))
+    );
+}
+
+#[test]
+fn the_count_saturates() {
+    let ten = |index: usize| {
+        let instances = format!("(instance (instantiate $c{index}))").repeat(10);
+        format!(
+            "(component $c{} (alias outer 1 $c{index} (component $c{index})) {instances})",
+            index + 1
+        )
+    };
+    let inner =
+        "(component $c0 (alias outer 1 $m (core module $m)) (core instance (instantiate $m)))";
+    let nested: String = (0..30).map(ten).collect();
+    let text = with_globals(
+        1,
+        &format!("{inner} {nested} (instance (instantiate $c30))"),
+    );
+    assert_eq!(footprint(&text), Ok(u64::MAX));
+}
+
+#[test]
+fn an_exported_item_is_counted_by_its_new_index() {
+    let text = with_globals(
+        10,
+        r#"(export $e "module" (core module $m)) (core instance (instantiate $e))"#,
+    );
+    assert_eq!(footprint(&text), Ok(INSTANCE_BYTES + 10 * ITEM_BYTES));
+}
+
+#[test]
+fn modules_that_are_not_of_the_file_are_refused() {
+    let text = r#"(component (import "m" (core module $m)) (core instance (instantiate $m)))"#;
+    let error = footprint(text).unwrap_err();
+    assert!(
+        error.contains("instantiates a module that it imports"),
+        "{error}"
+    );
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let text = |depth| format!("{}{}", "(component ".repeat(depth), ")".repeat(depth));
+    assert_eq!(footprint(&text(DEPTH_MAX)), Ok(0));
+    let error = footprint(&text(DEPTH_MAX + 1)).unwrap_err();
+    assert!(error.contains("deeper than 64 levels"), "{error}");
+}
