@@ -26,6 +26,7 @@ use edge_cache_agent::settings::LogFormat;
 use edge_cache_agent::shutdown::Shutdown;
 use edge_cache_agent::tokens::Role;
 use edge_cache_host::sandbox::PluginConfig;
+use edge_cache_tests::agent::compiler;
 use edge_cache_tests::bench::capacity;
 use edge_cache_tests::cluster::{Member, Settings};
 use edge_cache_tests::load::{Connection, request};
@@ -101,7 +102,8 @@ fn main() -> Result<()> {
 /// One of two agents that gossip: the entry that is asked for is advertised, and carried by both.
 async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     let reference = edge_cache_build::build_reference_plugin()?;
-    let (plugins, plugin) = PluginManager::start(PluginConfig::default(), Some(reference))?;
+    let (plugins, plugin) =
+        PluginManager::start(PluginConfig::default(), Some(reference), compiler()?).await?;
     let one = Member::start(plugin.clone(), Settings::new(OWN, &[])).await?;
     let two = Member::start(plugin, Settings::new(OWN + 1, &[&one])).await?;
     for node_id in 0..NODES {

@@ -363,7 +363,10 @@ async fn an_agent_whose_component_fails_stays_up_and_says_why() {
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
         ready.body["reasons"],
-        json!([format!("the plugin is not running: {reason}")])
+        json!([
+            format!("the plugin is not running: {reason}"),
+            "the routing table of all members is being built"
+        ])
     );
     let alive = agent.ask(Method::GET, "/health/livez", None).await.unwrap();
     assert_eq!(alive.status, StatusCode::OK);

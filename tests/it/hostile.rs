@@ -8,11 +8,13 @@
 //! - `calls`: misdeeds in the other exports, call by call
 //! - `states`: a registry whose state its component can't take
 //! - `starts`: core modules that misbehave before any export is called
+//! - `files`: files that cost much to compile or to instantiate
 //! - `labels`, `log`, `wasi`: what a component does with what it is given
 //! - `reads`: those who only read, while a call hangs
 
 mod calls;
 mod changes;
+mod files;
 mod guest;
 mod labels;
 mod log;

@@ -16,10 +16,10 @@ const OTHER_WORLD: &str = "
     world greeter { export greet: func(name: string) -> string; }
 ";
 
-/// The interface that a component would need in order to call out over HTTP.
-const HTTP: &str = "
-    package wasi:http@0.2.0;
-    interface outgoing-handler { handle: func(request: u32) -> u32; }
+/// An interface of WASI that the host does not have.
+const OTHER_WASI: &str = "
+    package wasi:nn@0.2.0;
+    interface inference { handle: func(request: u32) -> u32; }
 ";
 
 #[test]
@@ -42,7 +42,7 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn a_core_module_is_refused_with_the_way_to_a_component() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"\0asm\x01\0\0\0")?, @"the plugin is a WebAssembly core module, not a component; turn it into one with `wasm-tools component new` or the builder");
+    assert_snapshot!(refusal_of_file(b"\0asm\x01\0\0\0")?, @"the plugin is a WebAssembly core module, not a component; build it for a target of components, in Rust wasm32-wasip2, or turn it into one with `wasm-tools component new`");
     Ok(())
 }
 
@@ -121,12 +121,12 @@ fn an_import_that_the_host_does_not_have_is_refused() -> Result<()> {
         |text| {
             text.replace(
                 "  export registry;",
-                "  import wasi:http/outgoing-handler@0.2.0;\n  @since(version = 0.1.0)\n  export registry;",
+                "  import wasi:nn/inference@0.2.0;\n  @since(version = 0.1.0)\n  export registry;",
             )
         },
-        Some(HTTP),
+        Some(OTHER_WASI),
     )?;
-    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:http/outgoing-handler@0.2.0`, which this host does not have; no setting can grant it");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:nn/inference@0.2.0`, which this host does not have, and no setting can grant it: build without it");
     Ok(())
 }
 

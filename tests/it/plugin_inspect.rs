@@ -167,17 +167,15 @@ fn an_import_is_shown_with_the_line_that_would_grant_it_if_one_would() -> Result
         |text| {
             text.replace(
                 "  export registry;",
-                "  import wasi:http/outgoing-handler@0.2.0;\n  @since(version = 0.1.0)\n  export registry;",
+                "  import wasi:nn/inference@0.2.0;\n  @since(version = 0.1.0)\n  export registry;",
             )
         },
-        Some(
-            "package wasi:http@0.2.0; interface outgoing-handler { handle: func(request: u32) -> u32; }",
-        ),
+        Some("package wasi:nn@0.2.0; interface inference { handle: func(request: u32) -> u32; }"),
     )?;
     let told = inspect(&component, &[])?;
     assert_eq!(
         after(&told, "REFUSED"),
-        "it imports `wasi:http/outgoing-handler@0.2.0`, which this host does not have; no setting can grant it"
+        "it imports `wasi:nn/inference@0.2.0`, which this host does not have, and no setting can grant it: build without it"
     );
     // Its exports are right all the same, and that is said.
     assert_eq!(lines(&told, "  ok  ").len(), 9);

@@ -33,7 +33,7 @@ fn a_page_that_differs_from_the_host_is_found() -> Result<()> {
             LIMITS,
             text,
             check_limits,
-            &[("| 64", "| 65"), ("`64", "`65")],
+            &[("| 64 |", "| 65 |"), ("`64", "`65")],
         )?;
     }
     Ok(())

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_cache_agent::plugin_manager::{PluginManager, PluginUpload, ReplaceError};
+use edge_cache_agent::plugin_manager::{PluginManager, PluginUpload, ReplaceError, UPLOADS_MAX};
 use edge_cache_host::sandbox::{CodeCache, Digests, Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheRegistry, EdgeCacheStats, Limits, PluginState};
-use edge_cache_tests::agent::{Agent, answer, run_to_end};
+use edge_cache_tests::agent::{Agent, answer, compiler, run_to_end};
 use edge_cache_tests::cluster::{Member, Settings, disk};
 use edge_cache_tests::cluster_of_one::{ClusterOfOne, OWN, capacity, labels};
 use edge_cache_tests::component::{reference_bytes, reference_plugin_with, sha256, with_section};
 use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
+use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
@@ -100,6 +101,39 @@ async fn a_swap_keeps_everything_and_assesses_all_members_again() {
         one.registry.add_stats(7, ONE).await.unwrap(),
         EdgeCacheStats { hits: 2, misses: 0 }
     );
+}
+
+/// A plugin cannot pass its trial and then hang on the writer's thread for longer than one call may take: the instance
+/// that was tried takes over, and applies what has changed since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_hangs_when_it_takes_over_costs_one_call() {
+    let node = ClusterOfOne::start(reference_plugin().unwrap(), labels([]))
+        .await
+        .unwrap();
+    let registry = node.registry.clone();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let changing = tokio::spawn({
+        let (registry, is_over) = (registry.clone(), is_over.clone());
+        async move {
+            let mut longest = Duration::ZERO;
+            while !is_over.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                registry.enable(666, capacity()).await.unwrap();
+                longest = longest.max(begun.elapsed());
+            }
+            longest
+        }
+    });
+    let hostile = hostile::plugin("loop@apply", Limits::default()).unwrap();
+    let error = registry.swap(hostile).await.unwrap_err().to_string();
+    assert!(
+        error.contains("apply ran for longer than 250 ms"),
+        "{error}"
+    );
+    is_over.store(true, Ordering::Relaxed);
+    let longest = changing.await.unwrap();
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert_eq!(registry.status().state, PluginState::Running);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,7 +401,9 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     let versions = versions.map(|n| with_section(reference_bytes().unwrap(), "note", n));
     std::fs::write(&file, &versions[0]).unwrap();
     let config = PluginConfig::default();
-    let (plugins, first) = PluginManager::start(config, Some(file.clone())).unwrap();
+    let (plugins, first) = PluginManager::start(config, Some(file.clone()), compiler().unwrap())
+        .await
+        .unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let runs = |version: &[u8]| {
         let plugin = registry.plugin();
@@ -384,11 +420,15 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
         bytes: versions[1].clone(),
         sha256: None,
     };
-    let first = plugins.replace(&registry, upload());
-    let second = plugins.replace(&registry, upload());
-    let (first, second) = tokio::join!(first, second);
-    first.unwrap();
-    assert!(matches!(second, Err(ReplaceError::Busy)));
+    // They take turns, as many as may wait.
+    let uploads = (0..=UPLOADS_MAX).map(|_| plugins.replace(&registry, upload()));
+    let (replaced, refused): (Vec<_>, Vec<_>) =
+        join_all(uploads).await.into_iter().partition(Result::is_ok);
+    assert_eq!(replaced.len(), UPLOADS_MAX);
+    assert!(
+        matches!(refused[..], [Err(ReplaceError::Busy)]),
+        "{refused:?}"
+    );
     plugins.reload(&registry).await;
     runs(&versions[1]);
     std::fs::write(&file, &versions[2]).unwrap();
@@ -421,7 +461,9 @@ async fn a_file_that_is_as_it_was_is_not_loaded_again() {
         cache: Some(CodeCache::new(directory.path().join("code"), asked.clone())),
         ..PluginConfig::default()
     };
-    let (plugins, first) = PluginManager::start(config, Some(file.clone())).unwrap();
+    let (plugins, first) = PluginManager::start(config, Some(file.clone()), compiler().unwrap())
+        .await
+        .unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let loads = || asked.0.load(Ordering::Relaxed);
     assert_eq!(loads(), 1);

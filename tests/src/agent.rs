@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use edge_cache_agent::http::HEADERS_TIMEOUT;
+use edge_cache_agent::plugin_manager::COMPILE_COMMAND;
+use edge_cache_host::sandbox::CompilerProcess;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -58,6 +60,15 @@ fn build() -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
         .context("cargo named no executable")
+}
+
+/// Returns the compiler of an agent, as a child process of the test.
+///
+/// # Errors
+///
+/// Any error of building the agent.
+pub fn compiler() -> Result<CompilerProcess> {
+    Ok(CompilerProcess::new(binary()?, [COMPILE_COMMAND]))
 }
 
 /// A running agent. It is killed when this is dropped.
@@ -184,6 +195,15 @@ impl Agent {
         answer(request).await
     }
 
+    /// Returns the id of its process.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn process_id(&self) -> Result<u32> {
+        self.child.id().context("it has ended already")
+    }
+
     /// A request to be completed; see [`answer`].
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client
@@ -267,7 +287,7 @@ impl Agent {
     }
 
     fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
-        let id = self.child.id().context("it has ended already")?;
+        let id = self.process_id()?;
         let pid = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
         Ok(rustix::process::kill_process(pid, signal)?)
     }

@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod plugin_tools;
 pub mod prometheus;
 pub mod reference_checks;
+pub mod shapes;
 pub mod simulation;
 pub mod small_disk;
 pub mod sse;

@@ -1,10 +1,15 @@
 //! `plugin inspect` and `plugin check` without a process: parsed and run as the binary does it.
 
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Result, bail};
 use edge_cache_agent::cli::{Command, Parsed, PluginCommand, parse};
 use edge_cache_agent::plugin_tools::{self, ToolReport};
+use edge_cache_agent::run::runtime;
+use tokio::runtime::Runtime;
+
+use crate::agent::compiler;
 
 /// Runs a plugin tool and returns its report.
 ///
@@ -20,8 +25,18 @@ pub fn report(tool: &str, file: &Path, args: &[&str]) -> Result<ToolReport> {
         Parsed::Text(text) | Parsed::Wrong { text, .. } => bail!(text),
     };
     match command {
-        Command::Plugin(PluginCommand::Inspect(args)) => plugin_tools::inspect(&args),
-        Command::Plugin(PluginCommand::Check(args)) => plugin_tools::check(&args),
+        Command::Plugin(PluginCommand::Inspect(args)) => {
+            with_runtime(|runtime| runtime.block_on(plugin_tools::inspect(&args, &compiler()?)))
+        }
+        Command::Plugin(PluginCommand::Check(args)) => {
+            with_runtime(|runtime| plugin_tools::check(&args, runtime, &compiler()?))
+        }
         other => bail!("another command: {other:?}"),
     }
+}
+
+/// Runs a tool on a thread of its own, since the caller may be a task of a runtime.
+fn with_runtime(tool: impl FnOnce(&Runtime) -> Result<ToolReport> + Send) -> Result<ToolReport> {
+    let ran = thread::scope(|scope| scope.spawn(|| tool(&runtime()?)).join());
+    ran.unwrap_or_else(|_| bail!("the tool panicked"))
 }

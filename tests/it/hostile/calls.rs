@@ -31,17 +31,17 @@ fn a_call_that_does_not_end() -> Result<()> {
         "many-lines@list-eligible",
     ])?, @r"
     loop@load: load ran for longer than 250 ms, the limit `load_deadline`
-    loop@apply: apply ran for longer than 250 ms, the limit `load_deadline`
+    loop@apply: apply ran for longer than 250 ms, the limit `call_deadline`
     loop@list-eligible: list-eligible ran for longer than 250 ms, the limit `load_deadline`
     loop@is-enabled: is-enabled ran for longer than 250 ms, the limit `call_deadline`
     loop@stats: stats ran for longer than 250 ms, the limit `call_deadline`
     loop@assess: assess ran for longer than 250 ms, the limit `call_deadline`
-    sleep@load: load trapped: wasi:io/poll would wait, and a component may not wait
-    sleep@apply: apply trapped: wasi:io/poll would wait, and a component may not wait
-    sleep@list-eligible: list-eligible trapped: wasi:io/poll would wait, and a component may not wait
-    sleep@is-enabled: is-enabled trapped: wasi:io/poll would wait, and a component may not wait
-    sleep@stats: stats trapped: wasi:io/poll would wait, and a component may not wait
-    sleep@assess: assess trapped: wasi:io/poll would wait, and a component may not wait
+    sleep@load: load waits for longer than 250 ms, the limit `load_deadline`
+    sleep@apply: apply waits for longer than 250 ms, the limit `call_deadline`
+    sleep@list-eligible: list-eligible waits for longer than 250 ms, the limit `load_deadline`
+    sleep@is-enabled: is-enabled waits for longer than 250 ms, the limit `call_deadline`
+    sleep@stats: stats waits for longer than 250 ms, the limit `call_deadline`
+    sleep@assess: assess waits for longer than 250 ms, the limit `call_deadline`
     many-clocks@load: load ran for longer than 250 ms, the limit `load_deadline`
     many-lines@list-eligible: list-eligible ran for longer than 250 ms, the limit `load_deadline`
     ");
@@ -105,7 +105,7 @@ fn a_call_that_answers_too_much() -> Result<()> {
         "huge@assess",
     ])?, @r"
     huge@load: load handed over more than 16777216 bytes, the limit `list_data_bytes`
-    huge@apply: apply handed over more than 16777216 bytes, the limit `list_data_bytes`
+    huge@apply: apply handed over more than 1048576 bytes, the limit `call_data_bytes`
     huge@list-eligible: list-eligible handed over more than 16777216 bytes, the limit `list_data_bytes`
     huge@assess: assess handed over more than 1048576 bytes, the limit `call_data_bytes`
     ");

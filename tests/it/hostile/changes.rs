@@ -21,10 +21,10 @@ async fn a_change_that_does_not_end() -> Result<()> {
     loop@enable: the plugin failed: enable ran for longer than 250 ms, the limit `call_deadline`
     loop@disable: the plugin failed: disable ran for longer than 250 ms, the limit `call_deadline`
     loop@add-stats: the plugin failed: add-stats ran for longer than 250 ms, the limit `call_deadline`
-    sleep@enable: the plugin failed: enable trapped: wasi:io/poll would wait, and a component may not wait
-    sleep@disable: the plugin failed: disable trapped: wasi:io/poll would wait, and a component may not wait
-    sleep@add-stats: the plugin failed: add-stats trapped: wasi:io/poll would wait, and a component may not wait
-    sleep-in-poll@enable: the plugin failed: enable trapped: wasi:io/poll would wait, and a component may not wait
+    sleep@enable: the plugin failed: enable waits for longer than 250 ms, the limit `call_deadline`
+    sleep@disable: the plugin failed: disable waits for longer than 250 ms, the limit `call_deadline`
+    sleep@add-stats: the plugin failed: add-stats waits for longer than 250 ms, the limit `call_deadline`
+    sleep-in-poll@enable: the plugin failed: enable waits for longer than 250 ms, the limit `call_deadline`
     ");
     Ok(())
 }

@@ -26,7 +26,7 @@ fn a_start_function_that_sleeps() -> Result<()> {
         );
         with(core, &start)
     })?;
-    assert_snapshot!(failure(&component, hasty())?, @"instantiation trapped: wasi:io/poll would wait, and a component may not wait");
+    assert_snapshot!(failure(&component, hasty())?, @"instantiation waits for longer than 250 ms, the limit `load_deadline`");
     Ok(())
 }
 

@@ -1,19 +1,43 @@
 //! All of WASI, where a component finds nothing.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use edge_cache_host::Limits;
 use insta::assert_snapshot;
 
-use super::answers;
+use super::{answers, misbehave, node};
 
 #[tokio::test]
 async fn there_is_nothing_in_wasi() -> Result<()> {
     assert_snapshot!(answers(&Limits::default(), &[
         "surroundings@enable",
         "network@enable",
+        "http@enable",
     ]).await?, @r"
     surroundings@enable: gossip label push failed: environment [], arguments [], working directory None, folders [], input Err(StreamError::Closed)
     network@enable: gossip label push failed: tcp access-denied, udp access-denied, names permanent-resolver-failure
+    http@enable: gossip label push failed: header Some(HeaderError::Forbidden), authority Err(()), body refused true, request Some(ErrorCode::HttpRequestDenied)
     ");
+    Ok(())
+}
+
+/// A wait within the deadline of a call is none of its failures, and a longer one fails before it begins.
+#[tokio::test]
+async fn a_plugin_may_wait_until_its_deadline() -> Result<()> {
+    for behaviour in ["nap@enable", "nap-in-poll@enable"] {
+        let node = node(behaviour, Limits::default()).await?;
+        let begun = Instant::now();
+        misbehave(&node.registry, behaviour).await?;
+        assert!(begun.elapsed() >= Duration::from_millis(200), "{behaviour}");
+    }
+    let node = node("long-nap@enable", Limits::default()).await?;
+    let begun = Instant::now();
+    let failure = misbehave(&node.registry, "long-nap@enable")
+        .await
+        .unwrap_err();
+    let took = begun.elapsed();
+    assert_snapshot!(failure, @"the plugin failed: enable waits for longer than 250 ms, the limit `call_deadline`");
+    assert!(took < Duration::from_millis(200), "{took:?}");
     Ok(())
 }

@@ -40,13 +40,13 @@ const SHOWN_BY: &[(&str, u64, &str, &str)] = &[
         "loop@apply",
         5,
         "apply",
-        "apply ran for longer than 250 ms, the limit `load_deadline`",
+        "apply ran for longer than 250 ms, the limit `call_deadline`",
     ),
     (
         "sleep@enable",
         7,
         "round-trip",
-        "enable trapped: wasi:io/poll would wait, and a component may not wait",
+        "enable waits for longer than 250 ms, the limit `call_deadline`",
     ),
     (
         "trap@enable",
@@ -118,7 +118,7 @@ const SHOWN_BY: &[(&str, u64, &str, &str)] = &[
         "sleep-in-poll@enable",
         7,
         "round-trip",
-        "enable trapped: wasi:io/poll would wait, and a component may not wait",
+        "enable waits for longer than 250 ms, the limit `call_deadline`",
     ),
     (
         "many-clocks@enable",

@@ -10,6 +10,7 @@ use edge_cache_agent::shutdown::Shutdown;
 use edge_cache_host::gossip::{GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{Plugin, PluginConfig, WallClock};
 use edge_cache_host::{EdgeCacheError, EdgeCacheRegistry};
+use edge_cache_tests::agent::compiler;
 use edge_cache_tests::cluster::{Settings, disk};
 use edge_cache_tests::component::hostile;
 use edge_cache_tests::reference_plugin;
@@ -28,10 +29,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(registry: EdgeCacheRegistry) -> Self {
+    async fn new(registry: EdgeCacheRegistry) -> Self {
         let reference = edge_cache_build::build_reference_plugin().unwrap();
         let config = PluginConfig::default();
-        let (plugins, _) = PluginManager::start(config, Some(reference)).unwrap();
+        let (plugins, _) = PluginManager::start(config, Some(reference), compiler().unwrap())
+            .await
+            .unwrap();
         let stop = Shutdown::default();
         let state = AppState::new(registry, None, plugins, stop.clone());
         Self { state, stop }
@@ -87,7 +90,7 @@ async fn expect_ended(registry: &EdgeCacheRegistry) {
 #[tokio::test]
 async fn a_background_task_that_panics_ends_liveness() {
     let builder = EdgeCacheRegistry::builder(reference_plugin().unwrap());
-    let parts = Parts::new(builder.start().await.unwrap());
+    let parts = Parts::new(builder.start().await.unwrap()).await;
     let (status, body) = parts.livez().await;
     assert_eq!(status, 200, "{body}");
     let task = async { panic!("a defect") };
@@ -102,7 +105,7 @@ async fn a_writer_that_panics_ends_liveness() {
     let (clock, is_broken) = clock();
     let builder = EdgeCacheRegistry::builder(reference_plugin().unwrap());
     let registry = builder.clock(clock).start().await.unwrap();
-    let parts = Parts::new(registry.clone());
+    let parts = Parts::new(registry.clone()).await;
     registry.enable(7, disk(1)).await.unwrap();
     assert_eq!(parts.livez().await.0, 200);
     is_broken.store(true, Ordering::Relaxed);

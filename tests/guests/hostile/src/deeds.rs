@@ -13,6 +13,10 @@ use crate::bindings::wasi::random::random::{get_random_bytes, get_random_u64};
 use crate::{labels, wasi};
 
 const TEN_MINUTES: u64 = 600_000_000_000;
+/// 200 ms, which fit into the deadline of a call.
+const NAP: u64 = 200_000_000;
+/// 300 ms, which do not.
+const LONG_NAP: u64 = 300_000_000;
 const TEN_MILLION: u32 = 10_000_000;
 /// Text that takes a terminal over: clears it, renames it, turns the text around, forges a line.
 const ESCAPES: &str = "\x1b[2J\x1b]0;owned\x07\u{202e}\r\nERROR forged";
@@ -28,6 +32,12 @@ pub(crate) fn commit(deed: &str) -> Result<(), String> {
             black_box(());
         },
         "sleep" => subscribe_duration(TEN_MINUTES).block(),
+        "nap" => subscribe_duration(NAP).block(),
+        "nap-in-poll" => drop(poll(&[
+            &subscribe_duration(TEN_MINUTES),
+            &subscribe_duration(NAP),
+        ])),
+        "long-nap" => subscribe_duration(LONG_NAP).block(),
         "sleep-in-poll" => drop(poll(&[&subscribe_duration(TEN_MINUTES)])),
         "trap" => trap(),
         "trap-on-third" => {
@@ -59,6 +69,7 @@ pub(crate) fn commit(deed: &str) -> Result<(), String> {
         }),
         "print" => print(),
         "surroundings" => return learned(&wasi::surroundings()),
+        "http" => return learned(&wasi::http()),
         "network" => return learned(&wasi::network()),
         _ => {
             if let Some(answer) = labels::publish_for(deed) {

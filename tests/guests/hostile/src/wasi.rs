@@ -2,6 +2,8 @@
 
 use crate::bindings::wasi::cli::{environment, stdin};
 use crate::bindings::wasi::filesystem::preopens;
+use crate::bindings::wasi::http::outgoing_handler;
+use crate::bindings::wasi::http::types::{Fields, OutgoingRequest};
 use crate::bindings::wasi::sockets::instance_network::instance_network;
 use crate::bindings::wasi::sockets::ip_name_lookup::resolve_addresses;
 use crate::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
@@ -21,6 +23,17 @@ pub(crate) fn surroundings() -> String {
         environment::initial_cwd(),
         stdin::get_stdin().blocking_read(10),
     )
+}
+
+/// Results of a request over HTTP.
+pub(crate) fn http() -> String {
+    let headers = Fields::new();
+    let header = headers.append("accept", b"text/plain").err();
+    let request = OutgoingRequest::new(headers);
+    let authority = request.set_authority(Some("localhost"));
+    let body = request.body().is_err();
+    let error = outgoing_handler::handle(request, None).err();
+    format!("header {header:?}, authority {authority:?}, body refused {body}, request {error:?}")
 }
 
 /// Results of network calls.
