@@ -96,11 +96,13 @@ async fn the_announced_info_is_the_written_one() {
 /// Callers see what peers see: another member has the node's id.
 #[tokio::test]
 async fn a_withheld_record_announces_neither_labels_nor_what_they_follow() {
-    let mut agent = AgentInfo::default();
-    agent.follows = Some(edge_cache_core::DecisionId {
-        at: edge_cache_core::decision::Timestamp::at_ms(5),
-        by: NODE,
-    });
+    let agent = AgentInfo {
+        follows: Some(edge_cache_core::DecisionId {
+            at: edge_cache_core::decision::Timestamp::at_ms(5),
+            by: NODE,
+        }),
+        ..AgentInfo::default()
+    };
     let content = RecordContent {
         base: base(&[("zone", "a")]),
         plugin_labels: labels(&[("edge_cache", "true")]),

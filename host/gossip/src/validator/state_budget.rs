@@ -170,7 +170,7 @@ impl StateBudget {
     /// Returns `true` if a member may take this memory when all together take `total`.
     fn fits(&self, bytes: usize, total: usize) -> bool {
         let reserve = self.half / MEMBERS_MAX;
-        let is_in_common = total <= self.half && bytes <= self.half / 8 * 7;
+        let is_in_common = total <= self.half && bytes <= self.half.div_euclid(8).saturating_mul(7);
         is_in_common || (bytes <= reserve && total <= self.half.saturating_mul(2))
     }
 
