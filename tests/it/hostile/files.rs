@@ -18,7 +18,7 @@ use insta::assert_snapshot;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 
-use super::{check_memory, instance};
+use super::{check_memory, instance, watch_memory};
 use crate::gossip_node::Node;
 
 const MIB: usize = 1024 * 1024;
@@ -76,7 +76,7 @@ async fn load_with(bytes: Vec<u8>, limits: Limits, compiler: &CompilerProcess) -
 }
 
 async fn refusal(bytes: Vec<u8>, limits: Limits) -> Result<String> {
-    check_memory()?;
+    watch_memory()?;
     let refusal = load(bytes, limits).await.err().context("it was loaded")?;
     check_memory()?;
     Ok(format!("{refusal:#}"))
@@ -258,7 +258,7 @@ async fn no_random_shape_takes_more_than_the_limits() -> Result<()> {
     for seed in seeds(SEED, 12, 500) {
         let shape = Shape::random(seed);
         let bytes = shape.beside(reference_bytes()?)?;
-        check_memory()?;
+        watch_memory()?;
         let begun = Instant::now();
         let loaded = load_with(bytes, limits.clone(), &compiler).await;
         let loaded = loaded.map(|plugin| instance(&plugin).map(drop));

@@ -13,11 +13,11 @@ use edge_cache_host::sandbox::{
 };
 use edge_cache_tests::component::hostile;
 
-use super::{OWN, check_memory};
+use super::{OWN, watch_memory};
 
 /// The hostile guest, told to do this.
 pub(crate) fn plugin(behaviour: &str, limits: Limits) -> Result<Plugin> {
-    check_memory()?;
+    watch_memory()?;
     let bytes = std::fs::read(hostile()?)?;
     let settings = BTreeMap::from([("behaviour".to_string(), behaviour.to_string())]);
     let config = PluginConfig {

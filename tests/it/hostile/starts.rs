@@ -7,7 +7,7 @@ use edge_cache_tests::cluster_of_one::capacity;
 use edge_cache_tests::dummy::dummy_with_core;
 use insta::assert_snapshot;
 
-use super::{check_memory, hasty, instance};
+use super::{check_memory, hasty, instance, watch_memory};
 
 #[test]
 fn a_start_function_that_loops() -> Result<()> {
@@ -94,6 +94,7 @@ async fn a_registry_whose_component_hangs_in_its_start_function() -> Result<()> 
 
 /// Returns the error with which the plugin fails to start.
 fn failure(component: &[u8], limits: Limits) -> Result<String> {
+    watch_memory()?;
     let plugin = Plugin::from_bytes(component, config(limits))?;
     let failure = instance(&plugin).err().context("it started")?;
     check_memory()?;
