@@ -15,6 +15,8 @@ use crate::error::PluginError;
 const ITEM_BYTES: u64 = 32;
 /// Host memory of one core instance beside its items.
 const INSTANCE_BYTES: u64 = 1024;
+/// Largest number of modules, and of components, in the index space of a component. Wasmtime has the same limit.
+const SPACE_MAX: usize = 1_000;
 /// Largest depth of components in components.
 const DEPTH_MAX: usize = 64;
 
@@ -60,6 +62,14 @@ impl Scope {
     fn add_items(&mut self, items: u32) {
         self.add(items_bytes(items));
     }
+
+    fn add_module(&mut self, module: Option<u64>) -> Result<(), PluginError> {
+        push(&mut self.modules, module)
+    }
+
+    fn add_component(&mut self, component: Option<u64>) -> Result<(), PluginError> {
+        push(&mut self.components, component)
+    }
 }
 
 impl Count {
@@ -79,7 +89,7 @@ impl Count {
                 Payload::DataSection(section) => section.count(),
                 Payload::End(_) => {
                     let module = self.module.take();
-                    self.scope(0)?.modules.push(module);
+                    self.scope(0)?.add_module(module)?;
                     return Ok(None);
                 }
                 _ => 0,
@@ -130,8 +140,8 @@ impl Count {
                 let scope = self.scope(0)?;
                 for import in section {
                     match read(import)?.ty {
-                        ComponentTypeRef::Module(_) => scope.modules.push(None),
-                        ComponentTypeRef::Component(_) => scope.components.push(None),
+                        ComponentTypeRef::Module(_) => scope.add_module(None)?,
+                        ComponentTypeRef::Component(_) => scope.add_component(None)?,
                         _ => {}
                     }
                 }
@@ -147,13 +157,13 @@ impl Count {
                         _ => continue,
                     };
                     let item = at(space, index)?;
-                    space.push(item);
+                    push(space, item)?;
                 }
             }
             Payload::End(_) => {
                 let ended = self.outer.pop().map(|scope| scope.bytes);
                 match self.outer.last_mut() {
-                    Some(scope) => scope.components.push(ended),
+                    Some(scope) => scope.add_component(ended)?,
                     None => return Ok(ended),
                 }
             }
@@ -165,18 +175,18 @@ impl Count {
     fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<(), PluginError> {
         match *alias {
             ComponentAlias::InstanceExport { kind, .. } => match kind {
-                ComponentExternalKind::Module => self.scope(0)?.modules.push(None),
-                ComponentExternalKind::Component => self.scope(0)?.components.push(None),
+                ComponentExternalKind::Module => self.scope(0)?.add_module(None)?,
+                ComponentExternalKind::Component => self.scope(0)?.add_component(None)?,
                 _ => {}
             },
             ComponentAlias::Outer { kind, count, index } => match kind {
                 ComponentOuterAliasKind::CoreModule => {
                     let module = at(&self.scope(count)?.modules, index)?;
-                    self.scope(0)?.modules.push(module);
+                    self.scope(0)?.add_module(module)?;
                 }
                 ComponentOuterAliasKind::Component => {
                     let component = at(&self.scope(count)?.components, index)?;
-                    self.scope(0)?.components.push(component);
+                    self.scope(0)?.add_component(component)?;
                 }
                 _ => {}
             },
@@ -191,6 +201,17 @@ impl Count {
         let scope = outward.and_then(|outward| self.outer.iter_mut().rev().nth(outward));
         scope.ok_or_else(|| invalid("it refers to a component around it that is not there"))
     }
+}
+
+/// Adds an item to an index space, which a file must not fill the memory with.
+fn push(space: &mut Vec<Option<u64>>, item: Option<u64>) -> Result<(), PluginError> {
+    if space.len() >= SPACE_MAX {
+        return Err(invalid(&format!(
+            "one of its components has more than {SPACE_MAX} modules or components"
+        )));
+    }
+    space.push(item);
+    Ok(())
 }
 
 fn items_bytes(items: u32) -> u64 {

@@ -28,8 +28,8 @@ fn a_module_that_is_not_instantiated_costs_nothing() {
     assert_eq!(footprint(&with_globals(1000, "")), Ok(0));
 }
 
-#[test]
-fn instances_are_multiplied_through_nested_components() {
+/// A module with globals, instantiated ten times in each of some components around each other.
+fn nested(globals: usize, depth: usize) -> String {
     let ten = |index: usize| {
         let instances = format!("(instance (instantiate $c{index}))").repeat(10);
         format!(
@@ -39,34 +39,30 @@ fn instances_are_multiplied_through_nested_components() {
     };
     let inner =
         "(component $c0 (alias outer 1 $m (core module $m)) (core instance (instantiate $m)))";
-    let nested: String = (0..3).map(ten).collect();
-    let text = with_globals(
-        100,
-        &format!("{inner} {nested} (instance (instantiate $c3))"),
-    );
-    assert_eq!(
-        footprint(&text),
-        Ok(1000 * (INSTANCE_BYTES + 100 * ITEM_BYTES))
-    );
+    let nested: String = (0..depth).map(ten).collect();
+    let rest = format!("{inner} {nested} (instance (instantiate $c{depth}))");
+    with_globals(globals, &rest)
+}
+
+#[test]
+fn instances_are_multiplied_through_nested_components() {
+    let expected = 1000 * (INSTANCE_BYTES + 100 * ITEM_BYTES);
+    assert_eq!(footprint(&nested(100, 3)), Ok(expected));
 }
 
 #[test]
 fn the_count_saturates() {
-    let ten = |index: usize| {
-        let instances = format!("(instance (instantiate $c{index}))").repeat(10);
-        format!(
-            "(component $c{} (alias outer 1 $c{index} (component $c{index})) {instances})",
-            index + 1
-        )
-    };
-    let inner =
-        "(component $c0 (alias outer 1 $m (core module $m)) (core instance (instantiate $m)))";
-    let nested: String = (0..30).map(ten).collect();
-    let text = with_globals(
-        1,
-        &format!("{inner} {nested} (instance (instantiate $c30))"),
+    assert_eq!(footprint(&nested(1, 30)), Ok(u64::MAX));
+}
+
+#[test]
+fn aliases_of_a_module_fill_no_memory() {
+    let aliases = "(alias outer 0 $m (core module))".repeat(SPACE_MAX);
+    let error = footprint(&with_globals(1, &aliases)).unwrap_err();
+    assert!(
+        error.contains("more than 1000 modules or components"),
+        "{error}"
     );
-    assert_eq!(footprint(&text), Ok(u64::MAX));
 }
 
 #[test]
