@@ -14,7 +14,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, ensure};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{Tag, XNonce};
@@ -35,8 +34,25 @@ mod replays;
 #[cfg(test)]
 mod tests;
 
-/// The error for a cipher that fails, which it does only for sizes of many GiB.
-const CIPHER_FAILED: &str = "the cipher cannot encrypt a gossip message";
+/// An error encrypting a message. The message is not sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    /// The message is larger than any peer could receive.
+    #[error("a gossip message takes {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}")]
+    TooLarge {
+        /// Size of the message.
+        bytes: usize,
+    },
+    /// The system gives no random bytes. A nonce that repeats would reveal messages.
+    #[error("the system gives no random bytes for a nonce")]
+    Random {
+        /// Error of the system.
+        source: getrandom::Error,
+    },
+    /// The cipher failed, which happens only for sizes of many GiB.
+    #[error("the cipher cannot encrypt a gossip message")]
+    Cipher,
+}
 
 /// Encrypts messages.
 #[derive(Debug)]
@@ -56,14 +72,13 @@ impl Sealer {
     /// Encrypts a message with the first key. Returns one or two datagrams, in the order of sending.
     ///
     /// `now_ms` is in milliseconds since the Unix epoch.
-    pub(crate) fn seal(&self, payload: &[u8], now_ms: u64) -> anyhow::Result<Vec<Vec<u8>>> {
-        let bytes = payload.len();
-        ensure!(
-            bytes <= PAYLOAD_BYTES_MAX,
-            "a gossip message takes {bytes} bytes, the limit is {PAYLOAD_BYTES_MAX}"
-        );
+    pub(crate) fn seal(&self, payload: &[u8], now_ms: u64) -> Result<Vec<Vec<u8>>, SealError> {
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            let bytes = payload.len();
+            return Err(SealError::TooLarge { bytes });
+        }
         let keyring = self.keyring.load();
-        let key = keyring.sealing().context(CIPHER_FAILED)?;
+        let key = keyring.sealing().ok_or(SealError::Cipher)?;
         let header = MessageHeader {
             sent_ms: now_ms,
             id: u64::from_le_bytes(random()?),
@@ -85,7 +100,7 @@ impl Sealer {
         header: MessageHeader,
         position: [u8; 2],
         fragment: &[u8],
-    ) -> anyhow::Result<Vec<u8>> {
+    ) -> Result<Vec<u8>, SealError> {
         let nonce: [u8; NONCE_BYTES] = random()?;
         let mut datagram = Vec::with_capacity(fragment.len().saturating_add(OVERHEAD_BYTES));
         datagram.extend_from_slice(&MAGIC);
@@ -102,7 +117,7 @@ impl Sealer {
         let tag = key
             .cipher
             .encrypt_inout_detached(&XNonce::from(nonce), &associated, secret.into())
-            .map_err(|_| anyhow!(CIPHER_FAILED))?;
+            .map_err(|_| SealError::Cipher)?;
         datagram.extend_from_slice(&tag);
         Ok(datagram)
     }
@@ -230,9 +245,8 @@ impl Opener {
     }
 }
 
-/// Returns random bytes. A nonce that repeats would reveal messages.
-fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], SealError> {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).context("the system gives no random bytes for a nonce")?;
+    getrandom::fill(&mut bytes).map_err(|source| SealError::Random { source })?;
     Ok(bytes)
 }
