@@ -29,7 +29,7 @@ pub struct Limits {
     /// Size of the data that a plugin passes to the host at once, as the result of a call or the arguments
     /// of an import. An entry takes 72 bytes and its text. Default: 1 MiB.
     pub call_data_bytes: usize,
-    /// Size of the data within `load`, `apply` and `list-eligible`. Default: 16 MiB.
+    /// Size of the data within `load` and `list-eligible`. Default: 16 MiB.
     pub list_data_bytes: usize,
     /// Host memory that one instance takes beside its linear memories: 32 bytes for each global, function, import, table,
     /// segment and tag of each core instance, and 1 KiB for the core instance. Default: 16 MiB.

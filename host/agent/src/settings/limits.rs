@@ -95,7 +95,7 @@ limit_settings! {
     limits_stack_bytes "EDGE_CACHE_LIMITS_STACK_BYTES" => stack_bytes: usize = "512KiB", "SIZE", size(STACKS);
     /// Size of the data that the plugin may pass to the host in one call
     limits_call_data_bytes "EDGE_CACHE_LIMITS_CALL_DATA_BYTES" => call_data_bytes: usize = "1MiB", "SIZE", size(DATA);
-    /// Size of the data that the plugin may pass to the host in `load`, `apply` and `list-eligible`
+    /// Size of the data that the plugin may pass to the host in `load` and `list-eligible`
     limits_list_data_bytes "EDGE_CACHE_LIMITS_LIST_DATA_BYTES" => list_data_bytes: usize = "16MiB", "SIZE", size(DATA);
     /// Host memory of an instance of the plugin, besides its linear memories
     limits_instance_bytes "EDGE_CACHE_LIMITS_INSTANCE_BYTES" => instance_bytes: usize = "16MiB", "SIZE", size(INSTANCES);
