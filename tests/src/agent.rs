@@ -199,7 +199,7 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// It has ended.
+    /// The process has ended.
     pub fn process_id(&self) -> Result<u32> {
         self.child.id().context("it has ended already")
     }

@@ -1,6 +1,6 @@
 //! Components that cost much: modules with very many items, and many instances of them.
 //!
-//! They are written as binary, since the text of such a file would take more memory than the file may cost.
+//! The files are written as binary, since the text of such a file would take more memory than the file may cost.
 
 use std::borrow::Cow;
 

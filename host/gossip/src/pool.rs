@@ -95,7 +95,8 @@ impl GossipPool {
     /// Replaces the info that other software sets for this node, including its labels. The plugin's
     /// labels are unchanged.
     ///
-    /// Returns when the record is in gossip, or withheld because another member has the node's id. Dropping the future does not undo the announcement.
+    /// Returns when the record is in gossip, or withheld because another member has the node's id. Dropping the future
+    /// does not undo the announcement.
     ///
     /// # Errors
     ///
@@ -186,8 +187,8 @@ impl GossipPool {
         self.shared.membership.running.load(Ordering::Acquire)
     }
 
-    /// Returns `true` while this agent waits to join again, because it was started too often among ZLayer nodes.
-    /// It is alive then, and not ready.
+    /// Returns `true` while this agent waits to join again, because it was started too often among ZLayer nodes. Such
+    /// an agent is alive and not ready.
     #[must_use]
     pub fn waits_for_life(&self) -> bool {
         self.shared

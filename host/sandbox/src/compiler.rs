@@ -30,7 +30,7 @@ const THREADS: &str = "2";
 const REFUSED: u8 = 3;
 /// Score with which the kernel ends the child first when memory is short.
 const OOM_SCORE: &str = "1000";
-/// Longest kept message of a child, in bytes. Longer ones are read and dropped.
+/// Longest message of a child, in bytes. The rest is not read.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 /// Part of a message of Rust, of the system and of the C++ library when memory is short.
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];

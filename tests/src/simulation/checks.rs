@@ -41,7 +41,7 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// Where it takes longer than `within`, with what was seen last.
+    /// The condition does not come within `within`; the text says what was seen last.
     #[allow(
         clippy::panic,
         reason = "a condition that does not come is the test's failure"
