@@ -169,7 +169,7 @@ impl Inbox {
 
     /// Adds all new values of the other members, and notes which of them live members replicate now.
     pub(crate) fn read(&self, chitchat: &Chitchat) {
-        self.recount(chitchat);
+        self.make_room(chitchat);
         self.lock().ignored = 0;
         let own: &ChitchatId = chitchat.self_chitchat_id();
         for (_, state) in chitchat.node_states().iter().filter(|(id, _)| *id != own) {
@@ -178,17 +178,24 @@ impl Inbox {
                 self.offer(key, &value.value);
             }
         }
+        self.recount(chitchat);
         self.lock().warn();
     }
 
-    fn recount(&self, chitchat: &Chitchat) {
-        let own = chitchat.self_chitchat_id();
-        let live = chitchat.live_nodes().filter(|id| *id != own);
+    /// Forgets nodes about which nobody carries a decision, if many are remembered.
+    fn make_room(&self, chitchat: &Chitchat) {
         let mut inner = self.lock();
         if inner.seen.len() >= NODES_MAX / 2 {
             let carried = carried(chitchat);
             inner.seen.retain(|node_id, _| carried.contains(node_id));
         }
+    }
+
+    /// Notes anew which values live members replicate.
+    fn recount(&self, chitchat: &Chitchat) {
+        let own = chitchat.self_chitchat_id();
+        let live = chitchat.live_nodes().filter(|id| *id != own);
+        let mut inner = self.lock();
         inner
             .seen
             .values_mut()

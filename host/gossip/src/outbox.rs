@@ -10,6 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chitchat::Chitchat;
 use tokio::sync::Notify;
 
+#[cfg(test)]
+mod tests;
+
 /// Maximum number of values written under one lock of chitchat's state.
 const BATCH_MAX: usize = 256;
 
@@ -49,7 +52,8 @@ impl Outbox {
     pub(crate) async fn run(&self, chitchat: &tokio::sync::Mutex<Chitchat>) {
         {
             let mut inner = self.lock();
-            inner.unwritten = inner.values.keys().cloned().collect();
+            let Inner { values, unwritten } = &mut *inner;
+            unwritten.extend(values.keys().cloned());
         }
         loop {
             let writes = self.next_batch();

@@ -66,6 +66,10 @@ async fn a_silent_member_with_many_decisions_is_read_a_few_times() {
     }
     assert_eq!(delivered, usize::try_from(RECORDS).unwrap());
     assert_eq!(rounds, delivered.div_ceil(PENDING_MAX));
+    // No live member carries them.
+    let mut seen = inbox.lock().seen.values().copied().collect::<Vec<_>>();
+    seen.retain(|seen| seen.is_replicated);
+    assert_eq!(seen.len(), 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use chitchat::transport::{RecvOutcome, SendOutcome, Socket};
 use chitchat::{
     ChitchatEnvelope, ChitchatHandle, ChitchatId, DeletionStatus, ProtocolVersion, VersionedValue,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::harness::{
     CLUSTER, config, eventually, in_time, info, labels, loopback, next, peers_when, start, stranger,
@@ -228,11 +228,24 @@ async fn a_leave_and_a_return_are_seen_at_once() {
 
 #[tokio::test]
 async fn an_impersonated_member_restarts_and_is_listed_again() {
-    let a = start(1, &[]).await;
+    let began = Instant::now();
+    let transport = HeldTransport::new();
+    let (binds, releases) = (
+        Arc::clone(&transport.binds),
+        Arc::clone(&transport.releases),
+    );
+    releases.add_permits(1);
+    let a = GossipPool::start_on(config(1, &[]), Box::new(transport), None);
+    let a = a.await.unwrap();
     let b = start(2, &[&a]).await;
     peers_when(&b, |peers| peers.len() == 1).await;
     let first = a.generation();
     let _liar = impersonate(&a, &b).await;
+    eventually(|| binds.load(Ordering::Acquire) == 2).await;
+    let lifetime = began.elapsed();
+    assert!(lifetime >= Duration::from_secs(4), "{lifetime:?}");
+    assert!(a.is_running(), "a liar does not end the health checks");
+    releases.add_permits(1);
     eventually(|| a.metrics().restarts.get() == 1).await;
     in_time(a.announce_self(info(1, &[("true", "label")])))
         .await
@@ -264,6 +277,33 @@ async fn impersonate(a: &GossipPool, b: &GossipPool) -> ChitchatHandle {
         0,
     );
     liar
+}
+
+/// A transport that binds as often as it is allowed to.
+struct HeldTransport {
+    inner: UdpTransport,
+    /// Number of calls of `bind`.
+    binds: Arc<AtomicUsize>,
+    releases: Arc<Semaphore>,
+}
+
+impl HeldTransport {
+    fn new() -> Self {
+        Self {
+            inner: plain_udp(),
+            binds: Arc::default(),
+            releases: Arc::new(Semaphore::new(0)),
+        }
+    }
+}
+
+#[async_trait]
+impl GossipTransport for HeldTransport {
+    async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>> {
+        self.binds.fetch_add(1, Ordering::AcqRel);
+        self.releases.acquire().await?.forget();
+        self.inner.bind(listen).await
+    }
 }
 
 /// A transport that binds once, and panics then.
