@@ -15,6 +15,7 @@ const ROUNDS: u64 = 60;
 /// Without eager push a round takes seconds.
 const ROUNDS_WITHOUT: u64 = 15;
 const FEW_AGENTS: u64 = 10;
+const SEEDS: u64 = 3;
 const REGISTRATIONS: u64 = 2_000;
 const AT_ONCE: usize = 64;
 /// Interval between two checks whether all members see a change.
@@ -41,15 +42,31 @@ async fn main() -> Result<()> {
     registrations().await
 }
 
-/// A cluster whose members know each other.
+/// A cluster whose members know each other. All but the seeds start at once: each watches ten intervals before it takes
+/// its id.
 async fn cluster(agents: u64, push: PushBudget) -> Result<Vec<Member>> {
     let mut members: Vec<Member> = Vec::new();
-    for node_id in 1..=agents {
-        let seeds: Vec<_> = members.iter().take(3).collect();
-        let mut settings = Settings::new(node_id, &seeds);
+    let settings = |node_id, seeds: &[&Member]| {
+        let mut settings = Settings::new(node_id, seeds);
         settings.gossip.interval = Duration::from_secs(1);
         settings.gossip.push = push;
+        settings
+    };
+    for node_id in 1..=SEEDS {
+        let seeds: Vec<_> = members.iter().collect();
+        let settings = settings(node_id, &seeds);
         members.push(Member::start(reference_plugin()?, settings).await?);
+    }
+    let mut starts = JoinSet::new();
+    for node_id in SEEDS + 1..=agents {
+        let seeds: Vec<_> = members.iter().collect();
+        starts.spawn(Member::start(
+            reference_plugin()?,
+            settings(node_id, &seeds),
+        ));
+    }
+    while let Some(member) = starts.join_next().await {
+        members.push(member??);
     }
     all("the members meet", || {
         let others = members.len() - 1;

@@ -61,8 +61,9 @@ pub struct Node {
 pub enum NodeDetails {
     /// The node is registered.
     Registered(RegisteredNode),
-    /// The node was to be enabled, and the plugin of this agent refused that. Other agents may list the node.
-    Refused(NodeChange),
+    /// The node is not registered here. The plugin of this agent refused to enable it, or another agent's decision to
+    /// disable it overruled one of this agent.
+    Unregistered(NodeChange),
 }
 
 /// A registered node.
@@ -133,8 +134,8 @@ pub struct Decision {
     /// The reason of the node's own agent for refusing the decision, if it did: at most 128 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_by_node: Option<String>,
-    /// The time of the decision of this agent that this one of another agent overruled within ten minutes, unknown here
-    /// before.
+    /// The time of the decision of this agent that this one of another agent overruled within ten minutes. This one was
+    /// heard more than 5 s after it was made, or its maker's clock is ahead.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub overruled: Option<Timestamp>,

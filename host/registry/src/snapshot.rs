@@ -92,8 +92,8 @@ impl NodeState {
         self.is_counted_elsewhere
     }
 
-    /// Returns when this agent made the decision that the effective one of another agent overruled within ten minutes,
-    /// if that happened.
+    /// Returns when this agent made the decision that the effective one of another agent, heard late, overruled within
+    /// ten minutes, if that happened.
     #[must_use]
     pub fn overruled(&self) -> Option<Timestamp> {
         self.overruled

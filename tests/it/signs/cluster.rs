@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge_cache_tests::agent::{run_to_end, write_secret};
 use edge_cache_tests::long_tests;
@@ -204,12 +204,12 @@ async fn a_copied_data_directory_does_not_speak_for_the_node() {
     assert_eq!(metric(&clone, conflict).await, 0.0);
 }
 
-/// Waits until an agent shows a decision by this node about node 7, and returns it.
-async fn decision_by(at: &Node, by: u64) -> Value {
-    let what = format!("a decision of node {by} at node {}", at.id);
+/// Waits until an agent shows a decision by this node about another one, and returns it.
+async fn decision_by(at: &Node, by: u64, node_id: u64) -> Value {
+    let what = format!("a decision of node {by} about {node_id} at node {}", at.id);
     until(&what, SOON, || async {
-        let path = "/api/v1/nodes/7/edge-cache";
-        let shown = at.ask(Method::GET, path, None).await.body["decision"].clone();
+        let path = format!("/api/v1/nodes/{node_id}/edge-cache");
+        let shown = at.ask(Method::GET, &path, None).await.body["decision"].clone();
         if shown["by"] == by {
             Ok(shown)
         } else {
@@ -223,21 +223,33 @@ async fn decision_by(at: &Node, by: u64) -> Value {
 async fn an_agent_whose_decision_is_overruled_logs_counts_and_shows_it() {
     let one = Node::start(1, &FAST).await.unwrap();
     decide(&one, Method::POST, 7).await;
+    decide(&one, Method::POST, 8).await;
     let two = Node::start(2, &FAST).await.unwrap();
     decide(&two, Method::POST, 7).await;
+    decide(&two, Method::POST, 8).await;
+    decide(&two, Method::DELETE, 8).await;
     let overruled = "edge_cache_decisions_overruled_total";
-    assert_eq!(decision_by(&one, 1).await["overruled"], Value::Null);
+    assert_eq!(decision_by(&one, 1, 7).await["overruled"], Value::Null);
+    let decided = Instant::now();
+    until("decisions that are heard late", SOON, async || {
+        let age = decided.elapsed();
+        (age > Duration::from_secs(6)).then_some(()).ok_or(age)
+    })
+    .await;
     // Neither knows the other before the third.
     let seeds = [&one, &two].map(|node| node.gossip.to_string());
     let args = [&FAST[..], &["--seed", &seeds[0], "--seed", &seeds[1]]].concat();
     let three = Node::start(3, &args).await.unwrap();
-    let by_two = decision_by(&one, 2).await;
-    assert!(by_two["overruled"].is_string(), "{by_two}");
-    assert_eq!(metric(&one, overruled).await, 1.0);
+    for (node_id, op) in [(7, "enable"), (8, "disable")] {
+        let by_two = decision_by(&one, 2, node_id).await;
+        assert_eq!(by_two["op"], op);
+        assert!(by_two["overruled"].is_string(), "{by_two}");
+    }
+    assert_eq!(metric(&one, overruled).await, 2.0);
     let said = "overruled one that this agent made a short while ago";
     one.log_handle().expect(said, SOON).await;
     for other in [&two, &three] {
-        assert_eq!(decision_by(other, 2).await["overruled"], Value::Null);
+        assert_eq!(decision_by(other, 2, 7).await["overruled"], Value::Null);
         assert_eq!(metric(other, overruled).await, 0.0);
     }
 }

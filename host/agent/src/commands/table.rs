@@ -56,7 +56,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
             rows.extend(node.decision.iter().flat_map(decision));
             pairs(rows)
         }
-        NodeDetails::Refused(node) => {
+        NodeDetails::Unregistered(node) => {
             let mut rows = vec![
                 ("node", node.node_id.to_string()),
                 ("registered", yes(node.registered)),

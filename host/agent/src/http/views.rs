@@ -45,12 +45,14 @@ impl KnownNode {
         }
     }
 
-    /// Returns the details; `None` where the node is neither registered nor was to be enabled.
+    /// Returns the details; `None` where the node is not registered, was not to be enabled, and no decision of this
+    /// agent was overruled.
     pub(super) fn details(&self) -> Option<NodeDetails> {
         let decision = self.decision();
         let Some(Entry { node, .. }) = self.state.entry() else {
-            decision?.capacity?;
-            return Some(NodeDetails::Refused(self.pending()));
+            let decision = decision?;
+            let is_shown = decision.capacity.is_some() || decision.overruled.is_some();
+            return is_shown.then(|| NodeDetails::Unregistered(self.pending()));
         };
         Some(NodeDetails::Registered(RegisteredNode {
             node_id: node.node_id,

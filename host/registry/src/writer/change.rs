@@ -13,6 +13,10 @@ use edge_cache_sandbox::{Failure, Instance, PublishedLabels};
 /// The age up to which it is told that a decision of this agent was overruled.
 const OVERRULED_WITHIN: Duration = Duration::from_secs(10 * 60);
 
+/// The difference between a decision's time and the present up to which the decision counts as heard at once. Its maker
+/// may then have known the one that it overrules. Gossip reaches 100 members within 250 ms.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
+
 impl Writer {
     /// Makes one change in the batch, and keeps its result there until the commit.
     pub(super) fn make(&mut self, batch: &mut Batch, operation: &Operation, reply: Reply) {
@@ -48,13 +52,17 @@ impl Writer {
     }
 
     /// Returns when this agent made the effective decision that one of another agent is about to overrule, if that was
-    /// a short while ago: the one who asked for it may not know.
+    /// a short while ago and the other one was not heard at once: neither maker knew the other's decision.
     fn overruled_by(&self, batch: &Batch, decision: &Decision) -> Option<Timestamp> {
         let own = self.state.node_id()?;
         let former = &batch.decisions.get(decision.node_id)?.decision;
-        let age = ms_of(self.state.config.clock.time()).saturating_sub(former.at.ms());
-        let is_recent = Duration::from_millis(age) <= OVERRULED_WITHIN;
-        (former.by == own && decision.by != own && is_recent).then_some(former.at)
+        let now_ms = ms_of(self.state.config.clock.time());
+        let differs_by = |at: Timestamp| Duration::from_millis(now_ms.abs_diff(at.ms()));
+        let is_overruled = former.by == own
+            && decision.by != own
+            && differs_by(former.at) <= OVERRULED_WITHIN
+            && differs_by(decision.at) > HEARD_WITHIN;
+        is_overruled.then_some(former.at)
     }
 
     fn note_overruled(&mut self, batch: &mut Batch, decision: &Decision, at: Timestamp) {
@@ -67,7 +75,7 @@ impl Writer {
             left_out,
             node_id = decision.node_id,
             by = decision.by,
-            "a decision of another agent, unknown here before, overruled one that this agent made a short while ago"
+            "a decision of another agent, heard late or from a clock ahead, overruled one that this agent made a short while ago"
         );
     }
 
