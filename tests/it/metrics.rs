@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edge_cache_tests::agent::{Agent, answer, client};
-use edge_cache_tests::component::hostile;
+use edge_cache_tests::component::{hostile, reference_bytes, with_section};
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
@@ -252,7 +252,7 @@ async fn every_sign_of_trouble_has_its_series_from_the_start() {
 /// Returns the page `host/docs/metrics.md` for these families.
 fn list(scrape: &Scrape) -> String {
     let mut text = "# Metrics\n\nMetrics that `GET /metrics` answers as Prometheus text. Times are in seconds, sizes in bytes. \
-        Label values are fixed words,\nstatus codes or the agent's version and policy: never a node, a key, a path or an \
+        Label values are fixed words,\nstatus codes, the agent's version and policy, or what its plugin says of itself: never a node, a key, a path or an \
         address. Counters and gauges are there from the\nstart; the series of HTTP requests appear with the first request.\n\n\
         | name | type | labels | meaning |\n|---|---|---|---|\n"
         .to_string();
@@ -345,4 +345,37 @@ async fn a_request_whose_client_goes_away_is_logged_and_not_counted() {
     // The change was made nevertheless.
     let entry = node.ask(Method::GET, NODE, None).await;
     assert_eq!(entry.status.as_u16(), 200, "{entry:?}");
+}
+
+#[tokio::test]
+async fn metrics_and_api_show_what_a_plugin_says_of_itself() {
+    let (header, sections) = reference_bytes().unwrap().split_at(8);
+    let version = with_section(header, "version", b"1\"} 7\nforged \\");
+    let plugin = [&version, sections].concat();
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("plugin.wasm");
+    std::fs::write(&file, plugin).unwrap();
+    let agent = Agent::start(&["--node-id", "1", "--plugin", file.to_str().unwrap()])
+        .await
+        .unwrap();
+    let shown = agent.get("/api/v1/plugin").await.unwrap();
+    let description = "The reference edge-cache registry: a pure state machine, and its face as a WebAssembly component.";
+    let metadata = json!({
+        "name": "edge-cache-plugin",
+        "version": "1\"} 7\u{fffd}forged \\",
+        "licenses": "Apache-2.0",
+        "description": description,
+    });
+    assert_eq!(
+        (&shown["name"], &shown["metadata"]),
+        (&json!("plugin.wasm"), &metadata)
+    );
+    // A label can neither end its series nor begin another.
+    let answer = agent.ask(Method::GET, METRICS, None).await.unwrap();
+    let line = format!(
+        r#"edge_cache_plugin_info{{policy={},name="edge-cache-plugin",version="1\"}} 7{}forged \\",licenses="Apache-2.0"}} 1"#,
+        shown["policy"], '\u{fffd}'
+    );
+    let text = answer.body.as_str().unwrap();
+    assert!(text.lines().any(|found| found == line), "{line}\n{text}");
 }

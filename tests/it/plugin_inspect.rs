@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Result;
 use edge_cache_agent::plugin_tools::ToolReport;
 use edge_cache_tests::agent::run_to_end;
-use edge_cache_tests::component::{reference_bytes, region};
+use edge_cache_tests::component::{reference_bytes, region, with_section};
 use edge_cache_tests::dummy::{dummy, dummy_beside, dummy_of, dummy_with, dummy_with_core};
 use edge_cache_tests::plugin_tools::report;
 use serde_json::Value;
@@ -49,6 +49,9 @@ fn the_reference_is_shown_with_all_that_it_asks_for_and_gives() -> Result<()> {
     for line in [
         "kind     a WebAssembly component",
         "world    zlayer:edge-cache/edge-cache-plugin@0.1.0",
+        "name     edge-cache-plugin",
+        "version  0.1.0",
+        "licences Apache-2.0",
         "loads    yes",
         "  types    zlayer:edge-cache/types@0.1.0",
         "  granted  zlayer:edge-cache/gossip-labels@0.1.0",
@@ -82,6 +85,9 @@ fn as_json_it_is_one_document() -> Result<()> {
     assert_eq!(object["world"], "zlayer:edge-cache/edge-cache-plugin@0.1.0");
     assert_eq!(object["kind"], "component");
     assert_eq!(object["refusal"], Value::Null);
+    let metadata = &object["metadata"];
+    assert_eq!(metadata["name"], "edge-cache-plugin");
+    assert_eq!(metadata["licenses"], "Apache-2.0");
     let producers = object["producers"].as_array().unwrap();
     assert!(
         producers
@@ -228,6 +234,22 @@ fn a_file_that_is_too_large_or_another_than_the_pinned_one_says_so() -> Result<(
     let told = inspect(&dummy()?, &["--plugin-sha256", &other])?;
     assert!(!told.is_good);
     assert!(lines(&told, "but the plugin has the SHA-256 ")[0].contains(&other));
+    Ok(())
+}
+
+#[test]
+fn hostile_metadata_is_cut_and_cleaned_and_none_is_made_up() -> Result<()> {
+    let none = object(&dummy()?, &[])?;
+    assert_eq!(none["metadata"]["version"], Value::Null);
+    let version = b"1\x1b[2J\nforged  line";
+    let hostile = with_section(&dummy()?, "version", version);
+    let told = inspect(&with_section(&hostile, "licenses", b"\xff\xfe"), &[])?;
+    assert!(told.is_good, "{}", told.text);
+    assert_eq!(
+        lines(&told, "version "),
+        ["version  1\u{fffd}[2J\u{fffd}forged  line"]
+    );
+    assert!(lines(&told, "licences ").is_empty(), "{}", told.text);
     Ok(())
 }
 

@@ -34,7 +34,7 @@ pub use self::node::{
     ChangeQuery, Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeList, NodeStats,
     RegisteredNode, Registration,
 };
-pub use self::plugin::{LogLine, Plugin, PluginLog, SwapQuery};
+pub use self::plugin::{LogLine, Plugin, PluginLog, PluginMetadata, SwapQuery};
 pub use self::problem::{Problem, ProblemType};
 pub use self::replacement::{NodeOutcome, NodeResult, Replacement, ReplacementReport, WantedNode};
 pub use self::route::{Replica, Route, RouteQuery};

@@ -24,6 +24,9 @@ pub struct SwapQuery {
 pub struct Plugin {
     /// The name of its file; `embedded` for the plugin that is part of the agent, `uploaded` for one that came over HTTP.
     pub name: String,
+    /// Texts in which its file describes itself. Nobody has verified them.
+    #[serde(default)]
+    pub metadata: PluginMetadata,
     /// The SHA-256 of its file, in hexadecimal.
     pub sha256: String,
     /// The interfaces that it imports.
@@ -39,6 +42,24 @@ pub struct Plugin {
     /// The last failure, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<String>,
+}
+
+/// Texts in which a plugin describes itself, each cut at 256 bytes. What its file does not say is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PluginMetadata {
+    /// The name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The licences, as an SPDX expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licenses: Option<String>,
+    /// The description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// The latest lines of the plugin's log.

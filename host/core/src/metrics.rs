@@ -136,6 +136,12 @@ impl MetricsWriter<'_> {
         ConstCounter::new(value).encode(encoder)
     }
 
+    /// Writes a gauge of 1 whose labels are the information.
+    pub fn info(&mut self, name: &str, help: &str, labels: &[(&str, &str)]) -> fmt::Result {
+        let mut family = self.metric(MetricType::Gauge, name, help)?;
+        ConstGauge::new(1_u64).encode(family.encode_family(&labels)?)
+    }
+
     /// Writes a family of gauges that differ in one label.
     pub fn gauges<'a, V: TryInto<u64>>(
         &mut self,

@@ -82,11 +82,20 @@ fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> 
 
 fn write_plugin(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> fmt::Result {
     let (status, log, plugin) = (registry.status(), registry.log(), registry.plugin());
-    writer.gauges(
+    let (policy, metadata) = (plugin.policy(), plugin.metadata());
+    let said = [
+        ("name", &metadata.name),
+        ("version", &metadata.version),
+        ("licenses", &metadata.licenses),
+    ];
+    let said = said
+        .into_iter()
+        .filter_map(|(label, text)| Some((label, text.as_deref()?)));
+    let labels: Vec<_> = [("policy", &*policy)].into_iter().chain(said).collect();
+    writer.info(
         "plugin_info",
-        "1 for the policy that the current plugin and its settings make.",
-        "policy",
-        [(&*plugin.policy(), 1_u64)],
+        "1 for the policy that the current plugin and its settings make, and for what the plugin says of itself.",
+        &labels,
     )?;
     writer.gauges(
         "plugin_state",

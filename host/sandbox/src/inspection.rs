@@ -1,4 +1,4 @@
-//! Inspection of a file without running it: kind, producers, imports, exports, and why it would be refused.
+//! Inspection of a file without running it: kind, metadata, imports, exports, and why it would be refused.
 //!
 //! The inspection takes the same steps as loading, but reports the result of each.
 
@@ -10,7 +10,7 @@ use crate::config::PluginConfig;
 use crate::contract::{self, Comparison, Export, Import};
 use crate::error::PluginError;
 use crate::file::{self, FileKind, PluginFile};
-use crate::producers::{self, Producer};
+use crate::metadata::{self, Metadata, Producer};
 
 /// Result of inspecting a file.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Inspection {
     pub sha256: Option<[u8; 32]>,
     /// Kind of file.
     pub kind: FileKind,
+    /// Texts in which the file describes itself.
+    pub metadata: Metadata,
     /// Languages and tools that the file names as its producers.
     pub producers: Vec<Producer>,
     /// Imports; empty if the file is not a valid component.
@@ -58,16 +60,17 @@ impl Inspection {
             FileKind::Component if is_whole => is_pinned_otherwise().or(compiled.err()),
             _ => compiled.err(),
         };
+        let (metadata, producers) = match is_whole {
+            true => metadata::find(&bytes),
+            false => Default::default(),
+        };
         Ok(Self {
             name,
             bytes: size,
             sha256: is_whole.then_some(sha256),
             kind,
-            producers: if is_whole {
-                producers::find(&bytes)
-            } else {
-                Vec::new()
-            },
+            metadata,
+            producers,
             imports: comparison.imports,
             exports: comparison.exports,
             refusal,

@@ -18,6 +18,7 @@ use crate::contract::Comparison;
 use crate::error::PluginError;
 use crate::file::{self, NAME_BYTES_MAX, PluginFile};
 use crate::host_state::HostState;
+use crate::metadata::{self, Metadata};
 
 /// Number of hexadecimal digits of [`Plugin::policy`], enough to tell the plugins of a cluster apart.
 const POLICY_DIGITS: usize = 12;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) pre: EdgeCachePluginPre<HostState>,
     sha256: [u8; 32],
     imports: Vec<String>,
+    metadata: Metadata,
     config: PluginConfig,
 }
 
@@ -108,6 +110,7 @@ impl Plugin {
                 pre: linked.pre,
                 sha256: *file.sha256(),
                 imports: imports.map(|import| import.name).collect(),
+                metadata: metadata::find(&file.bytes).0,
                 config,
             }),
         })
@@ -158,6 +161,11 @@ impl Plugin {
     /// Returns the names of the component's imports.
     pub fn imports(&self) -> &[String] {
         &self.inner.imports
+    }
+
+    /// Returns the texts in which the component describes itself.
+    pub fn metadata(&self) -> &Metadata {
+        &self.inner.metadata
     }
 
     /// Returns the configuration, without the code cache.

@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::Value;
+use wasm_encoder::{ComponentNameSection, ComponentSection as _, CustomSection};
 use wit_component::{ComponentEncoder, metadata};
 
 use crate::{cargo, compiler, output};
@@ -38,7 +40,7 @@ pub fn build(guest: impl AsRef<Path>, output: &Path) -> Result<Built> {
     let _turn = output::take_turn(&target_dir)?;
     let rustc = compiler::find(cargo::folder(&manifest))?;
     let module = cargo::build_module(&manifest, &rustc, &target_dir)?;
-    let component = encode(&module)?;
+    let component = named(encode(&module)?, &cargo::package_of(&manifest)?);
     let changed = output::write_if_changed(output, &component)?;
     if changed {
         output::report(&format!(
@@ -127,6 +129,30 @@ fn encode(path: &Path) -> Result<Vec<u8>> {
         .module(&module)
         .and_then(ComponentEncoder::encode);
     encoded.with_context(failed)
+}
+
+/// Appends what a manifest says of its package, as `wasm-tools metadata add` does. What it does not say stays absent.
+fn named(mut component: Vec<u8>, package: &Value) -> Vec<u8> {
+    let text = |key: &str| package.get(key).and_then(Value::as_str);
+    if let Some(name) = text("name") {
+        let mut names = ComponentNameSection::new();
+        names.component(name);
+        names.append_to_component(&mut component);
+    }
+    for (section, key) in [
+        ("version", "version"),
+        ("licenses", "license"),
+        ("description", "description"),
+    ] {
+        if let Some(text) = text(key) {
+            let section = CustomSection {
+                name: section.into(),
+                data: text.as_bytes().into(),
+            };
+            section.append_to_component(&mut component);
+        }
+    }
+    component
 }
 
 /// Returns the target folder of the guest with this manifest.

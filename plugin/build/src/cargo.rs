@@ -62,21 +62,41 @@ pub(crate) fn build_module(manifest: &Path, rustc: &Rustc, target_dir: &Path) ->
 }
 
 pub(crate) fn workspace_of(manifest: &Path) -> Result<PathBuf> {
+    let arguments = ["locate-project", "--workspace", "--message-format", "plain"];
+    let found = ask(manifest, "could not find the workspace of", &arguments)?;
+    let path = String::from_utf8_lossy(&found);
+    Ok(PathBuf::from(path.trim_end()))
+}
+
+/// Returns what cargo knows of the package of a manifest; null if the manifest has none.
+pub(crate) fn package_of(manifest: &Path) -> Result<Value> {
+    let arguments = ["metadata", "--no-deps", "--format-version", "1"];
+    let told = ask(manifest, "could not describe", &arguments)?;
+    let told: Value = serde_json::from_slice(&told)?;
+    let packages = told.get("packages").and_then(Value::as_array).into_iter();
+    let path = manifest.to_str();
+    let package = packages
+        .flatten()
+        .find(|package| package.get("manifest_path").and_then(Value::as_str) == path);
+    Ok(package.cloned().unwrap_or_default())
+}
+
+/// Returns what cargo prints about a guest.
+fn ask(manifest: &Path, failure: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = cargo_for_guests()
         .current_dir(folder(manifest))
-        .args(["locate-project", "--workspace"])
-        .args(["--message-format", "plain", "--manifest-path"])
+        .args(arguments)
+        .arg("--manifest-path")
         .arg(manifest)
         .stderr(Stdio::inherit())
         .output()
         .with_context(not_run)?;
     ensure!(
         output.status.success(),
-        "cargo could not find the workspace of the guest {}; its messages are above",
+        "cargo {failure} the guest {}; its messages are above",
         manifest.display()
     );
-    let path = String::from_utf8_lossy(&output.stdout);
-    Ok(PathBuf::from(path.trim_end()))
+    Ok(output.stdout)
 }
 
 fn not_run() -> String {

@@ -11,7 +11,9 @@ use super::state::AppState;
 use crate::plugin_manager::{PluginUpload, ReplaceError};
 use crate::settings::values;
 use edge_cache_api::headers::WASM;
-use edge_cache_api::{LogLine, Plugin, PluginLog, ProblemType, SwapQuery, Timestamp};
+use edge_cache_api::{
+    LogLine, Plugin, PluginLog, PluginMetadata, ProblemType, SwapQuery, Timestamp,
+};
 use edge_cache_core::text;
 use edge_cache_host::{SwapError, sandbox};
 
@@ -33,12 +35,22 @@ fn now(state: &AppState) -> Plugin {
     let status = state.registry.status();
     Plugin {
         name: plugin.name().to_string(),
+        metadata: metadata(plugin.metadata()),
         sha256: hex::encode(plugin.sha256()),
         imports: plugin.imports().to_vec(),
         state: status.state,
         restarts: status.restarts,
         policy: plugin.policy(),
         last_failure: status.last_failure,
+    }
+}
+
+fn metadata(metadata: &sandbox::Metadata) -> PluginMetadata {
+    PluginMetadata {
+        name: metadata.name.clone(),
+        version: metadata.version.clone(),
+        licenses: metadata.licenses.clone(),
+        description: metadata.description.clone(),
     }
 }
 

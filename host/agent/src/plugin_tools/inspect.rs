@@ -48,6 +48,17 @@ fn table(out: &mut String, inspection: &Inspection) -> fmt::Result {
     writeln!(out, "size     {} bytes", grouped(inspection.bytes))?;
     writeln!(out, "sha256   {}", sha256.as_deref().unwrap_or("not read"))?;
     writeln!(out, "kind     {}", inspection.kind)?;
+    let metadata = &inspection.metadata;
+    for (title, text) in [
+        ("name", &metadata.name),
+        ("version", &metadata.version),
+        ("licences", &metadata.licenses),
+        ("about", &metadata.description),
+    ] {
+        if let Some(text) = text {
+            writeln!(out, "{title:<9}{text}")?;
+        }
+    }
     writeln!(out, "made by  {producers}")?;
     writeln!(
         out,
@@ -119,6 +130,7 @@ fn object(inspection: &Inspection) -> Value {
         "bytes": inspection.bytes,
         "sha256": inspection.sha256.as_ref().map(hex::encode),
         "kind": inspection.kind,
+        "metadata": inspection.metadata,
         "producers": inspection.producers,
         "world": inspection.world(),
         "imports": imports.collect::<Vec<_>>(),
