@@ -102,3 +102,5 @@ mod settings;
 mod life;
 // Signs of trouble that an agent shows to operators.
 mod signs;
+// Real proxies and caches, from packages.
+mod proxies;

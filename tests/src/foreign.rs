@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, anyhow};
 
 use crate::component::sha256;
-use tools::run;
+pub(crate) use tools::run;
 
 pub use tools::{node_modules, target, venv};
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use edge_cache_tests::agent::{run_to_end, write_secret};
+use edge_cache_tests::debian::FAKETIME;
 use edge_cache_tests::long_tests;
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::sse::{Event, Events};
@@ -346,21 +347,9 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
 ///
 /// The command `faketime` would be the parent of the agent, and take its signals.
 fn with_clock(offset: &str) -> Option<[String; 4]> {
-    let library = || {
-        let words = ["-f", "+0", "printenv", "LD_PRELOAD"];
-        let output = Command::new("faketime").args(words).output().ok()?;
-        String::from_utf8(output.stdout).ok()
-    };
-    let is_install = std::env::var_os("EDGE_CACHE_INSTALL").is_some_and(|value| value == "1");
-    if library().is_none() && is_install {
-        let _ = Command::new("apt-get")
-            .args(["install", "-y", "faketime"])
-            .output();
-    }
-    let Some(library) = library() else {
-        println!("skipped: faketime is not installed; EDGE_CACHE_INSTALL=1 installs it");
-        return None;
-    };
+    let words = ["-f", "+0", "printenv", "LD_PRELOAD"];
+    let output = Command::new(FAKETIME.program()?).args(words).output();
+    let library = String::from_utf8(output.unwrap().stdout).unwrap();
     Some([
         "env".to_string(),
         format!("LD_PRELOAD={}", library.trim()),

@@ -59,7 +59,7 @@ pub fn node_modules(name: &str, sources: &Path) -> Result<Option<PathBuf>> {
 /// # Errors
 ///
 /// With what it said, where it fails or runs on.
-pub(super) fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = output(command).with_context(|| program.clone())?;
     let said = String::from_utf8_lossy(&output.stderr);
