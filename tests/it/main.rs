@@ -36,6 +36,8 @@ mod routing;
 mod durable;
 // Components that fail.
 mod failures;
+// A component of two, which wasmtime connects.
+mod composed;
 // Components in other languages, alone and in a cluster.
 mod foreign;
 // The pages of documentation.

@@ -73,6 +73,18 @@ pub fn dummy_including(wit: &str) -> Result<Vec<u8>> {
     encode(&resolve, package)
 }
 
+/// A component of the only world in `wit`, which may include our own, around a core module that is given as text.
+///
+/// # Errors
+///
+/// Any error on the way.
+pub fn component_including(wit: &str, core: &str) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(OUR_WIT)?;
+    let package = resolve.push_str("dummy.wit", wit)?;
+    encode_edited(&resolve, package, |_| core.to_string())
+}
+
 /// A component of the only world in `wit`.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cluster;
 pub mod cluster_of_one;
 pub mod component;
+pub mod composed;
 pub mod debian;
 pub mod dummy;
 pub mod foreign;

@@ -7,8 +7,10 @@ use std::borrow::Cow;
 use anyhow::Result;
 use wasm_encoder::{
     CodeSection, ComponentSection, ConstExpr, CustomSection, DataSection, ElementSection, Elements,
-    Function, FunctionSection, GlobalSection, GlobalType, InstanceSection, MemorySection,
-    MemoryType, Module, ModuleSection, RefType, TableSection, TableType, TypeSection, ValType,
+    EntityType, ExportKind, ExportSection, FieldType, Function, FunctionSection, GlobalSection,
+    GlobalType, ImportSection, InstanceSection, MemorySection, MemoryType, Module, ModuleSection,
+    RefType, StorageType, TableSection, TableType, TagKind, TagSection, TagType, TypeSection,
+    ValType,
 };
 
 /// Numbers of items of a module. Functions take an `i32`, and have a body each.
@@ -16,6 +18,14 @@ use wasm_encoder::{
 pub struct Shape {
     /// Function types that nobody uses.
     pub types: u32,
+    /// Types of objects of the collector, each another one.
+    pub structs: u32,
+    /// Tags of exceptions.
+    pub tags: u32,
+    /// Imports of functions, so that there can be no instances.
+    pub imports: u32,
+    /// Exports of a function.
+    pub exports: u32,
     /// Functions with a short body.
     pub functions: u32,
     /// Tables of one element.
@@ -52,8 +62,12 @@ impl Shape {
         for _ in 0..rng.u32(1..5) {
             let many = 10_u32.pow(rng.u32(1..6));
             let size = usize::try_from(many).unwrap_or(usize::MAX);
-            match rng.u32(0..11) {
+            match rng.u32(0..15) {
                 0 => shape.types = many,
+                11 => shape.structs = many,
+                12 => shape.tags = many,
+                13 => shape.imports = many,
+                14 => shape.exports = many,
                 1 => shape.functions = many,
                 2 => shape.tables = many,
                 3 => shape.memories = many,
@@ -81,7 +95,8 @@ impl Shape {
             .filter(|line| line.starts_with("  (core module "))
             .count();
         let mut instances = InstanceSection::new();
-        for _ in 0..self.instances {
+        let count = if self.imports > 0 { 0 } else { self.instances };
+        for _ in 0..count {
             let none: [(&str, wasm_encoder::ModuleArg); 0] = [];
             instances.instantiate(modules.try_into()?, none);
         }
@@ -99,6 +114,14 @@ impl Shape {
                 .ty()
                 .function([ValType::I32, ValType::F64], [ValType::I64]);
         }
+        for number in 0..self.structs {
+            types.ty().struct_(fields(number));
+        }
+        let mut imports = ImportSection::new();
+        for number in 0..self.imports {
+            let name = format!("{number:x}");
+            imports.import("a", &name, EntityType::Function(0));
+        }
         let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
         let mut function = |body: &mut dyn FnMut(&mut Function), locals: u32| {
             functions.function(0);
@@ -107,7 +130,7 @@ impl Shape {
             function.instructions().end();
             code.function(&function);
         };
-        for _ in 0..self.functions {
+        for _ in 0..self.functions.max(u32::from(self.exports > 0)) {
             function(&mut |body| addition(body), 0);
         }
         if self.depth > 0 {
@@ -154,6 +177,17 @@ impl Shape {
             };
             globals.global(ty, &ConstExpr::i32_const(0));
         }
+        let mut exports = ExportSection::new();
+        for number in 0..self.exports {
+            exports.export(&format!("{number:x}"), ExportKind::Func, 0);
+        }
+        let mut tags = TagSection::new();
+        for _ in 0..self.tags {
+            tags.tag(TagType {
+                kind: TagKind::Exception,
+                func_type_idx: 0,
+            });
+        }
         let mut elements = ElementSection::new();
         for _ in 0..self.elements {
             elements.passive(Elements::Functions(Cow::Borrowed(&[])));
@@ -167,14 +201,36 @@ impl Shape {
             data: vec![0; self.custom_bytes].into(),
         };
         let mut module = Module::new();
-        module.section(&types).section(&functions).section(&tables);
+        module
+            .section(&types)
+            .section(&imports)
+            .section(&functions)
+            .section(&tables);
         module
             .section(&memories)
+            .section(&tags)
             .section(&globals)
+            .section(&exports)
             .section(&elements);
         module.section(&code).section(&data).section(&custom);
         module
     }
+}
+
+/// Returns other fields for each number: its digits are the types.
+fn fields(number: u32) -> Vec<FieldType> {
+    let digits = (0..u32::BITS / 2).map(|digit| number >> (2 * digit) & 3);
+    let types = digits.map(|digit| match digit {
+        0 => ValType::I32,
+        1 => ValType::I64,
+        2 => ValType::F32,
+        _ => ValType::F64,
+    });
+    let field = |ty| FieldType {
+        element_type: StorageType::Val(ty),
+        mutable: true,
+    };
+    types.map(field).collect()
 }
 
 fn addition(body: &mut Function) {

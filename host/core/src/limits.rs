@@ -12,7 +12,7 @@ const MIB: usize = 1024 * KIB;
 pub struct Limits {
     /// Size of a plugin file. Compiling takes time and memory in proportion. Default: 64 MiB.
     pub plugin_bytes: usize,
-    /// Size of all linear memories of an instance together, which never shrink. Default: 64 MiB.
+    /// Size of all linear memories of an instance and its heap of objects together, which never shrink. Default: 64 MiB.
     pub memory_bytes: usize,
     /// Number of elements in all tables of an instance together. Default: 100,000.
     pub table_elements: usize,
@@ -31,8 +31,9 @@ pub struct Limits {
     pub call_data_bytes: usize,
     /// Size of the data within `load` and `list-eligible`. Default: 16 MiB.
     pub list_data_bytes: usize,
-    /// Host memory that one instance takes beside its linear memories: 32 bytes for each global, function, import, table,
-    /// segment and tag of each core instance, and 1 KiB for the core instance. Default: 16 MiB.
+    /// Host memory that a plugin and one instance take beside code, linear memories and objects. Each core instance takes
+    /// 1 KiB, and 32 bytes for each global, function, import, table, segment and tag. Their definitions take 64 bytes, an
+    /// export 144, a type 640 and 72 for each field, a byte of the component's own types 16. Default: 16 MiB.
     pub instance_bytes: usize,
     /// Duration of compiling a plugin in a child process. Default: 60 s.
     pub compile_deadline: Duration,

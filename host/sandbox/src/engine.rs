@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edge_cache_core::Limits;
 use rustix::process::{Resource, getrlimit};
-use wasmtime::{Config, Engine};
+use wasmtime::{Collector, Config, Engine};
 
 /// Returns the configuration that compiled code depends on, for this process and the compiler.
 pub(crate) fn config(limits: &Limits) -> Config {
@@ -18,6 +18,11 @@ pub(crate) fn config(limits: &Limits) -> Config {
         // The adapters between the parts of a composed plugin access two memories.
         .wasm_multi_memory(true)
         .wasm_memory64(false)
+        // C++ throws exceptions, Kotlin has objects. This collector frees cycles too; its heap passes the store's limiter.
+        .wasm_function_references(true)
+        .wasm_gc(true)
+        .wasm_exceptions(true)
+        .collector(Collector::Copying)
         // Placement is the same on every machine.
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(true);

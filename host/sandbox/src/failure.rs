@@ -5,7 +5,7 @@ use std::time::Duration;
 use edge_cache_core::{Limits, text};
 use thiserror::Error;
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Error, Trap};
+use wasmtime::{Error, GcHeapOutOfMemory, ThrownException, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::host_state::{HostState, Resource};
@@ -19,7 +19,7 @@ use crate::wasi::WouldWait;
 #[non_exhaustive]
 pub enum Failure {
     /// The call exceeded a limit.
-    #[error("{call} {exceeded}, the limit `{setting}`")]
+    #[error("{call} {exceeded}, the limit `{setting}`{}", shown(.lines))]
     Limit {
         /// Called export.
         call: &'static str,
@@ -29,6 +29,8 @@ pub enum Failure {
         exceeded: String,
         /// Name of the limit.
         setting: &'static str,
+        /// Last lines that the plugin logged in this call, cut and cleaned.
+        lines: Vec<String>,
     },
     /// The plugin trapped or exited, or the host trapped one of its calls.
     #[error("{call} trapped: {reason}{}", shown(.lines))]
@@ -41,12 +43,14 @@ pub enum Failure {
         lines: Vec<String>,
     },
     /// The plugin returned a value that the contract forbids.
-    #[error("{call} broke the contract: {reason}")]
+    #[error("{call} broke the contract: {reason}{}", shown(.lines))]
     Contract {
         /// Called export.
         call: &'static str,
         /// Description of the value, in the host's words.
         reason: String,
+        /// Last lines that the plugin logged in this call, cut and cleaned.
+        lines: Vec<String>,
     },
     /// The plugin refused the entries of `load` or the changes of `apply`.
     #[error("the component refused to load: {0}")]
@@ -54,6 +58,26 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Makes a failure of the contract, without log lines.
+    #[must_use]
+    pub fn contract(call: &'static str, reason: String) -> Self {
+        Self::Contract {
+            call,
+            reason,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Returns the log lines, which every failure has but a refusal.
+    pub(crate) fn lines_mut(&mut self) -> Option<&mut Vec<String>> {
+        match self {
+            Self::Limit { lines, .. } | Self::Trap { lines, .. } | Self::Contract { lines, .. } => {
+                Some(lines)
+            }
+            Self::Refused(_) => None,
+        }
+    }
+
     /// Returns the name of the failed export, or `instantiation`.
     #[must_use]
     pub fn call(&self) -> &'static str {
@@ -90,6 +114,13 @@ pub(crate) const INSTANTIATION: &str = "instantiation";
 /// Cause of an access out of bounds that authors do not expect.
 const STACK_HINT: &str =
     "a recursion that overflows the stack within the plugin's memory ends like this too";
+/// Cause of an access below the first byte of the memory, where linkers put the stack.
+const STACK_OVERFLOW: &str = "the stack within the plugin's memory overflowed: its recursion is too deep or its local \
+    variables are too large, or the linker must give it more (in Rust `-C link-arg=-zstack-size=BYTES`)";
+/// Start of the context that wasmtime adds to an access out of bounds.
+const FAULT: &str = "memory fault at wasm address 0x";
+/// Lowest address that is a negative one: at most 256 MiB below the first byte.
+const NEGATIVE: u64 = 0xf000_0000;
 
 /// Scope of a call, which selects its deadline and data limit.
 #[derive(Debug, Clone, Copy)]
@@ -127,12 +158,18 @@ pub(crate) fn explain(
     state: &HostState,
 ) -> Failure {
     let refused = state.limiter.refused;
-    let lines = state.log.take_recent();
+    let lines = state.take_lines();
     let exceeded = |kind, exceeded, setting| Failure::Limit {
         call,
         kind,
         exceeded,
         setting,
+        lines: lines.clone(),
+    };
+    let trapped = |reason| Failure::Trap {
+        call,
+        reason,
+        lines: lines.clone(),
     };
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => {
@@ -145,6 +182,18 @@ pub(crate) fn explain(
             return exceeded("stack", text, "stack_bytes");
         }
         _ => {}
+    }
+    let out_of_memory = || {
+        let text = format!("ran out of memory at {} bytes", limits.memory_bytes);
+        exceeded("memory", text, "memory_bytes")
+    };
+    let is_object_too_large = matches!(error.downcast_ref(), Some(Trap::AllocationTooLarge));
+    if is_object_too_large || error.is::<GcHeapOutOfMemory<()>>() {
+        return out_of_memory();
+    }
+    let is_caught_between = matches!(error.downcast_ref(), Some(Trap::UncaughtException));
+    if is_caught_between || error.is::<ThrownException>() {
+        return trapped("it threw an exception that it did not catch: an export must catch its own and return an error".to_string());
     }
     if error.is::<WouldWait>() {
         let (deadline, setting) = scope.deadline(limits);
@@ -174,35 +223,36 @@ pub(crate) fn explain(
         return exceeded("random", text, "random_bytes");
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        let reason = format!("it exited with status {}", exit.0);
-        return Failure::Trap {
-            call,
-            reason,
-            lines,
-        };
+        return trapped(format!("it exited with status {}", exit.0));
     }
     // A plugin may recover from refused memory and fail for another reason. So a refusal is the cause only
     // of a trap of the plugin itself, or of a failed instantiation.
     let refused = refused.filter(|_| error.is::<Trap>() || call == INSTANTIATION);
     match refused {
-        Some(Resource::Memory) => {
-            let text = format!("ran out of memory at {} bytes", limits.memory_bytes);
-            exceeded("memory", text, "memory_bytes")
-        }
+        Some(Resource::Memory) => out_of_memory(),
         Some(Resource::Table) => {
             let max = limits.table_elements;
             let text = format!("asked for a table of more than {max} elements");
             exceeded("table", text, "table_elements")
         }
-        None => Failure::Trap {
-            call,
-            reason: match error.downcast_ref() {
-                Some(Trap::MemoryOutOfBounds) => format!("{reason}; {STACK_HINT}"),
-                _ => reason,
+        None => trapped(match error.downcast_ref() {
+            Some(Trap::MemoryOutOfBounds) => match fault(error) {
+                Some(address) if address < NEGATIVE => reason,
+                Some(_) => format!("{reason}; {STACK_OVERFLOW}"),
+                None => format!("{reason}; {STACK_HINT}"),
             },
-            lines,
-        },
+            _ => reason,
+        }),
     }
+}
+
+/// Returns the address of an access out of bounds, where the machine has found it.
+fn fault(error: &Error) -> Option<u64> {
+    error.chain().find_map(|context| {
+        let text = context.to_string();
+        let (address, _) = text.strip_prefix(FAULT)?.split_once(' ')?;
+        u64::from_str_radix(address, 16).ok()
+    })
 }
 
 /// Returns the root cause of an error of wasmtime; its context is only a backtrace of the guest.

@@ -1,18 +1,30 @@
-//! The footprint of a component: host memory that an instance takes beside its linear memories.
+//! The footprint of a component: host memory that it and an instance take beside linear memories, objects and code.
 //!
-//! Wasmtime allocates a record for each global, function and other item of each core instance, outside of the store's
-//! limiter. A small file may instantiate one large module very often, so the footprint is counted from the file before it
-//! is compiled. The count never runs code and takes time in proportion to the file.
+//! Wasmtime allocates a record for each type, export and other definition of a file, and one for each global, function and
+//! other item of each core instance, outside of the store's limiter. A small file may define very many types, or
+//! instantiate one large module very often, so the footprint is counted from the file before it is compiled. The count
+//! never runs code and takes time in proportion to the file.
 
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    ComponentTypeRef, Instance, Parser, Payload,
+    ComponentTypeRef, CompositeInnerType, Instance, Parser, Payload, SubType,
 };
 
 use crate::error::PluginError;
 
-/// Host memory of one item: an import, a function, table, memory, global, tag, segment or lowered function.
+/// Host memory of one item of an instance: an import, a function, table, memory, global, tag, segment or lowered
+/// function.
 const ITEM_BYTES: u64 = 32;
+/// Host memory of the definition of an item, however often it is instantiated. Measured, as the next ones.
+const DEFINITION_BYTES: u64 = 64;
+/// Host memory of an export of a module.
+const EXPORT_BYTES: u64 = 144;
+/// Host memory of a core type beside its fields.
+const TYPE_BYTES: u64 = 640;
+/// Host memory of a field of an object, or a parameter or result of a function.
+const FIELD_BYTES: u64 = 72;
+/// Host memory of one byte of the types, imports and exports of a component.
+const INTERFACE_BYTES: u64 = 16;
 /// Host memory of one core instance beside its items.
 const INSTANCE_BYTES: u64 = 1024;
 /// Largest number of modules, and of components, in the index space of a component. Wasmtime has the same limit.
@@ -30,6 +42,7 @@ pub(crate) fn of(component: &[u8]) -> Result<u64, PluginError> {
     let mut count = Count {
         outer: Vec::new(),
         module: None,
+        defined: 0,
     };
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload.map_err(|error| invalid(&error.to_string()))?;
@@ -40,10 +53,11 @@ pub(crate) fn of(component: &[u8]) -> Result<u64, PluginError> {
     Err(invalid("it ends too early"))
 }
 
-/// The components that are being read, and the module within the last one, if any.
+/// The components that are being read, the module within the last one, if any, and what all definitions take.
 struct Count {
     outer: Vec<Scope>,
     module: Option<u64>,
+    defined: u64,
 }
 
 /// Index spaces of a component, with the footprint of each item. It is none for an item that the component is given.
@@ -77,6 +91,18 @@ impl Count {
     fn payload(&mut self, payload: Payload<'_>) -> Result<Option<u64>, PluginError> {
         if let Some(bytes) = &mut self.module {
             let items = match payload {
+                Payload::TypeSection(section) => {
+                    for group in section {
+                        let types = read(group)?.into_types().map(|ty| type_bytes(&ty));
+                        self.defined = types.fold(self.defined, u64::saturating_add);
+                    }
+                    0
+                }
+                Payload::ExportSection(section) => {
+                    let bytes = u64::from(section.count()).saturating_mul(EXPORT_BYTES);
+                    self.defined = self.defined.saturating_add(bytes);
+                    0
+                }
                 Payload::ImportSection(section) => {
                     u32::try_from(section.into_imports().count()).unwrap_or(u32::MAX)
                 }
@@ -95,7 +121,19 @@ impl Count {
                 _ => 0,
             };
             *bytes = bytes.saturating_add(items_bytes(items));
+            let defined = u64::from(items).saturating_mul(DEFINITION_BYTES);
+            self.defined = self.defined.saturating_add(defined);
             return Ok(None);
+        }
+        if let Payload::ComponentTypeSection(_)
+        | Payload::ComponentImportSection(_)
+        | Payload::ComponentExportSection(_)
+        | Payload::CoreTypeSection(_) = &payload
+        {
+            let bytes = payload.as_section().map_or(0, |(_, range)| range.len());
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            let bytes = bytes.saturating_mul(INTERFACE_BYTES);
+            self.defined = self.defined.saturating_add(bytes);
         }
         match payload {
             Payload::Version { .. } if self.outer.is_empty() => self.outer.push(Scope::default()),
@@ -164,7 +202,7 @@ impl Count {
                 let ended = self.outer.pop().map(|scope| scope.bytes);
                 match self.outer.last_mut() {
                     Some(scope) => scope.add_component(ended)?,
-                    None => return Ok(ended),
+                    None => return Ok(ended.map(|bytes| bytes.saturating_add(self.defined))),
                 }
             }
             _ => {}
@@ -216,6 +254,16 @@ fn push(space: &mut Vec<Option<u64>>, item: Option<u64>) -> Result<(), PluginErr
 
 fn items_bytes(items: u32) -> u64 {
     u64::from(items).saturating_mul(ITEM_BYTES)
+}
+
+fn type_bytes(ty: &SubType) -> u64 {
+    let fields = match &ty.composite_type.inner {
+        CompositeInnerType::Func(func) => func.params().len().saturating_add(func.results().len()),
+        CompositeInnerType::Struct(object) => object.fields.len(),
+        CompositeInnerType::Array(_) | CompositeInnerType::Cont(_) => 1,
+    };
+    let fields = u64::try_from(fields).unwrap_or(u64::MAX);
+    TYPE_BYTES.saturating_add(fields.saturating_mul(FIELD_BYTES))
 }
 
 /// Returns the footprint of an instantiated item.

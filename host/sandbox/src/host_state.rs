@@ -15,7 +15,7 @@ use crate::bindings::logging;
 use crate::config::PluginConfig;
 use crate::gossip_labels::{LabelPolicy, LabelStage};
 use crate::log::{GuestLog, InstanceLog};
-use crate::wasi::{self, Waiting, Waits, WallClock};
+use crate::wasi::{self, LogStream, Waiting, Waits, WallClock};
 
 /// Data of one instance: one field for each import, and the limiter.
 pub(crate) struct HostState {
@@ -24,6 +24,7 @@ pub(crate) struct HostState {
     pub(crate) log: Arc<InstanceLog>,
     pub(crate) limiter: Limiter,
     pub(crate) waits: Waits,
+    output: [LogStream; 2],
     table: ResourceTable,
     wasi: WasiCtx,
 }
@@ -37,6 +38,8 @@ impl HostState {
     ) -> Self {
         let limits = &config.limits;
         let instance_log = Arc::new(InstanceLog::new(log.clone()));
+        let stdout = LogStream::new(&instance_log, LogLevel::Info, "stdout");
+        let stderr = LogStream::new(&instance_log, LogLevel::Warn, "stderr");
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
@@ -47,7 +50,8 @@ impl HostState {
                 .collect(),
             labels: LabelStage::new(policy, limits, log),
             limiter: Limiter::new(limits),
-            wasi: wasi::context(&instance_log, clock, limits.random_bytes),
+            wasi: wasi::context([&stdout, &stderr], clock, limits.random_bytes),
+            output: [stdout, stderr],
             log: instance_log,
             waits: Waits::default(),
             table,
@@ -56,6 +60,12 @@ impl HostState {
 }
 
 impl HostState {
+    /// Returns the last lines that the plugin logged in this call, with those that it did not end.
+    pub(crate) fn take_lines(&self) -> Vec<String> {
+        self.output.iter().for_each(LogStream::end_line);
+        self.log.take_recent()
+    }
+
     pub(crate) fn waiting(&mut self) -> Waiting<'_> {
         Waiting {
             waits: &mut self.waits,
@@ -97,7 +107,7 @@ impl logging::Host for &Arc<InstanceLog> {
 /// Counts the memory and the tables of one instance.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    /// Bytes of the linear memories.
+    /// Bytes of the linear memories and of the heap of objects.
     pub(crate) memory: Budget,
     table_elements: Budget,
     objects_max: usize,

@@ -136,14 +136,13 @@ impl Instance {
                 .call_enable(store, node_id, &capacity)
         })?;
         let node = match answer {
-            Ok(node) => convert::node(node).map_err(contract("enable"))?,
+            Ok(node) => convert::node(node).map_err(|reason| self.contract("enable", reason))?,
             Err(error) => return Ok(Err(convert::error(error))),
         };
         if node.node_id != node_id {
-            return Err(contract("enable")(format!(
-                "asked to enable node {node_id}, it answered node {}",
-                node.node_id
-            )));
+            let answered = node.node_id;
+            let reason = format!("asked to enable node {node_id}, it answered node {answered}");
+            return Err(self.contract("enable", reason));
         }
         Ok(Ok((node, labels)))
     }
@@ -191,7 +190,7 @@ impl Instance {
                 .zlayer_edge_cache_registry()
                 .call_list_eligible(store)
         })?;
-        convert::nodes(list).map_err(contract("list-eligible"))
+        convert::nodes(list).map_err(|reason| self.contract("list-eligible", reason))
     }
 
     /// Calls `registry.stats`.
@@ -219,10 +218,23 @@ impl Instance {
         candidate
             .map(convert::candidate)
             .transpose()
-            .map_err(contract("assess"))
+            .map_err(|reason| self.contract("assess", reason))
     }
 
-    /// Returns the size of the linear memory, in bytes.
+    /// Adds the lines that the plugin logged in its last call to a failure that was found after it.
+    #[must_use]
+    pub fn with_lines(&self, mut failure: Failure) -> Failure {
+        if let Some(lines) = failure.lines_mut() {
+            lines.extend(self.store.data().take_lines());
+        }
+        failure
+    }
+
+    fn contract(&self, call: &'static str, reason: String) -> Failure {
+        self.with_lines(Failure::contract(call, reason))
+    }
+
+    /// Returns the size of the linear memories and of the heap of objects, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.store.data().limiter.memory.used
     }
@@ -273,8 +285,4 @@ fn accepted(
     answer
         .map(|()| labels)
         .map_err(|reason| Failure::Refused(convert::clean(&reason)))
-}
-
-fn contract(call: &'static str) -> impl Fn(String) -> Failure {
-    move |reason| Failure::Contract { call, reason }
 }

@@ -26,15 +26,15 @@ pub(crate) use self::wait::{Waiting, Waits, WouldWait};
 /// Largest write that a stream accepts at once, as in WASI's own streams.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 
-/// Makes a context without resources, whose output goes to the log.
+/// Makes a context without resources, whose standard output and error are streams of the log.
 pub(crate) fn context(
-    log: &Arc<InstanceLog>,
+    [stdout, stderr]: [&LogStream; 2],
     clock: WallClock,
     random_bytes_max: usize,
 ) -> WasiCtx {
     WasiCtxBuilder::new()
-        .stdout(LogStream::new(log, LogLevel::Info, "stdout"))
-        .stderr(LogStream::new(log, LogLevel::Warn, "stderr"))
+        .stdout(stdout.clone())
+        .stderr(stderr.clone())
         .wall_clock(clock)
         .max_random_size(u64::try_from(random_bytes_max).unwrap_or(u64::MAX))
         .allow_tcp(false)
@@ -98,7 +98,7 @@ impl HostWallClock for WallClock {
 
 /// Standard output or error of a plugin, as a stream of log lines.
 ///
-/// A line is logged at its end, or when it reaches the limit `log_line_bytes`.
+/// A line is logged at its end, when it reaches the limit `log_line_bytes`, or when the call fails.
 #[derive(Clone)]
 pub(crate) struct LogStream {
     log: Arc<InstanceLog>,
@@ -124,11 +124,23 @@ impl LogStream {
                 line.push(byte);
             }
             if byte == b'\n' || line.len() >= self.log.log.line_bytes_max {
-                self.log
-                    .write(self.level, self.context, &String::from_utf8_lossy(&line));
-                line.clear();
+                self.log_line(&mut line);
             }
         }
+    }
+
+    /// Logs a line that has no end yet, if there is one.
+    pub(crate) fn end_line(&self) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if !line.is_empty() {
+            self.log_line(&mut line);
+        }
+    }
+
+    fn log_line(&self, line: &mut Vec<u8>) {
+        self.log
+            .write(self.level, self.context, &String::from_utf8_lossy(line));
+        line.clear();
     }
 }
 

@@ -41,7 +41,7 @@ async fn a_change_that_calls_the_host_ten_million_times() -> Result<()> {
     many-clocks@enable: the plugin failed: enable ran for longer than 250 ms, the limit `call_deadline`
     many-settings@disable: the plugin failed: disable ran for longer than 250 ms, the limit `call_deadline`
     many-random@add-stats: the plugin failed: add-stats ran for longer than 250 ms, the limit `call_deadline`
-    many-lines@enable: the plugin failed: enable ran for longer than 250 ms, the limit `call_deadline`
+    many-lines@enable: the plugin failed: enable ran for longer than 250 ms, the limit `call_deadline`; it logged 16 lines
     many-labels@enable: the plugin failed: enable ran for longer than 250 ms, the limit `call_deadline`
     ");
     Ok(())

@@ -11,6 +11,7 @@ use edge_cache_host::Limits;
 use edge_cache_host::sandbox::{CompilerProcess, Plugin, PluginConfig, PluginFile};
 use edge_cache_tests::agent::{Agent, binary, compiler};
 use edge_cache_tests::component::{reference_bytes, with_section};
+use edge_cache_tests::composed::{RELAYS, composed};
 use edge_cache_tests::shapes::Shape;
 use edge_cache_tests::wait::until;
 use edge_cache_tests::{long_tests, seeds};
@@ -35,6 +36,22 @@ fn many_globals() -> Result<Vec<u8>> {
         ..Shape::default()
     };
     shape.beside(reference_bytes()?)
+}
+
+/// Some megabytes of types of objects, each another one, or of exports: hundreds of megabytes, with no instance.
+fn many_definitions() -> Result<[Vec<u8>; 2]> {
+    let types = Shape {
+        structs: 300_000,
+        ..Shape::default()
+    };
+    let exports = Shape {
+        exports: 1_000_000,
+        ..Shape::default()
+    };
+    Ok([
+        types.beside(reference_bytes()?)?,
+        exports.beside(reference_bytes()?)?,
+    ])
 }
 
 /// Some kilobytes of loops in loops, which compile for more than a minute.
@@ -85,15 +102,14 @@ async fn refusal(bytes: Vec<u8>, limits: Limits) -> Result<String> {
 #[tokio::test]
 async fn what_costs_too_much_is_refused_by_the_name_of_its_limit() -> Result<()> {
     // The number of bytes depends on the reference plugin.
-    let globals = refusal(many_globals()?, limits()).await?;
-    assert!(
-        globals.starts_with("an instance of the plugin takes 28"),
-        "{globals}"
-    );
-    assert!(
-        globals.ends_with("more than 16777216, the limit `instance_bytes`"),
-        "{globals}"
-    );
+    let [types, exports] = many_definitions()?;
+    for (file, begin) in [(many_globals()?, "28"), (types, "53"), (exports, "14")] {
+        let refusal = refusal(file, limits()).await?;
+        let begin = format!("an instance of the plugin takes {begin}");
+        assert!(refusal.starts_with(&begin), "{refusal}");
+        let end = "more than 16777216, the limit `instance_bytes`";
+        assert!(refusal.ends_with(end), "{refusal}");
+    }
     let begun = Instant::now();
     assert_snapshot!(refusal(nested_loops()?, limits()).await?, @"the plugin takes longer than 2000 ms to be compiled, the limit `compile_deadline`");
     assert!(
@@ -284,8 +300,12 @@ async fn no_random_shape_takes_more_than_the_limits() -> Result<()> {
 #[test]
 fn the_compiler_works_in_small_places() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    let file = directory.path().join("plugin.wasm");
-    std::fs::write(&file, reference_bytes()?)?;
+    let files = [
+        directory.path().join("plugin.wasm"),
+        directory.path().join("composed.wasm"),
+    ];
+    std::fs::write(&files[0], reference_bytes()?)?;
+    std::fs::write(&files[1], composed(reference_bytes()?, RELAYS)?)?;
     std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
     // Where any user may run it.
     let agent = directory.path().join("agent");
@@ -313,7 +333,10 @@ fn the_compiler_works_in_small_places() -> Result<()> {
         Some(script) => launchers.push(vec!["sh", "-c", script]),
         None => println!("skipped: a control group, since none can be made here"),
     }
-    for launcher in launchers {
+    let runs = launchers
+        .iter()
+        .flat_map(|launcher| files.iter().map(move |file| (launcher, file)));
+    for (launcher, file) in runs {
         let [program, arguments @ ..] = &launcher[..] else {
             continue;
         };
@@ -321,7 +344,7 @@ fn the_compiler_works_in_small_places() -> Result<()> {
             .args(arguments)
             .arg(&agent)
             .args(["plugin", "check"])
-            .arg(&file)
+            .arg(file)
             .output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "{launcher:?}: {said}{output:?}");

@@ -79,7 +79,7 @@ macro_rules! limit_settings {
 limit_settings! {
     /// Size of a plugin file
     limits_plugin_bytes "EDGE_CACHE_LIMITS_PLUGIN_BYTES" => plugin_bytes: usize = "64MiB", "SIZE", size(DATA);
-    /// Total size of the plugin's linear memories
+    /// Total size of the plugin's linear memories and objects
     limits_memory_bytes "EDGE_CACHE_LIMITS_MEMORY_BYTES" => memory_bytes: usize = "64MiB", "SIZE", size(MEMORIES);
     /// Total number of elements of the plugin's tables
     limits_table_elements "EDGE_CACHE_LIMITS_TABLE_ELEMENTS" => table_elements: usize = "100000", "COUNT", count(0..=10 * MANY);
@@ -97,7 +97,7 @@ limit_settings! {
     limits_call_data_bytes "EDGE_CACHE_LIMITS_CALL_DATA_BYTES" => call_data_bytes: usize = "1MiB", "SIZE", size(DATA);
     /// Size of the data that the plugin may pass to the host in `load` and `list-eligible`
     limits_list_data_bytes "EDGE_CACHE_LIMITS_LIST_DATA_BYTES" => list_data_bytes: usize = "16MiB", "SIZE", size(DATA);
-    /// Host memory of an instance of the plugin, besides its linear memories
+    /// Host memory of the plugin and an instance, besides code, linear memories and objects
     limits_instance_bytes "EDGE_CACHE_LIMITS_INSTANCE_BYTES" => instance_bytes: usize = "16MiB", "SIZE", size(INSTANCES);
     /// Time for compiling a plugin
     limits_compile_deadline "EDGE_CACHE_LIMITS_COMPILE_DEADLINE" => compile_deadline: Duration = "60s", "TIME", time(DEADLINES);

@@ -125,10 +125,7 @@ impl Batch {
         delta: EdgeCacheStats,
         totals: EdgeCacheStats,
     ) -> Result<(), Failure> {
-        let violation = |reason: String| Failure::Contract {
-            call: "add-stats",
-            reason,
-        };
+        let violation = |reason| Failure::contract("add-stats", reason);
         let Some(entry) = self.entries.get(node_id) else {
             return Err(violation(format!(
                 "it counted for node {node_id}, which is not registered"
@@ -174,7 +171,7 @@ impl Batch {
             }
             _ => return Ok(()),
         };
-        Err(Failure::Contract { call, reason })
+        Err(Failure::contract(call, reason))
     }
 
     pub(crate) fn changes(&self) -> Changes {

@@ -105,10 +105,8 @@ fn load(mut instance: Instance, entries: &[Entry]) -> Result<(Instance, Publishe
     let labels = instance.load(entries)?;
     let listed = instance.list_eligible()?;
     if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {
-        return Err(Failure::Contract {
-            call: "list-eligible",
-            reason: "it lists other entries than it was loaded with".to_string(),
-        });
+        let reason = "it lists other entries than it was loaded with".to_string();
+        return Err(instance.with_lines(Failure::contract("list-eligible", reason)));
     }
     Ok((instance, labels))
 }

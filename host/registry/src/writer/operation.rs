@@ -75,6 +75,19 @@ impl Operation {
         batch: &mut Batch,
         now_ms: u64,
     ) -> Result<(), Stopped> {
+        let called = self.call_without_log(instance, batch, now_ms);
+        called.map_err(|stopped| match stopped {
+            Stopped::Failed(failure) => Stopped::Failed(instance.with_lines(failure)),
+            refused @ Stopped::Refused(_) => refused,
+        })
+    }
+
+    fn call_without_log(
+        &self,
+        instance: &mut Instance,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<(), Stopped> {
         match self {
             Self::Enable { node_id, capacity } => {
                 enable(instance, batch, *node_id, capacity, now_ms)
@@ -108,10 +121,8 @@ fn enable(
     let stamp = batch.stamp(node_id, now_ms)?;
     let result = instance.enable(node_id, capacity)?;
     if let Err(EdgeCacheError::NodeNotFound(id)) = result {
-        return Err(Stopped::Failed(Failure::Contract {
-            call: "enable",
-            reason: format!("asked to enable node {node_id}, it did not find node {id}"),
-        }));
+        let reason = format!("asked to enable node {node_id}, it did not find node {id}");
+        return Err(Failure::contract("enable", reason).into());
     }
     let (node, labels) = result?;
     if let Some((at, by)) = stamp {

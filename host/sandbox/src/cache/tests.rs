@@ -17,11 +17,21 @@ use tempfile::TempDir;
 use super::*;
 use crate::engine;
 use edge_cache_core::Limits;
+use wasmtime::Config;
 
 /// A component with nothing in it but a custom section without content.
 const ONE: &[u8] = b"\0asm\x0d\0\x01\0\0\x02\x01a";
 /// One with an empty module, so with other code.
 const OTHER: &[u8] = b"\0asm\x0d\0\x01\0\x01\x08\0asm\x01\0\0\0";
+/// Changes of the engine after which code is other code.
+const OTHER_ENGINES: [fn(&mut Config) -> &mut Config; 6] = [
+    |config| config.wasm_gc(false).wasm_exceptions(false),
+    |config| config.wasm_multi_memory(false),
+    |config| config.wasm_memory64(true),
+    |config| config.relaxed_simd_deterministic(false),
+    |config| config.cranelift_nan_canonicalization(false),
+    |config| config.memory_reservation(0),
+];
 /// Somebody who is neither root nor whoever runs the tests.
 const SOMEBODY: u32 = 54_321;
 
@@ -331,4 +341,17 @@ fn the_oldest_go_to_make_room() {
     assert_eq!(fixture.digests.0.lock().unwrap().len(), FILES_MAX);
     assert!(fixture.cache.read(&fixture.name(ONE)).unwrap().is_none());
     assert!(fixture.compiles(ONE));
+}
+
+#[test]
+fn the_code_of_another_engine_has_another_name() {
+    let name = |change: fn(&mut Config) -> &mut Config| {
+        let mut config = engine::config(&Limits::default());
+        file_name(&Engine::new(change(&mut config)).unwrap(), &[0; 32])
+    };
+    let ours = name(|config| config);
+    for change in OTHER_ENGINES {
+        assert_ne!(name(change), ours);
+    }
+    assert_eq!(name(|config| config), ours);
 }

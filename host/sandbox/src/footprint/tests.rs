@@ -19,13 +19,36 @@ fn each_item_of_each_instance_counts() {
         r#"(component {provider} (core module $m {module})
             (core instance $a (instantiate $p)) (core instance (instantiate $m (with "a" (instance $a)))))"#
     );
-    // One function of the provider, and 8 items of the module.
-    assert_eq!(footprint(&text), Ok(2 * INSTANCE_BYTES + 9 * ITEM_BYTES));
+    // One function of the provider with its export, and 8 items of the module. Each has a type without fields.
+    let instances = 2 * INSTANCE_BYTES + 9 * ITEM_BYTES;
+    let definitions = 9 * DEFINITION_BYTES + EXPORT_BYTES + 2 * TYPE_BYTES;
+    assert_eq!(footprint(&text), Ok(instances + definitions));
 }
 
 #[test]
-fn a_module_that_is_not_instantiated_costs_nothing() {
-    assert_eq!(footprint(&with_globals(1000, "")), Ok(0));
+fn a_module_that_is_not_instantiated_costs_its_definitions() {
+    let definitions = 1000 * DEFINITION_BYTES;
+    assert_eq!(footprint(&with_globals(1000, "")), Ok(definitions));
+}
+
+#[test]
+fn types_count_with_their_fields() {
+    let types = "(type (func (param i32 i32) (result i64))) (type (array i8))
+        (rec (type $a (struct (field i32) (field (ref $b)))) (type $b (sub (struct))))";
+    let text = format!("(component (core module {types}))");
+    assert_eq!(footprint(&text), Ok(4 * TYPE_BYTES + 6 * FIELD_BYTES));
+}
+
+#[test]
+fn the_interface_of_a_component_counts_by_its_bytes() {
+    let names = |count: usize| {
+        let fields = (0..count).map(|nth| format!(r#"(field "f{nth}" u8)"#));
+        let record: String = fields.collect();
+        footprint(&format!(r#"(component (type (record {record})))"#))
+    };
+    let (few, many) = (names(10).unwrap(), names(1000).unwrap());
+    // A name of two to four characters, their number, and the type.
+    assert!((4 * 990..=6 * 990).contains(&((many - few) / INTERFACE_BYTES)));
 }
 
 /// A module with globals, instantiated ten times in each of some components around each other.
@@ -46,8 +69,9 @@ fn nested(globals: usize, depth: usize) -> String {
 
 #[test]
 fn instances_are_multiplied_through_nested_components() {
-    let expected = 1000 * (INSTANCE_BYTES + 100 * ITEM_BYTES);
-    assert_eq!(footprint(&nested(100, 3)), Ok(expected));
+    let instances = 1000 * (INSTANCE_BYTES + 100 * ITEM_BYTES);
+    let definitions = 100 * DEFINITION_BYTES;
+    assert_eq!(footprint(&nested(100, 3)), Ok(instances + definitions));
 }
 
 #[test]
@@ -67,11 +91,13 @@ fn aliases_of_a_module_fill_no_memory() {
 
 #[test]
 fn an_exported_item_is_counted_by_its_new_index() {
-    let text = with_globals(
+    let exported = with_globals(
         10,
         r#"(export $e "module" (core module $m)) (core instance (instantiate $e))"#,
     );
-    assert_eq!(footprint(&text), Ok(INSTANCE_BYTES + 10 * ITEM_BYTES));
+    let direct = with_globals(10, "(core instance (instantiate $m))");
+    let export = footprint(&exported).unwrap() - footprint(&direct).unwrap();
+    assert!(export < 32 * INTERFACE_BYTES, "{export}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn deadline() -> Failure {
         kind: "deadline",
         exceeded: "ran for longer than 250 ms".to_string(),
         setting: "call_deadline",
+        lines: Vec::new(),
     }
 }
 
