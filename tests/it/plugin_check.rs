@@ -171,7 +171,19 @@ fn what_does_not_load_is_said_once() -> Result<()> {
     assert_eq!(count(&told, "FAILED"), 1);
     let (status, found) = line(&told, "loads");
     assert_eq!(status, "FAILED");
-    assert!(found.contains("does not export the interface `zlayer:edge-cache/registry@0.1.0`"));
+    assert_eq!(
+        found,
+        "the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0:"
+    );
+    let lines: Vec<&str> = told
+        .text
+        .lines()
+        .skip_while(|line| !line.ends_with("0.1.0:"))
+        .collect();
+    for (line, name) in lines.iter().skip(1).zip(["registry", "state", "placement"]) {
+        let expected = format!("it does not export the interface `zlayer:edge-cache/{name}@0.1.0`");
+        assert_eq!(line.trim(), expected);
+    }
     Ok(())
 }
 

@@ -24,13 +24,13 @@ const OTHER_WASI: &str = "
 
 #[test]
 fn a_text_file_is_refused() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"#!/bin/sh\necho hello\n")?, @r"the plugin is not a WebAssembly file: it does not begin with `\0asm`");
+    assert_snapshot!(refusal_of_file(b"#!/bin/sh\necho hello\n")?, @r"the plugin is not a WebAssembly file: it does not begin with `\0asm`; give the component that its build made");
     Ok(())
 }
 
 #[test]
 fn an_empty_file_is_refused() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"")?, @r"the plugin is not a WebAssembly file: it does not begin with `\0asm`");
+    assert_snapshot!(refusal_of_file(b"")?, @r"the plugin is not a WebAssembly file: it does not begin with `\0asm`; give the component that its build made");
     Ok(())
 }
 
@@ -48,7 +48,7 @@ fn a_core_module_is_refused_with_the_way_to_a_component() -> Result<()> {
 
 #[test]
 fn webassembly_of_an_unknown_version_is_refused() -> Result<()> {
-    assert_snapshot!(refusal_of_file(b"\0asm\x0e\0\x01\0")?, @"the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed");
+    assert_snapshot!(refusal_of_file(b"\0asm\x0e\0\x01\0")?, @"the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed: build it with other tools");
     Ok(())
 }
 
@@ -56,7 +56,7 @@ fn webassembly_of_an_unknown_version_is_refused() -> Result<()> {
 fn a_truncated_component_is_refused() -> Result<()> {
     // The beginning of a section that announces 100 bytes.
     let part = b"\0asm\x0d\0\x01\0\x01\x64\0asm\x01\0\0\0";
-    assert_snapshot!(refusal_of_file(part)?, @"the plugin is not a valid component: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 10..110 is out of bounds (bound = 18)");
+    assert_snapshot!(refusal_of_file(part)?, @"the plugin is not a valid component: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 10..110 is out of bounds (bound = 18); the file is damaged, or built with a feature that this host does not have: `wasm-tools validate` says more");
     Ok(())
 }
 
@@ -111,7 +111,7 @@ fn an_export_of_another_signature_is_refused_with_both_signatures() -> Result<()
             "is-enabled: func(node-id: node-id) -> option<bool>;",
         )
     })?;
-    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: its export `zlayer:edge-cache/registry@0.1.0#is-enabled` must be `func(node-id: u64) -> bool`, but is `func(node-id: u64) -> option<bool>`");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: its export `zlayer:edge-cache/registry@0.1.0#is-enabled` has another signature: result: expected bool, found option<bool>");
     Ok(())
 }
 
@@ -141,7 +141,7 @@ fn an_import_that_the_host_has_in_another_version_is_refused_with_that_version()
         },
         Some("package wasi:random@0.3.0; interface random { get: func() -> u64; }"),
     )?;
-    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:random/random@0.3.0`, which this host has only in version 0.2");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:random/random@0.3.0`, which this host has only in version 0.2: build for WASI 0.2 and without async, in Rust with the target wasm32-wasip2");
     Ok(())
 }
 
@@ -173,7 +173,7 @@ fn a_component_of_a_later_patch_version_is_accepted() -> Result<()> {
 #[test]
 fn a_component_of_the_next_minor_version_is_refused_with_both_versions() -> Result<()> {
     let component = dummy_with(|text| text.replace("edge-cache@0.1.0", "edge-cache@0.2.0"))?;
-    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `zlayer:edge-cache/gossip-labels@0.2.0`, which this host has only in version 0.1; it does not export the interface `zlayer:edge-cache/registry@0.1.0`, but `zlayer:edge-cache/registry@0.2.0`; it does not export the interface `zlayer:edge-cache/state@0.1.0`, but `zlayer:edge-cache/state@0.2.0`; it does not export the interface `zlayer:edge-cache/placement@0.1.0`, but `zlayer:edge-cache/placement@0.2.0`");
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `zlayer:edge-cache/gossip-labels@0.2.0`, which this host has only in version 0.1: build against the interfaces of that version; it does not export the interface `zlayer:edge-cache/registry@0.1.0`, but `zlayer:edge-cache/registry@0.2.0`; it does not export the interface `zlayer:edge-cache/state@0.1.0`, but `zlayer:edge-cache/state@0.2.0`; it does not export the interface `zlayer:edge-cache/placement@0.1.0`, but `zlayer:edge-cache/placement@0.2.0`");
     Ok(())
 }
 

@@ -65,7 +65,7 @@ impl Loading {
         }
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let component = Component::from_binary(&self.engine, &self.file.bytes)
-            .map_err(|error| PluginError::invalid(&error))?;
+            .map_err(|error| PluginError::invalid(&format!("{error:#}")))?;
         drop(turn);
         if let Some(cache) = &self.cache {
             let code = component.serialize();
@@ -117,7 +117,7 @@ impl Loading {
             .map_err(|error| PluginError::sandbox(&error))?
             .instantiate_pre(component)
             .and_then(EdgeCachePluginPre::new)
-            .map_err(|error| PluginError::invalid(&error))?;
+            .map_err(|error| PluginError::invalid(&format!("{error:#}")))?;
         Ok(Linked {
             engine: engine.clone(),
             pre,

@@ -154,7 +154,7 @@ impl Output {
             return Ok(TrustedCode::of_child(self.code));
         }
         if self.status.code() == Some(REFUSED.into()) {
-            return Err(PluginError::Invalid(message));
+            return Err(PluginError::invalid(&message));
         }
         if OUT_OF_MEMORY.iter().any(|text| message.contains(text)) {
             let limit = limits.compile_memory;

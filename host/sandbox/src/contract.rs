@@ -3,6 +3,7 @@
 //! Wasmtime refuses a component that does not fit, but names neither the function that differs nor the
 //! expected signature. So names and signatures are compared here first.
 
+mod difference;
 mod mismatch;
 mod names;
 
@@ -11,6 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
+pub use self::difference::Difference;
 pub use self::mismatch::Mismatch;
 pub use self::names::ImportGrants;
 use self::names::{PACKAGE, PROVIDED, VERSION, is_own, served, without_version};

@@ -9,6 +9,36 @@ use crate::contract::Mismatch;
 
 /// Largest number of mismatches in an error: a file may have thousands of imports.
 const MISMATCHES_SHOWN: usize = 16;
+/// Start of the text of mismatches.
+const OTHER_WORLD: &str =
+    "the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0";
+/// Parts of the validator's messages, and the advice to an author. Tests make each message.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "threads",
+        "a plugin has no threads: build it without them, in Rust for wasm32-wasip2, in C without `-pthread`",
+    ),
+    (
+        "memory64",
+        "a memory is addressed by 32 bits: build for wasm32, not for wasm64",
+    ),
+    (
+        "legacy exceptions",
+        "these exceptions have their old form: compile with `-mllvm -wasm-use-legacy-eh=false`",
+    ),
+    (
+        "component model gc",
+        "the functions of a component pass their data through a linear memory: build it without the canonical option `gc`",
+    ),
+    (
+        "component model",
+        "a plugin is called without async: build its functions without async and for WASI 0.2, in Rust for wasm32-wasip2",
+    ),
+    (
+        "",
+        "the file is damaged, or built with a feature that this host does not have: `wasm-tools validate` says more",
+    ),
+];
 
 /// An error of loading a plugin. No code of the plugin has run.
 #[derive(Debug, Error)]
@@ -42,7 +72,9 @@ pub enum PluginError {
         found: [u8; 32],
     },
     /// The file is not WebAssembly.
-    #[error("the plugin is not a WebAssembly file: it does not begin with `\\0asm`")]
+    #[error(
+        "the plugin is not a WebAssembly file: it does not begin with `\\0asm`; give the component that its build made"
+    )]
     NotWasm,
     /// The file is a core module, not a component.
     #[error(
@@ -52,13 +84,13 @@ pub enum PluginError {
     CoreModule,
     /// The file is WebAssembly of a version that the host does not know.
     #[error(
-        "the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed"
+        "the plugin is WebAssembly of an unknown version; a component of version 0x0d is needed: build it with other tools"
     )]
     UnknownVersion,
     /// An instance would take too much of the host's memory.
     #[error(
-        "an instance of the plugin takes {footprint} bytes of the host's memory for its globals, functions and other \
-         items, more than {limit}, the limit `instance_bytes`"
+        "an instance of the plugin takes {footprint} bytes of the host's memory for its types, functions, globals and \
+         other items, more than {limit}, the limit `instance_bytes`"
     )]
     InstanceTooLarge {
         /// Counted bytes.
@@ -77,11 +109,11 @@ pub enum PluginError {
     /// The process that compiles could not be started, or crashed.
     #[error("the compiler failed: {0}")]
     Compiler(String),
-    /// Wasmtime refused the component.
+    /// The component is not valid, by this text and advice.
     #[error("the plugin is not a valid component: {0}")]
     Invalid(String),
     /// The component does not fit the world.
-    #[error("the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: {}", list(.0))]
+    #[error("{OTHER_WORLD}: {}", list(.0).join("; "))]
     Mismatch(Vec<Mismatch>),
     /// The host could not set up the sandbox.
     #[error("cannot set up the sandbox: {0}")]
@@ -89,9 +121,25 @@ pub enum PluginError {
 }
 
 impl PluginError {
-    /// Wraps an error of wasmtime about the component.
-    pub(crate) fn invalid(error: &wasmtime::Error) -> Self {
-        Self::Invalid(chain(error))
+    /// Returns the text of the error, for mismatches with a line of its own for each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Mismatch(mismatches) => {
+                let mut lines = vec![format!("{OTHER_WORLD}:")];
+                lines.extend(list(mismatches));
+                lines
+            }
+            error => vec![text::error_chain(error)],
+        }
+    }
+
+    /// Wraps a message of wasmtime about the component, with advice.
+    pub(crate) fn invalid(message: &str) -> Self {
+        let message = text::clean(message, text::ERROR_BYTES_MAX);
+        let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
+        let advice = advice.map(|(_, advice)| *advice).unwrap_or_default();
+        Self::Invalid(format!("{message}; {advice}"))
     }
 
     pub(crate) fn compile_limit(exceeded: String, setting: &'static str) -> Self {
@@ -106,15 +154,11 @@ impl PluginError {
 
     /// Wraps an error of wasmtime about the host.
     pub(crate) fn sandbox(error: &wasmtime::Error) -> Self {
-        Self::Sandbox(chain(error))
+        Self::Sandbox(text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX))
     }
 }
 
-fn chain(error: &wasmtime::Error) -> String {
-    text::clean(&format!("{error:#}"), text::ERROR_BYTES_MAX)
-}
-
-fn list(mismatches: &[Mismatch]) -> String {
+fn list(mismatches: &[Mismatch]) -> Vec<String> {
     let mut list = mismatches
         .iter()
         .take(MISMATCHES_SHOWN)
@@ -124,5 +168,5 @@ fn list(mismatches: &[Mismatch]) -> String {
     if more > 0 {
         list.push(format!("and {more} more"));
     }
-    list.join("; ")
+    list
 }

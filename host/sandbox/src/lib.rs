@@ -71,7 +71,7 @@ mod wasi;
 pub use cache::{CodeCache, Digests};
 pub use compiler::{CompilerProcess, run_compiler};
 pub use config::PluginConfig;
-pub use contract::{Export, Import, ImportGrants, Mismatch};
+pub use contract::{Difference, Export, Import, ImportGrants, Mismatch};
 pub use edge_cache_core::LogLevel;
 pub use error::PluginError;
 pub use failure::Failure;

@@ -1,6 +1,7 @@
 //! `plugin check`: runs the conformance checks on a plugin and measures its calls.
 
 use std::fmt::{self, Write as _};
+use std::iter::repeat;
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
@@ -40,11 +41,12 @@ pub fn check(
         requirement: LOADS_REQUIREMENT,
         verdict,
     };
-    let (sha256, examination) = match runtime.block_on(load(&args.file, config, compiler)) {
+    let (sha256, examination, refusal) = match runtime.block_on(load(&args.file, config, compiler))
+    {
         Ok(plugin) => {
             let mut examination = examine(&plugin, &samples, CONTRACT);
             examination.reports.insert(0, loads(Verdict::Passed));
-            (Some(hex::encode(plugin.sha256())), examination)
+            (Some(hex::encode(plugin.sha256())), examination, None)
         }
         Err(error @ PluginError::Read { .. }) => {
             return Err(error).context("cannot load the plugin");
@@ -54,7 +56,7 @@ pub fn check(
             let reason = "it does not load";
             let examination =
                 Examination::without_checks(vec![refusal], Vec::new(), CONTRACT, reason);
-            (None, examination)
+            (None, examination, Some(error))
         }
     };
     let checked = Checked {
@@ -62,6 +64,7 @@ pub fn check(
         sha256,
         passes: examination.passes(),
         examination,
+        refusal,
     };
     Ok(ToolReport::new(
         checked.passes,
@@ -88,6 +91,9 @@ struct Checked {
     passes: bool,
     #[serde(flatten)]
     examination: Examination,
+    /// Reason why the plugin does not load, which the checks name too.
+    #[serde(skip)]
+    refusal: Option<PluginError>,
 }
 
 impl Checked {
@@ -109,8 +115,12 @@ impl Checked {
             };
             *count = count.saturating_add(1);
             writeln!(out, "{status:<9}{:<17}{about}", report.name)?;
-            if let Some(found) = report.violation() {
-                writeln!(out, "{:26}but {found}", "")?;
+            let Some(found) = report.violation() else {
+                continue;
+            };
+            match &self.refusal {
+                Some(refusal) => table_of_refusal(out, refusal)?,
+                None => writeln!(out, "{:26}but {found}", "")?,
             }
         }
         if let Some(costs) = &examination.costs {
@@ -119,6 +129,18 @@ impl Checked {
         let file = &self.file;
         writeln!(out, "\n{file}: {ok} ok, {failed} FAILED, {skipped} skipped")
     }
+}
+
+/// Writes why a plugin does not load: its first line, and each difference from the world below it.
+fn table_of_refusal(out: &mut String, refusal: &PluginError) -> fmt::Result {
+    for (line, before) in refusal
+        .lines()
+        .iter()
+        .zip(["but "].into_iter().chain(repeat("  ")))
+    {
+        writeln!(out, "{:26}{before}{line}", "")?;
+    }
+    Ok(())
 }
 
 fn table_of_costs(out: &mut String, costs: &Costs) -> fmt::Result {

@@ -83,19 +83,22 @@ fn table(out: &mut String, inspection: &Inspection) -> fmt::Result {
     writeln!(out, "\nexports")?;
     for export in &inspection.exports {
         writeln!(out, "  {:<9}{}", export_status(export), export.function)?;
-        if export.mismatch.is_some() {
-            writeln!(out, "           expected {}", export.expected)?;
-        }
         match &export.mismatch {
-            Some(Mismatch::Differs { found, .. }) => {
-                writeln!(out, "           found    {found}")?;
+            None => {}
+            Some(mismatch @ Mismatch::Differs { .. }) => {
+                for difference in mismatch.differences() {
+                    writeln!(out, "           {difference}")?;
+                }
             }
-            Some(Mismatch::MissingInterface {
-                other: Some(other), ..
-            }) => {
-                writeln!(out, "           found    the interface `{other}`")?;
+            Some(mismatch) => {
+                writeln!(out, "           expected {}", export.expected)?;
+                if let Mismatch::MissingInterface {
+                    other: Some(other), ..
+                } = mismatch
+                {
+                    writeln!(out, "           found    the interface `{other}`")?;
+                }
             }
-            _ => {}
         }
     }
     match refusal {

@@ -2,7 +2,11 @@
 
 use thiserror::Error;
 
+use super::difference::{Difference, differences};
 use super::names::{PACKAGE, VERSION, without_version};
+
+/// Largest number of differences of one function in a text.
+const DIFFERENCES_SHOWN: usize = 8;
 
 /// A difference between a component and the world.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -28,7 +32,10 @@ pub enum Mismatch {
         expected: &'static str,
     },
     /// The component exports or imports the function with another signature.
-    #[error("its {direction} `{function}` must be `{expected}`, but is `{found}`")]
+    #[error(
+        "its {direction} `{function}` has another signature: {}",
+        list(expected, found)
+    )]
     Differs {
         /// `export` or `import`.
         direction: &'static str,
@@ -43,7 +50,7 @@ pub enum Mismatch {
     #[error("it imports `{name}`, which {reason}", name = .0, reason = unknown(.0))]
     UnknownImport(String),
     /// The component imports an interface that the host provides only in another version.
-    #[error("it imports `{name}`, which this host has only {served}")]
+    #[error("it imports `{name}`, which this host has only {served}: {advice}", advice = for_version(name))]
     ImportVersion {
         /// Interface with its version.
         name: String,
@@ -59,6 +66,44 @@ pub enum Mismatch {
     NotGranted(String),
 }
 
+impl Mismatch {
+    /// Returns the places where two signatures differ. Empty for a mismatch of another kind.
+    #[must_use]
+    pub fn differences(&self) -> Vec<Difference> {
+        match self {
+            Self::Differs {
+                expected, found, ..
+            } => differences(expected, found),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn list(expected: &str, found: &str) -> String {
+    let all = differences(expected, found);
+    let shown = all.iter().take(DIFFERENCES_SHOWN).map(ToString::to_string);
+    let mut shown: Vec<String> = shown.collect();
+    let more = all.len().saturating_sub(shown.len());
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(" | ")
+}
+
+/// Advice about an import of WASI 0.3.
+const WITHOUT_ASYNC: &str =
+    "build for WASI 0.2 and without async, in Rust with the target wasm32-wasip2";
+
+/// Says what to do about an import of another version.
+fn for_version(name: &str) -> &'static str {
+    match name.split_once('@') {
+        Some((bare, version)) if bare.starts_with("wasi:") && version.starts_with("0.3") => {
+            WITHOUT_ASYNC
+        }
+        _ => "build against the interfaces of that version",
+    }
+}
+
 /// Says why the host does not have an import, and what to do.
 fn unknown(name: &str) -> String {
     let bare = without_version(name);
@@ -66,9 +111,7 @@ fn unknown(name: &str) -> String {
     if bare.starts_with(PACKAGE) {
         format!("a host of {VERSION} does not have; it may need a later one")
     } else if bare.starts_with("wasi:") && version.starts_with("@0.3") {
-        "is of WASI 0.3, and this host has WASI 0.2: build for WASI 0.2 and without async, in Rust with the target \
-         wasm32-wasip2"
-            .to_string()
+        format!("is of WASI 0.3, and this host has WASI 0.2: {WITHOUT_ASYNC}")
     } else if bare.starts_with("wasi:") {
         "this host does not have, and no setting can grant it: build without it".to_string()
     } else {
