@@ -69,6 +69,10 @@ fn the_reference_passes_and_its_costs_are_measured() -> Result<()> {
         told.text
             .contains("KiB of 65,536 KiB, the limit `memory_bytes`")
     );
+    for name in ["compile", "load", "instantiate"] {
+        let is_time = |line: &str| line.starts_with(name) && line.ends_with('s');
+        assert!(told.text.lines().any(is_time), "{name}: {}", told.text);
+    }
     Ok(())
 }
 
@@ -95,6 +99,9 @@ fn as_json_it_is_one_document() -> Result<()> {
     );
     assert!(calls.iter().all(|call| call["p50_us"].as_f64() > Some(0.0)));
     assert!(object["costs"]["memory_bytes"].as_u64() > Some(64 * 1024));
+    let millis = |name: &str| object["costs"][name].as_f64();
+    assert!(millis("compile_ms") > millis("load_ms"));
+    assert!(millis("load_ms") > Some(0.0) && millis("instantiate_ms") > Some(0.0));
     Ok(())
 }
 

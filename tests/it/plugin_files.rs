@@ -2,6 +2,7 @@
 //!
 //! An operator who names the wrong file reads these texts: each is pinned with its causes.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
@@ -57,6 +58,32 @@ fn a_truncated_component_is_refused() -> Result<()> {
     // The beginning of a section that announces 100 bytes.
     let part = b"\0asm\x0d\0\x01\0\x01\x64\0asm\x01\0\0\0";
     assert_snapshot!(refusal_of_file(part)?, @"the plugin is not a valid component: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 10..110 is out of bounds (bound = 18); the file is damaged, or built with a feature that this host does not have: `wasm-tools validate` says more");
+    Ok(())
+}
+
+/// What toolchains can do and this host cannot is told with the way around it.
+#[test]
+fn a_component_with_a_feature_that_is_off_is_refused_with_advice() -> Result<()> {
+    let mut told = String::new();
+    for definition in [
+        "(core module (memory 1 1 shared))",
+        "(core module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
+        "(core module (memory i64 1))",
+        "(core module (func try catch_all end))",
+        "(core func (canon waitable-set.new))",
+        "(core module (import \"a\" \"b\" (func)) (import \"a\" \"b\" (func)))",
+    ] {
+        let component = wat::parse_str(format!("(component {definition})"))?;
+        writeln!(told, "{definition}: {}", refusal_of(&component))?;
+    }
+    assert_snapshot!(told, @r#"
+    (core module (memory 1 1 shared)): the plugin is not a valid component: failed to parse WebAssembly module: threads must be enabled for shared memories (at offset 0x15); a plugin has no threads: build it without them, in Rust for wasm32-wasip2, in C without `-pthread`
+    (core module (memory 1) (func (drop (i32.atomic.load (i32.const 0))))): the plugin is not a valid component: failed to compile: wasm[0]::function[0]: WebAssembly translation error: Invalid input WebAssembly code at offset 40: threads support is not enabled; a plugin has no threads: build it without them, in Rust for wasm32-wasip2, in C without `-pthread`
+    (core module (memory i64 1)): the plugin is not a valid component: failed to parse WebAssembly module: memory64 must be enabled for 64-bit memories (at offset 0x15); a memory is addressed by 32 bits: build for wasm32, not for wasm64
+    (core module (func try catch_all end)): the plugin is not a valid component: failed to compile: wasm[0]::function[0]: WebAssembly translation error: Invalid input WebAssembly code at offset 33: legacy_exceptions feature required for try instruction; these exceptions have their old form: compile with `-mllvm -wasm-use-legacy-eh=false`
+    (core func (canon waitable-set.new)): the plugin is not a valid component: failed to parse WebAssembly module: `waitable-set.new` requires the component model async feature (at offset 0xb); a plugin is called without async: build its functions without async and for WASI 0.2, in Rust for wasm32-wasip2
+    (core module (import "a" "b" (func)) (import "a" "b" (func))): the plugin is not a valid component: failed to parse WebAssembly module: module has a duplicate import name `a:b` that is not allowed in components (at offset 0x27); the file is damaged, or built with a feature that this host does not have: `wasm-tools validate` says more
+    "#);
     Ok(())
 }
 

@@ -21,16 +21,25 @@ const TIME_MAX: Duration = Duration::from_millis(500);
 /// A node without an entry.
 const NEW_NODE: NodeId = NodeId::MAX;
 
-/// Measured costs of a plugin's calls.
+/// Measured costs of a plugin: its start, its calls and its memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Costs {
+    /// Time of compiling; none if the code came from a cache.
+    #[serde(rename = "compile_ms", serialize_with = "as_optional_millis")]
+    pub compile: Option<Duration>,
+    /// Time of loading the compiled code.
+    #[serde(rename = "load_ms", serialize_with = "as_millis")]
+    pub load: Duration,
+    /// Time of making an instance.
+    #[serde(rename = "instantiate_ms", serialize_with = "as_millis")]
+    pub instantiate: Duration,
     /// Number of entries in the measured registry.
     pub entries: usize,
     /// Costs of each measured export.
     pub calls: Vec<CallCost>,
-    /// Largest size of the linear memory, in bytes.
+    /// Largest size of the linear memories and the heap of objects, in bytes.
     pub memory_bytes: usize,
-    /// Limit of the linear memory, in bytes.
+    /// Limit of this memory, in bytes.
     pub memory_limit_bytes: usize,
 }
 
@@ -51,7 +60,10 @@ pub struct CallCost {
 
 /// Loads a fresh instance with up to [`ENTRIES`] entries and times its calls.
 pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Violation> {
+    let start = Instant::now();
     let mut registry = PluginUnderTest::start(plugin)?;
+    let instantiate = start.elapsed();
+    let times = plugin.load_times();
     registry.set_time(at(0));
     let entries: Vec<Entry> = (1..)
         .zip(0..ENTRIES.min(registry.nodes_max()))
@@ -84,6 +96,9 @@ pub(super) fn measure(plugin: &Plugin, samples: &Samples) -> Result<Costs, Viola
         lists.time(|| registry.list_eligible())?;
     }
     Ok(Costs {
+        compile: times.compile,
+        load: times.load,
+        instantiate,
         entries: entries.len(),
         calls: [enables, disables, assesses, additions, lists]
             .map(Timer::cost)
@@ -105,6 +120,20 @@ fn accepted<T, E: Describe>(answer: &Result<T, E>) -> Result<(), Violation> {
 
 fn as_micros<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_secs_f64() * 1e6)
+}
+
+fn as_millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64() * 1e3)
+}
+
+fn as_optional_millis<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => as_millis(time, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 struct Timer {

@@ -58,10 +58,12 @@ impl Loading {
     }
 
     /// Compiles in this process, one component at a time, since each takes much memory and every core.
-    pub(crate) fn compile_here(&mut self) -> Result<(), PluginError> {
+    ///
+    /// Returns false if the code was in the cache.
+    pub(crate) fn compile_here(&mut self) -> Result<bool, PluginError> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         if self.component.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let component = Component::from_binary(&self.engine, &self.file.bytes)
@@ -73,7 +75,7 @@ impl Loading {
             cache.put(&self.engine, self.file.sha256(), &code);
         }
         self.component = Some(component);
-        Ok(())
+        Ok(true)
     }
 
     /// Compiles in a child process, which ends if the future is dropped.

@@ -23,7 +23,7 @@ const ADVICE: &[(&str, &str)] = &[
         "a memory is addressed by 32 bits: build for wasm32, not for wasm64",
     ),
     (
-        "legacy exceptions",
+        "legacy_exceptions",
         "these exceptions have their old form: compile with `-mllvm -wasm-use-legacy-eh=false`",
     ),
     (

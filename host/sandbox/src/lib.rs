@@ -82,5 +82,5 @@ pub use instance::{Instance, InstanceConfig};
 pub use log::{GuestLog, LINES_KEPT, LogLine};
 pub use metadata::{Metadata, PRODUCERS_MAX, Producer};
 pub use metrics::CallMetrics;
-pub use plugin::{Plugin, PluginCell};
+pub use plugin::{LoadTimes, Plugin, PluginCell};
 pub use wasi::WallClock;

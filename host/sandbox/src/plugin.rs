@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use edge_cache_core::text;
@@ -41,6 +42,16 @@ pub(crate) struct Inner {
     imports: Vec<String>,
     metadata: Metadata,
     config: PluginConfig,
+    times: LoadTimes,
+}
+
+/// Time that loading a plugin took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadTimes {
+    /// Time of compiling; none if the code came from a cache.
+    pub compile: Option<Duration>,
+    /// Time of everything else: a load from a cache takes about as long.
+    pub load: Duration,
 }
 
 impl Plugin {
@@ -73,9 +84,12 @@ impl Plugin {
     ///
     /// Any [`PluginError`] but [`PluginError::Read`].
     pub fn load(file: PluginFile, config: PluginConfig) -> Result<Self, PluginError> {
+        let begun = Instant::now();
         let mut loading = Loading::start(file, config)?;
-        loading.compile_here()?;
-        Self::of(loading)
+        let started = Instant::now();
+        let is_compiled = loading.compile_here()?;
+        let compile = is_compiled.then(|| started.elapsed());
+        Self::of(loading, begun, compile)
     }
 
     /// Checks a file and compiles it in a child process, within the limits `compile_deadline`, `compile_memory` and
@@ -89,16 +103,23 @@ impl Plugin {
         config: PluginConfig,
         compiler: &CompilerProcess,
     ) -> Result<Self, PluginError> {
+        let begun = Instant::now();
         let mut loading = blocking(move || Loading::start(file, config)).await?;
+        let started = Instant::now();
         let code = loading.compile_in_child(compiler).await?;
+        let compile = code.as_ref().map(|_| started.elapsed());
         blocking(move || {
             loading.take(code)?;
-            Self::of(loading)
+            Self::of(loading, begun, compile)
         })
         .await
     }
 
-    fn of(loading: Loading) -> Result<Self, PluginError> {
+    fn of(
+        loading: Loading,
+        begun: Instant,
+        compile: Option<Duration>,
+    ) -> Result<Self, PluginError> {
         let mut comparison = Comparison::default();
         let linked = loading.link(&mut comparison)?;
         let (file, config) = loading.into_parts();
@@ -112,6 +133,10 @@ impl Plugin {
                 imports: imports.map(|import| import.name).collect(),
                 metadata: metadata::find(&file.bytes).0,
                 config,
+                times: LoadTimes {
+                    compile,
+                    load: begun.elapsed().saturating_sub(compile.unwrap_or_default()),
+                },
             }),
         })
     }
@@ -166,6 +191,11 @@ impl Plugin {
     /// Returns the texts in which the component describes itself.
     pub fn metadata(&self) -> &Metadata {
         &self.inner.metadata
+    }
+
+    /// Returns the time that loading took.
+    pub fn load_times(&self) -> LoadTimes {
+        self.inner.times
     }
 
     /// Returns the configuration, without the code cache.

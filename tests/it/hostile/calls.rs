@@ -1,7 +1,7 @@
 //! Misdeeds in the exports that no caller reaches directly, call by call.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use edge_cache_host::labels::Labels;
@@ -137,6 +137,50 @@ fn a_refusal_that_is_meant_for_a_terminal() -> Result<()> {
     let failure = call(&mut instance, "load").unwrap_err();
     assert_snapshot!(excerpt(&failure), @"the component refused to load: �[2J�[31mall is well����[2J�[ .. ��… | 1057 bytes");
     Ok(())
+}
+
+/// Each failure but a refusal ends with what the call logged, with the half line that it printed last.
+#[test]
+fn a_call_that_logs_before_it_fails() -> Result<()> {
+    let mut table = String::new();
+    for behaviour in [
+        "say-loop@is-enabled",
+        "say-sleep@stats",
+        "say-grow@assess",
+        "say-handles@load",
+        "say-trap@apply",
+        "say-exit@assess",
+        "say-unsorted@list-eligible",
+        "say-heavy@assess",
+    ] {
+        let plugin = plugin(behaviour, patient())?;
+        let (mut failing, log) = instance(&plugin)?;
+        let (_, export) = behaviour.split_once('@').context("no export")?;
+        let failure = call(&mut failing, export).err().context(behaviour)?;
+        writeln!(table, "{behaviour}: {failure}")?;
+        let lines = log.latest();
+        let last = lines.last().map(|line| line.message.as_str());
+        assert_eq!(last, Some("unfinish"), "{behaviour}");
+    }
+    assert_snapshot!(table, @r"
+    say-loop@is-enabled: is-enabled ran for longer than 2000 ms, the limit `call_deadline`; it logged: logged | printed | unfinish
+    say-sleep@stats: stats waits for longer than 2000 ms, the limit `call_deadline`; it logged: logged | printed | unfinish
+    say-grow@assess: assess ran out of memory at 67108864 bytes, the limit `memory_bytes`; it logged: logged | printed | unfinish
+    say-handles@load: load holds more than 1000 handles, the limit `handles`; it logged: logged | printed | unfinish
+    say-trap@apply: apply trapped: wasm trap: wasm `unreachable` instruction executed; it logged: logged | printed | unfinish
+    say-exit@assess: assess trapped: it exited with status 1; it logged: logged | printed | unfinish
+    say-unsorted@list-eligible: list-eligible broke the contract: node 1 is listed after node 666, the list must be ascending; it logged: logged | printed | unfinish
+    say-heavy@assess: assess broke the contract: the weight must be 1 to 65535, got 65536; it logged: logged | printed | unfinish
+    ");
+    Ok(())
+}
+
+/// Time to fill the memory also on a machine that is busy.
+fn patient() -> Limits {
+    Limits {
+        call_deadline: Duration::from_secs(2),
+        ..Limits::default()
+    }
 }
 
 /// The table of how the calls failed.

@@ -122,6 +122,7 @@ async fn a_change_that_lies() -> Result<()> {
         "late@enable",
         "down@add-stats",
         "up@add-stats",
+        "say-up@add-stats",
         "not-found@disable",
         "other-not-found@disable",
         "not-found@add-stats",
@@ -135,6 +136,7 @@ async fn a_change_that_lies() -> Result<()> {
     late@enable: the plugin failed: enable broke the contract: enabled-at of node 666 must be before the year 10000
     down@add-stats: the plugin failed: add-stats broke the contract: the totals of node 666 must be 1 hits and 1 misses, it answered 0 and 1
     up@add-stats: the plugin failed: add-stats broke the contract: the totals of node 666 must be 1 hits and 1 misses, it answered 1 and 2
+    say-up@add-stats: the plugin failed: add-stats broke the contract: the totals of node 666 must be 1 hits and 1 misses, it answered 1 and 2; it logged 3 lines
     not-found@disable: the plugin failed: disable broke the contract: it did not find node 666, which is registered
     other-not-found@disable: the plugin failed: disable broke the contract: asked for node 666, it did not find node 667
     not-found@add-stats: the plugin failed: add-stats broke the contract: it did not find node 666, which is registered

@@ -1,5 +1,7 @@
 //! Core modules that misbehave before any export is called. No compiler makes them: they are texts.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheRegistry, Limits};
@@ -34,6 +36,22 @@ fn a_start_function_that_sleeps() -> Result<()> {
 fn a_start_function_that_traps() -> Result<()> {
     let start = "(func $start unreachable) (start $start)";
     assert_snapshot!(failure(&append(start)?, hasty())?, @"instantiation trapped: wasm trap: wasm `unreachable` instruction executed");
+    Ok(())
+}
+
+/// Linkers put the stack below everything else, so one that overflows goes below the first byte.
+#[test]
+fn a_start_function_that_leaves_its_memory() -> Result<()> {
+    let mut told = String::new();
+    for address in [-16, 1_000_000] {
+        let start =
+            format!("(func $start (i32.store (i32.const {address}) (i32.const 1))) (start $start)");
+        writeln!(told, "{address}: {}", failure(&append(&start)?, hasty())?)?;
+    }
+    assert_snapshot!(told, @r"
+    -16: instantiation trapped: wasm trap: out of bounds memory access; the stack within the plugin's memory overflowed: its recursion is too deep or its local variables are too large, or the linker must give it more (in Rust `-C link-arg=-zstack-size=BYTES`)
+    1000000: instantiation trapped: wasm trap: out of bounds memory access
+    ");
     Ok(())
 }
 

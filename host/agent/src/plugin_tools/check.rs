@@ -155,6 +155,14 @@ fn table_of_costs(out: &mut String, costs: &Costs) -> fmt::Result {
         let (p50, p99) = (format!("{:.1?}", cost.p50), format!("{:.1?}", cost.p99));
         writeln!(out, "{:<15}{:>8}{p50:>12}{p99:>12}", cost.call, cost.count)?;
     }
+    let compile = costs.compile.unwrap_or_default();
+    for (name, took) in [
+        ("compile", compile),
+        ("load", costs.load),
+        ("instantiate", costs.instantiate),
+    ] {
+        writeln!(out, "{name:<15}{:>20}", format!("{took:.1?}"))?;
+    }
     let (used, limit) = (kib(costs.memory_bytes), kib(costs.memory_limit_bytes));
     writeln!(
         out,

@@ -2,7 +2,9 @@
 
 use std::cell::OnceCell;
 
+use crate::bindings::wasi::cli::stdout;
 use crate::bindings::wasi::config::store;
+use crate::bindings::wasi::logging::logging::{Level, log};
 use crate::bindings::zlayer::edge_cache::types::NodeId;
 
 thread_local! {
@@ -22,17 +24,30 @@ pub(crate) fn trigger() -> NodeId {
 }
 
 /// What the setting `behaviour` asks for in `export`, where the call has to do with the trigger. Empty
-/// where nothing is.
+/// where nothing is. After `say-`, the guest logs something first.
 pub(crate) fn due(export: &str, triggered: bool) -> &'static str {
     if !triggered {
         return "";
     }
     let behaviour = BEHAVIOUR.with(|behaviour| *behaviour.get_or_init(read));
-    behaviour
+    let what = behaviour
         .split(',')
         .filter_map(|part| part.split_once('@'))
         .find_map(|(what, wanted)| (wanted == export).then_some(what))
-        .unwrap_or_default()
+        .unwrap_or_default();
+    match what.strip_prefix("say-") {
+        Some(what) => {
+            say();
+            what
+        }
+        None => what,
+    }
+}
+
+/// Logs a line, and prints one and a half.
+fn say() {
+    log(Level::Info, "say", "logged");
+    drop(stdout::get_stdout().blocking_write_and_flush(b"printed\nunfinish"));
 }
 
 fn read() -> &'static str {
