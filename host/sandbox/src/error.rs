@@ -35,6 +35,10 @@ const ADVICE: &[(&str, &str)] = &[
         "a plugin is called without async: build its functions without async and for WASI 0.2, in Rust for wasm32-wasip2",
     ),
     (
+        "exceeds limit",
+        "WebAssembly itself has this limit: the file must have fewer",
+    ),
+    (
         "",
         "the file is damaged, or built with a feature that this host does not have: `wasm-tools validate` says more",
     ),
