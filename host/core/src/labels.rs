@@ -8,6 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::LabelLimits;
+use crate::cache_address::CACHE_ADDRESS_LABEL;
 use crate::text::is_unprintable;
 
 /// Largest number of labels of a member that is assessed (`placement.wit`).
@@ -114,6 +115,11 @@ impl LabelRules<'_> {
             ));
         }
         check_text(key, value, self.limits)?;
+        if key == CACHE_ADDRESS_LABEL {
+            return Err(LabelError::Denied(format!(
+                "key `{key}` is reserved: the setting `cache.address` sets it"
+            )));
+        }
         if !self.grants.allow(key) {
             return Err(LabelError::Denied(format!(
                 "key `{key}` is not granted; granted are {}",

@@ -26,6 +26,7 @@
 // Data of plugins and peers reaches most of this crate, so arithmetic must not overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+pub mod cache_address;
 pub mod decision;
 pub mod effective;
 mod error;

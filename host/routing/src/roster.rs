@@ -207,6 +207,17 @@ impl Roster {
         })
     }
 
+    /// Iterates over the ids, weights and geos of all candidates.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = (NodeId, u32, Option<&str>)> {
+        self.line.iter().map(|node| {
+            let geo = self
+                .geos
+                .get(usize::from(node.geo))
+                .and_then(Option::as_deref);
+            (node.id, node.weight, geo)
+        })
+    }
+
     /// Returns the number of candidates.
     pub(super) fn len(&self) -> usize {
         self.line.len()

@@ -5,7 +5,7 @@
 use super::hash::{pair_hash, slot_hash};
 use super::roster::{Index, Node, Tiers};
 use super::score::{Rate, Score, distance};
-use crate::types::{REPLICAS_MAX, Replicas};
+use crate::types::{NodeId, REPLICAS_MAX, Replicas};
 
 /// The best nodes that a scan has found so far, best first.
 #[derive(Debug)]
@@ -37,6 +37,16 @@ impl Best {
 
     /// Finds the best nodes of a slot.
     pub(super) fn find(&mut self, tiers: &Tiers<'_>, slot: u32) {
+        self.find_among(tiers, slot, |_| true);
+    }
+
+    /// Finds the best nodes of a slot among those for which `is_among` is true.
+    pub(super) fn find_among(
+        &mut self,
+        tiers: &Tiers<'_>,
+        slot: u32,
+        is_among: impl Fn(NodeId) -> bool,
+    ) {
         let slot_hash = slot_hash(slot);
         self.len = 0;
         for tier in tiers {
@@ -45,7 +55,7 @@ impl Best {
                 return;
             }
             for nodes in tier {
-                self.scan(nodes, slot_hash);
+                self.scan(nodes, slot_hash, &is_among);
             }
         }
     }
@@ -62,11 +72,11 @@ impl Best {
     }
 
     /// Scans nodes of a tier. Most of them are excluded by one hash and one comparison.
-    fn scan(&mut self, nodes: &[Node], slot_hash: u64) {
+    fn scan(&mut self, nodes: &[Node], slot_hash: u64, is_among: impl Fn(NodeId) -> bool) {
         let mut rate = self.rate();
         for node in nodes {
             let hash = pair_hash(slot_hash, node.hash);
-            if rate.excludes(hash, node.weight) {
+            if rate.excludes(hash, node.weight) || !is_among(node.id) {
                 continue;
             }
             let score = Score {

@@ -72,6 +72,22 @@ impl RoutingTable {
         self.route_slot(slot_of(key_hash(key)), replicas, from_geo)
     }
 
+    /// Returns the best of the nodes for which `is_among` is true, in the order of [`route`](Self::route).
+    ///
+    /// Nothing is cached: a lookup takes some nanoseconds per candidate.
+    pub fn route_among(
+        &self,
+        key: &[u8],
+        replicas: usize,
+        from_geo: Option<&str>,
+        is_among: impl Fn(NodeId) -> bool,
+    ) -> Replicas {
+        let asker = self.roster.asker(from_geo);
+        let mut best = Best::new(replicas);
+        best.find_among(&self.roster.tiers(&asker), slot_of(key_hash(key)), is_among);
+        best.replicas()
+    }
+
     /// Returns the best nodes for all keys of a slot.
     #[inline]
     pub(super) fn route_slot(
@@ -94,6 +110,16 @@ impl RoutingTable {
     /// Returns the weight and the geo of a node, if it is a candidate.
     pub fn candidate(&self, node_id: NodeId) -> Option<Candidate> {
         self.roster.candidate(node_id)
+    }
+
+    /// Iterates over the candidates in no order: their ids, weights and geos.
+    pub fn candidates(&self) -> impl Iterator<Item = (NodeId, u32, Option<&str>)> {
+        self.roster.candidates()
+    }
+
+    /// Returns the geo of most lookups: the agent's own.
+    pub fn home(&self) -> Option<&str> {
+        self.home.as_ref().map(|home| &*home.geo)
     }
 
     /// Returns whether there are no candidates.
