@@ -131,6 +131,8 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
         tls: None,
         connections: CONNECTIONS,
         headers_timeout: http::HEADERS_TIMEOUT,
+        headers_bytes: http::HEADERS_BYTES_MAX,
+        allow: Vec::new(),
     };
     let routes = http::api_routes(state, Access::local(Role::Write), Hosts::Local);
     let forever = std::future::pending();

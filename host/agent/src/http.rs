@@ -29,6 +29,7 @@ mod server;
 mod state;
 mod tls;
 mod trace;
+mod traffic;
 mod views;
 mod wait;
 
@@ -40,3 +41,4 @@ pub use router::{api_routes, health_routes};
 pub use server::{Listening, serve};
 pub use state::AppState;
 pub use tls::{Tls, use_ring};
+pub(crate) use traffic::traffic_routes;

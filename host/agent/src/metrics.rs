@@ -5,6 +5,7 @@
 
 mod http;
 mod process;
+mod traffic;
 
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::family::Family;
@@ -15,6 +16,7 @@ use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
 pub use self::http::ListenerMetrics;
+pub(crate) use self::traffic::TrafficMetrics;
 
 pub(super) use self::http::{HttpMetrics, NO_ROUTE};
 
@@ -29,6 +31,7 @@ const PREFIX: &str = "edge_cache";
 #[derive(Debug)]
 pub(super) struct Metrics {
     pub(super) http: HttpMetrics,
+    pub(super) traffic: TrafficMetrics,
     /// 1 while the agent is ready.
     pub(super) ready: Gauge,
     /// Warnings of the readiness check.
@@ -52,12 +55,14 @@ impl Metrics {
             pool.register_metrics(prefixed);
         }
         http.register(prefixed);
+        let traffic = TrafficMetrics::register(prefixed);
         let (ready, warnings) = (Gauge::default(), Gauge::default());
         prefixed.register("ready", "1 while the agent is ready", ready.clone());
         let help = "Warnings that `GET /health/readyz` shows";
         prefixed.register("warnings", help, warnings.clone());
         Self {
             http,
+            traffic,
             ready,
             warnings,
             registry,

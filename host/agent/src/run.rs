@@ -21,6 +21,7 @@ pub(crate) mod gossip;
 mod serve;
 
 use self::agent::Agent;
+use self::api::Addresses;
 
 #[cfg(test)]
 mod tests;
@@ -79,16 +80,21 @@ async fn live(settings: &AgentSettings) -> Result<()> {
 
 /// Prints the bound addresses.
 fn announce(agent: &Agent) -> Result<()> {
-    let (address, health) = agent
-        .api
-        .addresses()
-        .context("cannot read the HTTP address")?;
+    let addresses = agent.api.addresses();
+    let Addresses {
+        api: address,
+        health,
+        traffic,
+    } = addresses.context("cannot read the HTTP address")?;
     let mut lines = String::new();
     if let Some(pool) = &agent.gossip {
         lines += &format!("gossip={}\n", pool.listen_addr());
     }
     if let Some(health) = health {
         lines += &format!("health={health}\n");
+    }
+    if let Some(traffic) = traffic {
+        lines += &format!("traffic={traffic}\n");
     }
     lines += &format!("http={address}\n");
     let mut out = io::stdout().lock();

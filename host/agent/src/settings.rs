@@ -6,9 +6,11 @@
 mod agent;
 mod limits;
 mod plugin;
+mod traffic;
 pub(crate) mod values;
 
 pub use self::agent::{AgentSettings, GossipProtocol, HttpSettings, LogFormat};
 pub use self::limits::LimitSettings;
 pub use self::plugin::PluginSettings;
+pub use self::traffic::{TrafficGeo, TrafficKey, TrafficSettings};
 pub use self::values::parse_log_level;

@@ -37,7 +37,14 @@ pub struct Member {
     /// The address of its gossip; absent without gossip.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub gossip_address: Option<SocketAddr>,
+    /// The address of its cache: IP and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub address: Option<SocketAddr>,
+    /// Why the address that it publishes counts as none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_refused: Option<String>,
     /// The start time of the member in nanoseconds since 1970 by its own clock, as decimal digits; absent without gossip.
     #[serde(default, with = "decimal", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9]{1,20}$"))]

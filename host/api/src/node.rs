@@ -1,6 +1,7 @@
 //! The registration, state and decision of a node, and the list of all eligible nodes.
 
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 use crate::object::object;
 use crate::{NodeCapacity, NodeId, Timestamp};
@@ -52,6 +53,10 @@ pub struct Node {
     /// True if the node's own agent says that its labels follow from the effective decision; null for a member that is
     /// no agent.
     pub advertised: Option<bool>,
+    /// The address of the node's cache: IP and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub address: Option<SocketAddr>,
 }
 
 /// The state of a node.
@@ -83,6 +88,13 @@ pub struct RegisteredNode {
     pub advertised: Option<bool>,
     /// True if a member with the id of the node is alive. Without one nobody advertises labels.
     pub alive: bool,
+    /// The address of the node's cache: IP and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub address: Option<SocketAddr>,
+    /// Why the address that the node publishes counts as none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_refused: Option<String>,
     /// The counters of the node.
     pub stats: NodeStats,
     /// The effective decision about the node.

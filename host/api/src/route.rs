@@ -1,5 +1,7 @@
 //! The nodes that serve a key.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
@@ -49,4 +51,8 @@ pub struct Replica {
     /// The location of the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub geo: Option<String>,
+    /// The address of the node's cache: IP and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub address: Option<SocketAddr>,
 }

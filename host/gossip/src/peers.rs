@@ -53,7 +53,8 @@ impl Peers {
     }
 
     /// Returns `true` if a node said that it leaves.
-    pub(crate) fn has_left(&self, node_id: u64) -> bool {
+    #[must_use]
+    pub fn has_left(&self, node_id: u64) -> bool {
         self.left.binary_search(&node_id).is_ok()
     }
 

@@ -17,6 +17,7 @@ use crate::placement::Placement;
 use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Handle};
 use crate::state::RegistryState;
 use crate::store::{Remembered, Store};
+use crate::traffic::TrafficConfig;
 use crate::view::{Status, View};
 use crate::writer::Writer;
 use crate::writer::queue::{Requests, SPIN_TIME, queue};
@@ -32,6 +33,7 @@ pub struct Builder {
     cluster: Cluster,
     store: Option<Store>,
     clock: WallClock,
+    traffic: TrafficConfig,
 }
 
 /// The cluster that the registry belongs to.
@@ -50,6 +52,7 @@ impl EdgeCacheRegistry {
             cluster: Cluster::None,
             store: None,
             clock: WallClock::default(),
+            traffic: TrafficConfig::default(),
         }
     }
 }
@@ -81,6 +84,13 @@ impl Builder {
     #[must_use]
     pub fn store(mut self, store: Store) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Sets how the addresses of caches are read, and when the traffic table is held.
+    #[must_use]
+    pub fn traffic(mut self, traffic: TrafficConfig) -> Self {
+        self.traffic = traffic;
         self
     }
 
@@ -125,6 +135,7 @@ impl Builder {
             loaded,
             has_joined: AtomicBool::default(),
             lacks_room: AtomicBool::default(),
+            addresses: ArcSwap::default(),
             decisions_changed: Notify::new(),
             plugin_changed: Notify::new(),
         });
@@ -137,7 +148,7 @@ impl Builder {
         let (queue, requests) = queue(limits.queue, limits.queue_wait, spin_time, metrics);
         let (entries_changed, ended) =
             start_writer(state.clone(), self.store, own_labels, requests).await?;
-        let (placement, follower) = start_placement(&state)?.unzip();
+        let (placement, follower) = start_placement(&state, self.traffic)?.unzip();
         let sync = pool.map(|pool| {
             let sync = DecisionSync {
                 pool,
@@ -235,11 +246,12 @@ async fn start_writer(
 /// Starts placement for a registry that has a node, and the task that follows labels and swaps.
 fn start_placement(
     state: &Arc<RegistryState>,
+    traffic: TrafficConfig,
 ) -> Result<Option<(Placement, AbortOnDrop)>, StartError> {
     if state.node_id().is_none() {
         return Ok(None);
     }
-    let (placement, wake) = Placement::start(state.clone()).map_err(StartError::Thread)?;
+    let (placement, wake) = Placement::start(state.clone(), traffic).map_err(StartError::Thread)?;
     let state = state.clone();
     let follower = tokio::spawn(async move {
         let changed = || wake.wake();

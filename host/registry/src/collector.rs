@@ -8,6 +8,7 @@ use strum::VariantArray;
 
 use crate::metrics::RegistryMetrics;
 use crate::registry::EdgeCacheRegistry;
+use crate::traffic::Traffic;
 use edge_cache_core::PluginState;
 
 impl EdgeCacheRegistry {
@@ -69,6 +70,7 @@ fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> 
         "Members whose current labels are not assessed: too many, or the plugin failed on them.",
         routing.unjudged,
     )?;
+    write_traffic(registry, writer)?;
     writer.gauges(
         "decisions",
         "Effective decisions by operation, one for each node.",
@@ -77,6 +79,33 @@ fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> 
             ("enable", decisions.enabled),
             ("disable", decisions.disabled),
         ],
+    )
+}
+
+fn write_traffic(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> fmt::Result {
+    let table = registry.traffic().and_then(Traffic::table);
+    let (caches, without, is_held) = table.map_or((0, 0, false), |table| {
+        (table.len(), table.without_address(), table.is_held())
+    });
+    writer.gauge(
+        "traffic_caches",
+        "Nodes that keys are routed to and whose cache has an address.",
+        caches,
+    )?;
+    writer.gauge(
+        "traffic_nodes_without_address",
+        "Nodes that keys are routed to and that the traffic listener leaves out for want of an address.",
+        without,
+    )?;
+    writer.gauge(
+        "traffic_addresses_refused",
+        "Live nodes whose address of a cache is refused.",
+        registry.cache_addresses().refused().len(),
+    )?;
+    writer.gauge(
+        "traffic_table_held",
+        "1 while the last traffic table is held because more than half of the members failed at once.",
+        is_held,
     )
 }
 

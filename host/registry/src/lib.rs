@@ -60,9 +60,14 @@ mod state;
 mod store;
 mod supervisor;
 mod swap;
+mod traffic;
 mod view;
 mod writer;
 
+pub use edge_cache_core::cache_address::{
+    CACHE_ADDRESS_LABEL, CacheAddress, CacheAddressError, CacheAddressRules, CacheAddresses,
+    LoopbackRule,
+};
 pub use edge_cache_core::decision::{Decision, Op, Timestamp};
 pub use edge_cache_core::effective::{DecisionCounts, EffectiveDecision, SetAside};
 pub use edge_cache_core::{
@@ -83,4 +88,5 @@ pub use placement::RoutingStatus;
 pub use registry::EdgeCacheRegistry;
 pub use snapshot::{NodeState, Snapshot};
 pub use store::{Identity, Store, StoreError};
+pub use traffic::{Cache, Traffic, TrafficConfig, TrafficTable};
 pub use view::{EligibleNodes, Status};

@@ -22,6 +22,8 @@ use self::assessor::{Assessor, PastFailures};
 use self::judgement::Judgement;
 use self::quarantine::Quarantine;
 use crate::state::RegistryState;
+use crate::traffic::{Members, Traffic, TrafficConfig, TrafficWriter};
+use edge_cache_core::cache_address::CacheAddressRules;
 use edge_cache_gossip::{LogLimit, PeerInfo};
 use edge_cache_routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
 use edge_cache_sandbox::{InstanceConfig, LabelPolicy, Plugin};
@@ -53,6 +55,7 @@ pub struct RoutingStatus {
 /// The registry's end of placement.
 pub(crate) struct Placement {
     pub(crate) router: Router,
+    pub(crate) traffic: Traffic,
     status: Arc<Mutex<RoutingStatus>>,
     thread: JoinHandle<()>,
 }
@@ -70,8 +73,13 @@ impl Wake {
 
 impl Placement {
     /// Starts the thread.
-    pub(crate) fn start(state: Arc<RegistryState>) -> io::Result<(Self, Wake)> {
+    pub(crate) fn start(
+        state: Arc<RegistryState>,
+        traffic: TrafficConfig,
+    ) -> io::Result<(Self, Wake)> {
         let (router, tables) = Router::new();
+        let rules = traffic.addresses.clone();
+        let (traffic_tables, traffic) = TrafficWriter::new(traffic);
         let (waking, woken) = sync_channel(1);
         let status = Arc::<Mutex<RoutingStatus>>::default();
         // Labels that an empty instance publishes go nowhere.
@@ -88,15 +96,20 @@ impl Placement {
             excessive_log: LogLimit::default(),
             failure_log: LogLimit::default(),
             tables,
+            rules,
+            traffic: traffic_tables,
+            address_log: LogLimit::default(),
             refused: None,
             router: router.clone(),
             status: status.clone(),
+            is_whole: false,
         };
         let thread = thread::Builder::new()
             .name("edge-placement".into())
             .spawn(move || worker.run(&woken))?;
         let placement = Self {
             router,
+            traffic,
             status,
             thread,
         };
@@ -124,6 +137,9 @@ struct Worker {
     members: BTreeMap<NodeId, Judgement>,
     quarantine: Quarantine,
     tables: RouterWriter,
+    rules: CacheAddressRules,
+    traffic: TrafficWriter,
+    address_log: LogLimit,
     /// Limits of the log lines that a member's labels can cause.
     excessive_log: LogLimit,
     failure_log: LogLimit,
@@ -131,6 +147,8 @@ struct Worker {
     refused: Option<CandidateError>,
     router: Router,
     status: Arc<Mutex<RoutingStatus>>,
+    /// Set once a table was whole.
+    is_whole: bool,
 }
 
 impl Worker {
@@ -162,6 +180,8 @@ impl Worker {
             .infos()
             .map(|info| (info.node_id, info.clone()))
             .collect();
+        self.read_addresses(&infos);
+        let live_ids = infos.keys().copied().collect();
         self.members
             .retain(|node_id, _| infos.contains_key(node_id));
         self.quarantine.forget_old(now);
@@ -182,7 +202,34 @@ impl Worker {
             self.members.insert(judgement.info.node_id, judgement);
         }
         self.build(is_whole);
-        again
+        if !self.is_whole {
+            return again;
+        }
+        let members = Members {
+            live: &live_ids,
+            has_left: &|node_id| live.peers.has_left(node_id),
+        };
+        let (routes, addresses) = (self.router.table(), self.state.addresses.load());
+        let held = self.traffic.update(routes, &addresses, members, now);
+        again.into_iter().chain(held).min()
+    }
+
+    /// Reads the addresses of the caches of live nodes, and logs those that are refused.
+    fn read_addresses(&mut self, infos: &BTreeMap<NodeId, Arc<PeerInfo>>) {
+        let before = self.state.addresses.load_full();
+        let read = self.rules.read(infos.values().map(Arc::as_ref));
+        if read == *before {
+            return;
+        }
+        for (node_id, error) in read.refused() {
+            if before.refusal(node_id) == Some(error) {
+                continue;
+            }
+            if let Some(left_out) = self.address_log.pass() {
+                tracing::warn!(left_out, node_id, %error, "the address of a cache is refused");
+            }
+        }
+        self.state.addresses.store(Arc::new(read));
     }
 
     /// After a swap, opens all judgements again and clears the quarantine.
@@ -307,6 +354,7 @@ impl Worker {
             status.unjudged = unjudged;
             status.is_whole |= is_whole;
         });
+        self.is_whole |= is_whole;
     }
 
     fn set_status(&self, change: impl FnOnce(&mut RoutingStatus)) {

@@ -12,9 +12,11 @@ use crate::events::RegistryEvents;
 use crate::placement::{Placement, RoutingStatus};
 use crate::snapshot::{NodeState, Snapshot};
 use crate::state::RegistryState;
+use crate::traffic::Traffic;
 use crate::view::{EligibleNodes, Status};
 use crate::writer::operation::Operation;
 use crate::writer::queue::Queue;
+use edge_cache_core::cache_address::CacheAddresses;
 use edge_cache_core::effective::{DecisionCounts, EffectiveDecision};
 use edge_cache_core::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_routing::{Replicas, Router};
@@ -171,6 +173,7 @@ impl EdgeCacheRegistry {
         Snapshot {
             view: state.view.load_full(),
             live: state.advertiser.live(),
+            addresses: state.addresses.load_full(),
         }
     }
 
@@ -179,7 +182,9 @@ impl EdgeCacheRegistry {
     pub fn node(&self, node_id: NodeId) -> NodeState {
         let state = &self.shared.state;
         let (view, live) = (state.view.load(), state.advertiser.live());
-        NodeState::new(node_id, &view, &live, state.advertiser.stats_of(node_id))
+        let published = state.advertiser.stats_of(node_id);
+        let addresses = state.addresses.load();
+        NodeState::new(node_id, &view, &live, &addresses, published)
     }
 
     /// Returns the eligible nodes, in ascending order of node id.
@@ -299,6 +304,19 @@ impl EdgeCacheRegistry {
     pub fn router(&self) -> Option<&Router> {
         let placement = self.shared.placement.as_ref()?;
         Some(&placement.router)
+    }
+
+    /// Returns the reader of the traffic table: the nodes that serve a key, with the addresses of their caches. `None` in
+    /// a registry without a node of its own.
+    pub fn traffic(&self) -> Option<&Traffic> {
+        let placement = self.shared.placement.as_ref()?;
+        Some(&placement.traffic)
+    }
+
+    /// Returns the addresses of the caches of all live nodes.
+    #[must_use]
+    pub fn cache_addresses(&self) -> Arc<CacheAddresses> {
+        self.shared.state.addresses.load_full()
     }
 
     /// Returns the status of routing.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::advertiser::LiveNodes;
 use crate::view::View;
+use edge_cache_core::cache_address::{CacheAddress, CacheAddressError, CacheAddresses};
 use edge_cache_core::decision::Timestamp;
 use edge_cache_core::effective::EffectiveDecision;
 use edge_cache_core::{
@@ -19,6 +20,7 @@ use edge_cache_gossip::PeerInfo;
 pub struct Snapshot {
     pub(crate) view: Arc<View>,
     pub(crate) live: LiveNodes,
+    pub(crate) addresses: Arc<CacheAddresses>,
 }
 
 /// The state of one node at one moment. Cheap to clone; never changes.
@@ -30,6 +32,8 @@ pub struct NodeState {
     is_counted_elsewhere: bool,
     published: Option<PublishedStats>,
     overruled: Option<Timestamp>,
+    address: Option<CacheAddress>,
+    address_refusal: Option<CacheAddressError>,
 }
 
 impl Snapshot {
@@ -47,7 +51,15 @@ impl Snapshot {
     /// Tells whether two snapshots share their state. If not, they may still be equal: a change may have been undone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.view, &other.view) && self.live.is_same(&other.live)
+        Arc::ptr_eq(&self.view, &other.view)
+            && self.live.is_same(&other.live)
+            && Arc::ptr_eq(&self.addresses, &other.addresses)
+    }
+
+    /// Returns the addresses of the caches of all live nodes.
+    #[must_use]
+    pub fn addresses(&self) -> &CacheAddresses {
+        &self.addresses
     }
 }
 
@@ -56,6 +68,7 @@ impl NodeState {
         node_id: NodeId,
         view: &View,
         live: &LiveNodes,
+        addresses: &CacheAddresses,
         published: Option<PublishedStats>,
     ) -> Self {
         Self {
@@ -65,6 +78,8 @@ impl NodeState {
             is_counted_elsewhere: live.is_counted_elsewhere(node_id),
             published,
             overruled: view.overruled.get(&node_id).copied(),
+            address: addresses.get(node_id),
+            address_refusal: addresses.refusal(node_id).cloned(),
         }
     }
 
@@ -97,6 +112,18 @@ impl NodeState {
     #[must_use]
     pub fn overruled(&self) -> Option<Timestamp> {
         self.overruled
+    }
+
+    /// Returns the address of the node's cache, if the node is live and has one.
+    #[must_use]
+    pub fn address(&self) -> Option<CacheAddress> {
+        self.address
+    }
+
+    /// Returns the reason why the address that the node publishes counts as none.
+    #[must_use]
+    pub fn address_refusal(&self) -> Option<&CacheAddressError> {
+        self.address_refusal.as_ref()
     }
 
     /// Returns the entry of the node, if it was eligible.

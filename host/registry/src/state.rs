@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::advertiser::Advertiser;
 use crate::metrics::RegistryMetrics;
 use crate::view::{View, ViewCell};
 use edge_cache_core::NodeId;
+use edge_cache_core::cache_address::CacheAddresses;
 use edge_cache_core::decision::Decision;
 use edge_cache_sandbox::{InstanceConfig, PluginCell};
 
@@ -27,6 +29,8 @@ pub(crate) struct RegistryState {
     pub(crate) has_joined: AtomicBool,
     /// Set if a decision that enables a node is not remembered because there are too many.
     pub(crate) lacks_room: AtomicBool,
+    /// The addresses of the caches of live nodes. Only placement stores into it.
+    pub(crate) addresses: ArcSwap<CacheAddresses>,
     /// Notified after each commit that changed effective decisions.
     pub(crate) decisions_changed: Notify,
     /// Notified after each swap.

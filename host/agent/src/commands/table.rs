@@ -1,5 +1,7 @@
 //! Responses as tables and lines for people. Unprintable characters from the network are replaced.
 
+use std::net::SocketAddr;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use edge_cache_client::{
     Decision, Event, LogLine, MemberList, NodeCapacity, NodeDetails, NodeList, NodeStats, Plugin,
@@ -25,6 +27,7 @@ pub(super) fn nodes(list: &NodeList) -> String {
         "disk MiB",
         "geo",
         "advertised",
+        "address",
         "enabled",
     ];
     let rows = list.nodes.iter().map(|node| {
@@ -36,6 +39,7 @@ pub(super) fn nodes(list: &NodeList) -> String {
             capacity.disk_mib.to_string(),
             or_empty(capacity.geo.as_deref()),
             seen(node.advertised),
+            address(node.address),
             node.enabled_at.to_string(),
         ]
     });
@@ -50,6 +54,10 @@ pub(super) fn node(details: &NodeDetails) -> String {
                 ("capacity", capacity(&node.capacity)),
                 ("enabled", node.enabled_at.to_string()),
                 ("advertised", seen_of(node.advertised, node.alive)),
+                (
+                    "address",
+                    address_or_reason(node.address, node.address_refused.as_deref()),
+                ),
                 ("hits", node.stats.hits.to_string()),
                 ("misses", node.stats.misses.to_string()),
             ];
@@ -100,17 +108,17 @@ pub(super) fn stats(stats: &NodeStats) -> String {
 
 pub(super) fn members(list: &MemberList) -> String {
     let rows = list.members.iter().map(|member| {
-        let address = member.address.map(|address| address.to_string());
         let kind = if member.is_agent { "agent" } else { "other" };
         [
             member.node_id.to_string(),
             member.status.to_string(),
-            or_empty(address.as_deref()),
+            address(member.gossip_address),
+            address_or_reason(member.address, member.address_refused.as_deref()),
             kind.to_string(),
             or_empty(member.policy.as_deref()),
         ]
     });
-    let header = ["node", "status", "gossip", "kind", "policy"];
+    let header = ["node", "status", "gossip", "address", "kind", "policy"];
     table(rows).set_header(header).to_string()
 }
 
@@ -120,10 +128,11 @@ pub(super) fn route(route: &Route) -> String {
             replica.node_id.to_string(),
             replica.weight.to_string(),
             or_empty(replica.geo.as_deref()),
+            address(replica.address),
         ]
     });
     table(rows)
-        .set_header(["node", "weight", "geo"])
+        .set_header(["node", "weight", "geo", "address"])
         .to_string()
 }
 
@@ -222,6 +231,18 @@ fn capacity(capacity: &NodeCapacity) -> String {
 fn ids(ids: impl Iterator<Item = u64>) -> String {
     let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
     ids.join(" ")
+}
+
+fn address(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| EMPTY.to_string(), |address| address.to_string())
+}
+
+/// Formats the address of a cache, or why it counts as none.
+fn address_or_reason(given: Option<SocketAddr>, refused: Option<&str>) -> String {
+    refused.map_or_else(
+        || address(given),
+        |reason| format!("refused: {}", clean(reason)),
+    )
 }
 
 fn or_empty(text: Option<&str>) -> String {

@@ -11,8 +11,16 @@ use clap::{Arg, ArgAction, Command};
 use edge_cache_core::text;
 
 /// The sections of the file, as prefixes of flags. A longer one comes before its own prefix.
-pub(super) const SECTIONS: &[&str] =
-    &["gossip", "http", "limits-labels", "limits", "log", "plugin"];
+pub(super) const SECTIONS: &[&str] = &[
+    "cache",
+    "gossip",
+    "http",
+    "limits-labels",
+    "limits",
+    "log",
+    "plugin",
+    "traffic",
+];
 /// The flag that names the settings file; not a setting itself.
 pub const FILE_FLAG: &str = "config";
 /// The longest excerpt of a value in an error, in bytes.

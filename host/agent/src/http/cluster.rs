@@ -15,6 +15,7 @@ use super::state::AppState;
 use edge_cache_api::headers::{EVENT_STREAM, LAST_EVENT_ID};
 use edge_cache_api::{Member, MemberList, MemberStatus, MembersQuery, PeerInfo, ProblemType};
 use edge_cache_host::gossip::{ClusterMember, GossipPool};
+use edge_cache_host::{CacheAddress, CacheAddresses};
 
 /// The header by which nginx, as a proxy, passes events on at once.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -51,7 +52,11 @@ pub(super) async fn list_members(
         text.parse::<MemberStatus>().ok()
     })?;
     let mut members: Vec<_> = match &state.gossip {
-        Some(pool) => pool.members().into_iter().map(member).collect(),
+        Some(pool) => {
+            let addresses = state.registry.cache_addresses();
+            let members = pool.members().into_iter();
+            members.map(|it| member(it, &addresses)).collect()
+        }
         None => alone(&state).into_iter().collect(),
     };
     members.retain(|member| status.is_none_or(|status| status == member.status));
@@ -123,11 +128,14 @@ pub(super) async fn follow_events(
     Ok((headers, body).into_response())
 }
 
-fn member(member: ClusterMember) -> Member {
+fn member(member: ClusterMember, addresses: &CacheAddresses) -> Member {
+    let node_id = member.node_id;
     Member {
-        node_id: member.node_id,
+        node_id,
         status: member.status,
-        address: Some(member.address),
+        gossip_address: Some(member.address),
+        address: addresses.get(node_id).map(CacheAddress::socket),
+        address_refused: addresses.refusal(node_id).map(ToString::to_string),
         generation: Some(member.generation),
         is_agent: member.policy.is_some(),
         policy: member.policy,
@@ -136,10 +144,14 @@ fn member(member: ClusterMember) -> Member {
 
 /// Returns the only member of a cluster without gossip.
 fn alone(state: &AppState) -> Option<Member> {
+    let node_id = state.registry.node_id()?;
+    let addresses = state.registry.cache_addresses();
     Some(Member {
-        node_id: state.registry.node_id()?,
+        node_id,
         status: MemberStatus::Alive,
-        address: None,
+        gossip_address: None,
+        address: addresses.get(node_id).map(CacheAddress::socket),
+        address_refused: addresses.refusal(node_id).map(ToString::to_string),
         generation: None,
         is_agent: true,
         policy: Some(state.registry.plugin().policy()),

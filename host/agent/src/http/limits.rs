@@ -19,6 +19,15 @@ pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEALTH_HEADERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest head of a request, in bytes; a larger one gets 431.
 pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// [`HEADERS_BYTES_MAX`] of the traffic listener: a key of 64 KiB, and the rest of the head.
+pub const TRAFFIC_HEADERS_BYTES_MAX: usize = 192 * 1024;
+/// [`HEADERS_TIMEOUT`] of the traffic listener. Proxies keep connections for up to an hour, and the side that closes an
+/// idle connection should be the proxy, which otherwise loses the request that it sends just then.
+pub const TRAFFIC_HEADERS_TIMEOUT: Duration = Duration::from_secs(65 * 60);
+/// Connections to the traffic listener at a time.
+pub const TRAFFIC_CONNECTIONS_MAX: usize = 4_096;
+/// The largest DiscoveryRequest, in bytes: Envoy lists all its extensions in it.
+pub const DISCOVERY_BYTES_MAX: usize = 256 * 1024;
 /// Time for the TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time in which a client must take something of its answer.

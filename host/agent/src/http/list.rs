@@ -43,7 +43,10 @@ impl ListCache {
         if let Some(same) = before.filter(|before| before.snapshot.is_same(&snapshot)) {
             return same;
         }
-        let nodes = snapshot.eligible().map(views::node).collect();
+        let addresses = snapshot.addresses();
+        let nodes = snapshot.eligible();
+        let nodes = nodes.map(|(node, advertised)| views::node(addresses, node, advertised));
+        let nodes = nodes.collect();
         // Texts and numbers always have a form in JSON.
         let body = serde_json::to_vec(&NodeList { nodes }).unwrap_or_default();
         let list = Arc::new(List {

@@ -10,6 +10,7 @@ use edge_cache_api::limits::KEY_BYTES_MAX;
 use edge_cache_api::{Replica, Route, RouteQuery};
 use edge_cache_core::check_geo;
 use edge_cache_host::routing::{REPLICAS_MAX, Router};
+use edge_cache_host::{CacheAddress, CacheAddresses};
 
 /// Routes a key: the nodes that serve it, best first. Every agent that sees the same labels answers the same, so a
 /// client that finds the first node dead goes to the second. Nodes are judged by the labels that they advertise. A key
@@ -35,7 +36,8 @@ pub(super) async fn route_key(
     let geo = query.text("geo")?;
     check(key, replicas, geo).map_err(invalid)?;
     let router = state.registry.router();
-    let route = router.map(|router| find(router, key, replicas, geo));
+    let addresses = state.registry.cache_addresses();
+    let route = router.map(|router| find(router, &addresses, key, replicas, geo));
     Ok(Json(route.unwrap_or_default()))
 }
 
@@ -55,7 +57,13 @@ fn check(key: &[u8], replicas: usize, geo: Option<&str>) -> Result<(), String> {
 }
 
 /// Routes by one table, so that the nodes and their weights fit together.
-fn find(router: &Router, key: &[u8], replicas: usize, geo: Option<&str>) -> Route {
+fn find(
+    router: &Router,
+    addresses: &CacheAddresses,
+    key: &[u8],
+    replicas: usize,
+    geo: Option<&str>,
+) -> Route {
     let table = router.table();
     let found = table.route(key, replicas, geo);
     let nodes = found.iter().filter_map(|&node_id| {
@@ -64,6 +72,7 @@ fn find(router: &Router, key: &[u8], replicas: usize, geo: Option<&str>) -> Rout
             node_id,
             weight: candidate.weight,
             geo: candidate.geo,
+            address: addresses.get(node_id).map(CacheAddress::socket),
         })
     });
     Route {

@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,9 +34,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use super::limits::{
-    DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEADERS_BYTES_MAX, LINGER_TIMEOUT, WRITE_TIMEOUT,
-};
+use super::limits::{DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_TIMEOUT, WRITE_TIMEOUT};
 use super::tls::Tls;
 use crate::metrics::ListenerMetrics;
 
@@ -62,6 +62,10 @@ pub struct Listening {
     pub connections: usize,
     /// Time for the head of a request, from the end of the request before: an idle connection is closed after it.
     pub headers_timeout: Duration,
+    /// The largest head of a request, in bytes.
+    pub headers_bytes: usize,
+    /// The networks of the clients; connections of others are closed at once. Empty for all.
+    pub allow: Vec<IpNet>,
 }
 
 /// Serves routes until `shutdown` resolves, then lets requests end for at most [`DRAIN_TIMEOUT`].
@@ -76,6 +80,8 @@ pub async fn serve(
         tls,
         connections,
         headers_timeout,
+        headers_bytes,
+        allow,
     } = listening;
     let slots = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
     let (stop, stopped) = watch::channel(());
@@ -84,7 +90,7 @@ pub async fn serve(
     loop {
         let next = async {
             let slot = slots.clone().acquire_owned().await;
-            (slot, accept(&listener).await)
+            (slot, accept(&listener, &allow, &metrics).await)
         };
         let (slot, stream) = tokio::select! {
             () = &mut shutdown => break,
@@ -96,7 +102,11 @@ pub async fn serve(
         let metrics = metrics.clone();
         let (tls, routes, stopped) = (tls.clone(), routes.clone(), stopped.clone());
         tasks.spawn(async move {
-            let served = serve_stream(stream, tls, routes, headers_timeout, stopped);
+            let http = HttpLimits {
+                headers_timeout,
+                headers_bytes,
+            };
+            let served = serve_stream(stream, tls, routes, http, stopped);
             // Handlers catch their own panics; the stream of an answer runs here.
             match AssertUnwindSafe(served).catch_unwind().await {
                 Ok(Ok(())) => {}
@@ -118,9 +128,12 @@ pub async fn serve(
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener, allow: &[IpNet], metrics: &ListenerMetrics) -> TcpStream {
     loop {
         match listener.accept().await {
+            Ok((_, peer)) if !is_allowed(peer.ip(), allow) => {
+                metrics.refused.inc();
+            }
             Ok((stream, _)) => {
                 let set = stream.set_nodelay(true).and_then(|()| {
                     SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))
@@ -138,23 +151,35 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+fn is_allowed(client: IpAddr, allow: &[IpNet]) -> bool {
+    let client = client.to_canonical();
+    allow.is_empty() || allow.iter().any(|network| network.contains(&client))
+}
+
+/// The limits of the heads of requests.
+#[derive(Debug, Clone, Copy)]
+struct HttpLimits {
+    headers_timeout: Duration,
+    headers_bytes: usize,
+}
+
 /// Serves a connection. An error says that the client did not complete the TLS handshake.
 async fn serve_stream(
     stream: TcpStream,
     tls: Option<Tls>,
     routes: Router,
-    headers_timeout: Duration,
+    http: HttpLimits,
     mut stopped: watch::Receiver<()>,
 ) -> io::Result<()> {
     let Some(tls) = tls else {
-        serve_requests(stream, routes, headers_timeout, stopped).await;
+        serve_requests(stream, routes, http, stopped).await;
         return Ok(());
     };
     let stream = tokio::select! {
         shaken = shake_hands(&tls, stream) => shaken?,
         _ = stopped.changed() => return Ok(()),
     };
-    serve_requests(stream, routes, headers_timeout, stopped).await;
+    serve_requests(stream, routes, http, stopped).await;
     Ok(())
 }
 
@@ -174,15 +199,15 @@ async fn shake_hands(
 async fn serve_requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     routes: Router,
-    headers_timeout: Duration,
+    http: HttpLimits,
     mut stopped: watch::Receiver<()>,
 ) {
     let unread = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| Box::pin(answer(routes.clone(), request, unread.clone())));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(headers_timeout)
-        .max_buf_size(HEADERS_BYTES_MAX)
+        .header_read_timeout(http.headers_timeout)
+        .max_buf_size(http.headers_bytes)
         .serve_connection(TokioIo::new(stream), service);
     let ended = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,

@@ -10,12 +10,12 @@ use super::bodies::BodyBudget;
 use super::events::Events;
 use super::limits::WAITS_MAX;
 use super::list::ListCache;
-use crate::metrics::{ListenerMetrics, Metrics};
+use crate::metrics::{ListenerMetrics, Metrics, TrafficMetrics};
 use crate::plugin_manager::PluginManager;
 use crate::shutdown::Shutdown;
 use edge_cache_api::Health;
-use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
+use edge_cache_host::{EdgeCacheRegistry, Traffic};
 
 /// The state that all handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -73,6 +73,18 @@ impl AppState {
     #[must_use]
     pub fn listener_metrics(&self, listener: &'static str) -> ListenerMetrics {
         self.metrics.http.listener(listener)
+    }
+
+    /// Returns the reader of the traffic table.
+    #[must_use]
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.registry.traffic().cloned()
+    }
+
+    /// Returns the metrics of the traffic listener.
+    #[must_use]
+    pub(crate) fn traffic_metrics(&self) -> TrafficMetrics {
+        self.metrics.traffic.clone()
     }
 }
 

@@ -5,7 +5,8 @@ use edge_cache_api::{
     Timestamp,
 };
 use edge_cache_host::{
-    EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, EffectiveDecision, Entry, NodeState, Op,
+    CacheAddress, CacheAddresses, EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats,
+    EffectiveDecision, Entry, NodeState, Op,
 };
 
 /// The state of one node at one moment.
@@ -60,6 +61,8 @@ impl KnownNode {
             enabled_at: Timestamp(node.enabled_at),
             advertised: self.state.advertised(),
             alive: self.state.is_alive(),
+            address: self.state.address().map(CacheAddress::socket),
+            address_refused: self.state.address_refusal().map(ToString::to_string),
             stats: self.stats(),
             decision,
         }))
@@ -98,11 +101,16 @@ impl KnownNode {
     }
 }
 
-pub(super) fn node((node, advertised): (&EdgeCacheNode, Option<bool>)) -> Node {
+pub(super) fn node(
+    addresses: &CacheAddresses,
+    node: &EdgeCacheNode,
+    advertised: Option<bool>,
+) -> Node {
     Node {
         node_id: node.node_id,
         capacity: node.capacity.clone(),
         enabled_at: Timestamp(node.enabled_at),
         advertised,
+        address: addresses.get(node.node_id).map(CacheAddress::socket),
     }
 }

@@ -40,6 +40,8 @@ metrics! {
         accepted: Family<FixedLabels<1>, Counter> = "http_connections_accepted";
         /// HTTP connections closed because the TLS handshake failed, by listener.
         handshake_failures: Family<FixedLabels<1>, Counter> = "http_tls_handshake_failures";
+        /// HTTP connections closed because their client is in none of the allowed networks, by listener.
+        refused: Family<FixedLabels<1>, Counter> = "http_connections_refused";
         /// Clients that follow the events.
         pub(crate) event_subscribers: Gauge = "event_subscribers";
     }
@@ -52,6 +54,8 @@ pub struct ListenerMetrics {
     pub(crate) accepted: Counter,
     /// Connections closed because the TLS handshake failed.
     pub(crate) handshake_failures: Counter,
+    /// Connections closed because their client is in none of the allowed networks.
+    pub(crate) refused: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -101,6 +105,7 @@ impl HttpMetrics {
             connections: self.connections.get_or_create_owned(&labels),
             accepted: self.accepted.get_or_create_owned(&labels),
             handshake_failures: self.handshake_failures.get_or_create_owned(&labels),
+            refused: self.refused.get_or_create_owned(&labels),
         }
     }
 }

@@ -11,7 +11,10 @@ use crate::shutdown::Shutdown;
 use crate::systemd::{Notification, Systemd};
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::Plugin;
-use edge_cache_host::{EdgeCacheRegistry, Identity, Store};
+use edge_cache_host::{EdgeCacheRegistry, Identity, Store, TrafficConfig};
+
+/// The gossip intervals within which failures of members belong together: a period of the failure detector.
+const LOSS_INTERVALS: u32 = 15;
 
 /// A started agent that does not serve requests yet.
 pub(super) struct Agent {
@@ -87,13 +90,22 @@ fn open_store(settings: &AgentSettings) -> Result<Option<Store>> {
         .context("cannot open the data directory")
 }
 
+fn traffic_config(settings: &AgentSettings, gossip: Option<&GossipPool>) -> TrafficConfig {
+    let gossip = gossip.map(|pool| pool.advertise_addr().ip());
+    TrafficConfig {
+        addresses: settings.traffic.address_rules(gossip),
+        hold: settings.traffic.traffic_hold,
+        loss_period: settings.gossip_interval.saturating_mul(LOSS_INTERVALS),
+    }
+}
+
 async fn start_registry(
     settings: &AgentSettings,
     plugin: Plugin,
     store: Option<Store>,
     gossip: Option<&GossipPool>,
 ) -> Result<EdgeCacheRegistry> {
-    let mut builder = EdgeCacheRegistry::builder(plugin);
+    let mut builder = EdgeCacheRegistry::builder(plugin).traffic(traffic_config(settings, gossip));
     builder = match gossip {
         Some(pool) => builder.gossip(pool.clone()),
         None => builder.standalone(gossip::self_info(settings)),

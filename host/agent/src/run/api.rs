@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::http::{self, Access, AppState, Hosts, Listening, Tls};
-use crate::settings::AgentSettings;
+use crate::settings::{AgentSettings, TrafficSettings};
 use crate::tokens::Role;
 
 /// The most connections that wait in the kernel to be accepted, within the system's own limit. A client beyond it
@@ -26,8 +26,18 @@ const LONG_REQUESTS_MAX: usize = http::EVENT_STREAMS_MAX + http::WAITS_MAX;
 pub(super) struct Api {
     main: Listening,
     health: Option<Listening>,
+    traffic: Option<Listening>,
+    traffic_settings: TrafficSettings,
     access: Access,
     hosts: Hosts,
+}
+
+/// The bound addresses of the listeners.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Addresses {
+    pub(super) api: SocketAddr,
+    pub(super) health: Option<SocketAddr>,
+    pub(super) traffic: Option<SocketAddr>,
 }
 
 /// Checks that the settings protect the API. The error names the setting that is missing.
@@ -43,6 +53,15 @@ pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
         return wrong(
             "`--allow-local-admin` is for agents without `--api-token-file`: with it, tokens have the role \
              `admin`",
+        );
+    }
+    let traffic = &settings.traffic;
+    if let Some(listen) = traffic.traffic_listen
+        && !listen.ip().is_loopback()
+        && traffic.traffic_allow.is_empty()
+    {
+        return wrong(
+            "`--traffic-listen` beyond loopback needs `--traffic-allow`, the networks of the proxies that may ask",
         );
     }
     if settings.http_listen.ip().is_loopback() {
@@ -90,6 +109,8 @@ impl Api {
             tls,
             connections: http.http_connections.saturating_add(LONG_REQUESTS_MAX),
             headers_timeout: http::HEADERS_TIMEOUT,
+            headers_bytes: http::HEADERS_BYTES_MAX,
+            allow: Vec::new(),
         };
         let mut connections = main.connections;
         let mut health = None;
@@ -100,6 +121,20 @@ impl Api {
                 tls: None,
                 connections: http::HEALTH_CONNECTIONS_MAX,
                 headers_timeout: http::HEALTH_HEADERS_TIMEOUT,
+                headers_bytes: http::HEADERS_BYTES_MAX,
+                allow: Vec::new(),
+            });
+        }
+        let mut traffic = None;
+        if let Some(address) = settings.traffic.traffic_listen {
+            connections = connections.saturating_add(http::TRAFFIC_CONNECTIONS_MAX);
+            traffic = Some(Listening {
+                listener: listen(address)?,
+                tls: None,
+                connections: http::TRAFFIC_CONNECTIONS_MAX,
+                headers_timeout: http::TRAFFIC_HEADERS_TIMEOUT,
+                headers_bytes: http::TRAFFIC_HEADERS_BYTES_MAX,
+                allow: settings.traffic.traffic_allow.clone(),
             });
         }
         warn_of_file_limit(connections);
@@ -111,18 +146,24 @@ impl Api {
         Ok(Self {
             main,
             health,
+            traffic,
+            traffic_settings: settings.traffic.clone(),
             access,
             hosts,
         })
     }
 
-    /// Returns the bound addresses of the API and of the listener for health.
-    pub(super) fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
-        let health = self.health.as_ref().map(|health| &health.listener);
-        Ok((
-            self.main.listener.local_addr()?,
-            health.map(TcpListener::local_addr).transpose()?,
-        ))
+    /// Returns the bound addresses.
+    pub(super) fn addresses(&self) -> io::Result<Addresses> {
+        let address = |listening: &Option<Listening>| {
+            let listener = listening.as_ref().map(|listening| &listening.listener);
+            listener.map(TcpListener::local_addr).transpose()
+        };
+        Ok(Addresses {
+            api: self.main.listener.local_addr()?,
+            health: address(&self.health)?,
+            traffic: address(&self.traffic)?,
+        })
     }
 
     /// Returns a function that reloads the tokens and the certificate.
@@ -136,28 +177,40 @@ impl Api {
         }
     }
 
-    /// Serves until `shutdown` resolves and requests have ended; health as long as the API.
+    /// Serves until `shutdown` resolves and requests have ended; health and traffic as long as the API.
     pub(super) async fn serve(
         self,
         state: AppState,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) {
-        let (stop_health, health_stopped) = oneshot::channel::<()>();
+        let (stop_others, others_stopped) = watch::channel(());
+        let stopped = || {
+            let mut stopped = others_stopped.clone();
+            async move {
+                // An error means that the API has ended.
+                let _ = stopped.changed().await;
+            }
+        };
         let health = async {
             if let Some(health) = self.health {
                 let routes = http::health_routes(state.clone());
-                let stopped = async {
-                    let _ = health_stopped.await;
-                };
-                http::serve(health, routes, state.listener_metrics("health"), stopped).await;
+                http::serve(health, routes, state.listener_metrics("health"), stopped()).await;
+            }
+        };
+        let traffic = async {
+            if let (Some(listening), Some(traffic)) = (self.traffic, state.traffic()) {
+                let metrics = state.traffic_metrics();
+                let routes = http::traffic_routes(traffic, &self.traffic_settings, metrics);
+                let metrics = state.listener_metrics("traffic");
+                http::serve(listening, routes, metrics, stopped()).await;
             }
         };
         let main = async {
             let routes = http::api_routes(state.clone(), self.access, self.hosts);
             http::serve(self.main, routes, state.listener_metrics("api"), shutdown).await;
-            drop(stop_health);
+            drop(stop_others);
         };
-        tokio::join!(main, health);
+        tokio::join!(main, health, traffic);
     }
 }
 

@@ -6,6 +6,7 @@ use super::api;
 use crate::exit::usage;
 use crate::settings::AgentSettings;
 use edge_cache_core::labels;
+use edge_cache_host::CACHE_ADDRESS_LABEL;
 
 /// Checks that settings do not contradict each other.
 pub(crate) fn check(settings: &AgentSettings) -> Result<()> {
@@ -14,9 +15,26 @@ pub(crate) fn check(settings: &AgentSettings) -> Result<()> {
         .map_err(|error| usage(anyhow!(error).context("invalid label in `--label`")))
 }
 
+/// Checks that peers accept the address of this node's cache, and that nothing else sets it.
+fn cache_address(settings: &AgentSettings) -> Result<(), String> {
+    if settings.label_map().contains_key(CACHE_ADDRESS_LABEL) {
+        return Err(format!(
+            "`--label {CACHE_ADDRESS_LABEL}=…` is reserved: `--cache-address` sets it"
+        ));
+    }
+    let gossip = settings.gossip_advertise.or(settings.gossip_listen);
+    let rules = settings
+        .traffic
+        .address_rules(gossip.map(|address| address.ip()));
+    let address = settings.traffic.cache_address;
+    let checked = address.map_or(Ok(()), |address| rules.check(address));
+    checked.map_err(|error| format!("`--cache-address`: {error}"))
+}
+
 fn contradiction(settings: &AgentSettings) -> Result<(), String> {
     api::check(settings)?;
     settings.limits.check()?;
+    cache_address(settings)?;
     let is_sealed = settings.gossip_key_file.is_some();
     if let Some(listen) = settings.gossip_listen {
         if listen.ip().is_loopback() || is_sealed || settings.insecure_gossip {

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::settings::{AgentSettings, GossipProtocol};
 use crate::trusted_file;
-use edge_cache_host::Store;
 use edge_cache_host::gossip::{GossipConfig, GossipPool, Keyring, PeerInfo, Protocol, PushBudget};
+use edge_cache_host::{CACHE_ADDRESS_LABEL, Store};
 
 /// Returns the validated configuration of gossip; `None` if gossip is off.
 pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>> {
@@ -65,12 +65,16 @@ pub(super) fn reload_keys(file: &Path, pool: &GossipPool) {
 
 /// Returns the public information about this node.
 pub(crate) fn self_info(settings: &AgentSettings) -> PeerInfo {
+    let mut labels = settings.label_map();
+    if let Some(address) = settings.traffic.cache_address {
+        labels.insert(CACHE_ADDRESS_LABEL.to_string(), address.to_string());
+    }
     PeerInfo {
         node_id: settings.node_id,
         wg_pubkey: settings.wg_pubkey.clone(),
         wg_endpoint: settings.wg_endpoint,
         overlay_ip: settings.overlay_ip.clone(),
-        labels: settings.label_map(),
+        labels,
         agent: None,
     }
 }

@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::limits::LimitSettings;
 use super::plugin::PluginSettings;
+use super::traffic::TrafficSettings;
 use super::values::{count, parse_address, parse_log_level, parse_node_id, parse_pair, size, time};
 use edge_cache_host::gossip::{GRACE_PERIODS, INTERVALS, JOIN_TIMEOUTS};
 
@@ -171,6 +172,9 @@ pub struct AgentSettings {
     /// Filter of the log, for example info, or warn,edge_cache_gossip=debug
     #[arg(long, env = "EDGE_CACHE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = parse_log_level)]
     pub log_level: String,
+    /// The node's cache, and the listener for proxies.
+    #[command(flatten)]
+    pub traffic: TrafficSettings,
     /// The limits of the host.
     #[command(flatten)]
     pub limits: LimitSettings,
