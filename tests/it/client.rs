@@ -139,7 +139,7 @@ async fn nodes_are_enabled_shown_routed_to_and_disabled() {
     let replica = json!({"node_id": 2, "weight": 500, "geo": "eu-west-1"});
     assert_eq!(route, json!({ "nodes": [replica] }));
     let table = text_of(at, "route /video").await;
-    assert_eq!(row(&table, "2"), ["2", "500", "eu-west-1"]);
+    assert_eq!(row(&table, "2"), ["2", "500", "eu-west-1", "-"]);
 
     assert_eq!(
         text_of(at, "disable 2 --wait 20s").await,
@@ -171,7 +171,10 @@ async fn members_the_component_and_the_end_of_an_agent() {
     );
     let table = text_of(at, "peers").await;
     let gossip = two.gossip.unwrap().to_string();
-    assert_eq!(row(&table, "2")[..4], ["2", "alive", &gossip, "agent"]);
+    assert_eq!(
+        row(&table, "2")[..5],
+        ["2", "alive", &gossip, "-", "agent"]
+    );
     assert_eq!(row(&table, "1")[1], "alive");
 
     let plugin = one.get("/api/v1/plugin").await.unwrap();

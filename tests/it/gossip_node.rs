@@ -1,5 +1,6 @@
 //! Agents of a cluster as processes: what they see of each other, what they log, and signals.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) http: SocketAddr,
     /// Address of its health listener, if it has one.
     pub(crate) health: Option<SocketAddr>,
+    /// Address of its traffic listener, if it has one.
+    pub(crate) traffic: Option<SocketAddr>,
     /// Address of its gossip socket.
     pub(crate) gossip: SocketAddr,
     child: Child,
@@ -75,15 +78,17 @@ impl Node {
         let log = Log::default();
         tokio::spawn(log.clone().follow(child.stderr.take().context("no pipe")?));
         let stdout = child.stdout.take().context("no pipe")?;
-        let (gossip, health, http) = timeout(READY_WITHIN, addresses(stdout))
+        let addresses = timeout(READY_WITHIN, addresses(stdout))
             .await
             .context("it did not become ready")?
             .with_context(|| log.read())?;
+        let address = |name: &str| addresses.get(name).copied();
         Ok(Self {
             id,
-            http,
-            health,
-            gossip,
+            http: address("http").context("no HTTP")?,
+            health: address("health"),
+            traffic: address("traffic"),
+            gossip: address("gossip").context("gossip is off")?,
             child,
             client: client(&[])?,
             log,
@@ -292,23 +297,19 @@ pub(crate) async fn keygen() -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Reads the lines that an agent prints when it is ready, and all that follows.
-async fn addresses(
-    stdout: tokio::process::ChildStdout,
-) -> Result<(SocketAddr, Option<SocketAddr>, SocketAddr)> {
+/// Reads the lines that an agent prints when it is ready, and all that follows. Returns the addresses by name.
+async fn addresses(stdout: tokio::process::ChildStdout) -> Result<BTreeMap<String, SocketAddr>> {
     let mut lines = BufReader::new(stdout).lines();
-    let (mut gossip, mut health) = (None, None);
+    let mut addresses = BTreeMap::new();
     while let Some(line) = lines.next_line().await? {
-        match line.split_once('=') {
-            Some(("gossip", address)) => gossip = Some(address.parse()?),
-            Some(("health", address)) => health = Some(address.parse()?),
-            Some(("http", address)) => {
-                let http = address.parse()?;
-                // The pipe must be read on, or the agent could not write to it.
-                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Ok((gossip.context("gossip is off")?, health, http));
-            }
-            _ => {}
+        let Some((name, address)) = line.split_once('=') else {
+            continue;
+        };
+        addresses.insert(name.to_string(), address.parse()?);
+        if name == "http" {
+            // The pipe must be read on, or the agent could not write to it.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return Ok(addresses);
         }
     }
     bail!("it ended before it was ready")

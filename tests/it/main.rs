@@ -64,6 +64,7 @@ mod http;
 // Who may use the API, and how.
 mod access;
 mod tls;
+mod traffic;
 // More connections than the API serves.
 mod load;
 // The agent's numbers.

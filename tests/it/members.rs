@@ -68,7 +68,7 @@ async fn members_are_listed_alive_leaving_left_and_failed() {
     assert_eq!(ids(&all), [1, 2, 3]);
     let policy = &one.get("/api/v1/plugin").await.unwrap()["policy"];
     for (member, agent) in all.iter().zip([&one, &two, &three]) {
-        assert_eq!(member["address"], agent.gossip.unwrap().to_string());
+        assert_eq!(member["gossip_address"], agent.gossip.unwrap().to_string());
         assert_eq!(
             (&member["is_agent"], &member["policy"]),
             (&json!(true), policy)

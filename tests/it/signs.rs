@@ -1,6 +1,6 @@
 //! Signs of trouble that an agent shows to operators: liveness, readiness, metrics and the log.
 
-mod cluster;
+pub(crate) mod cluster;
 mod full;
 mod members;
 mod tasks;

@@ -3,10 +3,10 @@
 //! A label comes from a peer, so an address is not trusted: it may name the metadata service of a cloud, or a host that
 //! the peer wants to be flooded. What the rules let through is an IP address with a port, never a name.
 
+use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
 

@@ -149,7 +149,7 @@ async fn operations_on_the_agent_are_typed() {
         status: Some(MemberStatus::Alive),
     };
     let members = client.members(alive).send().await.unwrap().members;
-    assert_eq!(members[0].address, agent.gossip);
+    assert_eq!(members[0].gossip_address, agent.gossip);
     assert!(members[0].generation > Some(1_000_000_000_000_000_000));
     assert_eq!(client.peers().send().await.unwrap(), []);
     let plugin = client.plugin().send().await.unwrap();

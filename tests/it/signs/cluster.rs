@@ -37,7 +37,7 @@ pub(super) async fn expect_health(node: &Node, status: u16, said: &str) -> Value
     .await
 }
 
-pub(super) async fn metric(node: &Node, name: &str) -> f64 {
+pub(crate) async fn metric(node: &Node, name: &str) -> f64 {
     let answer = node.ask(Method::GET, "/metrics", None).await;
     Scrape::parse(answer.body.as_str().unwrap())
         .unwrap()
@@ -55,7 +55,7 @@ async fn is_enabled(node: &Node, node_id: u64) -> bool {
     node.ask(Method::GET, &path, None).await.status == 200
 }
 
-pub(super) async fn decide(at: &Node, method: Method, node_id: u64) {
+pub(crate) async fn decide(at: &Node, method: Method, node_id: u64) {
     let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 1, "disk_mib": 1}});
     let body = (method == Method::POST).then_some(&body);
     let path = format!("/api/v1/nodes/{node_id}/edge-cache");

@@ -33,7 +33,6 @@ struct TrafficState {
     geo: TrafficGeo,
     replicas: usize,
     fallback: Option<CacheAddress>,
-    endpoints: Endpoints,
     metrics: TrafficMetrics,
 }
 
@@ -43,17 +42,20 @@ pub(crate) fn traffic_routes(
     settings: &TrafficSettings,
     metrics: TrafficMetrics,
 ) -> Router {
+    let endpoints = Endpoints::new(traffic.clone(), settings.traffic_fallback);
     let state = TrafficState {
         traffic,
         key: settings.traffic_key,
         geo: settings.traffic_geo.clone(),
         replicas: settings.traffic_replicas,
         fallback: settings.traffic_fallback,
-        endpoints: Endpoints::default(),
         metrics,
     };
     Router::new()
-        .route(ENDPOINTS_PATH, post(discover))
+        .route(
+            ENDPOINTS_PATH,
+            post(discover).with_state(Arc::new(endpoints)),
+        )
         .fallback(pick)
         .with_state(Arc::new(state))
         .layer(CatchPanicLayer::custom(answer_panic))

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::TrafficState;
 use crate::http::limits::{BODY_GRACE, DISCOVERY_BYTES_MAX};
-use edge_cache_host::{CacheAddress, TrafficTable};
+use edge_cache_api::object::Object;
+use edge_cache_host::{CacheAddress, Traffic, TrafficTable};
 
 /// The name of the cluster whose endpoints are the caches.
 const CLUSTER: &str = "edge-cache";
@@ -29,9 +29,13 @@ const NO_VERSION: &str = "none";
 /// The bytes of the digest in a version.
 const VERSION_BYTES: usize = 8;
 
-/// The last answer, kept for its table.
-#[derive(Debug, Default)]
-pub(super) struct Endpoints(ArcSwapOption<Answer>);
+/// The endpoints that are served, with the last answer.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    traffic: Traffic,
+    fallback: Option<CacheAddress>,
+    last: ArcSwapOption<Answer>,
+}
 
 /// The answer for one table.
 #[derive(Debug)]
@@ -105,7 +109,10 @@ struct SocketAddress {
 }
 
 /// Answers a poll for endpoints. A page in a browser may not ask.
-pub(super) async fn discover(State(state): State<Arc<TrafficState>>, request: Request) -> Response {
+pub(super) async fn discover(
+    State(endpoints): State<Arc<Endpoints>>,
+    request: Request,
+) -> Response {
     if request.headers().contains_key(ORIGIN) {
         return refuse(
             StatusCode::FORBIDDEN,
@@ -116,7 +123,7 @@ pub(super) async fn discover(State(state): State<Arc<TrafficState>>, request: Re
         Ok(request) => request,
         Err(refusal) => return refusal,
     };
-    let Some(table) = state.traffic.table() else {
+    let Some(table) = endpoints.traffic.table() else {
         // Envoy keeps what it has.
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -131,7 +138,7 @@ pub(super) async fn discover(State(state): State<Arc<TrafficState>>, request: Re
         }
         return json(encode(NO_VERSION, &[]));
     }
-    let answer = state.endpoints.of(table, state.fallback);
+    let answer = endpoints.answer(table);
     if request.version_info == answer.version {
         return StatusCode::NOT_MODIFIED.into_response();
     }
@@ -148,12 +155,13 @@ async fn read(body: Body) -> Result<DiscoveryRequest, Response> {
             &format!("a DiscoveryRequest is at most {DISCOVERY_BYTES_MAX} bytes"),
         )
     })?;
-    let request: DiscoveryRequest = serde_json::from_slice(&body).map_err(|_| {
-        refuse(
-            StatusCode::BAD_REQUEST,
-            "the body must be a DiscoveryRequest as JSON",
-        )
-    })?;
+    let Object(request): Object<DiscoveryRequest> =
+        serde_json::from_slice(&body).map_err(|_| {
+            refuse(
+                StatusCode::BAD_REQUEST,
+                "the body must be a DiscoveryRequest as JSON",
+            )
+        })?;
     if !request.type_url.is_empty() && request.type_url != TYPE_URL {
         let detail = format!("only resources of the type {TYPE_URL} are served");
         return Err(refuse(StatusCode::BAD_REQUEST, &detail));
@@ -171,10 +179,19 @@ fn json(body: Bytes) -> Response {
 }
 
 impl Endpoints {
+    /// Serves the caches of the traffic table, and the fallback behind them.
+    pub(super) fn new(traffic: Traffic, fallback: Option<CacheAddress>) -> Self {
+        Self {
+            traffic,
+            fallback,
+            last: ArcSwapOption::empty(),
+        }
+    }
+
     /// Returns the answer for a table.
-    fn of(&self, table: Arc<TrafficTable>, fallback: Option<CacheAddress>) -> Arc<Answer> {
+    fn answer(&self, table: Arc<TrafficTable>) -> Arc<Answer> {
         if let Some(last) = self
-            .0
+            .last
             .load_full()
             .filter(|last| Arc::ptr_eq(&last.table, &table))
         {
@@ -183,7 +200,7 @@ impl Endpoints {
         let assignment = ClusterLoadAssignment {
             type_url: TYPE_URL,
             cluster_name: CLUSTER,
-            endpoints: localities(&table, fallback),
+            endpoints: localities(&table, self.fallback),
         };
         let assignment = [assignment];
         let digest = Sha256::digest(encode("", &assignment));
@@ -193,7 +210,7 @@ impl Endpoints {
             version,
             table,
         });
-        self.0.store(Some(answer.clone()));
+        self.last.store(Some(answer.clone()));
         answer
     }
 }

@@ -1,0 +1,494 @@
+//! The traffic listener of real agents, asked as proxies ask, and by clients that want to choose their cache.
+
+mod endpoints;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use edge_cache_host::gossip::GossipPool;
+use edge_cache_tests::agent::run_to_end;
+use edge_cache_tests::cluster::Settings;
+use edge_cache_tests::wait::until;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use crate::gossip_node::{Node, meet};
+use crate::signs::cluster::{decide, metric};
+
+/// Beyond any of what is waited for here.
+const SOON: Duration = Duration::from_secs(60);
+const FAST: [&str; 6] = [
+    "--gossip-interval",
+    "200ms",
+    "--gossip-join-timeout",
+    "2s",
+    "--traffic-listen",
+    "127.0.0.1:0",
+];
+
+/// Starts the agent of a node whose cache is at this address.
+async fn start(id: u64, cache: SocketAddr, seed: Option<&Node>, args: &[&str]) -> Node {
+    let (cache, seed) = (cache.to_string(), seed.map(|seed| seed.gossip.to_string()));
+    let mut all = [&FAST[..], &["--cache-address", &cache], args].concat();
+    if let Some(seed) = &seed {
+        all.extend(["--seed", seed]);
+    }
+    Node::start(id, &all).await.unwrap()
+}
+
+/// The address of the cache of a node in tests without real caches.
+fn cache_of(node: u64) -> SocketAddr {
+    format!("127.0.0.{node}:80").parse().unwrap()
+}
+
+/// Starts three agents, and enables their nodes.
+async fn three(args: &[&str]) -> [Node; 3] {
+    let one = start(1, cache_of(1), None, args).await;
+    let two = start(2, cache_of(2), Some(&one), args).await;
+    let three = start(3, cache_of(3), Some(&one), args).await;
+    meet(&[&one, &two, &three], SOON).await;
+    let nodes = [one, two, three];
+    for id in 1..=3 {
+        decide(&nodes[0], Method::POST, id).await;
+    }
+    for node in &nodes {
+        expect_caches(node, 3).await;
+    }
+    nodes
+}
+
+/// Waits until the traffic table of an agent has so many caches.
+async fn expect_caches(node: &Node, count: usize) {
+    until(
+        &format!("{count} caches of node {}", node.id),
+        SOON,
+        || async {
+            let caches = metric(node, "edge_cache_traffic_caches").await;
+            if caches == count as f64 {
+                Ok(())
+            } else {
+                Err(caches)
+            }
+        },
+    )
+    .await;
+}
+
+/// An answer on the wire: the status, and the headers in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wire {
+    status: u16,
+    head: String,
+}
+
+impl Wire {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    fn hosts(&self) -> Vec<&str> {
+        let hosts = self.header("x-edge-cache-hosts");
+        hosts.map_or_else(Vec::new, |hosts| hosts.split(',').collect())
+    }
+}
+
+/// Sends these bytes and reads the head of the answer; `None` where the connection is closed without one.
+async fn exchange(to: SocketAddr, request: &[u8]) -> Option<Wire> {
+    let stream = TcpStream::connect(to).await.unwrap();
+    exchange_on(stream, request).await
+}
+
+async fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Wire> {
+    let exchange = async {
+        // A refused client may be cut off while it writes.
+        let _ = stream.write_all(request).await;
+        let mut read = Vec::new();
+        let mut part = [0; 4096];
+        while !read.windows(4).any(|end| end == b"\r\n\r\n") {
+            match stream.read(&mut part).await {
+                Ok(0) | Err(_) => return None,
+                Ok(bytes) => read.extend_from_slice(&part[..bytes]),
+            }
+        }
+        let head = String::from_utf8_lossy(&read).to_lowercase();
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some(Wire { status, head })
+    };
+    timeout(SOON, exchange).await.expect("an answer")
+}
+
+async fn pick(node: &Node, target: &str, headers: &str) -> Wire {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: proxy\r\n{headers}\r\n");
+    let answer = exchange(node.traffic.unwrap(), request.as_bytes()).await;
+    answer.expect("an answer")
+}
+
+/// Returns the nodes and the addresses that `route` answers for a key.
+async fn route(node: &Node, key: &str) -> (String, Vec<String>) {
+    let path = format!(
+        "/api/v1/edge-cache/route?replicas=3&key={}",
+        key.replace('/', "%2F")
+    );
+    let answer = node.ask(Method::GET, &path, None).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let nodes = answer.body["nodes"].as_array().unwrap();
+    let ids: Vec<_> = nodes
+        .iter()
+        .map(|node| node["node_id"].to_string())
+        .collect();
+    let addresses = nodes
+        .iter()
+        .map(|node| node["address"].as_str().unwrap().to_string());
+    (ids.join(","), addresses.collect())
+}
+
+#[tokio::test]
+async fn every_agent_picks_what_route_answers() {
+    let nodes = three(&[]).await;
+    let mut first = std::collections::BTreeSet::new();
+    for key in 0..100 {
+        let key = format!("/object/{key}.js");
+        let (ids, addresses) = route(&nodes[0], &key).await;
+        for node in &nodes {
+            let answer = pick(node, &format!("/pick{key}?v=1"), "").await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.hosts(), addresses, "{key}");
+            assert_eq!(answer.header("x-edge-cache-nodes"), Some(&*ids));
+            assert_eq!(answer.header("x-edge-cache-host"), Some(&*addresses[0]));
+            assert_eq!(answer.header("x-edge-cache-host-2"), Some(&*addresses[1]));
+            assert_eq!(answer.header("content-length"), Some("0"));
+        }
+        first.insert(ids);
+    }
+    assert!(first.len() > 1, "all keys go to the same nodes");
+
+    // The address is in the answers about nodes and members too, for the own node as for others.
+    for node in &nodes {
+        let listed = node
+            .ask(Method::GET, "/api/v1/edge-cache/nodes", None)
+            .await;
+        let members = node.ask(Method::GET, "/api/v1/cluster/members", None).await;
+        for id in 1..=3_u64 {
+            let index = usize::try_from(id - 1).unwrap();
+            let expected = cache_of(id).to_string();
+            assert_eq!(listed.body["nodes"][index]["address"], expected);
+            assert_eq!(members.body["members"][index]["address"], expected);
+            let path = format!("/api/v1/nodes/{id}/edge-cache");
+            let shown = node.ask(Method::GET, &path, None).await;
+            assert_eq!(shown.body["address"], expected);
+        }
+    }
+
+    // A disabled node is gone at every agent.
+    decide(&nodes[1], Method::DELETE, 3).await;
+    for node in &nodes {
+        expect_caches(node, 2).await;
+        let answer = pick(node, "/pick/a", "").await;
+        assert!(
+            !answer.hosts().contains(&&*cache_of(3).to_string()),
+            "{answer:?}"
+        );
+        assert_eq!(answer.hosts().len(), 2);
+    }
+    decide(&nodes[1], Method::DELETE, 1).await;
+    decide(&nodes[1], Method::DELETE, 2).await;
+    expect_caches(&nodes[0], 0).await;
+    assert_eq!(pick(&nodes[0], "/pick/a", "").await.status, 503);
+    let unavailable = r#"edge_cache_traffic_picks_total{result="unavailable"}"#;
+    assert_eq!(metric(&nodes[0], unavailable).await, 1.0);
+}
+
+/// Whatever a client sends through its proxy, the answer is that for the real URL.
+#[tokio::test]
+async fn no_client_gets_an_error_or_chooses_its_cache() {
+    let [one, ..] = three(&[]).await;
+    let target = "/pick/real/path";
+    let expected = pick(&one, target, "")
+        .await
+        .header("x-edge-cache-hosts")
+        .map(str::to_string);
+    let evil = "x-edge-cache-hosts: 192.0.2.66:80\r\nx-edge-cache-host: 192.0.2.66:80\r\nx-original-uri: /a\r\n\
+        x-original-uri: /b\r\nx-forwarded-uri: /c\r\n";
+    let long_header = format!("x-long: {}\r\n", "y".repeat(60_000));
+    for headers in [
+        evil,
+        "authorization: Bearer nonsense\r\n",
+        "range: bytes=0-0\r\n",
+        "range: nonsense\r\n",
+        "expect: 100-continue\r\n",
+        "expect: nonsense\r\n",
+        "if-none-match: *\r\nif-match: \"x\"\r\nif-modified-since: now\r\n",
+        "origin: https://evil.example\r\nsec-fetch-site: cross-site\r\n",
+        "accept: nothing/at-all\r\naccept-encoding: nonsense\r\n",
+        "content-length: 5\r\n\r\nhello",
+        &long_header,
+    ] {
+        let answer = pick(
+            &one,
+            &format!("{target}?key=%2Fevil&header=x-original-uri"),
+            headers,
+        )
+        .await;
+        assert_eq!(answer.status, 200, "{headers:.60}: {answer:?}");
+        assert_eq!(
+            answer.header("x-edge-cache-hosts"),
+            expected.as_deref(),
+            "{headers:.60}"
+        );
+    }
+    for method in [
+        "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "X",
+    ] {
+        let request = format!("{method} {target} HTTP/1.1\r\nhost: proxy\r\n\r\n");
+        let answer = exchange(one.traffic.unwrap(), request.as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 200, "{method}: {answer:?}");
+        assert_eq!(
+            answer.header("x-edge-cache-hosts"),
+            expected.as_deref(),
+            "{method}"
+        );
+    }
+    for path in [
+        "/%ff%fe",
+        "/%",
+        "/%zz",
+        "//",
+        "/..//..",
+        "/a b".replace(' ', "%20").as_str(),
+        "/\u{e9}\u{4e2d}",
+        "?",
+        "*",
+        &format!("/{}", "p".repeat(60_000)),
+        "/v3/discovery:endpoints",
+    ] {
+        let answer = pick(&one, &format!("/pick{path}"), "").await;
+        assert_eq!(answer.status, 200, "{path:.60}: {answer:?}");
+        assert_eq!(answer.hosts().len(), 3, "{path:.60}");
+    }
+    // Without a Host, and as HTTP/1.0.
+    let old = b"GET /pick/real/path HTTP/1.0\r\n\r\n";
+    let answer = exchange(one.traffic.unwrap(), old).await.unwrap();
+    assert_eq!(answer.header("x-edge-cache-hosts"), expected.as_deref());
+    // The header that the proxy names, and no other.
+    let named = "x-original-uri: /real/path?x=1\r\nx-forwarded-uri: /evil\r\n";
+    let answer = pick(&one, "/pick?header=x-original-uri", named).await;
+    assert_eq!(answer.header("x-edge-cache-hosts"), expected.as_deref());
+    let answer = pick(&one, "/other", "").await;
+    assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn without_an_eligible_cache_the_fallback_is_answered() {
+    let args = ["--traffic-fallback", "192.0.2.1:8080"];
+    let one = start(1, cache_of(1), None, &args).await;
+    let answer = until("a whole table", SOON, async || {
+        let answer = pick(&one, "/pick/a", "").await;
+        if answer.status == 200 {
+            Ok(answer)
+        } else {
+            Err(answer)
+        }
+    })
+    .await;
+    assert_eq!(answer.header("x-edge-cache-fallback"), Some("true"));
+    assert_eq!(answer.hosts(), ["192.0.2.1:8080"]);
+    assert_eq!(answer.header("x-edge-cache-host"), Some("192.0.2.1:8080"));
+    decide(&one, Method::POST, 1).await;
+    expect_caches(&one, 1).await;
+    let answer = pick(&one, "/pick/a", "").await;
+    assert_eq!(
+        (answer.header("x-edge-cache-fallback"), answer.hosts()),
+        (None, vec!["127.0.0.1:80"])
+    );
+    let fallback = r#"edge_cache_traffic_picks_total{result="fallback"}"#;
+    assert!(metric(&one, fallback).await >= 1.0);
+}
+
+#[tokio::test]
+async fn an_agent_that_has_not_joined_picks_nothing() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let seed = silent.local_addr().unwrap().to_string();
+    let args = [
+        "--gossip-join-timeout",
+        "1m",
+        "--traffic-listen",
+        "127.0.0.1:0",
+        "--seed",
+        &seed,
+    ];
+    let one = Node::start(1, &args).await.unwrap();
+    assert_eq!(pick(&one, "/pick/a", "").await.status, 503);
+    let body = r#"{"resource_names":["edge-cache"]}"#;
+    let request = format!(
+        "POST /v3/discovery:endpoints HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange(one.traffic.unwrap(), request.as_bytes()).await;
+    assert_eq!(answer.unwrap().status, 503);
+}
+
+/// The socket's address counts, and no header.
+#[tokio::test]
+async fn only_clients_of_the_allowed_networks_may_ask() {
+    let args = ["--traffic-allow", "127.0.0.2,10.0.0.0/8"];
+    let one = start(1, cache_of(1), None, &args).await;
+    let listener = one.traffic.unwrap();
+    let request = b"GET /pick/a HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 10.1.2.3\r\n\r\n";
+    assert_eq!(exchange(listener, request).await, None);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let stream = socket.connect(listener).await.unwrap();
+    assert!(exchange_on(stream, request).await.is_some());
+    let refused = r#"edge_cache_http_connections_refused_total{listener="traffic"}"#;
+    assert_eq!(metric(&one, refused).await, 1.0);
+}
+
+#[tokio::test]
+async fn settings_that_would_misroute_are_refused() {
+    let beyond = ["--gossip-listen", "10.1.2.3:7946", "--insecure-gossip"];
+    for (args, said) in [
+        (
+            &["--traffic-listen", "0.0.0.0:0"][..],
+            "needs `--traffic-allow`",
+        ),
+        (
+            &["--traffic-allow", "10.0.0.0/33"],
+            "a network is IP/BITS or IP",
+        ),
+        (
+            &["--cache-address", "cache.example:80"],
+            "it must be IP:PORT",
+        ),
+        (&["--cache-address", "0.0.0.0:80"], "0.0.0.0 is unspecified"),
+        (&["--cache-address", "169.254.169.254:80"], "is link-local"),
+        (
+            &[
+                "--traffic-networks",
+                "10.0.0.0/8",
+                "--cache-address",
+                "192.0.2.1:80",
+            ],
+            "in none of the networks",
+        ),
+        (
+            &["--label", "cache_address=192.0.2.1:80"],
+            "`--cache-address` sets it",
+        ),
+        (&["--traffic-fallback", "origin:80"], "it must be IP:PORT"),
+        (&["--traffic-key", "url"], "possible values: path"),
+        (&["--traffic-replicas", "9"], "from 1 to 8"),
+        (
+            &[&beyond[..], &["--cache-address", "127.0.0.1:80"]].concat(),
+            "is a loopback address",
+        ),
+    ] {
+        let args = [
+            &["run", "--node-id", "1", "--http-listen", "127.0.0.1:0"],
+            args,
+        ]
+        .concat();
+        let ended = run_to_end(&args).await.unwrap();
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
+
+/// A peer's address is not trusted: what is no unicast address counts as none, and is shown and counted.
+#[tokio::test]
+async fn addresses_of_peers_that_are_none_are_refused_and_shown() {
+    let one = start(
+        1,
+        cache_of(1),
+        None,
+        &[
+            "--traffic-networks",
+            "127.0.0.0/8",
+            "--cache-default-port",
+            "8080",
+        ],
+    )
+    .await;
+    let labels = [
+        (2, "cache.example:80", "IP:PORT"),
+        (3, "127.0.0.3:80,127.0.0.4:80", "IP:PORT"),
+        (4, "127.0.0.4:80\r\nx-evil: 1", "IP:PORT"),
+        (5, "169.254.169.254:80", "link-local"),
+        (6, "127.0.0.1:80", "node 1 has the address"),
+        (7, "[2001:db8::7]:80", "`traffic.networks`"),
+        (8, "127.0.0.8:80", ""),
+        // Like a node of ZLayer: no label, and an overlay address.
+        (9, "", ""),
+    ];
+    let mut pools = Vec::new();
+    for (node_id, label, _) in labels {
+        let mut gossip = Settings::new(node_id, &[]).gossip;
+        gossip.cluster_id = "default-cluster".into();
+        gossip.seeds = vec![one.gossip.to_string()];
+        gossip
+            .self_info
+            .labels
+            .insert("edge_cache".into(), "true".into());
+        for (key, value) in [("cpu", "1"), ("ram_mib", "1"), ("disk_mib", "1")] {
+            gossip
+                .self_info
+                .labels
+                .insert(format!("edge_cache_{key}"), value.into());
+        }
+        if label.is_empty() {
+            gossip.self_info.overlay_ip = format!("127.0.0.{node_id}");
+        } else {
+            gossip
+                .self_info
+                .labels
+                .insert("cache_address".into(), label.into());
+        }
+        pools.push(GossipPool::start(gossip).await.unwrap());
+    }
+    decide(&one, Method::POST, 1).await;
+    expect_caches(&one, 3).await;
+    let members = one
+        .ask(Method::GET, "/api/v1/cluster/members", None)
+        .await
+        .body;
+    for (index, (node_id, label, reason)) in (1..).zip(labels) {
+        let member: &Value = &members["members"][index];
+        assert_eq!(member["node_id"], json!(node_id), "{members}");
+        let refused = member["address_refused"].as_str();
+        assert_eq!(refused.is_some(), !reason.is_empty(), "{label}: {member}");
+        assert!(
+            refused.is_none_or(|refused| refused.contains(reason)),
+            "{label}: {member}"
+        );
+    }
+    assert_eq!(
+        metric(&one, "edge_cache_traffic_addresses_refused").await,
+        6.0
+    );
+    let mut named = std::collections::BTreeSet::new();
+    for key in 0..100 {
+        let answer = pick(&one, &format!("/pick/{key}"), "").await;
+        assert_eq!(
+            (answer.status, answer.hosts().len()),
+            (200, 3),
+            "{answer:?}"
+        );
+        named.extend(answer.hosts().into_iter().map(str::to_string));
+    }
+    assert_eq!(
+        named.into_iter().collect::<Vec<_>>(),
+        ["127.0.0.1:80", "127.0.0.8:80", "127.0.0.9:8080"]
+    );
+    assert_eq!(
+        metric(&one, "edge_cache_traffic_nodes_without_address").await,
+        6.0
+    );
+    one.log_handle()
+        .expect("the address of a cache is refused", SOON)
+        .await;
+}
