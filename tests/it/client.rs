@@ -171,10 +171,7 @@ async fn members_the_component_and_the_end_of_an_agent() {
     );
     let table = text_of(at, "peers").await;
     let gossip = two.gossip.unwrap().to_string();
-    assert_eq!(
-        row(&table, "2")[..5],
-        ["2", "alive", &gossip, "-", "agent"]
-    );
+    assert_eq!(row(&table, "2")[..5], ["2", "alive", &gossip, "-", "agent"]);
     assert_eq!(row(&table, "1")[1], "alive");
 
     let plugin = one.get("/api/v1/plugin").await.unwrap();

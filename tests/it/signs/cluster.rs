@@ -194,7 +194,11 @@ async fn a_copied_data_directory_does_not_speak_for_the_node() {
     assert_eq!(peer.peer_ids().await, [4]);
     let members = peer.ask(Method::GET, "/api/v1/cluster/members", None).await;
     let addresses: Vec<_> = members.body["members"].as_array().unwrap().iter().collect();
-    assert_eq!(addresses[1]["address"], json!(listen), "{addresses:?}");
+    assert_eq!(
+        addresses[1]["gossip_address"],
+        json!(listen),
+        "{addresses:?}"
+    );
     expect_health(&node, 200, "").await;
     // A leave frees the id; the clone goes on, and says so.
     let mut events = Events::follow(clone.http, None).await.unwrap();
