@@ -13,6 +13,9 @@ use wasm_encoder::{
     ValType,
 };
 
+/// Largest number of local variables beside the parameter of a function, by the limit of WebAssembly.
+const LOCALS_MAX: u32 = 49_999;
+
 /// Numbers of items of a module. Functions take an `i32`, and have a body each.
 #[derive(Debug, Clone, Default)]
 pub struct Shape {
@@ -77,7 +80,7 @@ impl Shape {
                 7 => shape.custom_bytes = size.saturating_mul(10),
                 8 => shape.depth = size,
                 9 => shape.additions = size,
-                _ => shape.locals = many.min(50_000),
+                _ => shape.locals = many.min(LOCALS_MAX),
             }
         }
         shape

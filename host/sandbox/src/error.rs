@@ -35,7 +35,7 @@ const ADVICE: &[(&str, &str)] = &[
         "a plugin is called without async: build its functions without async and for WASI 0.2, in Rust for wasm32-wasip2",
     ),
     (
-        "exceeds limit",
+        "exceed",
         "WebAssembly itself has this limit: the file must have fewer",
     ),
     (

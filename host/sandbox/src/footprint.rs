@@ -7,7 +7,7 @@
 
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    ComponentTypeRef, CompositeInnerType, Instance, Parser, Payload, SubType,
+    ComponentTypeRef, CompositeInnerType, Instance, Parser, Payload, SubType, TypeSectionReader,
 };
 
 use crate::error::PluginError;
@@ -23,6 +23,9 @@ const EXPORT_BYTES: u64 = 144;
 const TYPE_BYTES: u64 = 640;
 /// Host memory of a field of an object, or a parameter or result of a function.
 const FIELD_BYTES: u64 = 72;
+/// Largest section of core types that is read, in bytes: the reader takes a group of types into memory. Each byte of a
+/// larger one counts as a field.
+const TYPES_READ_MAX: usize = 4 * 1024 * 1024;
 /// Host memory of one byte of the types, imports and exports of a component.
 const INTERFACE_BYTES: u64 = 16;
 /// Host memory of one core instance beside its items.
@@ -92,10 +95,8 @@ impl Count {
         if let Some(bytes) = &mut self.module {
             let items = match payload {
                 Payload::TypeSection(section) => {
-                    for group in section {
-                        let types = read(group)?.into_types().map(|ty| type_bytes(&ty));
-                        self.defined = types.fold(self.defined, u64::saturating_add);
-                    }
+                    let bytes = types_bytes(section)?;
+                    self.defined = self.defined.saturating_add(bytes);
                     0
                 }
                 Payload::ExportSection(section) => {
@@ -254,6 +255,18 @@ fn push(space: &mut Vec<Option<u64>>, item: Option<u64>) -> Result<(), PluginErr
 
 fn items_bytes(items: u32) -> u64 {
     u64::from(items).saturating_mul(ITEM_BYTES)
+}
+
+fn types_bytes(section: TypeSectionReader<'_>) -> Result<u64, PluginError> {
+    let bytes = section.range().len();
+    if bytes > TYPES_READ_MAX {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        return Ok(bytes.saturating_mul(FIELD_BYTES));
+    }
+    section.into_iter().try_fold(0_u64, |sum, group| {
+        let types = read(group)?.into_types().map(|ty| type_bytes(&ty));
+        Ok(types.fold(sum, u64::saturating_add))
+    })
 }
 
 fn type_bytes(ty: &SubType) -> u64 {

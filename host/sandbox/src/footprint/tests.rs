@@ -40,6 +40,27 @@ fn types_count_with_their_fields() {
 }
 
 #[test]
+fn a_huge_section_of_types_is_not_read() {
+    let section = |id: u8, content: &[u8]| {
+        let mut bytes = vec![id];
+        // The length as five digits of seven bits.
+        let digits = (0..5).map(|digit| (content.len() >> (7 * digit)) as u8 & 0x7f);
+        bytes.extend(
+            digits
+                .zip([0x80, 0x80, 0x80, 0x80, 0])
+                .map(|(digit, more)| digit | more),
+        );
+        bytes.extend(content);
+        bytes
+    };
+    let types = section(1, &vec![0; TYPES_READ_MAX + 1]);
+    let module = section(1, &[b"\0asm\x01\0\0\0", &types[..]].concat());
+    let component = [b"\0asm\x0d\0\x01\0", &module[..]].concat();
+    let bytes = u64::try_from(TYPES_READ_MAX + 1).unwrap();
+    assert_eq!(of(&component).unwrap(), bytes * FIELD_BYTES);
+}
+
+#[test]
 fn the_interface_of_a_component_counts_by_its_bytes() {
     let names = |count: usize| {
         let fields = (0..count).map(|nth| format!(r#"(field "f{nth}" u8)"#));
