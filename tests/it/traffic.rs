@@ -1,6 +1,7 @@
 //! The traffic listener of real agents, asked as proxies ask, and by clients that want to choose their cache.
 
 mod endpoints;
+mod proxies;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -106,15 +107,19 @@ async fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Wire> {
     let exchange = async {
         // A refused client may be cut off while it writes.
         let _ = stream.write_all(request).await;
-        let mut read = Vec::new();
+        let mut read = String::new();
         let mut part = [0; 4096];
-        while !read.windows(4).any(|end| end == b"\r\n\r\n") {
-            match stream.read(&mut part).await {
-                Ok(0) | Err(_) => return None,
-                Ok(bytes) => read.extend_from_slice(&part[..bytes]),
+        let head = loop {
+            // An interim response, such as 100, precedes the answer.
+            match read.split_once("\r\n\r\n") {
+                Some((head, rest)) if head.starts_with("http/1.1 1") => read = rest.to_string(),
+                Some((head, _)) => break head.to_string(),
+                None => match stream.read(&mut part).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(bytes) => read += &String::from_utf8_lossy(&part[..bytes]).to_lowercase(),
+                },
             }
-        }
-        let head = String::from_utf8_lossy(&read).to_lowercase();
+        };
         let status = head.split(' ').nth(1)?.parse().ok()?;
         Some(Wire { status, head })
     };

@@ -1,0 +1,433 @@
+//! Real proxies in front of real caches, configured as the page `traffic.md` says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use edge_cache_tests::agent::client;
+use edge_cache_tests::debian::NGINX;
+use edge_cache_tests::foreign::venv;
+use edge_cache_tests::proxies::{Origin, Server, free_address, get_all};
+use edge_cache_tests::wait::until;
+use reqwest::Client;
+use rustix::process::Signal;
+
+use super::{Node, SOON, decide, expect_caches, meet, start};
+
+const PAGE: &str = include_str!("../../../host/docs/traffic.md");
+/// The header by which a cache of these tests says which one it is.
+const CACHE: &str = "x-cache-node";
+
+/// Returns the first block of code below a heading of the page.
+fn block(heading: &str) -> &'static str {
+    let section = PAGE
+        .split_once(&format!("\n## {heading}\n"))
+        .expect("the heading")
+        .1;
+    let fenced = section.split_once("```").expect("a block").1;
+    let code = fenced.split_once('\n').expect("a language").1;
+    code.split_once("```").expect("an end").0
+}
+
+/// The kinds of proxies of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Envoy,
+    Nginx,
+    Caddy,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Envoy, Self::Nginx, Self::Caddy];
+
+    /// Starts a proxy that asks this agent; none where its program is not there.
+    pub(super) async fn start(self, agent: SocketAddr, caches: &[SocketAddr]) -> Option<Server> {
+        let place = |text: &str, address: SocketAddr| {
+            let mut text = text
+                .replace("127.0.0.1:8000", &address.to_string())
+                .replace(
+                    "port_value: 8000",
+                    &format!("port_value: {}", address.port()),
+                )
+                .replace("127.0.0.1:7948", &agent.to_string())
+                .replace("port_value: 7948", &format!("port_value: {}", agent.port()));
+            for (index, cache) in caches.iter().enumerate() {
+                text = text.replace(&format!("127.0.0.1:808{}", index + 1), &cache.to_string());
+            }
+            text
+        };
+        let program = match self {
+            Self::Nginx => {
+                let http =
+                    block("nginx as proxy").replace("listen 127.0.0.1:8000", "listen LISTEN");
+                let http = place(&http, agent);
+                return Some(Server::nginx(NGINX.program()?, &http).await.unwrap());
+            }
+            Self::Envoy => programs()?.join("envoy"),
+            Self::Caddy => programs()?.join("caddy"),
+        };
+        let program = program.display().to_string();
+        let words = |folder: &Path, address: SocketAddr| -> Result<Vec<String>> {
+            let (heading, file) = match self {
+                Self::Envoy => ("Envoy", "envoy.yaml"),
+                _ => ("Caddy", "Caddyfile"),
+            };
+            let file = folder.join(file);
+            let admin = free_address()?.port();
+            let admin = format!(
+                "admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}\n"
+            );
+            let more = if self == Self::Envoy { &admin } else { "" };
+            fs::write(&file, place(block(heading), address) + more)?;
+            let file = file.to_str().context("no text")?;
+            Ok(match self {
+                Self::Envoy => [
+                    &*program,
+                    "-c",
+                    file,
+                    "--concurrency",
+                    "1",
+                    "--disable-hot-restart",
+                    "-l",
+                    "warn",
+                ]
+                .map(str::to_string)
+                .to_vec(),
+                _ => [&*program, "run", "--config", file]
+                    .map(str::to_string)
+                    .to_vec(),
+            })
+        };
+        Some(Server::start(words).await.unwrap())
+    }
+}
+
+/// Returns the folder with Envoy and Caddy.
+fn programs() -> Option<PathBuf> {
+    let pins = Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies/requirements.txt");
+    venv("proxies", &pins).unwrap()
+}
+
+/// Starts a cache as the page says, which names its node in each response.
+async fn cache(node: u64, origin: &Origin) -> Option<Server> {
+    let http = block("nginx as cache")
+        .replace("127.0.0.1:8081", "LISTEN")
+        .replace("127.0.0.1:9000", &origin.address.to_string())
+        .replace("/var/cache/edge", "FOLDER/cache")
+        .replace(
+            "location / {",
+            &format!("location / {{\nadd_header {CACHE} {node} always;"),
+        );
+    Some(Server::nginx(NGINX.program()?, &http).await.unwrap())
+}
+
+/// Three caches, an origin, and the agents of the caches' nodes, which proxies ask too.
+pub(super) struct Site {
+    pub(super) agents: Vec<Node>,
+    pub(super) caches: Vec<Server>,
+    pub(super) origin: Origin,
+    pub(super) client: Client,
+}
+
+impl Site {
+    /// Starts everything but the proxy; none where nginx is not there.
+    pub(super) async fn start(args: &[&str]) -> Option<Self> {
+        let origin = Origin::start().await.unwrap();
+        let (mut agents, mut caches) = (Vec::<Node>::new(), Vec::new());
+        for id in 1..=3 {
+            let cache = cache(id, &origin).await?;
+            let agent = start(id, cache.address, agents.first(), args).await;
+            caches.push(cache);
+            agents.push(agent);
+        }
+        meet(&agents.iter().collect::<Vec<_>>(), SOON).await;
+        for id in 1..=3 {
+            decide(&agents[0], super::Method::POST, id).await;
+        }
+        for agent in &agents {
+            expect_caches(agent, 3).await;
+        }
+        Some(Self {
+            agents,
+            caches,
+            origin,
+            client: client(&[]).unwrap(),
+        })
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.caches.iter().map(|cache| cache.address).collect()
+    }
+
+    /// Sends these paths through a proxy, and returns the node of the cache that answered each.
+    pub(super) async fn ask(&self, proxy: &Server, paths: &[String]) -> Result<Vec<u64>> {
+        let urls = paths.iter().map(|path| proxy.url(path));
+        get_all(&self.client, urls, |response| async move {
+            let node = response.headers().get(CACHE).context("no cache")?;
+            Ok(node.to_str()?.parse()?)
+        })
+        .await
+    }
+
+    /// Waits until a proxy sends paths of its own to the caches that an agent names first.
+    pub(super) async fn expect_followed(&self, kind: Kind, proxy: &Server) {
+        let paths = paths(&format!("wait-for-{kind:?}"), 20);
+        let nodes = firsts(&self.routes(&paths).await);
+        let what = format!("{kind:?} follows the agent");
+        until(&what, SOON, async || match self.ask(proxy, &paths).await {
+            Ok(seen) if seen == nodes => Ok(()),
+            seen => Err(format!("{seen:?}, not {nodes:?}")),
+        })
+        .await;
+    }
+
+    /// Returns the nodes of each path, best first, as an agent routes.
+    pub(super) async fn routes(&self, paths: &[String]) -> Vec<Vec<u64>> {
+        let mut routes = Vec::new();
+        for path in paths {
+            let (ids, _) = super::route(&self.agents[0], path).await;
+            routes.push(ids.split(',').map(|id| id.parse().unwrap()).collect());
+        }
+        routes
+    }
+}
+
+pub(super) fn paths(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|key| format!("/{prefix}/{key}")).collect()
+}
+
+pub(super) fn firsts(routes: &[Vec<u64>]) -> Vec<u64> {
+    routes.iter().map(|nodes| nodes[0]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_goes_to_the_cache_that_route_names_first() {
+    const KEYS: usize = 1_000;
+    const ROUNDS: usize = 10;
+    let Some(site) = Site::start(&[]).await else {
+        return;
+    };
+    for (index, kind) in Kind::ALL.into_iter().enumerate() {
+        let agent = site.agents[index].traffic.unwrap();
+        let Some(proxy) = kind.start(agent, &site.addresses()).await else {
+            continue;
+        };
+        let paths = paths(&format!("{kind:?}"), KEYS);
+        let expected = firsts(&site.routes(&paths).await);
+        assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), 3);
+        site.expect_followed(kind, &proxy).await;
+        for round in 0..ROUNDS {
+            let seen = site.ask(&proxy, &paths).await.unwrap();
+            assert_eq!(seen, expected, "{kind:?}, round {round}");
+        }
+        let seen = site.origin.seen();
+        let asked: BTreeMap<_, _> = seen
+            .iter()
+            .filter(|(path, _)| path.starts_with(&format!("/{kind:?}/")))
+            .collect();
+        assert_eq!(asked.len(), KEYS);
+        let twice: Vec<_> = asked.iter().filter(|(_, count)| ***count != 1).collect();
+        assert!(twice.is_empty(), "{kind:?}: {twice:?}");
+    }
+}
+
+/// The cache of a node dies while its agent lives on: its requests go to the second of the list without an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_cache_answers_where_the_first_is_dead() {
+    let Some(mut site) = Site::start(&[]).await else {
+        return;
+    };
+    for (index, kind) in Kind::ALL.into_iter().enumerate() {
+        let agent = site.agents[index].traffic.unwrap();
+        let Some(proxy) = kind.start(agent, &site.addresses()).await else {
+            continue;
+        };
+        site.expect_followed(kind, &proxy).await;
+        let paths = paths(&format!("dead-{kind:?}"), 300);
+        let routes = site.routes(&paths).await;
+        let dead = u64::try_from(index + 1).unwrap();
+        site.caches[index].kill().await.unwrap();
+        let alive = |nodes: &Vec<u64>| if nodes[0] == dead { nodes[1] } else { nodes[0] };
+        let expected: Vec<_> = routes.iter().map(alive).collect();
+        assert_eq!(
+            site.ask(&proxy, &paths).await.unwrap(),
+            expected,
+            "{kind:?}"
+        );
+        site.caches[index].start_again().await.unwrap();
+        let back = site.ask(&proxy, &paths);
+        if kind == Kind::Caddy {
+            // It avoids an address for 2 s after a failure.
+            site.expect_followed(kind, &proxy).await;
+        } else {
+            assert_eq!(back.await.unwrap(), firsts(&routes), "{kind:?}");
+        }
+    }
+}
+
+/// A node is disabled: its keys go to their second within a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_a_disabled_node_move_within_a_second() {
+    let Some(site) = Site::start(&[]).await else {
+        return;
+    };
+    let agent = site.agents[0].traffic.unwrap();
+    let mut proxies = Vec::new();
+    for kind in Kind::ALL {
+        if let Some(proxy) = kind.start(agent, &site.addresses()).await {
+            site.expect_followed(kind, &proxy).await;
+            proxies.push((kind, proxy));
+        }
+    }
+    let paths = paths("moved", 60);
+    let routes = site.routes(&paths).await;
+    let left = |nodes: &Vec<u64>| if nodes[0] == 3 { nodes[1] } else { nodes[0] };
+    let expected: Vec<_> = routes.iter().map(left).collect();
+    let start = Instant::now();
+    decide(&site.agents[1], super::Method::DELETE, 3).await;
+    for (kind, proxy) in &proxies {
+        let what = format!("the keys move at {kind:?}");
+        until(&what, SOON, async || match site.ask(proxy, &paths).await {
+            Ok(seen) if seen == expected => Ok(()),
+            seen => Err(seen.map_err(|error| error.to_string())),
+        })
+        .await;
+    }
+    println!("all keys have moved after {:?}", start.elapsed());
+}
+
+/// The proxy's agent dies, or is cut off: requests go on, and follow again when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_goes_on_without_its_agent() {
+    let Some(site) = Site::start(&[]).await else {
+        return;
+    };
+    let traffic = free_address().unwrap();
+    let listen = traffic.to_string();
+    let seed = site.agents[0].gossip.to_string();
+    let args = [
+        "--gossip-interval",
+        "200ms",
+        "--gossip-join-timeout",
+        "2s",
+        "--seed",
+        &seed,
+        "--traffic-listen",
+        &listen,
+    ];
+    let agent = Node::start(9, &args).await.unwrap();
+    let mut proxies = Vec::new();
+    for kind in Kind::ALL {
+        if let Some(proxy) = kind.start(traffic, &site.addresses()).await {
+            site.expect_followed(kind, &proxy).await;
+            proxies.push((kind, proxy));
+        }
+    }
+    agent.signal(Signal::KILL);
+    agent.ended().await;
+    let paths = paths("without", 200);
+    let firsts = firsts(&site.routes(&paths).await);
+    for (kind, proxy) in &proxies {
+        let seen = site.ask(proxy, &paths).await.unwrap();
+        let elsewhere = seen
+            .iter()
+            .zip(&firsts)
+            .filter(|(seen, first)| seen != first)
+            .count();
+        println!(
+            "{kind:?} without its agent: {elsewhere} of {} requests went elsewhere",
+            paths.len()
+        );
+    }
+    let _agent = Node::start(9, &args).await.unwrap();
+    for (kind, proxy) in &proxies {
+        site.expect_followed(*kind, proxy).await;
+    }
+}
+
+/// Whatever a client sends, its request goes to the cache of its real URL, and nowhere that it names.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_client_chooses_its_cache_through_a_proxy() {
+    let Some(site) = Site::start(&[]).await else {
+        return;
+    };
+    let traffic = free_address().unwrap();
+    let listen = traffic.to_string();
+    let seed = site.agents[0].gossip.to_string();
+    let args = [
+        "--gossip-interval",
+        "200ms",
+        "--gossip-join-timeout",
+        "2s",
+        "--seed",
+        &seed,
+        "--traffic-listen",
+        &listen,
+    ];
+    let agent = Node::start(9, &args).await.unwrap();
+    // A server that no request may reach.
+    let trap = Origin::start().await.unwrap();
+    let mut proxies = Vec::new();
+    for kind in Kind::ALL {
+        if let Some(proxy) = kind.start(traffic, &site.addresses()).await {
+            site.expect_followed(kind, &proxy).await;
+            proxies.push((kind, proxy));
+        }
+    }
+    let key = "/real/path".to_string();
+    let first = site.routes(std::slice::from_ref(&key)).await[0][0];
+    let others = paths("other", 50);
+    let routes = site.routes(&others).await;
+    let other = routes.iter().position(|nodes| nodes[0] != first).unwrap();
+    let other = &others[other];
+    let evil = format!(
+        "x-edge-cache-hosts: {trap}\r\nx-edge-cache-host: {trap}\r\nx-edge-cache-host-2: {trap}\r\n\
+         X-Edge-Cache-Nodes: 1\r\n",
+        trap = trap.address
+    );
+    let uris =
+        format!("x-original-uri: {other}\r\nx-original-uri: /b\r\nx-forwarded-uri: {other}\r\n");
+    let requests = [
+        ("GET", "", evil.clone()),
+        ("GET", "", uris),
+        ("GET", "?key=%2Fother&header=x-original-uri", String::new()),
+        ("GET", "", "authorization: Bearer x\r\n".to_string()),
+        ("GET", "", "range: bytes=0-3\r\n".to_string()),
+        ("GET", "", "expect: 100-continue\r\n".to_string()),
+        ("GET", "", "if-none-match: *\r\n".to_string()),
+        ("HEAD", "", evil.clone()),
+        ("OPTIONS", "", evil.clone()),
+        ("POST", "", format!("{evil}content-length: 0\r\n")),
+    ];
+    for is_up in [true, false] {
+        for (kind, proxy) in &proxies {
+            for (method, query, headers) in &requests {
+                let request = format!(
+                    "{method} {key}{query} HTTP/1.1\r\nhost: site.example\r\n{headers}\r\n"
+                );
+                let answer = super::exchange(proxy.address, request.as_bytes())
+                    .await
+                    .expect("an answer");
+                let named = answer.header(CACHE).map(str::to_string);
+                let case = format!("{kind:?} {method} {query} {headers:.40} {answer:?}");
+                assert!(answer.status < 400, "{case}");
+                assert!(named.is_some(), "{case}");
+                if is_up {
+                    assert_eq!(named, Some(first.to_string()), "{case}");
+                }
+            }
+        }
+        if is_up {
+            agent.signal(Signal::KILL);
+            until("the agent is gone", SOON, async || {
+                let gone = tokio::net::TcpStream::connect(traffic).await.is_err();
+                gone.then_some(()).ok_or("it accepts")
+            })
+            .await;
+        }
+    }
+    assert_eq!(trap.requests(), 0, "{:?}", trap.seen());
+}
