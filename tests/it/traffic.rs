@@ -1,5 +1,6 @@
 //! The traffic listener of real agents, asked as proxies ask, and by clients that want to choose their cache.
 
+mod check;
 mod endpoints;
 mod proxies;
 

@@ -6,6 +6,7 @@
 //! - [`shutdown`], `trusted_file`, [`log`]: the shutdown request, reading of secret files, log output.
 //! - [`exit`]: exit codes, and the errors that they depend on.
 //! - [`plugin_manager`]: replacement of the plugin while the agent runs.
+//! - `cache_check`: the check of this node's cache.
 //! - [`tokens`]: the tokens of the HTTP API and their roles.
 //! - `metrics`: the agent's metrics as text.
 //! - [`http`]: the HTTP API. No other module uses axum.
@@ -18,6 +19,7 @@
 // Most of this crate handles guest data: arithmetic must define its overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod cache_check;
 pub mod cli;
 pub mod commands;
 pub mod config;

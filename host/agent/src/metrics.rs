@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::cache_check::CheckMetrics;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
@@ -32,6 +33,7 @@ const PREFIX: &str = "edge_cache";
 pub(super) struct Metrics {
     pub(super) http: HttpMetrics,
     pub(super) traffic: TrafficMetrics,
+    pub(super) check: CheckMetrics,
     /// 1 while the agent is ready.
     pub(super) ready: Gauge,
     /// Warnings of the readiness check.
@@ -56,6 +58,8 @@ impl Metrics {
         }
         http.register(prefixed);
         let traffic = TrafficMetrics::register(prefixed);
+        let check = CheckMetrics::default();
+        check.register(prefixed);
         let (ready, warnings) = (Gauge::default(), Gauge::default());
         prefixed.register("ready", "1 while the agent is ready", ready.clone());
         let help = "Warnings that `GET /health/readyz` shows";
@@ -63,6 +67,7 @@ impl Metrics {
         Self {
             http,
             traffic,
+            check,
             ready,
             warnings,
             registry,

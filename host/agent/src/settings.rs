@@ -12,5 +12,5 @@ pub(crate) mod values;
 pub use self::agent::{AgentSettings, GossipProtocol, HttpSettings, LogFormat};
 pub use self::limits::LimitSettings;
 pub use self::plugin::PluginSettings;
-pub use self::traffic::{TrafficGeo, TrafficKey, TrafficSettings};
+pub use self::traffic::{CacheCheck, TrafficGeo, TrafficKey, TrafficSettings};
 pub use self::values::parse_log_level;

@@ -111,10 +111,7 @@ impl AgentInfo {
             },
             Some(reason) => Self {
                 follows: None,
-                refuses: Some(Refusal {
-                    decision: id,
-                    reason: short(&reason.to_string()),
-                }),
+                refuses: Some(Refusal::new(id, &reason.to_string())),
             },
         }
     }
@@ -133,6 +130,14 @@ impl DecisionId {
 impl Refusal {
     /// Longest reason, in bytes.
     pub const REASON_BYTES_MAX: usize = 128;
+
+    /// Returns the refusal of a decision for a reason, which is shortened to its limit.
+    pub fn new(decision: DecisionId, reason: &str) -> Self {
+        Self {
+            decision,
+            reason: short(reason),
+        }
+    }
 }
 
 fn printable_reason<'de, D: Deserializer<'de>>(reason: D) -> Result<String, D::Error> {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::advertiser::{Advertiser, Standalone};
 use crate::decisions::DecisionSync;
 use crate::error::StartError;
+use crate::gate::{CacheHealth, Gate};
 use crate::metrics::RegistryMetrics;
 use crate::placement::Placement;
 use crate::registry::{AbortOnDrop, EdgeCacheRegistry, Handle};
@@ -34,6 +35,7 @@ pub struct Builder {
     store: Option<Store>,
     clock: WallClock,
     traffic: TrafficConfig,
+    cache_health: CacheHealth,
 }
 
 /// The cluster that the registry belongs to.
@@ -53,6 +55,7 @@ impl EdgeCacheRegistry {
             store: None,
             clock: WallClock::default(),
             traffic: TrafficConfig::default(),
+            cache_health: CacheHealth::Healthy,
         }
     }
 }
@@ -94,6 +97,13 @@ impl Builder {
         self
     }
 
+    /// Starts with this state of the own node's cache, until another one is reported. By default the cache works.
+    #[must_use]
+    pub fn cache_health(mut self, health: CacheHealth) -> Self {
+        self.cache_health = health;
+        self
+    }
+
     /// Starts the registry and the plugin.
     ///
     /// A plugin that fails here is retried as after any other failure: the registry runs, refuses changes, and
@@ -125,12 +135,14 @@ impl Builder {
         let view = first_view(remembered);
         advertiser.set_policy(self.plugin.policy());
         // Peers see the remembered labels until the plugin has published.
-        advertiser.announce(own_labels.clone(), view.agent_info(own));
+        let gate = Gate::new(advertiser.clone(), self.cache_health);
+        gate.announce(own_labels.clone(), view.agent_info(own));
         let state = Arc::new(RegistryState {
             view: Arc::new(ArcSwap::from_pointee(view)),
             plugin: ArcSwap::from_pointee(self.plugin),
             config,
             advertiser,
+            gate,
             metrics,
             loaded,
             has_joined: AtomicBool::default(),

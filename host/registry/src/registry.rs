@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::events::RegistryEvents;
+use crate::gate::CacheHealth;
 use crate::placement::{Placement, RoutingStatus};
 use crate::snapshot::{NodeState, Snapshot};
 use crate::state::RegistryState;
@@ -311,6 +312,18 @@ impl EdgeCacheRegistry {
     pub fn traffic(&self) -> Option<&Traffic> {
         let placement = self.shared.placement.as_ref()?;
         Some(&placement.traffic)
+    }
+
+    /// Reports the state of the own node's cache. While it does not work, the node says that it does not follow its
+    /// decision, with the reason, and advertises no labels once it has failed. The decision stands.
+    pub fn report_cache_health(&self, health: CacheHealth) {
+        self.shared.state.gate.report(health);
+    }
+
+    /// Returns the state of the own node's cache as reported last.
+    #[must_use]
+    pub fn cache_health(&self) -> CacheHealth {
+        self.shared.state.gate.health()
     }
 
     /// Returns the addresses of the caches of all live nodes.

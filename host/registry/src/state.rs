@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::advertiser::Advertiser;
+use crate::gate::Gate;
 use crate::metrics::RegistryMetrics;
 use crate::view::{View, ViewCell};
 use edge_cache_core::NodeId;
@@ -22,6 +23,8 @@ pub(crate) struct RegistryState {
     /// The configuration of instances. Its label grants are those of the first plugin.
     pub(crate) config: InstanceConfig,
     pub(crate) advertiser: Arc<dyn Advertiser>,
+    /// The way of the plugin's labels to the advertiser.
+    pub(crate) gate: Gate,
     pub(crate) metrics: Arc<RegistryMetrics>,
     /// The policies of plugins that have loaded here before, the last one at the end.
     pub(crate) loaded: Mutex<Vec<String>>,

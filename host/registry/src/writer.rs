@@ -248,7 +248,7 @@ impl Writer {
     fn announce(&self) {
         let agent = self.state.view.load().agent_info(self.state.node_id());
         let labels = self.own_labels.clone();
-        self.state.advertiser.announce(labels, agent);
+        self.state.gate.announce(labels, agent);
     }
 
     fn publish(&self, batch: &Batch) {

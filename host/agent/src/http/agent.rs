@@ -163,6 +163,10 @@ impl AppState {
             let subject = some(count, "decision");
             format!("{subject} set aside, and this agent may differ from others: {cause}")
         });
+        let cache = self.registry.cache_health();
+        let cache = cache
+            .reason()
+            .map(|reason| format!("this node advertises nothing: {reason}"));
         let unjudged = self.registry.routing().unjudged;
         let unjudged = (unjudged > 0).then(|| {
             let subject = some(unjudged, "member");
@@ -171,7 +175,10 @@ impl AppState {
                  there are too many, or this agent's plugin failed"
             )
         });
-        room.into_iter().chain(set_aside).chain(unjudged)
+        room.into_iter()
+            .chain(cache)
+            .chain(set_aside)
+            .chain(unjudged)
     }
 
     /// Observes the readiness, and reports a change as an event.

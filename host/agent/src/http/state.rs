@@ -10,6 +10,7 @@ use super::bodies::BodyBudget;
 use super::events::Events;
 use super::limits::WAITS_MAX;
 use super::list::ListCache;
+use crate::cache_check::CheckMetrics;
 use crate::metrics::{ListenerMetrics, Metrics, TrafficMetrics};
 use crate::plugin_manager::PluginManager;
 use crate::shutdown::Shutdown;
@@ -79,6 +80,12 @@ impl AppState {
     #[must_use]
     pub fn traffic(&self) -> Option<Traffic> {
         self.registry.traffic().cloned()
+    }
+
+    /// Returns the metrics of the check of the cache.
+    #[must_use]
+    pub(crate) fn check_metrics(&self) -> CheckMetrics {
+        self.metrics.check.clone()
     }
 
     /// Returns the metrics of the traffic listener.

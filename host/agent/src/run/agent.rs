@@ -5,6 +5,7 @@ use tokio::signal::unix::Signal;
 
 use super::api::Api;
 use super::gossip;
+use crate::cache_check;
 use crate::plugin_manager::PluginManager;
 use crate::settings::AgentSettings;
 use crate::shutdown::Shutdown;
@@ -106,6 +107,9 @@ async fn start_registry(
     gossip: Option<&GossipPool>,
 ) -> Result<EdgeCacheRegistry> {
     let mut builder = EdgeCacheRegistry::builder(plugin).traffic(traffic_config(settings, gossip));
+    if settings.traffic.cache_check.is_some() {
+        builder = builder.cache_health(cache_check::unchecked());
+    }
     builder = match gossip {
         Some(pool) => builder.gossip(pool.clone()),
         None => builder.standalone(gossip::self_info(settings)),

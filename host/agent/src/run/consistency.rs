@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::api;
 use crate::exit::usage;
-use crate::settings::AgentSettings;
+use crate::settings::{AgentSettings, CacheCheck};
 use edge_cache_core::labels;
 use edge_cache_host::CACHE_ADDRESS_LABEL;
 
@@ -21,6 +21,11 @@ fn cache_address(settings: &AgentSettings) -> Result<(), String> {
         return Err(format!(
             "`--label {CACHE_ADDRESS_LABEL}=…` is reserved: `--cache-address` sets it"
         ));
+    }
+    if settings.traffic.cache_check == Some(CacheCheck::Tcp)
+        && settings.traffic.cache_address.is_none()
+    {
+        return Err("`--cache-check tcp` needs `--cache-address`".to_string());
     }
     let gossip = settings.gossip_advertise.or(settings.gossip_listen);
     let rules = settings

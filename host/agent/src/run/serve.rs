@@ -14,10 +14,12 @@ use tokio::time::{Instant, timeout_at};
 use anyhow::{Context, Result, bail};
 
 use super::agent::Agent;
+use crate::cache_check::Checker;
 use crate::http::AppState;
 use crate::settings::AgentSettings;
 use crate::shutdown::{Shutdown, ShutdownMode};
 use crate::systemd::{Notification, Systemd};
+use edge_cache_host::CacheAddress;
 
 /// Serves until a shutdown is requested, then shuts down.
 pub(super) async fn serve(
@@ -33,6 +35,12 @@ pub(super) async fn serve(
         plugins,
     } = agent;
     let state = AppState::new(registry.clone(), gossip.clone(), plugins, shutdown.clone());
+    if let Some(check) = &settings.traffic.cache_check {
+        let address = settings.traffic.cache_address.map(CacheAddress::socket);
+        let metrics = state.check_metrics();
+        let checker = Checker::new(check, address, registry.clone(), metrics)?;
+        shutdown.spawn("the check of the cache", checker.run());
+    }
     let drain = Arc::new(Notify::new());
     let draining = drain.clone();
     let mut serving = tokio::spawn(api.serve(state.clone(), async move {

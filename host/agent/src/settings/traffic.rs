@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 use ipnet::IpNet;
+use reqwest::Url;
 
 use super::values::{count, parse_address, time};
 use edge_cache_core::check_geo;
@@ -39,12 +41,43 @@ pub enum TrafficGeo {
     Geo(String),
 }
 
+/// A way to find out whether the cache works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheCheck {
+    /// It accepts a connection at its address.
+    Tcp,
+    /// It answers this URL with 2xx.
+    Http(Url),
+}
+
+impl FromStr for CacheCheck {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "tcp" {
+            return Ok(Self::Tcp);
+        }
+        let url = text
+            .parse::<Url>()
+            .ok()
+            .filter(|url| url.scheme() == "http");
+        url.map(Self::Http).ok_or_else(|| {
+            "a check is `tcp`, or an http URL that the cache itself answers, for example http://127.0.0.1:8080/health"
+                .to_string()
+        })
+    }
+}
+
 /// The settings of the node's cache and of the traffic listener.
 #[derive(Debug, Clone, Args)]
 pub struct TrafficSettings {
     /// Address at which this node's cache serves, told to peers; IPv6 in brackets
     #[arg(long, env = "EDGE_CACHE_CACHE_ADDRESS", value_name = "IP:PORT", value_parser = parse_cache_address)]
     pub cache_address: Option<CacheAddress>,
+    /// Check of this node's cache, every 2 s: `tcp`, or an http URL that the cache itself answers with 2xx. While it fails,
+    /// the labels are withdrawn
+    #[arg(long, env = "EDGE_CACHE_CACHE_CHECK", value_name = "CHECK")]
+    pub cache_check: Option<CacheCheck>,
     /// Port of the caches of nodes that publish no address, at their overlay address; the same on all agents
     #[arg(long, env = "EDGE_CACHE_CACHE_DEFAULT_PORT", value_name = "PORT")]
     pub cache_default_port: Option<NonZeroU16>,

@@ -1,0 +1,185 @@
+//! The check of a node's cache: real caches that die and come back.
+
+use std::time::{Duration, Instant};
+
+use edge_cache_tests::debian::NGINX;
+use edge_cache_tests::proxies::{Server, free_address};
+use edge_cache_tests::wait::until;
+use reqwest::Method;
+
+use super::proxies::{Kind, Site, firsts, paths};
+use super::{Node, SOON, decide, expect_caches, meet, metric, pick, start};
+
+const HEALTH: &str = "server { listen LISTEN; location / { return 204; } }";
+
+/// Returns the reason of a node's agent for not advertising, as another agent shows it.
+async fn reason(at: &Node, of: u64) -> Option<String> {
+    let path = format!("/api/v1/nodes/{of}/edge-cache");
+    let shown = at.ask(Method::GET, &path, None).await.body;
+    let reason = shown["decision"]["refused_by_node"].as_str();
+    assert!(reason.is_none() || shown["advertised"] == false, "{shown}");
+    reason.map(str::to_string)
+}
+
+async fn expect_reason(at: &Node, of: u64, said: &str) {
+    let what = format!("{said:?} of node {of}, seen by node {}", at.id);
+    until(&what, SOON, || async {
+        match reason(at, of).await {
+            Some(reason) if reason.contains(said) => Ok(()),
+            seen => Err(seen),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn labels_wait_for_the_first_success() {
+    let cache = free_address().unwrap();
+    let one = start(1, cache, None, &["--cache-check", "tcp"]).await;
+    let two = start(2, super::cache_of(2), Some(&one), &[]).await;
+    meet(&[&one, &two], SOON).await;
+    decide(&two, Method::POST, 1).await;
+    expect_reason(&two, 1, "the check of its cache failed").await;
+    let health = one.ask(Method::GET, "/health/readyz", None).await;
+    assert_eq!(health.status, 200, "the agent itself is ready");
+    assert!(
+        health.body["warnings"]
+            .to_string()
+            .contains("this node advertises nothing"),
+        "{health:?}"
+    );
+    assert_eq!(pick(&two, "/pick/a", "").await.status, 503);
+    let listener = tokio::net::TcpListener::bind(cache).await.unwrap();
+    expect_caches(&two, 1).await;
+    assert_eq!(pick(&two, "/pick/a", "").await.hosts(), [cache.to_string()]);
+    assert_eq!(reason(&two, 1).await, None);
+    drop(listener);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_cache_is_withdrawn_and_comes_back() {
+    let Some(mut site) = Site::start(&["--cache-check", "tcp"]).await else {
+        return;
+    };
+    let Some(proxy) = Kind::Nginx
+        .start(site.agents[0].traffic.unwrap(), &site.addresses())
+        .await
+    else {
+        return;
+    };
+    site.expect_followed(Kind::Nginx, &proxy).await;
+    let paths = paths("withdrawn", 200);
+    let routes = site.routes(&paths).await;
+    let killed = Instant::now();
+    site.caches[1].kill().await.unwrap();
+    for agent in &site.agents {
+        expect_caches(agent, 2).await;
+    }
+    println!(
+        "all agents route elsewhere {:?} after the end of a cache",
+        killed.elapsed()
+    );
+    expect_reason(&site.agents[0], 2, "Connection refused").await;
+    // Only its keys have moved, each to its second.
+    let left = |nodes: &Vec<u64>| if nodes[0] == 2 { nodes[1] } else { nodes[0] };
+    let expected: Vec<_> = routes.iter().map(left).collect();
+    assert_eq!(firsts(&site.routes(&paths).await), expected);
+    assert_eq!(site.ask(&proxy, &paths).await.unwrap(), expected);
+    assert_eq!(
+        metric(&site.agents[1], "edge_cache_cache_withdrawals_total").await,
+        1.0
+    );
+    // The decision stands.
+    let listed = site.agents[0]
+        .ask(Method::GET, "/api/v1/edge-cache/nodes", None)
+        .await
+        .body;
+    assert_eq!(listed["nodes"].as_array().unwrap().len(), 3);
+
+    let back = Instant::now();
+    site.caches[1].start_again().await.unwrap();
+    for agent in &site.agents {
+        expect_caches(agent, 3).await;
+    }
+    println!("its keys are back {:?} after its start", back.elapsed());
+    assert_eq!(site.routes(&paths).await, routes);
+    assert_eq!(site.ask(&proxy, &paths).await.unwrap(), firsts(&routes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_fails_everywhere_withdraws_nothing() {
+    let Some(program) = NGINX.program() else {
+        return;
+    };
+    let mut health = Server::nginx(program, HEALTH).await.unwrap();
+    let url = health.url("/");
+    let nodes = super::three(&["--cache-check", &url]).await;
+    health.stop().await.unwrap();
+    let kept = "edge_cache_cache_withdrawals_refused_total";
+    for node in &nodes {
+        until("the labels are kept", SOON, || async {
+            let kept = metric(node, kept).await;
+            if kept == 1.0 { Ok(()) } else { Err(kept) }
+        })
+        .await;
+    }
+    // Nodes that have decided go on like that.
+    let failures = "edge_cache_cache_check_failures_total";
+    let before = metric(&nodes[0], failures).await;
+    until("more checks fail", SOON, || async {
+        let failures = metric(&nodes[0], failures).await;
+        if failures >= before + 3.0 {
+            Ok(())
+        } else {
+            Err(failures)
+        }
+    })
+    .await;
+    for node in &nodes {
+        assert_eq!(metric(node, "edge_cache_traffic_caches").await, 3.0);
+        assert_eq!(
+            metric(node, "edge_cache_cache_withdrawals_total").await,
+            0.0
+        );
+        expect_reason(node, 2, "the check of its cache failed").await;
+        node.log_handle()
+            .expect("the checks of most caches fail at once", SOON)
+            .await;
+    }
+    health.start_again().await.unwrap();
+    for of in 1..=3 {
+        until(
+            "it is advertised again",
+            Duration::from_secs(60),
+            || async {
+                let reason = reason(&nodes[0], of).await;
+                reason.map_or(Ok(()), Err)
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_without_an_address_is_refused() {
+    for (args, said) in [
+        (&["--cache-check", "tcp"][..], "needs `--cache-address`"),
+        (
+            &["--cache-check", "https://127.0.0.1/"],
+            "a check is `tcp`, or an http URL",
+        ),
+        (
+            &["--cache-check", "udp"],
+            "a check is `tcp`, or an http URL",
+        ),
+    ] {
+        let args = [
+            &["run", "--node-id", "1", "--http-listen", "127.0.0.1:0"],
+            args,
+        ]
+        .concat();
+        let ended = edge_cache_tests::agent::run_to_end(&args).await.unwrap();
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
