@@ -12,6 +12,7 @@ use edge_cache_tests::agent::run_to_end;
 use edge_cache_tests::cluster::Settings;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -497,4 +498,46 @@ async fn addresses_of_peers_that_are_none_are_refused_and_shown() {
     one.log_handle()
         .expect("the address of a cache is refused", SOON)
         .await;
+}
+
+/// An agent that loses most members at once takes itself for cut off.
+#[tokio::test]
+async fn an_agent_that_is_cut_off_keeps_its_last_table() {
+    let nodes = three(&[]).await;
+    let expected = pick(&nodes[0], "/pick/a", "").await;
+    let held = "edge_cache_traffic_table_held";
+    for node in &nodes[1..] {
+        node.signal(Signal::STOP);
+    }
+    until("the table is held", SOON, || async {
+        let held = metric(&nodes[0], held).await;
+        if held == 1.0 { Ok(()) } else { Err(held) }
+    })
+    .await;
+    assert!(nodes[0].peer_ids().await.is_empty());
+    assert_eq!(
+        pick(&nodes[0], "/pick/a", "").await.hosts(),
+        expected.hosts()
+    );
+    assert_eq!(
+        metric(&nodes[0], "edge_cache_routing_candidates").await,
+        1.0
+    );
+    nodes[0]
+        .log_handle()
+        .expect("more than half of the members failed at once", SOON)
+        .await;
+    for node in &nodes[1..] {
+        node.signal(Signal::CONT);
+    }
+    until("the table follows the members", SOON, || async {
+        let held = metric(&nodes[0], held).await;
+        if held == 0.0 { Ok(()) } else { Err(held) }
+    })
+    .await;
+    expect_caches(&nodes[0], 3).await;
+    assert_eq!(
+        pick(&nodes[0], "/pick/a", "").await.hosts(),
+        expected.hosts()
+    );
 }

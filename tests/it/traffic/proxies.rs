@@ -430,3 +430,110 @@ async fn no_client_chooses_its_cache_through_a_proxy() {
     }
     assert_eq!(trap.requests(), 0, "{:?}", trap.seen());
 }
+
+/// Two sites with the same paths on one cache: their keys and their copies are apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_sites_share_the_caches() {
+    let Some(site) = Site::start(&["--traffic-key", "host-and-path"]).await else {
+        return;
+    };
+    let proxy = Kind::Nginx
+        .start(site.agents[0].traffic.unwrap(), &site.addresses())
+        .await
+        .unwrap();
+    let mut differ = 0;
+    for path in paths("site", 30) {
+        let mut nodes = BTreeSet::new();
+        for host in ["a.example", "b.example:8080", "B.Example"] {
+            let name = host.to_lowercase().replace(":8080", "");
+            let (ids, _) = super::route(&site.agents[1], &format!("{name}{path}")).await;
+            let request = format!("GET {path}?v=1 HTTP/1.1\r\nhost: {host}\r\n\r\n");
+            let answer = super::exchange(proxy.address, request.as_bytes())
+                .await
+                .unwrap();
+            let first = ids.split(',').next();
+            assert_eq!(
+                (answer.status, answer.header(CACHE)),
+                (200, first),
+                "{host}{path}"
+            );
+            nodes.insert(ids);
+        }
+        differ += usize::from(nodes.len() > 1);
+    }
+    assert!(differ > 0, "the host makes no difference");
+    // Each site's copy was fetched once, but the one with two names.
+    let counts: BTreeSet<u64> = site.origin.seen().into_values().collect();
+    assert_eq!(counts, BTreeSet::from([2]));
+}
+
+/// A disabled node leaves Envoy's endpoints at its next poll.
+#[tokio::test(flavor = "multi_thread")]
+async fn envoy_forgets_a_disabled_node() {
+    let Some(site) = Site::start(&[]).await else {
+        return;
+    };
+    let agent = site.agents[0].traffic.unwrap();
+    let Some(proxy) = Kind::Envoy.start(agent, &site.addresses()).await else {
+        return;
+    };
+    site.expect_followed(Kind::Envoy, &proxy).await;
+    let config = fs::read_to_string(proxy.folder().join("envoy.yaml")).unwrap();
+    let admin = config.split("admin: ").nth(1).unwrap();
+    let port = admin.split("port_value: ").nth(1).unwrap();
+    let port: u16 = port.split(' ').next().unwrap().parse().unwrap();
+    let endpoints = async || {
+        let url = format!("http://127.0.0.1:{port}/clusters");
+        let text = site
+            .client
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        let of = |address: &SocketAddr| text.contains(&format!("edge-cache::{address}::"));
+        site.addresses().iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(endpoints().await, [true; 3]);
+    decide(&site.agents[2], super::Method::DELETE, 2).await;
+    until("Envoy forgets it", SOON, async || match endpoints().await {
+        seen if seen == [true, false, true] => Ok(()),
+        seen => Err(seen),
+    })
+    .await;
+}
+
+/// Paths as they come on the wire: long ones, and bytes that are no text.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_paths_get_no_error_from_the_agent() {
+    let Some(site) = Site::start(&[]).await else {
+        return;
+    };
+    let long = format!("/{}", "p".repeat(7_000));
+    for kind in Kind::ALL {
+        let agent = site.agents[0].traffic.unwrap();
+        let Some(proxy) = kind.start(agent, &site.addresses()).await else {
+            continue;
+        };
+        site.expect_followed(kind, &proxy).await;
+        for path in ["/%ff%fe", "/a%2Fb", "/a//b/../c", "/caf\u{e9}", &long] {
+            let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+            let answer = super::exchange(proxy.address, request.as_bytes())
+                .await
+                .unwrap();
+            println!("{kind:?} {path:.40}: {}", answer.status);
+            assert!(
+                answer.status == 200 && answer.header(CACHE).is_some(),
+                "{kind:?} {path:.40} {answer:?}"
+            );
+        }
+        let answer =
+            super::exchange(proxy.address, b"GET /a\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        println!(
+            "{kind:?} bytes that are no text: {:?}",
+            answer.map(|answer| answer.status)
+        );
+    }
+}
