@@ -518,22 +518,23 @@ async fn odd_paths_get_no_error_from_the_agent() {
             continue;
         };
         site.expect_followed(kind, &proxy).await;
-        for path in ["/%ff%fe", "/a%2Fb", "/a//b/../c", "/caf\u{e9}", &long] {
+        for path in ["/%ff%fe", "/a%2Fb", "/a//b/../c", &long] {
             let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
             let answer = super::exchange(proxy.address, request.as_bytes())
                 .await
                 .unwrap();
-            println!("{kind:?} {path:.40}: {}", answer.status);
             assert!(
                 answer.status == 200 && answer.header(CACHE).is_some(),
                 "{kind:?} {path:.40} {answer:?}"
             );
         }
-        let answer =
-            super::exchange(proxy.address, b"GET /a\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n").await;
-        println!(
-            "{kind:?} bytes that are no text: {:?}",
-            answer.map(|answer| answer.status)
-        );
+        // Envoy itself takes no bytes beyond ASCII, and so never asks the agent.
+        for path in [&b"/caf\xc3\xa9"[..], b"/a\xff\xfe"] {
+            let request = [b"GET ", path, b" HTTP/1.1\r\nhost: x\r\n\r\n"].concat();
+            let answer = super::exchange(proxy.address, &request).await.unwrap();
+            // The origin of these tests refuses what is no UTF-8; the request has reached a cache.
+            let is_sent = answer.header(CACHE).is_some();
+            assert_eq!(is_sent, kind != Kind::Envoy, "{kind:?} {path:?} {answer:?}");
+        }
     }
 }
