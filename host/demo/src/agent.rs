@@ -41,6 +41,7 @@ pub(super) struct Agent {
     pub(super) node_id: u64,
     pub(super) gossip: SocketAddr,
     pub(super) http: SocketAddr,
+    pub(super) traffic: SocketAddr,
     pub(super) client: Client,
     /// A file without a name that the agent writes its log to.
     log: File,
@@ -50,11 +51,15 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Starts an agent and waits until it serves.
-    pub(super) async fn start(node_id: u64, seed: Option<SocketAddr>) -> Result<Self> {
+    /// Starts the agent of a node with a cache, and waits until it serves.
+    pub(super) async fn start(
+        node_id: u64,
+        cache: SocketAddr,
+        seed: Option<SocketAddr>,
+    ) -> Result<Self> {
         let failed = || format!("cannot start agent {node_id}");
         let log = NamedTempFile::new().with_context(failed)?;
-        let mut child = command(node_id, seed)
+        let mut child = command(node_id, cache, seed)
             .and_then(|mut command| command.stderr(log.reopen()?).spawn())
             .with_context(failed)?;
         let log = log.into_file();
@@ -65,7 +70,7 @@ impl Agent {
         let ready = ready
             .with_context(|| format!("it was not ready within {} s", READY_WITHIN.as_secs()))
             .flatten();
-        let (gossip, http) = match ready {
+        let [gossip, http, traffic] = match ready {
             Ok(addresses) => addresses,
             Err(error) => {
                 show::log(node_id, &last_lines(&log));
@@ -80,6 +85,7 @@ impl Agent {
             node_id,
             gossip,
             http,
+            traffic,
             client: Client::new(config).context("cannot create an HTTP client")?,
             log,
             child,
@@ -117,13 +123,17 @@ impl Agent {
     }
 }
 
-fn command(node_id: u64, seed: Option<SocketAddr>) -> std::io::Result<Command> {
+fn command(node_id: u64, cache: SocketAddr, seed: Option<SocketAddr>) -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args([RUN_AGENT, "--node-id", &node_id.to_string()])
         .args(["--cluster-id", &format!("demo-{}", std::process::id())])
         .args(["--gossip-listen", "127.0.0.1:0"])
+        // A newcomer watches ten intervals for another member with its id.
+        .args(["--gossip-interval", "200ms"])
         .args(["--http-listen", "127.0.0.1:0"])
+        .args(["--traffic-listen", "127.0.0.1:0"])
+        .args(["--cache-address", &cache.to_string()])
         .arg("--end-with-stdin")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -154,13 +164,13 @@ fn last_lines(mut log: &File) -> Vec<String> {
         .collect()
 }
 
-/// Reads the two addresses that an agent prints when it is ready.
-async fn addresses(stdout: ChildStdout) -> Result<(SocketAddr, SocketAddr)> {
+/// Reads the addresses that an agent prints when it is ready: of gossip, HTTP and the traffic listener.
+async fn addresses(stdout: ChildStdout) -> Result<[SocketAddr; 3]> {
     let mut lines = BufReader::new(stdout).lines();
-    let (mut gossip, mut http) = (None, None);
+    let (mut gossip, mut http, mut traffic) = (None, None, None);
     loop {
-        if let (Some(gossip), Some(http)) = (gossip, http) {
-            return Ok((gossip, http));
+        if let (Some(gossip), Some(http), Some(traffic)) = (gossip, http, traffic) {
+            return Ok([gossip, http, traffic]);
         }
         let line = lines.next_line().await?;
         match line
@@ -169,6 +179,7 @@ async fn addresses(stdout: ChildStdout) -> Result<(SocketAddr, SocketAddr)> {
         {
             Some(("gossip", address)) => gossip = address.parse().ok(),
             Some(("http", address)) => http = address.parse().ok(),
+            Some(("traffic", address)) => traffic = address.parse().ok(),
             _ => {}
         }
     }

@@ -9,9 +9,11 @@
 )]
 
 mod agent;
+mod cache;
 mod route;
 mod show;
 mod story;
+mod traffic;
 mod watch;
 
 use std::ffi::OsString;

@@ -7,8 +7,10 @@ use edge_cache_host::NodeCapacity;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::agent::Agent;
+use super::cache::Cache;
 use super::route::{Route, agreed};
 use super::show::{self, heading, line};
+use super::traffic::{self, Outcome};
 use super::watch::{Expected, Sight, ready, watch};
 
 /// The node that the demo disables.
@@ -36,10 +38,15 @@ pub(super) async fn run() -> Result<()> {
 
 async fn story(agents: &mut Vec<Agent>) -> Result<()> {
     let start = Instant::now();
-    heading("Three agents start, each a process with sockets of its own");
+    heading(
+        "Three agents start, each a process with sockets of its own, and a small cache for each",
+    );
+    let mut caches = Vec::new();
     for node_id in 1..=3 {
         let seed = agents.first().map(|first| first.gossip);
-        let agent = Agent::start(node_id, seed).await?;
+        let cache = Cache::start().await?;
+        let agent = Agent::start(node_id, cache.address, seed).await?;
+        caches.push(cache);
         line(&format!(
             "agent {node_id}   gossip {}   http {}",
             agent.gossip, agent.http
@@ -77,6 +84,7 @@ async fn story(agents: &mut Vec<Agent>) -> Result<()> {
     heading("Which nodes serve which keys: every agent answers the same, best node first");
     let before = agreed(agents, &[1, 2, 3]).await?;
     show_routes(&before);
+    send_traffic(agents, &mut caches).await?;
 
     heading("One node is disabled, and its labels go");
     for agent in agents.iter().filter(|agent| agent.node_id == LEAVING) {
@@ -149,6 +157,38 @@ fn capacity(node_id: u64) -> NodeCapacity {
             _ => None,
         },
     }
+}
+
+/// Sends requests to the caches that the agents pick, and the same ones by turns; then a cache stops.
+async fn send_traffic(agents: &[Agent], caches: &mut Vec<Cache>) -> Result<()> {
+    heading(&format!(
+        "{} requests for {} objects go to the caches: GET /pick/…",
+        traffic::REQUESTS,
+        traffic::KEYS
+    ));
+    let picked = traffic::by_picks(agents, caches).await?;
+    let by_turns = traffic::by_turns(caches).await?;
+    let row = |way: &str, outcome: Outcome| {
+        let percent = format!("{} %", outcome.percent());
+        [
+            way.to_string(),
+            outcome.hits.to_string(),
+            outcome.misses.to_string(),
+            percent,
+        ]
+    };
+    let rows = [row("as the agents pick", picked), row("by turns", by_turns)];
+    show::table(["requests go", "hits", "misses", "hit ratio"], rows);
+
+    heading("One cache stops: its requests go to the second cache of their key");
+    drop(caches.pop());
+    let outcome = traffic::by_picks(agents, caches).await?;
+    line(&format!(
+        "{} of {} requests went to the second cache, none failed",
+        outcome.second,
+        traffic::REQUESTS
+    ));
+    Ok(())
 }
 
 /// Prints the nodes that serve each key.

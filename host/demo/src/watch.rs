@@ -24,6 +24,9 @@ pub(super) struct Expected {
     pub(super) since: Instant,
 }
 
+/// The label of a node that may serve as an edge cache.
+const ELIGIBLE: &str = "edge_cache";
+
 /// A fulfilled expectation, the seen labels, and the time since the change.
 #[derive(Debug)]
 pub(super) struct Sight {
@@ -64,7 +67,8 @@ pub(super) async fn watch(agents: &[Agent], mut missing: Vec<Expected>) -> Resul
             let arrived = missing.extract_if(.., |expected| {
                 let labels = seen(expected.of);
                 expected.by == by
-                    && labels.is_some_and(|labels| labels.is_empty() != expected.has_labels)
+                    && labels
+                        .is_some_and(|labels| labels.contains_key(ELIGIBLE) == expected.has_labels)
             });
             sights.extend(arrived.map(|expected| Sight {
                 expected,
