@@ -195,8 +195,8 @@ async fn counters_add_up_over_http() {
     )
     .await;
     for total in [
-        json!({"hits": 2, "misses": 3, "counted_by": 1}),
-        json!({"hits": 4, "misses": 6, "counted_by": 1}),
+        json!({"hits": 2, "misses": 3, "counted_by": 1, "hit_ratio": 0.4}),
+        json!({"hits": 4, "misses": 6, "counted_by": 1, "hit_ratio": 0.4}),
     ] {
         let answer = agent.ask(Method::POST, path, Some(&more)).await.unwrap();
         assert_eq!((answer.status, &answer.body), (StatusCode::OK, &total));

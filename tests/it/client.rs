@@ -125,7 +125,7 @@ async fn nodes_are_enabled_shown_routed_to_and_disabled() {
         "{refused:?}"
     );
     let own = two.http;
-    let totals = json!({"hits": 3, "misses": 0, "counted_by": 2});
+    let totals = json!({"hits": 3, "misses": 0, "counted_by": 2, "hit_ratio": 1.0});
     assert_eq!(json_of(own, "stats 2 --add-hits 3").await, totals);
     assert_eq!(json_of(own, "stats 2").await, totals);
     let table = text_of(own, "stats 2 --add-hits 1 --add-misses 2").await;

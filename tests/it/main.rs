@@ -107,3 +107,5 @@ mod life;
 mod signs;
 // Real proxies and caches, from packages.
 mod proxies;
+// Counters of caches, as feeders put them.
+mod sources;

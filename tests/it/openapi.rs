@@ -29,7 +29,7 @@ fn good_body(operation: &str) -> Value {
     let capacity = json!({"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3, "geo": "eu-1"});
     match operation {
         "enable_node" => json!({ "capacity": capacity }),
-        "add_stats" => json!({"hits": 1, "misses": 2}),
+        "add_stats" | "put_source" => json!({"hits": 1, "misses": 2}),
         "replace_nodes" => json!({"nodes": [{"node_id": 7, "capacity": capacity}]}),
         other => panic!("{other} takes a body: say here which one is good"),
     }
@@ -58,6 +58,7 @@ struct Contract {
 impl Contract {
     fn request(&self, operation: &Operation<'_>, id: &str, query: &str) -> RequestBuilder {
         let path = operation.path.replace("{id}", id);
+        let path = path.replace("{source}", "cache-1");
         assert!(
             !path.contains('{'),
             "{path}: say here what its parameters are"
@@ -185,7 +186,7 @@ async fn every_answer_is_as_described() {
                 "{name}: say here what it takes"
             );
         }
-        if name == "add_stats" || name == "show_node" || name == "disable_node" {
+        if ["add_stats", "put_source", "show_node", "disable_node"].contains(&&*name) {
             let capacity = json!({"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3});
             let path = "/api/v1/nodes/7/edge-cache";
             let body = json!({ "capacity": capacity });
@@ -206,7 +207,7 @@ async fn every_answer_is_as_described() {
 /// Each operation is open to those whose token has the role that the description names, and to those above.
 #[tokio::test]
 async fn every_operation_asks_for_the_role_that_it_names() {
-    const ROLES: [&str; 3] = ["read", "write", "admin"];
+    const ROLES: [&str; 4] = ["read", "write", "admin", "stats"];
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tokens");
     let mut tokens = Vec::new();
@@ -237,19 +238,26 @@ async fn every_operation_asks_for_the_role_that_it_names() {
             assert!(operation.path.starts_with("/health/"), "{}", operation.path);
             continue;
         };
-        let needed = ROLES.iter().position(|role| *role == named).unwrap();
+        let allowed: &[&str] = match named {
+            "stats" => &["stats", "write", "admin"],
+            "read" => &["read", "write", "admin"],
+            "write" => &["write", "admin"],
+            "admin" => &["admin"],
+            other => panic!("there is no role {other}"),
+        };
         let status = contract.ask(&operation, "no token", request()).await;
         assert_eq!(status, 401, "{}", operation.path);
         for (role, token) in tokens.iter().enumerate() {
             let name = &operation.said["operationId"];
-            if role >= needed && (name == LEAVE || name == EVENTS) {
+            let is_allowed = allowed.contains(&ROLES[role]);
+            if is_allowed && (name == LEAVE || name == EVENTS) {
                 continue;
             }
             let request = request().bearer_auth(&token.secret);
             let status = contract.ask(&operation, ROLES[role], request).await;
             assert_eq!(
                 status == 403,
-                role < needed,
+                !is_allowed,
                 "{name} as {}: {status}",
                 ROLES[role]
             );
@@ -296,6 +304,14 @@ async fn answers_that_take_some_provoking_are_described_too() {
             "",
             None,
             Some(good_body("add_stats")),
+            404,
+        ),
+        (
+            "put_source",
+            "8",
+            "",
+            None,
+            Some(good_body("put_source")),
             404,
         ),
         ("disable_node", "8", "", None, None, 404),
@@ -360,7 +376,8 @@ async fn each_path_takes_the_methods_that_are_described() {
     assert!(paths.contains("/openapi.json"));
     for path in paths {
         let method = Method::from_bytes(b"PROPFIND").unwrap();
-        let request = agent.request(method, &path.replace("{id}", "7"));
+        let path_of_one = path.replace("{id}", "7").replace("{source}", "cache-1");
+        let request = agent.request(method, &path_of_one);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 405, "{path}");
         assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");

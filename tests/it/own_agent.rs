@@ -52,8 +52,9 @@ async fn expect_advertised(at: &EdgeCacheRegistry, node_id: NodeId, expected: Op
     until(&what, AGREED_WITHIN, || async {
         let seen = at.node(node_id).advertised();
         let listed = at.snapshot();
-        let listed = listed.eligible().find(|(node, _)| node.node_id == node_id);
-        let listed = listed.map(|(_, advertised)| advertised);
+        let mut listed = listed.eligible();
+        let listed = listed.find(|listed| listed.node.node_id == node_id);
+        let listed = listed.map(|listed| listed.advertised);
         if seen == expected && listed.is_none_or(|listed| listed == expected) {
             Ok(())
         } else {

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use edge_cache_host::sandbox::{ImportGrants, LINES_KEPT, Plugin, PluginConfig};
-use edge_cache_host::{GEO_BYTES_MAX, PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
+use edge_cache_host::{
+    GEO_BYTES_MAX, PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX,
+};
 use edge_cache_tests::dummy::dummy_including;
 
 use crate::docs::{Rows, section, settings, tables};
@@ -109,6 +111,8 @@ fn check_limits(page: &str) -> Result<()> {
         ("LINES_KEPT", LINES_KEPT),
         ("PEER_LABELS_MAX", PEER_LABELS_MAX),
         ("PEER_LABEL_BYTES_MAX", PEER_LABEL_BYTES_MAX),
+        ("SOURCES_MAX", SOURCES_MAX),
+        ("SOURCE_NAME_BYTES_MAX", SOURCE_NAME_BYTES_MAX),
     ];
     let constants = tables("Constants of the library")?;
     let listed = firsts(&constants);

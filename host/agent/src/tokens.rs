@@ -31,10 +31,12 @@ const TOKEN_BYTES: usize = 32;
 const TOKEN_PREFIX: &str = "ect_";
 const HASH_PREFIX: &str = "sha256:";
 
-/// The role of a token; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display, EnumString)]
+/// The role of a token. Each of `read`, `write` and `admin` includes those before it; `write` includes `stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
 #[strum(serialize_all = "lowercase")]
 pub enum Role {
+    /// Puts absolute counters, and nothing else.
+    Stats,
     /// Reads everything but the plugin's log.
     Read,
     /// Changes registrations and counters.
@@ -67,7 +69,16 @@ impl Role {
     /// Parses the name of a role.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         text.parse()
-            .map_err(|_| "a role is `read`, `write` or `admin`".to_string())
+            .map_err(|_| "a role is `stats`, `read`, `write` or `admin`".to_string())
+    }
+
+    /// Tells whether this role includes another one.
+    pub(crate) fn includes(self, other: Self) -> bool {
+        match self {
+            Self::Stats | Self::Read => self == other,
+            Self::Write => other != Self::Admin,
+            Self::Admin => true,
+        }
     }
 }
 
@@ -121,10 +132,10 @@ impl Tokens {
         found
     }
 
-    /// Returns whether a token is still listed, with at least the role it had.
+    /// Returns whether a token is still listed, with a role that includes the one it had.
     pub(crate) fn has(&self, token: &Token) -> bool {
         let mut tokens = self.0.iter();
-        tokens.any(|other| other.hash == token.hash && other.role >= token.role)
+        tokens.any(|other| other.hash == token.hash && other.role.includes(token.role))
     }
 }
 

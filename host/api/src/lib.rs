@@ -25,6 +25,7 @@ mod timestamp;
 
 pub use edge_cache_core::{
     EdgeCacheStats, LogLevel, MemberStatus, NodeCapacity, NodeId, PeerInfo, PluginState,
+    SourceName, SourceNameError,
 };
 
 pub use self::event::{ClusterState, EnabledNode, Event, NodeRef};

@@ -31,7 +31,7 @@ pub struct ChangeQuery {
 }
 
 /// All eligible nodes, in ascending order of node id.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeList {
     /// The nodes.
@@ -39,7 +39,7 @@ pub struct NodeList {
 }
 
 /// An eligible node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Node {
     /// The id of the node.
@@ -57,10 +57,14 @@ pub struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub address: Option<SocketAddr>,
+    /// The share of hits among the counted requests of the node; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = f64, required = false, minimum = 0, maximum = 1))]
+    pub hit_ratio: Option<f64>,
 }
 
 /// The state of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum NodeDetails {
@@ -72,7 +76,7 @@ pub enum NodeDetails {
 }
 
 /// A registered node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RegisteredNode {
     /// The id of the node.
@@ -154,7 +158,7 @@ pub struct Decision {
 }
 
 /// The counters of a node since it was last enabled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeStats {
     /// The requests that the cache served.
@@ -167,6 +171,10 @@ pub struct NodeStats {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub counted_by: Option<NodeId>,
+    /// The share of hits among the counted requests; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = f64, required = false, minimum = 0, maximum = 1))]
+    pub hit_ratio: Option<f64>,
 }
 
 /// The kind of a decision.

@@ -1,6 +1,6 @@
 //! Paths of the operations.
 
-use edge_cache_core::NodeId;
+use edge_cache_core::{NodeId, SourceName};
 
 /// All eligible nodes: list, replace.
 pub const NODES: &str = "/api/v1/edge-cache/nodes";
@@ -43,4 +43,10 @@ pub fn peer(node_id: NodeId) -> String {
 #[must_use]
 pub fn node_stats(node_id: NodeId) -> String {
     format!("/api/v1/nodes/{node_id}/edge-cache/stats")
+}
+
+/// Returns the path of a source of the counters of a node.
+#[must_use]
+pub fn stats_source(node_id: NodeId, source: &SourceName) -> String {
+    format!("/api/v1/nodes/{node_id}/edge-cache/stats/sources/{source}")
 }

@@ -84,6 +84,8 @@ macro_rules! problem_types {
 problem_types! {
     /// The id of a node in the path is invalid.
     InvalidNodeId: 400, "invalid-node-id", "The node id is invalid";
+    /// The name of a source of counters in the path is invalid.
+    InvalidSource: 400, "invalid-source", "The name of the source is invalid";
     /// The query is invalid.
     InvalidQuery: 400, "invalid-query", "The query is invalid";
     /// The body is not JSON.
@@ -110,6 +112,8 @@ problem_types! {
     NoLaterTime: 409, "no-later-time", "No later decision is possible";
     /// The node's own agent counts for it.
     CountedElsewhere: 409, "counted-elsewhere", "The node's own agent counts for it";
+    /// Sources have put counters, as many as their limit allows.
+    TooManySources: 409, "too-many-sources", "Too many sources have put counters";
     /// The list of nodes is not the one that `If-Match` names.
     ChangedMeanwhile: 412, "changed-meanwhile", "The nodes are not those of `If-Match`";
     /// The body is larger than its limit.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use edge_cache_api::{
     EdgeCacheStats, Health, MemberList, MembersQuery, NodeCapacity, NodeChange, NodeDetails,
     NodeId, NodeList, NodeStats, PeerInfo, Plugin, PluginLog, Registration, Replacement,
-    ReplacementReport, Route, RouteQuery, SwapQuery, headers, paths,
+    ReplacementReport, Route, RouteQuery, SourceName, SwapQuery, headers, paths,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use reqwest::{Method, Request, StatusCode};
@@ -87,6 +87,19 @@ impl Client {
     pub fn add_stats(&self, node_id: NodeId, delta: EdgeCacheStats) -> Call<'_, NodeStats> {
         let request = self.request(Method::POST, &paths::node_stats(node_id));
         let request = with_json(request, &delta);
+        Call::new(&self.connection, request, json)
+    }
+
+    /// Puts the absolute counters of a source of a node and returns the totals of the node. The same counters again change
+    /// nothing; if one of them has fallen, the source counts from zero.
+    pub fn put_source(
+        &self,
+        node_id: NodeId,
+        source: &SourceName,
+        counters: EdgeCacheStats,
+    ) -> Call<'_, NodeStats> {
+        let request = self.request(Method::PUT, &paths::stats_source(node_id, source));
+        let request = with_json(request, &counters);
         Call::new(&self.connection, request, json)
     }
 

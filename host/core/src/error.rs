@@ -58,6 +58,14 @@ pub enum EdgeCacheError {
     /// The node's own agent lives, and counts for it.
     #[error("the agent of node {0} counts for it: send its counters there")]
     CountedElsewhere(NodeId),
+    /// The agent remembers the last counters of as many sources as its limit allows.
+    #[error(
+        "{limit} sources have put counters at this agent within a day, which is the most: use the same names again"
+    )]
+    TooManySources {
+        /// Limit.
+        limit: usize,
+    },
     /// The registry is stopping or has stopped.
     #[error("the registry is shutting down")]
     ShuttingDown,

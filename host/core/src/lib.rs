@@ -34,12 +34,14 @@ pub mod labels;
 mod limits;
 pub mod metrics;
 mod peer_info;
+mod source;
 pub mod text;
 mod types;
 
 pub use error::EdgeCacheError;
 pub use limits::{LabelLimits, Limits};
 pub use peer_info::{AgentInfo, DecisionId, PeerInfo, Refusal};
+pub use source::{SOURCE_NAME_BYTES_MAX, SOURCES_MAX, SourceId, SourceName, SourceNameError};
 pub use types::{
     Change, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LogLevel, MemberStatus,
     NodeCapacity, NodeId, PluginState, PublishedStats, check_geo, ms_of, time_of,

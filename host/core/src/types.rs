@@ -126,6 +126,35 @@ pub struct EdgeCacheStats {
     pub misses: u64,
 }
 
+impl EdgeCacheStats {
+    /// Returns the sum. A counter stays at its largest value.
+    #[must_use]
+    pub fn plus(self, added: Self) -> Self {
+        Self {
+            hits: self.hits.saturating_add(added.hits),
+            misses: self.misses.saturating_add(added.misses),
+        }
+    }
+
+    /// Returns the requests that a source has counted since its last counters. If one of the two has fallen, the source
+    /// has counted both from zero.
+    #[must_use]
+    pub fn since(self, last: Self) -> Self {
+        let hits = self.hits.checked_sub(last.hits);
+        let misses = self.misses.checked_sub(last.misses);
+        hits.zip(misses)
+            .map_or(self, |(hits, misses)| Self { hits, misses })
+    }
+
+    /// Returns the share of hits, from 0 to 1; `None` without any requests.
+    #[must_use]
+    pub fn hit_ratio(self) -> Option<f64> {
+        let hits = self.hits as f64;
+        let requests = hits + self.misses as f64;
+        (requests > 0.0).then(|| hits / requests)
+    }
+}
+
 /// Counters of a node, as its own agent publishes them in gossip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedStats {

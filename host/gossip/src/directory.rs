@@ -283,7 +283,7 @@ impl Directory {
         let mut view = ClusterView {
             peers: Arc::new(Peers::from_ascending(peers)),
             members,
-            stats: self.stats(),
+            stats: Arc::new(self.stats()),
             rivals,
             ..ClusterView::default()
         };

@@ -296,11 +296,11 @@ impl GossipPool {
         self.shared.membership.outbox.change([change]);
     }
 
-    /// Returns the counters that another member publishes about its own node.
+    /// Returns the counters that other members publish about their own nodes, by node id. They are shared until one of
+    /// them changes.
     #[must_use]
-    pub fn stats_of(&self, node_id: u64) -> Option<PublishedStats> {
-        let view = self.shared.membership.view.load();
-        view.stats.get(&node_id).copied()
+    pub fn published_stats(&self) -> Arc<BTreeMap<u64, PublishedStats>> {
+        Arc::clone(&self.shared.membership.view.load().stats)
     }
 
     /// Waits for decisions of other members. Returns node ids with undecoded values.

@@ -240,6 +240,10 @@ impl Topology {
             view.policy_mismatches.clone_from(&before.policy_mismatches);
         }
         if view != *before {
+            // Readers compare what they share.
+            if view.stats == before.stats {
+                view.stats = Arc::clone(&before.stats);
+            }
             self.log.write(&before, &view);
             let peers = Arc::clone(&view.peers);
             self.membership.view.store(Arc::new(view));

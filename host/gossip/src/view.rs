@@ -17,7 +17,7 @@ pub(crate) struct ClusterView {
     /// All other members, ascending by node id.
     pub(crate) members: Vec<ClusterMember>,
     /// Counters that other members publish about their own nodes.
-    pub(crate) stats: BTreeMap<u64, PublishedStats>,
+    pub(crate) stats: Arc<BTreeMap<u64, PublishedStats>>,
     /// Another member that claims this node's id.
     pub(crate) conflict: Option<Conflict>,
     /// Addresses of two members that claim the id of another node.

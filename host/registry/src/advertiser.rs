@@ -1,5 +1,6 @@
 //! The advertiser of a registry: publishes the labels of the own node, and sees those of live nodes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub(crate) struct LiveNodes {
     /// The own node.
     pub(crate) own: Option<Arc<PeerInfo>>,
     pub(crate) peers: Arc<Peers>,
+    /// The counters that the agents of other nodes publish.
+    pub(crate) published: Arc<BTreeMap<NodeId, PublishedStats>>,
 }
 
 impl LiveNodes {
@@ -42,6 +45,7 @@ impl LiveNodes {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let own = self.own.as_ref().map(Arc::as_ptr) == other.own.as_ref().map(Arc::as_ptr);
         own && Arc::ptr_eq(&self.peers, &other.peers)
+            && Arc::ptr_eq(&self.published, &other.published)
     }
 }
 
@@ -60,9 +64,6 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
     /// Tells whether the time is over in which others may say what they have decided.
     fn has_waited(&self) -> bool;
 
-    /// Returns the counters that another node's agent publishes.
-    fn stats_of(&self, node_id: NodeId) -> Option<PublishedStats>;
-
     /// Replaces all labels of the plugin on the own node, and the decision that they follow from.
     fn announce(&self, labels: Labels, agent: AgentInfo);
 
@@ -78,8 +79,8 @@ pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
 
     fn live(&self) -> LiveNodes;
 
-    /// Calls `changed` at once, and whenever [`live`](Self::live) returns something else. Ends when nothing can
-    /// change any more.
+    /// Calls `changed` at once, and whenever [`live`](Self::live) returns other infos. Ends when nothing can change any
+    /// more.
     async fn follow(&self, changed: &(dyn Fn() + Send + Sync));
 }
 
@@ -99,10 +100,6 @@ impl Advertiser for GossipPool {
 
     fn has_waited(&self) -> bool {
         GossipPool::has_waited(self)
-    }
-
-    fn stats_of(&self, node_id: NodeId) -> Option<PublishedStats> {
-        GossipPool::stats_of(self, node_id)
     }
 
     fn announce(&self, labels: Labels, agent: AgentInfo) {
@@ -130,6 +127,7 @@ impl Advertiser for GossipPool {
         LiveNodes {
             own: Some(self.self_info()),
             peers: self.snapshot(),
+            published: self.published_stats(),
         }
     }
 
@@ -143,7 +141,8 @@ impl Advertiser for GossipPool {
 pub(crate) struct Standalone {
     node_id: Option<NodeId>,
     foreign: Arc<Labels>,
-    peers: Arc<Peers>,
+    /// One value, by which readers see that it is the same.
+    nobody: LiveNodes,
     /// The info of the own node, with all labels; none for a registry without a node.
     own: ArcSwapOption<PeerInfo>,
     changed: watch::Sender<()>,
@@ -156,7 +155,7 @@ impl Standalone {
         Self {
             node_id: info.as_ref().map(|info| info.node_id),
             foreign: Arc::new(foreign.unwrap_or_default()),
-            peers: Arc::default(),
+            nobody: LiveNodes::default(),
             own: ArcSwapOption::new(info.map(Arc::new)),
             changed: watch::Sender::default(),
         }
@@ -179,10 +178,6 @@ impl Advertiser for Standalone {
 
     fn has_waited(&self) -> bool {
         true
-    }
-
-    fn stats_of(&self, _: NodeId) -> Option<PublishedStats> {
-        None
     }
 
     fn announce(&self, mut labels: Labels, agent: AgentInfo) {
@@ -212,7 +207,7 @@ impl Advertiser for Standalone {
     fn live(&self) -> LiveNodes {
         LiveNodes {
             own: self.own.load_full(),
-            peers: self.peers.clone(),
+            ..self.nobody.clone()
         }
     }
 

@@ -220,6 +220,7 @@ fn first_view(remembered: Remembered) -> View {
         entries: remembered.entries.into_values().collect(),
         decisions: remembered.decisions.into_values().collect(),
         overruled: OrdMap::new(),
+        sources: remembered.sources.into_iter().collect(),
         status: Status {
             state: PluginState::Starting,
             restarts: 0,

@@ -50,6 +50,18 @@ fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> 
             ("full", decisions.full),
         ],
     )?;
+    let own = registry.node_id().map(|own| registry.stats(own));
+    let own = own.unwrap_or_default();
+    writer.counter(
+        "hits",
+        "Requests that the cache of this node served since the node was enabled.",
+        own.hits,
+    )?;
+    writer.counter(
+        "misses",
+        "Requests that the cache of this node passed on to the origin since the node was enabled.",
+        own.misses,
+    )?;
     writer.gauge(
         "queue_depth",
         "Changes that wait for the writer.",

@@ -73,7 +73,8 @@ pub use edge_cache_core::decision::{Decision, Op, Timestamp};
 pub use edge_cache_core::effective::{DecisionCounts, EffectiveDecision, SetAside};
 pub use edge_cache_core::{
     Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, GEO_BYTES_MAX, LabelLimits,
-    Limits, NodeCapacity, NodeId, PluginState, labels,
+    Limits, NodeCapacity, NodeId, PluginState, SOURCE_NAME_BYTES_MAX, SOURCES_MAX, SourceId,
+    SourceName, SourceNameError, labels,
 };
 pub use edge_cache_gossip as gossip;
 pub use edge_cache_routing as routing;
@@ -88,7 +89,7 @@ pub use gate::CacheHealth;
 pub use metrics::{RegistryMetrics, RoutingMetrics};
 pub use placement::RoutingStatus;
 pub use registry::EdgeCacheRegistry;
-pub use snapshot::{NodeState, Snapshot};
+pub use snapshot::{ListedNode, NodeState, Snapshot};
 pub use store::{Identity, Store, StoreError};
 pub use traffic::{Cache, Traffic, TrafficConfig, TrafficTable};
 pub use view::{EligibleNodes, Status};

@@ -26,7 +26,7 @@ const DURATION_BUCKETS: [f64; 16] = [
 ];
 
 /// Kinds of changes; `merge` is a decision of another agent.
-const OPERATIONS: [&str; 4] = ["enable", "disable", "add-stats", "merge"];
+const OPERATIONS: [&str; 5] = ["enable", "disable", "add-stats", "put-source", "merge"];
 
 metrics! {
     /// Metrics of an [`EdgeCacheRegistry`](crate::EdgeCacheRegistry) since its start.

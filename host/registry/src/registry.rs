@@ -19,7 +19,9 @@ use crate::writer::operation::Operation;
 use crate::writer::queue::Queue;
 use edge_cache_core::cache_address::CacheAddresses;
 use edge_cache_core::effective::{DecisionCounts, EffectiveDecision};
-use edge_cache_core::{EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+use edge_cache_core::{
+    EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, SourceId,
+};
 use edge_cache_routing::{Replicas, Router};
 use edge_cache_sandbox::{GuestLog, Plugin};
 
@@ -78,7 +80,7 @@ impl EdgeCacheRegistry {
     ///
     /// # Errors
     ///
-    /// Any [`EdgeCacheError`] but `NodeNotFound` and `CountedElsewhere`; nothing has changed then.
+    /// Any [`EdgeCacheError`] but `NodeNotFound` and those about counters; nothing has changed then.
     pub async fn enable(
         &self,
         node_id: NodeId,
@@ -115,6 +117,28 @@ impl EdgeCacheRegistry {
         Ok(entry.stats)
     }
 
+    /// Counts what a source of a node has counted since it was last heard, and returns the totals of the node.
+    ///
+    /// `counters` are absolute: the same ones again change nothing. If one of them has fallen, the source counts from
+    /// zero, as one does that is heard for the first time. Its last counters outlive the entry of the node, so nothing
+    /// is counted twice.
+    ///
+    /// # Errors
+    ///
+    /// `TooManySources` beyond [`SOURCES_MAX`](edge_cache_core::SOURCES_MAX), and those of
+    /// [`add_stats`](Self::add_stats); nothing has changed then.
+    pub async fn put_source(
+        &self,
+        source: SourceId,
+        counters: EdgeCacheStats,
+    ) -> Result<EdgeCacheStats, EdgeCacheError> {
+        let node_id = source.node_id;
+        let put = Operation::PutSource { source, counters };
+        let entry = self.ask(put).await?;
+        let entry = entry.ok_or(EdgeCacheError::NodeNotFound(node_id))?;
+        Ok(entry.stats)
+    }
+
     /// Sends a change to the writer, if this agent may make it.
     async fn ask(&self, operation: Operation) -> Result<Option<Entry>, EdgeCacheError> {
         if let Err(error) = self.check(&operation) {
@@ -131,10 +155,11 @@ impl EdgeCacheRegistry {
     /// Checks whether this agent may make a change.
     fn check(&self, operation: &Operation) -> Result<(), EdgeCacheError> {
         match operation {
-            Operation::AddStats { node_id, .. } => {
+            Operation::AddStats { .. } | Operation::PutSource { .. } => {
+                let node_id = operation.node_id();
                 let live = self.shared.state.advertiser.live();
-                if live.is_counted_elsewhere(*node_id) {
-                    return Err(EdgeCacheError::CountedElsewhere(*node_id));
+                if live.is_counted_elsewhere(node_id) {
+                    return Err(EdgeCacheError::CountedElsewhere(node_id));
                 }
                 return Ok(());
             }
@@ -183,9 +208,8 @@ impl EdgeCacheRegistry {
     pub fn node(&self, node_id: NodeId) -> NodeState {
         let state = &self.shared.state;
         let (view, live) = (state.view.load(), state.advertiser.live());
-        let published = state.advertiser.stats_of(node_id);
         let addresses = state.addresses.load();
-        NodeState::new(node_id, &view, &live, &addresses, published)
+        NodeState::new(node_id, &view, &live, &addresses)
     }
 
     /// Returns the eligible nodes, in ascending order of node id.

@@ -10,9 +10,7 @@ use crate::view::View;
 use edge_cache_core::cache_address::{CacheAddress, CacheAddressError, CacheAddresses};
 use edge_cache_core::decision::Timestamp;
 use edge_cache_core::effective::EffectiveDecision;
-use edge_cache_core::{
-    DecisionId, EdgeCacheNode, EdgeCacheStats, Entry, NodeId, PublishedStats, ms_of,
-};
+use edge_cache_core::{DecisionId, EdgeCacheNode, EdgeCacheStats, Entry, NodeId, ms_of};
 use edge_cache_gossip::PeerInfo;
 
 /// The state of all nodes at one moment. Cheap to clone; never changes.
@@ -30,21 +28,39 @@ pub struct NodeState {
     effective: Option<Arc<EffectiveDecision>>,
     info: Option<Arc<PeerInfo>>,
     is_counted_elsewhere: bool,
-    published: Option<PublishedStats>,
+    stats: EdgeCacheStats,
     overruled: Option<Timestamp>,
     address: Option<CacheAddress>,
     address_refusal: Option<CacheAddressError>,
 }
 
+/// An eligible node in a [`Snapshot`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ListedNode<'a> {
+    /// The node.
+    pub node: &'a EdgeCacheNode,
+    /// As [`NodeState::advertised`].
+    pub advertised: Option<bool>,
+    /// As [`NodeState::stats`].
+    pub stats: EdgeCacheStats,
+    /// As [`NodeState::address`].
+    pub address: Option<CacheAddress>,
+}
+
 impl Snapshot {
-    /// Iterates over the eligible nodes in ascending order of node id, each with [`NodeState::advertised`].
-    pub fn eligible(&self) -> impl Iterator<Item = (&EdgeCacheNode, Option<bool>)> {
+    /// Iterates over the eligible nodes in ascending order of node id.
+    pub fn eligible(&self) -> impl Iterator<Item = ListedNode<'_>> {
         self.view.entries.iter().map(|entry| {
             let node_id = entry.node.node_id;
             let effective = self.view.decisions.get(node_id);
             let info = self.live.info(node_id);
-            let advertised = advertised(effective.map(Arc::as_ref), info.map(Arc::as_ref));
-            (&entry.node, advertised)
+            ListedNode {
+                node: &entry.node,
+                advertised: advertised(effective.map(Arc::as_ref), info.map(Arc::as_ref)),
+                stats: stats(entry, &self.live),
+                address: self.addresses.get(node_id),
+            }
         })
     }
 
@@ -69,14 +85,16 @@ impl NodeState {
         view: &View,
         live: &LiveNodes,
         addresses: &CacheAddresses,
-        published: Option<PublishedStats>,
     ) -> Self {
+        let entry = view.entries.get(node_id).cloned();
         Self {
-            entry: view.entries.get(node_id).cloned(),
+            stats: entry
+                .as_ref()
+                .map_or_else(EdgeCacheStats::default, |entry| stats(entry, live)),
+            entry,
             effective: view.decisions.get(node_id).cloned(),
             info: live.info(node_id).cloned(),
             is_counted_elsewhere: live.is_counted_elsewhere(node_id),
-            published,
             overruled: view.overruled.get(&node_id).copied(),
             address: addresses.get(node_id),
             address_refusal: addresses.refusal(node_id).cloned(),
@@ -87,18 +105,7 @@ impl NodeState {
     /// those of this agent. Both are zero if the node is not registered.
     #[must_use]
     pub fn stats(&self) -> EdgeCacheStats {
-        match (self.entry(), self.published) {
-            (Some(entry), _) if !self.is_counted_elsewhere => entry.stats,
-            (Some(entry), Some(published))
-                if published.enabled_at_ms == ms_of(entry.node.enabled_at) =>
-            {
-                EdgeCacheStats {
-                    hits: published.hits,
-                    misses: published.misses,
-                }
-            }
-            _ => EdgeCacheStats::default(),
-        }
+        self.stats
     }
 
     /// Tells whether another agent counts for the node: its own one.
@@ -167,6 +174,25 @@ impl NodeState {
         let id = DecisionId::of(&self.decision()?.decision);
         (refuses.decision == id).then_some(&*refuses.reason)
     }
+}
+
+/// Returns the counters of an entry: those of another agent only if they are about the same life of it.
+fn stats(entry: &Entry, live: &LiveNodes) -> EdgeCacheStats {
+    let EdgeCacheNode {
+        node_id,
+        enabled_at,
+        ..
+    } = entry.node;
+    if !live.is_counted_elsewhere(node_id) {
+        return entry.stats;
+    }
+    let published = live.published.get(&node_id);
+    published
+        .filter(|published| published.enabled_at_ms == ms_of(enabled_at))
+        .map_or_else(EdgeCacheStats::default, |published| EdgeCacheStats {
+            hits: published.hits,
+            misses: published.misses,
+        })
 }
 
 fn advertised(effective: Option<&EffectiveDecision>, info: Option<&PeerInfo>) -> Option<bool> {

@@ -1,4 +1,5 @@
-//! The durable state: entries, effective decisions, the labels last wanted, gossip's memory and code digests.
+//! The durable state: entries, effective decisions, counters of sources, the labels last wanted, gossip's memory and
+//! code digests.
 //!
 //! The state is one file, `registry.redb`, in a directory that one agent locks. A batch of changes is one transaction
 //! with one sync. Opening reads a copy in memory first and checks every value, so a file that is damaged, of a newer

@@ -11,7 +11,7 @@ use imbl::OrdMap;
 use crate::entries::Entries;
 use edge_cache_core::decision::Timestamp;
 use edge_cache_core::effective::EffectiveDecisions;
-use edge_cache_core::{AgentInfo, EdgeCacheNode, NodeId, PluginState};
+use edge_cache_core::{AgentInfo, EdgeCacheNode, EdgeCacheStats, NodeId, PluginState, SourceId};
 
 /// A version of the remembered state.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(crate) struct View {
     pub(crate) decisions: EffectiveDecisions,
     /// Timestamps of decisions of this agent that others overruled soon after. Lost at a restart.
     pub(crate) overruled: OrdMap<NodeId, Timestamp>,
+    /// The last counters of each source.
+    pub(crate) sources: OrdMap<SourceId, EdgeCacheStats>,
     pub(crate) status: Status,
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod operation;
 mod quarantine;
 pub(crate) mod queue;
 mod retries;
+mod sources;
 pub(crate) mod trial;
 
 use std::ops::ControlFlow;
@@ -29,6 +30,7 @@ use self::loading::lock;
 use self::quarantine::Quarantine;
 use self::queue::{Request, Requests};
 use self::retries::Retries;
+use self::sources::HeardSources;
 use crate::state::RegistryState;
 use crate::store::Store;
 use crate::supervisor::{Next, Supervisor};
@@ -49,6 +51,7 @@ pub(crate) struct Writer {
     supervisor: Supervisor,
     quarantine: Quarantine,
     retries: Retries,
+    sources: HeardSources,
     running: Running,
     /// Set while entries may lack a decision because a commit failed.
     lacks_decisions: bool,
@@ -80,6 +83,7 @@ impl Writer {
             supervisor: Supervisor::default(),
             quarantine: Quarantine::default(),
             retries: Retries::default(),
+            sources: HeardSources::new(Instant::now()),
             running: Running::Down(Next::Retry(Instant::now())),
             lacks_decisions: false,
             overruled_log: LogLimit::default(),
@@ -256,6 +260,7 @@ impl Writer {
             entries: batch.entries.clone(),
             decisions: batch.decisions.clone(),
             overruled: batch.overruled.clone(),
+            sources: batch.sources.clone(),
             status: self.state.view.load().status.clone(),
         }));
         self.entries_changed.send_replace(());

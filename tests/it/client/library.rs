@@ -53,6 +53,7 @@ async fn operations_on_nodes_are_typed() {
         hits: 3,
         misses: 1,
         counted_by: Some(1),
+        hit_ratio: Some(0.75),
     };
     assert_eq!(client.add_stats(1, delta).send().await.unwrap(), totals);
     assert_eq!(client.stats(1).send().await.unwrap(), totals);

@@ -28,6 +28,7 @@ pub(super) fn nodes(list: &NodeList) -> String {
         "geo",
         "advertised",
         "address",
+        "hit ratio",
         "enabled",
     ];
     let rows = list.nodes.iter().map(|node| {
@@ -40,6 +41,7 @@ pub(super) fn nodes(list: &NodeList) -> String {
             or_empty(capacity.geo.as_deref()),
             seen(node.advertised),
             address(node.address),
+            percent(node.hit_ratio),
             node.enabled_at.to_string(),
         ]
     });
@@ -60,6 +62,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
                 ),
                 ("hits", node.stats.hits.to_string()),
                 ("misses", node.stats.misses.to_string()),
+                ("hit ratio", percent(node.stats.hit_ratio)),
             ];
             rows.extend(node.decision.iter().flat_map(decision));
             pairs(rows)
@@ -102,6 +105,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     pairs(vec![
         ("hits", stats.hits.to_string()),
         ("misses", stats.misses.to_string()),
+        ("hit ratio", percent(stats.hit_ratio)),
         ("counted by", or_empty(by.as_deref())),
     ])
 }
@@ -247,6 +251,14 @@ fn address_or_reason(given: Option<SocketAddr>, refused: Option<&str>) -> String
 
 fn or_empty(text: Option<&str>) -> String {
     text.map_or_else(|| EMPTY.to_string(), clean)
+}
+
+/// Formats a share of hits, which a node without counted requests does not have.
+fn percent(ratio: Option<f64>) -> String {
+    ratio.map_or_else(
+        || EMPTY.to_string(),
+        |ratio| format!("{:.1} %", ratio * 100.0),
+    )
 }
 
 /// Formats whether a node advertises its labels; a member that is no agent does not say so.

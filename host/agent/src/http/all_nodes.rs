@@ -14,7 +14,6 @@ use tokio::time::timeout;
 
 use super::extract::Json;
 use super::limits::{CHANGES_UNDER_WAY_MAX, NODES_BYTES_MAX, TURN_WAIT};
-use super::list::{fits_if_match, is_named_by_if_none_match};
 use super::problem::Problem;
 use super::state::AppState;
 use edge_cache_api::headers::JSON;
@@ -40,14 +39,14 @@ enum Step {
     params(("If-None-Match" = Option<String>, Header, description = "The tag of a list that the client has.")),
     responses(
         (status = 200, description = "The list.", body = NodeList,
-         headers(("ETag" = String, description = "Changes with the list."))),
+         headers(("ETag" = String, description = "Changes with the list; `If-Match` disregards changes of hit ratios."))),
         (status = 304, description = "The list is the one of `If-None-Match`.",
          headers(("ETag" = String, description = "Its tag.")))
     )
 )]
 pub(super) async fn list_nodes(State(state): State<AppState>, headers: HeaderMap) -> Response {
     let list = state.list.now(&state.registry);
-    if is_named_by_if_none_match(list.tag.as_ref(), &headers) {
+    if list.tag.is_named_by_if_none_match(&headers) {
         return list.tagged(StatusCode::NOT_MODIFIED);
     }
     list.tagged(([(CONTENT_TYPE, JSON)], list.body.clone()))
@@ -87,7 +86,7 @@ pub(super) async fn replace_nodes(
         ));
     };
     let present = state.list.now(&state.registry);
-    if !fits_if_match(present.tag.as_ref(), &headers) {
+    if !present.tag.fits_if_match(&headers) {
         let problem = Problem::new(
             ProblemType::ChangedMeanwhile,
             "the list has changed since: get it again, its tag is in `ETag`",

@@ -57,7 +57,7 @@ pub(super) fn frame() -> Description {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "A token of the role that the operation names: `read`, `write` or `admin`. An agent that was started \
+            "A token of the role that the operation names: `stats`, `read`, `write` or `admin`. An agent that was started \
              without tokens needs none.",
         ))
         .build();

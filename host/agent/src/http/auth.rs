@@ -1,6 +1,6 @@
 //! Authentication by bearer tokens, and authorisation by role.
 //!
-//! With a token file every request but those for health carries a token, and the token's role must reach the role of
+//! With a token file every request but those for health carries a token, and the token's role must include the role of
 //! the operation. Without one the API is reached from this machine only, and every caller may read and write. A token
 //! never appears in a log line or an answer; its name does.
 
@@ -154,11 +154,11 @@ pub(super) async fn authenticate(
     }
 }
 
-/// Refuses a request where the caller's role does not reach the role of the operation.
+/// Refuses a request where the caller's role does not include the role of the operation.
 pub(super) fn authorize(needed: Role, request: &Request) -> Result<(), Problem> {
     let caller = request.extensions().get::<Caller>();
     let token = caller.and_then(|caller| caller.token.as_ref());
-    if caller.is_none_or(|caller| caller.role < needed) {
+    if caller.is_none_or(|caller| !caller.role.includes(needed)) {
         return Err(forbidden(needed, token));
     }
     if let (Role::Admin, Some(token)) = (needed, token) {

@@ -1,6 +1,7 @@
 //! Extractors of handlers: the node of the path, and JSON bodies. A wrong one is refused with a problem document.
 
 use axum::RequestPartsExt;
+use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
@@ -16,14 +17,16 @@ use utoipa::openapi::{ObjectBuilder, Required, SchemaFormat, Type};
 use super::bodies::{BodyBudget, ReadBody};
 use super::json_errors::wrong_body;
 use super::problem::{Problem, quoted};
-use edge_cache_api::ProblemType;
 use edge_cache_api::limits::BODY_BYTES_MAX;
 use edge_cache_api::object::Object;
-use edge_cache_core::NodeId;
+use edge_cache_api::{ProblemType, SourceName, SourceNameError};
+use edge_cache_core::{NodeId, SOURCE_NAME_BYTES_MAX};
 
 #[cfg(test)]
 mod tests;
 
+/// The parameter of paths that is the name of a source.
+const SOURCE: &str = "source";
 /// The largest body that is parsed on the thread of its request, in bytes: that takes some milliseconds.
 const PARSED_HERE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -35,10 +38,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Node {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id: Result<Path<String>, PathRejection> = parts.extract().await;
-        let Ok(Path(id)) = id else {
-            return Err(wrong_id("it is not UTF-8"));
-        };
+        let id = parameter(parts, "id").await?;
         // `parse` alone would take a plus sign.
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong_id(&format!("{} is not a number", quoted(&id))));
@@ -51,6 +51,58 @@ impl<S: Send + Sync> FromRequestParts<S> for Node {
             .map(Self)
             .map_err(|_| wrong_id(&format!("{} is too large", quoted(&id))))
     }
+}
+
+/// The source of counters of the path.
+#[derive(Debug, Clone)]
+pub(super) struct Source(pub(super) SourceName);
+
+impl<S: Send + Sync> FromRequestParts<S> for Source {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let name = parameter(parts, SOURCE).await?;
+        let name = name.parse();
+        name.map(Self).map_err(|error: SourceNameError| {
+            Problem::new(ProblemType::InvalidSource, error.to_string())
+        })
+    }
+}
+
+impl IntoParams for Source {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let name = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(SOURCE_NAME_BYTES_MAX))
+            .pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]*$"));
+        vec![
+            ParameterBuilder::new()
+                .name(SOURCE)
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .description(Some("The name of the source, unique on its node."))
+                .schema(Some(name))
+                .build(),
+        ]
+    }
+}
+
+/// Returns a parameter of the path, all of which must be UTF-8.
+async fn parameter(parts: &mut Parts, name: &str) -> Result<String, Problem> {
+    let path: Result<Path<Vec<(String, String)>>, PathRejection> = parts.extract().await;
+    let Path(parameters) = path.map_err(|rejection| match rejection {
+        PathRejection::FailedToDeserializePathParams(failed)
+            if matches!(failed.kind(), ErrorKind::InvalidUtf8InPathParam { key } if key == SOURCE) =>
+        {
+            Problem::new(ProblemType::InvalidSource, SourceNameError.to_string())
+        }
+        _ => wrong_id("it is not UTF-8"),
+    })?;
+    let mut parameters = parameters.into_iter();
+    let value = parameters.find_map(|(known, value)| (known == name).then_some(value));
+    // The route has the parameter.
+    Ok(value.unwrap_or_default())
 }
 
 impl IntoParams for Node {

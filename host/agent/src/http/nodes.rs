@@ -3,16 +3,16 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::extract::{Json, Node};
+use super::extract::{Json, Node, Source};
 use super::problem::Problem;
 use super::query::QueryParams;
 use super::state::AppState;
-use super::views::KnownNode;
+use super::views::{self, KnownNode};
 use super::wait::Waiter;
 use edge_cache_api::{
     ChangeQuery, EdgeCacheStats, NodeChange, NodeDetails, NodeStats, Registration,
 };
-use edge_cache_host::NodeState;
+use edge_cache_host::{NodeState, SourceId};
 
 /// Enables a node, over what it was: its counters go back to zero. Any agent accepts this for any node; the decision
 /// travels, and the node's own agent advertises its labels. At most 64 requests wait for labels at a time.
@@ -119,10 +119,32 @@ pub(super) async fn add_stats(
     Node(node_id): Node,
     Json(delta, _): Json<EdgeCacheStats>,
 ) -> Result<axum::Json<NodeStats>, Problem> {
-    let EdgeCacheStats { hits, misses } = state.registry.add_stats(node_id, delta).await?;
-    Ok(axum::Json(NodeStats {
-        hits,
-        misses,
-        counted_by: state.registry.node_id(),
-    }))
+    let totals = state.registry.add_stats(node_id, delta).await?;
+    let totals = views::stats(totals, state.registry.node_id());
+    Ok(axum::Json(totals))
+}
+
+/// Takes the absolute counters of a source, such as a cache on the node, and adds their difference to the last ones. The
+/// same counters again change nothing. If one of them has fallen, or the source is new, it counts from zero. The last
+/// counters outlive a disabled node and a restart. While the node's own agent lives, only that one takes them.
+#[utoipa::path(
+    put,
+    path = "/api/v1/nodes/{id}/edge-cache/stats/sources/{source}",
+    tag = "nodes",
+    params(Node, Source),
+    request_body(content = EdgeCacheStats, content_type = "application/json", description = "The counters of the source since it began to count."),
+    responses(
+        (status = 200, description = "The totals of the node.", body = NodeStats)
+    )
+)]
+pub(super) async fn put_source(
+    State(state): State<AppState>,
+    Node(node_id): Node,
+    Source(name): Source,
+    Json(counters, _): Json<EdgeCacheStats>,
+) -> Result<axum::Json<NodeStats>, Problem> {
+    let source = SourceId { node_id, name };
+    let totals = state.registry.put_source(source, counters).await?;
+    let totals = views::stats(totals, state.registry.node_id());
+    Ok(axum::Json(totals))
 }

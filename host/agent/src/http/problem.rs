@@ -54,6 +54,7 @@ impl From<EdgeCacheError> for Problem {
             E::NotJoined => ProblemType::NotMet,
             E::NoLaterTime(_) => ProblemType::NoLaterTime,
             E::CountedElsewhere(_) => ProblemType::CountedElsewhere,
+            E::TooManySources { .. } => ProblemType::TooManySources,
             E::ShuttingDown => ProblemType::ShuttingDown,
         };
         Self::new(problem_type, error.to_string())

@@ -21,6 +21,8 @@ pub(super) const NODE_ID: Cause = &[InvalidNodeId];
 pub(super) const UNKNOWN_NODE: Cause = &[NodeNotFound, NotMet];
 /// Counters that belong to another agent.
 pub(super) const COUNTERS: Cause = &[CountedElsewhere];
+/// A source of counters.
+pub(super) const SOURCE: Cause = &[InvalidSource, TooManySources];
 /// A request with `?wait=` beyond their limit.
 pub(super) const WAIT: Cause = &[TooManyWaits];
 /// A subscriber beyond the limit.

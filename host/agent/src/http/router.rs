@@ -24,7 +24,8 @@ use super::guard::{Hosts, check_origin};
 use super::operation::operation;
 use super::problem::{Problem, quoted};
 use super::problem_responses::{
-    BODY, CHANGE, COUNTERS, JSON_BODY, NODE_ID, REPLACEMENT, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
+    BODY, CHANGE, COUNTERS, JSON_BODY, NODE_ID, REPLACEMENT, SOURCE, SUBSCRIBER, SWAP,
+    UNKNOWN_NODE, WAIT,
 };
 use super::state::AppState;
 use super::trace::trace;
@@ -78,6 +79,15 @@ fn api_operations() -> OpenApiRouter<AppState> {
     let enable = &[NODE_ID, BODY, JSON_BODY, CHANGE, WAIT];
     let disable = &[NODE_ID, UNKNOWN_NODE, CHANGE, WAIT];
     let add_stats = &[NODE_ID, UNKNOWN_NODE, COUNTERS, BODY, JSON_BODY, CHANGE];
+    let put_source = &[
+        NODE_ID,
+        SOURCE,
+        UNKNOWN_NODE,
+        COUNTERS,
+        BODY,
+        JSON_BODY,
+        CHANGE,
+    ];
     let replace = &[BODY, JSON_BODY, REPLACEMENT];
     let show_node = &[NODE_ID, UNKNOWN_NODE];
     let (follow, swap) = (&[SUBSCRIBER], &[BODY, SWAP]);
@@ -87,6 +97,11 @@ fn api_operations() -> OpenApiRouter<AppState> {
         .routes(operation(write, disable, routes!(nodes::disable_node)))
         .routes(operation(read, &[NODE_ID], routes!(nodes::show_stats)))
         .routes(operation(write, add_stats, routes!(nodes::add_stats)))
+        .routes(operation(
+            Role::Stats,
+            put_source,
+            routes!(nodes::put_source),
+        ))
         .routes(operation(read, &[], routes!(all_nodes::list_nodes)))
         .routes(operation(write, replace, routes!(all_nodes::replace_nodes)))
         .routes(operation(read, &[], routes!(route::route_key)))

@@ -1,4 +1,5 @@
-//! The span, the metrics and the log line of each request: a line at `info` for each change, at `debug` for each read.
+//! The span, the metrics and the log line of each request: a line at `info` for each change, at `debug` for each read
+//! and for counters that a feeder put, which come all the time.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ use edge_cache_core::text;
 
 /// The id in a log line where there is none.
 const UNKNOWN: &str = "unknown";
+/// The end of the route of counters that feeders put.
+const FED: &str = "/sources/{source}";
 /// The longest path in a line, in bytes.
 pub(super) const PATH_BYTES_MAX: usize = 128;
 /// The longest method in a line, in bytes: a client may invent one.
@@ -105,7 +108,7 @@ impl Drop for RequestLine {
         };
         let code = status.as_u16();
         let time_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if *is_read {
+        if *is_read || (route.ends_with(FED) && status.is_success()) {
             tracing::debug!(token, %method, route, path, status = code, time_us, "answered");
         } else if status.is_server_error() {
             tracing::warn!(token, %method, route, path, status = code, time_us, "answered");

@@ -5,8 +5,8 @@ use edge_cache_api::{
     Timestamp,
 };
 use edge_cache_host::{
-    CacheAddress, CacheAddresses, EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats,
-    EffectiveDecision, Entry, NodeState, Op,
+    CacheAddress, EdgeCacheRegistry, EdgeCacheStats, EffectiveDecision, Entry, ListedNode,
+    NodeState, Op,
 };
 
 /// The state of one node at one moment.
@@ -33,17 +33,13 @@ impl KnownNode {
     }
 
     pub(super) fn stats(&self) -> NodeStats {
-        let EdgeCacheStats { hits, misses } = self.state.stats();
         let is_elsewhere = self.state.is_counted_elsewhere();
-        NodeStats {
-            hits,
-            misses,
-            counted_by: if is_elsewhere {
-                Some(self.node_id)
-            } else {
-                self.own
-            },
-        }
+        let counted_by = if is_elsewhere {
+            Some(self.node_id)
+        } else {
+            self.own
+        };
+        stats(self.state.stats(), counted_by)
     }
 
     /// Returns the details; `None` where the node is not registered, was not to be enabled, and no decision of this
@@ -101,16 +97,24 @@ impl KnownNode {
     }
 }
 
-pub(super) fn node(
-    addresses: &CacheAddresses,
-    node: &EdgeCacheNode,
-    advertised: Option<bool>,
-) -> Node {
+pub(super) fn stats(stats: EdgeCacheStats, counted_by: Option<NodeId>) -> NodeStats {
+    let EdgeCacheStats { hits, misses } = stats;
+    NodeStats {
+        hits,
+        misses,
+        counted_by,
+        hit_ratio: stats.hit_ratio(),
+    }
+}
+
+pub(super) fn node(listed: ListedNode<'_>) -> Node {
+    let node = listed.node;
     Node {
         node_id: node.node_id,
         capacity: node.capacity.clone(),
         enabled_at: Timestamp(node.enabled_at),
-        advertised,
-        address: addresses.get(node.node_id).map(CacheAddress::socket),
+        advertised: listed.advertised,
+        hit_ratio: listed.stats.hit_ratio(),
+        address: listed.address.map(CacheAddress::socket),
     }
 }

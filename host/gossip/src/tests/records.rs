@@ -39,7 +39,7 @@ async fn counters_travel_for_the_own_node_only() {
         misses: 1,
     };
     b.publish_stats(Some(stats));
-    eventually(|| a.stats_of(2) == Some(stats)).await;
+    eventually(|| a.published_stats().get(&2).copied() == Some(stats)).await;
     let value = stats.encode();
     let long = format!("{value}{}", " ".repeat(PublishedStats::BYTES_MAX));
     let record = |id| NodeRecord::from(info(id, &[])).encode().unwrap();
@@ -63,17 +63,20 @@ async fn counters_travel_for_the_own_node_only() {
     // The bad value is counted once; the counters of another node are not read at all.
     eventually(|| a.metrics().bad_records.get() == 1).await;
     peers_when(&a, |peers| peers.len() == 3).await;
-    assert_eq!([8, 9, 10].map(|id| a.stats_of(id)), [None; 3]);
+    assert_eq!(
+        [8, 9, 10].map(|id| a.published_stats().get(&id).copied()),
+        [None; 3]
+    );
     b.publish_stats(None);
-    eventually(|| a.stats_of(2).is_none()).await;
+    eventually(|| !a.published_stats().contains_key(&2)).await;
     // A member that withdraws its record speaks for its node no longer.
     let eleven = [("worker:11", &*record(11)), ("edge_cache_stats:11", &value)];
     let eleven = stranger("worker:11", 1, &eleven, &a).await;
-    eventually(|| a.stats_of(11) == Some(stats)).await;
+    eventually(|| a.published_stats().get(&11).copied() == Some(stats)).await;
     eleven
         .with_chitchat(|it| it.self_node_state().set("worker:11", ""))
         .await;
-    eventually(|| a.stats_of(11).is_none()).await;
+    eventually(|| !a.published_stats().contains_key(&11)).await;
     assert_eq!(a.metrics().bad_records.get(), 1);
 }
 

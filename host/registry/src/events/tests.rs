@@ -44,6 +44,7 @@ impl Writer {
                 .collect(),
             decisions: Default::default(),
             overruled: Default::default(),
+            sources: Default::default(),
             status: Status {
                 state: PluginState::Running,
                 restarts: 0,

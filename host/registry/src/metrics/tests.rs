@@ -14,7 +14,7 @@ fn text(metrics: &RegistryMetrics) -> String {
     text
 }
 
-fn errors() -> [EdgeCacheError; 11] {
+fn errors() -> [EdgeCacheError; 12] {
     let text = String::new;
     [
         EdgeCacheError::Gossip(text()),
@@ -30,6 +30,7 @@ fn errors() -> [EdgeCacheError; 11] {
         EdgeCacheError::NotJoined,
         EdgeCacheError::NoLaterTime(7),
         EdgeCacheError::CountedElsewhere(7),
+        EdgeCacheError::TooManySources { limit: 1 },
         EdgeCacheError::ShuttingDown,
     ]
 }

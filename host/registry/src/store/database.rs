@@ -20,14 +20,16 @@ use serde::de::DeserializeOwned;
 use super::directory::io_error;
 use super::error::StoreError;
 use super::format::{self, Changes, FORMAT, Identity, Meta, Remembered, ValueError};
-use edge_cache_core::NodeId;
 use edge_cache_core::text;
+use edge_cache_core::{EdgeCacheStats, NodeId, SourceId};
 use edge_cache_gossip::{RememberedMembers, UsedLives};
 
 /// Node id to entry.
 const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("entries");
 /// Node id to the effective decision.
 const DECISIONS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
+/// A source, as `NODE/NAME`, to its last counters.
+const SOURCES: Named = TableDefinition::new("sources");
 /// `own` to the labels that the plugin wanted last for the own node.
 const LABELS: Named = TableDefinition::new("labels");
 /// `file` to [`Meta`], `generation` to the last gossip generation, `lives` to [`UsedLives`],
@@ -167,6 +169,13 @@ impl Database {
                         table.insert(effective.decision.node_id, value.as_slice())?;
                     }
                 }
+                for (source, counters) in &changes.sources {
+                    let key = source.to_string();
+                    match counters {
+                        Some(counters) => put(&transaction, SOURCES, &key, counters)?,
+                        None => drop(transaction.open_table(SOURCES)?.remove(&*key)?),
+                    }
+                }
                 if let Some(labels) = &changes.own_labels {
                     put(&transaction, LABELS, OWN, labels)?;
                 }
@@ -247,6 +256,7 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     Ok(Remembered {
         entries,
         decisions,
+        sources: sources(&database).map_err(broken)?,
         out_of_bounds: ignored.len(),
         loaded: read(&database, META, LOADED)
             .map_err(broken)?
@@ -281,6 +291,23 @@ fn by_node<T>(
         }
     }
     Ok(values)
+}
+
+/// Reads the last counters of all sources.
+fn sources(database: &redb::Database) -> Result<BTreeMap<SourceId, EdgeCacheStats>, Fault> {
+    let Some(table) = open_table(database, SOURCES)? else {
+        return Ok(BTreeMap::new());
+    };
+    let mut sources = BTreeMap::new();
+    for item in table.iter()? {
+        let (key, value) = item?;
+        let key = key.value();
+        let broken = |reason: &dyn Display| format!("source {key:?} has {reason}");
+        let id = key.parse().map_err(|reason| broken(&reason))?;
+        let counters = format::open(SOURCES.name(), key.as_bytes(), value.value());
+        sources.insert(id, counters.map_err(|reason| broken(&reason))?);
+    }
+    Ok(sources)
 }
 
 fn read<T: DeserializeOwned>(

@@ -14,7 +14,9 @@ use thiserror::Error;
 use edge_cache_core::decision::{Decision, DecisionError};
 use edge_cache_core::effective::{EffectiveDecision, SetAside};
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, ms_of, time_of};
+use edge_cache_core::{
+    EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, SourceId, ms_of, time_of,
+};
 
 /// The format of the whole file. It is raised when older versions could not read the file correctly.
 pub(super) const FORMAT: u32 = 1;
@@ -47,6 +49,8 @@ pub(crate) struct Remembered {
     /// The labels that the plugin wanted last for the own node.
     pub(crate) own_labels: Labels,
     pub(crate) decisions: BTreeMap<NodeId, EffectiveDecision>,
+    /// The last counters of each source.
+    pub(crate) sources: BTreeMap<SourceId, EdgeCacheStats>,
     /// The policies of plugins that have loaded the entries, the last one at the end.
     pub(crate) loaded: Vec<String>,
     /// The number of values that break a bound and are ignored.
@@ -62,6 +66,8 @@ pub(crate) struct Changes {
     pub(crate) decisions: Vec<Arc<EffectiveDecision>>,
     /// Nodes whose decision is forgotten.
     pub(crate) forget: Vec<NodeId>,
+    /// Sources with their last counters; `None` for those that are forgotten.
+    pub(crate) sources: Vec<(SourceId, Option<EdgeCacheStats>)>,
     pub(crate) loaded: Option<Vec<String>>,
 }
 
@@ -82,6 +88,7 @@ impl Changes {
             && self.own_labels.is_none()
             && self.decisions.is_empty()
             && self.forget.is_empty()
+            && self.sources.is_empty()
             && self.loaded.is_none()
     }
 }

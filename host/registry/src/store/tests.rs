@@ -9,8 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use edge_cache_core::decision::{Decision, Timestamp};
 use edge_cache_core::effective::{EffectiveDecision, SetAside};
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
-use edge_cache_core::{Entry, NodeId};
+use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, SourceId};
 
 fn identity() -> Identity {
     Identity {
@@ -63,10 +62,22 @@ fn committed_changes_are_read_again() {
     assert_eq!(remembered, Remembered::default());
     store.commit(&put([9, u64::MAX, 3])).unwrap();
     let labels = Labels::from([("edge_cache".to_string(), "true".to_string())]);
+    let sources = ["7/a", "8/a", "7/b"].map(|id| id.parse::<SourceId>().unwrap());
+    let counters = entry(3).stats;
+    let counted = sources.clone().map(|id| (id, Some(counters)));
     store
         .commit(&Changes {
             remove: vec![9, 1_000],
             own_labels: Some(labels.clone()),
+            sources: counted.into(),
+            ..Changes::default()
+        })
+        .unwrap();
+    let [kept, changed, dropped] = sources;
+    let other = EdgeCacheStats::default();
+    store
+        .commit(&Changes {
+            sources: vec![(changed.clone(), Some(other)), (dropped, None)],
             ..Changes::default()
         })
         .unwrap();
@@ -81,6 +92,10 @@ fn committed_changes_are_read_again() {
         [3, u64::MAX].map(|id| (id, entry(id))).into()
     );
     assert_eq!(remembered.own_labels, labels);
+    assert_eq!(
+        remembered.sources,
+        [(kept, counters), (changed, other)].into()
+    );
 }
 
 #[test]

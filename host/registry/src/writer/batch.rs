@@ -15,7 +15,7 @@ use crate::view::View;
 use edge_cache_core::decision::{Decision, Timestamp};
 use edge_cache_core::effective::{DecisionLimits, EffectiveDecision, EffectiveDecisions, SetAside};
 use edge_cache_core::labels::Labels;
-use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, NodeId};
+use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, NodeId, SourceId};
 use edge_cache_sandbox::{Failure, PublishedLabels};
 
 /// The channel for the result of a change: the entry of its node, if there is one. The caller may have gone away; the
@@ -28,12 +28,15 @@ pub(crate) struct Batch {
     pub(crate) entries: Entries,
     pub(crate) decisions: EffectiveDecisions,
     pub(crate) overruled: OrdMap<NodeId, Timestamp>,
+    pub(crate) sources: OrdMap<SourceId, EdgeCacheStats>,
     /// The labels of the own node, if a change published them.
     pub(crate) own_labels: Option<Labels>,
     own: Option<NodeId>,
     pub(crate) limits: DecisionLimits,
     /// Nodes whose entry changed.
     touched: BTreeSet<NodeId>,
+    /// Sources whose last counters changed.
+    counted: BTreeSet<SourceId>,
     /// Nodes whose effective decision changed.
     pub(crate) decided: BTreeSet<NodeId>,
     /// The number of decisions that were forgotten because there are too many.
@@ -57,10 +60,12 @@ impl Batch {
             entries: view.entries.clone(),
             decisions: view.decisions.clone(),
             overruled: view.overruled.clone(),
+            sources: view.sources.clone(),
             own_labels: None,
             own,
             limits,
             touched: BTreeSet::new(),
+            counted: BTreeSet::new(),
             decided: BTreeSet::new(),
             forgotten: 0,
             replies: Vec::new(),
@@ -132,10 +137,7 @@ impl Batch {
             )));
         };
         let before = entry.stats;
-        let expected = EdgeCacheStats {
-            hits: before.hits.saturating_add(delta.hits),
-            misses: before.misses.saturating_add(delta.misses),
-        };
+        let expected = before.plus(delta);
         if totals != expected {
             return Err(violation(format!(
                 "the totals of node {node_id} must be {} hits and {} misses, it answered {} and {}",
@@ -147,6 +149,15 @@ impl Batch {
         self.entries.put(entry);
         self.touched.insert(node_id);
         Ok(())
+    }
+
+    /// Replaces the last counters of a source, or forgets it.
+    pub(crate) fn set_source(&mut self, source: SourceId, counters: Option<EdgeCacheStats>) {
+        match counters {
+            Some(counters) => self.sources.insert(source.clone(), counters),
+            None => self.sources.remove(&source),
+        };
+        self.counted.insert(source);
     }
 
     /// Checks that the plugin knows exactly the registered nodes.
@@ -184,6 +195,10 @@ impl Batch {
                 Some(effective) => changes.decisions.push(effective.clone()),
                 None => changes.forget.push(node_id),
             }
+        }
+        for source in &self.counted {
+            let counters = self.sources.get(source).copied();
+            changes.sources.push((source.clone(), counters));
         }
         for &node_id in &self.touched {
             match self.entries.get(node_id) {

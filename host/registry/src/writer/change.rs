@@ -175,6 +175,9 @@ impl Writer {
             }
             *batch = self.new_batch();
         }
+        if let (Operation::PutSource { source, .. }, Ok(())) = (operation, &result) {
+            self.sources.heard(batch, source, Instant::now());
+        }
         result
     }
 
@@ -189,9 +192,13 @@ impl Writer {
     }
 
     /// Checks whether there is room for a change, and whether it made the plugin fail lately.
-    fn admit(&mut self, batch: &Batch, operation: &Operation) -> Result<(), EdgeCacheError> {
-        if let Operation::Enable { node_id, .. } = operation {
-            check_room(batch, *node_id)?;
+    fn admit(&mut self, batch: &mut Batch, operation: &Operation) -> Result<(), EdgeCacheError> {
+        match operation {
+            Operation::Enable { node_id, .. } => check_room(batch, *node_id)?,
+            Operation::PutSource { source, .. } => {
+                self.sources.admit(batch, source, Instant::now())?;
+            }
+            _ => {}
         }
         self.quarantine.forget_old(Instant::now());
         if self.quarantine.holds(operation) {

@@ -136,11 +136,18 @@ fn restore(
     })
 }
 
-/// Returns the changes of entries and decisions that lead from the content of the store to the remembered state.
+/// Returns the changes of entries, decisions and sources that lead from the content of the store to the remembered state.
 fn difference(found: &Remembered, view: &View) -> Changes {
     let View {
-        entries, decisions, ..
+        entries,
+        decisions,
+        sources,
+        ..
     } = view;
+    let lost = found.sources.keys().filter(|id| !sources.contains_key(*id));
+    let counted = sources
+        .iter()
+        .filter(|(id, counters)| found.sources.get(id) != Some(counters));
     Changes {
         put: entries
             .iter()
@@ -165,6 +172,10 @@ fn difference(found: &Remembered, view: &View) -> Changes {
             .keys()
             .copied()
             .filter(|node_id| decisions.get(*node_id).is_none())
+            .collect(),
+        sources: counted
+            .map(|(id, counters)| (id.clone(), Some(*counters)))
+            .chain(lost.map(|id| (id.clone(), None)))
             .collect(),
         ..Changes::default()
     }

@@ -3,7 +3,9 @@
 use super::batch::Batch;
 use edge_cache_core::decision::Decision;
 use edge_cache_core::effective::SetAside;
-use edge_cache_core::{Change, EdgeCacheError, EdgeCacheStats, Entry, NodeCapacity, NodeId};
+use edge_cache_core::{
+    Change, EdgeCacheError, EdgeCacheStats, Entry, NodeCapacity, NodeId, SourceId,
+};
 use edge_cache_sandbox::{Failure, Instance};
 use thiserror::Error;
 
@@ -22,6 +24,11 @@ pub(crate) enum Operation {
     AddStats {
         node_id: NodeId,
         delta: EdgeCacheStats,
+    },
+    /// Counts what a source has counted since its last counters.
+    PutSource {
+        source: SourceId,
+        counters: EdgeCacheStats,
     },
     /// Applies a decision of another agent.
     Merge(Decision),
@@ -54,6 +61,7 @@ impl Operation {
             Self::Enable { .. } => "enable",
             Self::Disable { .. } => "disable",
             Self::AddStats { .. } => "add-stats",
+            Self::PutSource { .. } => "put-source",
             Self::Merge(_) => "merge",
         }
     }
@@ -64,6 +72,10 @@ impl Operation {
             Self::Enable { node_id, .. }
             | Self::Disable { node_id }
             | Self::AddStats { node_id, .. }
+            | Self::PutSource {
+                source: SourceId { node_id, .. },
+                ..
+            }
             | Self::Merge(Decision { node_id, .. }) => *node_id,
         }
     }
@@ -93,10 +105,17 @@ impl Operation {
                 enable(instance, batch, *node_id, capacity, now_ms)
             }
             Self::Disable { node_id } => disable(instance, batch, *node_id, now_ms),
-            Self::AddStats { node_id, delta } => {
-                let result = instance.add_stats(*node_id, *delta)?;
-                batch.check_known("add-stats", *node_id, &result)?;
-                Ok(batch.set_stats(*node_id, *delta, result?)?)
+            Self::AddStats { node_id, delta } => add_stats(instance, batch, *node_id, *delta),
+            Self::PutSource { source, counters } => {
+                let last = batch.sources.get(source).copied();
+                let delta = counters.since(last.unwrap_or_default());
+                if delta != EdgeCacheStats::default() {
+                    add_stats(instance, batch, source.node_id, delta)?;
+                }
+                if last != Some(*counters) {
+                    batch.set_source(source.clone(), Some(*counters));
+                }
+                Ok(())
             }
             Self::Merge(decision) => {
                 let set_aside = match apply(instance, batch, decision) {
@@ -152,6 +171,17 @@ fn disable(
         batch.set_decision(Decision::disable(node_id, at, by), None);
     }
     Ok(())
+}
+
+fn add_stats(
+    instance: &mut Instance,
+    batch: &mut Batch,
+    node_id: NodeId,
+    delta: EdgeCacheStats,
+) -> Result<(), Stopped> {
+    let result = instance.add_stats(node_id, delta)?;
+    batch.check_known("add-stats", node_id, &result)?;
+    Ok(batch.set_stats(node_id, delta, result?)?)
 }
 
 /// Has the plugin apply a decision of another agent. Counters belong to one agent: they go on if the node is enabled
