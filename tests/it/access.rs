@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_cache_tests::agent::{Answer, answer, binary, client, run_to_end};
+use edge_cache_tests::agent::{Answer, answer, binary, client, run_to_end, write_secret};
 use edge_cache_tests::wait::until;
 use reqwest::Method;
 use reqwest::header::WWW_AUTHENTICATE;
@@ -177,6 +177,71 @@ async fn each_role_may_do_what_it_is_for() {
 }
 
 #[tokio::test]
+async fn the_role_stats_puts_counters_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    let roles = ["stats", "read", "write", "admin"];
+    let mut tokens = Vec::new();
+    for role in roles {
+        tokens.push(token(role, role).await);
+    }
+    write(&file, &tokens.iter().collect::<Vec<_>>());
+    let node = start(&file, &[]).await;
+    let (at, writer) = (node.http, &tokens[2].secret);
+    let enabled = ask(at, Method::POST, ENTRY, Some(writer)).await;
+    assert_eq!(enabled.status, 204, "{enabled:?}");
+
+    let source = format!("{ENTRY}/stats/sources/cache");
+    let put = async |secret: &str| {
+        let url = format!("http://{at}{source}");
+        let body = json!({"hits": 3, "misses": 1});
+        let request = client(&[]).unwrap().put(url).bearer_auth(secret);
+        answer(request.json(&body)).await.unwrap()
+    };
+    let mut statuses = Vec::new();
+    for token in &tokens {
+        statuses.push(put(&token.secret).await.status.as_u16());
+    }
+    assert_eq!(statuses, [200, 403, 200, 200], "{roles:?}");
+    let refused = put(&tokens[1].secret).await;
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("`stats`") && detail.contains("`read`"),
+        "{detail}"
+    );
+
+    let feeder = Some(&*tokens[0].secret);
+    let stats = format!("{ENTRY}/stats");
+    for (method, path) in [
+        (Method::GET, &*stats),
+        (Method::POST, &stats),
+        (Method::GET, ENTRY),
+        (Method::POST, ENTRY),
+        (Method::DELETE, ENTRY),
+        (Method::GET, "/api/v1/edge-cache/nodes"),
+        (Method::GET, "/metrics"),
+        (Method::GET, "/openapi.json"),
+        (Method::POST, "/api/v1/agent/leave"),
+    ] {
+        let found = ask(at, method.clone(), path, feeder).await;
+        assert_eq!(found.status, 403, "{method} {path}: {found:?}");
+    }
+
+    // A feeder with the wrong role ends, one with the right role feeds.
+    for (token, code) in [(&tokens[1], 4), (&tokens[0], 0)] {
+        let secret = directory.path().join("secret");
+        write_secret(&secret, &token.secret).unwrap();
+        let args = format!(
+            "feed log --node 7 --addr {at} --token-file {}",
+            secret.display()
+        );
+        let args: Vec<&str> = args.split(' ').collect();
+        let ended = run_to_end(&args).await.unwrap();
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn tokens_are_exchanged_while_the_agent_runs() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tokens");
@@ -239,7 +304,7 @@ async fn a_token_file_that_cannot_be_used_is_named_with_what_would_be_right() {
         (written("words", "some words", 0o600), "NAME ROLE sha256"),
         (
             written("role", &line.replace("read", "root"), 0o600),
-            "`read`, `write` or `admin`",
+            "`stats`, `read`, `write` or `admin`",
         ),
     ] {
         let name = file.to_str().unwrap();

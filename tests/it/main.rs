@@ -108,4 +108,5 @@ mod signs;
 // Real proxies and caches, from packages.
 mod proxies;
 // Counters of caches, as feeders put them.
+mod feeds;
 mod sources;

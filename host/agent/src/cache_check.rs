@@ -145,9 +145,9 @@ impl Checker {
     fn advertised(&self) -> Advertised {
         let snapshot = self.registry.snapshot();
         let mut advertised = Advertised::default();
-        for (_, is_advertised) in snapshot.eligible() {
+        for listed in snapshot.eligible() {
             advertised.decided = advertised.decided.saturating_add(1);
-            let counts = usize::from(is_advertised != Some(false));
+            let counts = usize::from(listed.advertised != Some(false));
             advertised.advertised = advertised.advertised.saturating_add(counts);
         }
         advertised

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod client;
+mod feed;
 mod parse;
 mod plugin;
 
@@ -8,9 +9,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use self::client::{
-    AgentArgs, ClientCommand, DisableArgs, EnableArgs, NodeArgs, OutputFormat, PeersArgs,
-    PeersCommand, RouteArgs, RunningPlugin, StatsArgs, SwapArgs, WaitArgs,
+    AgentArgs, ClientCommand, ConnectionArgs, DisableArgs, EnableArgs, NodeArgs, OutputFormat,
+    PeersArgs, PeersCommand, RouteArgs, RunningPlugin, StatsArgs, SwapArgs, WaitArgs,
 };
+pub use self::feed::{FeedArgs, FeedCommand, LogArgs, VarnishArgs};
 pub use self::parse::{Parsed, parse};
 pub use self::plugin::{CheckArgs, HostArgs, InspectArgs, PluginCommand};
 
@@ -53,6 +55,9 @@ pub enum Command {
     /// Inspect and check plugin files, and manage the plugin of a running agent
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Put the hits and misses of a cache at the agent of its node, until its log ends or a signal comes
+    #[command(subcommand)]
+    Feed(FeedCommand),
     /// A request to a running agent.
     #[command(flatten)]
     Client(ClientCommand),
@@ -82,7 +87,7 @@ pub enum TokenCommand {
         /// Name of the token in log lines
         #[arg(long)]
         name: String,
-        /// Role of the token: read, write or admin; each includes the previous ones
+        /// Role of the token: read, write or admin, each of which includes the previous ones; or stats, which only puts counters
         #[arg(long, value_parser = Role::parse)]
         role: Role,
     },

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 
 use self::change::Change;
 use crate::cli::{
-    AgentArgs, ClientCommand, EnableArgs, OutputFormat, PeersArgs, PeersCommand, RunningPlugin,
-    StatsArgs, SwapArgs,
+    ClientCommand, ConnectionArgs, EnableArgs, OutputFormat, PeersArgs, PeersCommand,
+    RunningPlugin, StatsArgs, SwapArgs,
 };
 use crate::exit::{self, usage};
 use crate::trusted_file;
@@ -46,7 +46,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 async fn send(command: &ClientCommand) -> Result<u8> {
     let session = Session {
-        client: client(command.agent())?,
+        client: connect(&command.agent().connection)?,
         format: command.agent().format,
     };
     let client = &session.client;
@@ -100,7 +100,7 @@ async fn send(command: &ClientCommand) -> Result<u8> {
 }
 
 /// Creates the client that the flags describe.
-fn client(args: &AgentArgs) -> Result<Client> {
+pub(crate) fn connect(args: &ConnectionArgs) -> Result<Client> {
     let is_tls = args.addr.is_tls();
     let token = args.token_file.as_deref().map(token).transpose();
     let ca = args.ca_file.as_deref().filter(|_| is_tls);

@@ -11,6 +11,7 @@
 //! - `metrics`: the agent's metrics as text.
 //! - [`http`]: the HTTP API. No other module uses axum.
 //! - [`commands`]: commands for a running agent.
+//! - [`feed`]: the feeders of counters.
 //! - `signals`, `systemd`: the process's surroundings.
 //! - [`run`]: start, serving and shutdown of an agent.
 //! - [`cli`]: the command line.
@@ -26,6 +27,7 @@ pub mod config;
 pub mod config_check;
 mod control_group;
 pub mod exit;
+pub mod feed;
 pub mod http;
 pub mod log;
 mod metrics;

@@ -18,7 +18,7 @@ use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, runtime};
 use edge_cache_agent::settings::{AgentSettings, LogFormat, parse_log_level};
 use edge_cache_agent::tokens::NewToken;
-use edge_cache_agent::{config_check, exit, log};
+use edge_cache_agent::{config_check, exit, feed, log};
 use edge_cache_host::gossip::Keyring;
 use edge_cache_host::sandbox::run_compiler;
 
@@ -78,6 +78,7 @@ fn start(cli: Cli) -> Result<u8> {
         Command::Config(ConfigCommand::Example) => print(&cli::example()),
         Command::Config(ConfigCommand::Check(args)) => return check(&args),
         Command::Completions { shell } => print(&cli::completions(shell)),
+        Command::Feed(command) => return runtime()?.block_on(feed::run(&command)),
         Command::Client(command) => return ask(&command),
         Command::Plugin(PluginCommand::Running(command)) => {
             return ask(&ClientCommand::Plugin(command));

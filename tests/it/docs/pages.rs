@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// All pages.
-pub(crate) const PAGES: [&str; 14] = [
+pub(crate) const PAGES: [&str; 15] = [
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "README.md",
@@ -21,6 +21,7 @@ pub(crate) const PAGES: [&str; 14] = [
     "host/docs/performance.md",
     "host/docs/security.md",
     "host/docs/settings.md",
+    "host/docs/traffic.md",
     "wit/README.md",
 ];
 

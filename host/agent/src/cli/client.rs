@@ -84,10 +84,9 @@ pub enum OutputFormat {
     Json,
 }
 
-/// The agent, and the format of the output.
+/// The agent, and how it is reached.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = EXIT_CODES)]
-pub struct AgentArgs {
+pub struct ConnectionArgs {
     /// Address of the agent: HOST:PORT or http://HOST:PORT for plain HTTP, or https://HOST:PORT
     #[arg(
         long,
@@ -108,6 +107,15 @@ pub struct AgentArgs {
     /// Time limit of the response, on top of --wait
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time(TIMEOUT_MIN..=TIMEOUT_MAX))]
     pub timeout: Duration,
+}
+
+/// The agent, and the format of the output.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct AgentArgs {
+    /// The agent.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: OutputFormat,
