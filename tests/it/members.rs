@@ -128,7 +128,8 @@ async fn an_agent_without_gossip_is_its_only_member() {
         .await
         .unwrap();
     let policy = agent.get("/api/v1/plugin").await.unwrap()["policy"].clone();
-    let own = json!({"node_id": 7, "status": "alive", "is_agent": true, "policy": policy});
+    let own =
+        json!({"node_id": 7, "status": "alive", "labels": {}, "is_agent": true, "policy": policy});
     assert_eq!(members(&agent, "").await, [own]);
     assert_eq!(members(&agent, "?status=failed").await, [] as [Value; 0]);
     let logs = agent.get("/api/v1/plugin/logs").await.unwrap();

@@ -183,7 +183,10 @@ async fn every_agent_picks_what_route_answers() {
             let index = usize::try_from(id - 1).unwrap();
             let expected = cache_of(id).to_string();
             assert_eq!(listed.body["nodes"][index]["address"], expected);
-            assert_eq!(members.body["members"][index]["address"], expected);
+            let member = &members.body["members"][index];
+            assert_eq!(member["address"], expected);
+            assert_eq!(member["labels"]["cache_address"], expected);
+            assert_eq!(member["labels"]["edge_cache"], "true");
             let path = format!("/api/v1/nodes/{id}/edge-cache");
             let shown = node.ask(Method::GET, &path, None).await;
             assert_eq!(shown.body["address"], expected);

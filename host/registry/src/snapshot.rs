@@ -10,6 +10,7 @@ use crate::view::View;
 use edge_cache_core::cache_address::{CacheAddress, CacheAddressError, CacheAddresses};
 use edge_cache_core::decision::Timestamp;
 use edge_cache_core::effective::EffectiveDecision;
+use edge_cache_core::labels::Labels;
 use edge_cache_core::{DecisionId, EdgeCacheNode, EdgeCacheStats, Entry, NodeId, ms_of};
 use edge_cache_gossip::PeerInfo;
 
@@ -70,6 +71,12 @@ impl Snapshot {
         Arc::ptr_eq(&self.view, &other.view)
             && self.live.is_same(&other.live)
             && Arc::ptr_eq(&self.addresses, &other.addresses)
+    }
+
+    /// Returns the labels of a live node, the own one included.
+    #[must_use]
+    pub fn labels(&self, node_id: NodeId) -> Option<&Labels> {
+        self.live.info(node_id).map(|info| &info.labels)
     }
 
     /// Returns the addresses of the caches of all live nodes.

@@ -1,8 +1,11 @@
 //! The check of a node's cache: real caches that die and come back.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use edge_cache_tests::debian::NGINX;
+use edge_cache_tests::long_tests;
+use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::proxies::{Server, free_address};
 use edge_cache_tests::wait::until;
 use reqwest::Method;
@@ -10,6 +13,7 @@ use reqwest::Method;
 use super::proxies::{Kind, Site, firsts, paths};
 use super::{Node, SOON, decide, expect_caches, meet, metric, pick, start};
 
+static MOVES: AtomicUsize = AtomicUsize::new(0);
 const HEALTH: &str = "server { listen LISTEN; location / { return 204; } }";
 
 /// Returns the reason of a node's agent for not advertising, as another agent shows it.
@@ -158,6 +162,56 @@ async fn a_check_that_fails_everywhere_withdraws_nothing() {
         )
         .await;
     }
+}
+
+/// Waits until so much time is over since `start`.
+async fn at(start: Instant, seconds: u64) {
+    until("the time", Duration::from_secs(120), || async {
+        let elapsed = start.elapsed();
+        (elapsed >= Duration::from_secs(seconds))
+            .then_some(())
+            .ok_or(elapsed)
+    })
+    .await;
+}
+
+/// Takes a minute, so it is left out of the normal mode; the phases are tested there in virtual time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_flaps_moves_its_keys_at_most_twice_in_a_minute() {
+    if !long_tests() {
+        return;
+    }
+    let Some(mut site) = Site::start(&["--cache-check", "tcp"]).await else {
+        return;
+    };
+    let (client, url) = (
+        site.client.clone(),
+        format!("http://{}/metrics", site.agents[0].http),
+    );
+    let watched = tokio::spawn(async move {
+        let (mut moves, mut last) = (0, 3.0);
+        loop {
+            let text = client.get(&url).send().await.unwrap().text().await.unwrap();
+            let now = Scrape::parse(&text)
+                .unwrap()
+                .value("edge_cache_traffic_caches");
+            moves += usize::from(now != last);
+            last = now;
+            MOVES.store(moves, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let start = Instant::now();
+    for round in 0..3 {
+        site.caches[1].kill().await.unwrap();
+        at(start, 20 * round + 10).await;
+        site.caches[1].start_again().await.unwrap();
+        at(start, 20 * round + 20).await;
+    }
+    watched.abort();
+    let moves = MOVES.load(Ordering::Relaxed);
+    println!("its keys moved {moves} times");
+    assert!((1..=2).contains(&moves), "{moves}");
 }
 
 #[tokio::test]

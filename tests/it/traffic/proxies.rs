@@ -401,7 +401,20 @@ async fn no_client_chooses_its_cache_through_a_proxy() {
         ("OPTIONS", "", evil.clone()),
         ("POST", "", format!("{evil}content-length: 0\r\n")),
     ];
-    for is_up in [true, false] {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    // An agent of another cluster that waits for its seed: it answers 503.
+    let waiting = [
+        "--gossip-join-timeout",
+        "5m",
+        "--seed",
+        &silent,
+        "--traffic-listen",
+        &listen,
+    ];
+    let mut agent = Some(agent);
+    for state in ["up", "down", "503"] {
+        let is_up = state == "up";
         for (kind, proxy) in &proxies {
             for (method, query, headers) in &requests {
                 let request = format!(
@@ -411,7 +424,7 @@ async fn no_client_chooses_its_cache_through_a_proxy() {
                     .await
                     .expect("an answer");
                 let named = answer.header(CACHE).map(str::to_string);
-                let case = format!("{kind:?} {method} {query} {headers:.40} {answer:?}");
+                let case = format!("{state} {kind:?} {method} {query} {headers:.40} {answer:?}");
                 assert!(answer.status < 400, "{case}");
                 assert!(named.is_some(), "{case}");
                 if is_up {
@@ -419,13 +432,14 @@ async fn no_client_chooses_its_cache_through_a_proxy() {
                 }
             }
         }
-        if is_up {
+        if let Some(agent) = agent.take() {
             agent.signal(Signal::KILL);
-            until("the agent is gone", SOON, async || {
-                let gone = tokio::net::TcpStream::connect(traffic).await.is_err();
-                gone.then_some(()).ok_or("it accepts")
-            })
-            .await;
+            agent.ended().await;
+        }
+        if state == "down" {
+            agent = Some(Node::start(9, &waiting).await.unwrap());
+            let answer = super::exchange(traffic, b"GET /pick/a HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            assert_eq!(answer.unwrap().status, 503);
         }
     }
     assert_eq!(trap.requests(), 0, "{:?}", trap.seen());

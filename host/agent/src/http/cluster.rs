@@ -15,7 +15,7 @@ use super::state::AppState;
 use edge_cache_api::headers::{EVENT_STREAM, LAST_EVENT_ID};
 use edge_cache_api::{Member, MemberList, MemberStatus, MembersQuery, PeerInfo, ProblemType};
 use edge_cache_host::gossip::{ClusterMember, GossipPool};
-use edge_cache_host::{CacheAddress, CacheAddresses};
+use edge_cache_host::{CacheAddress, Snapshot};
 
 /// The header by which nginx, as a proxy, passes events on at once.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -53,9 +53,9 @@ pub(super) async fn list_members(
     })?;
     let mut members: Vec<_> = match &state.gossip {
         Some(pool) => {
-            let addresses = state.registry.cache_addresses();
+            let snapshot = state.registry.snapshot();
             let members = pool.members().into_iter();
-            members.map(|it| member(it, &addresses)).collect()
+            members.map(|it| member(it, &snapshot)).collect()
         }
         None => alone(&state).into_iter().collect(),
     };
@@ -128,12 +128,13 @@ pub(super) async fn follow_events(
     Ok((headers, body).into_response())
 }
 
-fn member(member: ClusterMember, addresses: &CacheAddresses) -> Member {
-    let node_id = member.node_id;
+fn member(member: ClusterMember, snapshot: &Snapshot) -> Member {
+    let (node_id, addresses) = (member.node_id, snapshot.addresses());
     Member {
         node_id,
         status: member.status,
         gossip_address: Some(member.address),
+        labels: snapshot.labels(node_id).cloned(),
         address: addresses.get(node_id).map(CacheAddress::socket),
         address_refused: addresses.refusal(node_id).map(ToString::to_string),
         generation: Some(member.generation),
@@ -145,11 +146,13 @@ fn member(member: ClusterMember, addresses: &CacheAddresses) -> Member {
 /// Returns the only member of a cluster without gossip.
 fn alone(state: &AppState) -> Option<Member> {
     let node_id = state.registry.node_id()?;
-    let addresses = state.registry.cache_addresses();
+    let snapshot = state.registry.snapshot();
+    let addresses = snapshot.addresses();
     Some(Member {
         node_id,
         status: MemberStatus::Alive,
         gossip_address: None,
+        labels: snapshot.labels(node_id).cloned(),
         address: addresses.get(node_id).map(CacheAddress::socket),
         address_refused: addresses.refusal(node_id).map(ToString::to_string),
         generation: None,
