@@ -64,7 +64,7 @@ async fn three(args: &[&str]) -> [Node; 3] {
 }
 
 /// Waits until the traffic table of an agent has so many caches.
-async fn expect_caches(node: &Node, count: usize) {
+pub(crate) async fn expect_caches(node: &Node, count: usize) {
     until(
         &format!("{count} caches of node {}", node.id),
         SOON,
@@ -82,7 +82,7 @@ async fn expect_caches(node: &Node, count: usize) {
 
 /// An answer on the wire: the status, and the headers in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wire {
+pub(crate) struct Wire {
     status: u16,
     head: String,
 }
@@ -93,7 +93,7 @@ impl Wire {
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    fn hosts(&self) -> Vec<&str> {
+    pub(crate) fn hosts(&self) -> Vec<&str> {
         let hosts = self.header("x-edge-cache-hosts");
         hosts.map_or_else(Vec::new, |hosts| hosts.split(',').collect())
     }
@@ -128,7 +128,7 @@ async fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Wire> {
     timeout(SOON, exchange).await.expect("an answer")
 }
 
-async fn pick(node: &Node, target: &str, headers: &str) -> Wire {
+pub(crate) async fn pick(node: &Node, target: &str, headers: &str) -> Wire {
     let request = format!("GET {target} HTTP/1.1\r\nHost: proxy\r\n{headers}\r\n");
     let answer = exchange(node.traffic.unwrap(), request.as_bytes()).await;
     answer.expect("an answer")
@@ -543,4 +543,52 @@ async fn an_agent_that_is_cut_off_keeps_its_last_table() {
         pick(&nodes[0], "/pick/a", "").await.hosts(),
         expected.hosts()
     );
+}
+
+/// Agents that would make other keys or other addresses see it, as they see another plugin.
+#[tokio::test]
+async fn agents_compare_the_settings_that_make_keys_and_addresses() {
+    let other = [
+        "--traffic-key",
+        "host-path-and-query",
+        "--cache-default-port",
+        "8080",
+    ];
+    let one = start(1, cache_of(1), None, &[]).await;
+    let two = start(2, cache_of(2), Some(&one), &["--traffic-key", "path"]).await;
+    let three = start(3, cache_of(3), Some(&one), &other[..2]).await;
+    let four = start(4, cache_of(4), Some(&one), &other[2..]).await;
+    let five = start(5, cache_of(5), Some(&one), &other).await;
+    let six = start(6, cache_of(6), Some(&one), &other).await;
+    let nodes = [&one, &two, &three, &four, &five, &six];
+    meet(&nodes, SOON).await;
+    let suffixes = [
+        "",
+        "",
+        "+key=host-path-and-query",
+        "+port=8080",
+        "+key=host-path-and-query+port=8080",
+        "+key=host-path-and-query+port=8080",
+    ];
+    for (node, differing) in nodes.into_iter().zip([4.0, 4.0, 5.0, 5.0, 4.0, 4.0]) {
+        until("agents with other settings", SOON, async || {
+            let seen = metric(node, "edge_cache_policy_mismatches").await;
+            if seen == differing {
+                Ok(())
+            } else {
+                Err((node.id, seen))
+            }
+        })
+        .await;
+        let said = "agents use another plugin or other settings";
+        node.log_handle().expect(said, SOON).await;
+        let plugin = node.ask(Method::GET, "/api/v1/plugin", None).await;
+        let policy = plugin.body["policy"].as_str().unwrap();
+        assert_eq!(policy.len(), 12, "{policy}");
+        let members = node.ask(Method::GET, "/api/v1/cluster/members", None).await;
+        let members = members.body["members"].as_array().unwrap().iter();
+        let seen: Vec<_> = members.map(|member| member["policy"].clone()).collect();
+        let expected = suffixes.map(|suffix| json!(format!("{policy}{suffix}")));
+        assert_eq!(seen, expected, "seen by node {}", node.id);
+    }
 }

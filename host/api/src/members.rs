@@ -55,7 +55,8 @@ pub struct Member {
     pub generation: Option<u64>,
     /// True if the member is an agent, false if it is other software of the cluster.
     pub is_agent: bool,
-    /// The first digits of a digest of the member's plugin and its settings.
+    /// The first digits of a digest of the member's plugin and its settings, and its settings `traffic.key` and
+    /// `cache.default_port` where they are set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
 }

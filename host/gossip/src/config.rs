@@ -72,6 +72,8 @@ pub struct GossipConfig {
     /// judge labels differently. A digest marks a member as an agent, which replicates decisions.
     /// Default: none.
     pub policy: Option<String>,
+    /// Text that follows the policy digest: other settings that all agents must share. Default: none.
+    pub policy_suffix: String,
     /// Keys for encrypting datagrams. The first one encrypts, all of them decrypt, and datagrams
     /// under other keys are dropped. Default: none, datagrams are plain.
     pub keyring: Option<Keyring>,
@@ -140,6 +142,7 @@ impl GossipConfig {
             interval: Duration::from_secs(1),
             labels: BTreeMap::new(),
             policy: None,
+            policy_suffix: String::new(),
             keyring: None,
             protocol: Protocol::V0,
             push: PushBudget::default(),

@@ -43,6 +43,7 @@ struct Shared {
     listen: SocketAddr,
     advertise: SocketAddr,
     peers_min: usize,
+    policy_suffix: String,
     own: OwnRecord,
     snapshots: watch::Receiver<Arc<Peers>>,
     keyring: Option<SharedKeyring>,
@@ -148,7 +149,8 @@ impl GossipPool {
     /// # Errors
     ///
     /// As [`publish_labels`](Self::publish_labels).
-    pub fn set_policy(&self, policy: String) -> Result<(), GossipError> {
+    pub fn set_policy(&self, mut policy: String) -> Result<(), GossipError> {
+        policy.push_str(&self.shared.policy_suffix);
         self.publish(|content| content.policy = Some(policy))
     }
 
@@ -203,8 +205,8 @@ impl GossipPool {
         self.shared.own.is_stopped()
     }
 
-    /// Returns the live agents with another policy digest than this one, ascending: they run another
-    /// plugin or other settings, and may route the same key differently.
+    /// Returns the live agents with another policy than this one, ascending: they run another plugin or other
+    /// settings, and may route the same key differently.
     #[must_use]
     pub fn policy_mismatches(&self) -> Vec<u64> {
         let view = self.shared.membership.view.load();

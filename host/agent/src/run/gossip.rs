@@ -23,6 +23,7 @@ pub(crate) fn config(settings: &AgentSettings) -> Result<Option<GossipConfig>> {
     config.dead_node_grace_period = settings.gossip_dead_grace;
     config.join_timeout = settings.gossip_join_timeout;
     config.peers_min = settings.gossip_peers_min;
+    config.policy_suffix = settings.traffic.policy_suffix();
     let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     config.push = PushBudget {
         rounds_per_second: whole(settings.gossip_push_rounds_per_second),

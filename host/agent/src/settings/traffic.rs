@@ -113,6 +113,20 @@ pub struct TrafficSettings {
 }
 
 impl TrafficSettings {
+    /// Returns the settings that all agents must share, as text for the policy that they compare; nothing for defaults.
+    #[must_use]
+    pub fn policy_suffix(&self) -> String {
+        let mut suffix = String::new();
+        let key = self.traffic_key.to_possible_value();
+        if let Some(key) = key.filter(|_| self.traffic_key != TrafficKey::Path) {
+            suffix = format!("+key={}", key.get_name());
+        }
+        if let Some(port) = self.cache_default_port {
+            suffix += &format!("+port={port}");
+        }
+        suffix
+    }
+
     /// Returns the rules for addresses of caches. Peers of an agent that gossips on loopback are on this machine.
     #[must_use]
     pub fn address_rules(&self, gossip: Option<IpAddr>) -> CacheAddressRules {

@@ -146,11 +146,12 @@ fn assemble(
         decides_after,
         config.state_bytes,
     ));
+    let policy = config.policy.as_ref();
     let content = RecordContent {
         base: config.self_info.clone(),
         plugin_labels: config.labels.clone(),
         leaving: false,
-        policy: config.policy.clone(),
+        policy: policy.map(|policy| format!("{policy}{}", config.policy_suffix)),
         agent: AgentInfo::default(),
     };
     let (own, announcer) = OwnRecord::new(content, membership.holds.subscribe())?;
@@ -176,6 +177,7 @@ fn assemble(
         listen,
         advertise,
         peers_min: config.peers_min,
+        policy_suffix: config.policy_suffix.clone(),
         own,
         snapshots,
         keyring,
