@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::gossip_node::{Node, enabled, expect_labels, expect_peers};
+use crate::signs::cluster::metric;
+use crate::traffic::{expect_caches, pick};
 
 const CLUSTER: &str = "zlayer-and-agents";
 /// Maximum time for new nodes to be live to each other, at an interval of 1 s.
@@ -383,5 +385,94 @@ async fn zlayer_nodes_see_one_life_of_an_agent_and_no_update_without_a_change() 
     assert_eq!(one.ended().await, Some(0));
     for zlayer in [&z11, &z12] {
         zlayer.expect_gone(1).await;
+    }
+}
+
+/// A native node of ZLayer serves its share of keys, once the agents know the port of its cache.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zlayer_node_gets_its_share_of_keys_by_the_default_port() {
+    const KEYS: usize = 3_000;
+    let native = |disk_gib: u64| {
+        let mut labels = enabled(4);
+        labels["edge_cache_disk_mib"] = json!((disk_gib * 1024).to_string());
+        labels
+    };
+    let z11 = ZLayerNode::start(11, &[], native(200)).await;
+    let _z12 = ZLayerNode::start(12, &[z11.address], native(300)).await;
+    let seed = z11.address.to_string();
+    let traffic = [
+        "--cluster-id",
+        CLUSTER,
+        "--seed",
+        &seed,
+        "--traffic-listen",
+        "127.0.0.1:0",
+    ];
+    let one = [
+        "--cache-address",
+        "192.0.2.1:80",
+        "--cache-default-port",
+        "8080",
+    ];
+    let one = Node::start(1, &[&traffic[..], &one].concat())
+        .await
+        .unwrap();
+    let two = ["--cache-address", "192.0.2.2:80"];
+    let two = Node::start(2, &[&traffic[..], &two].concat())
+        .await
+        .unwrap();
+    expect_peers(&one, &[2, 11, 12], MET_WITHIN).await;
+    expect_peers(&two, &[1, 11, 12], MET_WITHIN).await;
+    for (id, gib) in [(1, 100), (2, 400)] {
+        let capacity = json!({"cpu_cores": 1, "ram_mib": 1, "disk_mib": gib * 1024});
+        let path = format!("/api/v1/nodes/{id}/edge-cache");
+        let body = json!({ "capacity": capacity });
+        until("a change that is taken", MET_WITHIN, || async {
+            let answer = one.ask(Method::POST, &path, Some(&body)).await;
+            if answer.status == StatusCode::NO_CONTENT {
+                Ok(())
+            } else {
+                Err(answer)
+            }
+        })
+        .await;
+    }
+    expect_caches(&one, 4).await;
+    expect_caches(&two, 2).await;
+
+    let mut keys = BTreeMap::<String, usize>::new();
+    for key in 0..KEYS {
+        let answer = pick(&one, &format!("/pick/object/{key}"), "").await;
+        *keys.entry(answer.hosts()[0].to_string()).or_default() += 1;
+    }
+    println!("{keys:?}");
+    let weights = [
+        ("192.0.2.1:80", 100),
+        ("192.0.2.2:80", 400),
+        ("10.0.0.11:8080", 200),
+        ("10.0.0.12:8080", 300),
+    ];
+    assert_eq!(keys.len(), weights.len(), "{keys:?}");
+    for (address, weight) in weights {
+        let share = keys[address] as f64 / KEYS as f64;
+        let wanted = f64::from(weight) / 1000.0;
+        assert!(
+            (share - wanted).abs() < 0.03,
+            "{address}: {share}, not {wanted}"
+        );
+    }
+
+    // Without the setting they have no address, which is seen.
+    let without = "edge_cache_traffic_nodes_without_address";
+    assert_eq!(
+        (metric(&one, without).await, metric(&two, without).await),
+        (0.0, 2.0)
+    );
+    assert_eq!(metric(&two, "edge_cache_policy_mismatches").await, 1.0);
+    for key in 0..100 {
+        let answer = pick(&two, &format!("/pick/object/{key}"), "").await;
+        let mut hosts = answer.hosts();
+        hosts.sort_unstable();
+        assert_eq!(hosts, ["192.0.2.1:80", "192.0.2.2:80"]);
     }
 }
