@@ -107,7 +107,7 @@ impl TrafficTable {
         key: &[u8],
         replicas: usize,
         from_geo: Option<&str>,
-    ) -> impl Iterator<Item = (NodeId, &Cache)> {
+    ) -> impl Iterator<Item = (NodeId, &Cache)> + Clone {
         let replicas = replicas.min(REPLICAS_MAX);
         let mut found = self.routes.route(key, replicas, from_geo);
         if found

@@ -1,6 +1,7 @@
 //! A pick: the key of a request that a proxy asks for, and the answer with the caches of the key.
 
 use std::borrow::Cow;
+use std::io::Write;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::HOST;
@@ -25,6 +26,9 @@ const SECOND: HeaderName = HeaderName::from_static("x-edge-cache-host-2");
 const NODES: HeaderName = HeaderName::from_static("x-edge-cache-nodes");
 /// `true` where the fallback was answered.
 const FALLBACK: HeaderName = HeaderName::from_static("x-edge-cache-fallback");
+
+/// Room for the values of an answer with three caches at IPv4 addresses; more take a second allocation.
+const VALUES_BYTES: usize = 128;
 
 /// A request for the caches of a key, in one of two forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,33 +112,39 @@ fn host(headers: &HeaderMap, uri: &Uri) -> Vec<u8> {
     name.to_ascii_lowercase()
 }
 
-/// Returns the answer with these caches, best first; `None` without any.
+/// Returns the answer with these caches, best first; `None` without any. All values share one buffer.
 pub(super) fn answer<'a>(
-    caches: impl Iterator<Item = (NodeId, &'a Cache)>,
+    caches: impl Iterator<Item = (NodeId, &'a Cache)> + Clone,
 ) -> Option<Response<Body>> {
-    let (mut hosts, mut nodes) = (Vec::new(), Vec::new());
-    let (mut first, mut second) = (None, None);
-    for (node_id, cache) in caches {
-        if first.is_none() {
-            first = Some(&*cache.text);
-        } else {
-            second.get_or_insert(&*cache.text);
-            hosts.push(b',');
-            nodes.push(b',');
-        }
-        hosts.extend_from_slice(cache.text.as_bytes());
-        nodes.extend_from_slice(node_id.to_string().as_bytes());
+    let mut text = Vec::with_capacity(VALUES_BYTES);
+    for (_, cache) in caches.clone() {
+        text.extend_from_slice(cache.text.as_bytes());
+        text.push(b',');
     }
-    let first = first?;
+    let nodes = text.len();
+    for (node_id, _) in caches {
+        // A buffer takes every text.
+        let _ = write!(text, "{node_id},");
+    }
+    let text = Bytes::from(text);
+    // The lists are without the comma at their ends.
+    let hosts = text.get(..nodes.checked_sub(1)?)?;
+    let nodes = text.get(nodes..text.len().checked_sub(1)?)?;
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    let value = |bytes: Vec<u8>| HeaderValue::from_maybe_shared(Bytes::from(bytes)).ok();
-    headers.insert(HOSTS, value(hosts)?);
-    headers.insert(FIRST, HeaderValue::from_str(first).ok()?);
-    if let Some(second) = second {
-        headers.insert(SECOND, HeaderValue::from_str(second).ok()?);
+    let mut insert = |name, value: &[u8]| {
+        headers.insert(
+            name,
+            HeaderValue::from_maybe_shared(text.slice_ref(value)).ok()?,
+        );
+        Some(())
+    };
+    insert(HOSTS, hosts)?;
+    let each = hosts.split(|byte| *byte == b',');
+    for (name, host) in [FIRST, SECOND].into_iter().zip(each) {
+        insert(name, host)?;
     }
-    headers.insert(NODES, value(nodes)?);
+    insert(NODES, nodes)?;
     Some(response)
 }
 
