@@ -1,10 +1,12 @@
 //! Feeders of real caches: what every agent shows equals what the caches say.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -421,6 +423,96 @@ async fn a_feeder_of_a_log_counts_while_the_agent_is_down_and_ends_with_its_inpu
     assert_eq!(feeder.ended().await, Some(0));
     let seen = stats().await;
     assert_eq!((&seen["hits"], &seen["misses"]), (&json!(1_002), &json!(3)));
+}
+
+/// A program in the place of varnishstat, which prints what the test says.
+struct FakeStat {
+    program: PathBuf,
+    /// The hits, and when the cache was started.
+    state: PathBuf,
+    calls: PathBuf,
+}
+
+impl FakeStat {
+    fn new(folder: &Path) -> Self {
+        let [program, state, calls] = ["stat", "state", "calls"].map(|name| folder.join(name));
+        let script = format!(
+            r#"#!/bin/sh
+            echo >> {calls}
+            read -r hits start < {state}
+            uptime=$(($(date +%s) - start))
+            printf '{{"MAIN.cache_hit":{{"value":%s}},"MAIN.cache_miss":{{"value":0}},"MAIN.uptime":{{"value":%s}}}}' "$hits" "$uptime"
+            "#,
+            calls = calls.display(),
+            state = state.display()
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+        Self {
+            program,
+            state,
+            calls,
+        }
+    }
+
+    /// Sets the state, and waits until it was read some times.
+    async fn say(&self, hits: &str, start: u64) {
+        let fresh = self.state.with_extension("fresh");
+        std::fs::write(&fresh, format!("{hits} {start}\n")).unwrap();
+        std::fs::rename(fresh, &self.state).unwrap();
+        let calls = || std::fs::read(&self.calls).unwrap_or_default().len();
+        let before = calls();
+        until("some calls", SOON, || async {
+            let now = calls();
+            if now >= before + 5 { Ok(()) } else { Err(now) }
+        })
+        .await;
+    }
+}
+
+/// Returns the time in seconds.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap().as_secs()
+}
+
+#[tokio::test]
+async fn lives_of_a_cache_that_the_agent_did_not_hear_count_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let stat = FakeStat::new(directory.path());
+    let address = edge_cache_tests::proxies::free_address().unwrap();
+    let address = address.to_string();
+    let program = stat.program.to_str().unwrap();
+    let args = ["--node", "1", "--addr", &address, "--varnishstat", program];
+    let feeder = Feeder::start("varnish", &args, directory.path(), Stdio::null());
+    stat.say("100", now() - 1_000).await;
+    // It has restarted, and counted more than before; and once more.
+    stat.say("150", now()).await;
+    let last = now();
+    stat.say("170", last).await;
+    let said = feeder.said();
+    assert!(said.contains("trying again"), "{said}");
+    let node = Node::start(1, &["--http-listen", &address]).await.unwrap();
+    node.enable(1).await;
+    let hits = async |expected: u64| {
+        until("the hits of all lives", SOON, || async {
+            let path = "/api/v1/nodes/1/edge-cache/stats";
+            let seen = node.ask(Method::GET, path, None).await.body;
+            let is_seen = seen["hits"] == expected;
+            if is_seen { Ok(()) } else { Err(seen) }
+        })
+        .await;
+    };
+    hits(100 + 150 + 170).await;
+    stat.say("none", last).await;
+    stat.say("180", last).await;
+    hits(100 + 150 + 180).await;
+    assert!(
+        feeder.said().contains("printed something else"),
+        "{}",
+        feeder.said()
+    );
+    assert_eq!(feeder.terminate().await, Some(0));
 }
 
 #[tokio::test]

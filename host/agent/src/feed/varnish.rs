@@ -116,7 +116,8 @@ impl Cache for Varnish {
 /// Uptimes follow the clock of the system: one that was set back does not look like a restart.
 fn has_restarted(former: Duration, elapsed: Duration, uptime: Duration) -> bool {
     let may_be_new = uptime <= elapsed.saturating_add(SECOND);
-    let is_older = uptime.saturating_add(SECOND * 2) >= former.saturating_add(elapsed);
+    let is_older =
+        uptime.saturating_add(SECOND.saturating_mul(2)) >= former.saturating_add(elapsed);
     may_be_new && !is_older
 }
 

@@ -1,6 +1,6 @@
 //! The list of all nodes with its entity tag, kept until something changes.
 //!
-//! Making it takes 90 µs for 100 nodes and 20 ms for 20,000; a client that polls with `If-None-Match` would pay it at
+//! Making it takes 90 µs for 100 nodes and 20 ms for 20,000, twice that with hit ratios; a client that polls with `If-None-Match` would pay it at
 //! each poll. Hit ratios change all the time and are no part of what `If-Match` protects: the tag has a digest of the
 //! nodes without them, and one of the whole list.
 
@@ -56,11 +56,17 @@ impl ListCache {
         let nodes = snapshot.eligible().map(views::node).collect();
         let mut list = NodeList { nodes };
         let body = json(&list);
-        for node in &mut list.nodes {
-            node.hit_ratio = None;
-        }
+        let ratios = list
+            .nodes
+            .iter_mut()
+            .filter_map(|node| node.hit_ratio.take());
+        let tag = if ratios.count() > 0 {
+            Tag::of(&json(&list), &body)
+        } else {
+            Tag::of(&body, &body)
+        };
         let list = Arc::new(List {
-            tag: Tag::of(&json(&list), &body),
+            tag,
             body: body.into(),
             snapshot,
         });

@@ -80,6 +80,14 @@ impl Operation {
         }
     }
 
+    /// Tells whether another change is the same for the quarantine: the counters of a source are others every time.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::PutSource { source, .. }, Self::PutSource { source: of, .. }) => source == of,
+            _ => self == other,
+        }
+    }
+
     /// Has the plugin make the change, and puts the result into the batch.
     pub(super) fn call(
         &self,

@@ -39,6 +39,8 @@ impl Quarantine {
 
     /// Tells whether a change is quarantined.
     pub(crate) fn holds(&self, operation: &Operation) -> bool {
-        self.failing.iter().any(|(failing, _)| failing == operation)
+        self.failing
+            .iter()
+            .any(|(failing, _)| failing.is_like(operation))
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use edge_cache_core::EdgeCacheStats;
 
 fn disable(node_id: u64) -> Operation {
     Operation::Disable { node_id }
@@ -28,4 +29,17 @@ fn the_oldest_goes_first() {
     assert!(!quarantine.holds(&disable(0)));
     assert!(quarantine.holds(&disable(1)));
     assert!(quarantine.holds(&disable(KEPT_MAX as u64)));
+}
+
+#[test]
+fn a_source_is_held_whatever_it_has_counted_meanwhile() {
+    let put = |source: &str, hits| Operation::PutSource {
+        source: source.parse().unwrap(),
+        counters: EdgeCacheStats { hits, misses: 0 },
+    };
+    let mut quarantine = Quarantine::default();
+    quarantine.add(put("7/a", 1), Instant::now());
+    assert!(quarantine.holds(&put("7/a", 2)));
+    assert!(!quarantine.holds(&put("7/b", 1)));
+    assert!(!quarantine.holds(&put("8/a", 1)));
 }
