@@ -1,5 +1,5 @@
-//! A component in Python beside the reference component: how large it is, what loading it costs with and
-//! without the cache, and what a change through it takes.
+//! The plugins of the guide, in each language, beside the reference plugin: how large they are, what loading them costs
+//! with and without the cache, and what a change through them takes.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheRegistry, Identity, NodeId, Store};
 use edge_cache_tests::bench::capacity;
-use edge_cache_tests::foreign::python;
+use edge_cache_tests::guide::Chapter;
 
 const COLD_ROUNDS: usize = 3;
 const CACHED_ROUNDS: usize = 20;
@@ -22,16 +22,19 @@ fn main() -> Result<()> {
         .build()?;
     let reference = edge_cache_build::build_reference_plugin()?;
     let ours = measure("reference", &reference, &runtime)?;
-    let Some(component) = python()? else {
-        return Ok(());
-    };
-    let foreign = measure("python", component, &runtime)?;
-    println!(
-        "ratio python / reference: cold {:.1}, cached {:.1}, enable {:.1}",
-        foreign.cold.as_secs_f64() / ours.cold.as_secs_f64(),
-        foreign.cached.as_secs_f64() / ours.cached.as_secs_f64(),
-        foreign.enable.as_secs_f64() / ours.enable.as_secs_f64(),
-    );
+    for language in ["Rust", "Python", "JavaScript", "C", "Go"] {
+        let chapter = Chapter::of_guide(&format!("In {language}"))?;
+        let Some(component) = chapter.component()? else {
+            continue;
+        };
+        let foreign = measure(language, &component, &runtime)?;
+        println!(
+            "ratio {language} / reference: cold {:.1}, cached {:.1}, enable {:.1}",
+            foreign.cold.as_secs_f64() / ours.cold.as_secs_f64(),
+            foreign.cached.as_secs_f64() / ours.cached.as_secs_f64(),
+            foreign.enable.as_secs_f64() / ours.enable.as_secs_f64(),
+        );
+    }
     Ok(())
 }
 

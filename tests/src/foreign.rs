@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::component::sha256;
 pub(crate) use tools::run;
 
-pub use tools::{node_modules, target, venv};
+pub use tools::{go_modules, installed, node_modules, target, venv};
 
 const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests");
 /// The one thing that the authors of these components know of the project.
@@ -95,6 +95,16 @@ fn once(
 fn build(language: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let mut inputs = Vec::new();
     read_all(&Path::new(GUESTS).join(language), &mut inputs)?;
+    built(language, inputs, |output| make(output).map(|()| true))
+}
+
+/// Returns the component of these inputs and this world: the one that was built before, or one that is built now, if
+/// `make` says that it is there.
+pub(crate) fn built(
+    language: &str,
+    mut inputs: Vec<u8>,
+    make: impl FnOnce(&Path) -> Result<bool>,
+) -> Result<PathBuf> {
     read_all(Path::new(WIT), &mut inputs)?;
     let mut key = sha256(&inputs);
     key.truncate(KEY_DIGITS);
@@ -104,8 +114,9 @@ fn build(language: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathB
     if !component.exists() {
         let fresh = tempfile::tempdir_in(&folder)?;
         let output = fresh.path().join("registry.wasm");
-        make(&output)?;
-        fs::rename(&output, &component)?;
+        if make(&output)? {
+            fs::rename(&output, &component)?;
+        }
     }
     Ok(component)
 }

@@ -9,6 +9,7 @@ pub mod composed;
 pub mod debian;
 pub mod dummy;
 pub mod foreign;
+pub mod guide;
 pub mod load;
 pub mod native;
 pub mod openapi;

@@ -1,33 +1,142 @@
-//! An agent with a component in Python among others: its peers can't tell.
+//! An agent with a plugin of the guide among others, in each language: its peers can't tell, and it shows in its log what
+//! the language prints.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use edge_cache_tests::agent::Agent;
-use edge_cache_tests::foreign::python;
+use edge_cache_tests::agent::answer;
+use edge_cache_tests::component::reference_bytes;
+use edge_cache_tests::guide::Chapter;
+use edge_cache_tests::long_tests;
 use edge_cache_tests::wait::until;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const AGREED_WITHIN: Duration = Duration::from_secs(60);
+/// Time in which a plugin with an engine in it is compiled on a busy machine.
+const COMPILED_WITHIN: Duration = Duration::from_secs(600);
 /// Enough keys that each of three nodes is the best one of some.
 const KEYS: usize = 50;
 
+/// Cores of a node that makes the plugins below print, and fail.
+const VOICES: u32 = 4_711;
+const PRINTED: &str = "voice: clock ";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_with_python_behaves_the_same_to_its_peers() -> Result<()> {
-    let Some(component) = python()? else {
+async fn peers_cannot_tell_rust_and_its_log_shows_what_it_prints() -> Result<()> {
+    let chapter = Chapter::of_guide("In Rust")?.insert(
+        "src/lib.rs",
+        "        let least = least_cores()",
+        r#"        if capacity.cpu_cores == 4711 {
+            use std::{hash::{BuildHasher, Hasher, RandomState}, time::SystemTime};
+            let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+            println!("voice: clock {clock} random {}", RandomState::new().build_hasher().finish());
+            panic!("voice: panic");
+        }
+"#,
+    )?;
+    in_a_cluster(&chapter).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_cannot_tell_python_and_its_log_shows_what_it_prints() -> Result<()> {
+    let chapter = Chapter::of_guide("In Python")?
+        .insert(
+            "src/app.py",
+            "from componentize_py",
+            "import os\nimport time\n",
+        )?
+        .insert(
+            "src/app.py",
+            "        if capacity.cpu_cores <",
+            r#"        if capacity.cpu_cores == 4711:
+            print(f"voice: clock {int(time.time())} random {int.from_bytes(os.urandom(8))}")
+            raise RuntimeError("voice: panic")
+"#,
+        )?;
+    in_a_cluster(&chapter).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_cannot_tell_javascript_and_its_log_shows_what_it_prints() -> Result<()> {
+    if !long_tests() {
+        return Ok(());
+    }
+    let chapter = Chapter::of_guide("In JavaScript")?.insert(
+        "registry.js",
+        "    const least = ",
+        r#"    if (capacity.cpuCores === 4711) {
+      const random = crypto.getRandomValues(new Uint32Array(2));
+      console.log(`voice: clock ${Math.floor(Date.now() / 1000)} random ${random[0]}${random[1]}`);
+      throw new Error("voice: panic");
+    }
+"#,
+    )?;
+    in_a_cluster(&chapter).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_cannot_tell_c_and_its_log_shows_what_it_prints() -> Result<()> {
+    let chapter = Chapter::of_guide("In C")?
+        .insert(
+            "registry.c",
+            "#include <inttypes.h>",
+            "#include <time.h>\n#include <unistd.h>\n",
+        )?
+        .insert(
+            "registry.c",
+            "    uint32_t least;\n    err->tag",
+            r#"    if (given->cpu_cores == 4711) {
+        uint64_t random;
+        getentropy(&random, sizeof random);
+        printf("voice: clock %lld random %" PRIu64 "\n", (long long)time(NULL), random);
+        fflush(stdout);
+        fputs("voice: panic\n", stderr);
+        abort();
+    }
+"#,
+        )?;
+    in_a_cluster(&chapter).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_cannot_tell_go_and_its_log_shows_what_it_prints() -> Result<()> {
+    let file = "export_zlayer_edge_cache_registry/registry.go";
+    let chapter = Chapter::of_guide("In Go")?
+        .insert(file, "\t\"slices\"", "\t\"math/rand/v2\"\n\t\"time\"\n")?
+        .insert(
+            file,
+            "\tleast, err := ",
+            r#"	if capacity.CpuCores == 4711 {
+		fmt.Println("voice: clock", time.Now().Unix(), "random", rand.Uint64())
+		panic("voice: panic")
+	}
+"#,
+        )?;
+    in_a_cluster(&chapter).await
+}
+
+/// Runs a plugin of the guide on one of three agents, swapped in and out while the cluster works, and from its start.
+async fn in_a_cluster(chapter: &Chapter) -> Result<()> {
+    let Some(component) = chapter.component()? else {
         return Ok(());
     };
+    let foreign = fs::read(&component)?;
     let data = tempfile::tempdir()?;
-    let foreign = start_foreign(component, data.path(), None).await?;
-    let seed = foreign.gossip.context("no gossip")?.to_string();
-    let mut agents = vec![foreign];
+    let first = start_first(None, data.path(), None).await?;
+    let seed = first.gossip.context("no gossip")?.to_string();
+    let mut agents = vec![first];
     for node_id in ["2", "3"] {
         let gossip = ["--gossip-listen", "127.0.0.1:0", "--seed", &seed];
         let flags = [&["--node-id", node_id], FLAGS, &gossip].concat();
         agents.push(Agent::start(&flags).await?);
     }
+    swap(&agents[0], &foreign).await?;
     let (ours, other) = (
         component_of(&agents[0]).await?,
         component_of(&agents[1]).await?,
@@ -45,6 +154,11 @@ async fn an_agent_with_python_behaves_the_same_to_its_peers() -> Result<()> {
     }
     let list = agents[1].get("/api/v1/edge-cache/nodes").await?;
     ensure!(agents[0].get("/api/v1/edge-cache/nodes").await? == list);
+    for plugin in [reference_bytes()?, &foreign] {
+        swap(&agents[0], plugin).await?;
+        let after = agreed(&agents, &[1, 2, 3]).await?;
+        ensure!(after == routes, "other routes than before a swap");
+    }
 
     change(&agents[0], Method::DELETE, 3, StatusCode::NO_CONTENT).await?;
     agreed(&agents, &[1, 2]).await?;
@@ -53,25 +167,93 @@ async fn an_agent_with_python_behaves_the_same_to_its_peers() -> Result<()> {
     let seed = agents[1].gossip.context("no gossip")?.to_string();
     agents.remove(0).kill().await?;
     change(&agents[0], Method::POST, 3, StatusCode::NO_CONTENT).await?;
-    agents.insert(0, start_foreign(component, data.path(), Some(&seed)).await?);
+    agents.insert(
+        0,
+        start_first(Some(&component), data.path(), Some(&seed)).await?,
+    );
     ensure!(component_of(&agents[0]).await? == ours);
     ensure!(
         agreed(&agents, &[1, 2, 3]).await? == routes,
         "other routes than before"
     );
+    shows_what_it_prints(&agents[0]).await
+}
+
+/// Makes the plugin print and fail twice. Each time the log has the time and another random number, and the reason.
+async fn shows_what_it_prints(agent: &Agent) -> Result<()> {
+    let body = json!({"capacity": {"cpu_cores": VOICES, "ram_mib": 1, "disk_mib": 1}});
+    for round in 1..=2 {
+        // Another node each time: the one at which the plugin failed is not tried again soon.
+        let path = format!("/api/v1/nodes/{}/edge-cache", 9 + round);
+        until("the line of another failure", AGREED_WITHIN, || async {
+            let answer = agent.ask(Method::POST, &path, Some(&body)).await;
+            let answer = answer.map_err(|error| format!("{error:#}"))?;
+            if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+                return Err(format!("{answer:?}"));
+            }
+            let lines = log(agent).await.map_err(|error| format!("{error:#}"))?;
+            let printed = lines.iter().filter(|line| line.contains(PRINTED)).count();
+            if printed >= round {
+                Ok(())
+            } else {
+                Err(lines.join("\n"))
+            }
+        })
+        .await;
+    }
+    let lines = log(agent).await?;
+    let panics = lines.iter().filter(|line| line.contains("voice: panic"));
+    ensure!(panics.count() >= 2, "no reason in\n{}", lines.join("\n"));
+    let mut numbers = BTreeSet::new();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    for line in &lines {
+        let Some((_, line)) = line.split_once(PRINTED) else {
+            continue;
+        };
+        let (clock, random) = line.split_once(" random ").context("no random number")?;
+        ensure!(now.abs_diff(clock.parse()?) < 600, "{line}, at {now}");
+        ensure!(numbers.insert(random.to_string()), "{random} twice");
+    }
     Ok(())
 }
 
-const FLAGS: &[&str] = &["--gossip-interval", "200ms"];
+async fn log(agent: &Agent) -> Result<Vec<String>> {
+    let log = agent.get("/api/v1/plugin/logs").await?;
+    let lines = log["lines"].as_array().context("no lines")?.iter();
+    let message = |line: &Value| line["message"].as_str().map(str::to_string);
+    lines
+        .map(|line| message(line).context("no message"))
+        .collect()
+}
 
-async fn start_foreign(component: &Path, data: &Path, seed: Option<&str>) -> Result<Agent> {
-    let component = component.to_str().context("a path that is no text")?;
+const FLAGS: &[&str] = &[
+    "--gossip-interval",
+    "200ms",
+    "--plugin-settings",
+    "weight=cpu",
+];
+
+async fn start_first(component: Option<&Path>, data: &Path, seed: Option<&str>) -> Result<Agent> {
     let data = data.to_str().context("a path that is no text")?;
     let mut flags = vec!["--node-id", "1", "--gossip-listen", "127.0.0.1:0"];
-    flags.extend(["--plugin", component, "--data-dir", data]);
+    flags.extend(["--allow-local-admin", "--data-dir", data]);
+    flags.extend(["--limits-compile-deadline", "600s"]);
     flags.extend(FLAGS);
+    if let Some(component) = component {
+        let component = component.to_str().context("a path that is no text")?;
+        flags.extend(["--plugin", component]);
+    }
     flags.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
     Agent::start(&flags).await
+}
+
+async fn swap(agent: &Agent, plugin: &[u8]) -> Result<()> {
+    let request = agent.request(Method::PUT, "/api/v1/plugin");
+    let request = request.header(CONTENT_TYPE, "application/wasm");
+    let request = request.timeout(COMPILED_WITHIN);
+    let swapped = answer(request.body(plugin.to_vec())).await?;
+    ensure!(swapped.status == StatusCode::OK, "{swapped:?}");
+    Ok(())
 }
 
 async fn component_of(agent: &Agent) -> Result<Value> {
@@ -87,14 +269,14 @@ async fn change(agent: &Agent, method: Method, node_id: u64, status: StatusCode)
 }
 
 fn capacity(node_id: u64) -> Value {
-    let disk_mib = 100_000 * node_id;
-    json!({"cpu_cores": 4, "ram_mib": 8_192, "disk_mib": disk_mib, "geo": "eu-central-1"})
+    let (cpu_cores, disk_mib) = (4 * node_id, 100_000 * node_id);
+    json!({"cpu_cores": cpu_cores, "ram_mib": 8_192, "disk_mib": disk_mib, "geo": "eu-central-1"})
 }
 
 fn labels(node_id: u64) -> Value {
     json!({
         "edge_cache": "true",
-        "edge_cache_cpu": "4",
+        "edge_cache_cpu": (4 * node_id).to_string(),
         "edge_cache_ram_mib": "8192",
         "edge_cache_disk_mib": (100_000 * node_id).to_string(),
         "edge_cache_geo": "eu-central-1",
