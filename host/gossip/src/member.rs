@@ -4,6 +4,7 @@
 //! must be supervised. The record to announce and the view of the cluster outlive the server: a new
 //! server starts with both, under a new generation, on the same port.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -85,6 +86,8 @@ struct Wakeups {
 enum ServerExit {
     Shutdown,
     Failed(String),
+    /// So many keys are empty that a new server costs less than they do.
+    Renewed,
     /// Another member wrote state in this member's name. Peers believe it until this member has a
     /// new generation.
     Impersonated,
@@ -150,8 +153,8 @@ impl MemberTask {
             if matches!(exit, ServerExit::Shutdown) && mode == Some(ShutdownMode::Leave) {
                 self.leave(&server, &mut shutdown).await;
             }
-            // Whoever impersonates this member must not end its health checks too.
-            let is_running = matches!(exit, ServerExit::Impersonated);
+            // Whoever impersonates this member, or withdraws much, must not end its health checks too.
+            let is_running = matches!(exit, ServerExit::Impersonated | ServerExit::Renewed);
             self.membership.running.store(is_running, Ordering::Release);
             let lifetime = server.started.elapsed();
             // A failed server must be stopped too: it may still hold the port.
@@ -167,6 +170,10 @@ impl MemberTask {
                         pause_s = pause.as_secs_f64(),
                         "the gossip server failed, restarting"
                     );
+                }
+                ServerExit::Renewed => {
+                    pause = Duration::ZERO;
+                    info!("many withdrawn decisions left empty keys in gossip, restarting");
                 }
                 ServerExit::Impersonated => {
                     pause = Duration::ZERO;
@@ -239,7 +246,10 @@ impl MemberTask {
                 () = self.lives.earn() => failed("the count of lives ended"),
                 () = self.lives.bury(&chitchat, self.config.interval) => failed("burying ended"),
                 () = self.announcer.run(&chitchat) => ServerExit::Shutdown,
-                () = self.membership.outbox.run(&chitchat) => failed("the outbox ended"),
+                () = async {
+                    self.membership.outbox.run(&chitchat).await;
+                    self.lives.available().await;
+                } => ServerExit::Renewed,
                 () = server.states.run(&chitchat, &self.membership.metrics) => {
                     failed("the measurement ended")
                 }
@@ -308,7 +318,10 @@ impl MemberTask {
             biased;
             () = self.announcer.run(&chitchat) => {}
             // Recent decisions may still be unsent.
-            () = self.membership.outbox.run(&chitchat) => {}
+            () = async {
+                self.membership.outbox.run(&chitchat).await;
+                pending::<()>().await;
+            } => {}
             () = announce => info!(peers = peers.len(), "announced the leave to peers"),
             _ = shutdown.wait_for(|mode| *mode == Some(ShutdownMode::Stop)) => {}
         }

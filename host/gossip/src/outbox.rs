@@ -2,9 +2,10 @@
 //!
 //! A written key is never deleted: chitchat would have to replicate the deletion, and a member that
 //! missed it would have this member's whole state sent again. The key is set to the empty value
-//! instead. The outbox does not decode values.
+//! instead. When many keys are empty, the server is renewed, which leaves them behind. The outbox does
+//! not decode values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chitchat::Chitchat;
@@ -15,6 +16,9 @@ mod tests;
 
 /// Maximum number of values written under one lock of chitchat's state.
 const BATCH_MAX: usize = 256;
+
+/// Number of empty keys after which the server is renewed. Each takes about 230 bytes at each member.
+const EMPTY_KEYS_MAX: usize = 65_536;
 
 /// The values to publish, by key.
 #[derive(Debug, Default)]
@@ -48,14 +52,16 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Writes all values into a new member's state, and then each change. Never returns.
+    /// Writes all values into a new member's state, and then each change. Returns when so many keys are empty that the
+    /// server is to be renewed.
     pub(crate) async fn run(&self, chitchat: &tokio::sync::Mutex<Chitchat>) {
         {
             let mut inner = self.lock();
             let Inner { values, unwritten } = &mut *inner;
             unwritten.extend(values.keys().cloned());
         }
-        loop {
+        let mut empty = HashSet::new();
+        while empty.len() < EMPTY_KEYS_MAX {
             let writes = self.next_batch();
             if writes.is_empty() {
                 self.changed.notified().await;
@@ -64,6 +70,11 @@ impl Outbox {
             let mut chitchat = chitchat.lock().await;
             let state = chitchat.self_node_state();
             for (key, value) in writes {
+                if value.is_empty() {
+                    empty.insert(key.clone());
+                } else {
+                    empty.remove(&key);
+                }
                 state.set(key, value);
             }
         }

@@ -48,3 +48,29 @@ async fn the_server_after_a_restart_publishes_what_the_one_before_did() {
     let second = server(2).await;
     assert_eq!(written(&outbox, &second).await, [pair("kept", "1")]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_empty_keys_are_left_behind() {
+    let outbox = Outbox::default();
+    let server = server(1).await;
+    let chitchat = server.chitchat();
+    let keys = || (0..EMPTY_KEYS_MAX).map(|key| format!("key:{key}"));
+    outbox.change(keys().map(|key| (key, Some("1".to_owned()))));
+    outbox.change([("kept".to_owned(), Some("1".to_owned()))]);
+    assert_eq!(written(&outbox, &server).await.len(), EMPTY_KEYS_MAX + 1);
+    // One key fewer than the limit is empty, however often others come and go.
+    let again = |value: Option<&str>| {
+        let value = value.map(str::to_owned);
+        outbox.change(keys().skip(1).map(|key| (key, value.clone())));
+    };
+    let run = outbox.run(&chitchat);
+    tokio::pin!(run);
+    for value in [None, Some("2"), None] {
+        again(value);
+        let ended = tokio::time::timeout(Duration::from_millis(1), &mut run).await;
+        assert!(ended.is_err());
+        assert!(outbox.lock().unwritten.is_empty());
+    }
+    outbox.change([("key:0".to_owned(), None)]);
+    run.await;
+}

@@ -259,6 +259,32 @@ async fn an_impersonated_member_restarts_and_is_listed_again() {
     .await;
 }
 
+#[tokio::test]
+async fn a_member_that_withdrew_many_decisions_is_renewed_and_loses_none() {
+    const DECISIONS: u64 = 65_536;
+    let a = start(1, &[]).await;
+    let first = a.generation();
+    let value = || Some(r#"{"op":"disable","at":1,"by":1}"#.to_owned());
+    a.publish_decisions((0..=DECISIONS).map(|node_id| (node_id, value())));
+    a.publish_decisions((0..DECISIONS).map(|node_id| (node_id, None)));
+    // The values of a moment ago may not have been written: then nothing is empty.
+    for number in 0..100 {
+        if a.generation() > first {
+            break;
+        }
+        a.publish_decisions((0..DECISIONS).map(|node_id| (node_id, value())));
+        tokio::task::yield_now().await;
+        a.publish_decisions((0..DECISIONS).map(|node_id| (node_id, None)));
+        tokio::task::yield_now().await;
+        assert!(a.is_running(), "round {number}");
+    }
+    eventually(|| a.generation() > first).await;
+    let b = start(2, &[&a]).await;
+    eventually(|| b.pending_decisions() == 1).await;
+    let decisions = in_time(b.take_decisions()).await;
+    assert_eq!(decisions[0].0, DECISIONS);
+}
+
 /// Starts a member with a newer state of node 1 than node 1 has written, and tells it to a peer.
 async fn impersonate(a: &GossipPool, b: &GossipPool) -> ChitchatHandle {
     let id = ChitchatId::new(PeerInfo::key(1), a.generation(), a.advertise_addr());
