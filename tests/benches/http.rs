@@ -132,6 +132,7 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
         connections: CONNECTIONS,
         headers_timeout: http::HEADERS_TIMEOUT,
         headers_bytes: http::HEADERS_BYTES_MAX,
+        headers_max: http::HEADERS_MAX,
         allow: Vec::new(),
     };
     let routes = http::api_routes(state, Access::local(Role::Write), Hosts::Local);

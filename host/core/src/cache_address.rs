@@ -48,13 +48,15 @@ pub enum CacheAddressError {
     /// The IP address is outside of the allowed networks.
     #[error("{0} is in none of the networks of the setting `traffic.networks`")]
     Network(IpAddr),
-    /// A node with a lower id has the same address.
-    #[error("node {lower} has the address {address} too, and the lower id counts")]
+    /// Another node has the same address.
+    #[error(
+        "node {other} has the address {address} too, and keeps it: it serves keys, or its id is lower"
+    )]
     Duplicate {
         /// Address of both.
         address: CacheAddress,
         /// Node that keeps it.
-        lower: NodeId,
+        other: NodeId,
     },
 }
 
@@ -88,6 +90,9 @@ impl FromStr for CacheAddress {
     type Err = CacheAddressError;
 
     fn from_str(text: &str) -> Result<Self, CacheAddressError> {
+        if text.contains('%') {
+            return Err(CacheAddressError::Syntax);
+        }
         let address = text.parse().map_err(|_| CacheAddressError::Syntax)?;
         Self::new(address)
     }
@@ -153,11 +158,16 @@ pub struct CacheAddresses {
 }
 
 impl CacheAddressRules {
-    /// Reads the addresses of nodes. Of two nodes with one address, the one with the lower id has it.
-    pub fn read<'a>(&self, infos: impl IntoIterator<Item = &'a PeerInfo>) -> CacheAddresses {
+    /// Reads the addresses of nodes. Of two nodes with one address, the one that serves keys keeps it, then the one with
+    /// the lower id.
+    pub fn read<'a>(
+        &self,
+        infos: impl IntoIterator<Item = &'a PeerInfo>,
+        serves: impl Fn(NodeId) -> bool,
+    ) -> CacheAddresses {
         let mut read = CacheAddresses::default();
         let mut sorted: Vec<_> = infos.into_iter().collect();
-        sorted.sort_by_key(|info| info.node_id);
+        sorted.sort_by_key(|info| (!serves(info.node_id), info.node_id));
         let mut owners = BTreeMap::new();
         for info in sorted {
             let judged = self.judge(info).and_then(|address| {
@@ -171,7 +181,7 @@ impl CacheAddressRules {
                     }
                     Entry::Occupied(taken) => Err(CacheAddressError::Duplicate {
                         address,
-                        lower: *taken.get(),
+                        other: *taken.get(),
                     }),
                 }
             });

@@ -91,7 +91,9 @@ impl Gate {
 
 /// Returns what is announced while the cache is in a state.
 fn passed(health: &CacheHealth, labels: &Labels, agent: &AgentInfo) -> (Labels, AgentInfo) {
-    let Some(reason) = health.reason() else {
+    // A node without labels, such as a disabled one, has nothing to withhold.
+    let reason = health.reason().filter(|_| !labels.is_empty());
+    let Some(reason) = reason else {
         return (labels.clone(), agent.clone());
     };
     let labels = match health {

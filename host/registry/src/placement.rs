@@ -23,7 +23,6 @@ use self::judgement::Judgement;
 use self::quarantine::Quarantine;
 use crate::state::RegistryState;
 use crate::traffic::{Members, Traffic, TrafficConfig, TrafficWriter};
-use edge_cache_core::cache_address::CacheAddressRules;
 use edge_cache_gossip::{LogLimit, PeerInfo};
 use edge_cache_routing::{CANDIDATES_MAX, Candidate, CandidateError, NodeId, Router, RouterWriter};
 use edge_cache_sandbox::{InstanceConfig, LabelPolicy, Plugin};
@@ -78,7 +77,6 @@ impl Placement {
         traffic: TrafficConfig,
     ) -> io::Result<(Self, Wake)> {
         let (router, tables) = Router::new();
-        let rules = traffic.addresses.clone();
         let (traffic_tables, traffic) = TrafficWriter::new(traffic);
         let (waking, woken) = sync_channel(1);
         let status = Arc::<Mutex<RoutingStatus>>::default();
@@ -96,7 +94,6 @@ impl Placement {
             excessive_log: LogLimit::default(),
             failure_log: LogLimit::default(),
             tables,
-            rules,
             traffic: traffic_tables,
             address_log: LogLimit::default(),
             refused: None,
@@ -137,7 +134,6 @@ struct Worker {
     members: BTreeMap<NodeId, Judgement>,
     quarantine: Quarantine,
     tables: RouterWriter,
-    rules: CacheAddressRules,
     traffic: TrafficWriter,
     address_log: LogLimit,
     /// Limits of the log lines that a member's labels can cause.
@@ -180,7 +176,7 @@ impl Worker {
             .infos()
             .map(|info| (info.node_id, info.clone()))
             .collect();
-        self.read_addresses(&infos);
+        let live_infos: Vec<_> = infos.values().cloned().collect();
         let live_ids = infos.keys().copied().collect();
         self.members
             .retain(|node_id, _| infos.contains_key(node_id));
@@ -202,12 +198,18 @@ impl Worker {
             self.members.insert(judgement.info.node_id, judgement);
         }
         self.build(is_whole);
+        self.read_addresses(&live_infos);
         if !self.is_whole {
             return again;
         }
+        let view = self.state.view.load();
         let members = Members {
             live: &live_ids,
             has_left: &|node_id| live.peers.has_left(node_id),
+            is_disabled: &|node_id| {
+                let effective = view.decisions.get(node_id);
+                effective.is_some_and(|effective| !effective.decision.enables())
+            },
         };
         let (routes, addresses) = (self.router.table(), self.state.addresses.load());
         let held = self.traffic.update(routes, &addresses, members, now);
@@ -215,9 +217,14 @@ impl Worker {
     }
 
     /// Reads the addresses of the caches of live nodes, and logs those that are refused.
-    fn read_addresses(&mut self, infos: &BTreeMap<NodeId, Arc<PeerInfo>>) {
+    fn read_addresses(&mut self, infos: &[Arc<PeerInfo>]) {
         let before = self.state.addresses.load_full();
-        let read = self.rules.read(infos.values().map(Arc::as_ref));
+        let serves = |node_id| {
+            let judgement = self.members.get(&node_id);
+            judgement.is_some_and(|judgement| judgement.candidate.is_some())
+        };
+        let infos = infos.iter().map(Arc::as_ref);
+        let read = self.traffic.rules().read(infos, serves);
         if read == *before {
             return;
         }

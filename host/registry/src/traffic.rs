@@ -17,6 +17,9 @@ use edge_cache_routing::{REPLICAS_MAX, RoutingTable};
 #[cfg(test)]
 mod tests;
 
+/// The time between two looks for nodes that were disabled while a table is held.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// The settings of traffic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficConfig {
@@ -141,6 +144,11 @@ impl TrafficTable {
         self.routes.home()
     }
 
+    /// Tells whether keys are routed to a node and its cache has an address.
+    fn serves(&self, node_id: NodeId) -> bool {
+        self.caches.contains_key(&node_id)
+    }
+
     /// Returns the number of caches.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -187,14 +195,20 @@ struct Loss {
     held_until: Option<Instant>,
 }
 
-/// The live members at one moment, and those that said that they leave.
+/// The live members at one moment, those that said that they leave, and those that the registry disabled.
 #[derive(Clone, Copy)]
 pub(crate) struct Members<'a> {
     pub(crate) live: &'a HashSet<NodeId>,
     pub(crate) has_left: &'a dyn Fn(NodeId) -> bool,
+    pub(crate) is_disabled: &'a dyn Fn(NodeId) -> bool,
 }
 
 impl TrafficWriter {
+    /// Returns the rules for the addresses of caches.
+    pub(crate) fn rules(&self) -> &CacheAddressRules {
+        &self.config.addresses
+    }
+
     pub(crate) fn new(config: TrafficConfig) -> (Self, Traffic) {
         let traffic = Traffic::default();
         let writer = Self {
@@ -219,11 +233,16 @@ impl TrafficWriter {
         self.note_loss(members, now);
         self.live.clone_from(members.live);
         let hold = self.before.as_ref().and_then(|loss| {
-            let gone = |node_id| (members.has_left)(node_id);
+            // Held are nodes of which nothing is known, and no others.
+            let gone = |node_id| {
+                (members.has_left)(node_id)
+                    || (members.is_disabled)(node_id)
+                    || (members.live.contains(&node_id) && !next.serves(node_id))
+            };
             Some((loss.held_until?, loss.table.held_without(gone)))
         });
         let (table, again) = match hold {
-            Some((until, held)) => (held, Some(until)),
+            Some((until, held)) => (held, now.checked_add(LOOK_EVERY).map(|at| at.min(until))),
             None => (next, None),
         };
         self.store(table);
@@ -232,6 +251,9 @@ impl TrafficWriter {
 
     /// Notes members that have failed since the last call, and whether they are more than half of all.
     fn note_loss(&mut self, members: Members<'_>, now: Instant) {
+        if self.config.hold.is_zero() {
+            return;
+        }
         if let Some(loss) = &self.before {
             let is_over = match loss.held_until {
                 Some(until) => now >= until,

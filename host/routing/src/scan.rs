@@ -40,12 +40,12 @@ impl Best {
         self.find_among(tiers, slot, |_| true);
     }
 
-    /// Finds the best nodes of a slot among those for which `is_among` is true.
+    /// Finds the best nodes of a slot among those for which `is_eligible` is true.
     pub(super) fn find_among(
         &mut self,
         tiers: &Tiers<'_>,
         slot: u32,
-        is_among: impl Fn(NodeId) -> bool,
+        is_eligible: impl Fn(NodeId) -> bool,
     ) {
         let slot_hash = slot_hash(slot);
         self.len = 0;
@@ -55,7 +55,7 @@ impl Best {
                 return;
             }
             for nodes in tier {
-                self.scan(nodes, slot_hash, &is_among);
+                self.scan(nodes, slot_hash, &is_eligible);
             }
         }
     }
@@ -72,11 +72,11 @@ impl Best {
     }
 
     /// Scans nodes of a tier. Most of them are excluded by one hash and one comparison.
-    fn scan(&mut self, nodes: &[Node], slot_hash: u64, is_among: impl Fn(NodeId) -> bool) {
+    fn scan(&mut self, nodes: &[Node], slot_hash: u64, is_eligible: impl Fn(NodeId) -> bool) {
         let mut rate = self.rate();
         for node in nodes {
             let hash = pair_hash(slot_hash, node.hash);
-            if rate.excludes(hash, node.weight) || !is_among(node.id) {
+            if rate.excludes(hash, node.weight) || !is_eligible(node.id) {
                 continue;
             }
             let score = Score {

@@ -72,7 +72,7 @@ impl RoutingTable {
         self.route_slot(slot_of(key_hash(key)), replicas, from_geo)
     }
 
-    /// Returns the best of the nodes for which `is_among` is true, in the order of [`route`](Self::route).
+    /// Returns the best of the nodes for which `is_eligible` is true, in the order of [`route`](Self::route).
     ///
     /// Nothing is cached: a lookup takes some nanoseconds per candidate.
     pub fn route_among(
@@ -80,11 +80,15 @@ impl RoutingTable {
         key: &[u8],
         replicas: usize,
         from_geo: Option<&str>,
-        is_among: impl Fn(NodeId) -> bool,
+        is_eligible: impl Fn(NodeId) -> bool,
     ) -> Replicas {
         let asker = self.roster.asker(from_geo);
         let mut best = Best::new(replicas);
-        best.find_among(&self.roster.tiers(&asker), slot_of(key_hash(key)), is_among);
+        best.find_among(
+            &self.roster.tiers(&asker),
+            slot_of(key_hash(key)),
+            is_eligible,
+        );
         best.replicas()
     }
 

@@ -19,13 +19,19 @@ pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEALTH_HEADERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest head of a request, in bytes; a larger one gets 431.
 pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// The most headers of a request; more get 431.
+pub const HEADERS_MAX: usize = 100;
 /// [`HEADERS_BYTES_MAX`] of the traffic listener: a key of 64 KiB, and the rest of the head.
-pub const TRAFFIC_HEADERS_BYTES_MAX: usize = 192 * 1024;
+pub const TRAFFIC_HEADERS_BYTES_MAX: usize = 128 * 1024;
+/// The most headers of a request to the traffic listener, since proxies pass on those of clients.
+pub const TRAFFIC_HEADERS_MAX: usize = 1_024;
 /// [`HEADERS_TIMEOUT`] of the traffic listener. Proxies keep connections for up to an hour, and the side that closes an
 /// idle connection should be the proxy, which otherwise loses the request that it sends just then.
 pub const TRAFFIC_HEADERS_TIMEOUT: Duration = Duration::from_secs(65 * 60);
 /// Connections to the traffic listener at a time.
-pub const TRAFFIC_CONNECTIONS_MAX: usize = 4_096;
+pub const TRAFFIC_CONNECTIONS_MAX: usize = 1_024;
+/// DiscoveryRequests that are read at a time; others get 503, and the proxy keeps its endpoints.
+pub const DISCOVERIES_MAX: usize = 16;
 /// The largest DiscoveryRequest, in bytes: Envoy lists all its extensions in it.
 pub const DISCOVERY_BYTES_MAX: usize = 256 * 1024;
 /// Time for the TLS handshake.

@@ -64,6 +64,8 @@ pub struct Listening {
     pub headers_timeout: Duration,
     /// The largest head of a request, in bytes.
     pub headers_bytes: usize,
+    /// The most headers of a request.
+    pub headers_max: usize,
     /// The networks of the clients; connections of others are closed at once. Empty for all.
     pub allow: Vec<IpNet>,
 }
@@ -81,6 +83,7 @@ pub async fn serve(
         connections,
         headers_timeout,
         headers_bytes,
+        headers_max,
         allow,
     } = listening;
     let slots = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
@@ -105,6 +108,7 @@ pub async fn serve(
             let http = HttpLimits {
                 headers_timeout,
                 headers_bytes,
+                headers_max,
             };
             let served = serve_stream(stream, tls, routes, http, stopped);
             // Handlers catch their own panics; the stream of an answer runs here.
@@ -161,6 +165,7 @@ fn is_allowed(client: IpAddr, allow: &[IpNet]) -> bool {
 struct HttpLimits {
     headers_timeout: Duration,
     headers_bytes: usize,
+    headers_max: usize,
 }
 
 /// Serves a connection. An error says that the client did not complete the TLS handshake.
@@ -208,6 +213,7 @@ async fn serve_requests(
         .timer(TokioTimer::new())
         .header_read_timeout(http.headers_timeout)
         .max_buf_size(http.headers_bytes)
+        .max_headers(http.headers_max)
         .serve_connection(TokioIo::new(stream), service);
     let ended = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,

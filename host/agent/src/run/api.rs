@@ -110,6 +110,7 @@ impl Api {
             connections: http.http_connections.saturating_add(LONG_REQUESTS_MAX),
             headers_timeout: http::HEADERS_TIMEOUT,
             headers_bytes: http::HEADERS_BYTES_MAX,
+            headers_max: http::HEADERS_MAX,
             allow: Vec::new(),
         };
         let mut connections = main.connections;
@@ -122,6 +123,7 @@ impl Api {
                 connections: http::HEALTH_CONNECTIONS_MAX,
                 headers_timeout: http::HEALTH_HEADERS_TIMEOUT,
                 headers_bytes: http::HEADERS_BYTES_MAX,
+                headers_max: http::HEADERS_MAX,
                 allow: Vec::new(),
             });
         }
@@ -134,6 +136,7 @@ impl Api {
                 connections: http::TRAFFIC_CONNECTIONS_MAX,
                 headers_timeout: http::TRAFFIC_HEADERS_TIMEOUT,
                 headers_bytes: http::TRAFFIC_HEADERS_BYTES_MAX,
+                headers_max: http::TRAFFIC_HEADERS_MAX,
                 allow: settings.traffic.traffic_allow.clone(),
             });
         }

@@ -32,6 +32,7 @@ fn anything_else_is_refused() {
         "[2001:db8::7]",
         "[fe80::1%eth0]:80",
         "[2001:db8::7%3]:80",
+        "[2001:db8::7%0]:80",
         "cache.example:80",
         "localhost:80",
         "192.0.2.7:80,192.0.2.8:80",
@@ -77,7 +78,7 @@ fn node(node_id: NodeId, label: Option<&str>, overlay_ip: &str) -> PeerInfo {
 }
 
 fn read(rules: &CacheAddressRules, infos: &[PeerInfo]) -> Vec<(NodeId, String)> {
-    let read = rules.read(infos);
+    let read = rules.read(infos, |_| true);
     let addresses = read.iter().map(|(id, address)| (id, address.to_string()));
     let refused = read
         .refused()
@@ -168,12 +169,16 @@ fn of_two_nodes_with_one_address_the_lower_id_has_it() {
         node(2, Some("[::ffff:192.0.2.7]:80"), ""),
         node(3, Some("192.0.2.7:81"), ""),
     ];
-    let read = CacheAddressRules::default().read(&infos);
+    let read = CacheAddressRules::default().read(&infos, |_| true);
     assert_eq!(read.get(2).unwrap().to_string(), "192.0.2.7:80");
     assert_eq!(read.get(9), None);
     assert_eq!(
         read.refusal(9).unwrap().to_string(),
-        "node 2 has the address 192.0.2.7:80 too, and the lower id counts"
+        "node 2 has the address 192.0.2.7:80 too, and keeps it: it serves keys, or its id is lower"
     );
     assert_eq!(read.iter().len(), 2);
+    // A node that serves no keys takes no address of one that does.
+    let read = CacheAddressRules::default().read(&infos, |node| node == 9);
+    assert_eq!(read.get(9).unwrap().to_string(), "192.0.2.7:80");
+    assert_eq!(read.get(2), None);
 }

@@ -35,6 +35,10 @@ fn labels_pass_as_far_as_the_cache_works() {
         (Labels::new(), refuses.clone())
     );
 
+    // A decision that disables the node is followed whatever the cache does.
+    let disabled = passed(&failed, &Labels::new(), &follows);
+    assert_eq!(disabled, (Labels::new(), follows.clone()));
+
     // The reason of the plugin stays, and a node without a decision refuses nothing.
     let other = CacheHealth::Failed("another reason".to_string());
     assert_eq!(passed(&other, &labels, &refuses).1, refuses);

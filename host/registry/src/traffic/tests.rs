@@ -15,6 +15,8 @@ struct Cluster {
     traffic: Traffic,
     live: HashSet<NodeId>,
     left: HashSet<NodeId>,
+    /// Nodes that the registry disabled.
+    disabled: HashSet<NodeId>,
     start: Instant,
 }
 
@@ -46,7 +48,7 @@ fn addresses(nodes: impl IntoIterator<Item = NodeId>) -> CacheAddresses {
         loopback: LoopbackRule::Accept,
         ..CacheAddressRules::default()
     };
-    rules.read(&infos)
+    rules.read(&infos, |_| true)
 }
 
 impl Cluster {
@@ -62,6 +64,7 @@ impl Cluster {
             traffic,
             live: (1..=nodes).collect(),
             left: HashSet::new(),
+            disabled: HashSet::new(),
             start: Instant::now(),
         };
         cluster.at(0);
@@ -73,9 +76,11 @@ impl Cluster {
         let members = Members {
             live: &self.live,
             has_left: &|node| self.left.contains(&node),
+            is_disabled: &|node| self.disabled.contains(&node),
         };
         let now = self.start + Duration::from_secs(second);
-        let (routes, addresses) = (routes(&self.live), addresses(self.live.iter().copied()));
+        let serving: HashSet<_> = self.live.difference(&self.disabled).copied().collect();
+        let (routes, addresses) = (routes(&serving), addresses(self.live.iter().copied()));
         let again = self.writer.update(routes, &addresses, members, now);
         let table = self.traffic.table().unwrap();
         assert_eq!(again.is_some(), table.is_held());
@@ -140,9 +145,23 @@ fn failures_of_most_members_hold_the_table_from_before_the_first() {
     // Who left is taken out at once.
     cluster.left.insert(2);
     assert_eq!(cluster.at(20), (vec![1, 3, 4, 5], true));
+    // So is who is disabled, live or not.
+    cluster.disabled.insert(4);
+    assert_eq!(cluster.at(21), (vec![1, 3, 5], true));
+    cluster.disabled.insert(5);
+    assert_eq!(cluster.at(22), (vec![1, 3], true));
+    cluster.disabled.clear();
     // The hold counts from the failure that completed it.
     assert_eq!(cluster.at(14 + 299), (vec![1, 3, 4, 5], true));
     assert_eq!(cluster.at(14 + 300), (vec![1, 5], false));
+}
+
+#[test]
+fn without_a_hold_failures_are_followed() {
+    let mut cluster = Cluster::new(5);
+    cluster.writer.config.hold = Duration::ZERO;
+    cluster.fail([2, 3, 4, 5]);
+    assert_eq!(cluster.at(1), (vec![1], false));
 }
 
 #[test]

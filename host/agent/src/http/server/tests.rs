@@ -12,7 +12,9 @@ use super::*;
 use crate::http::bodies::BodyBudget;
 use crate::http::extract::Json;
 use crate::http::guard::Hosts;
-use crate::http::limits::{HEADERS_BYTES_MAX, HEADERS_TIMEOUT, HEALTH_HEADERS_TIMEOUT};
+use crate::http::limits::{
+    HEADERS_BYTES_MAX, HEADERS_MAX, HEADERS_TIMEOUT, HEALTH_HEADERS_TIMEOUT,
+};
 use crate::http::router::{refuse_others, with_middlewares};
 use crate::metrics::HttpMetrics;
 
@@ -69,6 +71,7 @@ async fn start_for(connections: usize, headers_timeout: Duration) -> Server {
         connections,
         headers_timeout,
         headers_bytes: HEADERS_BYTES_MAX,
+        headers_max: HEADERS_MAX,
         allow: Vec::new(),
     };
     let metrics = ListenerMetrics::default();

@@ -14,9 +14,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::http::limits::{BODY_GRACE, DISCOVERY_BYTES_MAX};
+use crate::http::limits::{BODY_GRACE, DISCOVERIES_MAX, DISCOVERY_BYTES_MAX};
 use edge_cache_api::object::Object;
 use edge_cache_host::{CacheAddress, Traffic, TrafficTable};
 
@@ -35,6 +36,8 @@ pub(super) struct Endpoints {
     traffic: Traffic,
     fallback: Option<CacheAddress>,
     last: ArcSwapOption<Answer>,
+    /// A permit for each request that is read.
+    turns: Semaphore,
 }
 
 /// The answer for one table.
@@ -119,6 +122,9 @@ pub(super) async fn discover(
             "requests with an `Origin` header are refused",
         );
     }
+    let Ok(_turn) = endpoints.turns.try_acquire() else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once");
+    };
     let request = match read(request.into_body()).await {
         Ok(request) => request,
         Err(refusal) => return refusal,
@@ -185,6 +191,7 @@ impl Endpoints {
             traffic,
             fallback,
             last: ArcSwapOption::empty(),
+            turns: Semaphore::new(DISCOVERIES_MAX),
         }
     }
 
