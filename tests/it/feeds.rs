@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::access;
 use crate::gossip_node::{Node, meet};
+use crate::traffic::proxies::block;
 
 /// Beyond any of what is waited for here.
 const SOON: Duration = Duration::from_secs(60);
@@ -267,8 +268,16 @@ async fn counters_of_real_caches_are_the_same_at_every_agent_over_all_restarts()
     );
     let mut nginx = Server::nginx(nginx, &http).await.unwrap();
     let (host, port) = (origin.address.ip(), origin.address.port());
-    let vcl = format!("vcl 4.1;\nbackend default {{ .host = \"{host}\"; .port = \"{port}\"; }}\n");
+    let vcl = block("Varnish as cache")
+        .replace("127.0.0.1", &host.to_string())
+        .replace("9000", &port.to_string());
     let mut varnish = Server::varnish(varnish, &vcl).await.unwrap();
+    let health = varnish.url("/edge-cache-health");
+    let health = client(&[]).unwrap().get(health).send().await.unwrap();
+    assert_eq!(
+        (health.status(), origin.requests()),
+        (reqwest::StatusCode::OK, 0)
+    );
 
     let data = tempfile::tempdir().unwrap();
     let start = async |id: u64, listen: &str, seed: &str| {

@@ -2,7 +2,7 @@
 
 mod check;
 mod endpoints;
-mod proxies;
+pub(crate) mod proxies;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -250,6 +250,13 @@ async fn no_client_gets_an_error_or_chooses_its_cache() {
             "{headers:.60}"
         );
     }
+    let many = format!("{evil}{}", "x-many: 1\r\n".repeat(200));
+    let answer = pick(&one, target, &many).await;
+    assert_eq!(
+        answer.header("x-edge-cache-hosts"),
+        expected.as_deref(),
+        "{answer:?}"
+    );
     for method in [
         "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "X",
     ] {

@@ -24,7 +24,7 @@ pub const HEADERS_MAX: usize = 100;
 /// [`HEADERS_BYTES_MAX`] of the traffic listener: a key of 64 KiB, and the rest of the head.
 pub const TRAFFIC_HEADERS_BYTES_MAX: usize = 128 * 1024;
 /// The most headers of a request to the traffic listener, since proxies pass on those of clients.
-pub const TRAFFIC_HEADERS_MAX: usize = 1_024;
+pub const TRAFFIC_HEADERS_MAX: usize = 256;
 /// [`HEADERS_TIMEOUT`] of the traffic listener. Proxies keep connections for up to an hour, and the side that closes an
 /// idle connection should be the proxy, which otherwise loses the request that it sends just then.
 pub const TRAFFIC_HEADERS_TIMEOUT: Duration = Duration::from_secs(65 * 60);
