@@ -22,6 +22,9 @@ const HEAD: &str = "\
 /// Values for settings without a default.
 const EXAMPLES: &[(&str, &str)] = &[
     ("api_token_file", "/etc/edge-cache/tokens"),
+    ("cache.address", "192.0.2.1:8080"),
+    ("cache.check", "http://127.0.0.1:8080/edge-cache-health"),
+    ("cache.default_port", "8080"),
     ("data_dir", "/var/lib/edge-cache"),
     ("gossip.advertise", "192.0.2.1:7946"),
     ("gossip.key_file", "/etc/edge-cache/gossip-keys"),
@@ -35,6 +38,8 @@ const EXAMPLES: &[(&str, &str)] = &[
         "plugin.sha256",
         "0000000000000000000000000000000000000000000000000000000000000000",
     ),
+    ("traffic.fallback", "192.0.2.9:80"),
+    ("traffic.listen", "127.0.0.1:7949"),
 ];
 
 /// Returns an example file with every setting of a command.
