@@ -15,7 +15,7 @@ use axum::http::{Method as AxumMethod, StatusCode, Uri};
 use edge_cache_core::EdgeCacheStats;
 use edge_cache_tests::agent::{binary, client, write_secret};
 use edge_cache_tests::debian::{NGINX, VARNISH};
-use edge_cache_tests::proxies::{Origin, Server, get_all};
+use edge_cache_tests::proxies::{Origin, Server, block, get_all};
 use edge_cache_tests::wait::until;
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,7 +26,6 @@ use tokio::time::timeout;
 
 use crate::access;
 use crate::gossip_node::{Node, meet};
-use crate::traffic::proxies::block;
 
 /// Beyond any of what is waited for here.
 const SOON: Duration = Duration::from_secs(60);
@@ -269,6 +268,7 @@ async fn counters_of_real_caches_are_the_same_at_every_agent_over_all_restarts()
     let mut nginx = Server::nginx(nginx, &http).await.unwrap();
     let (host, port) = (origin.address.ip(), origin.address.port());
     let vcl = block("Varnish as cache")
+        .unwrap()
         .replace("127.0.0.1", &host.to_string())
         .replace("9000", &port.to_string());
     let mut varnish = Server::varnish(varnish, &vcl).await.unwrap();

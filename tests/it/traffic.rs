@@ -2,7 +2,7 @@
 
 mod check;
 mod endpoints;
-pub(crate) mod proxies;
+mod proxies;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use edge_cache_host::gossip::{GossipConfig, GossipPool, PeerInfo};
 use edge_cache_host::sandbox::{Plugin, WallClock};
-use edge_cache_host::{EdgeCacheRegistry, NodeCapacity, NodeId, Store};
+use edge_cache_host::{
+    CacheAddressRules, EdgeCacheRegistry, LoopbackRule, NodeCapacity, NodeId, Store, TrafficConfig,
+};
 use tokio::time::timeout;
 
 /// Maximum time that a member is given to hear of the others.
@@ -62,7 +64,16 @@ impl Member {
         let mut gossip = settings.gossip;
         gossip.policy = Some(plugin.policy());
         let pool = GossipPool::start(gossip).await?;
+        // All members are on this machine.
+        let traffic = TrafficConfig {
+            addresses: CacheAddressRules {
+                loopback: LoopbackRule::Accept,
+                ..CacheAddressRules::default()
+            },
+            ..TrafficConfig::default()
+        };
         let mut builder = EdgeCacheRegistry::builder(plugin)
+            .traffic(traffic)
             .clock(settings.clock)
             .gossip(pool.clone());
         if let Some(store) = settings.store {

@@ -31,6 +31,21 @@ const PORTS_TRIED: usize = 5;
 /// Number of requests that are under way at once.
 const AT_ONCE: usize = 16;
 const LOOPBACK: &str = "127.0.0.1:0";
+/// The page with the configurations of proxies and caches.
+const PAGE: &str = include_str!("../../host/docs/traffic.md");
+
+/// Returns the first block of code below a heading of the page `traffic.md`.
+///
+/// # Errors
+///
+/// There is none.
+pub fn block(heading: &str) -> Result<&'static str> {
+    let section = PAGE.split_once(&format!("\n## {heading}\n"));
+    let fenced = section.and_then(|(_, section)| section.split_once("```"));
+    let code = fenced.and_then(|(_, fenced)| fenced.split_once('\n'));
+    let code = code.and_then(|(_, code)| code.split_once("```"));
+    Ok(code.with_context(|| format!("no code below {heading}"))?.0)
+}
 
 /// A running server with a folder and an address of its own. It is killed, with its children, when this is dropped.
 #[derive(Debug)]

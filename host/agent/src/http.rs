@@ -33,7 +33,7 @@ mod traffic;
 mod views;
 mod wait;
 
-pub use crate::metrics::ListenerMetrics;
+pub use crate::metrics::{ListenerMetrics, TrafficMetrics};
 pub use auth::Access;
 pub use guard::Hosts;
 pub use limits::*;
@@ -41,4 +41,4 @@ pub use router::{api_routes, health_routes};
 pub use server::{Listening, serve};
 pub use state::AppState;
 pub use tls::{Tls, use_ring};
-pub(crate) use traffic::traffic_routes;
+pub use traffic::traffic_routes;

@@ -17,7 +17,7 @@ use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
 pub use self::http::ListenerMetrics;
-pub(crate) use self::traffic::TrafficMetrics;
+pub use self::traffic::TrafficMetrics;
 
 pub(super) use self::http::{HttpMetrics, NO_ROUTE};
 

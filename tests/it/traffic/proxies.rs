@@ -10,27 +10,15 @@ use anyhow::{Context, Result};
 use edge_cache_tests::agent::client;
 use edge_cache_tests::debian::NGINX;
 use edge_cache_tests::foreign::venv;
-use edge_cache_tests::proxies::{Origin, Server, free_address, get_all};
+use edge_cache_tests::proxies::{Origin, Server, block, free_address, get_all};
 use edge_cache_tests::wait::until;
 use reqwest::Client;
 use rustix::process::Signal;
 
 use super::{Node, SOON, decide, expect_caches, meet, start};
 
-const PAGE: &str = include_str!("../../../host/docs/traffic.md");
 /// The header by which a cache of these tests says which one it is.
 const CACHE: &str = "x-cache-node";
-
-/// Returns the first block of code below a heading of the page.
-pub(crate) fn block(heading: &str) -> &'static str {
-    let section = PAGE
-        .split_once(&format!("\n## {heading}\n"))
-        .expect("the heading")
-        .1;
-    let fenced = section.split_once("```").expect("a block").1;
-    let code = fenced.split_once('\n').expect("a language").1;
-    code.split_once("```").expect("an end").0
-}
 
 /// The kinds of proxies of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +50,9 @@ impl Kind {
         };
         let program = match self {
             Self::Nginx => {
-                let http =
-                    block("nginx as proxy").replace("listen 127.0.0.1:8000", "listen LISTEN");
+                let http = block("nginx as proxy")
+                    .unwrap()
+                    .replace("listen 127.0.0.1:8000", "listen LISTEN");
                 let http = place(&http, agent);
                 return Some(Server::nginx(NGINX.program()?, &http).await.unwrap());
             }
@@ -82,7 +71,7 @@ impl Kind {
                 "admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}\n"
             );
             let more = if self == Self::Envoy { &admin } else { "" };
-            fs::write(&file, place(block(heading), address) + more)?;
+            fs::write(&file, place(block(heading)?, address) + more)?;
             let file = file.to_str().context("no text")?;
             Ok(match self {
                 Self::Envoy => [
@@ -115,6 +104,7 @@ fn programs() -> Option<PathBuf> {
 /// Starts a cache as the page says, which names its node in each response.
 async fn cache(node: u64, origin: &Origin) -> Option<Server> {
     let http = block("nginx as cache")
+        .unwrap()
         .replace("127.0.0.1:8081", "LISTEN")
         .replace("127.0.0.1:9000", &origin.address.to_string())
         .replace("/var/cache/edge", "FOLDER/cache")

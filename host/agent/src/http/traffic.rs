@@ -37,7 +37,8 @@ struct TrafficState {
 }
 
 /// Builds the routes of the traffic listener.
-pub(crate) fn traffic_routes(
+#[must_use]
+pub fn traffic_routes(
     traffic: Traffic,
     settings: &TrafficSettings,
     metrics: TrafficMetrics,

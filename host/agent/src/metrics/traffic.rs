@@ -8,7 +8,7 @@ use edge_cache_core::metrics::FixedLabels;
 
 /// Counters of picks by result. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TrafficMetrics {
+pub struct TrafficMetrics {
     /// Picks that named caches.
     pub(crate) routed: Counter,
     /// Picks that named the fallback.
