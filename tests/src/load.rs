@@ -129,11 +129,14 @@ impl Load {
     ///
     /// An answer is missing or another one.
     pub async fn run(&self, address: SocketAddr) -> Result<Figures> {
+        let mut connections = Vec::with_capacity(self.connections);
+        for _ in 0..self.connections {
+            connections.push(self.connect(address).await?);
+        }
         let mut clients = JoinSet::new();
         let cpu_before = server_cpu()?;
         let start = Instant::now();
-        for client in 0..self.connections {
-            let mut connection = self.connect(address).await?;
+        for (client, mut connection) in connections.into_iter().enumerate() {
             let (load, first) = (self.clone(), self.first_of(client));
             clients.spawn(async move {
                 let start = Instant::now();
