@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::num::NonZeroU16;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
@@ -84,7 +85,11 @@ fn key(arg: &Arg) -> Option<String> {
 
 fn kind(arg: &Arg) -> ValueKind {
     let holds = |id: TypeId| arg.get_value_parser().type_id() == id;
-    let numbers = [TypeId::of::<u64>(), TypeId::of::<usize>()];
+    let numbers = [
+        TypeId::of::<u64>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<NonZeroU16>(),
+    ];
     if matches!(arg.get_action(), ArgAction::Append) {
         if holds(TypeId::of::<(String, String)>()) {
             return ValueKind::Table;
