@@ -37,7 +37,6 @@ struct TrafficState {
 }
 
 /// Builds the routes of the traffic listener.
-#[must_use]
 pub fn traffic_routes(
     traffic: Traffic,
     settings: &TrafficSettings,
