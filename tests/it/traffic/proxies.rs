@@ -15,7 +15,7 @@ use edge_cache_tests::wait::until;
 use reqwest::Client;
 use rustix::process::Signal;
 
-use super::{Node, SOON, decide, expect_caches, meet, start};
+use super::{FAST, Node, SOON, decide, expect_caches, meet, start};
 
 /// The header by which a cache of these tests says which one it is.
 const CACHE: &str = "x-cache-node";
@@ -153,6 +153,25 @@ impl Site {
         self.caches.iter().map(|cache| cache.address).collect()
     }
 
+    /// Starts an agent for proxies, whose node serves no keys, with its traffic listener at this address.
+    async fn ask_at(&self, traffic: SocketAddr) -> Node {
+        let (listen, seed) = (traffic.to_string(), self.agents[0].gossip.to_string());
+        let args = [&FAST[..4], &["--seed", &seed, "--traffic-listen", &listen]].concat();
+        Node::start(9, &args).await.unwrap()
+    }
+
+    /// Starts all proxies whose programs are there, and waits until each follows this agent.
+    async fn proxies(&self, agent: SocketAddr) -> Vec<(Kind, Server)> {
+        let mut proxies = Vec::new();
+        for kind in Kind::ALL {
+            if let Some(proxy) = kind.start(agent, &self.addresses()).await {
+                self.expect_followed(kind, &proxy).await;
+                proxies.push((kind, proxy));
+            }
+        }
+        proxies
+    }
+
     /// Sends these paths through a proxy, and returns the node of the cache that answered each.
     pub(super) async fn ask(&self, proxy: &Server, paths: &[String]) -> Result<Vec<u64>> {
         let urls = paths.iter().map(|path| proxy.url(path));
@@ -264,13 +283,7 @@ async fn the_keys_of_a_disabled_node_move_within_a_second() {
         return;
     };
     let agent = site.agents[0].traffic.unwrap();
-    let mut proxies = Vec::new();
-    for kind in Kind::ALL {
-        if let Some(proxy) = kind.start(agent, &site.addresses()).await {
-            site.expect_followed(kind, &proxy).await;
-            proxies.push((kind, proxy));
-        }
-    }
+    let proxies = site.proxies(agent).await;
     let paths = paths("moved", 60);
     let routes = site.routes(&paths).await;
     let left = |nodes: &Vec<u64>| if nodes[0] == 3 { nodes[1] } else { nodes[0] };
@@ -295,26 +308,8 @@ async fn a_proxy_goes_on_without_its_agent() {
         return;
     };
     let traffic = free_address().unwrap();
-    let listen = traffic.to_string();
-    let seed = site.agents[0].gossip.to_string();
-    let args = [
-        "--gossip-interval",
-        "200ms",
-        "--gossip-join-timeout",
-        "2s",
-        "--seed",
-        &seed,
-        "--traffic-listen",
-        &listen,
-    ];
-    let agent = Node::start(9, &args).await.unwrap();
-    let mut proxies = Vec::new();
-    for kind in Kind::ALL {
-        if let Some(proxy) = kind.start(traffic, &site.addresses()).await {
-            site.expect_followed(kind, &proxy).await;
-            proxies.push((kind, proxy));
-        }
-    }
+    let agent = site.ask_at(traffic).await;
+    let proxies = site.proxies(traffic).await;
     agent.signal(Signal::KILL);
     agent.ended().await;
     let paths = paths("without", 200);
@@ -331,7 +326,7 @@ async fn a_proxy_goes_on_without_its_agent() {
             paths.len()
         );
     }
-    let _agent = Node::start(9, &args).await.unwrap();
+    let _agent = site.ask_at(traffic).await;
     for (kind, proxy) in &proxies {
         site.expect_followed(*kind, proxy).await;
     }
@@ -344,28 +339,10 @@ async fn no_client_chooses_its_cache_through_a_proxy() {
         return;
     };
     let traffic = free_address().unwrap();
-    let listen = traffic.to_string();
-    let seed = site.agents[0].gossip.to_string();
-    let args = [
-        "--gossip-interval",
-        "200ms",
-        "--gossip-join-timeout",
-        "2s",
-        "--seed",
-        &seed,
-        "--traffic-listen",
-        &listen,
-    ];
-    let agent = Node::start(9, &args).await.unwrap();
+    let agent = site.ask_at(traffic).await;
     // A server that no request may reach.
     let trap = Origin::start().await.unwrap();
-    let mut proxies = Vec::new();
-    for kind in Kind::ALL {
-        if let Some(proxy) = kind.start(traffic, &site.addresses()).await {
-            site.expect_followed(kind, &proxy).await;
-            proxies.push((kind, proxy));
-        }
-    }
+    let proxies = site.proxies(traffic).await;
     let key = "/real/path".to_string();
     let first = site.routes(std::slice::from_ref(&key)).await[0][0];
     let others = paths("other", 50);
@@ -402,6 +379,7 @@ async fn no_client_chooses_its_cache_through_a_proxy() {
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap().to_string();
     // An agent of another cluster that waits for its seed: it answers 503.
+    let listen = traffic.to_string();
     let waiting = [
         "--gossip-join-timeout",
         "5m",
