@@ -61,7 +61,7 @@ fn a_truncated_component_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// What toolchains can do and this host cannot is told with the way around it.
+/// A refusal of a feature that toolchains have names the way around it.
 #[test]
 fn a_component_with_a_feature_that_is_off_is_refused_with_advice() -> Result<()> {
     let mut told = String::new();

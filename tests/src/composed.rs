@@ -21,7 +21,7 @@ const WORLD: &str = "
         export zlayer:edge-cache/gossip-labels@0.1.0;
     }
 ";
-/// What the component in between does with labels.
+/// Instructions of the component in between that pass labels on.
 pub const RELAYS: &str = "
     (call $publish (local.get 0) (local.get 1) (local.get 2) (i32.const 16))
     (global.set $next (i32.const 1024))";

@@ -18,7 +18,7 @@ pub const SOURCES_MAX: usize = 1_024;
 
 /// Name of a source, unique on its node. Cheap to clone.
 ///
-/// It has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or a digit.
+/// A name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or a digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceName(Arc<str>);
 

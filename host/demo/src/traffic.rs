@@ -17,7 +17,7 @@ const SEED: u64 = 7;
 /// The header of a pick with the caches of a key, best first.
 const HOSTS: &str = "x-edge-cache-hosts";
 
-/// What the caches made of the requests.
+/// Hits and misses of the caches over all requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Outcome {
     pub(super) hits: usize,

@@ -4,7 +4,6 @@
 //! must be supervised. The record to announce and the view of the cluster outlive the server: a new
 //! server starts with both, under a new generation, on the same port.
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -246,8 +245,10 @@ impl MemberTask {
                 () = self.lives.earn() => failed("the count of lives ended"),
                 () = self.lives.bury(&chitchat, self.config.interval) => failed("burying ended"),
                 () = self.announcer.run(&chitchat) => ServerExit::Shutdown,
+                () = self.membership.outbox.run(&chitchat) => failed("the outbox ended"),
                 () = async {
-                    self.membership.outbox.run(&chitchat).await;
+                    self.membership.outbox.is_crowded.notified().await;
+                    // Changes are written meanwhile.
                     self.lives.available().await;
                 } => ServerExit::Renewed,
                 () = server.states.run(&chitchat, &self.membership.metrics) => {
@@ -318,10 +319,7 @@ impl MemberTask {
             biased;
             () = self.announcer.run(&chitchat) => {}
             // Recent decisions may still be unsent.
-            () = async {
-                self.membership.outbox.run(&chitchat).await;
-                pending::<()>().await;
-            } => {}
+            () = self.membership.outbox.run(&chitchat) => {}
             () = announce => info!(peers = peers.len(), "announced the leave to peers"),
             _ = shutdown.wait_for(|mode| *mode == Some(ShutdownMode::Stop)) => {}
         }

@@ -25,6 +25,8 @@ const EMPTY_KEYS_MAX: usize = 65_536;
 pub(crate) struct Outbox {
     inner: Mutex<Inner>,
     changed: Notify,
+    /// Notified once in the life of a server, when so many keys are empty that it is to be renewed.
+    pub(crate) is_crowded: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -52,16 +54,19 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Writes all values into a new member's state, and then each change. Returns when so many keys are empty that the
-    /// server is to be renewed.
+    /// Writes all values into a new member's state, and then each change. Never returns.
     pub(crate) async fn run(&self, chitchat: &tokio::sync::Mutex<Chitchat>) {
         {
             let mut inner = self.lock();
             let Inner { values, unwritten } = &mut *inner;
             unwritten.extend(values.keys().cloned());
         }
-        let mut empty = HashSet::new();
-        while empty.len() < EMPTY_KEYS_MAX {
+        let (mut empty, mut is_crowded) = (HashSet::new(), false);
+        loop {
+            if empty.len() >= EMPTY_KEYS_MAX && !is_crowded {
+                is_crowded = true;
+                self.is_crowded.notify_one();
+            }
             let writes = self.next_batch();
             if writes.is_empty() {
                 self.changed.notified().await;

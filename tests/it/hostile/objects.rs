@@ -125,7 +125,7 @@ fn objects_that_are_kept_count_as_memory() -> Result<()> {
     Ok(())
 }
 
-/// What linear memories take, objects cannot have.
+/// Objects cannot have the memory that linear memories take.
 #[test]
 fn objects_and_linear_memories_share_one_limit() -> Result<()> {
     let limits = patient();

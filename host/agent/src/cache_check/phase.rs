@@ -52,9 +52,9 @@ enum Phase {
     /// No check has succeeded since the start.
     Unchecked,
     Works,
-    /// It fails, and is decided at this moment.
+    /// The cache fails; whether its labels are withdrawn is decided at this moment.
     Doubtful(Instant),
-    /// It fails like most others.
+    /// The cache fails like most others, and keeps its labels.
     Kept,
     /// The labels are withdrawn until so many checks succeed.
     Withdrawn {

@@ -1,4 +1,4 @@
-//! What a feeder reads.
+//! The interface of a cache to its feeder.
 
 use anyhow::Result;
 use edge_cache_client::EdgeCacheStats;

@@ -1,6 +1,6 @@
 //! The traffic listener: tells proxies which caches serve a request.
 //!
-//! It reads the traffic table and nothing else: no JSON for a pick, no lock, no token. It never answers a 3xx or 4xx
+//! The listener reads the traffic table and nothing else: no JSON for a pick, no lock, no token. It never answers a 3xx or 4xx
 //! because of what a client of the proxy sent, since proxies pass such answers on, and takes no address from a request.
 
 mod endpoints;

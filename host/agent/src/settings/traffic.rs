@@ -35,18 +35,18 @@ pub enum TrafficKey {
 pub enum TrafficGeo {
     /// None: all nodes are equally near.
     None,
-    /// That of the own node, while it is eligible and has one.
+    /// The geo of the own node, while the node is eligible and has one.
     Own,
-    /// This one.
+    /// The given geo.
     Geo(String),
 }
 
 /// A way to find out whether the cache works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheCheck {
-    /// It accepts a connection at its address.
+    /// The cache accepts a connection at its address.
     Tcp,
-    /// It answers this URL with 2xx.
+    /// The cache answers this URL with 2xx.
     Http(Url),
 }
 

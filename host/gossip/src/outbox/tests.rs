@@ -71,6 +71,15 @@ async fn many_empty_keys_are_left_behind() {
         assert!(ended.is_err());
         assert!(outbox.lock().unwritten.is_empty());
     }
+    let crowded = async || tokio::time::timeout(Duration::ZERO, outbox.is_crowded.notified()).await;
+    assert!(crowded().await.is_err());
     outbox.change([("key:0".to_owned(), None)]);
-    run.await;
+    let ended = tokio::time::timeout(Duration::from_millis(1), &mut run).await;
+    assert!(ended.is_err());
+    assert!(crowded().await.is_ok());
+    // Until the server is renewed, changes are written as before, and it is told once.
+    outbox.change([("kept".to_owned(), None)]);
+    let ended = tokio::time::timeout(Duration::from_millis(1), &mut run).await;
+    assert!(ended.is_err() && outbox.lock().unwritten.is_empty());
+    assert!(crowded().await.is_err());
 }
