@@ -1,0 +1,1 @@
+nvDFEf3uOmBa/Yo+O0nYdzG7PjkrZSWmtp54Ax4JgKj03/Z3mzigIDK5Wjy5IAaHIb4y9ZorsGxagxonUs1SDA==
