@@ -116,6 +116,12 @@ impl Timestamp {
     }
 }
 
+impl From<Timestamp> for u64 {
+    fn from(timestamp: Timestamp) -> Self {
+        timestamp.0
+    }
+}
+
 impl Decision {
     /// The largest value, in bytes.
     pub const BYTES_MAX: usize = 512;

@@ -142,6 +142,12 @@ impl EffectiveDecisions {
         self.set_aside.iter().filter_map(|id| self.all.get(id))
     }
 
+    /// Iterates over the disabled nodes, the one that was disabled last first.
+    pub fn disabled(&self) -> impl Iterator<Item = NodeId> {
+        let disabled = self.disabled.iter().rev();
+        disabled.map(|(_, node_id)| *node_id)
+    }
+
     /// Compares with a newer version, in ascending order of node id. Shared structure is skipped.
     pub fn diff<'a>(
         &'a self,

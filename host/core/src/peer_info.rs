@@ -62,7 +62,7 @@ impl PeerInfo {
     }
 }
 
-/// The decision about a node that its own agent follows or refuses.
+/// The decision about a node that its own agent follows or refuses, and where that agent is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentInfo {
     /// Decision that the node's labels follow from; absent while they are withheld.
@@ -71,6 +71,20 @@ pub struct AgentInfo {
     /// Decision that the agent refuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refuses: Option<Refusal>,
+    /// Address of the agent's HTTP API: at most [`AgentInfo::API_BYTES_MAX`] of printable text. Nobody has verified it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "printable_api"
+    )]
+    pub api: Option<String>,
+    /// Version of the agent's program: at most [`AgentInfo::VERSION_BYTES_MAX`] of printable text. Nobody has verified it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "printable_version"
+    )]
+    pub version: Option<String>,
 }
 
 /// Timestamp and author of a decision, which identify it among those about its node. A greater one stands.
@@ -94,6 +108,11 @@ pub struct Refusal {
 }
 
 impl AgentInfo {
+    /// Longest address of an API, in bytes.
+    pub const API_BYTES_MAX: usize = 256;
+    /// Longest version, in bytes.
+    pub const VERSION_BYTES_MAX: usize = 64;
+
     /// Returns the info of an agent with this effective decision about its node, if there is one.
     pub fn of(effective: Option<&EffectiveDecision>) -> Self {
         let Some(EffectiveDecision {
@@ -107,11 +126,11 @@ impl AgentInfo {
         match set_aside {
             None => Self {
                 follows: Some(id),
-                refuses: None,
+                ..Self::default()
             },
             Some(reason) => Self {
-                follows: None,
                 refuses: Some(Refusal::new(id, &reason.to_string())),
+                ..Self::default()
             },
         }
     }
@@ -138,6 +157,17 @@ impl Refusal {
             reason: short(reason),
         }
     }
+}
+
+fn printable_api<'de, D: Deserializer<'de>>(api: D) -> Result<Option<String>, D::Error> {
+    let api = Option::<String>::deserialize(api)?;
+    // A cut address would be another one.
+    Ok(api.filter(|api| text::clean(api, AgentInfo::API_BYTES_MAX) == *api))
+}
+
+fn printable_version<'de, D: Deserializer<'de>>(version: D) -> Result<Option<String>, D::Error> {
+    let version = Option::<String>::deserialize(version)?;
+    Ok(version.filter(|it| text::clean(it, AgentInfo::VERSION_BYTES_MAX) == *it))
 }
 
 fn printable_reason<'de, D: Deserializer<'de>>(reason: D) -> Result<String, D::Error> {

@@ -43,3 +43,29 @@ pub fn clean(text: &str, bytes_max: usize) -> String {
     }
     out
 }
+
+/// Replaces what stands before the host of a URL, `USER:PASSWORD`, by `…`. A digest behind a tag (`:TAG@sha256:…`) is no
+/// host.
+pub fn without_passwords(text: &str) -> String {
+    let is_end = |c: char| c.is_whitespace() || "\"'`,[]()".contains(c);
+    let words = text.split_inclusive(is_end);
+    words
+        .map(|word| hidden(word).unwrap_or_else(|| word.to_string()))
+        .collect()
+}
+
+fn hidden(word: &str) -> Option<String> {
+    let mut hosts = word.rmatch_indices('@').filter(|(at, _)| {
+        let rest = word.get(at.saturating_add(1)..);
+        !rest.is_some_and(|rest| rest.starts_with("sha256:"))
+    });
+    let (before, host) = word.split_at_checked(hosts.next()?.0)?;
+    let scheme = before.find("://").map(|at| at.saturating_add(3));
+    let setting = before.find('=').map(|at| at.saturating_add(1));
+    let start = scheme.or(setting).unwrap_or(0);
+    let (name, account) = before.split_at_checked(start)?;
+    account.contains(':').then(|| format!("{name}…{host}"))
+}
+
+#[cfg(test)]
+mod tests;

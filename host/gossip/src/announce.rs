@@ -183,7 +183,11 @@ impl Record {
         }
         let mut merged = PeerInfo::clone(&self.merged);
         merged.labels.clone_from(&self.content.base.labels);
-        merged.agent = merged.agent.map(|_| AgentInfo::default());
+        merged.agent = merged.agent.map(|agent| AgentInfo {
+            api: agent.api,
+            version: agent.version,
+            ..AgentInfo::default()
+        });
         Arc::new(Self {
             revision: self.revision,
             content: self.content.clone(),
@@ -203,6 +207,9 @@ impl Record {
                 .or_insert_with(|| value.clone());
         }
         let mut agent = content.agent.clone();
+        let own = content.base.agent.as_ref();
+        agent.api = own.and_then(|own| own.api.clone());
+        agent.version = own.and_then(|own| own.version.clone());
         if content.leaving {
             merged.labels.clear();
             agent.follows = None;

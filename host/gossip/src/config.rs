@@ -4,7 +4,7 @@
 //! seed looks healthy to itself while all other nodes miss it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use chitchat::{ChitchatConfig, ChitchatId, FailureDetectorConfig, ProtocolVersion};
 
 use crate::error::GossipError;
+use crate::info::NodeRecord;
 use crate::keyring::Keyring;
 use crate::memory::{GossipMemory, ProcessMemory};
 use crate::push::PushBudget;
@@ -159,7 +160,7 @@ impl GossipConfig {
     ///
     /// # Errors
     ///
-    /// [`GossipError::Setting`], [`GossipError::NotAdvertisable`] or [`GossipError::Seed`].
+    /// [`GossipError::Setting`], [`GossipError::NotAdvertisable`], [`GossipError::Seed`] or [`GossipError::Info`].
     pub fn validate(&self) -> Result<(), GossipError> {
         check_cluster_id(&self.cluster_id)?;
         let grace = self.dead_node_grace_period;
@@ -170,7 +171,9 @@ impl GossipConfig {
         if !is_reachable(address.ip()) {
             return Err(GossipError::NotAdvertisable { address });
         }
-        self.seeds.iter().try_for_each(|seed| check_seed(seed))
+        self.seeds.iter().try_for_each(|seed| check_seed(seed))?;
+        NodeRecord::from(self.self_info.clone()).encode()?;
+        Ok(())
     }
 
     /// Returns the address to advertise for a bound socket.
@@ -248,9 +251,10 @@ fn check_seed(seed: &str) -> Result<(), GossipError> {
     })
 }
 
-/// Returns `false` for the unspecified address: a datagram to it returns to the sender.
+/// Returns `false` for addresses that no single host has. A datagram to the unspecified one returns to the sender.
 fn is_reachable(ip: IpAddr) -> bool {
-    !ip.to_canonical().is_unspecified()
+    let ip = ip.to_canonical();
+    !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// Checks for a host name and a port. A bare IPv6 address is refused: its last group could be meant

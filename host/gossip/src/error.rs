@@ -20,14 +20,16 @@ pub enum GossipError {
     },
     /// A seed is not `host:port`, or its address is not reachable. Nothing was started.
     #[error(
-        "gossip seed {seed:?} is not HOST:PORT (IPv6 in brackets, no unspecified address, no port 0)"
+        "gossip seed {seed:?} is not HOST:PORT (IPv6 in brackets, no unspecified, multicast or broadcast address, no port 0)"
     )]
     Seed {
         /// The seed as configured.
         seed: String,
     },
     /// Peers cannot reach the advertised address, for instance `0.0.0.0`. Nothing was started.
-    #[error("peers cannot reach {address}: name the address to advertise with --gossip-advertise")]
+    #[error(
+        "peers cannot reach {address}: listen on an address of this machine, or name the one to advertise with --gossip-advertise"
+    )]
     NotAdvertisable {
         /// The address to be advertised.
         address: SocketAddr,

@@ -38,6 +38,15 @@ pub struct Keyring {
     keys: Arc<[GossipKey]>,
 }
 
+/// The result of replacing the keyring in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// The keys are those of before, in the same order.
+    Unchanged,
+    /// The keys have changed.
+    Replaced,
+}
+
 /// The keyring in use. Replacing it takes effect with the next datagram.
 pub(crate) type SharedKeyring = Arc<ArcSwap<Keyring>>;
 
@@ -123,6 +132,22 @@ impl Keyring {
 
     pub(crate) fn opening(&self, id: KeyId) -> Option<&GossipKey> {
         self.keys.iter().find(|key| key.id == id)
+    }
+}
+
+/// Names the keys by their ids, the encrypting one first.
+impl fmt::Display for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.keys.len() == 1 {
+            "key "
+        } else {
+            "keys "
+        })?;
+        for (index, id) in self.key_ids().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{id}")?;
+        }
+        Ok(())
     }
 }
 

@@ -57,7 +57,7 @@
 //! - `info`, `announce`: the node info, its wire format, and publishing this node's own.
 //! - `outbox`, `inbox`: decisions, outgoing and incoming.
 //! - `directory`, `bad_records`: the rules that select peers from chitchat's members.
-//! - `claim`: one id, one node. `known`: the peers that were met. `refusals`: addresses that answer, but
+//! - `heard`: the last datagram of each address. `claim`: one id, one node. `known`: the peers that were met. `refusals`: addresses that answer, but
 //!   are no peers.
 //! - `topology`: runs the rules after each change and publishes the result.
 //! - `peers`, `events`, `cluster_member`: the snapshot, its changes, and the list for operators.
@@ -80,12 +80,14 @@ mod announce;
 mod bad_records;
 mod claim;
 mod clock;
+mod clock_offsets;
 mod cluster_member;
 mod config;
 mod directory;
 mod drop_reason;
 mod error;
 mod events;
+mod heard;
 mod inbox;
 mod info;
 mod join;
@@ -120,9 +122,10 @@ pub use config::{GRACE_PERIODS, GossipConfig, INTERVALS, JOIN_TIMEOUTS, Network,
 pub use edge_cache_core::{AgentInfo, DecisionId, MemberStatus, PeerInfo, Refusal};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
+pub use heard::Heard;
 pub use info::InfoError;
 pub use join::{JoinState, Trouble};
-pub use keyring::{KeyId, Keyring, KeyringError};
+pub use keyring::{KeyId, Keyring, KeyringError, Rotation};
 pub use memory::{
     GossipMemory, KnownPeer, MemoryError, ProcessMemory, RememberedMembers, UsedLives,
 };

@@ -109,6 +109,7 @@ impl MemberTask {
             impersonated: Arc::clone(&impersonated),
             clock_off: Arc::clone(&self.membership.clock_off),
             refusals: Arc::clone(&self.membership.refusals),
+            heard: Arc::clone(&self.membership.heard),
             states: Arc::clone(&states),
         });
         let transport = BoundTransport::new(socket);

@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::heard::HeardFrom;
 use crate::inbox::Inbox;
 use crate::join::{JoinState, Trouble};
 use crate::known::KnownPeers;
@@ -43,6 +44,7 @@ pub(crate) struct Membership {
     pub(crate) forgotten: Notify,
     /// Known addresses that answer, but are no peers.
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) heard: Arc<HeardFrom>,
     /// The state of the other members, as published last.
     pub(crate) view: ArcSwap<ClusterView>,
     pub(crate) outbox: Outbox,
@@ -84,6 +86,7 @@ impl Membership {
             known_changed: Notify::new(),
             forgotten: Notify::new(),
             refusals: Arc::default(),
+            heard: Arc::default(),
             view: ArcSwap::default(),
             outbox: Outbox::default(),
             inbox: Inbox::new(metrics.bad_records.clone()),

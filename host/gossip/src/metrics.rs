@@ -38,6 +38,9 @@ metrics! {
         pub digest_bytes: Gauge<u64, AtomicU64> = "gossip_digest" in Bytes;
         /// Memory of the states of all members, as last measured; the limit is `limits.gossip_bytes`.
         pub(crate) state_bytes: Gauge<u64, AtomicU64> = "gossip_state" in Bytes;
+        /// Largest offset of a peer's clock to this node's in the last minute or two, negative if the peer is behind;
+        /// known of encrypted gossip only.
+        pub(crate) clock_offset: Gauge<f64, AtomicU64> = "gossip_clock_offset" in Seconds;
         /// Gossip rounds begun at once after a change.
         pub pushes: Counter = "gossip_pushes";
         /// Restarts of the gossip server after it ended by itself.
@@ -88,6 +91,10 @@ impl GossipMetrics {
                 "the digest of all members hardly fits a datagram: split the cluster"
             );
         }
+    }
+
+    pub(crate) fn set_clock_offset_ms(&self, ms: i64) {
+        self.clock_offset.set(ms as f64 / 1_000.0);
     }
 
     pub(crate) fn set_state_bytes(&self, bytes: usize) {

@@ -19,9 +19,10 @@ use crate::announce::{OwnRecord, RecordContent};
 use crate::cluster_member::ClusterMember;
 use crate::error::GossipError;
 use crate::events::TopologyEvents;
+use crate::heard::Heard;
 use crate::inbox::DECISION_PREFIX;
 use crate::join::{JoinState, Trouble};
-use crate::keyring::{Keyring, SharedKeyring};
+use crate::keyring::{Keyring, Rotation, SharedKeyring};
 use crate::membership::{Membership, ShutdownMode};
 use crate::peers::Peers;
 
@@ -235,6 +236,13 @@ impl GossipPool {
         members
     }
 
+    /// Returns the last datagram of a gossip address that this member could read. A large cluster's members hear each
+    /// other directly once in a while only.
+    #[must_use]
+    pub fn heard(&self, address: SocketAddr) -> Option<Heard> {
+        self.shared.membership.heard.last(address)
+    }
+
     /// Returns the state of the first exchange with the cluster.
     #[must_use]
     pub fn join_state(&self) -> JoinState {
@@ -349,11 +357,14 @@ impl GossipPool {
     /// # Errors
     ///
     /// [`GossipError::NotSealed`] if the pool was started without keys.
-    pub fn rotate(&self, keyring: Keyring) -> Result<(), GossipError> {
+    pub fn rotate(&self, keyring: Keyring) -> Result<Rotation, GossipError> {
         let slot = self.shared.keyring.as_ref().ok_or(GossipError::NotSealed)?;
-        info!(keys = ?keyring, "gossip keys replaced");
-        slot.store(Arc::new(keyring));
-        Ok(())
+        let former = slot.swap(Arc::new(keyring.clone()));
+        if former.key_ids().eq(keyring.key_ids()) {
+            Ok(Rotation::Unchanged)
+        } else {
+            Ok(Rotation::Replaced)
+        }
     }
 
     /// Announces to peers that this node is stopping, and stops. Takes about 300 ms.

@@ -18,6 +18,7 @@ use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{Tag, XNonce};
 
+use crate::clock_offsets::ClockOffsets;
 use crate::drop_reason::DropReason;
 use crate::keyring::{GossipKey, KeyId, SharedKeyring};
 use format::{
@@ -133,8 +134,10 @@ pub(crate) struct Opener {
     opened: Vec<u8>,
     reassembler: Reassembler,
     replays: Replays,
-    /// Time by which the sender of the last stale datagram is ahead, in milliseconds.
-    pub(crate) stale_by_ms: i64,
+    /// Offsets of the clocks of authentic datagrams' senders.
+    pub(crate) offsets: ClockOffsets,
+    /// Key of the last datagram that was decrypted.
+    pub(crate) key: Option<KeyId>,
 }
 
 impl Opener {
@@ -147,7 +150,8 @@ impl Opener {
             opened: Vec::new(),
             reassembler: Reassembler::default(),
             replays: Replays::default(),
-            stale_by_ms: 0,
+            offsets: ClockOffsets::default(),
+            key: None,
         }
     }
 
@@ -165,9 +169,10 @@ impl Opener {
         self.decrypt(datagram)?;
         let (header, position, payload) =
             MessageHeader::decode(&self.opened).ok_or(DropReason::BadFragment)?;
+        let ahead = i128::from(header.sent_ms).saturating_sub(i128::from(now_ms));
+        let ahead_ms = i64::try_from(ahead).unwrap_or(i64::MAX);
+        self.offsets.note(ahead_ms, now);
         if header.sent_ms.abs_diff(now_ms) > AGE_MS_MAX {
-            let ahead = i128::from(header.sent_ms).saturating_sub(i128::from(now_ms));
-            self.stale_by_ms = i64::try_from(ahead).unwrap_or(i64::MAX);
             return Err(DropReason::Stale);
         }
         if self.replays.contains(header.id) {
@@ -241,7 +246,9 @@ impl Opener {
                 buffer,
                 &Tag::from(*tag),
             )
-            .map_err(|_| DropReason::Forged)
+            .map_err(|_| DropReason::Forged)?;
+        self.key = Some(key.id);
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 //! new set of live members at the end of a round. Then it reads the whole state, because neither
 //! report is enough: key events do not report deaths, and the live set comes late.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub(crate) struct Topology {
 pub(crate) struct ChangeLog {
     conflict: LogLimit,
     rivals: LogLimit,
+    joined: LogLimit,
+    left: LogLimit,
     failed: LogLimit,
     policies: LogLimit,
 }
@@ -289,13 +291,24 @@ impl ChangeLog {
                 "two members have the same node id: stop one of them"
             );
         }
-        let was_alive = |node_id: u64| before.alive().any(|member| member.node_id == node_id);
-        let failed = view.with_status(MemberStatus::Failed);
-        let failed = names(failed.map(|it| it.node_id).filter(|it| was_alive(*it)));
-        if !failed.is_empty()
+        let arrived = |status| names(arrivals(before, view, status));
+        let nodes = arrived(MemberStatus::Alive);
+        if !nodes.is_empty()
+            && let Some(left_out) = self.joined.pass()
+        {
+            info!(left_out, nodes, "members have joined");
+        }
+        let nodes = arrived(MemberStatus::Left);
+        if !nodes.is_empty()
+            && let Some(left_out) = self.left.pass()
+        {
+            info!(left_out, nodes, "members have left");
+        }
+        let nodes = arrived(MemberStatus::Failed);
+        if !nodes.is_empty()
             && let Some(left_out) = self.failed.pass()
         {
-            warn!(left_out, nodes = failed, "members have failed");
+            warn!(left_out, nodes, "members have failed");
         }
         if view.policy_mismatches != before.policy_mismatches
             && let Some(left_out) = self.policies.pass()
@@ -312,6 +325,28 @@ impl ChangeLog {
             }
         }
     }
+}
+
+/// Returns the nodes that have a status now and did not have it before. A member that failed before this agent started
+/// has no news.
+fn arrivals(
+    before: &ClusterView,
+    view: &ClusterView,
+    status: MemberStatus,
+) -> impl Iterator<Item = u64> {
+    let of = |view: &ClusterView, status| -> BTreeSet<u64> {
+        view.with_status(status)
+            .map(|member| member.node_id)
+            .collect()
+    };
+    let mut now = of(view, status);
+    if status == MemberStatus::Failed {
+        let was_alive = of(before, MemberStatus::Alive);
+        now.retain(|node_id| was_alive.contains(node_id));
+    }
+    let had = of(before, status);
+    now.into_iter()
+        .filter(move |node_id| !had.contains(node_id))
 }
 
 /// Returns the node ids as text: at most [`NAMED_MAX`].

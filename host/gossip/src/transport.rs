@@ -13,6 +13,7 @@ use chitchat::transport::{Socket, Transport};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::heard::HeardFrom;
 use crate::metrics::GossipMetrics;
 use crate::refusals::Refusals;
 use crate::validator::StateBudget;
@@ -45,6 +46,8 @@ pub(crate) struct MemberContext {
     pub(crate) clock_off: Arc<ArcSwapOption<ClockOff>>,
     /// Takes note of known addresses that are no peers.
     pub(crate) refusals: Arc<Refusals>,
+    /// The last datagram of each address.
+    pub(crate) heard: Arc<HeardFrom>,
 }
 
 /// A sealed datagram that was dropped because of its time of sending.

@@ -24,6 +24,7 @@ use tracing::{debug, warn};
 
 use crate::clock::now_ms;
 use crate::drop_reason::DropReason;
+use crate::heard::Heard;
 use crate::keyring::SharedKeyring;
 use crate::seal::{Opener, Sealer};
 use crate::transport::{BoundSocket, ClockOff, GossipTransport, MemberContext};
@@ -169,6 +170,13 @@ impl ValidatingSocket {
         }
         match sent {
             Ok(_) => {
+                let key = self
+                    .sockets
+                    .encryption
+                    .as_ref()
+                    .and_then(|it| it.opener.key);
+                let at_ms = now_ms();
+                self.member.heard.note(from, Heard { at_ms, key });
                 let now = Instant::now();
                 self.relayed = Some(Relayed {
                     from,
@@ -188,7 +196,7 @@ impl ValidatingSocket {
     fn drop_datagram(&mut self, reason: DropReason, other: SocketAddr) {
         let total = self.member.metrics.count_dropped(reason);
         let encryption = self.sockets.encryption.as_ref();
-        let clock_off_ms = encryption.map_or(0, |it| it.opener.stale_by_ms);
+        let clock_off_ms = encryption.map_or(0, |it| it.opener.offsets.latest_ms());
         if reason == DropReason::Stale {
             let off = ClockOff {
                 address: other,
@@ -253,7 +261,8 @@ impl Socket for ValidatingSocket {
         };
         let plain = self.buffer.get(..length).unwrap_or_default();
         if let Err(reason) = self.validator.sent(to, plain) {
-            debug!(?reason, %to, "peers will reject this message of chitchat");
+            let reason: &str = reason.into();
+            debug!(reason, %to, "peers will reject this message of chitchat");
         }
         let digest_bytes = self.validator.digest_bytes();
         self.member.metrics.set_digest_bytes(digest_bytes);
@@ -309,9 +318,12 @@ impl Socket for ValidatingSocket {
                     if let Err(reason) = self.relay(from, received) {
                         self.drop_datagram(reason, from);
                     }
-                    let encryption = self.sockets.encryption.as_mut();
-                    for _ in 0..encryption.map_or(0, |it| it.opener.take_abandoned()) {
-                        self.drop_datagram(DropReason::Incomplete, from);
+                    if let Some(encryption) = &mut self.sockets.encryption {
+                        let offset_ms = encryption.opener.offsets.largest_ms();
+                        self.member.metrics.set_clock_offset_ms(offset_ms);
+                        for _ in 0..encryption.opener.take_abandoned() {
+                            self.drop_datagram(DropReason::Incomplete, from);
+                        }
                     }
                 }
                 Err(error) if is_transient(&error) => debug!(%error, "cannot receive a datagram"),

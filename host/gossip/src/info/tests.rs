@@ -143,12 +143,15 @@ fn an_agent_says_which_decision_it_follows() {
     record.policy = Some("p".into());
     record.info.agent = Some(AgentInfo {
         follows: Some(id),
-        refuses: None,
+        api: Some("https://a.example:1".into()),
+        ..AgentInfo::default()
     });
     let encoded = record.encode().unwrap();
     let json = String::from_utf8(URL_SAFE_NO_PAD.decode(&encoded).unwrap()).unwrap();
     assert!(
-        json.ends_with(r#""policy":"p","follows":{"at":65536,"by":3}}"#),
+        json.ends_with(
+            r#""policy":"p","follows":{"at":65536,"by":3},"api":"https://a.example:1"}"#
+        ),
         "{json}"
     );
     assert_eq!(NodeRecord::decode(&encoded), Ok(record.clone()));
@@ -156,6 +159,23 @@ fn an_agent_says_which_decision_it_follows() {
     record.policy = None;
     let info = NodeRecord::decode(&record.encode().unwrap()).unwrap().info;
     assert_eq!(info.agent, None);
+}
+
+#[test]
+fn an_address_of_an_api_that_is_unprintable_or_too_long_counts_as_none() {
+    for api in [
+        "https://a\u{1b}[31m",
+        &"a".repeat(AgentInfo::API_BYTES_MAX + 1),
+    ] {
+        let mut record = NodeRecord::from(PeerInfo::placeholder(7));
+        record.policy = Some("p".into());
+        record.info.agent = Some(AgentInfo {
+            api: Some(api.into()),
+            ..AgentInfo::default()
+        });
+        let read = NodeRecord::decode(&record.encode().unwrap()).unwrap();
+        assert_eq!(read.info.agent, Some(AgentInfo::default()), "{api}");
+    }
 }
 
 #[test]

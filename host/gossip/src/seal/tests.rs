@@ -349,7 +349,7 @@ fn a_replayed_datagram_is_dropped_for_as_long_as_its_time_is_accepted() {
         assert_eq!(open(after_ms), Err(DropReason::Replayed), "{after_ms}");
     }
     assert_eq!(open(2 * AGE_MS_MAX + 1), Err(DropReason::Stale));
-    assert_eq!(pair.opener.stale_by_ms, -120_001);
+    assert_eq!(pair.opener.offsets.latest_ms(), -120_001);
 }
 
 proptest! {

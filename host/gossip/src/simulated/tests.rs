@@ -21,6 +21,7 @@ async fn socket(network: &SimulatedNetwork, node: u8) -> Box<dyn Socket> {
         states: Arc::new(crate::validator::StateBudget::new(0)),
         clock_off: Arc::default(),
         refusals: Arc::default(),
+        heard: Arc::default(),
     })
 }
 
@@ -63,6 +64,7 @@ async fn reaches(
             states: Arc::new(crate::validator::StateBudget::new(0)),
             clock_off: Arc::default(),
             refusals: Arc::default(),
+            heard: Arc::default(),
         });
     let groups = std::mem::take(&mut network.conditions().groups);
     send(&mut other, to_node, "marker").await;
