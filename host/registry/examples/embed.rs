@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     elsewhere.seeds.push(here.advertise_addr().to_string());
     let elsewhere = GossipPool::start(elsewhere).await?;
 
-    let file = Path::new(env!("EDGE_CACHE_BUILT_PLUGIN"));
+    let file = Path::new(env!("REFERENCE_PLUGIN_FILE"));
     let plugin = Plugin::from_file(file, PluginConfig::default())?;
     let registry = EdgeCacheRegistry::builder(plugin)
         .gossip(here.clone())

@@ -42,7 +42,7 @@ pub struct Builder {
 #[derive(Debug)]
 enum Cluster {
     None,
-    Standalone(PeerInfo),
+    Standalone(Box<PeerInfo>),
     Gossip(GossipPool),
 }
 
@@ -71,7 +71,7 @@ impl Builder {
     /// Gives the registry a node without a cluster. The plugin's labels join those in `info` and are not sent.
     #[must_use]
     pub fn standalone(mut self, info: PeerInfo) -> Self {
-        self.cluster = Cluster::Standalone(info);
+        self.cluster = Cluster::Standalone(Box::new(info));
         self
     }
 
@@ -116,7 +116,7 @@ impl Builder {
         let limits = self.plugin.config().limits.clone();
         let (advertiser, pool): (Arc<dyn Advertiser>, _) = match self.cluster {
             Cluster::None => (Arc::new(Standalone::new(None)), None),
-            Cluster::Standalone(info) => (Arc::new(Standalone::new(Some(info))), None),
+            Cluster::Standalone(info) => (Arc::new(Standalone::new(Some(*info))), None),
             Cluster::Gossip(pool) => (Arc::new(pool.clone()), Some(pool)),
         };
         labels::check_foreign(&advertiser.foreign_labels(), limits.labels)

@@ -35,6 +35,17 @@ impl EdgeCacheRegistry {
 fn write_state(registry: &EdgeCacheRegistry, writer: &mut MetricsWriter<'_>) -> fmt::Result {
     let (decisions, routing) = (registry.decision_counts(), registry.routing());
     writer.gauge("nodes", "Eligible nodes.", registry.list_eligible().len())?;
+    let snapshot = registry.snapshot();
+    writer.gauge(
+        "nodes_not_advertised",
+        "Eligible nodes that do not advertise it: nobody with their id is live, or their agent follows another decision.",
+        snapshot.not_advertised(),
+    )?;
+    writer.gauge(
+        "registry_hash",
+        "First 48 bits of a hash of the effective decisions, without those that disable a node and are carried out: the same on agents that hold the same and carry out the same.",
+        snapshot.hash(),
+    )?;
     writer.gauge(
         "nodes_max",
         "Value of the setting `limits.nodes_max`.",

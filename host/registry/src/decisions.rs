@@ -175,8 +175,8 @@ impl DecisionSync {
 
     /// Publishes this agent's replicas, and withdraws those that are not needed any more.
     async fn publish(&self) {
-        let mut replicas = DecisionReplicas::default();
         let mut published = self.state.view.load().decisions.clone();
+        let mut replicas = DecisionReplicas::remembered(published.disabled(), Instant::now());
         let mut agents = None;
         let mut logged = LoggedSetAside::default();
         let mut topology = self.pool.subscribe();

@@ -54,9 +54,9 @@ pub enum SwapError {
 
 impl From<Failure> for SwapError {
     fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused(reason) => Self::Refused(reason),
-            failure => Self::Failed(failure.to_string()),
+        match failure.refusal() {
+            Some(reason) => Self::Refused(reason),
+            None => Self::Failed(failure.to_string()),
         }
     }
 }

@@ -106,6 +106,7 @@ fn passed(health: &CacheHealth, labels: &Labels, agent: &AgentInfo) -> (Labels, 
             (Some(decision), _) => Some(Refusal::new(decision, reason)),
             (None, refuses) => refuses.clone(),
         },
+        ..agent.clone()
     };
     (labels, agent)
 }

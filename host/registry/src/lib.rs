@@ -46,6 +46,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod advertiser;
+mod audit;
 mod builder;
 mod collector;
 mod decisions;
@@ -65,6 +66,7 @@ mod traffic;
 mod view;
 mod writer;
 
+pub use self::audit::AUDIT_TARGET;
 pub use edge_cache_core::cache_address::{
     CACHE_ADDRESS_LABEL, CacheAddress, CacheAddressError, CacheAddressRules, CacheAddresses,
     LoopbackRule,
@@ -90,6 +92,8 @@ pub use metrics::{RegistryMetrics, RoutingMetrics};
 pub use placement::RoutingStatus;
 pub use registry::EdgeCacheRegistry;
 pub use snapshot::{ListedNode, NodeState, Snapshot};
-pub use store::{Identity, Store, StoreError};
+pub use store::{
+    Identity, SnapshotError, SnapshotOrigin, SnapshotPlugin, Store, StoreError, StoreSnapshot,
+};
 pub use traffic::{Cache, Traffic, TrafficConfig, TrafficTable};
 pub use view::{EligibleNodes, Status};

@@ -20,7 +20,7 @@ mod tests;
 const BATCH_BUCKETS: [f64; 11] = [
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
 ];
-/// Upper bounds of the buckets of commit and table build durations, in seconds.
+/// Upper bounds of the buckets of waits, commits and table builds, in seconds.
 const DURATION_BUCKETS: [f64; 16] = [
     1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 ];
@@ -40,6 +40,8 @@ metrics! {
         batch_changes: Histogram = "batch_changes", Histogram::new(BATCH_BUCKETS);
         /// Time the writer spent on changes.
         pub writer_busy: Counter<f64, AtomicU64> = "writer_busy" in Seconds;
+        /// Time that changes waited: for a free slot of the queue, then for the writer.
+        queue_wait: Histogram = "queue_wait" in Seconds, Histogram::new(DURATION_BUCKETS);
         /// Duration of commits to the store, failed ones included.
         commit_duration: Histogram =
             "store_commit_duration" in Seconds, Histogram::new(DURATION_BUCKETS);
@@ -89,6 +91,10 @@ impl RegistryMetrics {
         let result = result.as_ref().map_or_else(EdgeCacheError::kind, |_| "ok");
         let labels = [("operation", operation), ("result", result)];
         self.changes.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn add_wait(&self, waited: Duration) {
+        self.queue_wait.observe(waited.as_secs_f64());
     }
 
     pub(crate) fn add_commit(&self, took: Duration) {

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::advertiser::LiveNodes;
 use crate::view::View;
 use edge_cache_core::cache_address::{CacheAddress, CacheAddressError, CacheAddresses};
@@ -65,6 +67,45 @@ impl Snapshot {
         })
     }
 
+    /// Returns the state of one node.
+    #[must_use]
+    pub fn node(&self, node_id: NodeId) -> NodeState {
+        NodeState::new(node_id, &self.view, &self.live, &self.addresses)
+    }
+
+    /// Iterates over the effective decisions in ascending order of node id, those about disabled nodes included.
+    pub fn decisions(&self) -> impl Iterator<Item = &EffectiveDecision> {
+        self.view.decisions.iter().map(Arc::as_ref)
+    }
+
+    /// Returns the number of eligible nodes that advertise no labels for it; live members that are no agents are left
+    /// out.
+    #[must_use]
+    pub fn not_advertised(&self) -> usize {
+        let is_missing = |listed: &ListedNode<'_>| listed.advertised == Some(false);
+        self.eligible().filter(is_missing).count()
+    }
+
+    /// Returns the first 48 bits of the SHA-256 digest of effective decisions: node, timestamp and author of each, and 1
+    /// if it is set aside, else 0. Two agents with the same number hold and carry out the same decisions.
+    ///
+    /// Decisions that disable a node are left out where they are carried out: an agent that came later need not have
+    /// heard them.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let mut digest = Sha256::new();
+        let counts = |it: &&EffectiveDecision| it.decision.enables() || it.set_aside.is_some();
+        for effective in self.decisions().filter(counts) {
+            let DecisionId { at, by } = DecisionId::of(&effective.decision);
+            for word in [effective.decision.node_id, at.into(), by] {
+                digest.update(word.to_be_bytes());
+            }
+            digest.update([u8::from(effective.set_aside.is_some())]);
+        }
+        let [a, b, c, d, e, f, ..] = <[u8; 32]>::from(digest.finalize());
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+
     /// Tells whether two snapshots share their state. If not, they may still be equal: a change may have been undone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -77,6 +118,20 @@ impl Snapshot {
     #[must_use]
     pub fn labels(&self, node_id: NodeId) -> Option<&Labels> {
         self.live.info(node_id).map(|info| &info.labels)
+    }
+
+    /// Returns the address of the HTTP API of a live node's agent, as that agent announces it. Nobody has verified it.
+    #[must_use]
+    pub fn api(&self, node_id: NodeId) -> Option<&str> {
+        let agent = self.live.info(node_id)?.agent.as_ref()?;
+        agent.api.as_deref()
+    }
+
+    /// Returns the version of a live node's agent, as that agent announces it.
+    #[must_use]
+    pub fn version(&self, node_id: NodeId) -> Option<&str> {
+        let agent = self.live.info(node_id)?.agent.as_ref()?;
+        agent.version.as_deref()
     }
 
     /// Returns the addresses of the caches of all live nodes.

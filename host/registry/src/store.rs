@@ -5,12 +5,16 @@
 //! with one sync. Opening reads a copy in memory first and checks every value, so a file that is damaged, of a newer
 //! format or another agent's stays unchanged.
 //!
-//! Never: decisions, calls of the plugin. Only `database` uses redb.
+//! A snapshot is a copy of the content in a file of its own (`snapshot`), from which a directory is restored.
+//!
+//! Never: decisions, calls of the plugin. Only `database` and `tables` use redb.
 
 mod database;
 mod directory;
 mod error;
 mod format;
+mod snapshot;
+mod tables;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,6 +30,7 @@ use edge_cache_sandbox::{CodeCache, Digests};
 pub use self::error::StoreError;
 pub use self::format::Identity;
 pub(crate) use self::format::{Changes, Remembered};
+pub use self::snapshot::{SnapshotError, SnapshotOrigin, SnapshotPlugin, StoreSnapshot};
 
 /// The durable state of one agent. Cheap to clone; dropping the last clone unlocks the directory.
 #[derive(Debug, Clone)]
@@ -57,7 +62,7 @@ impl Store {
                 format: FORMAT,
                 identity: identity.clone(),
             };
-            directory.create(|fresh| database::create(fresh, &meta))?;
+            directory.create(|fresh| database::create(fresh, &[Write::Meta(&meta)]))?;
         }
         let (database, remembered) = database::open(&file, &identity)?;
         Ok(Self {
@@ -68,6 +73,29 @@ impl Store {
                 remembered: Mutex::new(Some(remembered)),
             }),
         })
+    }
+
+    /// Looks whether [`Store::open`] would succeed, and changes nothing. Another look and this one do not disturb each
+    /// other; an agent that opens the directory meanwhile finds it in use.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::open`].
+    pub fn look(directory: &Path, identity: &Identity) -> Result<(), StoreError> {
+        let Some(directory) = Directory::look(directory)? else {
+            return Ok(());
+        };
+        let file = directory.file();
+        if directory::is_missing(&file)? {
+            return Ok(());
+        }
+        database::look(&file, identity)
+    }
+
+    /// Returns the size of the store in a data directory, in bytes; none where it cannot be read.
+    #[must_use]
+    pub fn file_bytes(directory: &Path) -> Option<u64> {
+        directory::file_bytes(directory)
     }
 
     /// Returns the labels that the plugin wanted last for the own node. Empty once a registry has started.
@@ -86,6 +114,24 @@ impl Store {
     /// Returns the owner of the state.
     pub fn identity(&self) -> &Identity {
         &self.inner.identity
+    }
+
+    /// Returns a copy of the content of this moment as a file, which [`StoreSnapshot::parse`] reads. Changes go on
+    /// meanwhile. The time grows with the content: call it where blocking does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], and any error of opening the store again after a failure.
+    pub fn snapshot(&self, origin: &SnapshotOrigin) -> Result<Vec<u8>, StoreError> {
+        let frozen = {
+            let slot = self.opened()?;
+            slot.as_ref().ok_or(StoreError::Closed)?.freeze()?
+        };
+        Ok(snapshot::write(
+            &self.inner.identity,
+            origin,
+            &frozen.lines()?,
+        ))
     }
 
     /// Takes the content when it was opened. Later calls return `None`, because it is no longer current.

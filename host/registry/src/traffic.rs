@@ -288,7 +288,7 @@ impl TrafficWriter {
             tracing::warn!(
                 failed,
                 members = loss.live.len(),
-                hold = ?self.config.hold,
+                hold_s = self.config.hold.as_secs(),
                 "more than half of the members failed at once; traffic goes on by the last table"
             );
         }

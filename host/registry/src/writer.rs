@@ -173,11 +173,13 @@ impl Writer {
             match request {
                 Request::Change {
                     operation,
-                    reply,
+                    caller,
                     permit,
+                    begun,
                 } => {
                     drop(permit);
-                    self.make(&mut batch, &operation, reply);
+                    self.state.metrics.add_wait(begun.elapsed());
+                    self.make(&mut batch, &operation, caller);
                     taken = taken.saturating_add(1);
                 }
                 Request::Swap { trial, reply } => {

@@ -5,7 +5,8 @@
 //! three without asking each other. All agents know all decisions, so a newly chosen one needs no transfer.
 //!
 //! There may be many more disabled nodes than enabled ones. So a decision that disables a node is published for an hour
-//! after it was heard, and again, by every agent, when a member carries a decision that it beats.
+//! after it was heard or found in the store at the start, and again, by every agent, when a member carries a decision
+//! that it beats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub(crate) const WITHDRAW_AFTER: Duration = Duration::from_secs(60 * 60);
 /// The time for which a decision that disables a node is published.
 pub(crate) const CARRY_FOR: Duration = Duration::from_secs(60 * 60);
 
+/// The largest number of disabled nodes that are published because the store has them at the start.
+pub(crate) const REMEMBERED_MAX: usize = 10_000;
+
 /// The largest number of disabled nodes that are published because a member carries an older decision.
 pub(crate) const ANSWERS_MAX: usize = 10_000;
 
@@ -37,7 +41,7 @@ const ANSWER_MIN: Duration = Duration::from_secs(60);
 /// The decisions that this agent publishes.
 #[derive(Debug, Default)]
 pub(crate) struct DecisionReplicas {
-    /// Disabled nodes by the time at which that was heard.
+    /// Disabled nodes by the time at which that was heard, or found in the store.
     heard: BTreeMap<NodeId, Instant>,
     /// Disabled nodes of which a member carries an older decision, by the time at which that was heard.
     answers: BTreeMap<NodeId, Instant>,
@@ -59,6 +63,16 @@ pub(crate) enum ReplicaAction {
 }
 
 impl DecisionReplicas {
+    /// Begins with the disabled nodes that the store has at the start, the one that was disabled last first: other
+    /// agents may have lost theirs.
+    pub(crate) fn remembered(disabled: impl Iterator<Item = NodeId>, now: Instant) -> Self {
+        let disabled = disabled.take(REMEMBERED_MAX);
+        Self {
+            heard: disabled.map(|node_id| (node_id, now)).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Notes that the disabling decision about a node was heard.
     pub(crate) fn hear(&mut self, node_id: NodeId, now: Instant) {
         self.heard.insert(node_id, now);
@@ -100,6 +114,7 @@ impl DecisionReplicas {
         decision: &Decision,
         own: NodeId,
         agents: Option<&[NodeId]>,
+        is_replicated: impl FnOnce() -> bool,
         now: Instant,
     ) -> ReplicaAction {
         let node_id = decision.node_id;
@@ -114,7 +129,9 @@ impl DecisionReplicas {
         let is_answer = is_within(&mut self.answers);
         let is_recent = is_within(&mut self.heard);
         let is_published = self.published.contains_key(&node_id);
-        if is_answer || (is_recent && (is_published || is_chosen(decision, own, agents))) {
+        let is_needed =
+            || is_published || is_chosen(decision, own, agents) || is_lost(agents, is_replicated);
+        if is_answer || (is_recent && is_needed()) {
             self.published.insert(node_id, None);
             return ReplicaAction::Publish;
         }
@@ -138,10 +155,10 @@ impl DecisionReplicas {
         now: Instant,
     ) -> ReplicaAction {
         if !decision.enables() {
-            return self.judge_disabled(decision, own, agents, now);
+            return self.judge_disabled(decision, own, agents, is_replicated, now);
         }
         let node_id = decision.node_id;
-        if is_chosen(decision, own, agents) || (agents.is_some() && !is_replicated()) {
+        if is_chosen(decision, own, agents) || is_lost(agents, is_replicated) {
             self.published.insert(node_id, None);
             return ReplicaAction::Publish;
         }
@@ -158,6 +175,11 @@ impl DecisionReplicas {
             }
         }
     }
+}
+
+/// Tells whether no other live member replicates a decision, as far as that is known.
+fn is_lost(agents: Option<&[NodeId]>, is_replicated: impl FnOnce() -> bool) -> bool {
+    agents.is_some() && !is_replicated()
 }
 
 /// Tells whether an agent is to publish a decision.

@@ -12,17 +12,17 @@ fn labels_pass_as_far_as_the_cache_works() {
     };
     let follows = AgentInfo {
         follows: Some(decision),
-        refuses: None,
+        ..AgentInfo::default()
     };
     let healthy = passed(&CacheHealth::Healthy, &labels, &follows);
     assert_eq!(healthy, (labels.clone(), follows.clone()));
 
     let refuses = AgentInfo {
-        follows: None,
         refuses: Some(Refusal {
             decision,
             reason: "it is down".to_string(),
         }),
+        ..AgentInfo::default()
     };
     let doubtful = CacheHealth::Doubtful("it is down".to_string());
     assert_eq!(

@@ -1,9 +1,8 @@
-//! The redb database behind the store; no other file uses redb.
+//! The redb database behind the store; only this file and `tables` use redb.
 //!
 //! Redb panics on some damaged pages instead of returning an error, so every use of it is behind [`guarded`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,46 +10,22 @@ use std::path::{Path, PathBuf};
 
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend,
-    TableDefinition, TableError, TableHandle, WriteTransaction,
+    Builder, DatabaseError, ReadTransaction, ReadableDatabase, StorageBackend, TableHandle,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::directory::io_error;
 use super::error::StoreError;
-use super::format::{self, Changes, FORMAT, Identity, Meta, Remembered, ValueError};
+use super::format::{self, Changes, FORMAT, Identity, Meta, Remembered};
+use super::tables::{
+    CODE, DECISIONS, ENTRIES, FILE, Fault, GENERATION, LABELS, LIVES, LOADED, MEMBERS, META, Named,
+    OWN, SOURCES, by_node, lines, put, put_lines, read, sources,
+};
 use edge_cache_core::text;
-use edge_cache_core::{EdgeCacheStats, NodeId, SourceId};
 use edge_cache_gossip::{RememberedMembers, UsedLives};
-
-/// Node id to entry.
-const ENTRIES: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("entries");
-/// Node id to the effective decision.
-const DECISIONS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
-/// A source, as `NODE/NAME`, to its last counters.
-const SOURCES: Named = TableDefinition::new("sources");
-/// `own` to the labels that the plugin wanted last for the own node.
-const LABELS: Named = TableDefinition::new("labels");
-/// `file` to [`Meta`], `generation` to the last gossip generation, `lives` to [`UsedLives`],
-/// `members` to the known members, `loaded` to the
-/// policies of plugins that have loaded the entries.
-const META: Named = TableDefinition::new("meta");
-/// The name of a compiled-code file to its digest.
-const CODE: Named = TableDefinition::new("code");
-
-const OWN: &str = "own";
-const FILE: &str = "file";
-const GENERATION: &str = "generation";
-const MEMBERS: &str = "members";
-const LIVES: &str = "lives";
-const LOADED: &str = "loaded";
 
 /// The size of redb's page cache. The content is read once, at the start.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
-
-/// An error of redb, or a fault in a value.
-type Fault = Box<dyn Error + Send + Sync>;
 
 /// An open database file.
 #[derive(Debug)]
@@ -63,6 +38,8 @@ pub(super) struct Database {
 #[derive(Debug)]
 pub(super) enum Write<'a> {
     Meta(&'a Meta),
+    /// Lines of a snapshot.
+    Lines(&'a str),
     Changes(&'a Changes),
     Generation(u64),
     Members(&'a RememberedMembers),
@@ -75,8 +52,8 @@ pub(super) enum Write<'a> {
     },
 }
 
-/// Creates a file that holds only its meta data.
-pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), StoreError> {
+/// Creates a file and writes to it.
+pub(super) fn create(path: &Path, writes: &[Write<'_>]) -> Result<(), StoreError> {
     let database = guarded(path, || {
         let inner = builder()
             .create(path)
@@ -86,7 +63,26 @@ pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), StoreError> {
             inner,
         })
     })?;
-    database.write(&Write::Meta(meta))
+    writes.iter().try_for_each(|write| database.write(write))
+}
+
+/// Creates a database in memory, writes to it, and checks every value as [`open`] does. `path` is for errors.
+pub(super) fn create_in_memory(
+    path: &Path,
+    identity: &Identity,
+    writes: &[Write<'_>],
+) -> Result<(Database, Remembered), StoreError> {
+    let inner = guarded(path, || {
+        let created = builder().create_with_backend(InMemoryBackend::new());
+        created.map_err(|error| opening(path, error))
+    })?;
+    let database = Database {
+        path: path.to_path_buf(),
+        inner,
+    };
+    writes.iter().try_for_each(|write| database.write(write))?;
+    let remembered = guarded(path, || content(&database.inner, path, identity))?;
+    Ok((database, remembered))
 }
 
 /// Opens a file, checks every value, and returns its content.
@@ -102,6 +98,25 @@ pub(super) fn open(path: &Path, identity: &Identity) -> Result<(Database, Rememb
     Ok((database, remembered))
 }
 
+/// Checks every value of a file, and that this process may write it.
+pub(super) fn look(path: &Path, identity: &Identity) -> Result<(), StoreError> {
+    guarded(path, || inspect(path, identity))?;
+    let opened = fs::File::options().read(true).write(true).open(path);
+    opened.map(drop).map_err(io_error("open", path))
+}
+
+/// Reads the last generation and the lives of a file, which stays as it is.
+pub(super) fn used(path: &Path, identity: &Identity) -> Result<(u64, UsedLives), StoreError> {
+    guarded(path, || {
+        let inner = copy(path)?;
+        content(&inner, path, identity)?;
+        let broken = |fault: Fault| damaged(path, &fault);
+        let generation = read(&inner, META, GENERATION).map_err(broken)?;
+        let lives = read(&inner, META, LIVES).map_err(broken)?;
+        Ok((generation.unwrap_or_default(), lives.unwrap_or_default()))
+    })
+}
+
 impl Database {
     pub(super) fn generation(&self) -> Result<u64, StoreError> {
         self.read(META, GENERATION).map(Option::unwrap_or_default)
@@ -113,6 +128,18 @@ impl Database {
 
     pub(super) fn members(&self) -> Result<RememberedMembers, StoreError> {
         self.read(META, MEMBERS).map(Option::unwrap_or_default)
+    }
+
+    /// Returns the content of this moment, which later writes do not change.
+    pub(super) fn freeze(&self) -> Result<Frozen, StoreError> {
+        let transaction = guarded(&self.path, || {
+            let begun = self.inner.begin_read();
+            begun.map_err(|error| StoreError::Failed(clean(&error.to_string())))
+        })?;
+        Ok(Frozen {
+            path: self.path.clone(),
+            transaction,
+        })
     }
 
     /// Returns the digest of a compiled-code file.
@@ -137,6 +164,7 @@ impl Database {
         let transaction = self.inner.begin_write()?;
         match write {
             Write::Meta(meta) => put(&transaction, META, FILE, meta)?,
+            Write::Lines(lines) => put_lines(&transaction, lines)?,
             Write::Generation(generation) => put(&transaction, META, GENERATION, generation)?,
             Write::Members(members) => put(&transaction, META, MEMBERS, members)?,
             Write::Lives(lives) => put(&transaction, META, LIVES, lives)?,
@@ -189,24 +217,28 @@ impl Database {
     }
 }
 
-/// A table with names as keys.
-type Named = TableDefinition<'static, &'static str, &'static [u8]>;
-
-fn put(
-    transaction: &WriteTransaction,
-    table: Named,
-    key: &str,
-    payload: &impl Serialize,
-) -> Result<(), Fault> {
-    let value = format::seal(table.name(), key.as_bytes(), payload)?;
-    transaction
-        .open_table(table)?
-        .insert(key, value.as_slice())?;
-    Ok(())
+/// The content of a database at one moment.
+pub(super) struct Frozen {
+    path: PathBuf,
+    transaction: ReadTransaction,
 }
 
-/// Reads the content of a file from a copy in memory, so that redb repairs nothing on the disk.
+impl Frozen {
+    /// Returns a line for each value, as a snapshot has it.
+    pub(super) fn lines(&self) -> Result<String, StoreError> {
+        guarded(&self.path, || {
+            lines(&self.transaction).map_err(|fault| damaged(&self.path, &fault))
+        })
+    }
+}
+
+/// Reads the content of a file, and checks every value.
 fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
+    content(&copy(path)?, path, identity)
+}
+
+/// Copies a file to memory, so that redb repairs nothing on the disk.
+fn copy(path: &Path) -> Result<redb::Database, StoreError> {
     let bytes = fs::read(path).map_err(io_error("read", path))?;
     let copy = InMemoryBackend::new();
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -216,13 +248,19 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     if bytes.is_empty() {
         return Err(damaged(path, &"it is empty"));
     }
-    let broken = |fault: Fault| damaged(path, &fault);
-    let database = builder()
+    builder()
         .set_check_integrity_on_open(true)
         .create_with_backend(copy)
-        .map_err(|error| damaged(path, &error))?;
+        .map_err(|error| damaged(path, &error))
+}
 
-    let meta: Meta = read(&database, META, FILE)
+fn content(
+    database: &redb::Database,
+    path: &Path,
+    identity: &Identity,
+) -> Result<Remembered, StoreError> {
+    let broken = |fault: Fault| damaged(path, &fault);
+    let meta: Meta = read(database, META, FILE)
         .map_err(broken)?
         .ok_or_else(|| damaged(path, &"it does not say whose it is"))?;
     if meta.format > FORMAT {
@@ -239,13 +277,13 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
             expected: identity.owner(),
         });
     }
-    read::<u64>(&database, META, GENERATION).map_err(broken)?;
-    read::<RememberedMembers>(&database, META, MEMBERS).map_err(broken)?;
-    read::<UsedLives>(&database, META, LIVES).map_err(broken)?;
+    read::<u64>(database, META, GENERATION).map_err(broken)?;
+    read::<RememberedMembers>(database, META, MEMBERS).map_err(broken)?;
+    read::<UsedLives>(database, META, LIVES).map_err(broken)?;
     let mut ignored = Vec::new();
-    let entries = by_node(&database, ENTRIES, format::open_entry, &mut ignored).map_err(broken)?;
+    let entries = by_node(database, ENTRIES, format::open_entry, &mut ignored).map_err(broken)?;
     let decisions =
-        by_node(&database, DECISIONS, format::open_decision, &mut ignored).map_err(broken)?;
+        by_node(database, DECISIONS, format::open_decision, &mut ignored).map_err(broken)?;
     if let Some(first) = ignored.first() {
         tracing::error!(
             values = ignored.len(),
@@ -256,87 +294,15 @@ fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
     Ok(Remembered {
         entries,
         decisions,
-        sources: sources(&database).map_err(broken)?,
+        sources: sources(database).map_err(broken)?,
         out_of_bounds: ignored.len(),
-        loaded: read(&database, META, LOADED)
+        loaded: read(database, META, LOADED)
             .map_err(broken)?
             .unwrap_or_default(),
-        own_labels: read(&database, LABELS, OWN)
+        own_labels: read(database, LABELS, OWN)
             .map_err(broken)?
             .unwrap_or_default(),
     })
-}
-
-/// Reads all values of a table with node ids as keys. Values that break a bound are left out, and described in
-/// `ignored`.
-fn by_node<T>(
-    database: &redb::Database,
-    table: TableDefinition<'static, u64, &'static [u8]>,
-    open: fn(&str, NodeId, &[u8]) -> Result<T, ValueError>,
-    ignored: &mut Vec<String>,
-) -> Result<BTreeMap<NodeId, T>, Fault> {
-    let name = table.name();
-    let Some(table) = open_table(database, table)? else {
-        return Ok(BTreeMap::new());
-    };
-    let mut values = BTreeMap::new();
-    for item in table.iter()? {
-        let (key, value) = item?;
-        let node_id = key.value();
-        let described = |reason| format!("node {node_id} of `{name}` has {reason}");
-        match open(name, node_id, value.value()) {
-            Ok(value) => drop(values.insert(node_id, value)),
-            Err(reason) if reason.is_bound() => ignored.push(described(reason)),
-            Err(reason) => return Err(described(reason).into()),
-        }
-    }
-    Ok(values)
-}
-
-/// Reads the last counters of all sources.
-fn sources(database: &redb::Database) -> Result<BTreeMap<SourceId, EdgeCacheStats>, Fault> {
-    let Some(table) = open_table(database, SOURCES)? else {
-        return Ok(BTreeMap::new());
-    };
-    let mut sources = BTreeMap::new();
-    for item in table.iter()? {
-        let (key, value) = item?;
-        let key = key.value();
-        let broken = |reason: &dyn Display| format!("source {key:?} has {reason}");
-        let id = key.parse().map_err(|reason| broken(&reason))?;
-        let counters = format::open(SOURCES.name(), key.as_bytes(), value.value());
-        sources.insert(id, counters.map_err(|reason| broken(&reason))?);
-    }
-    Ok(sources)
-}
-
-fn read<T: DeserializeOwned>(
-    database: &redb::Database,
-    table: Named,
-    key: &str,
-) -> Result<Option<T>, Fault> {
-    let name = table.name();
-    let Some(table) = open_table(database, table)? else {
-        return Ok(None);
-    };
-    let Some(value) = table.get(key)? else {
-        return Ok(None);
-    };
-    let payload = format::open(name, key.as_bytes(), value.value())
-        .map_err(|reason| format!("`{key}` of `{name}` has {reason}"))?;
-    Ok(Some(payload))
-}
-
-/// Opens a table for reading, if it exists.
-fn open_table<K: redb::Key>(
-    database: &redb::Database,
-    table: TableDefinition<'static, K, &'static [u8]>,
-) -> Result<Option<ReadOnlyTable<K, &'static [u8]>>, Fault> {
-    match database.begin_read()?.open_table(table) {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn builder() -> Builder {

@@ -21,7 +21,9 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another process uses the directory.
-    #[error("the data directory {path} is in use by another agent; give each agent its own")]
+    #[error(
+        "the data directory {path} is in use by a running agent: end that one first, or give each agent its own"
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
@@ -61,6 +63,14 @@ pub enum StoreError {
         found: String,
         /// The agent that opened it.
         expected: String,
+    },
+    /// The directory belongs to another user, who could not read a file of this one.
+    #[error("the data directory {path} belongs to the user {owner}: run this as that user")]
+    OtherOwner {
+        /// The directory.
+        path: PathBuf,
+        /// The id of the user.
+        owner: u32,
     },
     /// A transaction failed. The store is closed until it is opened again.
     #[error("a transaction failed: {0}")]

@@ -195,10 +195,15 @@ pub(super) fn seal(
     payload: &impl Serialize,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let payload = serde_json::to_vec(payload)?;
+    Ok(seal_payload(table, key, &payload))
+}
+
+/// Encodes a payload that is JSON already.
+pub(super) fn seal_payload(table: &str, key: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut value = vec![VALUE_VERSION];
-    value.extend_from_slice(&checksum(table, key, &payload));
-    value.extend_from_slice(&payload);
-    Ok(value)
+    value.extend_from_slice(&checksum(table, key, payload));
+    value.extend_from_slice(payload);
+    value
 }
 
 /// Checks a value and decodes its payload.
@@ -207,6 +212,16 @@ pub(super) fn open<T: DeserializeOwned>(
     key: &[u8],
     value: &[u8],
 ) -> Result<T, ValueError> {
+    let payload = payload(table, key, value)?;
+    serde_json::from_slice(payload).map_err(ValueError::Json)
+}
+
+/// Checks a value and returns its payload.
+pub(super) fn payload<'a>(
+    table: &str,
+    key: &[u8],
+    value: &'a [u8],
+) -> Result<&'a [u8], ValueError> {
     let (version, rest) = value.split_first().ok_or(ValueError::Empty)?;
     if *version != VALUE_VERSION {
         return Err(ValueError::Version(*version));
@@ -217,7 +232,7 @@ pub(super) fn open<T: DeserializeOwned>(
     if sum != checksum(table, key, payload) {
         return Err(ValueError::Checksum);
     }
-    serde_json::from_slice(payload).map_err(ValueError::Json)
+    Ok(payload)
 }
 
 fn checksum(table: &str, key: &[u8], payload: &[u8]) -> [u8; CHECKSUM_BYTES] {

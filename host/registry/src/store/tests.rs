@@ -145,7 +145,7 @@ fn a_newer_format_is_refused_and_left_alone() {
         identity: identity(),
     };
     let file = directory.path().join("registry.redb");
-    database::create(&file, &newer).unwrap();
+    database::create(&file, &[Write::Meta(&newer)]).unwrap();
     let before = fs::read(&file).unwrap();
     let error = Store::open(directory.path(), identity()).unwrap_err();
     assert!(

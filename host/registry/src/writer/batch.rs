@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use imbl::OrdMap;
 use tokio::sync::oneshot;
+use tracing::Span;
 
+use crate::audit::Audited;
 use crate::entries::Entries;
 use crate::metrics::RegistryMetrics;
 use crate::store::Changes;
@@ -18,9 +20,14 @@ use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, NodeId, SourceId};
 use edge_cache_sandbox::{Failure, PublishedLabels};
 
-/// The channel for the result of a change: the entry of its node, if there is one. The caller may have gone away; the
-/// change is made all the same.
-pub(crate) type Reply = oneshot::Sender<Result<Option<Entry>, EdgeCacheError>>;
+/// The caller of a change. It may have gone away; the change is made all the same.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// The channel for the result: the entry of the node, if there is one.
+    pub(crate) reply: oneshot::Sender<Result<Option<Entry>, EdgeCacheError>>,
+    /// The span of the request.
+    pub(crate) span: Span,
+}
 
 /// Changes that were made and are not committed yet.
 #[derive(Debug)]
@@ -49,7 +56,8 @@ pub(crate) struct Batch {
 pub(crate) struct PendingReply {
     /// The kind of the change, as metrics name it.
     pub(crate) kind: &'static str,
-    pub(crate) reply: Reply,
+    pub(crate) caller: Caller,
+    pub(crate) audited: Option<Audited>,
     pub(crate) result: Result<Option<Entry>, EdgeCacheError>,
 }
 
@@ -214,8 +222,11 @@ impl Batch {
         for pending in self.replies {
             let result = failed.map_or(pending.result, |error| Err(error.clone()));
             metrics.add_result(pending.kind, &result);
+            if let (Some(audited), Ok(after)) = (pending.audited, &result) {
+                audited.write(after.as_ref());
+            }
             // The caller may have gone away; the change stays.
-            let _ = pending.reply.send(result);
+            let _ = pending.caller.reply.send(result);
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, PendingReply, Reply};
+use super::batch::{Batch, Caller, PendingReply};
 use super::operation::{Operation, Stopped};
 use super::{Running, Writer};
+use crate::audit::Audited;
 use edge_cache_core::decision::{Decision, Timestamp};
 use edge_cache_core::effective::{Misplaced, SetAside};
 use edge_cache_core::{Change, EdgeCacheError, Entry, NodeId, ms_of};
@@ -19,13 +20,19 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 impl Writer {
     /// Makes one change in the batch, and keeps its result there until the commit.
-    pub(super) fn make(&mut self, batch: &mut Batch, operation: &Operation, reply: Reply) {
+    pub(super) fn make(&mut self, batch: &mut Batch, operation: &Operation, caller: Caller) {
+        let node_id = operation.node_id();
+        let audited = operation.is_decision().then(|| {
+            let before = batch.entries.get(node_id);
+            Audited::new(operation.kind(), node_id, before, caller.span.clone())
+        });
         let result = self.change(batch, operation);
         self.fit(batch);
-        let entry = batch.entries.get(operation.node_id());
+        let entry = batch.entries.get(node_id);
         batch.replies.push(PendingReply {
             kind: operation.kind(),
-            reply,
+            caller,
+            audited,
             result: result.map(|()| entry.map(|entry| Entry::clone(entry))),
         });
     }

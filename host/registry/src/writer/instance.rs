@@ -103,19 +103,24 @@ impl Writer {
         if lost.is_empty() {
             return;
         }
-        tracing::error!(
-            ?lost,
-            "the plugin was loaded without entries that it does not take"
-        );
+        let count = lost.len();
+        if let Some((node_id, failure)) = lost.first() {
+            tracing::error!(
+                count,
+                node_id,
+                %failure,
+                "the plugin was loaded without entries that it does not take, this one first"
+            );
+        }
         let mut batch = self.new_batch();
         for (node_id, failure) in lost {
             batch.remove(node_id, &PublishedLabels::default());
             let Some(effective) = batch.decisions.get(node_id).cloned() else {
                 continue;
             };
-            let set_aside = match failure {
-                Failure::Refused(reason) => SetAside::Refused(reason),
-                failure => SetAside::Failed(failure.to_string()),
+            let set_aside = match failure.refusal() {
+                Some(reason) => SetAside::Refused(reason),
+                None => SetAside::Failed(failure.to_string()),
             };
             self.retries.failed(node_id, Instant::now());
             batch.set_decision(effective.decision.clone(), Some(set_aside));

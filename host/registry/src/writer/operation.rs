@@ -80,6 +80,11 @@ impl Operation {
         }
     }
 
+    /// Tells whether somebody decides about a node here.
+    pub(super) fn is_decision(&self) -> bool {
+        matches!(self, Self::Enable { .. } | Self::Disable { .. })
+    }
+
     /// Tells whether another change is the same for the quarantine: the counters of a source are others every time.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
@@ -128,8 +133,10 @@ impl Operation {
             Self::Merge(decision) => {
                 let set_aside = match apply(instance, batch, decision) {
                     Ok(()) => None,
-                    Err(Failure::Refused(reason)) => Some(SetAside::Refused(reason)),
-                    Err(failure) => return Err(failure.into()),
+                    Err(failure) => match failure.refusal() {
+                        Some(reason) => Some(SetAside::Refused(reason)),
+                        None => return Err(failure.into()),
+                    },
                 };
                 batch.set_decision(decision.clone(), set_aside);
                 Ok(())

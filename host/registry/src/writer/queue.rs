@@ -9,8 +9,9 @@ use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::Span;
 
-use super::batch::Reply;
+use super::batch::Caller;
 use super::operation::Operation;
 use super::trial::Trial;
 use crate::error::SwapError;
@@ -32,9 +33,11 @@ pub(crate) enum Request {
     /// Makes a change.
     Change {
         operation: Operation,
-        reply: Reply,
+        caller: Caller,
         /// The slot of the queue that the change occupies.
         permit: OwnedSemaphorePermit,
+        /// The time at which its caller began to wait.
+        begun: Instant,
     },
     /// Replaces the plugin by one that was tried.
     Swap {
@@ -129,7 +132,8 @@ impl Queue {
     pub(crate) async fn ask(&self, operation: Operation) -> Result<Option<Entry>, EdgeCacheError> {
         let (reply, mut result) = oneshot::channel();
         let kind = operation.kind();
-        if let Err(error) = self.send(operation, reply).await {
+        let span = Span::current();
+        if let Err(error) = self.send(operation, Caller { reply, span }).await {
             let refused = Err(error);
             self.metrics.add_result(kind, &refused);
             return refused;
@@ -173,7 +177,8 @@ impl Queue {
         let _ = self.sender.send(Request::Stop);
     }
 
-    async fn send(&self, operation: Operation, reply: Reply) -> Result<(), EdgeCacheError> {
+    async fn send(&self, operation: Operation, caller: Caller) -> Result<(), EdgeCacheError> {
+        let begun = Instant::now();
         let permit = tokio::time::timeout(self.wait, self.permits.clone().acquire_owned())
             .await
             .map_err(|_| EdgeCacheError::Busy {
@@ -183,8 +188,9 @@ impl Queue {
             .map_err(|_| EdgeCacheError::ShuttingDown)?;
         let change = Request::Change {
             operation,
-            reply,
+            caller,
             permit,
+            begun,
         };
         self.sender
             .send(change)

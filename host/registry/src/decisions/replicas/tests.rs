@@ -180,3 +180,31 @@ fn ten_thousand_answers_are_carried_at_once_and_all_have_their_turn() {
     assert_eq!(rest, (count / 2..count).collect::<Vec<_>>());
     assert_eq!(judge(&mut own, end), ReplicaAction::Withdraw);
 }
+
+#[test]
+fn the_last_ten_thousand_disabled_nodes_of_the_store_are_carried_for_an_hour() {
+    let start = Instant::now();
+    let count = 2 * REMEMBERED_MAX as u64;
+    let mut own = DecisionReplicas::remembered((0..count).rev(), start);
+    let mut judge = |node_id, now| own.judge(&disable(node_id, 1), 1, Some(&[]), || false, now);
+    assert_eq!(judge(count / 2, start), ReplicaAction::Publish);
+    assert_eq!(judge(count / 2 - 1, start), ReplicaAction::Skip);
+    let end = start + CARRY_FOR;
+    assert_eq!(judge(count / 2, end), ReplicaAction::Withdraw);
+}
+
+#[test]
+fn a_disabled_node_that_nobody_else_carries_is_published_by_everyone() {
+    let agents: Vec<_> = (2..=50).collect();
+    let node_id = (1_000..)
+        .find(|node_id| !is_chosen(&disable(*node_id, 9), 1, Some(&agents)))
+        .unwrap();
+    let now = Instant::now();
+    let mut own = DecisionReplicas::remembered([node_id].into_iter(), now);
+    let mut judge =
+        |agents, is_replicated| own.judge(&disable(node_id, 9), 1, agents, || is_replicated, now);
+    assert_eq!(judge(None, false), ReplicaAction::Skip, "too early");
+    assert_eq!(judge(Some(&agents[..]), true), ReplicaAction::Skip);
+    assert_eq!(judge(Some(&agents[..]), false), ReplicaAction::Publish);
+    assert_eq!(judge(Some(&agents[..]), true), ReplicaAction::Publish);
+}

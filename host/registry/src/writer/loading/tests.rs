@@ -27,7 +27,7 @@ fn lost(count: NodeId, takes: impl Fn(NodeId) -> bool) -> (Result<Vec<NodeId>, F
     let start = |entries: &[Entry]| {
         loads.set(loads.get() + 1);
         match entries.iter().find(|entry| !takes(entry.node.node_id)) {
-            Some(entry) => Err(Failure::Refused(entry.node.node_id.to_string())),
+            Some(entry) => Err(Failure::refused(entry.node.node_id.to_string())),
             None => Ok((entries.len(), PublishedLabels::new())),
         }
     };
@@ -36,7 +36,7 @@ fn lost(count: NodeId, takes: impl Fn(NodeId) -> bool) -> (Result<Vec<NodeId>, F
     let lost = result.map(|loaded| {
         assert_eq!(loaded.instance + loaded.lost.len(), count as usize);
         let lost = loaded.lost.into_iter().map(|(node_id, failure)| {
-            assert_eq!(failure, Failure::Refused(node_id.to_string()));
+            assert_eq!(failure, Failure::refused(node_id.to_string()));
             node_id
         });
         lost.collect()
@@ -60,7 +60,7 @@ fn sixteen_entries_are_left_out_and_no_more() {
     let (found, _) = lost(1_000, |node_id| node_id % 60 != 0 || node_id >= 960);
     assert_eq!(found.unwrap().len(), LOST_MAX);
     let (found, _) = lost(1_000, |node_id| node_id % 60 != 0);
-    assert_eq!(found, Err(Failure::Refused("0".to_string())));
+    assert_eq!(found, Err(Failure::refused("0".to_string())));
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn a_plugin_that_takes_nothing_is_asked_once_more() {
     let loads = Cell::new(0);
     let start = |_: &[Entry]| -> Result<((), PublishedLabels), Failure> {
         loads.set(loads.get() + 1);
-        Err(Failure::Refused("no".to_string()))
+        Err(Failure::refused("no".to_string()))
     };
-    let refused = Failure::Refused("no".to_string());
+    let refused = Failure::refused("no".to_string());
     leave_out(start, entries(100), refused, SEARCH_MAX).unwrap_err();
     assert_eq!(loads.get(), 1);
 }
@@ -81,11 +81,11 @@ fn a_search_ends_when_its_time_is_over() {
     let start = |some: &[Entry]| {
         loads.set(loads.get() + 1);
         match some.len() {
-            100 => Err(Failure::Refused("no".to_string())),
+            100 => Err(Failure::refused("no".to_string())),
             _ => Ok(((), PublishedLabels::new())),
         }
     };
-    let failure = Failure::Refused("no".to_string());
+    let failure = Failure::refused("no".to_string());
     let found = leave_out(start, entries(100), failure.clone(), Duration::ZERO);
     assert_eq!((found.unwrap_err(), loads.get()), (failure, 1));
 }
