@@ -35,6 +35,10 @@ const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 /// Part of a message of Rust, of the system and of the C++ library when memory is short.
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
 
+/// Text about a child that another process or the kernel has killed.
+const KILLED: &str =
+    "it was killed, as the kernel does where memory is short: give the agent more memory";
+
 /// The command of a child process that compiles, one component at a time. Clones share the turn.
 #[derive(Debug, Clone)]
 pub struct CompilerProcess {
@@ -165,6 +169,9 @@ impl Output {
             return Err(PluginError::compile_deadline(limits));
         }
         let status = self.status;
+        if status.signal() == Some(Signal::KILL.as_raw()) {
+            return Err(PluginError::Compiler(KILLED.to_string()));
+        }
         Err(PluginError::Compiler(match message.as_str() {
             "" => format!("it ended by {status}"),
             message => format!("it ended by {status}: {message}"),

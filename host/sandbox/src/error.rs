@@ -12,6 +12,8 @@ const MISMATCHES_SHOWN: usize = 16;
 /// Start of the text of mismatches.
 const OTHER_WORLD: &str =
     "the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0";
+/// Advice about a number of items.
+const LIMIT_OF_WEBASSEMBLY: &str = "WebAssembly itself has this limit: the file must have fewer";
 /// Parts of the validator's messages, and the advice to an author. Tests make each message.
 const ADVICE: &[(&str, &str)] = &[
     (
@@ -27,17 +29,15 @@ const ADVICE: &[(&str, &str)] = &[
         "these exceptions have their old form: compile with `-mllvm -wasm-use-legacy-eh=false`",
     ),
     (
-        "component model gc",
+        "cm-gc",
         "the functions of a component pass their data through a linear memory: build it without the canonical option `gc`",
     ),
     (
         "component model",
         "a plugin is called without async: build its functions without async and for WASI 0.2, in Rust for wasm32-wasip2",
     ),
-    (
-        "exceed",
-        "WebAssembly itself has this limit: the file must have fewer",
-    ),
+    ("exceed", LIMIT_OF_WEBASSEMBLY),
+    ("size is out of bounds", LIMIT_OF_WEBASSEMBLY),
     (
         "",
         "the file is damaged, or built with a feature that this host does not have: `wasm-tools validate` says more",

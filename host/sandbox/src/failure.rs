@@ -53,8 +53,13 @@ pub enum Failure {
         lines: Vec<String>,
     },
     /// The plugin refused the entries of `load` or the changes of `apply`.
-    #[error("the component refused to load: {0}")]
-    Refused(String),
+    #[error("the component refused to load: {reason}{}", shown_beside(.reason, .lines))]
+    Refused {
+        /// The plugin's words, cut and cleaned.
+        reason: String,
+        /// Last lines that the plugin logged in this call, cut and cleaned.
+        lines: Vec<String>,
+    },
 }
 
 impl Failure {
@@ -68,13 +73,32 @@ impl Failure {
         }
     }
 
-    /// Returns the log lines, which every failure has but a refusal.
-    pub(crate) fn lines_mut(&mut self) -> Option<&mut Vec<String>> {
+    /// Makes a refusal, without log lines.
+    #[must_use]
+    pub fn refused(reason: String) -> Self {
+        Self::Refused {
+            reason,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Returns the plugin's words and log lines if this is a refusal.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::Limit { lines, .. } | Self::Trap { lines, .. } | Self::Contract { lines, .. } => {
-                Some(lines)
+            Self::Refused { reason, lines } => {
+                Some(format!("{reason}{}", shown_beside(reason, lines)))
             }
-            Self::Refused(_) => None,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn lines_mut(&mut self) -> &mut Vec<String> {
+        match self {
+            Self::Limit { lines, .. }
+            | Self::Trap { lines, .. }
+            | Self::Contract { lines, .. }
+            | Self::Refused { lines, .. } => lines,
         }
     }
 
@@ -85,7 +109,7 @@ impl Failure {
             Self::Limit { call, .. } | Self::Trap { call, .. } | Self::Contract { call, .. } => {
                 call
             }
-            Self::Refused(_) => "load",
+            Self::Refused { .. } => "load",
         }
     }
 
@@ -96,7 +120,7 @@ impl Failure {
             Self::Limit { kind, .. } => kind,
             Self::Trap { .. } => "trap",
             Self::Contract { .. } => "contract",
-            Self::Refused(_) => "refused",
+            Self::Refused { .. } => "refused",
         }
     }
 }
@@ -106,6 +130,16 @@ fn shown(lines: &[String]) -> String {
         return String::new();
     }
     format!("; it logged: {}", lines.join(" | "))
+}
+
+/// Shows the lines that say more than the reason: the host logs what it denies, and plugins pass that on.
+fn shown_beside(reason: &str, lines: &[String]) -> String {
+    let others: Vec<String> = lines
+        .iter()
+        .filter(|line| *line != reason)
+        .cloned()
+        .collect();
+    shown(&others)
 }
 
 /// Name of the instantiation, used like the name of an export.

@@ -48,7 +48,7 @@ pub(crate) fn of(component: &[u8]) -> Result<u64, PluginError> {
         defined: 0,
     };
     for payload in Parser::new(0).parse_all(component) {
-        let payload = payload.map_err(|error| invalid(&error.to_string()))?;
+        let payload = read(payload)?;
         if let Some(footprint) = count.payload(payload)? {
             return Ok(footprint);
         }
@@ -296,7 +296,7 @@ fn at(space: &[Option<u64>], index: u32) -> Result<Option<u64>, PluginError> {
 }
 
 fn read<T>(item: wasmparser::Result<T>) -> Result<T, PluginError> {
-    item.map_err(|error| invalid(&error.to_string()))
+    item.map_err(|error| PluginError::invalid(&error.to_string()))
 }
 
 fn invalid(reason: &str) -> PluginError {

@@ -48,9 +48,19 @@ impl Inspection {
     ) -> std::io::Result<Self> {
         let bytes = file::read(path, &config.limits)?;
         let size = std::fs::metadata(path)?.len();
-        let is_whole = bytes.len() <= config.limits.plugin_bytes;
-        let name = file::file_name(path);
-        let file = PluginFile::new(&name, bytes);
+        let file = PluginFile::new(&file::file_name(path), bytes);
+        let inspection = Self::of(file, config, compiler).await;
+        Ok(Self {
+            bytes: size,
+            ..inspection
+        })
+    }
+
+    /// Inspects content that was not read from a file here.
+    pub async fn of(file: PluginFile, config: &PluginConfig, compiler: &CompilerProcess) -> Self {
+        let name = file.name.clone();
+        let size = file.bytes.len();
+        let is_whole = size <= config.limits.plugin_bytes;
         let (bytes, sha256) = (file.bytes.clone(), *file.sha256());
         let mut comparison = Comparison::default();
         let compiled = compare(file, config.clone(), compiler, &mut comparison).await;
@@ -64,9 +74,9 @@ impl Inspection {
             true => metadata::find(&bytes),
             false => Default::default(),
         };
-        Ok(Self {
+        Self {
             name,
-            bytes: size,
+            bytes: u64::try_from(size).unwrap_or(u64::MAX),
             sha256: is_whole.then_some(sha256),
             kind,
             metadata,
@@ -74,7 +84,7 @@ impl Inspection {
             imports: comparison.imports,
             exports: comparison.exports,
             refusal,
-        })
+        }
     }
 
     /// Returns the world of the contract, if all exports fit it.

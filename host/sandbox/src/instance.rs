@@ -105,7 +105,7 @@ impl Instance {
         let called = self.publishing("load", Scope::Registry, |exports, store| {
             exports.zlayer_edge_cache_state().call_load(store, &entries)
         })?;
-        accepted(called)
+        self.accepted(called)
     }
 
     /// Calls `state.apply`.
@@ -120,7 +120,7 @@ impl Instance {
                 .zlayer_edge_cache_state()
                 .call_apply(store, &changes)
         })?;
-        accepted(called)
+        self.accepted(called)
     }
 
     /// Calls `registry.enable`. Returns the node and the published labels.
@@ -224,10 +224,17 @@ impl Instance {
     /// Adds the lines that the plugin logged in its last call to a failure that was found after it.
     #[must_use]
     pub fn with_lines(&self, mut failure: Failure) -> Failure {
-        if let Some(lines) = failure.lines_mut() {
-            lines.extend(self.store.data().take_lines());
-        }
+        let lines = self.store.data().take_lines();
+        failure.lines_mut().extend(lines);
         failure
+    }
+
+    fn accepted(
+        &self,
+        (answer, labels): (Result<(), String>, PublishedLabels),
+    ) -> Result<PublishedLabels, Failure> {
+        let refused = |reason: String| self.with_lines(Failure::refused(convert::clean(&reason)));
+        answer.map(|()| labels).map_err(refused)
     }
 
     fn contract(&self, call: &'static str, reason: String) -> Failure {
@@ -277,12 +284,4 @@ fn arm(store: &mut Store<HostState>, scope: Scope, limits: &Limits) {
     state.limiter.refused = None;
     state.log.take_recent();
     state.waits.deadline = Instant::now().checked_add(deadline);
-}
-
-fn accepted(
-    (answer, labels): (Result<(), String>, PublishedLabels),
-) -> Result<PublishedLabels, Failure> {
-    answer
-        .map(|()| labels)
-        .map_err(|reason| Failure::Refused(convert::clean(&reason)))
 }

@@ -61,16 +61,23 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, String> {
 ///
 /// The text says which directory is not trusted and why.
 pub fn check_directory(path: &Path) -> Result<(), String> {
-    for directory in path.parent().into_iter().chain([path]) {
-        let metadata = directory
-            .symlink_metadata()
-            .map_err(|error| format!("{}: {error}", directory.display()))?;
-        if !metadata.is_dir() {
-            return Err(format!("{} is not a directory", directory.display()));
-        }
-        check_owner(&metadata, directory)?;
+    let mut directories = path.parent().into_iter().chain([path]);
+    directories.try_for_each(check_one_directory)
+}
+
+/// Checks the owner and mode of a directory, whatever those of its parent.
+///
+/// # Errors
+///
+/// The text says why the directory is not trusted.
+pub fn check_one_directory(path: &Path) -> Result<(), String> {
+    let metadata = path
+        .symlink_metadata()
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    if !metadata.is_dir() {
+        return Err(format!("{} is not a directory", path.display()));
     }
-    Ok(())
+    check_owner(&metadata, path)
 }
 
 /// Checks that the user of this process is the owner, and that no other user can write.

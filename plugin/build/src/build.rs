@@ -56,7 +56,7 @@ pub fn build(guest: impl AsRef<Path>, output: &Path) -> Result<Built> {
     })
 }
 
-/// Builds the reference plugin and returns its path: the value of `EDGE_CACHE_BUILT_PLUGIN`, which cargo sets
+/// Builds the reference plugin and returns its path: the value of `REFERENCE_PLUGIN_FILE`, which cargo sets
 /// from the workspace's configuration.
 ///
 /// Each call runs cargo, which takes 250 ms.
@@ -66,10 +66,10 @@ pub fn build(guest: impl AsRef<Path>, output: &Path) -> Result<Built> {
 /// See [`build`].
 pub fn build_reference_plugin() -> Result<PathBuf> {
     // A test program that is run without cargo uses the value at compile time.
-    let set = env::var_os("EDGE_CACHE_BUILT_PLUGIN")
-        .or(option_env!("EDGE_CACHE_BUILT_PLUGIN").map(Into::into))
+    let set = env::var_os("REFERENCE_PLUGIN_FILE")
+        .or(option_env!("REFERENCE_PLUGIN_FILE").map(Into::into))
         .context(
-            "EDGE_CACHE_BUILT_PLUGIN is not set; run cargo inside the workspace, whose .cargo/config.toml sets it",
+            "REFERENCE_PLUGIN_FILE is not set; run cargo inside the workspace, whose .cargo/config.toml sets it",
         )?;
     Ok(build(root().join("plugin"), Path::new(&set))?.path)
 }

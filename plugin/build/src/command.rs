@@ -13,7 +13,7 @@ Builds a WebAssembly component from a guest crate.
   edge-cache-build MANIFEST -o FILE       build the guest of a Cargo.toml, or of its folder
   edge-cache-build run -- ARGUMENT...     build the reference plugin, then run cargo with the arguments
 
-EDGE_CACHE_BUILT_PLUGIN  path of the reference plugin; cargo sets it inside the workspace
+REFERENCE_PLUGIN_FILE  path of the reference plugin; cargo sets it inside the workspace
 EDGE_CACHE_INSTALL       1: where rustup cannot add the wasm target, install the distribution's (as root)
 EDGE_CACHE_NO_INSTALL    1: never install anything, no target by rustup either
 ";

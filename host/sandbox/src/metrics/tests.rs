@@ -61,7 +61,7 @@ fn failures_count_by_export_and_kind_and_begin_at_zero() {
     assert!(before.iter().all(|line| line.ends_with(" 0")), "{before:?}");
     metrics.failed(&trap());
     metrics.failed(&trap());
-    metrics.failed(&Failure::Refused("no".to_string()));
+    metrics.failed(&Failure::refused("no".to_string()));
     let after = failures();
     assert_eq!(after.len(), before.len());
     let counted: Vec<_> = after.iter().filter(|line| !line.ends_with(" 0")).collect();

@@ -54,7 +54,7 @@ fn a_cargo_in_succession_keeps_what_the_person_set() {
         "CARGO_HOME",
         "CARGO_PROFILE_DEV_DEBUG",
         "CARGO_TARGET_DIR",
-        "EDGE_CACHE_BUILT_PLUGIN",
+        "REFERENCE_PLUGIN_FILE",
         "PATH",
         "RUSTFLAGS",
     ];
