@@ -9,6 +9,8 @@
 //!
 //! The feature `openapi` adds the schemas from which the server makes its OpenAPI document.
 
+mod agent;
+mod decisions;
 mod event;
 pub mod headers;
 mod health;
@@ -19,6 +21,7 @@ pub mod object;
 pub mod paths;
 mod plugin;
 mod problem;
+mod reload;
 mod replacement;
 mod route;
 mod timestamp;
@@ -28,15 +31,20 @@ pub use edge_cache_core::{
     SourceName, SourceNameError,
 };
 
+pub use self::agent::{Agent, AgentAddresses, Setting, SettingSource};
+pub use self::decisions::{DecidedNode, DecisionList, DecisionsQuery};
 pub use self::event::{ClusterState, EnabledNode, Event, NodeRef};
 pub use self::health::Health;
 pub use self::members::{Member, MemberList, MembersQuery};
 pub use self::node::{
     ChangeQuery, Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeList, NodeStats,
-    RegisteredNode, Registration,
+    NodesQuery, RegisteredNode, Registration,
 };
-pub use self::plugin::{LogLine, Plugin, PluginLog, PluginMetadata, SwapQuery};
+pub use self::plugin::{
+    LogLine, Plugin, PluginLog, PluginMetadata, PluginOrigin, ReloadQuery, SwapQuery, SwapSource,
+};
 pub use self::problem::{Problem, ProblemType};
+pub use self::reload::{ReloadOutcome, ReloadReport, ReloadedPart};
 pub use self::replacement::{NodeOutcome, NodeResult, Replacement, ReplacementReport, WantedNode};
 pub use self::route::{Replica, Route, RouteQuery};
 pub use self::timestamp::{Timestamp, TimestampError};

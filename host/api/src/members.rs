@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MemberStatus, NodeId};
+use crate::{MemberStatus, NodeId, Timestamp};
 
 /// The query of the list of members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,22 @@ pub struct Member {
     /// Why the address that it publishes counts as none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_refused: Option<String>,
+    /// The address of its API, as it announces it; nobody has verified it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// The version of its agent, as it announces it; absent for other software.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub version: Option<String>,
+    /// The arrival of the last datagram from its gossip address that the asked agent could read: RFC 3339, UTC,
+    /// milliseconds. Members hear most of each other through others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub last_heard: Option<Timestamp>,
+    /// The id of the gossip key that sealed that datagram: eight hexadecimal digits; absent without keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9a-f]{8}$"))]
+    pub key_id: Option<String>,
     /// The start time of the member in nanoseconds since 1970 by its own clock, as decimal digits; absent without gossip.
     #[serde(default, with = "decimal", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9]{1,20}$"))]

@@ -30,12 +30,43 @@ pub struct ChangeQuery {
     pub wait: Option<String>,
 }
 
-/// All eligible nodes, in ascending order of node id.
+/// The query of the list of eligible nodes. Without it all are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
+pub struct NodesQuery {
+    /// Only nodes whose capacity has this location.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(min_length = 1, max_length = 64))]
+    pub geo: Option<String>,
+    /// Only nodes with a larger id: the `next` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(maximum = 18446744073709551615u64))]
+    pub after: Option<NodeId>,
+    /// The largest number of nodes that are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 10000))]
+    pub limit: Option<usize>,
+}
+
+impl NodesQuery {
+    /// The largest page.
+    pub const LIMIT_MAX: usize = 10_000;
+}
+
+/// Eligible nodes, in ascending order of node id.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeList {
     /// The nodes.
     pub nodes: Vec<Node>,
+    /// The id of the last node of a page that more nodes follow; absent where none follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>, maximum = 18446744073709551615u64))]
+    pub next: Option<NodeId>,
+    /// True where the query asked for a part of the nodes: such a list replaces no other.
+    #[serde(default, skip_serializing_if = "crate::plugin::is_false")]
+    pub is_part: bool,
 }
 
 /// An eligible node.
@@ -138,7 +169,8 @@ pub struct Decision {
     /// The node whose agent decided.
     #[cfg_attr(feature = "openapi", schema(maximum = 18446744073709551615u64))]
     pub by: NodeId,
-    /// True if another agent has the decision too, so that it outlives this agent.
+    /// True if another agent carries the decision in gossip too, so that it outlives this agent. A decision that disables
+    /// a node is carried for an hour only, and remembered for longer.
     pub replicated: bool,
     /// The capacity that was enabled.
     #[serde(skip_serializing_if = "Option::is_none")]

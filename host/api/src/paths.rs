@@ -4,6 +4,8 @@ use edge_cache_core::{NodeId, SourceName};
 
 /// All eligible nodes: list, replace.
 pub const NODES: &str = "/api/v1/edge-cache/nodes";
+/// The effective decisions.
+pub const DECISIONS: &str = "/api/v1/edge-cache/decisions";
 /// The nodes that serve a key.
 pub const ROUTE: &str = "/api/v1/edge-cache/route";
 /// The live peers, as ZLayer shows them.
@@ -16,8 +18,18 @@ pub const EVENTS: &str = "/api/v1/events";
 pub const PLUGIN: &str = "/api/v1/plugin";
 /// The latest lines of the plugin's log.
 pub const PLUGIN_LOGS: &str = "/api/v1/plugin/logs";
+/// Reads the declared plugin again.
+pub const PLUGIN_RELOAD: &str = "/api/v1/plugin/reload";
+/// Goes back to the declared plugin.
+pub const PLUGIN_REVERT: &str = "/api/v1/plugin/revert";
+/// The agent itself.
+pub const AGENT: &str = "/api/v1/agent";
+/// Reads the settings and the files of the agent again.
+pub const RELOAD: &str = "/api/v1/agent/reload";
 /// Leaves the cluster and ends the agent.
 pub const LEAVE: &str = "/api/v1/agent/leave";
+/// A snapshot of the store.
+pub const SNAPSHOT: &str = "/api/v1/snapshot";
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 /// The metrics in Prometheus' text format.

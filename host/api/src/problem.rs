@@ -62,7 +62,15 @@ macro_rules! problem_types {
                 }
             }
 
-            /// Returns the document's `type`: a stable name, relative to the API.
+            /// Returns the stable name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $path,)*
+                }
+            }
+
+            /// Returns the document's `type`: the name, relative to the API.
             #[must_use]
             pub const fn uri(self) -> &'static str {
                 match self {
@@ -114,12 +122,18 @@ problem_types! {
     CountedElsewhere: 409, "counted-elsewhere", "The node's own agent counts for it";
     /// Sources have put counters, as many as their limit allows.
     TooManySources: 409, "too-many-sources", "Too many sources have put counters";
+    /// The member has not failed, and cannot be forgotten.
+    MemberNotFailed: 409, "member-not-failed", "The member has not failed";
+    /// The state of the agent is in memory only.
+    NoStore: 409, "no-store", "The agent has no store";
+    /// The settings pin another digest of the plugin, or declare no tag.
+    NotDeclared: 409, "not-declared", "The settings do not declare this plugin";
     /// The list of nodes is not the one that `If-Match` names.
     ChangedMeanwhile: 412, "changed-meanwhile", "The nodes are not those of `If-Match`";
     /// The body is larger than its limit.
     BodyTooLarge: 413, "body-too-large", "The body is too large";
-    /// The media type of the body is not that of WebAssembly.
-    NotWasm: 415, "not-wasm", "The body is not WebAssembly";
+    /// The media type of the body is none with which a plugin may be sent.
+    NotWasm: 415, "not-wasm", "The body is no plugin";
     /// The body has a content encoding.
     EncodedBody: 415, "encoded-body", "The body is compressed";
     /// The media type of the body is not that of JSON.
@@ -132,8 +146,12 @@ problem_types! {
     PluginRefused: 422, "plugin-refused", "The plugin is refused";
     /// The capacity is out of bounds.
     InvalidCapacity: 422, "invalid-capacity", "The capacity is invalid";
+    /// The settings that were read again cannot be used.
+    SettingsRefused: 422, "settings-refused", "The settings are refused";
     /// The agent failed; its log says how.
     Internal: 500, "internal", "The agent failed";
+    /// The plugin could not be had from its source.
+    PluginUnavailable: 502, "plugin-unavailable", "The plugin cannot be had from its source";
     /// The registry has too much to do.
     Busy: 503, "busy", "The registry is busy";
     /// The plugin failed or is not running.

@@ -1,25 +1,32 @@
 //! The client: one method for each operation of the API, which makes a call of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+use edge_cache_api::limits::SNAPSHOT_BYTES_MAX;
 use edge_cache_api::{
-    EdgeCacheStats, Health, MemberList, MembersQuery, NodeCapacity, NodeChange, NodeDetails,
-    NodeId, NodeList, NodeStats, PeerInfo, Plugin, PluginLog, Registration, Replacement,
-    ReplacementReport, Route, RouteQuery, SourceName, SwapQuery, headers, paths,
+    Agent, DecisionList, DecisionsQuery, EdgeCacheStats, Health, MemberList, MembersQuery, Node,
+    NodeCapacity, NodeChange, NodeDetails, NodeId, NodeList, NodeStats, NodesQuery, PeerInfo,
+    Plugin, PluginLog, Registration, ReloadQuery, ReloadReport, Replacement, ReplacementReport,
+    Route, RouteQuery, SourceName, SwapQuery, SwapSource, headers, paths,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
+use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Request, StatusCode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 
 use crate::config::ClientConfig;
-use crate::connection::{Connection, Response, describe};
+use crate::connection::{Connection, RESPONSE_BYTES_MAX, Response, describe};
 use crate::error::ClientError;
 use crate::events::{EventFollower, EventStream};
 
 /// The time that an agent may need on top of the timeout to compile a plugin.
 const COMPILE_TIME: Duration = Duration::from_secs(60);
+/// The time that an agent may need on top of the timeout to take and send a snapshot.
+const SNAPSHOT_TIME: Duration = Duration::from_secs(600);
 /// The time that an agent may need on top of the timeout to replace all nodes.
 const REPLACE_TIME: Duration = Duration::from_secs(60);
 
@@ -44,6 +51,28 @@ impl Client {
     /// Lists the eligible nodes.
     pub fn nodes(&self) -> Call<'_, NodeList> {
         self.get(paths::NODES)
+    }
+
+    /// Lists a part of the eligible nodes.
+    pub fn nodes_page(&self, query: &NodesQuery) -> Call<'_, NodeList> {
+        let after = query.after.map(|after| after.to_string());
+        let limit = query.limit.map(|limit| limit.to_string());
+        self.get(paths::NODES)
+            .with_query("geo", query.geo.as_deref())
+            .with_query("after", after.as_deref())
+            .with_query("limit", limit.as_deref())
+    }
+
+    /// Lists the eligible nodes with the ETag of the list, for [`Client::replace_nodes`].
+    pub fn tagged_nodes(&self) -> Call<'_, TaggedNodes> {
+        let request = self.request(Method::GET, paths::NODES);
+        Call::new(&self.connection, request, |response| {
+            let tag = response.tag.clone();
+            Ok(TaggedNodes {
+                nodes: json::<NodeList>(response)?.nodes,
+                tag: tag.ok_or_else(|| serde_json::Error::custom("it has no ETag"))?,
+            })
+        })
     }
 
     /// Shows one node.
@@ -103,6 +132,13 @@ impl Client {
         Call::new(&self.connection, request, json)
     }
 
+    /// Lists the nodes with a decision, the latest first.
+    pub fn decisions(&self, query: DecisionsQuery) -> Call<'_, DecisionList> {
+        let limit = query.limit.map(|limit| limit.to_string());
+        self.get(paths::DECISIONS)
+            .with_query("limit", limit.as_deref())
+    }
+
     /// Returns the nodes that serve a key, best first.
     pub fn route(&self, query: &RouteQuery) -> Call<'_, Route> {
         let replicas = query.replicas.map(|replicas| replicas.to_string());
@@ -140,12 +176,52 @@ impl Client {
     }
 
     /// Replaces the plugin until the agent ends.
-    pub fn swap_plugin(&self, plugin: Vec<u8>, query: SwapQuery) -> Call<'_, Plugin> {
+    pub fn swap_plugin(&self, plugin: PluginOffer, query: SwapQuery) -> Call<'_, Plugin> {
         let request = self.request(Method::PUT, paths::PLUGIN);
-        let request = with_body(request, headers::WASM, plugin);
+        let request = match plugin {
+            PluginOffer::File(bytes) => with_body(request, headers::WASM, bytes),
+            PluginOffer::Form(form) => self.connection.with_form(request, form.parts()),
+            PluginOffer::Registry(source) => with_json(request, &source),
+        };
         Call::new(&self.connection, request, json)
             .with_query("sha256", query.sha256.as_deref())
             .with_extra_time(COMPILE_TIME)
+    }
+
+    /// Lets the agent read its declared plugin again.
+    pub fn reload_plugin(&self, query: &ReloadQuery) -> Call<'_, Plugin> {
+        let request = self.request(Method::POST, paths::PLUGIN_RELOAD);
+        Call::new(&self.connection, request, json)
+            .with_query("pull", query.pull.then_some("true"))
+            .with_query("digest", query.digest.as_deref())
+            .with_extra_time(COMPILE_TIME)
+    }
+
+    /// Lets the agent go back to its declared plugin.
+    pub fn revert_plugin(&self) -> Call<'_, Plugin> {
+        let request = self.request(Method::POST, paths::PLUGIN_REVERT);
+        Call::new(&self.connection, request, json).with_extra_time(COMPILE_TIME)
+    }
+
+    /// Shows the agent itself.
+    pub fn agent(&self) -> Call<'_, Agent> {
+        self.get(paths::AGENT)
+    }
+
+    /// Lets the agent read its settings and files again.
+    pub fn reload(&self) -> Call<'_, ReloadReport> {
+        let request = self.request(Method::POST, paths::RELOAD);
+        Call::new(&self.connection, request, json).with_extra_time(COMPILE_TIME)
+    }
+
+    /// Takes a snapshot of the agent's store.
+    pub fn snapshot(&self) -> Call<'_, Bytes> {
+        let request = self.request(Method::GET, paths::SNAPSHOT);
+        let mut call = Call::new(&self.connection, request, |response| {
+            Ok(response.body.clone())
+        });
+        call.bytes_max = SNAPSHOT_BYTES_MAX;
+        call.with_extra_time(SNAPSHOT_TIME)
     }
 
     /// Lets the agent leave the cluster and end.
@@ -204,6 +280,52 @@ impl Client {
     }
 }
 
+/// The eligible nodes with the ETag of their list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaggedNodes {
+    /// The nodes, in ascending order of node id.
+    pub nodes: Vec<Node>,
+    /// The ETag.
+    pub tag: String,
+}
+
+/// A plugin that is offered to an agent.
+#[derive(Debug, Clone)]
+pub enum PluginOffer {
+    /// The content of a file.
+    File(Vec<u8>),
+    /// The content of a file with what belongs to it.
+    Form(PluginForm),
+    /// A reference to a registry, from which the agent pulls.
+    Registry(SwapSource),
+}
+
+/// The content of a plugin file, with its proof and its settings.
+#[derive(Debug, Clone, Default)]
+pub struct PluginForm {
+    /// The content of the file.
+    pub plugin: Vec<u8>,
+    /// The content of the file's `.proof` file.
+    pub proof: Option<Vec<u8>>,
+    /// The settings of the plugin, in place of the declared ones.
+    pub settings: Option<BTreeMap<String, String>>,
+}
+
+impl PluginForm {
+    fn parts(self) -> Form {
+        let mut form = Form::new().part("plugin", Part::bytes(self.plugin));
+        if let Some(proof) = self.proof {
+            form = form.part("proof", Part::bytes(proof));
+        }
+        if let Some(settings) = self.settings {
+            // A map of texts is always JSON.
+            let settings = serde_json::to_vec(&settings).unwrap_or_default();
+            form = form.part("settings", Part::bytes(settings));
+        }
+        form
+    }
+}
+
 fn with_json(request: Request, body: &impl Serialize) -> Request {
     // The types of the API hold texts, numbers and lists: nothing that JSON cannot express.
     let body = serde_json::to_vec(body).unwrap_or_default();
@@ -225,6 +347,8 @@ pub struct Call<'a, T> {
     request: Request,
     /// The time that the agent may need on top of the client's timeout.
     extra_time: Duration,
+    /// The largest response.
+    bytes_max: usize,
     decode: fn(&Response) -> serde_json::Result<T>,
 }
 
@@ -248,6 +372,7 @@ impl<'a, T> Call<'a, T> {
             connection,
             request,
             extra_time: Duration::ZERO,
+            bytes_max: RESPONSE_BYTES_MAX,
             decode,
         }
     }
@@ -291,7 +416,10 @@ impl<'a, T> Call<'a, T> {
         decode: fn(&Response) -> serde_json::Result<R>,
     ) -> Result<R, ClientError> {
         let sent = describe(&self.request);
-        let response = self.connection.send(self.request, self.extra_time).await?;
+        let response = self
+            .connection
+            .send(self.request, self.extra_time, self.bytes_max)
+            .await?;
         decode(&response).map_err(|error| {
             let reason = format!("the response is not that of an agent: {error}");
             self.connection.no_response(&sent, &reason)

@@ -118,11 +118,18 @@ impl Address {
         self.0.scheme() == "https"
     }
 
+    /// Returns the host: a name or an IP address, without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = self.0.host_str().unwrap_or_default();
+        host.trim_matches(['[', ']'])
+    }
+
     /// Returns whether requests stay on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
-        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let host = self.host();
+        let ip = host.parse::<IpAddr>();
         host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 

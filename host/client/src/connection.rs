@@ -9,18 +9,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use edge_cache_api::Problem;
 use edge_cache_core::text;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
-use reqwest::{Request, StatusCode, Url, redirect};
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap};
+use reqwest::multipart::Form;
+use reqwest::{Request, RequestBuilder, StatusCode, Url, redirect};
 use tokio::time::timeout;
 
 use crate::config::{Address, ClientConfig};
-use crate::error::ClientError;
+use crate::error::{ClientError, NoResponseCause};
 
 /// Time for which an idle connection is kept: shorter than the 10 s after which an agent closes it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest response. 20,000 nodes take 4 MiB, 600 peers with all their labels 10 MiB.
-const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The largest error response that is read.
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 
@@ -35,6 +36,8 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
+    /// The ETag.
+    pub(crate) tag: Option<String>,
     pub(crate) body: Bytes,
 }
 
@@ -80,18 +83,31 @@ impl Connection {
         self.address.url(path)
     }
 
-    /// Sends a request and reads the whole response, which must be a success, within the timeout and `extra_time`.
+    /// Gives a request a form as its body.
+    pub(crate) fn with_form(&self, request: Request, form: Form) -> Request {
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let builder = RequestBuilder::from_parts(self.http.clone(), request);
+        let built = builder.multipart(form).build();
+        // The parts have fixed names and no headers, so that the form is always valid.
+        built.unwrap_or_else(|_| Request::new(method, url))
+    }
+
+    /// Sends a request and reads the whole response, which must be a success of at most `bytes_max` bytes, within the timeout
+    /// and `extra_time`.
     pub(crate) async fn send(
         &self,
         request: Request,
         extra_time: Duration,
+        bytes_max: usize,
     ) -> Result<Response, ClientError> {
         let sent = describe(&request);
         let response = async {
             let response = self.execute(request, &sent).await?;
             let status = response.status();
-            let body = self.read(&sent, response, RESPONSE_BYTES_MAX).await?;
-            Ok(Response { status, body })
+            let tag = response.headers().get(ETAG);
+            let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_string);
+            let body = self.read(&sent, response, bytes_max).await?;
+            Ok(Response { status, tag, body })
         };
         self.within(self.timeout.saturating_add(extra_time), &sent, response)
             .await
@@ -110,6 +126,17 @@ impl Connection {
             request: sent.to_string(),
             address: self.address.clone(),
             reason: text::clean(reason, text::ERROR_BYTES_MAX),
+            cause: None,
+        }
+    }
+
+    /// Returns the error of a request that could not be sent.
+    fn not_sent(&self, sent: &str, error: &reqwest::Error) -> ClientError {
+        ClientError::NoResponse {
+            request: sent.to_string(),
+            address: self.address.clone(),
+            reason: text::clean(&text::error_chain(error), text::ERROR_BYTES_MAX),
+            cause: NoResponseCause::of(error),
         }
     }
 
@@ -128,10 +155,11 @@ impl Connection {
         request: Request,
         sent: &str,
     ) -> Result<reqwest::Response, ClientError> {
-        let response = self.http.execute(request).await.map_err(|error| {
-            let error = text::error_chain(&error.without_url());
-            self.no_response(sent, &error)
-        })?;
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(|error| self.not_sent(sent, &error.without_url()))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -144,6 +172,7 @@ impl Connection {
         let body = body.unwrap_or_default();
         let (problem_type, detail) = match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => (problem.problem_type(), problem.detail),
+            Err(_) if body.is_empty() => (None, "without a reason".to_string()),
             Err(_) => (None, String::from_utf8_lossy(&body).trim().to_string()),
         };
         ClientError::Refused {

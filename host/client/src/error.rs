@@ -1,7 +1,11 @@
 //! Errors of the client.
 
+use std::error::Error;
+use std::io;
+
 use edge_cache_api::ProblemType;
 use reqwest::StatusCode;
+use rustls::{CertificateError, InvalidMessage};
 use thiserror::Error;
 
 use crate::config::Address;
@@ -32,8 +36,10 @@ pub enum ClientError {
         request: String,
         /// The address of the agent.
         address: Address,
-        /// The cause.
+        /// The cause in words.
         reason: String,
+        /// The cause, where the client knows what would help.
+        cause: Option<NoResponseCause>,
     },
     /// The agent refused the request. Nothing has changed.
     #[error("{request} at {address}: {status}: {detail}")]
@@ -49,6 +55,58 @@ pub enum ClientError {
         /// The cause.
         detail: String,
     },
+}
+
+/// The cause of a missing response for which there is a remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoResponseCause {
+    /// Nothing listens at the address.
+    Refused,
+    /// The port speaks plain HTTP.
+    PlainHttp,
+    /// None of the given roots has signed the certificate of the agent.
+    UnknownIssuer,
+    /// The certificate of the agent is for other names than the one in the address.
+    OtherName,
+    /// The certificate of the agent is expired, or not valid yet.
+    NotValidNow,
+}
+
+impl NoResponseCause {
+    /// Looks for the cause of an error among its sources.
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let sources = std::iter::successors(Some(error), |error| (*error).source());
+        sources
+            .into_iter()
+            .find_map(|error: &(dyn Error + 'static)| {
+                let Some(error) = error.downcast_ref::<io::Error>() else {
+                    return error.downcast_ref().and_then(Self::of_tls);
+                };
+                if error.kind() == io::ErrorKind::ConnectionRefused {
+                    return Some(Self::Refused);
+                }
+                // An I/O error hides what it was made of from its sources.
+                Self::of(error.get_ref()?)
+            })
+    }
+
+    fn of_tls(error: &rustls::Error) -> Option<Self> {
+        use CertificateError as E;
+        Some(match error {
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::PlainHttp,
+            rustls::Error::InvalidCertificate(error) => match error {
+                E::UnknownIssuer | E::BadSignature => Self::UnknownIssuer,
+                E::NotValidForName | E::NotValidForNameContext { .. } => Self::OtherName,
+                E::Expired
+                | E::ExpiredContext { .. }
+                | E::NotValidYet
+                | E::NotValidYetContext { .. } => Self::NotValidNow,
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
 }
 
 impl ClientError {

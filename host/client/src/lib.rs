@@ -32,7 +32,7 @@ pub use edge_cache_api::*;
 
 pub use reqwest::StatusCode;
 
-pub use self::client::{Call, ChangeOutcome, Client};
+pub use self::client::{Call, ChangeOutcome, Client, PluginForm, PluginOffer, TaggedNodes};
 pub use self::config::{Address, AddressError, CaCertificates, ClientConfig, Token};
-pub use self::error::ClientError;
+pub use self::error::{ClientError, NoResponseCause};
 pub use self::events::{EventFollower, EventStream, FollowUpdate, ReceivedEvent};

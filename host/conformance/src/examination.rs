@@ -142,9 +142,10 @@ fn probe(samples: &Samples, factory: &Factory<'_>) -> (Vec<SampleReport>, Verdic
     };
     let mut failed = None;
     let mut probed = Vec::new();
-    for capacity in samples.all() {
+    for (number, capacity) in (1..).zip(samples.all()) {
         let refusal = refusal(capacity).unwrap_or_else(|violation| {
-            failed.get_or_insert(violation);
+            let sample = capacity.describe();
+            failed.get_or_insert_with(|| format!("with sample {number}, {sample}: {violation}"));
             None
         });
         probed.push(SampleReport {

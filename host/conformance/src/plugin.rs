@@ -75,8 +75,10 @@ impl PluginUnderTest {
                 self.labels.extend(labels);
                 Ok(Ok(()))
             }
-            Err(Failure::Refused(reason)) => Ok(Err(reason)),
-            Err(failure) => Err(violation(failure)),
+            Err(failure) => match failure.refusal() {
+                Some(reason) => Ok(Err(reason)),
+                None => Err(violation(failure)),
+            },
         }
     }
 }

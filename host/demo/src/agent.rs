@@ -30,7 +30,7 @@ const LINE_BYTES_MAX: usize = 400;
 /// The prefix of the agent's environment variables.
 const SETTINGS: &str = "EDGE_CACHE_";
 /// The one setting that the demo passes on: the plugin file.
-const PLUGIN: &str = "EDGE_CACHE_PLUGIN";
+const PLUGIN: &str = "EDGE_CACHE_PLUGIN_SOURCE";
 
 /// The first argument of a process that runs an agent.
 pub(super) const RUN_AGENT: &str = "run-agent";

@@ -20,9 +20,10 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
-use edge_cache_agent::cli::{self, Command, Parsed};
-use edge_cache_agent::run;
+use anyhow::{Error, Result};
+use edge_cache_agent::cli;
+use edge_cache_agent::run::{self, ReloadSources};
+use edge_cache_agent::settings::AgentSettings;
 
 use self::agent::RUN_AGENT;
 
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     let ended = match args.next() {
         None => run::runtime().and_then(|runtime| runtime.block_on(story::run())),
-        Some(first) if first == RUN_AGENT => agent(args),
+        Some(first) if first == RUN_AGENT => agent(),
         Some(_) => Err(anyhow::anyhow!("edge-cache-demo takes no arguments")),
     };
     match ended {
@@ -44,15 +45,20 @@ fn main() -> ExitCode {
 }
 
 /// Runs one agent, with the arguments of `edge-cache-agent run`.
-fn agent(args: impl Iterator<Item = OsString>) -> Result<()> {
+fn agent() -> Result<()> {
+    let sources = ReloadSources {
+        settings,
+        log_filter: None,
+    };
+    let settings = settings().map_err(Error::msg)?;
+    run::run(&settings, sources)
+}
+
+/// Reads the settings of the agent that this process is.
+fn settings() -> Result<AgentSettings, String> {
     let words = ["edge-cache-agent", "run"].map(OsString::from);
-    match cli::parse(words.into_iter().chain(args), &|name| {
+    let args = std::env::args_os().skip(2);
+    cli::settings_of_run(words.into_iter().chain(args), &|name| {
         std::env::var_os(name)
-    }) {
-        Parsed::Cli(cli) => match cli.command {
-            Command::Run(settings) => run::run(&settings),
-            _ => bail!("not the command of an agent"),
-        },
-        Parsed::Text(text) | Parsed::Wrong { text, .. } => bail!(text),
-    }
+    })
 }

@@ -157,6 +157,9 @@ pub(super) fn assess_strange(factory: &Factory<'_>) -> Result<(), Violation> {
         " ",
         "-1",
         "1.5",
+        // Numbers, but no weights.
+        "0",
+        "4294967295",
         "true",
         "\u{202e}\u{0}",
         "\u{1f980}",
