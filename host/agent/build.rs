@@ -1,6 +1,6 @@
 //! Embeds the reference plugin in the binary, if it has been built.
 //!
-//! `cargo plugin` builds it, at the path in `EDGE_CACHE_BUILT_PLUGIN`. The script watches the folder, which always
+//! `cargo plugin` builds it, at the path in `REFERENCE_PLUGIN_FILE`. The script watches the folder, which always
 //! exists, so that a plugin that appears later is found.
 
 use std::env;
@@ -8,8 +8,8 @@ use std::path::Path;
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(embedded_plugin)");
-    println!("cargo::rerun-if-env-changed=EDGE_CACHE_BUILT_PLUGIN");
-    let Some(plugin) = env::var_os("EDGE_CACHE_BUILT_PLUGIN") else {
+    println!("cargo::rerun-if-env-changed=REFERENCE_PLUGIN_FILE");
+    let Some(plugin) = env::var_os("REFERENCE_PLUGIN_FILE") else {
         return;
     };
     let plugin = Path::new(&plugin);
@@ -18,6 +18,6 @@ fn main() {
     }
     if plugin.is_file() {
         println!("cargo::rustc-cfg=embedded_plugin");
-        println!("cargo::rustc-env=EDGE_CACHE_EMBEDDED={}", plugin.display());
+        println!("cargo::rustc-env=EMBEDDED_PLUGIN_FILE={}", plugin.display());
     }
 }

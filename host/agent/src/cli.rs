@@ -4,17 +4,29 @@ mod client;
 mod feed;
 mod parse;
 mod plugin;
+mod snapshot;
+
+use std::ffi::OsString;
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use self::client::{
-    AgentArgs, ClientCommand, ConnectionArgs, DisableArgs, EnableArgs, NodeArgs, OutputFormat,
-    PeersArgs, PeersCommand, RouteArgs, RunningPlugin, StatsArgs, SwapArgs, WaitArgs,
+    AgentArgs, ApplyArgs, ClientCommand, ConnectionArgs, DisableArgs, EnableArgs, NodeArgs,
+    NodesArgs, OutputFormat, PeersArgs, PeersCommand, ReloadArgs, RolloutArgs, RouteArgs,
+    RunningPlugin, SaveArgs, StatsArgs, SwapArgs, WaitArgs,
 };
 pub use self::feed::{FeedArgs, FeedCommand, LogArgs, VarnishArgs};
-pub use self::parse::{Parsed, parse};
-pub use self::plugin::{CheckArgs, HostArgs, InspectArgs, PluginCommand};
+pub use self::parse::{Parsed, parse, settings_of_run};
+pub use self::plugin::{
+    CheckArgs, HostArgs, InspectArgs, KeygenArgs, PluginCommand, PullArgs, PushArgs, SignArgs,
+    TryArgs, VerifyArgs,
+};
+
+pub use self::snapshot::{RestoreArgs, SnapshotArgs, SnapshotCommand};
 
 use crate::config;
 use crate::settings::AgentSettings;
@@ -52,12 +64,21 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Write the man pages, one per command, into a directory
+    Man {
+        /// The directory, which must exist
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// Inspect and check plugin files, and manage the plugin of a running agent
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Put the hits and misses of a cache at the agent of its node, until its log ends or a signal comes
     #[command(subcommand)]
     Feed(FeedCommand),
+    /// Save the state of a running agent, inspect a snapshot, and restore one
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// A request to a running agent.
     #[command(flatten)]
     Client(ClientCommand),
@@ -68,6 +89,8 @@ pub enum Command {
 pub enum ConfigCommand {
     /// Check settings without starting an agent; takes the same flags as `run`
     Check(Box<AgentSettings>),
+    /// Print the settings in effect, each with its source and without secrets; takes the same flags as `run`
+    Show(Box<AgentSettings>),
     /// Print a settings file with every setting, its default and its meaning
     Example,
 }
@@ -93,12 +116,40 @@ pub enum TokenCommand {
     },
 }
 
+impl Command {
+    /// Returns the settings of an agent, if the command has them.
+    fn settings(&mut self) -> Option<&mut AgentSettings> {
+        match self {
+            Self::Run(settings)
+            | Self::Config(ConfigCommand::Check(settings) | ConfigCommand::Show(settings)) => {
+                Some(settings)
+            }
+            Self::Snapshot(SnapshotCommand::Restore(args)) => Some(&mut args.settings),
+            _ => None,
+        }
+    }
+}
+
+/// Returns a warning for each variable with the prefix of settings that no command reads. Kubernetes, for one, sets some.
+pub fn unknown_variables(names: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    config::unknown_variables(&Cli::command(), names)
+}
+
 /// Returns an example settings file with every setting of `run`.
 #[must_use]
 pub fn example() -> String {
     let whole = Cli::command();
     let run = whole.find_subcommand("run");
     run.map(config::example).unwrap_or_default()
+}
+
+/// Writes the man pages of all commands into a directory.
+///
+/// # Errors
+///
+/// A page cannot be written.
+pub fn write_man_pages(directory: &Path) -> io::Result<()> {
+    clap_mangen::generate_to(Cli::command(), directory)
 }
 
 /// Returns the completion script of a shell.

@@ -1,19 +1,32 @@
 //! Commands for a running agent: each sends requests with the typed client and prints the response.
 //!
-//! - `output` prints lines and JSON, `table` makes tables, `change` the texts of changes.
+//! - `nodes` lists nodes page by page, `apply` makes those of a file the eligible ones.
+//! - `snapshot` saves the state of an agent.
+//! - `rollout` changes the plugin of one agent after the other.
+//! - `status` describes an agent.
+//! - `output` prints lines and JSON, `table` and `grid` make tables, `change` the texts of changes.
 
+mod apply;
 mod change;
+mod grid;
+mod nodes;
 mod output;
+mod rollout;
+mod snapshot;
+mod status;
 mod table;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
 use edge_cache_client::{
     CaCertificates, Call, ChangeOutcome, Client, ClientConfig, ClientError, EdgeCacheStats,
-    FollowUpdate, MembersQuery, NodeCapacity, ReceivedEvent, RouteQuery, SwapQuery, Token,
+    FollowUpdate, MembersQuery, NodeCapacity, PluginForm, PluginOffer, ReceivedEvent, ReloadQuery,
+    RouteQuery, SwapQuery, SwapSource, Timestamp, Token,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,6 +37,9 @@ use crate::cli::{
     RunningPlugin, StatsArgs, SwapArgs,
 };
 use crate::exit::{self, usage};
+use crate::plugin_files::proof_file;
+use crate::screen::Screen;
+use crate::settings::PluginSource;
 use crate::trusted_file;
 
 /// Runs a command, prints its result on standard output, and returns its exit code.
@@ -48,10 +64,15 @@ async fn send(command: &ClientCommand) -> Result<u8> {
     let session = Session {
         client: connect(&command.agent().connection)?,
         format: command.agent().format,
+        screen: Screen::of_stdout(),
     };
     let client = &session.client;
     match command {
-        ClientCommand::Nodes(_) => session.show(client.nodes(), table::nodes).await,
+        ClientCommand::Status(_) => session.show(client.agent(), status::status).await,
+        ClientCommand::Nodes(args) => session.nodes(args).await,
+        ClientCommand::Apply(args) => session.apply(args).await,
+        ClientCommand::SaveSnapshot(args) => session.save_snapshot(args).await,
+        ClientCommand::Forget(args) => session.forget(args.node_id).await,
         ClientCommand::Node(args) => session.show(client.node(args.node_id), table::node).await,
         ClientCommand::Enable(args) => session.enable(args).await,
         ClientCommand::Disable(args) => {
@@ -84,6 +105,7 @@ async fn send(command: &ClientCommand) -> Result<u8> {
             session.show(call, table::route).await
         }
         ClientCommand::Events(_) => match session.follow().await? {},
+        ClientCommand::Reload(_) => session.reload().await,
         ClientCommand::Leave(_) => {
             client.leave().send().await?;
             session.say("the agent leaves", &json!({"leaving": true}))?;
@@ -93,6 +115,17 @@ async fn send(command: &ClientCommand) -> Result<u8> {
             session.show(client.plugin(), table::plugin).await
         }
         ClientCommand::Plugin(RunningPlugin::Swap(args)) => session.swap(args).await,
+        ClientCommand::Plugin(RunningPlugin::Reload(args)) => {
+            let call = client.reload_plugin(&ReloadQuery {
+                pull: args.pull,
+                digest: args.digest.map(|digest| digest.to_string()),
+            });
+            session.show(call, table::plugin).await
+        }
+        ClientCommand::Plugin(RunningPlugin::Rollout(args)) => session.rollout(args).await,
+        ClientCommand::Plugin(RunningPlugin::Revert(_)) => {
+            session.show(client.revert_plugin(), table::plugin).await
+        }
         ClientCommand::Plugin(RunningPlugin::Logs(_)) => {
             session.show(client.plugin_logs(), table::logs).await
         }
@@ -143,10 +176,44 @@ fn certificates(path: &Path) -> Result<CaCertificates> {
         .with_context(|| format!("the file {} must hold certificates in PEM", path.display()))
 }
 
-/// A client of one agent, and the format in which its responses are printed.
+/// Reads the plugin that the arguments name.
+fn offer(args: &SwapArgs) -> Result<PluginOffer> {
+    let settings = args.settings.iter().cloned().collect();
+    let settings = Some(settings).filter(|settings: &BTreeMap<_, _>| !settings.is_empty());
+    let file = match &args.source {
+        PluginSource::Registry(reference) => {
+            let source = reference.to_string();
+            return Ok(PluginOffer::Registry(SwapSource { source, settings }));
+        }
+        PluginSource::File(file) => file,
+    };
+    let plugin = std::fs::read(file)
+        .with_context(|| format!("cannot read the plugin {}", file.display()))
+        .map_err(usage)?;
+    let proof_file = proof_file(file);
+    let proof = match std::fs::read(&proof_file) {
+        Ok(proof) => Some(proof),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let error = anyhow!(error).context(format!("cannot read {}", proof_file.display()));
+            return Err(usage(error));
+        }
+    };
+    if proof.is_none() && settings.is_none() {
+        return Ok(PluginOffer::File(plugin));
+    }
+    Ok(PluginOffer::Form(PluginForm {
+        plugin,
+        proof,
+        settings,
+    }))
+}
+
+/// A client of one agent, the format in which its responses are printed, and the screen for tables.
 struct Session {
     client: Client,
     format: OutputFormat,
+    screen: Screen,
 }
 
 impl Session {
@@ -154,10 +221,10 @@ impl Session {
     async fn show<T: DeserializeOwned>(
         &self,
         call: Call<'_, T>,
-        table: impl Fn(&T) -> String,
+        table: impl Fn(&T, Screen) -> String,
     ) -> Result<u8> {
         output::line(&match self.format {
-            OutputFormat::Table => table(&call.send().await?),
+            OutputFormat::Table => table(&call.send().await?, self.screen),
             OutputFormat::Json => output::json(&call.send_json().await?),
         })?;
         Ok(exit::SUCCESS)
@@ -212,14 +279,24 @@ impl Session {
     }
 
     async fn swap(&self, args: &SwapArgs) -> Result<u8> {
-        let plugin = std::fs::read(&args.file)
-            .with_context(|| format!("cannot read the plugin {}", args.file.display()))
-            .map_err(usage)?;
         let query = SwapQuery {
             sha256: args.sha256.map(hex::encode),
         };
-        let call = self.client.swap_plugin(plugin, query);
+        let call = self.client.swap_plugin(offer(args)?, query);
         self.show(call, table::plugin).await
+    }
+
+    /// Reloads the agent. A part that failed is a failure.
+    async fn reload(&self) -> Result<u8> {
+        let report = self.client.reload().send().await?;
+        output::line(&match self.format {
+            OutputFormat::Table => table::reload(&report, self.screen),
+            OutputFormat::Json => output::json(&json!(report)),
+        })?;
+        Ok(match report.failed().next() {
+            Some(_) => exit::FAILED,
+            None => exit::SUCCESS,
+        })
     }
 
     async fn forget(&self, node_id: u64) -> Result<u8> {
@@ -235,11 +312,13 @@ impl Session {
         loop {
             match (follower.next().await?, self.format) {
                 (FollowUpdate::Event(event), OutputFormat::Table) => {
-                    output::line(&table::event(&event))?;
+                    let at = Timestamp(SystemTime::now());
+                    output::line(&table::event(at, &event, self.screen))?;
                 }
                 (FollowUpdate::Event(event), OutputFormat::Json) => {
                     let ReceivedEvent { id, name, data } = event;
-                    let event = json!({"id": id, "event": name, "data": data});
+                    let at = Timestamp(SystemTime::now());
+                    let event = json!({"at": at, "id": id, "event": name, "data": data});
                     output::line(&output::json(&event))?;
                 }
                 // Standard error may be closed.

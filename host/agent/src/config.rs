@@ -7,9 +7,11 @@
 //!
 //! This module does not know the meaning of any setting and does not read the process environment.
 
+mod effective;
 mod example;
 mod file;
 mod setting;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,26 +21,35 @@ use anyhow::{Result, bail};
 use clap::Command;
 use clap::builder::Resettable;
 
+use edge_cache_api::SettingSource;
+
 use self::setting::{quoted, settings, validate};
 
+pub(crate) use self::effective::effective;
+pub use self::effective::lines;
 pub use self::example::example;
 pub use self::setting::{FILE_FLAG, Lookup};
+pub(crate) use self::unknown::unknown_variables;
 
 #[cfg(test)]
 mod tests;
 
 /// Values from the file and the environment, by the id of their argument.
 #[derive(Debug)]
-pub(crate) struct Layers(BTreeMap<String, Vec<OsString>>);
+pub(crate) struct Layers(BTreeMap<String, (SettingSource, Vec<OsString>)>);
 
 impl Layers {
     /// Reads the file, if one is given, and the environment over it.
     pub(crate) fn read(run: &Command, file: Option<&Path>, lookup: Lookup<'_>) -> Result<Self> {
         let settings = settings(run);
-        let mut layers = match file {
+        let from_file = match file {
             Some(path) => file::read(path, &settings)?,
             None => BTreeMap::new(),
         };
+        let from_file = from_file.into_iter();
+        let mut layers: BTreeMap<_, _> = from_file
+            .map(|(id, values)| (id, (SettingSource::File, values)))
+            .collect();
         for setting in &settings {
             // An empty variable counts as unset: scripts clear variables that way.
             let Some(value) = lookup(&setting.variable).filter(|value| !value.is_empty()) else {
@@ -50,9 +61,16 @@ impl Layers {
                 let name = &setting.variable;
                 bail!("the variable `{name}` cannot be {given}: {reason}");
             }
-            layers.insert(setting.arg.get_id().to_string(), values);
+            let id = setting.arg.get_id().to_string();
+            layers.insert(id, (SettingSource::Variable, values));
         }
         Ok(Self(layers))
+    }
+
+    /// Returns the source of a setting that no flag gives.
+    fn source(&self, id: &str) -> SettingSource {
+        let given = self.0.get(id);
+        given.map_or(SettingSource::Default, |(source, _)| *source)
     }
 
     /// Returns the command with these values as its defaults.
@@ -61,7 +79,7 @@ impl Layers {
             let arg = arg.env(Resettable::Reset);
             match self.0.get(arg.get_id().as_str()) {
                 // Clap requires that an argument with a default is optional.
-                Some(values) => arg.required(false).default_values(values),
+                Some((_, values)) => arg.required(false).default_values(values),
                 None => arg,
             }
         })

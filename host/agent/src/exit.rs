@@ -1,7 +1,7 @@
 //! Exit codes of the binary, and the errors that they depend on.
 
 use anyhow::Error;
-use edge_cache_client::ClientError;
+use edge_cache_client::{ClientError, ProblemType};
 use edge_cache_host::gossip::GossipError;
 
 #[cfg(test)]
@@ -47,9 +47,14 @@ pub fn code(error: &Error) -> u8 {
     if is_gossip_usage || error.is::<UsageError>() {
         return USAGE;
     }
-    match error.downcast_ref().and_then(ClientError::status) {
-        Some(status) if status.as_u16() == 404 => NOT_FOUND,
-        Some(status) if status.is_client_error() => REFUSED,
+    match error.downcast_ref() {
+        Some(ClientError::Refused {
+            problem_type: Some(ProblemType::NodeNotFound),
+            ..
+        }) => NOT_FOUND,
+        // Another listener, or another program: nobody said that the node does not exist.
+        Some(ClientError::Refused { status, .. }) if status.as_u16() == 404 => FAILED,
+        Some(ClientError::Refused { status, .. }) if status.is_client_error() => REFUSED,
         _ => FAILED,
     }
 }

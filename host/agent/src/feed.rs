@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep};
 use self::cache::Cache;
 use self::log::Log;
 use self::varnish::Varnish;
+use crate::advice;
 use crate::cli::{FeedArgs, FeedCommand};
 use crate::commands::connect;
 use crate::exit;
@@ -146,7 +147,7 @@ impl Feeder {
 
     /// Reports a failure on standard error: a new one at once, the same one once a minute.
     fn report(&mut self, error: &anyhow::Error) {
-        let text = format!("{error:#}");
+        let text = advice::described(error);
         let is_old =
             |(former, at): &(String, Instant)| *former == text && at.elapsed() < REPORT_AGAIN;
         if !self.reported.as_ref().is_some_and(is_old) {

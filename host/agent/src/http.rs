@@ -5,12 +5,14 @@
 //!
 //! The only directory that knows axum.
 
+mod about;
 mod agent;
 mod all_nodes;
 mod api_doc;
 mod auth;
 mod bodies;
 mod cluster;
+mod decisions;
 mod events;
 mod extract;
 mod guard;
@@ -19,6 +21,7 @@ mod limits;
 mod list;
 mod nodes;
 mod operation;
+mod page;
 mod plugin;
 mod problem;
 mod problem_responses;
@@ -26,16 +29,19 @@ mod query;
 mod route;
 mod router;
 mod server;
+mod snapshot;
 mod state;
 mod tls;
 mod trace;
 mod traffic;
+mod upload;
 mod views;
 mod wait;
 
 pub use crate::metrics::{ListenerMetrics, TrafficMetrics};
+pub use about::About;
 pub use auth::Access;
-pub use guard::Hosts;
+pub use guard::{Guard, Hosts};
 pub use limits::*;
 pub use router::{api_routes, health_routes};
 pub use server::{Listening, serve};

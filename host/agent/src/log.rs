@@ -1,14 +1,24 @@
-//! The log of the process, on standard error.
+//! The log of the process on standard error, and its audit lines, in a file too.
 //!
-//! A thread of its own writes the lines: a reader that stalls costs lines, which are counted, and never stops the agent.
+//! A thread for each output writes the lines: a reader that stalls, or a full disk, costs lines, which are counted, and
+//! never stops the agent.
+
+mod audit;
+mod counted;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
+use self::counted::Counted;
 use crate::settings::LogFormat;
+
+pub use self::audit::AUDIT_LINES_MAX;
+pub(crate) use self::audit::AuditFile;
 
 /// The most lines that wait for the reader of the log; further lines are dropped and counted.
 pub const LINES_MAX: usize = 4_096;
@@ -19,6 +29,10 @@ mod tests;
 /// Filters of chitchat, which logs a line for each wrong datagram of a peer. An operator's filter for the same target
 /// takes precedence.
 const QUIET: &str = "chitchat::state=error,chitchat::transport=error";
+/// The targets of this program. A filter by a level alone makes only these more verbose than `info`.
+const OWN: &str = "edge_cache";
+/// The variable that switches colours off wherever it is set, see <https://no-color.org>.
+const NO_COLOR: &str = "NO_COLOR";
 
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
@@ -26,25 +40,34 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 #[derive(Debug)]
 pub struct Log {
     writer: NonBlocking,
+    filter: LogFilter,
     _guard: WorkerGuard,
 }
+
+/// The filter of a running log. Clones share it.
+#[derive(Debug, Clone)]
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
 
 /// Starts logging with a format and a filter. With JSON every line is an object, including those of panics.
 #[must_use]
 pub fn init(format: LogFormat, level: &str) -> Log {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX);
-    let (writer, guard) = builder.lossy(true).finish(io::stderr());
+    let (writer, guard) = builder.lossy(true).finish(Counted(io::stderr()));
     // A second log of the process is counted with the first.
     let _ = DROPPED.set(writer.error_counter());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter(level))
+    let log = fmt::layer()
         .with_writer(writer.clone())
         // A closed standard error would cause a panic: the reader of the log could stop the agent.
         .log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+    let log = match format {
+        LogFormat::Text => log.with_ansi(has_colours()).boxed(),
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
+    };
+    let (filter, handle) = reload::Layer::new(filter(level));
+    tracing_subscriber::registry()
+        .with(log.with_filter(filter))
+        .with(audit::layer())
+        .init();
     // The default hook writes to standard error itself, and waits for its reader.
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(tracing::field::display);
@@ -52,11 +75,29 @@ pub fn init(format: LogFormat, level: &str) -> Log {
     }));
     Log {
         writer,
+        filter: LogFilter(handle),
         _guard: guard,
     }
 }
 
+impl LogFilter {
+    /// Replaces the filter, from the next line on.
+    ///
+    /// # Errors
+    ///
+    /// The log has ended.
+    pub(crate) fn replace(&self, level: &str) -> Result<(), reload::Error> {
+        self.0.reload(filter(level))
+    }
+}
+
 impl Log {
+    /// Returns the filter.
+    #[must_use]
+    pub fn filter(&self) -> LogFilter {
+        self.filter.clone()
+    }
+
     /// Writes a line as it is.
     pub fn print(&mut self, line: &str) {
         // A line too many is counted.
@@ -64,12 +105,36 @@ impl Log {
     }
 }
 
-/// Returns the number of lines that were dropped because the reader of the log was too slow.
+/// Returns the number of lines of the log and the audit file that were lost: their reader was too slow, or writing
+/// failed.
 pub(crate) fn dropped_lines() -> usize {
-    DROPPED.get().map_or(0, ErrorCounter::dropped_lines)
+    let waiting = DROPPED.get().map_or(0, ErrorCounter::dropped_lines);
+    waiting
+        .saturating_add(audit::dropped_lines())
+        .saturating_add(counted::failed_writes())
 }
 
-/// Parses a filter. Without a level for all targets it is `info`: a misspelt target must not switch the log off.
+fn has_colours() -> bool {
+    let is_off = std::env::var_os(NO_COLOR).is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !is_off
+}
+
+/// Parses a filter. Without a level for all targets it is `info`: a misspelt target must not switch the log off. A level
+/// below `info` for all targets is for this program's alone: the compiler and the libraries write thousands of lines.
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(format!("info,{QUIET},{level}"))
+    let directives: Vec<_> = level
+        .split(',')
+        .map(|directive| match directive.trim() {
+            verbose if is_verbose(verbose) => format!("{OWN}={verbose}"),
+            other => other.to_string(),
+        })
+        .collect();
+    EnvFilter::builder().parse_lossy(format!("info,{QUIET},{}", directives.join(",")))
+}
+
+/// Tells whether a directive is a level alone, below `info`. The notation of levels has numbers too.
+fn is_verbose(directive: &str) -> bool {
+    directive
+        .parse::<tracing::Level>()
+        .is_ok_and(|level| level > tracing::Level::INFO)
 }

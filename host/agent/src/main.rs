@@ -10,15 +10,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use edge_cache_agent::cli::{
     self, Cli, ClientCommand, Command, ConfigCommand, GossipCommand, Parsed, PluginCommand,
-    TokenCommand,
+    SnapshotCommand, TokenCommand,
 };
 use edge_cache_agent::commands;
+use edge_cache_agent::log::LogFilter;
 use edge_cache_agent::plugin_manager::{COMPILE_COMMAND, compiler};
 use edge_cache_agent::plugin_tools::{self, ToolReport};
-use edge_cache_agent::run::{self, runtime};
+use edge_cache_agent::run::{self, ReloadSources, runtime};
 use edge_cache_agent::settings::{AgentSettings, LogFormat, parse_log_level};
 use edge_cache_agent::tokens::NewToken;
-use edge_cache_agent::{config_check, exit, feed, log};
+use edge_cache_agent::{advice, config, config_check, exit, feed, http, log, snapshot_tools};
 use edge_cache_host::gossip::Keyring;
 use edge_cache_host::sandbox::run_compiler;
 
@@ -49,11 +50,12 @@ fn main() -> ExitCode {
         Command::Run(args) => Some((args.log_format, log::init(args.log_format, &args.log_level))),
         _ => None,
     };
-    match start(cli) {
+    let log_filter = log.as_ref().map(|(_, log)| log.filter());
+    match start(cli, log_filter) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             match &mut log {
-                None => print_error(&format!("{error:#}")),
+                None => print_error(&advice::described(&error)),
                 Some((LogFormat::Text, log)) => log.print(&format!("edge-cache-agent: {error:#}")),
                 Some((LogFormat::Json, _)) => tracing::error!("{error:#}"),
             }
@@ -62,9 +64,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<u8> {
+fn start(cli: Cli, log_filter: Option<LogFilter>) -> Result<u8> {
     match cli.command {
-        Command::Run(args) => run::run(&args)?,
+        Command::Run(args) => {
+            let sources = ReloadSources {
+                settings,
+                log_filter,
+            };
+            run::run(&with_unknown_variables(*args), sources)?;
+        }
         Command::Gossip(GossipCommand::Keygen) => {
             let key = Keyring::generate().context("cannot make a key")?;
             writeln!(std::io::stdout(), "{key}").context("cannot print the key")?;
@@ -76,21 +84,69 @@ fn start(cli: Cli) -> Result<u8> {
                 .context("cannot print the token")?;
         }
         Command::Config(ConfigCommand::Example) => print(&cli::example()),
-        Command::Config(ConfigCommand::Check(args)) => return check(&args),
+        Command::Config(ConfigCommand::Show(args)) => {
+            let settings = args.effective.iter().map(|setting| &setting.shown);
+            print(&config::lines(settings));
+        }
+        Command::Config(ConfigCommand::Check(args)) => {
+            return check(&with_unknown_variables(*args));
+        }
+        Command::Man { directory } => cli::write_man_pages(&directory)
+            .with_context(|| format!("cannot write man pages into {}", directory.display()))?,
         Command::Completions { shell } => print(&cli::completions(shell)),
         Command::Feed(command) => return runtime()?.block_on(feed::run(&command)),
         Command::Client(command) => return ask(&command),
         Command::Plugin(PluginCommand::Running(command)) => {
             return ask(&ClientCommand::Plugin(command));
         }
+        Command::Snapshot(SnapshotCommand::Save(args)) => {
+            return ask(&ClientCommand::SaveSnapshot(args));
+        }
+        Command::Snapshot(SnapshotCommand::Inspect(args)) => {
+            print(&snapshot_tools::inspect(&args)?);
+        }
+        Command::Snapshot(SnapshotCommand::Restore(args)) => {
+            print(&snapshot_tools::restore(&args)?);
+        }
+        Command::Plugin(PluginCommand::Keygen(args)) => print(&plugin_tools::keygen(&args)?),
+        Command::Plugin(PluginCommand::Sign(args)) => {
+            http::use_ring();
+            print(&runtime()?.block_on(plugin_tools::sign(&args, &compiler()))?);
+        }
+        Command::Plugin(PluginCommand::Verify(args)) => {
+            http::use_ring();
+            return report(&runtime()?.block_on(plugin_tools::verify(&args))?);
+        }
+        Command::Plugin(PluginCommand::Pull(args)) => {
+            print(&runtime()?.block_on(plugin_tools::pull(&args))?);
+        }
+        Command::Plugin(PluginCommand::Push(args)) => {
+            print(&runtime()?.block_on(plugin_tools::push(&args, &compiler()))?);
+        }
         Command::Plugin(PluginCommand::Inspect(args)) => {
             return report(&runtime()?.block_on(plugin_tools::inspect(&args, &compiler()))?);
+        }
+        Command::Plugin(PluginCommand::Try(args)) => {
+            return report(&plugin_tools::try_node(&args, &runtime()?, &compiler())?);
         }
         Command::Plugin(PluginCommand::Check(args)) => {
             return report(&plugin_tools::check(&args, &runtime()?, &compiler())?);
         }
     }
     Ok(exit::SUCCESS)
+}
+
+/// Reads the settings of this process again.
+fn settings() -> Result<AgentSettings, String> {
+    cli::settings_of_run(std::env::args_os(), &variable)
+}
+
+fn with_unknown_variables(settings: AgentSettings) -> AgentSettings {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    AgentSettings {
+        unknown_variables: cli::unknown_variables(names),
+        ..settings
+    }
 }
 
 fn ask(command: &ClientCommand) -> Result<u8> {

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::cache_check::CheckMetrics;
+use crate::reload::Reloader;
 use edge_cache_host::EdgeCacheRegistry;
 use edge_cache_host::gossip::GossipPool;
 
@@ -38,12 +39,18 @@ pub(super) struct Metrics {
     pub(super) ready: Gauge,
     /// Warnings of the readiness check.
     pub(super) warnings: Gauge,
+    /// 1 while another plugin than the declared one runs.
+    pub(super) undeclared: Gauge,
     registry: Registry,
 }
 
 impl Metrics {
     /// Composes the metrics of an agent with this registry, and with this pool if gossip is on.
-    pub(super) fn new(edge_cache: &EdgeCacheRegistry, gossip: Option<&GossipPool>) -> Self {
+    pub(super) fn new(
+        edge_cache: &EdgeCacheRegistry,
+        gossip: Option<&GossipPool>,
+        reloader: &Reloader,
+    ) -> Self {
         let http = HttpMetrics::default();
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process::started_now()));
@@ -57,6 +64,7 @@ impl Metrics {
             pool.register_metrics(prefixed);
         }
         http.register(prefixed);
+        reloader.register_metrics(prefixed);
         let traffic = TrafficMetrics::register(prefixed);
         let check = CheckMetrics::default();
         check.register(prefixed);
@@ -64,12 +72,19 @@ impl Metrics {
         prefixed.register("ready", "1 while the agent is ready", ready.clone());
         let help = "Warnings that `GET /health/readyz` shows";
         prefixed.register("warnings", help, warnings.clone());
+        let undeclared = Gauge::default();
+        prefixed.register(
+            "plugin_undeclared",
+            "1 while another plugin, or other settings, run than the agent's settings declare",
+            undeclared.clone(),
+        );
         Self {
             http,
             traffic,
             check,
             ready,
             warnings,
+            undeclared,
             registry,
         }
     }

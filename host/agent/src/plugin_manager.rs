@@ -1,37 +1,44 @@
-//! Replacement of the running plugin: by an upload over HTTP, and by a changed plugin file at a reload.
+//! The plugin of an agent: where it comes from, whether it may run, and its replacement while the agent runs.
 //!
-//! A child process of this program compiles the plugins, one after the other. Replacements are serialised. An uploaded plugin runs until the process ends; the next start loads the
-//! plugin that the settings declare.
+//! A plugin comes through one of four doors: the binary, a file, a registry, an upload. The trust rules judge it at
+//! all of them but the first. A child process of this program compiles the plugins, one after the other. A swap lasts
+//! until the agent ends: the next start runs the plugin that the settings declare.
 
+mod disk;
+mod origin;
+mod reload;
+mod sources;
+mod trust;
+
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
 use tracing::Instrument;
 
-use crate::settings::AgentSettings;
+use self::sources::{Found, Sources, blocking};
+use crate::settings::{AgentSettings, PluginSource};
 use edge_cache_core::text;
-use edge_cache_host::sandbox::{
-    CodeCache, CompilerProcess, Plugin, PluginConfig, PluginError, PluginFile,
-};
-use edge_cache_host::{EdgeCacheRegistry, SwapError};
+use edge_cache_distribution::{Proof, Reference, Refusal};
+use edge_cache_host::sandbox::{CompilerProcess, Plugin, PluginConfig, PluginError};
+use edge_cache_host::{AUDIT_TARGET, EdgeCacheRegistry, Store, SwapError};
 
-/// The reference plugin inside the binary.
-#[cfg(embedded_plugin)]
-const EMBEDDED_PLUGIN: Option<&[u8]> = Some(include_bytes!(env!("EDGE_CACHE_EMBEDDED")));
-/// `None`: `cargo plugin` had not been run when the binary was built.
-#[cfg(not(embedded_plugin))]
-const EMBEDDED_PLUGIN: Option<&[u8]> = None;
-/// The name of plugins that came over HTTP.
-const UPLOADED: &str = "uploaded";
+pub(crate) use self::disk::Disk;
+pub use self::origin::{Loaded, Origin, Plugins};
+pub use self::reload::Reload;
+pub use self::sources::{Pull, SourceError};
+
 /// The argument of this program that makes it the child process that compiles a plugin.
 pub const COMPILE_COMMAND: &str = "compile-plugin";
 /// This program, also after its file was replaced.
 const THIS_PROGRAM: &str = "/proc/self/exe";
-/// The largest number of uploads that are being compiled or wait for it. Their bytes are in memory.
+/// The largest number of replacements that are being compiled or wait for it. Their bytes are in memory.
 pub const UPLOADS_MAX: usize = 8;
 
 /// Returns the compiler of an agent and of the plugin tools.
@@ -40,36 +47,61 @@ pub fn compiler() -> CompilerProcess {
     CompilerProcess::new(THIS_PROGRAM, [COMPILE_COMMAND])
 }
 
-/// Loads and replaces the plugin of one agent. Clones share the lock.
+/// Loads and replaces the plugin of one agent. Clones share it.
 #[derive(Debug, Clone)]
 pub struct PluginManager {
-    config: PluginConfig,
-    /// The declared file; `None` for the reference plugin inside the binary.
-    file: Option<PathBuf>,
-    compiler: CompilerProcess,
-    /// The places of uploads.
-    uploads: Arc<Semaphore>,
-    /// Serialises replacements. Guards the digest of the plugin file at its last reading, so that a reload with an
-    /// unchanged file does not undo an upload.
-    lock: Arc<Mutex<[u8; 32]>>,
+    inner: Arc<Inner>,
 }
 
-/// A plugin that came over HTTP.
 #[derive(Debug)]
-pub struct PluginUpload {
-    /// The content of its file.
-    pub bytes: Vec<u8>,
-    /// The digest that it must have. Without one, the digest that the settings pin applies, if any.
+struct Inner {
+    /// The declared settings, grants and limits.
+    config: PluginConfig,
+    sources: Sources,
+    compiler: CompilerProcess,
+    /// The places of replacements.
+    uploads: Semaphore,
+    /// Serialises reloads. A registry that is slow holds up no upload.
+    reloads: Mutex<()>,
+    /// Serialises swaps, and what is written of them.
+    turn: Mutex<()>,
+    plugins: ArcSwap<Plugins>,
+}
+
+/// A plugin that is to run until the agent ends.
+#[derive(Debug)]
+pub struct Replacement {
+    /// The plugin.
+    pub plugin: Offer,
+    /// The digest that its file must have. Without one, the digest that the settings pin applies, if any.
     pub sha256: Option<[u8; 32]>,
+    /// Settings of the plugin, in place of the declared ones.
+    pub settings: Option<BTreeMap<String, String>>,
+}
+
+/// A plugin that an administrator offers.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few are offered at a time")]
+pub enum Offer {
+    /// The content of a file, and its proof if there is one.
+    Upload(Bytes, Option<Proof>),
+    /// An artifact in a registry.
+    Registry(Reference),
 }
 
 /// A failed replacement. The previous plugin continues.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReplaceError {
-    /// Too many uploads wait to be compiled.
+    /// Too many replacements wait to be compiled.
     #[error("{UPLOADS_MAX} other plugins are being loaded")]
     Busy,
+    /// The plugin cannot be had from its source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The trust rules do not let the plugin in.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The plugin does not load.
     #[error(transparent)]
     Plugin(#[from] PluginError),
@@ -85,53 +117,71 @@ impl PluginManager {
     /// Loads the plugin that the settings declare.
     pub(crate) async fn of_settings(
         settings: &AgentSettings,
-        cache: Option<CodeCache>,
+        disk: Disk<'_>,
     ) -> Result<(Self, Plugin)> {
+        let cache = match disk {
+            Disk::Keep(store) => store.map(Store::code_cache),
+            Disk::Look => None,
+        };
         let config = settings.plugin_config.config(&settings.limits, cache);
-        Self::start(config, settings.plugin.clone(), compiler()).await
+        let sources = Sources::of_settings(settings, disk, &config.limits)?;
+        Self::start(config, sources, compiler()).await
     }
 
-    /// Loads a file, or the reference plugin inside the binary.
+    /// Loads a file, or the reference plugin inside the binary. Has no registries and no trust rules.
     ///
     /// # Errors
     ///
     /// The plugin cannot be read or does not load, or the binary has none inside.
-    pub async fn start(
+    pub async fn of_file(
         config: PluginConfig,
         file: Option<PathBuf>,
         compiler: CompilerProcess,
     ) -> Result<(Self, Plugin)> {
-        let plugin = match &file {
-            Some(path) => load_file(path, &config, &compiler).await,
-            None => {
-                // Trusted, so that no child is needed.
-                let embedded = PluginFile::embedded(EMBEDDED_PLUGIN.context(
-                    "this binary is built without the reference plugin: set `--plugin FILE`, or run `cargo plugin` and \
-                     build it again",
-                )?);
-                let config = config.clone();
-                blocking(move || Ok(Plugin::load(embedded, config)?)).await
-            }
+        let sources = Sources::local(file.map(PluginSource::File), &config.limits)?;
+        Self::start(config, sources, compiler).await
+    }
+
+    async fn start(
+        config: PluginConfig,
+        sources: Sources,
+        compiler: CompilerProcess,
+    ) -> Result<(Self, Plugin)> {
+        let loaded = start(&sources, &compiler, &config).await;
+        let (plugin, loaded) = loaded.context("cannot load the plugin")?;
+        let plugins = Plugins {
+            declared: loaded.clone(),
+            running: loaded,
+            refusal: None,
         };
-        let plugin = plugin.context("cannot load the plugin")?;
-        let manager = Self {
+        sources.keep(&plugins).await;
+        let inner = Inner {
             config,
-            file,
+            sources,
             compiler,
-            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
-            lock: Arc::new(Mutex::new(*plugin.sha256())),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            reloads: Mutex::default(),
+            turn: Mutex::default(),
+            plugins: ArcSwap::from_pointee(plugins),
         };
-        Ok((manager, plugin))
+        let inner = Arc::new(inner);
+        Ok((Self { inner }, plugin))
     }
 
     /// Returns the largest size of a plugin file, in bytes.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
-        self.config.limits.plugin_bytes
+        self.inner.config.limits.plugin_bytes
     }
 
-    /// Replaces the plugin by an uploaded one. Until it is compiled, a dropped future ends the replacement; after that it
-    /// completes.
+    /// Returns the declared and the running plugin.
+    #[must_use]
+    pub fn plugins(&self) -> Arc<Plugins> {
+        self.inner.plugins.load_full()
+    }
+
+    /// Replaces the plugin until the agent ends. Until it is compiled, a dropped future ends the replacement; after that
+    /// it completes.
     ///
     /// # Errors
     ///
@@ -139,79 +189,207 @@ impl PluginManager {
     pub async fn replace(
         &self,
         registry: &EdgeCacheRegistry,
-        upload: PluginUpload,
+        replacement: Replacement,
     ) -> Result<(), ReplaceError> {
-        let _place = self.uploads.try_acquire().map_err(|_| ReplaceError::Busy)?;
-        let mut config = self.config.clone();
-        config.sha256 = upload.sha256.or(config.sha256);
-        let file = blocking(move || Ok(PluginFile::new(UPLOADED, upload.bytes))).await?;
-        let plugin = Plugin::load_in_child(file, config, &self.compiler).await?;
-        let (registry, lock) = (registry.clone(), self.lock.clone());
+        let inner = &self.inner;
+        let _place = inner
+            .uploads
+            .try_acquire()
+            .map_err(|_| ReplaceError::Busy)?;
+        let mut config = inner.config.clone();
+        config.sha256 = replacement.sha256.or(config.sha256);
+        if let Some(settings) = replacement.settings {
+            config.settings = settings;
+        }
+        let found = match replacement.plugin {
+            Offer::Upload(bytes, proof) => Found::uploaded(bytes, proof).await?,
+            Offer::Registry(reference) => inner.sources.offered(&reference).await?,
+        };
+        let (plugin, running) = load(&inner.sources, &inner.compiler, found, config).await?;
+        let origin = running.origin.clone();
+        let set = |plugins: &mut Plugins| plugins.running = running;
+        self.swap(registry, (plugin, origin), None, set).await
+    }
+
+    /// Reads the declared source again, and replaces the plugin where it has changed. A tag is asked for again where
+    /// `pull` says so; then a plugin that was swapped in is replaced too.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ReplaceError`] but [`ReplaceError::Busy`].
+    pub async fn reload(
+        &self,
+        registry: &EdgeCacheRegistry,
+        pull: Pull,
+    ) -> Result<Reload, ReplaceError> {
+        // Only settings, which are read at the start, declare another digest or tag.
+        if pull == Pull::Remembered && self.inner.sources.is_registry() {
+            return Ok(Reload::Unchanged);
+        }
+        let _reload = self.inner.reloads.lock().await;
+        let found = self.inner.sources.declared(pull).await?;
+        let now = self.plugins();
+        let is_same = found.origin.sha256 == now.declared.origin.sha256;
+        if is_same && (pull == Pull::Remembered || now.is_declared()) {
+            self.prove_again(found).await?;
+            return Ok(Reload::Unchanged);
+        }
+        self.run_declared(registry, found).await?;
+        Ok(Reload::Replaced)
+    }
+
+    /// Replaces the plugin by the one that the next start would run.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ReplaceError`] but [`ReplaceError::Busy`].
+    pub async fn revert(&self, registry: &EdgeCacheRegistry) -> Result<Reload, ReplaceError> {
+        let _reload = self.inner.reloads.lock().await;
+        let now = self.plugins();
+        let digest = now.declared.origin.digest();
+        let found = self.inner.sources.declared_as(digest).await?;
+        if now.is_declared() && found.origin.sha256 == now.declared.origin.sha256 {
+            return Ok(Reload::Unchanged);
+        }
+        self.run_declared(registry, found).await?;
+        Ok(Reload::Replaced)
+    }
+
+    /// Reads the trust rules again and judges the running plugin by them. Rules that cannot be read change nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Trust`].
+    pub async fn reload_trust(&self) -> Result<Reload, SourceError> {
+        let sources = &self.inner.sources;
+        let reload = sources.reload_trust().await?;
+        let _turn = self.inner.turn.lock().await;
+        let mut plugins = Plugins::clone(&self.plugins());
+        let refusal = sources.check(&plugins.running.origin).err();
+        plugins.refusal = refusal.map(|refusal| refusal.to_string());
+        self.inner.plugins.store(Arc::new(plugins));
+        Ok(reload)
+    }
+
+    /// Takes the manifest and the signatures that the declared plugin has now, where the rules let it in with them.
+    async fn prove_again(&self, found: Found) -> Result<(), ReplaceError> {
+        let inner = &self.inner;
+        let Found {
+            mut origin,
+            reference,
+            ..
+        } = inner.sources.admit(found).await?;
+        let _turn = inner.turn.lock().await;
+        // Rules may have been read again while signatures were.
+        origin.admission = inner.sources.check(&origin)?;
+        let mut plugins = Plugins::clone(&inner.plugins.load());
+        if plugins.is_declared() {
+            plugins.running.origin = origin.clone();
+            plugins.refusal = None;
+        }
+        plugins.declared.origin = origin;
+        inner.sources.keep(&plugins).await;
+        inner.plugins.store(Arc::new(plugins));
+        inner.sources.remember(reference).await;
+        Ok(())
+    }
+
+    async fn run_declared(
+        &self,
+        registry: &EdgeCacheRegistry,
+        found: Found,
+    ) -> Result<(), ReplaceError> {
+        let inner = &self.inner;
+        let reference = found.reference.clone();
+        let config = inner.config.clone();
+        let (plugin, loaded) = load(&inner.sources, &inner.compiler, found, config).await?;
+        let origin = loaded.origin.clone();
+        let set = |plugins: &mut Plugins| {
+            plugins.declared = loaded.clone();
+            plugins.running = loaded;
+        };
+        self.swap(registry, (plugin, origin), reference, set).await
+    }
+
+    /// Swaps the plugin and remembers it, also where the caller goes away meanwhile.
+    async fn swap(
+        &self,
+        registry: &EdgeCacheRegistry,
+        (plugin, origin): (Plugin, Origin),
+        reference: Option<(Reference, u64)>,
+        set: impl FnOnce(&mut Plugins) + Send + 'static,
+    ) -> Result<(), ReplaceError> {
+        let (registry, inner) = (registry.clone(), self.inner.clone());
         let swap = async move {
-            let _turn = lock.lock().await;
-            registry.swap(plugin).await
+            let _turn = inner.turn.lock().await;
+            // Rules may have been read again while it was compiled.
+            inner.sources.check(&origin)?;
+            registry.swap(plugin).await?;
+            let mut plugins = Plugins::clone(&inner.plugins.load());
+            let before = hex::encode(plugins.running.origin.sha256);
+            set(&mut plugins);
+            let running = &plugins.running.origin;
+            tracing::info!(
+                target: AUDIT_TARGET,
+                before,
+                after = hex::encode(running.sha256),
+                source = running.source,
+                "replace plugin"
+            );
+            plugins.refusal = None;
+            inner.sources.keep(&plugins).await;
+            inner.plugins.store(Arc::new(plugins));
+            inner.sources.remember(reference).await;
+            Ok(())
         };
         // In the span of its request.
         let swapped = tokio::spawn(swap.in_current_span()).await;
-        let swapped = swapped.map_err(|error| ReplaceError::System(io::Error::other(error)))?;
-        Ok(swapped?)
-    }
-
-    /// Replaces the plugin if the content of its file has changed since the last reading. Errors go to the log.
-    pub async fn reload(&self, registry: &EdgeCacheRegistry) {
-        let Some(file) = &self.file else {
-            return;
-        };
-        let mut read = self.lock.lock().await;
-        match self.reload_file(file, registry, *read).await {
-            Ok(digest) if digest == *read => {}
-            Ok(digest) => {
-                *read = digest;
-                tracing::info!(file = %file.display(), "plugin replaced");
-            }
-            Err(error) => {
-                let error = text::error_chain(&error);
-                tracing::error!(error, file = %file.display(), "plugin not replaced");
-            }
-        }
-    }
-
-    /// Replaces the plugin if the digest of its file is another than `before`. Returns the digest.
-    async fn reload_file(
-        &self,
-        file: &Path,
-        registry: &EdgeCacheRegistry,
-        before: [u8; 32],
-    ) -> Result<[u8; 32], ReplaceError> {
-        let file = read_file(file, &self.config).await?;
-        if *file.sha256() == before {
-            return Ok(before);
-        }
-        let plugin = Plugin::load_in_child(file, self.config.clone(), &self.compiler).await?;
-        let digest = *plugin.sha256();
-        registry.swap(plugin).await?;
-        Ok(digest)
+        swapped.map_err(|error| ReplaceError::System(io::Error::other(error)))?
     }
 }
 
-async fn load_file(
-    path: &Path,
-    config: &PluginConfig,
+/// Loads the declared plugin. Where it cannot be used, the one that ran before is.
+async fn start(
+    sources: &Sources,
     compiler: &CompilerProcess,
-) -> Result<Plugin, ReplaceError> {
-    let file = read_file(path, config).await?;
-    Ok(Plugin::load_in_child(file, config.clone(), compiler).await?)
+    config: &PluginConfig,
+) -> Result<(Plugin, Loaded), ReplaceError> {
+    let found = sources.declared(Pull::Remembered).await?;
+    let (reference, before) = (found.reference.clone(), sources.remembered().await);
+    let now = found.origin.digest().filter(|_| sources.is_registry());
+    let error = match load(sources, compiler, found, config.clone()).await {
+        Ok(loaded) => {
+            sources.remember(reference).await;
+            return Ok(loaded);
+        }
+        Err(error) => error,
+    };
+    let Some(before) = before.filter(|before| now != Some(*before)) else {
+        return Err(error);
+    };
+    let reason = text::error_chain(&error);
+    tracing::error!(
+        error = reason,
+        "plugin not replaced: the one that ran before goes on"
+    );
+    let found = sources.declared_as(Some(before)).await?;
+    load(sources, compiler, found, config.clone()).await
 }
 
-async fn read_file(path: &Path, config: &PluginConfig) -> Result<PluginFile, ReplaceError> {
-    let (path, limits) = (path.to_path_buf(), config.limits.clone());
-    blocking(move || Ok(PluginFile::read(&path, &limits)?)).await
-}
-
-/// Runs disk access and compiling, which take up to seconds, outside of the runtime's threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ReplaceError> + Send + 'static,
-) -> Result<T, ReplaceError> {
-    let worked = tokio::task::spawn_blocking(work).await;
-    worked.map_err(|error| ReplaceError::System(io::Error::other(error)))?
+/// Checks a plugin by the trust rules, then compiles it.
+async fn load(
+    sources: &Sources,
+    compiler: &CompilerProcess,
+    found: Found,
+    config: PluginConfig,
+) -> Result<(Plugin, Loaded), ReplaceError> {
+    let Found { file, origin, .. } = sources.admit(found).await?;
+    let plugin = if origin.is_embedded {
+        // Trusted, so that no child is needed.
+        blocking(move || Ok(Plugin::load(file, config)?)).await?
+    } else {
+        Plugin::load_in_child(file, config, compiler).await?
+    };
+    let policy = plugin.policy();
+    Ok((plugin, Loaded { origin, policy }))
 }

@@ -4,13 +4,19 @@
 //! environment variable and its line in `config example` from them.
 
 mod agent;
+mod effective;
 mod limits;
 mod plugin;
+mod plugin_source;
+mod registry;
 mod traffic;
 pub(crate) mod values;
 
 pub use self::agent::{AgentSettings, GossipProtocol, HttpSettings, LogFormat};
+pub use self::effective::EffectiveSetting;
 pub use self::limits::LimitSettings;
 pub use self::plugin::PluginSettings;
+pub use self::plugin_source::PluginSourceSettings;
+pub use self::registry::{PluginSource, RegistrySettings};
 pub use self::traffic::{CacheCheck, TrafficGeo, TrafficKey, TrafficSettings};
 pub use self::values::parse_log_level;

@@ -41,16 +41,16 @@ pub enum Role {
     Read,
     /// Changes registrations and counters.
     Write,
-    /// Replaces the plugin, reads its log, and makes the agent leave.
+    /// Reloads the agent, replaces the plugin, reads its log, and makes the agent leave.
     Admin,
 }
 
 /// The tokens of a file: at least one, each with a name of its own.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Tokens(Vec<Token>);
 
 /// A token without its secret.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,

@@ -15,24 +15,40 @@ mod tests;
 
 /// The largest file: a certificate chain has some KiB, a thousand tokens have less than this.
 pub(crate) const FILE_BYTES_MAX: u64 = 256 * 1024;
+/// Write by anybody but the owner.
+const WRITE_BITS: u32 = 0o022;
 /// Read by others, or write by anybody but the owner.
-const EXPOSED_BITS: u32 = 0o026;
+const EXPOSED_BITS: u32 = 0o004 | WRITE_BITS;
 
 /// Reads a file without secrets.
 pub(crate) fn read_public(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     read(open(path)?)
 }
 
-/// Reads a file with secrets, or one that grants access.
+/// Reads a file with secrets, or one that grants access by them.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    read_owned(
+        path,
+        EXPOSED_BITS,
+        "others must not read the file and only its owner may write it; use `chmod 600`",
+    )
+}
+
+/// Reads a file that grants access and holds no secret.
+pub(crate) fn read_authority(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    read_owned(
+        path,
+        WRITE_BITS,
+        "only the owner of the file may write it; use `chmod go-w`",
+    )
+}
+
+fn read_owned(path: &Path, refused: u32, remedy: &str) -> Result<Zeroizing<Vec<u8>>> {
     let file = open(path)?;
     // Metadata of the open file: the path may name another file by now.
     let metadata = file.metadata()?;
     let mode = metadata.mode() & 0o7777;
-    ensure!(
-        mode & EXPOSED_BITS == 0,
-        "file mode {mode:04o}: others must not read the file and only its owner may write it; use `chmod 600`"
-    );
+    ensure!(mode & refused == 0, "file mode {mode:04o}: {remedy}");
     let owner = metadata.uid();
     ensure!(
         owner == 0 || owner == rustix::process::geteuid().as_raw(),

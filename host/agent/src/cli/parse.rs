@@ -7,12 +7,18 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use super::Cli;
+use super::{Cli, Command};
 use crate::config::{self, Layers, Lookup};
+use crate::screen::Screen;
+use crate::settings::AgentSettings;
 use edge_cache_core::text;
 
 /// The longest error about the command line, in bytes: it repeats what was given.
 pub(super) const WRONG_BYTES_MAX: usize = 512;
+/// The beginning of the usage in help.
+const USAGE: &str = "Usage: ";
+/// The width of help where the output is no terminal.
+const WIDTH: usize = 100;
 /// The longest error about settings, in bytes: it names all problems of a file.
 const SETTINGS_BYTES_MAX: usize = 8 * 1024;
 
@@ -40,7 +46,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lookup: Lookup<'_>) -> Pa
         Err(error) => match error.downcast_ref::<clap::Error>() {
             None => wrong(
                 &args,
-                text::clean(&format!("{error:#}"), SETTINGS_BYTES_MAX),
+                text::clean(
+                    &text::without_passwords(&format!("{error:#}")),
+                    SETTINGS_BYTES_MAX,
+                ),
             ),
             Some(error) => match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -54,6 +63,24 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lookup: Lookup<'_>) -> Pa
                 _ => wrong(&args, one_line(&error.render().to_string())),
             },
         },
+    }
+}
+
+/// Parses the command line of an agent and returns its settings.
+///
+/// # Errors
+///
+/// The command line is invalid, or of another command. The error is for people.
+pub fn settings_of_run(
+    args: impl IntoIterator<Item = OsString>,
+    lookup: Lookup<'_>,
+) -> Result<AgentSettings, String> {
+    match parse(args, lookup) {
+        Parsed::Cli(cli) => match cli.command {
+            Command::Run(settings) => Ok(*settings),
+            _ => Err("this is not the command of an agent".to_string()),
+        },
+        Parsed::Text(text) | Parsed::Wrong { text, .. } => Err(text),
     }
 }
 
@@ -79,7 +106,12 @@ fn parse_layers(args: &[OsString], lookup: Lookup<'_>) -> Result<Cli> {
     let layers = Layers::read(described, file.as_deref(), lookup)?;
     let matches = with_settings(Cli::command(), &|command| layers.apply(command))
         .try_get_matches_from(args)?;
-    Ok(Cli::from_arg_matches(&matches)?)
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let Some(settings) = cli.command.settings() {
+        let (command, matches) = leaf(&whole, &matches);
+        settings.effective = config::effective(command, matches, &layers);
+    }
+    Ok(cli)
 }
 
 /// Applies a change to every command that has settings.
@@ -120,13 +152,40 @@ fn leaf<'a>(
     }
 }
 
-/// Renders the help with the environment variables, which `flags_only` has removed, and without Markdown.
+/// Renders the help for the width of the terminal, with the environment variables, which `flags_only` has removed, and without Markdown.
 fn help(args: &[OsString], error: &clap::Error) -> String {
-    let full = match Cli::command().try_get_matches_from(args) {
+    let width = Screen::of_stdout().width.map_or(WIDTH, usize::from);
+    let command = Cli::command().term_width(width);
+    let full = match command.try_get_matches_from(args) {
         Err(full) if full.kind() == error.kind() => full.render(),
         _ => error.render(),
     };
-    full.to_string().replace('`', "")
+    let help = full.to_string().replace('`', "");
+    let lines = help.split_inclusive('\n').map(|line| match line {
+        usage if usage.starts_with(USAGE) => wrapped(usage, width),
+        line => line.to_string(),
+    });
+    lines.collect()
+}
+
+/// Wraps the line with the usage, which clap leaves as it is.
+fn wrapped(usage: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut column = 0_usize;
+    for word in usage.split_whitespace() {
+        let end = column.saturating_add(1).saturating_add(word.len());
+        if column == 0 {
+            column = word.len();
+        } else if end > width {
+            lines += &format!("\n{:1$}", "", USAGE.len());
+            column = USAGE.len().saturating_add(word.len());
+        } else {
+            lines.push(' ');
+            column = end;
+        }
+        lines += word;
+    }
+    lines + "\n"
 }
 
 /// Returns the error with the help of the innermost subcommand that was given.
@@ -167,7 +226,7 @@ fn one_line(error: &str) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
         .collect();
-    let line = lines.join(" ");
+    let line = text::without_passwords(&lines.join(" "));
     text::clean(
         line.strip_prefix("error: ").unwrap_or(&line),
         WRONG_BYTES_MAX,

@@ -6,42 +6,99 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
 
 use super::client::{OutputFormat, RunningPlugin};
 use crate::exit::usage;
-use crate::settings::{LimitSettings, PluginSettings};
+use crate::settings::values::parse_node_id;
+use crate::settings::{LimitSettings, PluginSettings, PluginSource, RegistrySettings};
+use edge_cache_core::NodeCapacity;
+use edge_cache_core::labels::Labels;
+use edge_cache_distribution::{Algorithm, Reference, parse_identity};
 use edge_cache_host::sandbox::PluginConfig;
 
 /// Commands for plugins.
 #[derive(Debug, Clone, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "a process parses one command")]
 pub enum PluginCommand {
-    /// Show the imports and exports of a plugin file without running it; status 0 if an agent would load it
+    /// Write a plugin from a registry to FILE, and its manifest and signatures to FILE.proof; prints its reference with the digest
+    Pull(Box<PullArgs>),
+    /// Write a plugin file to a registry; prints its reference with the digest
+    Push(Box<PushArgs>),
+    /// Show the imports and exports of a plugin without running it; status 0 if an agent would load it
     Inspect(Box<InspectArgs>),
     /// Run a plugin under an agent's limits and check that it keeps the contract; status 0 if it does
     Check(Box<CheckArgs>),
+    /// Show what a plugin makes of one node: entry, labels, weight, log and costs; status 0 if it accepts the capacity
+    Try(Box<TryArgs>),
+    /// Make a key pair that signs plugins: FILE for the private key, FILE.pub for the public one
+    Keygen(KeygenArgs),
+    /// Sign a plugin file, which writes FILE.proof, or a plugin in its registry
+    Sign(Box<SignArgs>),
+    /// Check the signatures of a plugin against trust rules; status 0 if a rule lets it in
+    Verify(Box<VerifyArgs>),
     /// A command for the plugin of a running agent.
     #[command(flatten)]
     Running(RunningPlugin),
 }
 
+/// Arguments of `plugin pull`.
+#[derive(Debug, Clone, Args)]
+pub struct PullArgs {
+    /// The plugin: `oci://REGISTRY/REPOSITORY:TAG`, or `…@sha256:DIGEST`
+    pub reference: Reference,
+    /// File of the plugin, beside which FILE.proof is written; by default named like the repository
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// TOML file with the settings of an agent
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The limits of the host.
+    #[command(flatten)]
+    pub limits: LimitSettings,
+    /// Access to registries.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
+}
+
+/// Arguments of `plugin push`.
+#[derive(Debug, Clone, Args)]
+pub struct PushArgs {
+    /// The plugin file; the signatures of FILE.proof are pushed too
+    pub file: PathBuf,
+    /// The place of the plugin: `oci://REGISTRY/REPOSITORY:TAG`
+    pub reference: Reference,
+    /// Limits and grants.
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// Access to registries.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
+}
+
 /// Arguments of `plugin inspect`.
 #[derive(Debug, Clone, Args)]
 pub struct InspectArgs {
-    /// The plugin file
-    pub file: PathBuf,
+    /// The plugin: a file, or `oci://REGISTRY/REPOSITORY:TAG`
+    #[arg(value_name = "FILE|REFERENCE")]
+    pub source: PluginSource,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: OutputFormat,
     /// Limits and grants.
     #[command(flatten)]
     pub host: HostArgs,
+    /// Access to registries.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
 }
 
 /// Arguments of `plugin check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// The plugin file
-    pub file: PathBuf,
+    /// The plugin: a file, or `oci://REGISTRY/REPOSITORY:TAG`
+    #[arg(value_name = "FILE|REFERENCE")]
+    pub source: PluginSource,
     /// JSON list of capacities that the plugin accepts, instead of samples of its own
     #[arg(long, value_name = "FILE")]
     pub sample: Option<PathBuf>,
@@ -51,6 +108,88 @@ pub struct CheckArgs {
     /// Limits and grants.
     #[command(flatten)]
     pub host: HostArgs,
+    /// Access to registries.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
+}
+
+/// Arguments of `plugin try`.
+#[derive(Debug, Clone, Args)]
+pub struct TryArgs {
+    /// The plugin: a file, or `oci://REGISTRY/REPOSITORY:TAG`
+    #[arg(value_name = "FILE|REFERENCE")]
+    pub source: PluginSource,
+    /// Capacity of the node, as in the HTTP API: '{"cpu_cores": 8, "ram_mib": 16384, "disk_mib": 512000, "geo": "eu"}'
+    #[arg(long, value_name = "JSON", value_parser = parse_json::<NodeCapacity>)]
+    pub capacity: NodeCapacity,
+    /// Labels to judge instead of those that the plugin gives the node: '{"KEY": "VALUE"}'
+    #[arg(long, value_name = "JSON", value_parser = parse_json::<Labels>)]
+    pub labels: Option<Labels>,
+    /// Id of the node
+    #[arg(long, value_name = "NODE", default_value = "1", value_parser = parse_node_id)]
+    pub node_id: u64,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: OutputFormat,
+    /// Limits and grants.
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// Access to registries.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
+}
+
+/// Arguments of `plugin keygen`.
+#[derive(Debug, Clone, Args)]
+pub struct KeygenArgs {
+    /// File of the private key, which must not exist; its name names the key in the trust file
+    pub file: PathBuf,
+    /// Algorithm of the key: `ecdsa-p256` or `ed25519`
+    #[arg(long, value_name = "ALGORITHM", default_value = "ecdsa-p256")]
+    pub algorithm: Algorithm,
+}
+
+/// Arguments of `plugin sign`.
+#[derive(Debug, Clone, Args)]
+pub struct SignArgs {
+    /// The plugin: a file, or `oci://REGISTRY/REPOSITORY:TAG`
+    #[arg(value_name = "FILE|REFERENCE")]
+    pub source: PluginSource,
+    /// File of the private key, PEM without a password
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Repository that the signature is for; required with a file, by default the one of the reference
+    #[arg(long, value_name = "REGISTRY/REPOSITORY", value_parser = parse_identity)]
+    pub identity: Option<String>,
+    /// Limits and grants.
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// Access to registries.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
+}
+
+/// Arguments of `plugin verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// The plugin: a file with its proof beside it, or `oci://REGISTRY/REPOSITORY:TAG`
+    #[arg(value_name = "FILE|REFERENCE")]
+    pub source: PluginSource,
+    /// File with the trust rules
+    #[arg(long, value_name = "FILE")]
+    pub trust: PathBuf,
+    /// TOML file with the settings of an agent
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: OutputFormat,
+    /// The limits of the host.
+    #[command(flatten)]
+    pub limits: LimitSettings,
+    /// Access to registries.
+    #[command(flatten)]
+    pub registry: RegistrySettings,
 }
 
 /// The settings of an agent that affect a plugin, with the same defaults as `run`.
@@ -77,4 +216,8 @@ impl HostArgs {
         self.limits.check().map_err(|text| usage(anyhow!(text)))?;
         Ok(self.plugin_config.config(&self.limits, None))
     }
+}
+
+fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }

@@ -261,5 +261,5 @@ fn the_plugin_tools_accept_the_settings_of_an_agent() {
     assert_eq!(args.host.limits.limits().nodes_max, 7);
     let args = check("edge-cache-agent plugin check x.wasm --setting c=3");
     assert_eq!(args.host.plugin_config.plugin_settings, [pair("c", "3")]);
-    assert!(wrong("plugin check").contains("<FILE>"));
+    assert!(wrong("plugin check").contains("<FILE|REFERENCE>"));
 }

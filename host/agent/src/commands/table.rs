@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use anstyle::{AnsiColor, Style};
 use edge_cache_client::{
     Decision, Event, LogLine, MemberList, NodeCapacity, NodeDetails, NodeList, NodeStats, Plugin,
-    PluginLog, ReceivedEvent, Route,
+    PluginLog, ReceivedEvent, ReloadReport, Route, Timestamp,
 };
 use edge_cache_core::text;
 
 use super::change::NOBODY;
+use super::grid::{column, grid, pairs};
+use crate::screen::Screen;
 
 #[cfg(test)]
 mod tests;
@@ -19,17 +21,17 @@ const CELL_BYTES_MAX: usize = text::ERROR_BYTES_MAX;
 /// The content of an empty cell.
 const EMPTY: &str = "-";
 
-pub(super) fn nodes(list: &NodeList) -> String {
-    let header = [
-        "node",
-        "cores",
-        "RAM MiB",
-        "disk MiB",
-        "geo",
-        "advertised",
-        "address",
-        "hit ratio",
-        "enabled",
+pub(super) fn nodes(list: &NodeList, screen: Screen) -> String {
+    let columns = [
+        column("node", 0),
+        column("cores", 3),
+        column("RAM MiB", 4),
+        column("disk MiB", 5),
+        column("geo", 1),
+        column("advertised", 0),
+        column("address", 2),
+        column("hit ratio", 6),
+        column("enabled", 7),
     ];
     let rows = list.nodes.iter().map(|node| {
         let capacity = &node.capacity;
@@ -45,10 +47,14 @@ pub(super) fn nodes(list: &NodeList) -> String {
             node.enabled_at.to_string(),
         ]
     });
-    table(rows).set_header(header).to_string()
+    let table = grid(columns, rows, screen);
+    match list.next {
+        Some(next) => format!("{table}\n(more follow: `--after {next}`)"),
+        None => table,
+    }
 }
 
-pub(super) fn node(details: &NodeDetails) -> String {
+pub(super) fn node(details: &NodeDetails, screen: Screen) -> String {
     match details {
         NodeDetails::Registered(node) => {
             let mut rows = vec![
@@ -65,7 +71,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
                 ("hit ratio", percent(node.stats.hit_ratio)),
             ];
             rows.extend(node.decision.iter().flat_map(decision));
-            pairs(rows)
+            pairs(rows, screen)
         }
         NodeDetails::Unregistered(node) => {
             let mut rows = vec![
@@ -74,7 +80,7 @@ pub(super) fn node(details: &NodeDetails) -> String {
                 ("advertised", seen_of(node.advertised, node.alive)),
             ];
             rows.extend(node.decision.iter().flat_map(decision));
-            pairs(rows)
+            pairs(rows, screen)
         }
     }
 }
@@ -100,17 +106,18 @@ fn decision(decision: &Decision) -> Vec<(&'static str, String)> {
     rows
 }
 
-pub(super) fn stats(stats: &NodeStats) -> String {
+pub(super) fn stats(stats: &NodeStats, screen: Screen) -> String {
     let by = stats.counted_by.map(|by| format!("the agent of node {by}"));
-    pairs(vec![
+    let rows = vec![
         ("hits", stats.hits.to_string()),
         ("misses", stats.misses.to_string()),
         ("hit ratio", percent(stats.hit_ratio)),
         ("counted by", or_empty(by.as_deref())),
-    ])
+    ];
+    pairs(rows, screen)
 }
 
-pub(super) fn members(list: &MemberList) -> String {
+pub(super) fn members(list: &MemberList, screen: Screen) -> String {
     let rows = list.members.iter().map(|member| {
         let kind = if member.is_agent { "agent" } else { "other" };
         [
@@ -122,11 +129,18 @@ pub(super) fn members(list: &MemberList) -> String {
             or_empty(member.policy.as_deref()),
         ]
     });
-    let header = ["node", "status", "gossip", "address", "kind", "policy"];
-    table(rows).set_header(header).to_string()
+    let columns = [
+        column("node", 0),
+        column("status", 0),
+        column("gossip", 1),
+        column("address", 2),
+        column("kind", 4),
+        column("policy", 3),
+    ];
+    grid(columns, rows, screen)
 }
 
-pub(super) fn route(route: &Route) -> String {
+pub(super) fn route(route: &Route, screen: Screen) -> String {
     let rows = route.nodes.iter().map(|replica| {
         [
             replica.node_id.to_string(),
@@ -135,29 +149,61 @@ pub(super) fn route(route: &Route) -> String {
             address(replica.address),
         ]
     });
-    table(rows)
-        .set_header(["node", "weight", "geo", "address"])
-        .to_string()
+    let columns = [
+        column("node", 0),
+        column("weight", 1),
+        column("geo", 2),
+        column("address", 0),
+    ];
+    grid(columns, rows, screen)
 }
 
-pub(super) fn plugin(plugin: &Plugin) -> String {
+pub(super) fn plugin(plugin: &Plugin, screen: Screen) -> String {
     let imports: Vec<String> = plugin.imports.iter().map(|name| clean(name)).collect();
     let mut rows = vec![
         ("name", clean(&plugin.name)),
+        ("source", clean(&plugin.origin.source)),
         ("sha256", clean(&plugin.sha256)),
         ("policy", clean(&plugin.policy)),
         ("state", plugin.state.to_string()),
         ("restarts", plugin.restarts.to_string()),
         ("imports", imports.join("\n")),
     ];
+    if let Some(pulled_at) = plugin.origin.pulled_at {
+        rows.push(("pulled at", pulled_at.to_string()));
+    }
+    if let Some(rule) = &plugin.origin.rule {
+        let keys = plugin.origin.keys.join(", ");
+        rows.push(("trusted by", clean(&format!("{rule}: {keys}"))));
+    }
+    if !plugin.is_declared {
+        let declared = &plugin.declared;
+        let text = format!("{}\nsha256 {}", declared.source, declared.sha256);
+        rows.push((
+            "declared",
+            text.lines().map(clean).collect::<Vec<_>>().join("\n"),
+        ));
+    }
+    if let Some(refusal) = &plugin.refusal {
+        rows.push(("refused", clean(refusal)));
+    }
     if let Some(failure) = &plugin.last_failure {
         rows.push(("last failure", clean(failure)));
     }
-    pairs(rows)
+    pairs(rows, screen)
+}
+
+pub(super) fn reload(report: &ReloadReport, screen: Screen) -> String {
+    let rows = report.parts.iter().map(|part| {
+        let outcome = part.outcome.to_string();
+        [clean(&part.part), outcome, clean(&part.detail)]
+    });
+    let columns = [column("part", 0), column("outcome", 0), column("detail", 0)];
+    grid(columns, rows, screen)
 }
 
 /// Formats a log as lines: a table would break them.
-pub(super) fn logs(log: &PluginLog) -> String {
+pub(super) fn logs(log: &PluginLog, _: Screen) -> String {
     let mut lines: Vec<String> = log.lines.iter().map(log_line).collect();
     if log.dropped > 0 {
         lines.push(format!("({} lines were dropped)", log.dropped));
@@ -165,8 +211,8 @@ pub(super) fn logs(log: &PluginLog) -> String {
     lines.join("\n")
 }
 
-/// Formats an event as one line, with its data as JSON where this version does not know it.
-pub(super) fn event(received: &ReceivedEvent) -> String {
+/// Formats an event as one line: when it came, its name, and its content, as JSON where this version does not know it.
+pub(super) fn event(at: Timestamp, received: &ReceivedEvent, screen: Screen) -> String {
     let content = match received.event() {
         Some(Event::Snapshot(state)) => {
             let nodes = state.nodes.iter().map(|node| node.node_id);
@@ -187,8 +233,23 @@ pub(super) fn event(received: &ReceivedEvent) -> String {
         Some(Event::Left(node) | Event::Failed(node)) => format!("peer {}", node.node_id),
         _ => clean(&received.data.to_string()),
     };
-    let line = format!("{:<8}  {content}", clean(&received.name));
+    let name = clean(&received.name);
+    let style = if screen.has_colours {
+        event_style(&name)
+    } else {
+        Style::new()
+    };
+    let line = format!("{at}  {style}{name:<8}{style:#}  {content}");
     line.trim_end().to_string()
+}
+
+fn event_style(name: &str) -> Style {
+    match name {
+        "enabled" | "joined" => AnsiColor::Green.on_default(),
+        "disabled" | "left" => AnsiColor::Yellow.on_default(),
+        "failed" => AnsiColor::Red.on_default(),
+        _ => Style::new(),
+    }
 }
 
 fn log_line(line: &LogLine) -> String {
@@ -201,23 +262,7 @@ fn log_line(line: &LogLine) -> String {
     )
 }
 
-fn table<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .add_rows(rows);
-    table
-}
-
-fn pairs(rows: Vec<(&str, String)>) -> String {
-    let rows = rows
-        .into_iter()
-        .map(|(name, value)| [name.to_string(), value]);
-    table(rows).to_string()
-}
-
-fn capacity(capacity: &NodeCapacity) -> String {
+pub(super) fn capacity(capacity: &NodeCapacity) -> String {
     let NodeCapacity {
         cpu_cores,
         ram_mib,
@@ -249,7 +294,7 @@ fn address_or_reason(given: Option<SocketAddr>, refused: Option<&str>) -> String
     )
 }
 
-fn or_empty(text: Option<&str>) -> String {
+pub(super) fn or_empty(text: Option<&str>) -> String {
     text.map_or_else(|| EMPTY.to_string(), clean)
 }
 
@@ -279,6 +324,6 @@ fn yes(value: bool) -> String {
     if value { "yes" } else { "no" }.to_string()
 }
 
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text::clean(text, CELL_BYTES_MAX)
 }

@@ -30,14 +30,25 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("gossip.key_file", "/etc/edge-cache/gossip-keys"),
     ("gossip.listen", "127.0.0.1:7946"),
     ("health_listen", "127.0.0.1:7948"),
+    ("http.advertise", "https://node-1.example:7947"),
     ("http.tls_cert_file", "/etc/edge-cache/tls.crt"),
     ("http.tls_key_file", "/etc/edge-cache/tls.key"),
+    ("log.audit_file", "/var/log/edge-cache/audit.log"),
     ("node_id", "1"),
-    ("plugin.file", "/etc/edge-cache/plugin.wasm"),
+    ("plugin.registry_ca_file", "/etc/edge-cache/registry-ca.pem"),
+    (
+        "plugin.registry_credentials_file",
+        "/etc/edge-cache/registry.json",
+    ),
     (
         "plugin.sha256",
         "0000000000000000000000000000000000000000000000000000000000000000",
     ),
+    (
+        "plugin.source",
+        "oci://registry.example/edge-cache/plugin:1",
+    ),
+    ("plugin.trust", "/etc/edge-cache/trust.toml"),
     ("traffic.fallback", "192.0.2.9:80"),
     ("traffic.listen", "127.0.0.1:7949"),
 ];

@@ -128,5 +128,6 @@ pub(super) fn validate(arg: &Arg, values: &[OsString]) -> Result<(), String> {
 
 /// Returns an excerpt of an untrusted text for an error message.
 pub(super) fn quoted(given: &str) -> String {
-    format!("\"{}\"", text::clean(given, GIVEN_BYTES_MAX))
+    let given = text::without_passwords(given);
+    format!("\"{}\"", text::clean(&given, GIVEN_BYTES_MAX))
 }

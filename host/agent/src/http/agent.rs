@@ -1,19 +1,32 @@
-//! Handlers for the agent itself: health, metrics, leave.
+//! Handlers for the agent itself: health, metrics, reload, leave.
 
-use axum::Json;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 
+use super::auth::Caller;
+use super::plugin;
+use super::problem::Problem;
 use super::state::AppState;
+use crate::VERSION;
 use crate::metrics::MEDIA_TYPE;
+use crate::reload::ReloadError;
 use crate::shutdown::ShutdownMode;
-use edge_cache_api::{Health, PluginState};
+use edge_cache_api::{Agent, Health, PluginState, ProblemType, ReloadReport};
+use edge_cache_core::text;
 use edge_cache_host::gossip::{GossipPool, Trouble};
+use edge_cache_host::{AUDIT_TARGET, Store};
 
 /// The fill of the registry from which readiness warns, in percent of `limits.nodes_max`.
 const FULL_WARN_PERCENT: usize = 80;
+/// The unit in which the warning counts.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The time before the end of a certificate at which readiness begins to warn, as the alert rule does.
+const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 type Answer = (StatusCode, Json<Health>);
 
@@ -65,9 +78,65 @@ pub(super) async fn show_metrics(State(state): State<AppState>) -> impl IntoResp
     state.metrics.ready.set(i64::from(health.ok));
     let warnings = i64::try_from(health.warnings.len()).unwrap_or(i64::MAX);
     state.metrics.warnings.set(warnings);
+    let is_declared = state.plugins.plugins().is_declared();
+    state.metrics.undeclared.set(i64::from(!is_declared));
     let subscribers = i64::try_from(state.events.subscribers()).unwrap_or(i64::MAX);
     state.metrics.http.event_subscribers.set(subscribers);
     ([(CONTENT_TYPE, MEDIA_TYPE)], state.metrics.encode())
+}
+
+/// Shows which agent this is: addresses, readiness, plugin, settings with their sources, and the role of the token of the
+/// request. Secrets are never among the settings.
+#[utoipa::path(
+    get,
+    path = "/api/v1/agent",
+    tag = "agent",
+    responses((status = 200, description = "The agent.", body = Agent))
+)]
+pub(super) async fn show_agent(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Json<Agent> {
+    let about = &state.about;
+    let (started_at, started) = state.started;
+    let data_dir = about.data_dir.as_deref();
+    Json(Agent {
+        node_id: state.registry.node_id().unwrap_or_default(),
+        cluster_id: about.cluster_id.clone(),
+        version: VERSION.to_string(),
+        started_at: started_at.into(),
+        uptime_s: started.elapsed().as_secs(),
+        addresses: about.addresses.clone(),
+        data_dir: data_dir.map(|path| path.display().to_string()),
+        store_bytes: data_dir.and_then(Store::file_bytes),
+        health: state.readiness(),
+        plugin: plugin::now(&state),
+        settings: about.reloader.settings(),
+        role: caller.token_role().map(|role| role.to_string()),
+    })
+}
+
+/// Reads the settings, the log level, the gossip keys, the tokens, the certificate, the trust rules and the plugin again.
+/// Settings that cannot be used are refused as a whole: no part is reloaded. A part that cannot be used is named in the
+/// response, and its former state goes on. A setting that cannot change while the agent runs is named with both values.
+#[utoipa::path(
+    post,
+    path = "/api/v1/agent/reload",
+    tag = "agent",
+    responses((status = 200, description = "The parts, with their outcomes.", body = ReloadReport))
+)]
+pub(super) async fn reload(State(state): State<AppState>) -> Result<Json<ReloadReport>, Problem> {
+    Ok(Json(state.about.reloader.reload().await?))
+}
+
+impl From<ReloadError> for Problem {
+    fn from(error: ReloadError) -> Self {
+        let problem_type = match &error {
+            ReloadError::Settings(_) => ProblemType::SettingsRefused,
+            ReloadError::System(_) => ProblemType::Internal,
+        };
+        Self::new(problem_type, text::error_chain(&error))
+    }
 }
 
 /// Makes the agent tell its peers that it leaves, and stop. Requests in progress are answered, this one first.
@@ -79,7 +148,7 @@ pub(super) async fn show_metrics(State(state): State<AppState>) -> impl IntoResp
 )]
 pub(super) async fn leave(State(state): State<AppState>) -> StatusCode {
     if !state.stop.request(ShutdownMode::Leave) {
-        tracing::info!("leave requested over HTTP");
+        tracing::info!(target: AUDIT_TARGET, "leave");
     }
     StatusCode::ACCEPTED
 }
@@ -118,6 +187,11 @@ impl AppState {
                 .unwrap_or_else(|| "it is being started".to_string());
             reasons.push(format!("the plugin is not running: {failure}"));
         }
+        if let Some(refusal) = &self.plugins.plugins().refusal {
+            reasons.push(format!(
+                "the trust rules refuse the running plugin: {refusal}"
+            ));
+        }
         let has_joined = !blocking.contains(&Trouble::Joining);
         if has_joined && !self.registry.routing().is_whole {
             reasons.push("the routing table of all members is being built".to_string());
@@ -132,8 +206,31 @@ impl AppState {
         Health {
             ok: reasons.is_empty(),
             reasons,
-            warnings: others.chain(self.registry_warnings()).collect(),
+            warnings: others
+                .chain(self.registry_warnings())
+                .chain(self.certificate_warning())
+                .collect(),
         }
+    }
+
+    /// Warns before the certificate of the API expires. The text changes once a day.
+    fn certificate_warning(&self) -> Option<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let until = u64::try_from(self.about.reloader.certificate_expiry()).ok()?;
+        let left = Duration::from_secs(until.saturating_sub(now));
+        if until == 0 || left > CERTIFICATE_WARNING {
+            return None;
+        }
+        let days = left.as_secs().checked_div(DAY.as_secs()).unwrap_or(0);
+        let said = match days {
+            _ if left.is_zero() => "is not valid any more, and clients refuse it".to_string(),
+            0 => "expires within a day".to_string(),
+            1 => "expires tomorrow".to_string(),
+            days => format!("expires in {days} days"),
+        };
+        Some(format!(
+            "the certificate of the API {said}: renew it, then reload"
+        ))
     }
 
     fn registry_warnings(&self) -> impl Iterator<Item = String> {

@@ -4,6 +4,7 @@
 //! report names the nodes that failed, and the same request again does the rest, also after a client that went away.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -15,12 +16,14 @@ use tokio::time::timeout;
 use super::extract::Json;
 use super::limits::{CHANGES_UNDER_WAY_MAX, NODES_BYTES_MAX, TURN_WAIT};
 use super::problem::Problem;
+use super::query::{QueryParams, invalid};
 use super::state::AppState;
 use edge_cache_api::headers::JSON;
 use edge_cache_api::{
-    NodeList, NodeOutcome, NodeResult, ProblemType, Replacement, ReplacementReport, WantedNode,
+    NodeList, NodeOutcome, NodeResult, NodesQuery, ProblemType, Replacement, ReplacementReport,
+    WantedNode,
 };
-use edge_cache_core::NodeId;
+use edge_cache_core::{NodeId, check_geo};
 use edge_cache_host::{EdgeCacheError, EligibleNodes, NodeCapacity};
 
 /// The change that a node needs.
@@ -31,25 +34,50 @@ enum Step {
     Disable,
 }
 
-/// Lists all eligible nodes, in ascending order of node id.
+/// Lists the eligible nodes, in ascending order of node id: all of them, or those that the query asks for. A page that
+/// more nodes follow has the id of its last node in `next`, which is `after` of the next page.
 #[utoipa::path(
     get,
     path = "/api/v1/edge-cache/nodes",
     tag = "registry",
-    params(("If-None-Match" = Option<String>, Header, description = "The tag of a list that the client has.")),
+    params(NodesQuery, ("If-None-Match" = Option<String>, Header, description = "The tag of a list that the client has.")),
     responses(
         (status = 200, description = "The list.", body = NodeList,
-         headers(("ETag" = String, description = "Changes with the list; `If-Match` disregards changes of hit ratios."))),
+         headers(("ETag" = String, description = "Changes with the list; `If-Match` disregards hit ratios and what agents advertise."))),
         (status = 304, description = "The list is the one of `If-None-Match`.",
          headers(("ETag" = String, description = "Its tag.")))
     )
 )]
-pub(super) async fn list_nodes(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    let list = state.list.now(&state.registry);
-    if list.tag.is_named_by_if_none_match(&headers) {
-        return list.tagged(StatusCode::NOT_MODIFIED);
+pub(super) async fn list_nodes(
+    State(state): State<AppState>,
+    query: QueryParams,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let page = page(&query)?;
+    let mut list = state.list.now(&state.registry);
+    if page != NodesQuery::default() {
+        list = Arc::new(list.page(&page));
     }
-    list.tagged(([(CONTENT_TYPE, JSON)], list.body.clone()))
+    if list.tag.is_named_by_if_none_match(&headers) {
+        return Ok(list.tagged(StatusCode::NOT_MODIFIED));
+    }
+    Ok(list.tagged(([(CONTENT_TYPE, JSON)], list.body.clone())))
+}
+
+/// Reads which part of the list is asked for.
+fn page(query: &QueryParams) -> Result<NodesQuery, Problem> {
+    let geo = query.text("geo")?;
+    geo.map_or(Ok(()), check_geo).map_err(invalid)?;
+    let limit = query.number("limit")?;
+    let max = NodesQuery::LIMIT_MAX;
+    if let Some(limit) = limit.filter(|limit| *limit == 0 || *limit > max) {
+        return Err(invalid(format!("`limit` must be 1 to {max}, got {limit}")));
+    }
+    Ok(NodesQuery {
+        geo: geo.map(str::to_string),
+        after: query.number("after")?,
+        limit,
+    })
 }
 
 /// Makes the nodes of the list the eligible ones. A node whose capacity is the same stays untouched, one

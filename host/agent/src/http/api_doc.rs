@@ -26,7 +26,7 @@ use edge_cache_api::headers::JSON;
                        numbers are sent without a fraction and an exponent: `8`, not `8.0`. Unknown query parameters \
                        are refused. Bodies are JSON of at most 64 KiB where no other limit is named, sent without \
                        `content-encoding`; a body must bring 16 KiB a second, and may be 10 s behind. Requests that \
-                       may come from a browser are refused. A head of more than 16 KiB gets 431, without a body. \
+                       may come from a page of another site are refused, and browsers may only read. A head of more than 16 KiB gets 431, without a body. \
                        Responses are compressed with gzip for clients that accept it."
     ),
     components(schemas(Problem)),

@@ -8,15 +8,19 @@ use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
+use tracing::Span;
+use tracing::field::display;
 
 use super::problem::{Problem, quoted};
-use super::trace::{PATH_BYTES_MAX, TokenName};
+use super::trace::{PATH_BYTES_MAX, TOKEN_FIELD};
+use crate::reload::Reloaded;
 use crate::tokens::{Role, Token, Tokens};
 use edge_cache_api::ProblemType;
 use edge_cache_core::text;
@@ -60,26 +64,34 @@ impl Access {
     /// # Errors
     ///
     /// The file cannot be read, or a line of it is no token.
-    pub fn with_tokens(file: PathBuf) -> anyhow::Result<Self> {
+    pub fn with_tokens(file: PathBuf) -> Result<Self> {
         let tokens = watch::Sender::new(Tokens::read(&file)?);
         Ok(Self(Arc::new(Rule::Tokens { file, tokens })))
     }
 
-    /// Reloads the token file. One that cannot be used changes nothing.
-    pub fn reload(&self) {
-        let Rule::Tokens { file, tokens } = &*self.0 else {
-            return;
+    /// Returns whether callers need a token.
+    pub(crate) fn has_tokens(&self) -> bool {
+        matches!(*self.0, Rule::Tokens { .. })
+    }
+
+    /// Reads the token file again. After an error the tokens are those of before.
+    pub(crate) fn reload(&self) -> Result<Reloaded> {
+        let (file, tokens) = match &*self.0 {
+            Rule::Local(_) => return Ok(Reloaded::Unchanged("no tokens".to_string())),
+            Rule::Tokens { file, tokens } => (file, tokens),
         };
-        match Tokens::read(file) {
-            Ok(read) => {
-                tracing::info!(tokens = read.len(), "API tokens replaced");
-                tokens.send_replace(read);
-            }
-            Err(error) => {
-                let error = text::error_chain(error.as_ref());
-                tracing::error!(error, file = %file.display(), "the API tokens stay as they are");
-            }
-        }
+        let read = Tokens::read(file).with_context(|| format!("cannot use {}", file.display()))?;
+        let detail = format!("tokens: {}", read.len());
+        let is_changed = tokens.send_if_modified(|tokens| {
+            let is_changed = *tokens != read;
+            *tokens = read;
+            is_changed
+        });
+        Ok(if is_changed {
+            Reloaded::Changed(detail)
+        } else {
+            Reloaded::Unchanged(detail)
+        })
     }
 }
 
@@ -106,6 +118,11 @@ impl Caller {
             role,
             access: access.clone(),
         })
+    }
+
+    /// Returns the role of the token of the request; none where the agent has no tokens.
+    pub(super) fn token_role(&self) -> Option<Role> {
+        self.token.as_ref().map(|token| token.role)
     }
 
     /// Waits until the token of the request is revoked; for ever where there is none.
@@ -142,10 +159,8 @@ pub(super) async fn authenticate(
 ) -> Response {
     match Caller::of(&access, request.headers()) {
         Ok(caller) => {
-            let logged = request.extensions().get::<TokenName>();
-            if let (Some(logged), Some(token)) = (logged, &caller.token) {
-                // A request is authenticated once.
-                let _ = logged.0.set(token.name.clone());
+            if let Some(token) = &caller.token {
+                Span::current().record(TOKEN_FIELD, display(&token.name));
             }
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -161,10 +176,10 @@ pub(super) fn authorize(needed: Role, request: &Request) -> Result<(), Problem> 
     if caller.is_none_or(|caller| !caller.role.includes(needed)) {
         return Err(forbidden(needed, token));
     }
-    if let (Role::Admin, Some(token)) = (needed, token) {
+    if needed == Role::Admin && token.is_some() {
         // Logged before it is done: an operation may end the agent.
         let path = text::clean(request.uri().path(), PATH_BYTES_MAX);
-        tracing::info!(token = %token.name, method = %request.method(), path, "asked over HTTP");
+        tracing::info!(method = %request.method(), path, "asked over HTTP");
     }
     Ok(())
 }

@@ -40,7 +40,9 @@ pub(super) struct ReadBody {
 impl BodyBudget {
     /// Creates the budget of an agent whose plugins have at most `plugin_bytes_max` bytes.
     pub(super) fn new(plugin_bytes_max: usize) -> Self {
-        let large = LARGE_BODIES_BYTES_MAX.saturating_add(plugin_bytes_max);
+        // A form is held twice while its parts are taken out of it.
+        let plugins = plugin_bytes_max.saturating_mul(2);
+        let large = LARGE_BODIES_BYTES_MAX.saturating_add(plugins);
         Self {
             small: Arc::new(Semaphore::new(SMALL_BODIES_BYTES_MAX)),
             large: Arc::new(Semaphore::new(large.min(Semaphore::MAX_PERMITS))),
@@ -71,6 +73,11 @@ impl BodyBudget {
             &self.small
         };
         collect(body, bytes_max, budget).await
+    }
+
+    /// Takes memory for a copy of a large body, while its parts are taken out of it.
+    pub(super) fn copy(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        acquire(&self.large, bytes)
     }
 }
 
@@ -107,15 +114,7 @@ async fn collect(
         if data.len() > bytes_max.saturating_sub(read.bytes.len()) {
             return Err(too_large(bytes_max));
         }
-        let memory = u32::try_from(data.len())
-            .ok()
-            .and_then(|bytes| budget.clone().try_acquire_many_owned(bytes).ok())
-            .ok_or_else(|| {
-                Problem::new(
-                    ProblemType::TooManyBodies,
-                    "the memory for bodies is used up by other requests: try again later",
-                )
-            })?;
+        let memory = acquire(budget, data.len())?;
         match &mut read.memory {
             Some(held) => held.merge(memory),
             none => *none = Some(memory),
@@ -123,6 +122,17 @@ async fn collect(
         read.bytes.extend_from_slice(&data);
         deadline = extended(deadline, Instant::now(), data.len());
     }
+}
+
+fn acquire(budget: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let permits = u32::try_from(bytes).ok();
+    let memory = permits.and_then(|permits| budget.clone().try_acquire_many_owned(permits).ok());
+    memory.ok_or_else(|| {
+        Problem::new(
+            ProblemType::TooManyBodies,
+            "the memory for bodies is used up by other requests: try again later",
+        )
+    })
 }
 
 /// Returns the deadline after a part of `bytes` bytes came `now`: each part extends it by the time that it may take at

@@ -1,5 +1,7 @@
 //! Handlers for the cluster: peers, members, events.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -14,6 +16,7 @@ use super::query::QueryParams;
 use super::state::AppState;
 use edge_cache_api::headers::{EVENT_STREAM, LAST_EVENT_ID};
 use edge_cache_api::{Member, MemberList, MemberStatus, MembersQuery, PeerInfo, ProblemType};
+use edge_cache_host::AUDIT_TARGET;
 use edge_cache_host::gossip::{ClusterMember, GossipPool};
 use edge_cache_host::{CacheAddress, Snapshot};
 
@@ -55,7 +58,7 @@ pub(super) async fn list_members(
         Some(pool) => {
             let snapshot = state.registry.snapshot();
             let members = pool.members().into_iter();
-            members.map(|it| member(it, &snapshot)).collect()
+            members.map(|it| member(it, pool, &snapshot)).collect()
         }
         None => alone(&state).into_iter().collect(),
     };
@@ -76,17 +79,25 @@ pub(super) async fn forget_peer(
     State(state): State<AppState>,
     Node(node_id): Node,
 ) -> Result<StatusCode, Problem> {
-    if state
-        .gossip
-        .as_ref()
-        .is_some_and(|pool| pool.forget(node_id))
-    {
+    let pool = state.gossip.as_ref();
+    if pool.is_some_and(|pool| pool.forget(node_id)) {
+        tracing::info!(target: AUDIT_TARGET, node_id, "forget");
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Problem::new(
-        ProblemType::NodeNotFound,
-        format!("node {node_id} is not remembered as a failed member"),
-    ))
+    let mut members = pool.map(GossipPool::members).into_iter().flatten();
+    Err(match members.find(|member| member.node_id == node_id) {
+        Some(member) => Problem::new(
+            ProblemType::MemberNotFailed,
+            format!(
+                "node {node_id} is {}: only a failed member can be forgotten",
+                member.status
+            ),
+        ),
+        None => Problem::new(
+            ProblemType::NodeNotFound,
+            format!("node {node_id} is not remembered as a failed member"),
+        ),
+    })
 }
 
 /// Follows the changes of the registry and of the cluster, as server-sent events.
@@ -128,8 +139,11 @@ pub(super) async fn follow_events(
     Ok((headers, body).into_response())
 }
 
-fn member(member: ClusterMember, snapshot: &Snapshot) -> Member {
+fn member(member: ClusterMember, pool: &GossipPool, snapshot: &Snapshot) -> Member {
     let (node_id, addresses) = (member.node_id, snapshot.addresses());
+    let heard = pool.heard(member.address);
+    let last_heard = heard.map(|heard| Duration::from_millis(heard.at_ms));
+    let last_heard = last_heard.and_then(|since| UNIX_EPOCH.checked_add(since));
     Member {
         node_id,
         status: member.status,
@@ -137,6 +151,10 @@ fn member(member: ClusterMember, snapshot: &Snapshot) -> Member {
         labels: snapshot.labels(node_id).cloned(),
         address: addresses.get(node_id).map(CacheAddress::socket),
         address_refused: addresses.refusal(node_id).map(ToString::to_string),
+        api: snapshot.api(node_id).map(str::to_string),
+        version: snapshot.version(node_id).map(str::to_string),
+        last_heard: last_heard.map(Into::into),
+        key_id: heard.and_then(|heard| heard.key.map(|key| key.to_string())),
         generation: Some(member.generation),
         is_agent: member.policy.is_some(),
         policy: member.policy,
@@ -155,6 +173,10 @@ fn alone(state: &AppState) -> Option<Member> {
         labels: snapshot.labels(node_id).cloned(),
         address: addresses.get(node_id).map(CacheAddress::socket),
         address_refused: addresses.refusal(node_id).map(ToString::to_string),
+        api: snapshot.api(node_id).map(str::to_string),
+        version: snapshot.version(node_id).map(str::to_string),
+        last_heard: None,
+        key_id: None,
         generation: None,
         is_agent: true,
         policy: Some(state.registry.plugin().policy()),

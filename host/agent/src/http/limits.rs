@@ -28,6 +28,8 @@ pub const TRAFFIC_HEADERS_MAX: usize = 256;
 /// [`HEADERS_TIMEOUT`] of the traffic listener. Proxies keep connections for up to an hour, and the side that closes an
 /// idle connection should be the proxy, which otherwise loses the request that it sends just then.
 pub const TRAFFIC_HEADERS_TIMEOUT: Duration = Duration::from_secs(65 * 60);
+/// Snapshots that are taken and sent at a time: each is in memory as a whole.
+pub const SNAPSHOTS_MAX: usize = 1;
 /// Connections to the traffic listener at a time.
 pub const TRAFFIC_CONNECTIONS_MAX: usize = 1_024;
 /// DiscoveryRequests that are read at a time; others get 503, and the proxy keeps its endpoints.
@@ -45,7 +47,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bytes of all bodies up to [`BODY_BYTES_MAX`] in memory together.
 pub const SMALL_BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The bytes of all larger bodies in memory together, beside one plugin of the largest size.
+/// The bytes of all larger bodies in memory together, beside two plugins of the largest size.
 pub const LARGE_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Time that a body may be behind [`BODY_BYTES_PER_SECOND_MIN`], and so the longest time between two parts.
 pub const BODY_GRACE: Duration = Duration::from_secs(10);

@@ -66,6 +66,8 @@ impl IntoResponse for Problem {
         let problem_type = self.problem_type;
         let status = StatusCode::from_u16(problem_type.status()).unwrap_or_default();
         let mut response = (status, Json(self.document())).into_response();
+        // The request's metrics count it.
+        response.extensions_mut().insert(problem_type);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if problem_type.is_temporary() {
@@ -80,5 +82,6 @@ impl IntoResponse for Problem {
 
 /// Quotes a part of a request: short and printable.
 pub(super) fn quoted(input: &str) -> String {
-    format!("`{}`", text::clean(input, QUOTED_BYTES_MAX))
+    let input = text::without_passwords(input);
+    format!("`{}`", text::clean(&input, QUOTED_BYTES_MAX))
 }

@@ -19,6 +19,10 @@ const REQUEST: Cause = &[InvalidQuery, Unauthorized, Forbidden, NotLocal, Intern
 pub(super) const NODE_ID: Cause = &[InvalidNodeId];
 /// A node that is not registered, as far as the agent has heard.
 pub(super) const UNKNOWN_NODE: Cause = &[NodeNotFound, NotMet];
+/// A snapshot that cannot be taken.
+pub(super) const STORE: Cause = &[NoStore, Busy, StoreFailed];
+/// A member that cannot be forgotten.
+pub(super) const FORGET: Cause = &[NodeNotFound, MemberNotFailed];
 /// Counters that belong to another agent.
 pub(super) const COUNTERS: Cause = &[CountedElsewhere];
 /// A source of counters.
@@ -50,7 +54,19 @@ pub(super) const CHANGE: Cause = &[
 ];
 /// A replacement of all nodes that comes too early or with an old `If-Match`.
 pub(super) const REPLACEMENT: Cause = &[ChangedMeanwhile, NotMet, Busy];
-pub(super) const SWAP: Cause = &[NotWasm, PluginRefused, Busy, PluginFailed, ShuttingDown];
+pub(super) const SWAP: Cause = &[
+    PluginRefused,
+    PluginUnavailable,
+    Busy,
+    PluginFailed,
+    ShuttingDown,
+];
+/// Settings that were read again.
+pub(super) const SETTINGS: Cause = &[SettingsRefused];
+/// A plugin that is offered in a way that does not fit.
+pub(super) const OFFER: Cause = &[NotWasm, MalformedJson, InvalidBody];
+/// A declared plugin that cannot be read as another version.
+pub(super) const DECLARED: Cause = &[NotDeclared];
 
 /// Returns the responses of an operation with these causes, by status.
 pub(super) fn responses(causes: &[Cause]) -> impl Iterator<Item = (String, RefOr<Response>)> {

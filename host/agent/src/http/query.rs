@@ -1,7 +1,7 @@
 //! Query parameters: decoded to bytes, each at most once, and none that the operation does not know.
 
 use std::borrow::Cow;
-use std::str;
+use std::str::{self, FromStr};
 
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
@@ -59,7 +59,7 @@ impl QueryParams {
     }
 
     /// Returns the value of a parameter that must be a whole number.
-    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Problem> {
+    pub(super) fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, Problem> {
         self.value(name, "a whole number", |text| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse().ok().filter(|_| digits)

@@ -20,16 +20,16 @@ use utoipa_axum::routes;
 
 use super::api_doc::{self, ApiDocument};
 use super::auth::{Access, authenticate};
-use super::guard::{Hosts, check_origin};
+use super::guard::{Guard, Hosts, check_origin};
 use super::operation::operation;
 use super::problem::{Problem, quoted};
 use super::problem_responses::{
-    BODY, CHANGE, COUNTERS, JSON_BODY, NODE_ID, REPLACEMENT, SOURCE, SUBSCRIBER, SWAP,
-    UNKNOWN_NODE, WAIT,
+    BODY, CHANGE, COUNTERS, DECLARED, FORGET, JSON_BODY, NODE_ID, OFFER, REPLACEMENT, SETTINGS,
+    SOURCE, STORE, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
 };
 use super::state::AppState;
 use super::trace::trace;
-use super::{agent, all_nodes, cluster, nodes, plugin, route};
+use super::{agent, all_nodes, cluster, decisions, nodes, page, plugin, route, snapshot};
 use crate::metrics::HttpMetrics;
 use crate::tokens::Role;
 use edge_cache_api::ProblemType;
@@ -50,8 +50,8 @@ impl MakeRequestId for RandomId {
     }
 }
 
-/// Builds the whole API, for the callers that `access` knows and under the names of `hosts`.
-pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Router {
+/// Builds the whole API and its page, for the callers that `access` knows and the requests that `guard` lets in.
+pub fn api_routes(state: AppState, access: Access, guard: Guard) -> Router {
     let counted = state.metrics.http.clone();
     let (authenticated, described) = api_operations().split_for_parts();
     let (open, open_described) = health_operations().split_for_parts();
@@ -59,8 +59,10 @@ pub fn api_routes(state: AppState, access: Access, hosts: Hosts) -> Router {
     let authenticated = refuse_others(authenticated)
         .layer(Extension(document))
         .layer(from_fn_with_state(access, authenticate));
-    let routes = authenticated.merge(open.method_not_allowed_fallback(no_such_method));
-    with_middlewares(routes.with_state(state), counted, hosts)
+    let open = open.method_not_allowed_fallback(no_such_method);
+    let page = page::routes(no_such_method);
+    let routes = authenticated.merge(open).merge(page);
+    with_middlewares(routes.with_state(state), counted, guard)
 }
 
 /// Builds health and metrics alone, open to every caller that is no browser.
@@ -70,7 +72,11 @@ pub fn health_routes(state: AppState) -> Router {
     let (open, _) = health_operations().split_for_parts();
     let routes = refuse_others(metrics.merge(open))
         .layer(from_fn_with_state(Access::local(Role::Read), authenticate));
-    with_middlewares(routes.with_state(state), counted, Hosts::Any)
+    with_middlewares(
+        routes.with_state(state),
+        counted,
+        Guard::without_page(Hosts::Any),
+    )
 }
 
 /// Registers the operations that need a role, with their descriptions.
@@ -89,8 +95,9 @@ fn api_operations() -> OpenApiRouter<AppState> {
         CHANGE,
     ];
     let replace = &[BODY, JSON_BODY, REPLACEMENT];
-    let show_node = &[NODE_ID, UNKNOWN_NODE];
-    let (follow, swap) = (&[SUBSCRIBER], &[BODY, SWAP]);
+    let (show_node, forget) = (&[NODE_ID, UNKNOWN_NODE], &[NODE_ID, FORGET]);
+    let (follow, swap) = (&[SUBSCRIBER], &[BODY, OFFER, SWAP]);
+    let reload = &[DECLARED, SWAP];
     let router = OpenApiRouter::with_openapi(api_doc::frame())
         .routes(operation(read, show_node, routes!(nodes::show_node)))
         .routes(operation(write, enable, routes!(nodes::enable_node)))
@@ -104,15 +111,21 @@ fn api_operations() -> OpenApiRouter<AppState> {
         ))
         .routes(operation(read, &[], routes!(all_nodes::list_nodes)))
         .routes(operation(write, replace, routes!(all_nodes::replace_nodes)))
+        .routes(operation(read, &[], routes!(decisions::list_decisions)))
         .routes(operation(read, &[], routes!(route::route_key)))
         .routes(operation(read, &[], routes!(cluster::list_peers)))
-        .routes(operation(write, show_node, routes!(cluster::forget_peer)))
+        .routes(operation(write, forget, routes!(cluster::forget_peer)))
         .routes(operation(read, &[], routes!(cluster::list_members)))
         .routes(operation(read, follow, routes!(cluster::follow_events)))
         .routes(operation(read, &[], routes!(plugin::show_plugin)))
         .routes(operation(admin, swap, routes!(plugin::swap_plugin)))
+        .routes(operation(admin, reload, routes!(plugin::reload_plugin)))
+        .routes(operation(admin, &[SWAP], routes!(plugin::revert_plugin)))
         .routes(operation(admin, &[], routes!(plugin::show_logs)))
+        .routes(operation(read, &[], routes!(agent::show_agent)))
+        .routes(operation(admin, &[SETTINGS], routes!(agent::reload)))
         .routes(operation(admin, &[], routes!(agent::leave)))
+        .routes(operation(admin, &[STORE], routes!(snapshot::take_snapshot)))
         .routes(operation(read, &[], routes!(api_doc::describe)));
     metrics_operation(router)
 }
@@ -152,7 +165,7 @@ async fn no_such_method(method: Method, uri: Uri) -> Problem {
 }
 
 /// Adds the middlewares, the outermost first. They see each request after its path was matched.
-pub(super) fn with_middlewares(routes: Router, counted: HttpMetrics, hosts: Hosts) -> Router {
+pub(super) fn with_middlewares(routes: Router, counted: HttpMetrics, guard: Guard) -> Router {
     routes.layer(
         ServiceBuilder::new()
             .map_request(keep_fit_id)
@@ -162,7 +175,7 @@ pub(super) fn with_middlewares(routes: Router, counted: HttpMetrics, hosts: Host
             .map_response(vary)
             .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
             .layer(CatchPanicLayer::custom(answer_panic))
-            .layer(from_fn_with_state(hosts, check_origin)),
+            .layer(from_fn_with_state(guard, check_origin)),
     )
 }
 

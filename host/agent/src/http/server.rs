@@ -47,9 +47,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const TLS_HANDSHAKE: u8 = 22;
 /// The answer to a client that speaks plain HTTP to a TLS port.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
-    content-type: application/problem+json\r\ncontent-length: 110\r\n\r\n\
+    content-type: application/problem+json\r\ncontent-length: 141\r\n\r\n\
     {\"type\":\"/problems/not-tls\",\"title\":\"This is not TLS\",\"status\":400,\
-    \"detail\":\"this port speaks TLS: use https\"}";
+    \"detail\":\"this port speaks TLS: use https://, in commands with --ca-file\"}";
 
 /// A bound listener and what it accepts.
 #[derive(Debug)]
@@ -128,7 +128,8 @@ pub async fn serve(
     stop.send_replace(());
     let drained = async { while tasks.join_next().await.is_some() {} };
     if timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-        tracing::warn!(limit = ?DRAIN_TIMEOUT, "requests under way were cut off");
+        let limit_s = DRAIN_TIMEOUT.as_secs();
+        tracing::warn!(limit_s, "requests under way were cut off");
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use axum::extract::FromRef;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use super::about::About;
 use super::bodies::BodyBudget;
 use super::events::Events;
-use super::limits::WAITS_MAX;
+use super::limits::{SNAPSHOTS_MAX, WAITS_MAX};
 use super::list::ListCache;
 use crate::cache_check::CheckMetrics;
 use crate::metrics::{ListenerMetrics, Metrics, TrafficMetrics};
@@ -29,6 +31,9 @@ pub struct Parts {
     pub(super) gossip: Option<GossipPool>,
     pub(super) plugins: PluginManager,
     pub(super) stop: Shutdown,
+    pub(super) about: About,
+    /// The start, for people and as a time that no clock changes.
+    pub(super) started: (SystemTime, Instant),
     pub(super) events: Events,
     /// The readiness as last observed, if it was.
     pub(super) health: watch::Sender<Option<Health>>,
@@ -36,6 +41,8 @@ pub struct Parts {
     pub(super) replacing: Mutex<()>,
     /// A permit for each request with `?wait=`.
     pub(super) waits: Semaphore,
+    /// A permit for each snapshot that is taken or sent.
+    pub(super) snapshots: Arc<Semaphore>,
     pub(super) bodies: BodyBudget,
     pub(super) list: ListCache,
     pub(super) metrics: Metrics,
@@ -50,8 +57,9 @@ impl AppState {
         gossip: Option<GossipPool>,
         plugins: PluginManager,
         stop: Shutdown,
+        about: About,
     ) -> Self {
-        let metrics = Metrics::new(&registry, gossip.as_ref());
+        let metrics = Metrics::new(&registry, gossip.as_ref(), &about.reloader);
         let health = watch::Sender::default();
         let changes = health.subscribe();
         let events = Events::start(&registry, gossip.as_ref(), changes, stop.clone());
@@ -61,10 +69,13 @@ impl AppState {
             gossip,
             plugins,
             stop,
+            about,
+            started: (SystemTime::now(), Instant::now()),
             events,
             health,
             replacing: Mutex::default(),
             waits: Semaphore::new(WAITS_MAX),
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
             list: ListCache::default(),
             metrics,
         }))

@@ -1,7 +1,6 @@
 //! The span, the metrics and the log line of each request: a line at `info` for each change, at `debug` for each read
 //! and for counters that a feeder put, which come all the time.
 
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
@@ -9,6 +8,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::request_id::RequestId;
+use tracing::field::Empty;
 use tracing::{Instrument, Level, Span};
 
 use crate::metrics::{HttpMetrics, NO_ROUTE};
@@ -16,16 +16,14 @@ use edge_cache_core::text;
 
 /// The id in a log line where there is none.
 const UNKNOWN: &str = "unknown";
+/// The field of a request's span with the name of its token.
+pub(super) const TOKEN_FIELD: &str = "token";
 /// The end of the route of counters that feeders put.
 const FED: &str = "/sources/{source}";
 /// The longest path in a line, in bytes.
 pub(super) const PATH_BYTES_MAX: usize = 128;
 /// The longest method in a line, in bytes: a client may invent one.
 const METHOD_BYTES_MAX: usize = 32;
-
-/// The name of the token of a request, set once the request is authenticated.
-#[derive(Debug, Clone, Default)]
-pub(super) struct TokenName(pub(super) Arc<OnceLock<Arc<str>>>);
 
 /// The line of one request, written when it is dropped. Without an answer the client went away or the connection was
 /// cut off; the change may have been made all the same.
@@ -35,7 +33,6 @@ struct RequestLine {
     is_read: bool,
     route: String,
     path: String,
-    token: TokenName,
     span: Span,
     answer: Option<(StatusCode, Duration)>,
 }
@@ -44,7 +41,7 @@ struct RequestLine {
 /// client goes away before is not counted.
 pub(super) async fn trace(
     State(metrics): State<HttpMetrics>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let start = Instant::now();
@@ -53,17 +50,20 @@ pub(super) async fn trace(
     // The highest level: a line of any level within it has the request id, a panic's too.
     let span = tracing::error_span!(
         "request",
-        request_id = id.and_then(Result::ok).unwrap_or(UNKNOWN)
+        request_id = id.and_then(Result::ok).unwrap_or(UNKNOWN),
+        // The name of the token, once the request is authenticated.
+        token = Empty,
     );
-    let token = TokenName::default();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let mut line = RequestLine::new(&request, route, token.clone(), span.clone());
-    request.extensions_mut().insert(token);
+    let mut line = RequestLine::new(&request, route, span.clone());
     let response = next.run(request).instrument(span).await;
     let took = start.elapsed();
     metrics.answered(route, &method, response.status(), took);
+    if let Some(problem_type) = response.extensions().get() {
+        metrics.problem(*problem_type);
+    }
     if let Some(line) = &mut line {
         line.answer = Some((response.status(), took));
     }
@@ -72,7 +72,7 @@ pub(super) async fn trace(
 
 impl RequestLine {
     /// Creates the line; none where it would not be written.
-    fn new(request: &Request, route: &str, token: TokenName, span: Span) -> Option<Self> {
+    fn new(request: &Request, route: &str, span: Span) -> Option<Self> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         if is_read && !tracing::enabled!(Level::DEBUG) {
             return None;
@@ -82,7 +82,6 @@ impl RequestLine {
             is_read,
             route: route.to_string(),
             path: text::clean(request.uri().path(), PATH_BYTES_MAX),
-            token,
             span,
             answer: None,
         })
@@ -96,24 +95,22 @@ impl Drop for RequestLine {
             is_read,
             route,
             path,
-            token,
             span,
             answer,
         } = self;
         let _entered = span.enter();
-        let token = token.0.get().map(tracing::field::display);
         let Some((status, took)) = answer else {
-            tracing::info!(token, %method, route, path, "ended without an answer");
+            tracing::info!(%method, route, path, "ended without an answer");
             return;
         };
         let code = status.as_u16();
         let time_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if *is_read || (route.ends_with(FED) && status.is_success()) {
-            tracing::debug!(token, %method, route, path, status = code, time_us, "answered");
+            tracing::debug!(%method, route, path, status = code, time_us, "answered");
         } else if status.is_server_error() {
-            tracing::warn!(token, %method, route, path, status = code, time_us, "answered");
+            tracing::warn!(%method, route, path, status = code, time_us, "answered");
         } else {
-            tracing::info!(token, %method, route, path, status = code, time_us, "answered");
+            tracing::info!(%method, route, path, status = code, time_us, "answered");
         }
     }
 }

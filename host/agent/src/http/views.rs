@@ -1,8 +1,8 @@
 //! Conversions of nodes into the types of the API.
 
 use edge_cache_api::{
-    Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, NodeStats, RegisteredNode,
-    Timestamp,
+    DecidedNode, Decision, DecisionOp, Node, NodeChange, NodeDetails, NodeId, NodeStats,
+    RegisteredNode, Timestamp,
 };
 use edge_cache_host::{
     CacheAddress, EdgeCacheRegistry, EdgeCacheStats, EffectiveDecision, Entry, ListedNode,
@@ -21,7 +21,11 @@ pub(super) struct KnownNode {
 impl KnownNode {
     /// Reads the state.
     pub(super) fn now(registry: &EdgeCacheRegistry, node_id: NodeId) -> Self {
-        let state = registry.node(node_id);
+        Self::new(registry, node_id, registry.node(node_id))
+    }
+
+    /// Takes a state that was read before.
+    pub(super) fn new(registry: &EdgeCacheRegistry, node_id: NodeId, state: NodeState) -> Self {
         let effective = state.decision();
         Self {
             node_id,
@@ -62,6 +66,22 @@ impl KnownNode {
             stats: self.stats(),
             decision,
         }))
+    }
+
+    /// Returns how far the decision has come, without what the routing table has.
+    pub(super) fn decided(&self) -> DecidedNode {
+        DecidedNode {
+            node_id: self.node_id,
+            registered: self.state.entry().is_some(),
+            advertised: self.state.advertised(),
+            alive: self.state.is_alive(),
+            weight: None,
+            geo: None,
+            address: self.state.address().map(CacheAddress::socket),
+            address_refused: self.state.address_refusal().map(ToString::to_string),
+            hit_ratio: self.state.stats().hit_ratio(),
+            decision: self.decision(),
+        }
     }
 
     /// Returns the state after a change.

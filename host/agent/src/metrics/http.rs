@@ -9,8 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use edge_cache_api::ProblemType;
 use edge_cache_core::metrics;
-use edge_cache_core::metrics::FixedLabels;
+use edge_cache_core::metrics::{FixedLabels, counters};
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,9 @@ metrics! {
     pub(crate) struct HttpMetrics {
         /// HTTP responses, by route, method and status code.
         requests: Family<RequestLabels, Counter> = "http_requests";
+        /// HTTP requests answered with a problem document, by its type.
+        problems: Family<FixedLabels<1>, Counter> = "http_problems",
+            counters(ProblemType::ALL.iter().map(|problem| [("type", problem.name())]));
         /// Time until a response began, by route and method.
         durations: Family<RouteLabels, Histogram> = "http_request_duration" in Seconds,
             Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
@@ -96,6 +100,12 @@ impl HttpMetrics {
             code: status.as_u16(),
         };
         self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts a problem document.
+    pub(crate) fn problem(&self, problem_type: ProblemType) {
+        let labels = [("type", problem_type.name())];
+        self.problems.get_or_create(&labels).inc();
     }
 
     /// Returns the metrics of the listener with this name, from then on with its series.

@@ -1,5 +1,6 @@
 //! `plugin check`: runs the conformance checks on a plugin and measures its calls.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::iter::repeat;
 use std::path::Path;
@@ -7,13 +8,13 @@ use std::path::Path;
 use anyhow::{Context, Error, Result};
 use serde::Serialize;
 
-use super::{ToolReport, grouped};
+use super::{ToolReport, grouped, plugin_file};
 use crate::cli::CheckArgs;
 use crate::exit::usage;
 use crate::trusted_file;
 use edge_cache_conformance::{CONTRACT, Costs, Examination, Report, Samples, Verdict, examine};
 use edge_cache_core::text;
-use edge_cache_host::sandbox::{CompilerProcess, Plugin, PluginConfig, PluginError, PluginFile};
+use edge_cache_host::sandbox::{CompilerProcess, Plugin, PluginError};
 use tokio::runtime::Runtime;
 
 const LOADS: &str = "loads";
@@ -41,8 +42,9 @@ pub fn check(
         requirement: LOADS_REQUIREMENT,
         verdict,
     };
-    let (sha256, examination, refusal) = match runtime.block_on(load(&args.file, config, compiler))
-    {
+    let (name, read) = runtime.block_on(plugin_file(&args.source, &args.registry, &config))?;
+    let load = |file| runtime.block_on(Plugin::load_in_child(file, config, compiler));
+    let (sha256, examination, refusal) = match read.and_then(load) {
         Ok(plugin) => {
             let mut examination = examine(&plugin, &samples, CONTRACT);
             examination.reports.insert(0, loads(Verdict::Passed));
@@ -60,7 +62,7 @@ pub fn check(
         }
     };
     let checked = Checked {
-        file: file_name(&args.file),
+        file: name,
         sha256,
         passes: examination.passes(),
         examination,
@@ -72,15 +74,6 @@ pub fn check(
         |out| checked.table(out),
         &checked,
     ))
-}
-
-async fn load(
-    path: &Path,
-    config: PluginConfig,
-    compiler: &CompilerProcess,
-) -> Result<Plugin, PluginError> {
-    let file = PluginFile::read(path, &config.limits)?;
-    Plugin::load_in_child(file, config, compiler).await
 }
 
 /// The output as JSON.
@@ -120,7 +113,7 @@ impl Checked {
             };
             match &self.refusal {
                 Some(refusal) => table_of_refusal(out, refusal)?,
-                None => writeln!(out, "{:26}but {found}", "")?,
+                None => writeln!(out, "{:26}but {}", "", self.finding(report.name, found))?,
             }
         }
         if let Some(costs) = &examination.costs {
@@ -128,6 +121,15 @@ impl Checked {
         }
         let file = &self.file;
         writeln!(out, "\n{file}: {ok} ok, {failed} FAILED, {skipped} skipped")
+    }
+
+    /// Returns what a check found, or the name of the first check that found it, since a fault of `enable` ends most checks.
+    fn finding<'a>(&self, name: &str, found: &'a str) -> Cow<'a, str> {
+        let mut reports = self.examination.reports.iter();
+        match reports.find(|report| report.violation() == Some(found)) {
+            Some(first) if first.name != name => format!("the same as in `{}`", first.name).into(),
+            _ => found.into(),
+        }
     }
 }
 
@@ -172,11 +174,6 @@ fn table_of_costs(out: &mut String, costs: &Costs) -> fmt::Result {
 
 fn read_samples(path: &Path) -> Result<Samples> {
     Samples::from_json(&trusted_file::read_public(path)?).map_err(Error::msg)
-}
-
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    text::clean(&name, text::ERROR_BYTES_MAX)
 }
 
 fn kib(bytes: usize) -> String {

@@ -5,23 +5,30 @@ use std::fmt::{self, Write as _};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{ToolReport, grouped};
+use super::{ToolReport, grouped, pulled};
 use crate::cli::InspectArgs;
+use crate::settings::PluginSource;
 use edge_cache_core::text;
 use edge_cache_host::sandbox::{
     CompilerProcess, Export, Import, Inspection, Mismatch, PluginError,
 };
 
-/// Inspects a file. The report is good if an agent with these settings would load the plugin.
+/// Inspects a plugin. The report is good if an agent with these settings would load it.
 ///
 /// # Errors
 ///
-/// The settings contradict each other, or the file cannot be read.
+/// The settings contradict each other, or the plugin cannot be read.
 pub async fn inspect(args: &InspectArgs, compiler: &CompilerProcess) -> Result<ToolReport> {
     let config = args.host.config()?;
-    let inspection = Inspection::of_file(&args.file, &config, compiler)
-        .await
-        .with_context(|| format!("cannot read the plugin {}", args.file.display()))?;
+    let inspection = match &args.source {
+        PluginSource::File(path) => Inspection::of_file(path, &config, compiler)
+            .await
+            .with_context(|| format!("cannot read the plugin {}", path.display()))?,
+        PluginSource::Registry(reference) => {
+            let file = pulled(reference, &args.registry, &config).await?;
+            Inspection::of(file, &config, compiler).await
+        }
+    };
     Ok(ToolReport::new(
         inspection.refusal.is_none(),
         args.format,

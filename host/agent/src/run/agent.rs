@@ -1,94 +1,77 @@
 //! An agent between its start and its shutdown.
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::Signal;
 
 use super::api::Api;
 use super::gossip;
+use super::prepare::Prepared;
+use super::reload::{self, ReloadSources};
 use crate::cache_check;
+use crate::log::AuditFile;
 use crate::plugin_manager::PluginManager;
+use crate::reload::Reloader;
 use crate::settings::AgentSettings;
-use crate::shutdown::Shutdown;
-use crate::systemd::{Notification, Systemd};
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::Plugin;
-use edge_cache_host::{EdgeCacheRegistry, Identity, Store, TrafficConfig};
+use edge_cache_host::{EdgeCacheRegistry, Store, TrafficConfig};
 
 /// The gossip intervals within which failures of members belong together: a period of the failure detector.
 const LOSS_INTERVALS: u32 = 15;
 
 /// A started agent that does not serve requests yet.
 pub(super) struct Agent {
+    pub(super) audit: Option<AuditFile>,
     pub(super) api: Api,
     pub(super) registry: EdgeCacheRegistry,
     pub(super) gossip: Option<GossipPool>,
+    pub(super) store: Option<Store>,
     pub(super) plugins: PluginManager,
+    pub(super) reloader: Reloader,
 }
 
 impl Agent {
-    /// Starts all parts. The store comes first, because it has the generation and the labels for gossip; gossip comes
-    /// before the registry, which publishes its labels there.
-    pub(super) async fn start(settings: &AgentSettings) -> Result<Self> {
-        let config = gossip::config(settings)?;
-        let store = open_store(settings)?;
-        let cache = store.as_ref().map(Store::code_cache);
-        let (plugins, plugin) = PluginManager::of_settings(settings, cache).await?;
-        let api = Api::bind(settings)?;
-        let gossip = gossip::join(config, plugin.policy(), store.as_ref()).await?;
-        let registry = start_registry(settings, plugin, store, gossip.as_ref()).await?;
+    /// Starts all parts. Gossip comes before the registry, which publishes its labels there.
+    pub(super) async fn start(
+        settings: &AgentSettings,
+        prepared: Prepared,
+        sources: ReloadSources,
+    ) -> Result<Self> {
+        let Prepared {
+            audit,
+            gossip,
+            api,
+            store,
+            plugins,
+            plugin,
+        } = prepared;
+        let api = Api::bind(settings, api)?;
+        let gossip = gossip::join(gossip, plugin.policy(), store.as_ref()).await?;
+        let registry = start_registry(settings, plugin, store.clone(), gossip.as_ref()).await?;
+        let keys = settings.gossip_key_file.clone().zip(gossip.clone());
+        let keys = keys.map(|(file, pool)| reload::gossip_keys(file, pool));
+        let trust = settings.plugin_source.plugin_trust.as_ref();
+        let trust = trust.map(|_| reload::trust_rules(plugins.clone()));
+        let plugin = reload::plugin(plugins.clone(), registry.clone());
+        let parts = keys
+            .into_iter()
+            .chain(api.parts())
+            .chain(trust)
+            .chain([plugin]);
+        let reloader = Reloader::new(
+            sources.running(settings),
+            parts.collect(),
+            api.certificate_expiry(),
+        );
         Ok(Self {
+            audit,
             api,
             registry,
             gossip,
+            store,
             plugins,
+            reloader,
         })
     }
-
-    /// Reloads keys, tokens, certificates and the plugin at every SIGHUP. A file that cannot be used changes nothing.
-    pub(super) fn reload_on_sighup(
-        &self,
-        mut sighup: Signal,
-        settings: &AgentSettings,
-        systemd: Systemd,
-        shutdown: &Shutdown,
-    ) {
-        let (key_file, pool) = (settings.gossip_key_file.clone(), self.gossip.clone());
-        let reload_api = self.api.reloader();
-        let (plugins, registry) = (self.plugins.clone(), self.registry.clone());
-        let stop = shutdown.clone();
-        shutdown.spawn("the reload of files", async move {
-            while sighup.recv().await.is_some() {
-                systemd.send(Notification::Reloading);
-                if let (Some(file), Some(pool)) = (&key_file, &pool) {
-                    gossip::reload_keys(file, pool);
-                }
-                reload_api();
-                let (plugins, registry) = (plugins.clone(), registry.clone());
-                let (systemd, stop) = (systemd.clone(), stop.clone());
-                // The next reload of keys and tokens does not wait for the plugin.
-                tokio::spawn(async move {
-                    plugins.reload(&registry).await;
-                    // An agent that began to stop meanwhile must not report that it is ready.
-                    if stop.requested().is_none() {
-                        systemd.send(Notification::Ready);
-                    }
-                });
-            }
-        });
-    }
-}
-
-fn open_store(settings: &AgentSettings) -> Result<Option<Store>> {
-    let identity = Identity {
-        node_id: Some(settings.node_id),
-        cluster_id: settings.cluster_id.clone(),
-    };
-    settings
-        .data_dir
-        .as_deref()
-        .map(|directory| Store::open(directory, identity))
-        .transpose()
-        .context("cannot open the data directory")
 }
 
 fn traffic_config(settings: &AgentSettings, gossip: Option<&GossipPool>) -> TrafficConfig {

@@ -5,11 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use prometheus_client::metrics::gauge::Gauge;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
-use crate::http::{self, Access, AppState, Hosts, Listening, Tls};
+use super::steps::Done;
+use crate::http::{self, Access, AppState, Guard, Hosts, Listening, Tls};
+use crate::reload::{Part, Reloaded};
 use crate::settings::{AgentSettings, TrafficSettings};
 use crate::tokens::Role;
 
@@ -29,7 +32,9 @@ pub(super) struct Api {
     traffic: Option<Listening>,
     traffic_settings: TrafficSettings,
     access: Access,
-    hosts: Hosts,
+    guard: Guard,
+    /// The name by which clients reach the API, as far as it is known.
+    host: Option<String>,
 }
 
 /// The bound addresses of the listeners.
@@ -82,28 +87,72 @@ pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads the files of the settings, and describes the result in one line.
-pub(crate) fn look(settings: &AgentSettings) -> Result<String> {
-    access(settings)?;
-    let access = match &settings.http.api_token_file {
-        Some(_) => "tokens that can be read",
-        None => "no tokens",
-    };
-    let transport = match tls(settings)? {
-        Some(_) => "TLS with a certificate and its key",
-        None => "no TLS",
-    };
-    Ok(format!(
-        "on {}, {access}, {transport}",
-        settings.http_listen
+/// The files that the API needs.
+#[derive(Debug)]
+pub(super) struct ApiFiles {
+    access: Access,
+    tls: Option<Tls>,
+}
+
+impl ApiFiles {
+    /// Reads the files of the settings.
+    pub(super) fn read(settings: &AgentSettings) -> Result<Done<Self>> {
+        let (access, tls) = (access(settings)?, tls(settings)?);
+        let tokens = match &settings.http.api_token_file {
+            Some(_) => "tokens that can be read",
+            None => "no tokens",
+        };
+        let transport = match tls {
+            Some(_) => "TLS with a certificate and its key",
+            None => "no TLS",
+        };
+        let listen = settings.http_listen;
+        Ok(Done {
+            text: format!("on {listen}, {tokens}, {transport}"),
+            warnings: tls
+                .iter()
+                .filter_map(|tls| other_name(host(settings).as_deref(), tls))
+                .collect(),
+            value: Self { access, tls },
+        })
+    }
+}
+
+/// Returns the name or the address by which clients reach the API, as far as it is known.
+fn host(settings: &AgentSettings) -> Option<String> {
+    let ip = settings.http_listen.ip();
+    match &settings.http.http_advertise {
+        Some(advertised) => Some(advertised.host().to_string()),
+        None if ip.is_unspecified() => None,
+        None => Some(ip.to_string()),
+    }
+}
+
+/// Returns a warning where the certificate is not for the host by which clients reach the API.
+fn other_name(host: Option<&str>, tls: &Tls) -> Option<String> {
+    let host = host.filter(|host| !tls.is_for(host))?;
+    Some(format!(
+        "the certificate is not for {host}: clients refuse it unless they use one of its names"
     ))
 }
 
+/// Reads the certificate again, and warns of one for another host.
+fn reload_certificate(tls: &Tls, host: Option<&str>) -> Result<Reloaded> {
+    let reloaded = tls.reload()?;
+    let Some(warning) = other_name(host, tls) else {
+        return Ok(reloaded);
+    };
+    let with_warning = |detail| format!("{detail}; {warning}");
+    Ok(match reloaded {
+        Reloaded::Unchanged(detail) => Reloaded::Unchanged(with_warning(detail)),
+        Reloaded::Changed(detail) => Reloaded::Changed(with_warning(detail)),
+    })
+}
+
 impl Api {
-    pub(super) fn bind(settings: &AgentSettings) -> Result<Self> {
+    pub(super) fn bind(settings: &AgentSettings, files: ApiFiles) -> Result<Self> {
         let http = &settings.http;
-        let access = access(settings)?;
-        let tls = tls(settings)?;
+        let ApiFiles { access, tls } = files;
         let main = Listening {
             listener: listen(settings.http_listen)?,
             tls,
@@ -146,13 +195,15 @@ impl Api {
         } else {
             Hosts::Any
         };
+        let guard = Guard::with_page(hosts, main.tls.is_some());
         Ok(Self {
             main,
             health,
             traffic,
             traffic_settings: settings.traffic.clone(),
             access,
-            hosts,
+            guard,
+            host: host(settings),
         })
     }
 
@@ -169,15 +220,25 @@ impl Api {
         })
     }
 
-    /// Returns a function that reloads the tokens and the certificate.
-    pub(super) fn reloader(&self) -> impl Fn() + Send + 'static {
-        let (access, tls) = (self.access.clone(), self.main.tls.clone());
-        move || {
-            access.reload();
-            if let Some(tls) = &tls {
-                tls.reload();
-            }
-        }
+    /// Returns the parts that can be reloaded: the tokens and the certificate, where there are any.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        let access = self.access.clone();
+        let tokens = self
+            .access
+            .has_tokens()
+            .then(|| Part::of_files("api-tokens", move || access.reload()));
+        let certificate = self.main.tls.clone().map(|tls| {
+            let host = self.host.clone();
+            Part::of_files("certificate", move || {
+                reload_certificate(&tls, host.as_deref())
+            })
+        });
+        tokens.into_iter().chain(certificate)
+    }
+
+    /// Returns the gauge of the end of the certificate, which is 0 where there is none.
+    pub(super) fn certificate_expiry(&self) -> Gauge {
+        self.main.tls.as_ref().map(Tls::expiry).unwrap_or_default()
     }
 
     /// Serves until `shutdown` resolves and requests have ended; health and traffic as long as the API.
@@ -209,7 +270,7 @@ impl Api {
             }
         };
         let main = async {
-            let routes = http::api_routes(state.clone(), self.access, self.hosts);
+            let routes = http::api_routes(state.clone(), self.access, self.guard);
             http::serve(self.main, routes, state.listener_metrics("api"), shutdown).await;
             drop(stop_others);
         };

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
-use super::api;
+use super::{addresses, api};
 use crate::exit::usage;
 use crate::settings::{AgentSettings, CacheCheck};
 use edge_cache_core::labels;
@@ -38,6 +38,7 @@ fn cache_address(settings: &AgentSettings) -> Result<(), String> {
 
 fn contradiction(settings: &AgentSettings) -> Result<(), String> {
     api::check(settings)?;
+    addresses::check(settings)?;
     settings.limits.check()?;
     cache_address(settings)?;
     let is_sealed = settings.gossip_key_file.is_some();
@@ -55,6 +56,7 @@ fn contradiction(settings: &AgentSettings) -> Result<(), String> {
         ("--seed", !settings.seeds.is_empty()),
         ("--gossip-advertise", settings.gossip_advertise.is_some()),
         ("--gossip-key-file", is_sealed),
+        ("--http-advertise", settings.http.http_advertise.is_some()),
     ] {
         if is_set {
             return Err(format!("`{flag}` needs `--gossip-listen`"));

@@ -4,10 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use edge_cache_client::Address;
+use edge_cache_core::AgentInfo;
 
+use crate::VERSION;
+use crate::reload::Reloaded;
 use crate::settings::{AgentSettings, GossipProtocol};
 use crate::trusted_file;
-use edge_cache_host::gossip::{GossipConfig, GossipPool, Keyring, PeerInfo, Protocol, PushBudget};
+use edge_cache_host::gossip::{
+    GossipConfig, GossipPool, Keyring, PeerInfo, Protocol, PushBudget, Rotation,
+};
 use edge_cache_host::{CACHE_ADDRESS_LABEL, Store};
 
 /// Returns the validated configuration of gossip; `None` if gossip is off.
@@ -57,11 +63,13 @@ pub(super) async fn join(
 }
 
 /// Replaces the keys by those of the file. A file that cannot be used changes nothing.
-pub(super) fn reload_keys(file: &Path, pool: &GossipPool) {
-    let reloaded = read_keyring(file).and_then(|keyring| Ok(pool.rotate(keyring)?));
-    if let Err(error) = reloaded {
-        tracing::error!(error = format!("{error:#}"), "gossip keys not reloaded");
-    }
+pub(super) fn reload_keys(file: &Path, pool: &GossipPool) -> Result<Reloaded> {
+    let keyring = read_keyring(file)?;
+    let detail = keyring.to_string();
+    Ok(match pool.rotate(keyring)? {
+        Rotation::Unchanged => Reloaded::Unchanged(detail),
+        Rotation::Replaced => Reloaded::Changed(detail),
+    })
 }
 
 /// Returns the public information about this node.
@@ -76,7 +84,15 @@ pub(crate) fn self_info(settings: &AgentSettings) -> PeerInfo {
         wg_endpoint: settings.wg_endpoint,
         overlay_ip: settings.overlay_ip.clone(),
         labels,
-        agent: None,
+        agent: Some(AgentInfo {
+            api: settings
+                .http
+                .http_advertise
+                .as_ref()
+                .map(Address::to_string),
+            version: Some(VERSION.to_string()),
+            ..AgentInfo::default()
+        }),
     }
 }
 

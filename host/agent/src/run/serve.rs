@@ -14,12 +14,16 @@ use tokio::time::{Instant, timeout_at};
 use anyhow::{Context, Result, bail};
 
 use super::agent::Agent;
+use super::api::Api;
 use crate::cache_check::Checker;
-use crate::http::AppState;
+use crate::http::{About, AppState};
+use crate::reload::Reloader;
 use crate::settings::AgentSettings;
 use crate::shutdown::{Shutdown, ShutdownMode};
 use crate::systemd::{Notification, Systemd};
+use edge_cache_api::AgentAddresses;
 use edge_cache_host::CacheAddress;
+use edge_cache_host::gossip::GossipPool;
 
 /// Serves until a shutdown is requested, then shuts down.
 pub(super) async fn serve(
@@ -29,12 +33,26 @@ pub(super) async fn serve(
     systemd: Systemd,
 ) -> Result<()> {
     let Agent {
+        // Open until the last request is answered.
+        audit: _audit,
         api,
         registry,
         gossip,
+        store,
         plugins,
+        reloader,
     } = agent;
-    let state = AppState::new(registry.clone(), gossip.clone(), plugins, shutdown.clone());
+    let about = About {
+        store,
+        ..about(settings, &api, gossip.as_ref(), reloader)?
+    };
+    let state = AppState::new(
+        registry.clone(),
+        gossip.clone(),
+        plugins,
+        shutdown.clone(),
+        about,
+    );
     if let Some(check) = &settings.traffic.cache_check {
         let address = settings.traffic.cache_address.map(CacheAddress::socket);
         let metrics = state.check_metrics();
@@ -85,6 +103,31 @@ pub(super) async fn serve(
         None => serving.abort(),
     }
     steps.finish()
+}
+
+fn about(
+    settings: &AgentSettings,
+    api: &Api,
+    gossip: Option<&GossipPool>,
+    reloader: Reloader,
+) -> Result<About> {
+    let bound = api.addresses().context("cannot read the HTTP address")?;
+    let advertised = settings.http.http_advertise.as_ref();
+    Ok(About {
+        cluster_id: settings.cluster_id.clone(),
+        addresses: AgentAddresses {
+            api: Some(bound.api),
+            api_advertised: advertised.map(ToString::to_string),
+            health: bound.health,
+            traffic: bound.traffic,
+            gossip: gossip.map(GossipPool::listen_addr),
+            gossip_advertised: gossip.map(GossipPool::advertise_addr),
+            cache: settings.traffic.cache_address.map(CacheAddress::socket),
+        },
+        data_dir: settings.data_dir.clone(),
+        reloader,
+        store: None,
+    })
 }
 
 /// The steps of a shutdown, which share a timeout.

@@ -8,10 +8,13 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::effective::EffectiveSetting;
 use super::limits::LimitSettings;
 use super::plugin::PluginSettings;
+use super::plugin_source::PluginSourceSettings;
 use super::traffic::TrafficSettings;
 use super::values::{count, parse_address, parse_log_level, parse_node_id, parse_pair, size, time};
+use edge_cache_client::Address;
 use edge_cache_host::gossip::{GRACE_PERIODS, INTERVALS, JOIN_TIMEOUTS};
 
 /// The most rounds of eager push a second: more would overlap.
@@ -53,7 +56,7 @@ pub struct AgentSettings {
     /// TOML file with settings; flags and environment variables take precedence. `config example` prints one
     #[arg(long, env = "EDGE_CACHE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Id of this node, required; must never change
+    /// Id of this node, required: a number, or name:TEXT for the hash of a unique name; must never change
     #[arg(long, env = "EDGE_CACHE_NODE_ID", value_name = "NUMBER", value_parser = parse_node_id)]
     pub node_id: u64,
     /// Name of the cluster; agents of different clusters ignore each other
@@ -66,7 +69,7 @@ pub struct AgentSettings {
     #[arg(long, env = "EDGE_CACHE_GOSSIP_ADVERTISE", value_name = "ADDR", value_parser = parse_address)]
     pub gossip_advertise: Option<SocketAddr>,
     /// An agent to contact first, as HOST:PORT; repeatable
-    #[arg(long = "seed", alias = "gossip-seed", env = "EDGE_CACHE_SEED", value_name = "HOST:PORT", value_delimiter = ',', action = ArgAction::Append)]
+    #[arg(long = "seed", alias = "gossip-seed", env = "EDGE_CACHE_GOSSIP_SEED", value_name = "HOST:PORT", value_delimiter = ',', action = ArgAction::Append)]
     pub seeds: Vec<String>,
     /// Time between two gossip rounds, for example 1s or 200ms
     #[arg(long, env = "EDGE_CACHE_GOSSIP_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = time(INTERVALS))]
@@ -94,7 +97,7 @@ pub struct AgentSettings {
     /// Eager push of changes, in bytes of digests a second
     #[arg(long, env = "EDGE_CACHE_GOSSIP_PUSH_DIGEST_BYTES_PER_SECOND", value_name = "SIZE", default_value = "1MiB", value_parser = size(0..=PUSH_BYTES_MAX))]
     pub gossip_push_digest_bytes_per_second: usize,
-    /// Encrypt gossip with the keys of this file, one a line: the first encrypts, all decrypt. Reloaded on SIGHUP
+    /// Encrypt gossip with the keys of this file, one a line: the first encrypts, all decrypt. Read again at a reload
     #[arg(long, env = "EDGE_CACHE_GOSSIP_KEY_FILE", value_name = "FILE")]
     pub gossip_key_file: Option<PathBuf>,
     /// Announce the departure to peers on SIGTERM and SIGINT
@@ -104,7 +107,7 @@ pub struct AgentSettings {
     #[arg(long, env = "EDGE_CACHE_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "15s", value_parser = time(SHUTDOWN_MIN..=SHUTDOWN_MAX))]
     pub shutdown_timeout: Duration,
     /// Allow gossip beyond loopback without keys, for networks that are already encrypted
-    #[arg(long, alias = "gossip-insecure", env = "EDGE_CACHE_INSECURE_GOSSIP", value_name = "BOOL", num_args = 0..=1, default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    #[arg(long, alias = "gossip-insecure", env = "EDGE_CACHE_GOSSIP_INSECURE", value_name = "BOOL", num_args = 0..=1, default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub insecure_gossip: bool,
     /// Listen address of the HTTP API (TCP)
     #[arg(
@@ -121,14 +124,9 @@ pub struct AgentSettings {
     /// Directory of the agent's state; without it the state is lost when the process ends
     #[arg(long, env = "EDGE_CACHE_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Plugin file to run instead of the reference plugin
-    #[arg(
-        long,
-        alias = "plugin-file",
-        env = "EDGE_CACHE_PLUGIN",
-        value_name = "FILE"
-    )]
-    pub plugin: Option<PathBuf>,
+    /// The source of the plugin, and which plugins may run.
+    #[command(flatten)]
+    pub plugin_source: PluginSourceSettings,
     /// Pin, settings and grants of the plugin.
     #[command(flatten)]
     pub plugin_config: PluginSettings,
@@ -169,9 +167,12 @@ pub struct AgentSettings {
         default_value = "text"
     )]
     pub log_format: LogFormat,
-    /// Filter of the log, for example info, or warn,edge_cache_gossip=debug
+    /// Filter of the log, for example info, or warn,edge_cache_gossip=debug. Applies at a reload
     #[arg(long, env = "EDGE_CACHE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = parse_log_level)]
     pub log_level: String,
+    /// File for the audit lines, beside the log: who changed what, as JSON, one object per line
+    #[arg(long, env = "EDGE_CACHE_LOG_AUDIT_FILE", value_name = "FILE")]
+    pub log_audit_file: Option<PathBuf>,
     /// The node's cache, and the listener for proxies.
     #[command(flatten)]
     pub traffic: TrafficSettings,
@@ -181,29 +182,38 @@ pub struct AgentSettings {
     /// Exit when standard input closes, so that the agent never outlives its parent process
     #[arg(long, hide = true)]
     pub end_with_stdin: bool,
+    /// Warnings about variables that look like settings and are none.
+    #[arg(skip)]
+    pub unknown_variables: Vec<String>,
+    /// The settings in effect with their sources, without secrets.
+    #[arg(skip)]
+    pub effective: Vec<EffectiveSetting>,
 }
 
 /// Authentication, transport and limits of the HTTP API.
 #[derive(Debug, Clone, Args)]
 pub struct HttpSettings {
-    /// Require a token from this file for every request except health checks. Reloaded on SIGHUP
+    /// Require a token from this file for every request except health checks. Read again at a reload
     #[arg(long, env = "EDGE_CACHE_API_TOKEN_FILE", value_name = "FILE")]
     pub api_token_file: Option<PathBuf>,
     /// Without a token file, allow every local process to replace the plugin and to stop the agent
     #[arg(long, env = "EDGE_CACHE_ALLOW_LOCAL_ADMIN", value_parser = BoolishValueParser::new())]
     pub allow_local_admin: bool,
-    /// Certificate chain for TLS, PEM, leaf certificate first. Reloaded on SIGHUP
+    /// Certificate chain for TLS, PEM, leaf certificate first. Read again at a reload
     #[arg(long, env = "EDGE_CACHE_HTTP_TLS_CERT_FILE", value_name = "FILE")]
     pub http_tls_cert_file: Option<PathBuf>,
-    /// Private key of the certificate, PEM. Reloaded on SIGHUP
+    /// Private key of the certificate, PEM. Read again at a reload
     #[arg(long, env = "EDGE_CACHE_HTTP_TLS_KEY_FILE", value_name = "FILE")]
     pub http_tls_key_file: Option<PathBuf>,
     /// Allow tokens over plain HTTP beyond loopback, for networks that are already encrypted
-    #[arg(long, alias = "http-insecure", env = "EDGE_CACHE_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
+    #[arg(long, alias = "http-insecure", env = "EDGE_CACHE_HTTP_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure_http: bool,
     /// Maximum number of concurrent connections, beside those for event streams and waits (64 each)
     #[arg(long, env = "EDGE_CACHE_HTTP_CONNECTIONS", value_name = "NUMBER", default_value = "256", value_parser = count(1..=CONNECTIONS_MAX))]
     pub http_connections: usize,
+    /// Address at which other hosts reach the HTTP API, published to peers: https://HOST:PORT. `plugin rollout` uses it
+    #[arg(long, env = "EDGE_CACHE_HTTP_ADVERTISE", value_name = "ADDR")]
+    pub http_advertise: Option<Address>,
     /// Additional address (TCP) for health and metrics only, without TLS and tokens, with its own connection limit
     #[arg(long, env = "EDGE_CACHE_HEALTH_LISTEN", value_name = "ADDR")]
     pub health_listen: Option<SocketAddr>,

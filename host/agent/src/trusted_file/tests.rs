@@ -12,25 +12,29 @@ fn file(mode: u32, bytes: &[u8]) -> tempfile::NamedTempFile {
 
 #[test]
 fn files_that_others_can_read_or_write_are_refused() {
-    for (mode, fine) in [
-        (0o600, true),
-        (0o400, true),
-        (0o440, true),
-        (0o644, false),
-        (0o604, false),
-        (0o602, false),
-        (0o660, false),
+    for (mode, is_secret, has_authority) in [
+        (0o600, true, true),
+        (0o400, true, true),
+        (0o440, true, true),
+        (0o644, false, true),
+        (0o604, false, true),
+        (0o602, false, false),
+        (0o660, false, false),
     ] {
         let file = file(mode, b"secret");
-        let found = read_secret(file.path());
-        match found {
-            Ok(bytes) => assert!(fine && *bytes == b"secret", "{mode:o}"),
-            Err(error) => {
-                let said = error.to_string();
-                assert!(
-                    !fine && said.starts_with(&format!("file mode {mode:04o}: ")),
-                    "{said}"
-                );
+        for (found, fine) in [
+            (read_secret(file.path()), is_secret),
+            (read_authority(file.path()), has_authority),
+        ] {
+            match found {
+                Ok(bytes) => assert!(fine && *bytes == b"secret", "{mode:o}"),
+                Err(error) => {
+                    let said = error.to_string();
+                    assert!(
+                        !fine && said.starts_with(&format!("file mode {mode:04o}: ")),
+                        "{said}"
+                    );
+                }
             }
         }
         assert!(read_public(file.path()).is_ok(), "{mode:o}");

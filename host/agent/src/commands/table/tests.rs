@@ -2,12 +2,19 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn shown(name: &str, data: Value) -> String {
-    event(&ReceivedEvent {
+const AT: &str = "2026-11-28T12:00:01.000Z";
+
+fn shown_on(screen: Screen, name: &str, data: Value) -> String {
+    let received = ReceivedEvent {
         id: "1-1".to_string(),
         name: name.to_string(),
         data,
-    })
+    };
+    event(AT.parse().unwrap(), &received, screen)
+}
+
+fn shown(name: &str, data: Value) -> String {
+    shown_on(Screen::default(), name, data)
 }
 
 fn peer(node_id: u64, labels: &Value) -> Value {
@@ -46,8 +53,18 @@ fn an_event_is_one_line() {
         ("moved", json!({"to": "mars"}), r#"moved     {"to":"mars"}"#),
         ("left", json!({"who": 2}), r#"left      {"who":2}"#),
     ] {
-        assert_eq!(shown(name, data), line);
+        assert_eq!(shown(name, data), format!("{AT}  {line}"));
     }
+}
+
+#[test]
+fn the_names_of_events_have_colours() {
+    let screen = Screen {
+        has_colours: true,
+        ..Screen::default()
+    };
+    let line = shown_on(screen, "failed", json!({"node_id": 2}));
+    assert_eq!(line, format!("{AT}  \u{1b}[31mfailed  \u{1b}[0m  peer 2"));
 }
 
 #[test]
@@ -66,12 +83,12 @@ fn unprintable_text_does_not_reach_the_terminal() {
     for text in [
         shown("joined", peer(2, &json!({"a": evil}))),
         shown(evil, json!({ evil: evil })),
-        super::nodes(&nodes),
-        super::logs(&log),
+        super::nodes(&nodes, Screen::default()),
+        super::logs(&log, Screen::default()),
     ] {
         let is_clean = |c: char| c == '\n' || !text::is_unprintable(c);
         assert!(text.chars().all(is_clean), "{text:?}");
         assert!(text.contains("root\u{fffd}"), "{text}");
     }
-    assert!(super::logs(&log).ends_with("\n(3 lines were dropped)"));
+    assert!(super::logs(&log, Screen::default()).ends_with("\n(3 lines were dropped)"));
 }

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use super::{Access, authenticate};
 use crate::http::operation::{Admission, admit};
+use crate::reload::Reloaded;
 use crate::tokens::{NewToken, Role};
 
 const ROLES: [(&str, Role); 4] = [
@@ -187,7 +188,8 @@ async fn a_token_is_revoked_by_a_reload_without_it() {
     write(&known.file, &known.tokens);
     let mut waiting = Box::pin(reader.revoked());
     assert!(waiting.as_mut().now_or_never().is_none());
-    known.access.reload();
+    let reloaded = known.access.reload().unwrap();
+    assert!(matches!(reloaded, Reloaded::Changed(_)), "{reloaded:?}");
     waiting.await;
     assert!(writer.revoked().now_or_never().is_none());
 }

@@ -27,11 +27,11 @@ fn a_wrong_value_is_named_once() {
     for (problem, said) in [
         (query.text("geo").unwrap_err(), "`geo` must be UTF-8"),
         (
-            query.number("replicas").unwrap_err(),
+            query.number::<usize>("replicas").unwrap_err(),
             "`replicas` must be a whole number, got ` 3`",
         ),
         (
-            query.number("x").unwrap_err(),
+            query.number::<usize>("x").unwrap_err(),
             "`x` must be a whole number, got `8.0`",
         ),
         (parse("/?a=1&a=2").unwrap_err(), "`a` is given twice"),

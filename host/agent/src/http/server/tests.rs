@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::http::bodies::BodyBudget;
 use crate::http::extract::Json;
-use crate::http::guard::Hosts;
+use crate::http::guard::{Guard, Hosts};
 use crate::http::limits::{
     HEADERS_BYTES_MAX, HEADERS_MAX, HEADERS_TIMEOUT, HEALTH_HEADERS_TIMEOUT,
 };
@@ -62,7 +62,11 @@ async fn start_for(connections: usize, headers_timeout: Duration) -> Server {
         .route("/panic-later", get(panic_later))
         .route("/panic", get(async || panic_with("on purpose")))
         .with_state(BodyBudget::new(0));
-    let routes = with_middlewares(refuse_others(routes), HttpMetrics::default(), Hosts::Local);
+    let routes = with_middlewares(
+        refuse_others(routes),
+        HttpMetrics::default(),
+        Guard::without_page(Hosts::Local),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let listening = Listening {

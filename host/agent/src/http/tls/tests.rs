@@ -2,6 +2,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use edge_cache_core::text;
 
 /// A file with this text in a directory, only for its owner.
 fn file(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {

@@ -1,0 +1,116 @@
+//! The parts of an agent that a reload reads again, and the signal that asks for it.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::Signal;
+use tokio::task::JoinSet;
+
+use super::consistency;
+use super::gossip;
+use crate::log::LogFilter;
+use crate::plugin_manager::{PluginManager, Pull, Reload};
+use crate::reload::{Part, Reloaded, Reloader, RunningSettings};
+use crate::settings::AgentSettings;
+use crate::shutdown::Shutdown;
+use crate::systemd::{Notification, Systemd};
+use edge_cache_core::text;
+use edge_cache_host::EdgeCacheRegistry;
+use edge_cache_host::gossip::GossipPool;
+
+/// The parts of the process that a reload needs.
+#[derive(Debug, Clone)]
+pub struct ReloadSources {
+    /// Reads the settings as at the start: the same flags and variables, and the file as it is now. The error is for
+    /// people.
+    pub settings: fn() -> Result<AgentSettings, String>,
+    /// The filter of the log; none where the process has no log.
+    pub log_filter: Option<LogFilter>,
+}
+
+impl ReloadSources {
+    /// Returns the settings of an agent that has started with `started`.
+    pub(super) fn running(self, started: &AgentSettings) -> RunningSettings {
+        let read = move || {
+            let settings = (self.settings)()?;
+            let checked = consistency::check(&settings);
+            checked.map_err(|error| text::error_chain(error.as_ref()))?;
+            Ok(settings)
+        };
+        RunningSettings::new(started.effective.clone(), read, self.log_filter)
+    }
+}
+
+/// Returns the part of the gossip keys.
+pub(super) fn gossip_keys(file: PathBuf, pool: GossipPool) -> Part {
+    Part::of_files("gossip-keys", move || gossip::reload_keys(&file, &pool))
+}
+
+/// Returns the part of the trust rules.
+pub(super) fn trust_rules(plugins: PluginManager) -> Part {
+    Part::new("trust-rules", move || {
+        let plugins = plugins.clone();
+        async move {
+            let reload = plugins.reload_trust().await?;
+            let detail = match &plugins.plugins().refusal {
+                Some(refusal) => {
+                    format!("they refuse the running plugin, which goes on: {refusal}")
+                }
+                None => "they let the running plugin in".to_string(),
+            };
+            Ok(reloaded(reload, detail))
+        }
+    })
+}
+
+/// Returns the part of the plugin: the declared file. The digest behind a tag stays as it is.
+pub(super) fn plugin(plugins: PluginManager, registry: EdgeCacheRegistry) -> Part {
+    Part::new("plugin", move || {
+        let (plugins, registry) = (plugins.clone(), registry.clone());
+        async move {
+            let reload = plugins.reload(&registry, Pull::Remembered).await?;
+            let declared = &plugins.plugins().declared.origin;
+            let sha256 = hex::encode(declared.sha256);
+            let detail = format!("{}, sha256 {sha256}", declared.source);
+            Ok(reloaded(reload, detail))
+        }
+    })
+}
+
+fn reloaded(reload: Reload, detail: String) -> Reloaded {
+    match reload {
+        Reload::Unchanged => Reloaded::Unchanged(detail),
+        Reload::Replaced => Reloaded::Changed(detail),
+    }
+}
+
+/// Reloads at every SIGHUP, and tells systemd when a reload begins, and when all that have begun are complete.
+pub(super) fn on_sighup(
+    mut sighup: Signal,
+    reloader: Reloader,
+    systemd: Systemd,
+    shutdown: &Shutdown,
+) {
+    let stop = shutdown.clone();
+    shutdown.spawn("the reload at SIGHUP", async move {
+        let mut reloads = JoinSet::new();
+        loop {
+            tokio::select! {
+                received = sighup.recv() => {
+                    if received.is_none() {
+                        break;
+                    }
+                    systemd.send(Notification::Reloading);
+                    let reload = reloader.begin().await;
+                    // Errors are logged. New keys and tokens do not wait for the plugin of the reload before.
+                    reloads.spawn(async move { drop(reload.await) });
+                }
+                Some(_) = reloads.join_next() => {
+                    // An agent that began to stop meanwhile must not report that it is ready.
+                    if reloads.is_empty() && stop.requested().is_none() {
+                        systemd.send(Notification::Ready);
+                    }
+                }
+            }
+        }
+    });
+}
