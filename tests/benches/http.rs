@@ -18,7 +18,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use edge_cache_agent::http::{self, Access, AppState, Hosts, Listening};
+use edge_cache_agent::http::{self, About, Access, AppState, Guard, Hosts, Listening};
 use edge_cache_agent::log;
 use edge_cache_agent::plugin_manager::PluginManager;
 use edge_cache_agent::settings::LogFormat;
@@ -84,7 +84,7 @@ fn main() -> Result<()> {
 async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     let reference = edge_cache_build::build_reference_plugin()?;
     let (plugins, plugin) =
-        PluginManager::start(PluginConfig::default(), Some(reference), compiler()?).await?;
+        PluginManager::of_file(PluginConfig::default(), Some(reference), compiler()?).await?;
     let one = Member::start(plugin.clone(), Settings::new(OWN, &[])).await?;
     let two = Member::start(plugin, Settings::new(OWN + 1, &[&one])).await?;
     for node_id in 0..NODES {
@@ -103,7 +103,13 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
     )
     .await;
     let (registry, pool) = (one.registry.clone(), one.pool.clone());
-    let state = AppState::new(registry, Some(pool), plugins, Shutdown::default());
+    let state = AppState::new(
+        registry,
+        Some(pool),
+        plugins,
+        Shutdown::default(),
+        About::default(),
+    );
     let connections = state.listener_metrics("api");
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -116,7 +122,11 @@ async fn start_api() -> Result<(SocketAddr, [Member; 2])> {
         headers_max: http::HEADERS_MAX,
         allow: Vec::new(),
     };
-    let routes = http::api_routes(state, Access::local(Role::Write), Hosts::Local);
+    let routes = http::api_routes(
+        state,
+        Access::local(Role::Write),
+        Guard::with_page(Hosts::Local, false),
+    );
     let forever = std::future::pending();
     tokio::spawn(http::serve(listening, routes, connections, forever));
     Ok((address, [one, two]))

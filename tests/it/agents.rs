@@ -240,7 +240,7 @@ async fn state_and_labels_outlive_a_power_cut() {
         .unwrap();
     assert_eq!(second.code, Some(1));
     assert!(
-        second.stderr.contains("in use by another agent"),
+        second.stderr.contains("in use by a running agent"),
         "{}",
         second.stderr
     );

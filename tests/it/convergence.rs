@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
 use edge_cache_host::{Decision, EdgeCacheNode, EdgeCacheRegistry, Limits, NodeId, SetAside};
-use edge_cache_tests::component::{hostile, reference_plugin_with};
+use edge_cache_tests::component::{PATIENCE, hostile, reference_plugin_with};
 use edge_cache_tests::seeds;
 use edge_cache_tests::simulation::{Cluster, Settings, Step};
 
@@ -36,6 +36,8 @@ fn config(settings: &[(&str, &str)]) -> PluginConfig {
     PluginConfig {
         limits: Limits {
             nodes_max: NODES_MAX,
+            call_deadline: PATIENCE,
+            load_deadline: PATIENCE,
             ..Limits::default()
         },
         settings: settings

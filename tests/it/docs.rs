@@ -25,7 +25,12 @@ const UPDATE: &str = "EDGE_CACHE_UPDATE_DOCS";
 const END: &str = "<!-- end -->";
 
 /// Limits that no setting changes: the declaration in the source, and the row of the page.
-const CONSTANTS: [(&str, &str, &str); 14] = [
+const CONSTANTS: [(&str, &str, &str); 25] = [
+    (
+        "host/agent/src/reload.rs",
+        "RELOADS_MAX: usize = 4;",
+        "| reloads at once; further ones wait to begin | 4 |",
+    ),
     (
         "host/agent/src/http/limits.rs",
         "HEALTH_CONNECTIONS_MAX: usize = 64;",
@@ -87,6 +92,46 @@ const CONSTANTS: [(&str, &str, &str); 14] = [
         "| `?wait=` | 60 s |",
     ),
     (
+        "host/api/src/limits.rs",
+        "SNAPSHOT_BYTES_MAX: usize = 1024 * 1024 * 1024;",
+        "| snapshot that a command reads | 1 GiB |",
+    ),
+    (
+        "host/api/src/node.rs",
+        "LIMIT_MAX: usize = 10_000;",
+        "| page of `GET /api/v1/edge-cache/nodes` | 10,000 nodes |",
+    ),
+    (
+        "host/agent/src/http/limits.rs",
+        "SNAPSHOTS_MAX: usize = 1;",
+        "| snapshots that are taken and sent | 1 |",
+    ),
+    (
+        "host/registry/src/store/directory.rs",
+        "FORMER_MAX: u32 = 100;",
+        "| former stores that `snapshot restore` keeps | 100, then it refuses |",
+    ),
+    (
+        "host/distribution/src/manifest.rs",
+        "MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;",
+        "| manifest | 4 MiB |",
+    ),
+    (
+        "host/distribution/src/registry/config.rs",
+        "TRIES_MAX: u32 = 4;",
+        "| tries of a request | 4, ",
+    ),
+    (
+        "host/distribution/src/registry/config.rs",
+        "REDIRECTS_MAX: u32 = 5;",
+        "| redirects of a request | 5 |",
+    ),
+    (
+        "host/distribution/src/registry/config.rs",
+        "WHOLE_TIMEOUT: Duration = Duration::from_secs(600);",
+        "| a whole pull or push | 10 minutes |",
+    ),
+    (
         "host/gossip/src/validator/protocol.rs",
         "INFLATED_BYTES_MAX: usize = 8 * 1024 * 1024;",
         "| inflated message | 8 MiB |",
@@ -95,6 +140,16 @@ const CONSTANTS: [(&str, &str, &str); 14] = [
         "host/gossip/src/validator/protocol.rs",
         "MEMBERS_MAX: usize = 4_096;",
         "| members | 4,096 |",
+    ),
+    (
+        "host/gossip/src/heard.rs",
+        "ADDRESSES_MAX: usize = 4_096;",
+        "| addresses whose last datagram is remembered | 4,096;",
+    ),
+    (
+        "host/agent/src/config/unknown.rs",
+        "WARNINGS_MAX: usize = 32;",
+        "| warnings about unknown `EDGE_CACHE_…` variables | 32 |",
     ),
 ];
 
@@ -146,8 +201,9 @@ fn commands_of_the_pages_are_accepted() -> Result<()> {
         let text = page(name)?;
         let commands = blocks(&text, "sh").flat_map(str::lines);
         for line in commands.filter_map(arguments) {
-            // A loop of the shell numbers the agents.
+            // A loop of the shell numbers the agents, and a variable of it names a plugin.
             let line = line.replace("$n", "1");
+            let line = line.replace("$PLUGIN", "oci://registry.example/registry:1");
             let given = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
             let error = Cli::try_parse_from(with_command(given)).err();
             // What is required may come from the file.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use edge_cache_tests::agent::{Answer, answer, binary, client};
+use edge_cache_tests::agent::{self, Answer, answer, binary, client};
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
 use reqwest::{Client, Method, StatusCode};
@@ -23,7 +23,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Warnings, exchanged keys, what concerns HTTP, and every change of who is there.
 const LOG: &str = "warn,edge_cache_gossip::topology=debug,edge_cache_gossip::pool=info,\
-    edge_cache_agent::http=info";
+    edge_cache_agent::http=info,edge_cache_audit=info";
 /// Length of each agent's log that a failed test shows.
 const LINES_SHOWN: usize = 40;
 
@@ -64,7 +64,7 @@ impl Node {
             &["--http-listen", "127.0.0.1:0"]
         };
         let mut words = launcher.iter().copied().chain([binary]);
-        let mut child = Command::new(words.next().unwrap_or(binary))
+        let mut child = agent::command(words.next().unwrap_or(binary))
             .args(words)
             .args(["run", "--node-id", &id.to_string()])
             .args(loopback)

@@ -8,7 +8,7 @@
 mod floods;
 mod garbage;
 mod relay;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -271,8 +271,8 @@ async fn unknown_query_parameters_are_named_with_the_known_ones() {
     for (method, path, said) in [
         (
             Method::GET,
-            format!("{list}?limit=1"),
-            "unknown query parameter `limit`; this operation takes none",
+            format!("{list}?limits=1"),
+            "unknown query parameter `limits`; this operation takes `geo`, `after`, `limit`",
         ),
         (
             Method::GET,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use edge_cache_tests::agent::binary;
-use edge_cache_tests::component::hostile;
+use edge_cache_tests::component::{hostile, reference_bytes, sha256, with_section};
 use edge_cache_tests::wait::until;
 use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,6 +37,13 @@ async fn begin(at: SocketAddr) -> TcpStream {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// Tells whether a process has started others that run.
+fn has_children(node: &Node) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", node.pid())).unwrap();
+    let mut children = tasks.map(|task| std::fs::read(task.unwrap().path().join("children")));
+    children.any(|children| children.is_ok_and(|children| !children.is_empty()))
 }
 
 /// A service manager's side of the socket.
@@ -93,6 +100,48 @@ async fn a_service_manager_is_notified_of_start_and_stop() {
     node.signal(Signal::TERM);
     manager.hears("STOPPING=1").await;
     assert_eq!(node.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_service_manager_hears_ready_once_all_reloads_are_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let (socket, file) = (
+        directory.path().join("notify"),
+        directory.path().join("p.wasm"),
+    );
+    let write = |bytes: &[u8]| {
+        let new = file.with_extension("new");
+        std::fs::write(&new, bytes).unwrap();
+        std::fs::rename(&new, &file).unwrap();
+    };
+    write(reference_bytes().unwrap());
+    let manager = Manager(UnixDatagram::bind(&socket).unwrap());
+    let socket = format!("NOTIFY_SOCKET={}", text(&socket));
+    let args = ["--gossip-listen", "127.0.0.1:0", "--plugin", text(&file)];
+    let node = Node::start_with(&["env", &socket], 1, &args).await.unwrap();
+    manager.hears("READY=1").await;
+    let [second, third] = [b"2", b"3"].map(|note| {
+        let reference = reference_bytes().unwrap();
+        with_section(reference, "note", note)
+    });
+    write(&second);
+    node.signal(Signal::HUP);
+    manager.hears("RELOADING=1").await;
+    until("a compiler, or its result", SOON, || async {
+        let shown = node.ask(Method::GET, "/api/v1/plugin", None).await.body;
+        if has_children(&node) || shown["sha256"] == sha256(&second) {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    })
+    .await;
+    write(&third);
+    node.signal(Signal::HUP);
+    manager.hears("RELOADING=1").await;
+    manager.hears("READY=1").await;
+    let shown = node.ask(Method::GET, "/api/v1/plugin", None).await.body;
+    assert_eq!(shown["sha256"], sha256(&third), "{shown}");
 }
 
 #[tokio::test]

@@ -229,7 +229,7 @@ fn resident(pid: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unfinished_bodies_have_a_bound_together() {
     const PART: usize = 1024 * 1024;
-    const PARTS: usize = 16;
+    const PARTS: usize = 4;
     let _alone = ONE_CROWD.lock().await;
     let node = Node::start(1, &["--health-listen", "127.0.0.1:0"])
         .await

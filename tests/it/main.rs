@@ -19,6 +19,9 @@ mod plugin_files;
 // Output about plugins without an agent.
 mod plugin_check;
 mod plugin_inspect;
+mod plugin_try;
+// Plugins from registries, and their signatures.
+mod plugins;
 // The contract from release to release.
 mod wit_versions;
 // What a component can reach, and whether the README says so.
@@ -55,6 +58,8 @@ mod own_agent;
 // Whole clusters in virtual time.
 mod convergence;
 mod simulation;
+// Snapshots of running agents, restored.
+mod snapshots;
 // Agents killed under load.
 mod power_cut;
 // Another component in the place of the one that runs.
@@ -64,17 +69,31 @@ mod http;
 // Who may use the API, and how.
 mod access;
 mod tls;
+// Files and settings that are read again.
+mod reload;
+// The page, in a real browser.
+mod page;
 mod traffic;
 // More connections than the API serves.
 mod load;
+// The log, and its audit lines.
+mod log;
 // The agent's numbers.
 mod metrics;
+// Alert rules and a dashboard for Prometheus and Grafana.
+mod monitoring;
+// The packages for machines and clusters.
+mod install;
 // Agents under load for a long time.
 mod soak;
 // The description of the API, and whether it is true.
 mod openapi;
 // All nodes listed and replaced at once.
 mod all_nodes;
+// The list of nodes in pages.
+mod node_pages;
+// The nodes of a file, made the eligible ones.
+mod apply;
 // Answers that are kept.
 mod answers;
 // Changes as they happen.
@@ -97,10 +116,16 @@ mod key_rotation;
 mod decisions;
 // The commands that ask an agent.
 mod client;
+// What commands print on terminals.
+mod terminal;
 // What the README says to operators.
 mod walkthrough;
 // Settings from files and the environment, their check, and the log.
 mod settings;
+// Which agent this is, and where its settings come from.
+mod status;
+// Wrong settings, about which a check and a start agree.
+mod wrong_settings;
 // Agents under a service manager, and their end within its bound.
 mod life;
 // Signs of trouble that an agent shows to operators.

@@ -235,7 +235,9 @@ async fn every_sign_of_trouble_has_its_series_from_the_start() {
             let series = format!("{name}{labels}");
             let value = scrape.get(&series);
             let value = value.unwrap_or_else(|| panic!("{series} is not there"));
-            let is_one = series.ends_with("running\"}") || name == "edge_cache_gossip_running";
+            let is_one = series.ends_with("running\"}")
+                || name == "edge_cache_gossip_running"
+                || name == "edge_cache_config_last_reload_successful";
             let is_limit = name == "edge_cache_nodes_max";
             assert!(
                 is_limit || value == f64::from(u8::from(is_one)),

@@ -43,9 +43,9 @@ fn good_query(operation: &str) -> &'static str {
     }
 }
 
-async fn start() -> Agent {
+async fn start(more: &[&str]) -> Agent {
     let gossip = ["--gossip-listen", "127.0.0.1:0", "--allow-local-admin"];
-    Agent::start(&[&["--node-id", "1"][..], &gossip].concat())
+    Agent::start(&[&["--node-id", "1"], &gossip[..], more].concat())
         .await
         .unwrap()
 }
@@ -97,7 +97,8 @@ impl Contract {
 
 #[tokio::test]
 async fn every_answer_is_as_described() {
-    let agent = start().await;
+    let data = tempfile::tempdir().unwrap();
+    let agent = start(&["--data-dir", data.path().to_str().unwrap()]).await;
     let document = agent.get("/openapi.json").await.unwrap();
     let contract = Contract {
         agent,
@@ -175,7 +176,7 @@ async fn every_answer_is_as_described() {
             }
         }
         let mut good = request(good_query(&name));
-        if takes_json {
+        if takes_json && name != "swap_plugin" {
             good = good.json(&good_body(&name));
         } else if name == "swap_plugin" {
             let wasm = good.header(CONTENT_TYPE, "application/wasm");
@@ -269,7 +270,7 @@ async fn every_operation_asks_for_the_role_that_it_names() {
 /// Answers of a single operation, each provoked on purpose.
 #[tokio::test]
 async fn answers_that_take_some_provoking_are_described_too() {
-    let agent = start().await;
+    let agent = start(&[]).await;
     let document = agent.get("/openapi.json").await.unwrap();
     let contract = Contract {
         agent,

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use anyhow::Result;
 use edge_cache_agent::plugin_tools::ToolReport;
 use edge_cache_tests::agent::run_to_end;
-use edge_cache_tests::component::{mutant, reference_bytes, region};
+use edge_cache_tests::component::{hostile, mutant, reference_bytes, region};
 use edge_cache_tests::dummy::dummy_of;
 use edge_cache_tests::plugin_tools::report;
 use serde_json::Value;
@@ -167,6 +167,29 @@ fn wrong_settings_are_refused_with_the_words_of_the_component() -> Result<()> {
         assert_eq!(line(&told, "starts"), ("FAILED", &*found));
         assert_eq!(line(&told, "load"), ("skipped", "it does not start"));
     }
+    Ok(())
+}
+
+/// A fault of `enable` ends most checks.
+#[test]
+fn a_finding_of_many_checks_is_shown_once_and_with_its_sample() -> Result<()> {
+    let trap = [
+        "--setting",
+        "behaviour=trap@enable",
+        "--setting",
+        "trigger=1",
+    ];
+    let told = report("check", hostile()?, &trap)?;
+    let trapped = "enable trapped: wasm trap: wasm `unreachable` instruction executed";
+    let sample = "with sample 1, 8 cores, 16384 MiB RAM and 512000 MiB disk in \"eu-central-1\"";
+    let found = format!("{sample}: {trapped}");
+    assert_eq!(line(&told, "samples"), ("FAILED", &*found));
+    assert_eq!(line(&told, "stats-zero"), ("FAILED", trapped));
+    assert_eq!(
+        line(&told, "apply"),
+        ("FAILED", "the same as in `stats-zero`")
+    );
+    assert_eq!(told.text.matches(trapped).count(), 2, "{}", told.text);
     Ok(())
 }
 

@@ -65,16 +65,23 @@ fn a_truncated_component_is_refused() -> Result<()> {
 #[test]
 fn a_component_with_a_feature_that_is_off_is_refused_with_advice() -> Result<()> {
     let mut told = String::new();
+    let (locals, parameters) = ("i64 ".repeat(50_001), "i64 ".repeat(1_001));
+    let locals = format!("(core module (func (local {locals})))");
+    let parameters = format!("(core module (type (func (param {parameters}))))");
     for definition in [
         "(core module (memory 1 1 shared))",
         "(core module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
         "(core module (memory i64 1))",
         "(core module (func try catch_all end))",
         "(core func (canon waitable-set.new))",
+        "(type (stream u8))",
+        "(import \"a\" (func $a)) (core type $c (func)) (core func (canon lower (func $a) gc (core-type $c)))",
+        locals.as_str(),
+        parameters.as_str(),
         "(core module (import \"a\" \"b\" (func)) (import \"a\" \"b\" (func)))",
     ] {
         let component = wat::parse_str(format!("(component {definition})"))?;
-        writeln!(told, "{definition}: {}", refusal_of(&component))?;
+        writeln!(told, "{definition:.100}: {}", refusal_of(&component))?;
     }
     assert_snapshot!(told, @r#"
     (core module (memory 1 1 shared)): the plugin is not a valid component: failed to parse WebAssembly module: threads must be enabled for shared memories (at offset 0x15); a plugin has no threads: build it without them, in Rust for wasm32-wasip2, in C without `-pthread`
@@ -82,6 +89,10 @@ fn a_component_with_a_feature_that_is_off_is_refused_with_advice() -> Result<()>
     (core module (memory i64 1)): the plugin is not a valid component: failed to parse WebAssembly module: memory64 must be enabled for 64-bit memories (at offset 0x15); a memory is addressed by 32 bits: build for wasm32, not for wasm64
     (core module (func try catch_all end)): the plugin is not a valid component: failed to compile: wasm[0]::function[0]: WebAssembly translation error: Invalid input WebAssembly code at offset 33: legacy_exceptions feature required for try instruction; these exceptions have their old form: compile with `-mllvm -wasm-use-legacy-eh=false`
     (core func (canon waitable-set.new)): the plugin is not a valid component: failed to parse WebAssembly module: `waitable-set.new` requires the component model async feature (at offset 0xb); a plugin is called without async: build its functions without async and for WASI 0.2, in Rust for wasm32-wasip2
+    (type (stream u8)): the plugin is not a valid component: failed to parse WebAssembly module: `stream` requires the component model async feature (at offset 0xb); a plugin is called without async: build its functions without async and for WASI 0.2, in Rust for wasm32-wasip2
+    (import "a" (func $a)) (core type $c (func)) (core func (canon lower (func $a) gc (core-type $c))): the plugin is not a valid component: failed to parse WebAssembly module: canonical option `gc` requires the `cm-gc` feature (at offset 0x20); the functions of a component pass their data through a linear memory: build it without the canonical option `gc`
+    (core module (func (local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i6: the plugin is not a valid component: failed to compile: wasm[0]::function[0]: WebAssembly translation error: Invalid input WebAssembly code at offset 33: too many locals: locals exceed maximum; WebAssembly itself has this limit: the file must have fewer
+    (core module (type (func (param i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 : the plugin is not a valid component: function params size is out of bounds (at offset 0x18); WebAssembly itself has this limit: the file must have fewer
     (core module (import "a" "b" (func)) (import "a" "b" (func))): the plugin is not a valid component: failed to parse WebAssembly module: module has a duplicate import name `a:b` that is not allowed in components (at offset 0x27); the file is damaged, or built with a feature that this host does not have: `wasm-tools validate` says more
     "#);
     Ok(())
@@ -169,6 +180,21 @@ fn an_import_that_the_host_has_in_another_version_is_refused_with_that_version()
         Some("package wasi:random@0.3.0; interface random { get: func() -> u64; }"),
     )?;
     assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:random/random@0.3.0`, which this host has only in version 0.2: build for WASI 0.2 and without async, in Rust with the target wasm32-wasip2");
+    Ok(())
+}
+
+#[test]
+fn an_interface_of_a_later_wasi_is_refused_with_the_one_to_build_for() -> Result<()> {
+    let component = dummy_beside(
+        |text| {
+            text.replace(
+                "  export registry;",
+                "  import wasi:clocks/system-clock@0.3.0;\n  @since(version = 0.1.0)\n  export registry;",
+            )
+        },
+        Some("package wasi:clocks@0.3.0; interface system-clock { now: func() -> u64; }"),
+    )?;
+    assert_snapshot!(refusal_of(&component), @"the plugin is not of the world zlayer:edge-cache/edge-cache-plugin@0.1.0: it imports `wasi:clocks/system-clock@0.3.0`, which is of WASI 0.3, and this host has WASI 0.2: build for WASI 0.2 and without async, in Rust with the target wasm32-wasip2");
     Ok(())
 }
 

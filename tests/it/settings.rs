@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_cache_tests::agent::{Ended, run_to_end};
+use edge_cache_tests::agent::{Agent, Ended, command, run_to_end};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -72,6 +72,17 @@ async fn an_agent_takes_flags_over_variables_over_its_file() {
     assert_eq!(two["overlay_ip"], "flag");
 }
 
+/// The hash is part of the interface: with another one every node would have another id after an upgrade.
+#[tokio::test]
+async fn a_name_is_hashed_to_an_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = file(directory.path(), "node_id = 'name:node-1'\n");
+    let agent = Agent::start(&["--config", text(&file)]).await.unwrap();
+    let about = agent.get("/api/v1/agent").await.unwrap();
+    // The first 53 bits of what `printf node-1 | sha256sum` prints.
+    assert_eq!(about["node_id"], 1_885_539_982_456_672_u64);
+}
+
 #[tokio::test]
 async fn a_check_says_what_holds_and_starts_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -81,7 +92,7 @@ async fn a_check_says_what_holds_and_starts_nothing() {
         directory.path(),
         &format!(
             "node_id = 1\ndata_dir = '{}'\n[gossip]\nlisten = '127.0.0.1:1'\n\
-             [plugin]\nfile = '{}'\nsha256 = '{digest}'",
+             [plugin]\nsource = '{}'\nsha256 = '{digest}'",
             text(&data),
             text(&plugin)
         ),
@@ -100,6 +111,20 @@ async fn a_check_says_what_holds_and_starts_nothing() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
+/// A warning at each `cargo agent` would teach people to overlook warnings.
+#[tokio::test]
+async fn cargo_gives_an_agent_no_variable_that_looks_like_a_setting() {
+    let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .args(["run", "--quiet", "--bin", "edge-cache-agent", "--"])
+        .args(["config", "check", "--node-id", "1"]);
+    let checked = command.output().await.unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{said}");
+    assert!(!said.contains("is no setting"), "{said}");
+}
+
 #[tokio::test]
 async fn a_check_names_everything_that_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
@@ -111,7 +136,7 @@ async fn a_check_names_everything_that_is_wrong() {
             "node_id = 1\ndata_dir = '{}'\napi_token_file = '/no/such/tokens'\n\
              [http]\nlisten = '0.0.0.0:0'\n\
              [gossip]\nlisten = '127.0.0.1:0'\nkey_file = '/no/such/keys'\n\
-             [plugin]\nfile = '/no/such/plugin'",
+             [plugin]\nsource = '/no/such/plugin'",
             text(&not_a_directory)
         ),
     );

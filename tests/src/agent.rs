@@ -1,5 +1,6 @@
 //! Agents as processes, and their API as a client sees it.
 
+use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -133,20 +134,38 @@ pub fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<(
     std::fs::set_permissions(path, Permissions::from_mode(0o600))
 }
 
+/// Returns a command that inherits no variable of the agent's settings, nor those that only tests read.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"EDGE_CACHE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs the binary to its end.
 ///
 /// # Errors
 ///
-/// Where it can't be started or runs on.
+/// The binary can't be started, or runs on.
 pub async fn run_to_end(args: &[&str]) -> Result<Ended> {
-    let output = Command::new(binary()?)
+    run_within(args, ENDED_WITHIN).await
+}
+
+/// Runs the agent's binary to its end, within a time.
+///
+/// # Errors
+///
+/// The binary can't be started, or runs on.
+pub async fn run_within(args: &[&str], time: Duration) -> Result<Ended> {
+    let output = command(binary()?)
         .args(args)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(ENDED_WITHIN, output)
-        .await
-        .context("it runs on")??;
+    let output = timeout(time, output).await.context("it runs on")??;
     Ok(Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout)?,
@@ -161,7 +180,7 @@ impl Agent {
     ///
     /// With what it said, where it does not become ready.
     pub async fn start(args: &[&str]) -> Result<Self> {
-        let mut child = Command::new(binary()?)
+        let mut child = command(binary()?)
             .args(["run", "--http-listen", "127.0.0.1:0"])
             .args(args)
             .env("RUST_LOG", "warn")

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use edge_cache_host::sandbox::{Plugin, PluginConfig};
@@ -24,6 +25,9 @@ pub fn reference_bytes() -> Result<&'static [u8]> {
         .map_err(|error| anyhow!("the reference component is not there: {error}"))
 }
 
+/// The deadline of a call that a busy machine keeps.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The reference component with the default configuration, compiled once.
 ///
 /// # Errors
@@ -34,6 +38,25 @@ pub fn reference_plugin() -> Result<Plugin> {
     PLUGIN
         .get_or_init(|| {
             reference_plugin_with(PluginConfig::default()).map_err(|e| format!("{e:#}"))
+        })
+        .clone()
+        .map_err(|error| anyhow!(error))
+}
+
+/// The reference component with deadlines that a busy machine keeps, compiled once: where time is virtual, calls still
+/// take real time.
+///
+/// # Errors
+///
+/// Any error of the build or compilation.
+pub fn patient_reference_plugin() -> Result<Plugin> {
+    static PLUGIN: OnceLock<Result<Plugin, String>> = OnceLock::new();
+    PLUGIN
+        .get_or_init(|| {
+            let mut config = PluginConfig::default();
+            config.limits.call_deadline = PATIENCE;
+            config.limits.load_deadline = PATIENCE;
+            reference_plugin_with(config).map_err(|e| format!("{e:#}"))
         })
         .clone()
         .map_err(|error| anyhow!(error))

@@ -5,7 +5,7 @@
 //! Tools that a chapter installs are kept beside what cargo builds.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,6 +59,24 @@ impl Chapter {
         })
     }
 
+    /// Goes on with another chapter in the same folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`of_guide`](Self::of_guide).
+    pub fn then(mut self, name: &str) -> Result<Self> {
+        self.steps.extend(Self::of_guide(name)?.steps);
+        Ok(self)
+    }
+
+    /// Returns the chapter's commands.
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Run(line) => Some(line.as_str()),
+            Step::Write { .. } => None,
+        })
+    }
+
     /// Inserts code into a file of the chapter before the place where it says `before`.
     ///
     /// # Errors
@@ -72,6 +90,53 @@ impl Chapter {
         let content = found.with_context(|| format!("{} has no {file}", self.name))?;
         ensure!(content.contains(before), "{file} does not say {before:?}");
         *content = content.replacen(before, &format!("{code}{before}"), 1);
+        Ok(self)
+    }
+
+    /// Makes a chapter without steps, for [`Chapter::write`] and [`Chapter::run`].
+    #[must_use]
+    pub fn empty(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Writes a file before all else.
+    #[must_use]
+    pub fn write(mut self, path: &str, content: &str) -> Self {
+        let (path, content) = (path.into(), content.to_string());
+        self.steps.insert(0, Step::Write { path, content });
+        self
+    }
+
+    /// Runs a command before all else.
+    #[must_use]
+    pub fn run_first(mut self, line: &str) -> Self {
+        self.steps.insert(0, Step::Run(line.to_string()));
+        self
+    }
+
+    /// Runs a command at the end.
+    #[must_use]
+    pub fn run(mut self, line: &str) -> Self {
+        self.steps.push(Step::Run(line.to_string()));
+        self
+    }
+
+    /// Replaces a text in files and commands.
+    ///
+    /// # Errors
+    ///
+    /// The chapter does not say it.
+    pub fn replace(mut self, from: &str, to: &str) -> Result<Self> {
+        let mut found = false;
+        for step in &mut self.steps {
+            let (Step::Write { content: text, .. } | Step::Run(text)) = step;
+            found |= text.contains(from);
+            *text = text.replace(from, to);
+        }
+        ensure!(found, "{} does not say {from:?}", self.name);
         Ok(self)
     }
 
@@ -121,14 +186,8 @@ impl Chapter {
             );
             return Ok(false);
         }
-        let lines = self.steps.iter().filter_map(|step| match step {
-            Step::Run(line) => Some(line.as_str()),
-            Step::Write { .. } => None,
-        });
-        let installs: Vec<&str> = lines
-            .clone()
-            .filter(|line| begins(line, &INSTALL))
-            .collect();
+        let lines = self.commands();
+        let installs: Vec<&str> = lines.filter(|line| begins(line, &INSTALL)).collect();
         let Some(tools) = installed(&self.name, &installs)? else {
             return Ok(false);
         };
@@ -136,6 +195,8 @@ impl Chapter {
             let tool = tool?;
             std::os::unix::fs::symlink(tool.path(), folder.join(tool.file_name()))?;
         }
+        let compiled = Compiled::of(&self.name)?;
+        std::os::unix::fs::symlink(&compiled.folder, folder.join("target"))?;
         // The versions that the project is tested with, and no look at a registry for newer ones.
         fs::copy(
             Path::new(ROOT).join("Cargo.lock"),
@@ -178,6 +239,25 @@ impl Chapter {
             }
         }
         Ok(true)
+    }
+}
+
+/// The target directory of cargo for a chapter, which stays. Nobody else uses it meanwhile.
+struct Compiled {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Compiled {
+    fn of(chapter: &str) -> Result<Self> {
+        let folder = target().join("guests/chapters").join(chapter);
+        fs::create_dir_all(&folder)?;
+        let lock = File::create(folder.join(".lock"))?;
+        lock.lock()?;
+        Ok(Self {
+            folder: fs::canonicalize(&folder)?,
+            _lock: lock,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod bench;
+pub mod browser;
 pub mod cluster;
 pub mod cluster_of_one;
 pub mod component;
@@ -17,11 +18,14 @@ pub mod plugin_tools;
 pub mod prometheus;
 pub mod proxies;
 pub mod reference_checks;
+pub mod registry;
 pub mod shapes;
 pub mod simulation;
 pub mod small_disk;
 pub mod sse;
 pub mod structure;
+pub mod terminal;
+pub mod token_service;
 pub mod wait;
 
 pub use component::reference_plugin;

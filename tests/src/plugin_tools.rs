@@ -1,4 +1,4 @@
-//! `plugin inspect` and `plugin check` without a process: parsed and run as the binary does it.
+//! `plugin inspect`, `plugin check` and `plugin try` without a process: parsed and run as the binary does it.
 
 use std::path::Path;
 use std::thread;
@@ -30,6 +30,9 @@ pub fn report(tool: &str, file: &Path, args: &[&str]) -> Result<ToolReport> {
         }
         Command::Plugin(PluginCommand::Check(args)) => {
             with_runtime(|runtime| plugin_tools::check(&args, runtime, &compiler()?))
+        }
+        Command::Plugin(PluginCommand::Try(args)) => {
+            with_runtime(|runtime| plugin_tools::try_node(&args, runtime, &compiler()?))
         }
         other => bail!("another command: {other:?}"),
     }

@@ -12,7 +12,7 @@ const OTHER_UNITS: [&str; 9] = [
     "ms", "us", "ns", "millis", "micros", "nanos", "kib", "mib", "percent",
 ];
 /// Maximum number of values of one label: more are no fixed list.
-const VALUES_MAX: usize = 32;
+const VALUES_MAX: usize = 64;
 
 /// Metrics of one scrape.
 #[derive(Debug, Clone)]

@@ -304,7 +304,9 @@ impl Cluster {
             config.dead_node_grace_period = grace;
         }
         let own = settings.plugins.get(&node_id).or(settings.plugin.as_ref());
-        let plugin = own.cloned().map_or_else(crate::reference_plugin, Ok)?;
+        let plugin = own
+            .cloned()
+            .map_or_else(crate::component::patient_reference_plugin, Ok)?;
         config.policy = Some(plugin.policy());
         let mut builder = EdgeCacheRegistry::builder(plugin).clock(node.memory.clock.wall_clock());
         if settings.durable {

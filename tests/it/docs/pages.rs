@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// All pages.
-pub(crate) const PAGES: [&str; 15] = [
+pub(crate) const PAGES: [&str; 17] = [
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "README.md",
@@ -17,8 +17,10 @@ pub(crate) const PAGES: [&str; 15] = [
     "host/docs/limits.md",
     "host/docs/metrics.md",
     "host/docs/migrating.md",
+    "host/docs/install.md",
     "host/docs/operating.md",
     "host/docs/performance.md",
+    "host/docs/plugins.md",
     "host/docs/security.md",
     "host/docs/settings.md",
     "host/docs/traffic.md",

@@ -139,7 +139,7 @@ fn a_refusal_that_is_meant_for_a_terminal() -> Result<()> {
     Ok(())
 }
 
-/// Each failure but a refusal ends with what the call logged, with the half line that it printed last.
+/// Each failure ends with what the call logged, with the half line that it printed last.
 #[test]
 fn a_call_that_logs_before_it_fails() -> Result<()> {
     let mut table = String::new();
@@ -148,6 +148,7 @@ fn a_call_that_logs_before_it_fails() -> Result<()> {
         "say-sleep@stats",
         "say-grow@assess",
         "say-handles@load",
+        "say-publish-other-key@load",
         "say-trap@apply",
         "say-exit@assess",
         "say-unsorted@list-eligible",
@@ -167,6 +168,7 @@ fn a_call_that_logs_before_it_fails() -> Result<()> {
     say-sleep@stats: stats waits for longer than 2000 ms, the limit `call_deadline`; it logged: logged | printed | unfinish
     say-grow@assess: assess ran out of memory at 67108864 bytes, the limit `memory_bytes`; it logged: logged | printed | unfinish
     say-handles@load: load holds more than 1000 handles, the limit `handles`; it logged: logged | printed | unfinish
+    say-publish-other-key@load: the component refused to load: denied: key `zone` is not granted; granted are `edge_cache` and `edge_cache_*`; it logged: logged | printed | unfinish
     say-trap@apply: apply trapped: wasm trap: wasm `unreachable` instruction executed; it logged: logged | printed | unfinish
     say-exit@assess: assess trapped: it exited with status 1; it logged: logged | printed | unfinish
     say-unsorted@list-eligible: list-eligible broke the contract: node 1 is listed after node 666, the list must be ascending; it logged: logged | printed | unfinish

@@ -1,6 +1,7 @@
 //! Files that cost much to compile or to instantiate, and what the limits make of them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -140,11 +141,19 @@ async fn a_compiler_that_cannot_start_or_crashes_is_an_error() -> Result<()> {
         .await
         .unwrap_err();
     assert_snapshot!(refusal, @"the compiler failed: /not/there did not start: No such file or directory (os error 2)");
-    let crash = CompilerProcess::new("/bin/sh", ["-c", "kill -ABRT $$"]);
-    let refusal = load_with(reference_bytes()?.to_vec(), limits(), &crash)
-        .await
-        .unwrap_err();
-    assert_snapshot!(refusal, @"the compiler failed: it ended by signal: 6 (SIGABRT)");
+    let mut told = String::new();
+    for signal in ["ABRT", "KILL"] {
+        let script = format!("kill -{signal} $$");
+        let crash = CompilerProcess::new("/bin/sh", ["-c", &script]);
+        let refusal = load_with(reference_bytes()?.to_vec(), limits(), &crash)
+            .await
+            .unwrap_err();
+        writeln!(told, "{refusal}")?;
+    }
+    assert_snapshot!(told, @r"
+    the compiler failed: it ended by signal: 6 (SIGABRT)
+    the compiler failed: it was killed, as the kernel does where memory is short: give the agent more memory
+    ");
     Ok(())
 }
 

@@ -43,14 +43,19 @@ fn a_start_function_that_traps() -> Result<()> {
 #[test]
 fn a_start_function_that_leaves_its_memory() -> Result<()> {
     let mut told = String::new();
-    for address in [-16, 1_000_000] {
-        let start =
-            format!("(func $start (i32.store (i32.const {address}) (i32.const 1))) (start $start)");
-        writeln!(told, "{address}: {}", failure(&append(&start)?, hasty())?)?;
+    for access in [
+        "(i32.store (i32.const -16) (i32.const 1))",
+        "(i32.store (i32.const 1000000) (i32.const 1))",
+        // The machine names no address of this one.
+        "(memory.fill (i32.const -16) (i32.const 0) (i32.const 8))",
+    ] {
+        let start = format!("(func $start {access}) (start $start)");
+        writeln!(told, "{access}: {}", failure(&append(&start)?, hasty())?)?;
     }
     assert_snapshot!(told, @r"
-    -16: instantiation trapped: wasm trap: out of bounds memory access; the stack within the plugin's memory overflowed: its recursion is too deep or its local variables are too large, or the linker must give it more (in Rust `-C link-arg=-zstack-size=BYTES`)
-    1000000: instantiation trapped: wasm trap: out of bounds memory access
+    (i32.store (i32.const -16) (i32.const 1)): instantiation trapped: wasm trap: out of bounds memory access; the stack within the plugin's memory overflowed: its recursion is too deep or its local variables are too large, or the linker must give it more (in Rust `-C link-arg=-zstack-size=BYTES`)
+    (i32.store (i32.const 1000000) (i32.const 1)): instantiation trapped: wasm trap: out of bounds memory access
+    (memory.fill (i32.const -16) (i32.const 0) (i32.const 8)): instantiation trapped: wasm trap: out of bounds memory access; a recursion that overflows the stack within the plugin's memory ends like this too
     ");
     Ok(())
 }
@@ -107,6 +112,24 @@ async fn a_registry_whose_component_hangs_in_its_start_function() -> Result<()> 
     let registry = EdgeCacheRegistry::builder(plugin).start().await?;
     assert!(registry.list_eligible().is_empty());
     assert_snapshot!(registry.enable(1, capacity()).await.unwrap_err(), @"the plugin failed: instantiation ran for longer than 250 ms, the limit `load_deadline`");
+    Ok(())
+}
+
+/// A plugin's placement is the same on every machine. On x86, the processor's own bits would be other ones.
+#[test]
+fn a_start_function_that_looks_at_the_bits_of_a_number() -> Result<()> {
+    let nan = "(f32.div (global.get $zero) (global.get $zero))";
+    for differs in [
+        format!("(i32.ne (i32.reinterpret_f32 {nan}) (i32.const 0x7fc00000))"),
+        format!("(i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat {nan})))"),
+    ] {
+        let start = format!(
+            "(global $zero (mut f32) (f32.const 0))
+            (func $start (if {differs} (then unreachable))) (start $start)"
+        );
+        let plugin = Plugin::from_bytes(&append(&start)?, config(hasty()))?;
+        instance(&plugin).context(differs)?;
+    }
     Ok(())
 }
 

@@ -13,14 +13,14 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A member as it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     pub(super) name: String,
     pub(super) generation: u64,
     pub(super) address: SocketAddr,
 }
 
 impl Member {
-    pub(super) fn new(name: impl Into<String>, generation: u64) -> Self {
+    pub(crate) fn new(name: impl Into<String>, generation: u64) -> Self {
         Self {
             name: name.into(),
             generation,
@@ -67,7 +67,7 @@ pub(super) enum Op<'a> {
 }
 
 /// The first message of a round: the members, with their heartbeats and versions.
-pub(super) fn syn(cluster: &str, members: &[(Member, u64, u64)]) -> Vec<u8> {
+pub(crate) fn syn(cluster: &str, members: &[(Member, u64, u64)]) -> Vec<u8> {
     let mut message = HEAD.to_vec();
     message.push(SYN);
     message.extend(u16::try_from(members.len()).unwrap().to_le_bytes());

@@ -29,7 +29,7 @@ async fn what_a_generator_asks_is_answered_as_described() {
     let Some(programs) = venv("schemathesis", Path::new(REQUIREMENTS)).unwrap() else {
         return;
     };
-    let agent = super::start().await;
+    let agent = super::start(&[]).await;
     // The one operation has no end, another ends the agent, and the third takes no text that could be made up.
     let run = Command::new(programs.join("schemathesis"))
         // It leaves notes where it runs.

@@ -110,6 +110,11 @@ const CAUGHT_BY: &[(&str, &str, &str)] = &[
         "assess after enable must be the weight 500 in \"eu-central-1\", found the weight 1 in",
     ),
     ("traps-on-strange", "assess-strange", "assess trapped"),
+    (
+        "unbounded-weight",
+        "assess-strange",
+        "with `edge_cache_cpu` = \"0\": assess broke the contract: the weight must be 1 to 65535, got 0",
+    ),
 ];
 
 #[test]

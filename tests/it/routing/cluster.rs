@@ -65,6 +65,11 @@ async fn ten_members_agree_on_every_key_before_and_after_one_dies() {
         members.push(Member::start(plugin, settings).await.unwrap());
     }
     for (node_id, member) in (1..).zip(&members) {
+        until("the first exchange", AGREED_WITHIN, || async {
+            let has_met = member.registry.may_decide();
+            has_met.then_some(()).ok_or("not yet")
+        })
+        .await;
         let capacity = NodeCapacity {
             geo: Some(format!("eu-{}", node_id % 3)),
             ..disk(100_000 * node_id)

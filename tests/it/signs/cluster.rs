@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::gossip_node::{Node, keygen, meet};
 
 /// Beyond any of what is waited for here.
-pub(super) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(super) const FAST: [&str; 4] = ["--gossip-interval", "200ms", "--gossip-join-timeout", "2s"];
 
 /// Waits until the readiness of an agent has this status, and a reason or a warning with this text.
@@ -350,7 +350,7 @@ async fn an_agent_that_says_ready_routes_as_the_others_do() {
 /// Returns the words that run an agent with its clock moved by this, `None` where faketime is not installed.
 ///
 /// The command `faketime` would be the parent of the agent, and take its signals.
-fn with_clock(offset: &str) -> Option<[String; 4]> {
+pub(crate) fn with_clock(offset: &str) -> Option<[String; 4]> {
     let words = ["-f", "+0", "printenv", "LD_PRELOAD"];
     let output = Command::new(FAKETIME.program()?).args(words).output();
     let library = String::from_utf8(output.unwrap().stdout).unwrap();

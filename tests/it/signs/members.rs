@@ -95,15 +95,26 @@ async fn a_failed_member_that_is_forgotten_does_not_come_back() {
     meet(&[&one, &two, &three], SOON).await;
     let path = "/api/v1/cluster/gossip/peers/3";
     let forget = async |at: &Node| at.ask(Method::DELETE, path, None).await;
-    assert_eq!(forget(&one).await.status, 404, "it lives");
+    let alive = forget(&one).await;
+    assert_eq!(alive.status, 409, "{alive:?}");
+    assert_eq!(alive.body["type"], "/problems/member-not-failed");
+    let detail = alive.body["detail"].as_str().unwrap();
+    assert!(detail.starts_with("node 3 is alive"), "{detail}");
+    let own = "/api/v1/cluster/gossip/peers/1";
+    assert_eq!(one.ask(Method::DELETE, own, None).await.status, 409);
     three.signal(Signal::KILL);
     three.ended().await;
     for node in [&one, &two] {
         expect_members(node, "failed", &[3]).await;
     }
     let at = one.http.to_string();
-    let forgotten = run_to_end(&["peers", "forget", "3", "--addr", &at]).await;
-    assert_eq!(forgotten.unwrap().code, Some(0));
+    let refused = run_to_end(&["forget", "2", "--addr", &at]).await.unwrap();
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("node 2 is alive"), "{refused:?}");
+    let forgotten = run_to_end(&["forget", "3", "--addr", &at]).await.unwrap();
+    assert_eq!(forgotten.code, Some(0), "{forgotten:?}");
+    let again = run_to_end(&["peers", "forget", "3", "--addr", &at]).await;
+    assert_eq!(again.unwrap().code, Some(3));
     let is_forgotten = async |by: &Node| {
         let all = by.ask(Method::GET, "/api/v1/cluster/members", None).await;
         let mut all = all.body["members"].as_array().unwrap().iter();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use edge_cache_agent::http::{self, AppState};
+use edge_cache_agent::http::{self, About, AppState};
 use edge_cache_agent::plugin_manager::PluginManager;
 use edge_cache_agent::shutdown::Shutdown;
 use edge_cache_host::gossip::{GossipPool, PeerInfo};
@@ -32,11 +32,11 @@ impl Parts {
     async fn new(registry: EdgeCacheRegistry) -> Self {
         let reference = edge_cache_build::build_reference_plugin().unwrap();
         let config = PluginConfig::default();
-        let (plugins, _) = PluginManager::start(config, Some(reference), compiler().unwrap())
+        let (plugins, _) = PluginManager::of_file(config, Some(reference), compiler().unwrap())
             .await
             .unwrap();
         let stop = Shutdown::default();
-        let state = AppState::new(registry, None, plugins, stop.clone());
+        let state = AppState::new(registry, None, plugins, stop.clone(), About::default());
         Self { state, stop }
     }
 

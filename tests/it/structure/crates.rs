@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::ROOT;
 
 /// The crates below `host/`: each may use those that come after it.
-const ORDER: [Rule; 10] = [
+const ORDER: [Rule; 11] = [
     rule("demo", "edge-cache-demo", &[], &[]),
     rule(
         "agent",
@@ -23,6 +23,12 @@ const ORDER: [Rule; 10] = [
         "edge-cache-client",
         &[],
         &["axum", "edge-cache-host", "wasmtime"],
+    ),
+    rule(
+        "distribution",
+        "edge-cache-distribution",
+        &[],
+        &["axum", "clap", "edge-cache-host", "wasmtime"],
     ),
     rule(
         "conformance",

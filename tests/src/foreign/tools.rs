@@ -26,8 +26,8 @@ with zipfile.ZipFile(archive, 'w') as packed:
         for path in (os.path.join(folder, name) for name in names):
             packed.write(path, os.path.join(prefix, os.path.relpath(path, source)))
 ";
-/// Maximum time for one step of a set-up or build.
-const STEP_WITHIN: Duration = Duration::from_secs(300);
+/// Maximum time for a set-up, or for one step of a build.
+const STEP_WITHIN: Duration = Duration::from_secs(600);
 /// Messages of pip and npm about a version that is not the pinned one.
 const OTHER_CONTENT: [&str; 2] = ["DO NOT MATCH THE HASHES", "EINTEGRITY"];
 
@@ -37,17 +37,14 @@ const OTHER_CONTENT: [&str; 2] = ["DO NOT MATCH THE HASHES", "EINTEGRITY"];
 ///
 /// Where a package has another hash than the one it is pinned to.
 pub fn venv(name: &str, requirements: &Path) -> Result<Option<PathBuf>> {
-    let place = target().join(name);
-    let programs = place.join("bin");
-    let pip = programs.join("pip");
-    let pinned = fs::read(requirements).with_context(|| requirements.display().to_string())?;
-    set_up(name, &place, &pinned, || {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
-        run(Command::new(&pip)
-            .args(["install", "--quiet", "--only-binary=:all:", "-r"])
-            .arg(requirements))
-    })
-    .map(|there| there.then_some(programs))
+    let requirements = fs::canonicalize(requirements)?;
+    let pinned = fs::read(&requirements).with_context(|| requirements.display().to_string())?;
+    let line = format!(
+        "python3 -m venv . && bin/pip install --quiet --only-binary=:all: -r '{}'",
+        requirements.display()
+    );
+    let place = set_up(name, &pinned, &line)?;
+    Ok(place.map(|place| place.join("bin")))
 }
 
 /// A folder with the packages that the lock file in `sources` pins; none where it can't be set up here.
@@ -56,21 +53,14 @@ pub fn venv(name: &str, requirements: &Path) -> Result<Option<PathBuf>> {
 ///
 /// Where a package has another hash than the one it is pinned to.
 pub fn node_modules(name: &str, sources: &Path) -> Result<Option<PathBuf>> {
-    let place = target().join(name);
+    let sources = fs::canonicalize(sources)?;
     let lock = sources.join("package-lock.json");
     let pinned = fs::read(&lock).with_context(|| lock.display().to_string())?;
-    set_up(name, &place, &pinned, || {
-        for file in ["package.json", "package-lock.json"] {
-            fs::copy(sources.join(file), place.join(file))?;
-        }
-        run(Command::new("npm").current_dir(&place).args([
-            "ci",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-        ]))
-    })
-    .map(|there| there.then_some(place))
+    let line = format!(
+        "cp '{}'/package*.json . && npm ci --ignore-scripts --no-audit --no-fund",
+        sources.display()
+    );
+    set_up(name, &pinned, &line)
 }
 
 /// A folder in which these commands have installed tools; none where they fail.
@@ -79,20 +69,9 @@ pub fn node_modules(name: &str, sources: &Path) -> Result<Option<PathBuf>> {
 ///
 /// Where a package has another hash than the one it is pinned to.
 pub fn installed(name: &str, commands: &[&str]) -> Result<Option<PathBuf>> {
-    let pins = commands.join("\n");
-    let mut key = sha256(pins.as_bytes());
-    key.truncate(KEY_DIGITS);
-    let place = target().join("foreign/tools").join(key);
-    // Several tests want the same tools.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_there = set_up(name, &place, pins.as_bytes(), || {
-        commands.iter().try_for_each(|line| {
-            let mut shell = Command::new("sh");
-            run(shell.args(["-euc", line]).current_dir(&place)).with_context(|| line.to_string())
-        })
-    })?;
-    Ok(is_there.then_some(place))
+    let commands = std::iter::once(":").chain(commands.iter().copied());
+    let line = commands.collect::<Vec<_>>().join(" && ");
+    set_up(name, line.as_bytes(), &line)
 }
 
 /// The environment in which Go finds the module that its bindings use: in the crate that generates them, since Go's own
@@ -157,33 +136,39 @@ pub fn target() -> PathBuf {
     )
 }
 
-/// Sets `place` up unless it is from these very pins.
-fn set_up(
-    name: &str,
-    place: &Path,
-    pinned: &[u8],
-    install: impl FnOnce() -> Result<()>,
-) -> Result<bool> {
-    // Written last, so that half a set-up is not taken for a whole one.
-    let installed = place.join("installed");
-    if fs::read(&installed).is_ok_and(|installed| installed == pinned) {
-        return Ok(true);
+/// Returns the folder of these very pins, set up first by a line of shell that runs in it; none where that fails.
+fn set_up(name: &str, pinned: &[u8], line: &str) -> Result<Option<PathBuf>> {
+    // Several tests want the same tools.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut key = sha256(pinned);
+    key.truncate(KEY_DIGITS);
+    let place = target().join("foreign/tools").join(key);
+    // Made last, so that half a set-up is not taken for a whole one.
+    let is_there = place.join("installed").exists();
+    if is_there {
+        return Ok(Some(place));
     }
-    fs::create_dir_all(place)?;
-    match install() {
-        Ok(()) => {
-            fs::write(&installed, pinned)?;
-            Ok(true)
+    fs::create_dir_all(&place)?;
+    let folder = fs::canonicalize(&place)?;
+    let line = format!(
+        "mkdir -p '{folder}' && cd '{folder}' && {line} && touch installed",
+        folder = folder.display()
+    );
+    let forbidden = std::env::var_os("EDGE_CACHE_NO_INSTALL").is_some_and(|value| value == "1");
+    let said = if forbidden {
+        "EDGE_CACHE_NO_INSTALL=1 forbids it".to_string()
+    } else {
+        match run(Command::new("sh").args(["-euc", &line])) {
+            Ok(()) => return Ok(Some(place)),
+            Err(error) => format!("{error:#}"),
         }
-        Err(error) => {
-            let said = format!("{error:#}");
-            if OTHER_CONTENT.iter().any(|other| said.contains(other)) {
-                bail!("{name}: {said}");
-            }
-            println!("skipped: {name} can't be set up here: {said}");
-            Ok(false)
-        }
+    };
+    if OTHER_CONTENT.iter().any(|other| said.contains(other)) {
+        bail!("{name}: {said}");
     }
+    println!("skipped: {name} can't be set up here: {said}\nby hand: {line}");
+    Ok(None)
 }
 
 fn output(command: &mut Command) -> Result<Output> {

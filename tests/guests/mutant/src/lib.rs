@@ -172,6 +172,12 @@ impl placement::Guest for Mutant {
             std::process::abort();
         }
         let mut candidate = convert::wit_candidate(judged.ok()??);
+        if is("unbounded-weight") {
+            let cores = labels.iter().find(|label| label.key == "edge_cache_cpu");
+            candidate.weight = cores
+                .and_then(|label| label.value.parse().ok())
+                .unwrap_or(1);
+        }
         if is("impure") {
             JUDGED.set(JUDGED.get() % 10 + 1);
             candidate.weight = JUDGED.get();

@@ -32,6 +32,7 @@ const KNOWN: &[&str] = &[
     "impure",
     "looks-at-state",
     "traps-on-strange",
+    "unbounded-weight",
 ];
 
 thread_local! {

@@ -1,0 +1,353 @@
+//! `plugin rollout` over five agents: under load, with a refusal on the way, and with a member that lies.
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use edge_cache_distribution::{Publication, Reference};
+use edge_cache_tests::agent::{Ended, run_within, write_secret};
+use edge_cache_tests::component::{reference_bytes, with_section};
+use edge_cache_tests::proxies::Server;
+use edge_cache_tests::registry::{Certificate, client, docker_registry, publication, quick};
+use edge_cache_tests::wait::until;
+use reqwest::{Client, Method};
+use rustls::{ServerConnection, StreamOwned};
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::access::token;
+use crate::gossip_node::{Node, meet};
+
+mod members;
+
+const AGENTS: u64 = 5;
+/// The first node that the changes are about: no agent runs there.
+const FIRST: u64 = 1_000;
+const ROLLED_WITHIN: Duration = Duration::from_secs(120);
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
+/// The time between two changes: 100 a second.
+const CHANGE_EVERY: Duration = Duration::from_millis(10);
+
+struct Cluster {
+    /// Serves as long as the cluster exists.
+    _registry: Server,
+    reference: Reference,
+    nodes: Vec<Node>,
+}
+
+impl Cluster {
+    /// Starts agents that declare the plugin of a registry. The arguments are added for one of them.
+    async fn start(special: u64, more: &[&str]) -> Result<Option<Self>> {
+        let Some(registry) = docker_registry(None, false).await? else {
+            return Ok(None);
+        };
+        let reference: Reference = format!("oci://{}/acme/plugin:1", registry.address).parse()?;
+        push(&reference, &version(b"1")?).await?;
+        let source = reference.to_string();
+        let mut nodes: Vec<Node> = Vec::new();
+        for id in 1..=AGENTS {
+            let seed = nodes.first().map(|first| first.gossip.to_string());
+            let mut args = vec!["--allow-local-admin", "--plugin-registry-plain-http"];
+            args.extend(["--plugin", &*source]);
+            args.extend(["--gossip-interval", "100ms"]);
+            if let Some(seed) = &seed {
+                args.extend(["--seed", seed]);
+            }
+            if id == special {
+                args.extend(more);
+            }
+            nodes.push(Node::start(id, &args).await?);
+        }
+        meet(&nodes.iter().collect::<Vec<_>>(), SEEN_WITHIN).await;
+        Ok(Some(Self {
+            _registry: registry,
+            reference,
+            nodes,
+        }))
+    }
+
+    fn agents(&self) -> String {
+        let addresses = self.nodes.iter().map(|node| node.http.to_string());
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    async fn rollout(&self, reference: &Reference, more: &[&str]) -> Result<Ended> {
+        let (reference, agents) = (reference.to_string(), self.agents());
+        let args = ["plugin", "rollout", &reference, "--agents", &agents];
+        run_rollout(&[&args[..], more].concat()).await
+    }
+
+    /// Returns the digests that the agents run.
+    async fn digests(&self) -> Result<Vec<Value>> {
+        let mut digests = Vec::new();
+        for node in &self.nodes {
+            digests.push(get(node, "/api/v1/plugin").await["origin"]["digest"].clone());
+        }
+        Ok(digests)
+    }
+}
+
+async fn get(node: &Node, path: &str) -> Value {
+    node.ask(Method::GET, path, None).await.body
+}
+
+fn version(content: &[u8]) -> Result<Publication> {
+    publication(with_section(reference_bytes()?, "note", content))
+}
+
+async fn push(reference: &Reference, plugin: &Publication) -> Result<()> {
+    client(quick())?.push(reference, plugin).await?;
+    Ok(())
+}
+
+/// Runs a command that takes one agent after the other.
+async fn run_rollout(args: &[&str]) -> Result<Ended> {
+    run_within(args, ROLLED_WITHIN).await
+}
+
+fn of(plugin: &Publication) -> Value {
+    json!(plugin.manifest.digest.to_string())
+}
+
+/// Makes changes at all agents in turn until it is told to stop. Returns the nodes that were enabled.
+async fn change(agents: Vec<SocketAddr>, is_over: Arc<AtomicBool>) -> Result<Vec<u64>> {
+    let client = Client::new();
+    let capacity = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let mut pace = interval(CHANGE_EVERY);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut enabled = Vec::new();
+    for (node_id, agent) in (FIRST..).zip(agents.iter().cycle()) {
+        if is_over.load(Ordering::Acquire) {
+            break;
+        }
+        pace.tick().await;
+        let url = format!("http://{agent}/api/v1/nodes/{node_id}/edge-cache");
+        let answer = client.post(url).json(&capacity).send().await?;
+        let status = answer.status();
+        ensure!(status == 204, "{status}: {}", answer.text().await?);
+        enabled.push(node_id);
+    }
+    Ok(enabled)
+}
+
+/// Asks all agents whether they are ready until it is told to stop. Returns the most that were not at once.
+async fn most_unready(agents: Vec<SocketAddr>, is_over: Arc<AtomicBool>) -> Result<usize> {
+    let client = Client::new();
+    let most = AtomicUsize::new(0);
+    while !is_over.load(Ordering::Acquire) {
+        let asked = agents.iter().map(async |agent| {
+            let url = format!("http://{agent}/health/readyz");
+            Ok::<_, anyhow::Error>(client.get(url).send().await?.status() != 200)
+        });
+        let unready = futures_util::future::try_join_all(asked).await?;
+        most.fetch_max(
+            unready.into_iter().filter(|it| *it).count(),
+            Ordering::Relaxed,
+        );
+    }
+    Ok(most.into_inner())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_under_load_loses_no_change_and_keeps_agents_ready() -> Result<()> {
+    let Some(cluster) = Cluster::start(0, &[]).await? else {
+        return Ok(());
+    };
+    let second = version(b"2")?;
+    push(&cluster.reference, &second).await?;
+    let agents: Vec<SocketAddr> = cluster.nodes.iter().map(|node| node.http).collect();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let changes = tokio::spawn(change(agents.clone(), is_over.clone()));
+    let unready = tokio::spawn(most_unready(agents, is_over.clone()));
+    let ended = cluster.rollout(&cluster.reference, &[]).await?;
+    is_over.store(true, Ordering::Release);
+    let (enabled, unready) = (changes.await??, unready.await??);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        ended.stdout.lines().count(),
+        cluster.nodes.len(),
+        "{ended:?}"
+    );
+    assert!(unready <= 1, "{unready} agents were not ready at once");
+    assert_eq!(
+        cluster.digests().await?,
+        vec![of(&second); cluster.nodes.len()]
+    );
+    for node in &cluster.nodes {
+        until("all changes at each agent", SEEN_WITHIN, || async {
+            let list = get(node, "/api/v1/edge-cache/nodes").await;
+            let nodes = list["nodes"].as_array().map_or(0, Vec::len);
+            if nodes == enabled.len() {
+                Ok(())
+            } else {
+                Err(nodes)
+            }
+        })
+        .await;
+    }
+    println!(
+        "{} changes during the rollout, at most {unready} agents not ready",
+        enabled.len()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_ends_the_rollout_and_one_command_goes_back() -> Result<()> {
+    let (first, large) = (version(b"1")?, version(b"larger than the first")?);
+    let limit = first.component.len().to_string();
+    let Some(cluster) = Cluster::start(3, &["--limits-plugin-bytes", &limit]).await? else {
+        return Ok(());
+    };
+    push(&cluster.reference, &large).await?;
+    let ended = cluster.rollout(&cluster.reference, &[]).await?;
+    assert_ne!(ended.code, Some(0), "{ended:?}");
+    let third = cluster.nodes[2].http;
+    let stopped = format!("the rollout has stopped at node 3 (http://{third})");
+    assert!(ended.stderr.contains(&stopped), "{ended:?}");
+    let (new, old) = (of(&large), of(&first));
+    let expected = [&new, &new, &old, &old, &old].map(Value::clone);
+    assert_eq!(cluster.digests().await?, expected);
+
+    // The command that it names.
+    let back = ended
+        .stderr
+        .split('`')
+        .find(|part| part.contains("plugin rollout"));
+    let back = back.context("no command")?.split(' ').skip(1);
+    let ended = run_rollout(&back.collect::<Vec<_>>()).await?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cluster.digests().await?, vec![old; cluster.nodes.len()]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_of_what_is_not_declared_needs_a_word() -> Result<()> {
+    let Some(cluster) = Cluster::start(0, &[]).await? else {
+        return Ok(());
+    };
+    let second = version(b"2")?;
+    let other = format!("oci://{}/acme/plugin:2", cluster.reference.registry()).parse()?;
+    push(&other, &second).await?;
+    let before = cluster.digests().await?;
+    let ended = cluster.rollout(&other, &[]).await?;
+    assert_ne!(ended.code, Some(0), "{ended:?}");
+    for said in ["node 1 declares", "--until-restart", "nothing was changed"] {
+        assert!(ended.stderr.contains(said), "{said}: {ended:?}");
+    }
+    assert_eq!(cluster.digests().await?, before);
+    let ended = cluster.rollout(&other, &["--until-restart"]).await?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        cluster.digests().await?,
+        vec![of(&second); cluster.nodes.len()]
+    );
+    let shown = get(&cluster.nodes[0], "/api/v1/plugin").await;
+    assert_eq!(shown["is_declared"], false);
+    Ok(())
+}
+
+/// A server with a certificate, which notes what it is sent, decrypted.
+struct Spy {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    read: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Spy {
+    fn start(certificate: &Certificate) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let config = certificate.server()?;
+        let spy = Self {
+            address: listener.local_addr()?,
+            connections: Arc::default(),
+            read: Arc::default(),
+        };
+        let (connections, read) = (spy.connections.clone(), spy.read.clone());
+        // It ends with the process of the test.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                connections.fetch_add(1, Ordering::AcqRel);
+                let Ok(connection) = ServerConnection::new(config.clone()) else {
+                    return;
+                };
+                let mut stream = StreamOwned::new(connection, stream);
+                let mut bytes = [0; 65_536];
+                if let Ok(count) = stream.read(&mut bytes)
+                    && let Ok(mut read) = read.lock()
+                {
+                    read.extend_from_slice(&bytes[..count]);
+                }
+            }
+        });
+        Ok(spy)
+    }
+
+    fn read(&self) -> Result<String> {
+        let read = self.read.lock().map_err(|_| anyhow!("poisoned"))?;
+        Ok(String::from_utf8_lossy(&read).into_owned())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_announces_a_false_address_gets_no_token() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let certificate = Certificate::new()?;
+    certificate.write(folder.path())?;
+    let token = token("operator", "admin").await;
+    write_secret(path("tokens").as_ref(), &token.line)?;
+    write_secret(path("token").as_ref(), &token.secret)?;
+    let honest = [
+        "--http-tls-cert-file",
+        &path("cert.pem"),
+        "--http-tls-key-file",
+        &path("key.pem"),
+        "--api-token-file",
+        &path("tokens"),
+    ]
+    .map(str::to_string);
+    let honest: Vec<&str> = honest.iter().map(String::as_str).collect();
+    // A certificate that `--ca-file` proves is what makes an address an honest one: with it, the spy gets the token.
+    for (scheme, presented, is_reached, is_told) in [
+        ("http", &certificate, false, false),
+        ("https", &Certificate::new()?, true, false),
+        ("https", &certificate, true, true),
+    ] {
+        let spy = Spy::start(presented)?;
+        let announced = format!("{scheme}://{}", spy.address);
+        let announced = [&honest[..], &["--http-advertise", &announced]].concat();
+        let member = Node::start(1, &announced).await?;
+        let at = format!("https://{}", member.http);
+        let ended = run_rollout(&[
+            "plugin",
+            "rollout",
+            "oci://127.0.0.1:1/acme/plugin:1",
+            "--addr",
+            &at,
+            "--token-file",
+            &path("token"),
+            "--ca-file",
+            &path("cert.pem"),
+            "--timeout",
+            "2s",
+        ])
+        .await?;
+        assert_ne!(ended.code, Some(0), "{ended:?}");
+        let is_named = ended.stderr.contains(&spy.address.to_string());
+        assert!(is_named, "{ended:?}");
+        let connections = spy.connections.load(Ordering::Acquire);
+        assert_eq!(connections > 0, is_reached, "{scheme}: {ended:?}");
+        let read = spy.read()?;
+        assert_eq!(
+            read.contains(token.secret.trim()),
+            is_told,
+            "{scheme}: {read}"
+        );
+        assert_eq!(read.contains("Bearer"), is_told, "{scheme}: {read}");
+    }
+    Ok(())
+}
