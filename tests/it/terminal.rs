@@ -36,12 +36,13 @@ async fn start() -> Agent {
     let path = "/api/v1/edge-cache/nodes";
     let answer = agent.ask(Method::PUT, path, Some(&body)).await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
-    until("the labels", SOON, || async {
+    until("the labels and the policy", SOON, || async {
         let route = agent.get("/api/v1/edge-cache/route?key=a").await.unwrap();
-        if route["nodes"][0]["node_id"] == 1 {
+        let members = agent.get("/api/v1/cluster/members").await.unwrap();
+        if route["nodes"][0]["node_id"] == 1 && members["members"][0]["policy"].is_string() {
             Ok(())
         } else {
-            Err(route)
+            Err((route, members))
         }
     })
     .await;
