@@ -1,10 +1,11 @@
-//! The component: exports and imports of `wit/`.
+//! The component: exports and imports of `wit/`, and in the composable form those of `wit/policy`.
 //!
 //! The settings affect only the weights of nodes. With invalid settings, `load` refuses, so that the operator
 //! sees the error, and `assess` finds no node eligible. The other calls work, but a host makes none of them
 //! after a refused `load`.
 
 mod convert;
+mod policy;
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
@@ -27,9 +28,16 @@ mod bindings {
         reason = "wit-bindgen's code talks to the host through raw memory"
     )]
 
+    #[cfg(not(feature = "composable"))]
     wit_bindgen::generate!({
         path: "../wit",
         world: "edge-cache-plugin",
+        generate_all,
+    });
+    #[cfg(feature = "composable")]
+    wit_bindgen::generate!({
+        path: ["../wit", "../wit/policy"],
+        world: "zlayer:edge-cache-policy/composable-plugin",
         generate_all,
     });
 
@@ -54,6 +62,7 @@ impl registry::Guest for Component {
     ) -> Result<types::EdgeCacheNode, types::EdgeCacheError> {
         let clock = wall_clock::now();
         let now = Timestamp::cut(clock.seconds, clock.nanoseconds);
+        let capacity = policy::admit(node_id, capacity)?;
         REGISTRY.with_borrow_mut(|registry| {
             let node = registry.enable(node_id, capacity.into(), now, &mut Gossip)?;
             Ok(node.into())
@@ -106,13 +115,11 @@ fn text(error: impl Display) -> String {
 impl placement::Guest for Component {
     fn assess(peer: placement::Peer) -> Option<placement::Candidate> {
         let labels: Vec<Label> = peer.labels.into_iter().map(Into::into).collect();
-        match crate::assess(&labels, settings().ok()?) {
-            Ok(candidate) => candidate.map(Into::into),
-            Err(fault) => {
-                complain(peer.node_id, fault);
-                None
-            }
-        }
+        let candidate = crate::assess(&labels, settings().ok()?).unwrap_or_else(|fault| {
+            complain(peer.node_id, fault);
+            None
+        });
+        policy::assess(peer.node_id, labels, candidate).map(Into::into)
     }
 }
 

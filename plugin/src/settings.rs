@@ -20,6 +20,8 @@ pub struct Settings {
 impl Settings {
     /// Parses pairs of key and value. Missing settings have their defaults; the last value of a key counts.
     ///
+    /// Keys with a dot are for other components, for instance `policy.least_cores` for a policy.
+    ///
     /// # Errors
     ///
     /// An unknown key or an invalid value. A default instead would change the placement of a whole cluster
@@ -28,6 +30,7 @@ impl Settings {
         let mut settings = Self::default();
         for (key, value) in pairs {
             match key.as_str() {
+                key if key.contains('.') => {}
                 SETTING_WEIGHT => settings.weight = WeightBy::from_value(value)?,
                 _ => return Err(SettingsError::UnknownKey(excerpt(key))),
             }

@@ -41,6 +41,8 @@ mod durable;
 mod failures;
 // A component of two, which wasmtime connects.
 mod composed;
+// Policies, composed with the reference.
+mod policies;
 // Components in other languages, alone and in a cluster.
 mod foreign;
 // The pages of documentation.

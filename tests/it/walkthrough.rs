@@ -24,9 +24,10 @@ const PORTS: Range<u16> = 2_000..10_000;
 const WALKED_WITHIN: Duration = Duration::from_secs(150);
 
 /// Commands, and the output that the page shows for them.
-struct Step {
-    commands: String,
-    printed: String,
+#[derive(Clone)]
+pub(crate) struct Step {
+    pub(crate) commands: String,
+    pub(crate) printed: String,
 }
 
 /// Returns the texts between the two marks.
@@ -114,7 +115,7 @@ async fn the_walkthroughs_print_what_the_page_shows() {
     assert_eq!(walks.len(), 2);
     for steps in walks {
         let directory = tempfile::tempdir().unwrap();
-        prints_what_it_shows(&steps, directory.path(), &[]).await;
+        prints_what_it_shows(&steps, directory.path(), &[], WALKED_WITHIN).await;
     }
 }
 
@@ -132,18 +133,24 @@ async fn the_walkthrough_of_plugins_prints_what_the_page_shows() {
     let walks = walks_of("plugins.md");
     assert_eq!(walks.len(), 1);
     for steps in walks {
-        prints_what_it_shows(&steps, directory.path(), std::slice::from_ref(&port)).await;
+        let ports = std::slice::from_ref(&port);
+        prints_what_it_shows(&steps, directory.path(), ports, WALKED_WITHIN).await;
     }
 }
 
 /// Returns the walkthroughs of a page.
-fn walks_of(page: &str) -> Vec<Vec<Step>> {
+pub(crate) fn walks_of(page: &str) -> Vec<Vec<Step>> {
     let page = std::fs::read_to_string(format!("{DOCS}/{page}")).unwrap();
     walks(&page).map(steps).collect()
 }
 
 /// Runs a walkthrough in a directory, with other ports than the page has.
-async fn prints_what_it_shows(steps: &[Step], directory: &Path, ports: &[(&str, String)]) {
+pub(crate) async fn prints_what_it_shows(
+    steps: &[Step],
+    directory: &Path,
+    ports: &[(&str, String)],
+    within: Duration,
+) {
     let gossip = free_port(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok(), 0);
     let http = free_port(|port| TcpListener::bind(("0.0.0.0", port)).is_ok(), gossip);
     let own = |text: &str| {
@@ -160,10 +167,12 @@ async fn prints_what_it_shows(steps: &[Step], directory: &Path, ports: &[(&str, 
         script.push_str(&format!("echo '=== {place}'\n{}", own(&step.commands)));
     }
 
-    let (code, stdout, stderr) = walk(&script, directory).await;
+    let (code, stdout, stderr) = walk(&script, directory, within).await;
     let told = || {
-        let logs = (1..=3).map(|n| directory.join(format!("agent-{n}.log")));
-        let logs: Vec<_> = logs
+        let folders = [directory.to_path_buf(), directory.join("spacious")];
+        let logs: Vec<_> = folders
+            .iter()
+            .flat_map(|folder| (1..=3).map(|n| folder.join(format!("agent-{n}.log"))))
             .filter_map(|log| std::fs::read_to_string(log).ok())
             .collect();
         format!("{stdout}\n{stderr}\n{}", logs.join("\n---\n"))
@@ -184,7 +193,7 @@ async fn prints_what_it_shows(steps: &[Step], directory: &Path, ports: &[(&str, 
 }
 
 /// Runs a script in a directory, with the agent among the commands.
-async fn walk(script: &str, directory: &Path) -> (Option<i32>, String, String) {
+async fn walk(script: &str, directory: &Path, within: Duration) -> (Option<i32>, String, String) {
     let agent = binary().unwrap().parent().unwrap().to_str().unwrap();
     let path = std::env::var("PATH").unwrap();
     let (out, err) = (directory.join("stdout"), directory.join("stderr"));
@@ -195,6 +204,11 @@ async fn walk(script: &str, directory: &Path) -> (Option<i32>, String, String) {
         .current_dir(directory)
         .env("PATH", format!("{agent}:{path}"))
         .env("LC_ALL", "C.UTF-8")
+        // The other tests leave a compiler less of the machine than an author has.
+        .env("EDGE_CACHE_LIMITS_COMPILE_DEADLINE", "600s")
+        .env("EDGE_CACHE_LIMITS_LOAD_DEADLINE", "60s")
+        // A page names the folder that cargo uses without this.
+        .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::null())
         .stdout(file(&out))
         .stderr(file(&err))
@@ -203,7 +217,7 @@ async fn walk(script: &str, directory: &Path) -> (Option<i32>, String, String) {
         .spawn()
         .unwrap();
     let group = Pid::from_raw(bash.id().unwrap().try_into().unwrap()).unwrap();
-    let status = timeout(WALKED_WITHIN, bash.wait()).await;
+    let status = timeout(within, bash.wait()).await;
     // The group is gone where all has ended.
     let _ = kill_process_group(group, Signal::KILL);
     let code = status.ok().and_then(|status| status.unwrap().code());

@@ -101,6 +101,16 @@ pub fn region() -> Result<&'static Path> {
     guest(&PATH, "region")
 }
 
+/// The policy whose setting decides what it does, built once in a process.
+///
+/// # Errors
+///
+/// Any error of the build.
+pub fn policy() -> Result<&'static Path> {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    guest(&PATH, "policy")
+}
+
 /// The component that is built against the frozen 0.1.0, built once in a process.
 ///
 /// # Errors

@@ -26,6 +26,20 @@ pub fn dummy() -> Result<Vec<u8>> {
     dummy_with(str::to_string)
 }
 
+/// A policy after `edit` has gone over each file of its package.
+///
+/// # Errors
+///
+/// Any error on the way, for instance an edit that makes the package invalid.
+pub fn dummy_policy(edit: impl Fn(&str) -> String) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(OUR_WIT)?;
+    let copy = edited(&Path::new(OUR_WIT).join("policy"), edit)?;
+    fs::remove_file(copy.path().join("composable.wit"))?;
+    let (package, _) = resolve.push_dir(copy.path())?;
+    encode(&resolve, package)
+}
+
 /// A component of our own world after `edit` has gone over each of its files.
 ///
 /// # Errors

@@ -69,6 +69,15 @@ impl Chapter {
         Ok(self)
     }
 
+    /// Returns the content of a file of the chapter.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<&str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Write { path, content } if path == Path::new(name) => Some(content.as_str()),
+            _ => None,
+        })
+    }
+
     /// Returns the chapter's commands.
     pub fn commands(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().filter_map(|step| match step {

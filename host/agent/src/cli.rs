@@ -22,8 +22,8 @@ pub use self::client::{
 pub use self::feed::{FeedArgs, FeedCommand, LogArgs, VarnishArgs};
 pub use self::parse::{Parsed, parse, settings_of_run};
 pub use self::plugin::{
-    CheckArgs, HostArgs, InspectArgs, KeygenArgs, PluginCommand, PullArgs, PushArgs, SignArgs,
-    TryArgs, VerifyArgs,
+    CheckArgs, ComposeArgs, HostArgs, InspectArgs, KeygenArgs, Language, NewArgs, PluginCommand,
+    PullArgs, PushArgs, SignArgs, TryArgs, VerifyArgs,
 };
 
 pub use self::snapshot::{RestoreArgs, SnapshotArgs, SnapshotCommand};

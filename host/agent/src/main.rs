@@ -129,6 +129,10 @@ fn start(cli: Cli, log_filter: Option<LogFilter>) -> Result<u8> {
         Command::Plugin(PluginCommand::Try(args)) => {
             return report(&plugin_tools::try_node(&args, &runtime()?, &compiler())?);
         }
+        Command::Plugin(PluginCommand::New(args)) => print(&plugin_tools::new_project(&args)?),
+        Command::Plugin(PluginCommand::Compose(args)) => {
+            return report(&plugin_tools::compose(&args, &runtime()?, &compiler())?);
+        }
         Command::Plugin(PluginCommand::Check(args)) => {
             return report(&plugin_tools::check(&args, &runtime()?, &compiler())?);
         }

@@ -2,11 +2,13 @@
 //!
 //! `plugin inspect`, `plugin check` and `plugin verify` examine a plugin before an agent runs it; `plugin keygen` and
 //! `plugin sign` make the signatures that agents check; `plugin pull` and `plugin push` copy plugins from and to
-//! registries. All use the agent's settings, comparisons and sandbox.
+//! registries; `plugin new` and `plugin compose` make plugins. All use the agent's settings, comparisons and sandbox.
 
 mod check;
+mod compose;
 mod inspect;
 mod keygen;
+mod new_project;
 mod publication;
 mod pull;
 mod push;
@@ -28,8 +30,10 @@ use edge_cache_distribution::{Artifact, Reference};
 use edge_cache_host::sandbox::{PluginConfig, PluginError, PluginFile};
 
 pub use self::check::check;
+pub use self::compose::{CompositionError, compose};
 pub use self::inspect::inspect;
 pub use self::keygen::keygen;
+pub use self::new_project::new_project;
 pub use self::pull::pull;
 pub use self::push::push;
 pub use self::sign::sign;

@@ -57,6 +57,12 @@ impl PluginFile {
         Self::new(EMBEDDED, Bytes::from_static(bytes))
     }
 
+    /// Returns the content.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Returns the SHA-256 of the content.
     #[must_use]
     pub fn sha256(&self) -> &[u8; 32] {
@@ -105,7 +111,9 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    /// Returns the kind of a file by its first bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
         let text = bytes.trim_ascii_start();
         let kinds: [(&[u8], Self); 5] = [
             (b"\0asm\x0d\0\x01\0", Self::Component),

@@ -33,11 +33,20 @@ pub(crate) fn folder(manifest: &Path) -> &Path {
     manifest.parent().unwrap_or(Path::new("."))
 }
 
-/// Compiles the guest of a manifest below `target_dir` and returns the path of its module.
+/// Compiles the guest of a manifest below `target_dir`, with these features beside its default ones, and returns the
+/// path of its module.
 ///
 /// Cargo shows its progress on a terminal; elsewhere it prints only what is wrong.
-pub(crate) fn build_module(manifest: &Path, rustc: &Rustc, target_dir: &Path) -> Result<PathBuf> {
+pub(crate) fn build_module(
+    manifest: &Path,
+    features: &[&str],
+    rustc: &Rustc,
+    target_dir: &Path,
+) -> Result<PathBuf> {
     let mut command = invocation(manifest, rustc, target_dir);
+    if !features.is_empty() {
+        command.arg("--features").arg(features.join(","));
+    }
     if !io::stderr().is_terminal() {
         command.arg("--quiet");
     }

@@ -6,6 +6,8 @@ mod tests;
 use super::bindings::exports::zlayer::edge_cache::{placement, state};
 use super::bindings::wasi::clocks::wall_clock::Datetime;
 use super::bindings::zlayer::edge_cache::{gossip_labels, types};
+#[cfg(feature = "composable")]
+use super::bindings::zlayer::edge_cache_policy::policy;
 use crate::{
     Candidate, Change, EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, Label, LabelError,
     NodeCapacity, Refusal, Timestamp,
@@ -30,6 +32,12 @@ convert_records! {
     types::Label => Label { key, value };
     Label => types::Label { key, value };
     Candidate => placement::Candidate { weight, geo };
+}
+
+#[cfg(feature = "composable")]
+convert_records! {
+    Candidate => policy::Candidate { weight, geo };
+    policy::Candidate => Candidate { weight, geo };
 }
 
 impl From<EdgeCacheNode> for types::EdgeCacheNode {

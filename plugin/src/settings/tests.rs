@@ -16,6 +16,12 @@ fn no_settings_are_the_default() {
 }
 
 #[test]
+fn settings_of_other_components_are_left_alone() {
+    let settings = parse(&[("policy.weight", "none"), ("weight", "cpu")]).unwrap();
+    assert_eq!(settings.weight, WeightBy::Cpu);
+}
+
+#[test]
 fn every_weight_has_its_name() {
     let cases = [
         ("disk", WeightBy::Disk),

@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::de::DeserializeOwned;
+use strum::Display;
 
 use super::client::{OutputFormat, RunningPlugin};
 use crate::exit::usage;
@@ -16,6 +17,9 @@ use edge_cache_core::NodeCapacity;
 use edge_cache_core::labels::Labels;
 use edge_cache_distribution::{Algorithm, Reference, parse_identity};
 use edge_cache_host::sandbox::PluginConfig;
+
+/// Longest name of a project, in bytes: that of a package on crates.io.
+const PROJECT_NAME_BYTES_MAX: usize = 64;
 
 /// Commands for plugins.
 #[derive(Debug, Clone, Subcommand)]
@@ -31,6 +35,10 @@ pub enum PluginCommand {
     Check(Box<CheckArgs>),
     /// Show what a plugin makes of one node: entry, labels, weight, log and costs; status 0 if it accepts the capacity
     Try(Box<TryArgs>),
+    /// Write the project of a policy, or of a whole registry, into a new folder NAME
+    New(NewArgs),
+    /// Make a plugin of a policy and the reference plugin, and check it; status 0 if it keeps the contract and is written
+    Compose(Box<ComposeArgs>),
     /// Make a key pair that signs plugins: FILE for the private key, FILE.pub for the public one
     Keygen(KeygenArgs),
     /// Sign a plugin file, which writes FILE.proof, or a plugin in its registry
@@ -139,6 +147,48 @@ pub struct TryArgs {
     pub registry: RegistrySettings,
 }
 
+/// Arguments of `plugin new`.
+#[derive(Debug, Clone, Args)]
+pub struct NewArgs {
+    /// Name of the project and its folder: lowercase letters, digits and hyphens
+    #[arg(value_parser = parse_project_name)]
+    pub name: String,
+    /// Language of the project
+    #[arg(long, value_name = "LANGUAGE")]
+    pub lang: Language,
+    /// Write a whole registry instead of a policy
+    #[arg(long)]
+    pub registry: bool,
+}
+
+/// A language of projects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
+pub enum Language {
+    /// Rust.
+    Rust,
+    /// Python.
+    Python,
+    /// JavaScript.
+    #[strum(to_string = "JavaScript")]
+    Js,
+}
+
+/// Arguments of `plugin compose`.
+#[derive(Debug, Clone, Args)]
+pub struct ComposeArgs {
+    /// File of the policy: a component that exports `zlayer:edge-cache-policy/policy`
+    pub policy: PathBuf,
+    /// File of the plugin; by default POLICY with the ending `.plugin.wasm`
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// JSON list of capacities that the plugin accepts, instead of samples of its own
+    #[arg(long, value_name = "FILE")]
+    pub sample: Option<PathBuf>,
+    /// Limits and grants.
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
 /// Arguments of `plugin keygen`.
 #[derive(Debug, Clone, Args)]
 pub struct KeygenArgs {
@@ -215,6 +265,18 @@ impl HostArgs {
     pub(crate) fn config(&self) -> Result<PluginConfig> {
         self.limits.check().map_err(|text| usage(anyhow!(text)))?;
         Ok(self.plugin_config.config(&self.limits, None))
+    }
+}
+
+/// Parses a name that every language accepts for a package.
+fn parse_project_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase());
+    match starts_well && text.len() <= PROJECT_NAME_BYTES_MAX && text.chars().all(is_plain) {
+        true => Ok(text.to_string()),
+        false => Err(format!(
+            "a name begins with a lowercase letter, and has at most {PROJECT_NAME_BYTES_MAX} of these, digits and hyphens"
+        )),
     }
 }
 

@@ -21,12 +21,6 @@ use edge_cache_distribution::{
 };
 use edge_cache_host::sandbox::{PluginError, PluginFile};
 
-/// The reference plugin inside the binary.
-#[cfg(embedded_plugin)]
-const EMBEDDED_PLUGIN: Option<&[u8]> = Some(include_bytes!(env!("EMBEDDED_PLUGIN_FILE")));
-/// `None`: `cargo plugin` had not been run when the binary was built.
-#[cfg(not(embedded_plugin))]
-const EMBEDDED_PLUGIN: Option<&[u8]> = None;
 /// The folder of the data directory with the plugins of registries.
 const FOLDER: &str = "plugins";
 
@@ -114,7 +108,8 @@ impl Found {
     }
 
     fn embedded() -> Result<Self, SourceError> {
-        let file = PluginFile::embedded(EMBEDDED_PLUGIN.ok_or(SourceError::NotEmbedded)?);
+        let file =
+            PluginFile::embedded(edge_cache_reference::PLUGIN.ok_or(SourceError::NotEmbedded)?);
         Ok(Self {
             origin: Origin::embedded(*file.sha256()),
             file,

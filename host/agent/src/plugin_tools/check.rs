@@ -31,22 +31,36 @@ pub fn check(
     compiler: &CompilerProcess,
 ) -> Result<ToolReport> {
     let config = args.host.config()?;
-    let samples = match &args.sample {
-        Some(path) => read_samples(path)
-            .with_context(|| format!("cannot use the samples {}", path.display()))
-            .map_err(usage)?,
-        None => Samples::default(),
-    };
+    let samples = samples(args.sample.as_deref())?;
+    let (name, read) = runtime.block_on(plugin_file(&args.source, &args.registry, &config))?;
+    let load = |file| runtime.block_on(Plugin::load_in_child(file, config, compiler));
+    let checked = examined(name, read.and_then(load), &samples)?;
+    Ok(ToolReport::new(
+        checked.passes,
+        args.format,
+        |out| checked.table(out),
+        &checked,
+    ))
+}
+
+/// Runs the checks on a plugin.
+///
+/// # Errors
+///
+/// The plugin could not be read.
+pub(super) fn examined(
+    file: String,
+    loaded: Result<Plugin, PluginError>,
+    samples: &Samples,
+) -> Result<Checked> {
     let loads = |verdict| Report {
         name: LOADS,
         requirement: LOADS_REQUIREMENT,
         verdict,
     };
-    let (name, read) = runtime.block_on(plugin_file(&args.source, &args.registry, &config))?;
-    let load = |file| runtime.block_on(Plugin::load_in_child(file, config, compiler));
-    let (sha256, examination, refusal) = match read.and_then(load) {
+    let (sha256, examination, refusal) = match loaded {
         Ok(plugin) => {
-            let mut examination = examine(&plugin, &samples, CONTRACT);
+            let mut examination = examine(&plugin, samples, CONTRACT);
             examination.reports.insert(0, loads(Verdict::Passed));
             (Some(hex::encode(plugin.sha256())), examination, None)
         }
@@ -61,27 +75,21 @@ pub fn check(
             (None, examination, Some(error))
         }
     };
-    let checked = Checked {
-        file: name,
+    Ok(Checked {
+        file,
         sha256,
         passes: examination.passes(),
         examination,
         refusal,
-    };
-    Ok(ToolReport::new(
-        checked.passes,
-        args.format,
-        |out| checked.table(out),
-        &checked,
-    ))
+    })
 }
 
 /// The output as JSON.
 #[derive(Serialize)]
-struct Checked {
+pub(super) struct Checked {
     file: String,
     sha256: Option<String>,
-    passes: bool,
+    pub(super) passes: bool,
     #[serde(flatten)]
     examination: Examination,
     /// Reason why the plugin does not load, which the checks name too.
@@ -90,7 +98,7 @@ struct Checked {
 }
 
 impl Checked {
-    fn table(&self, out: &mut String) -> fmt::Result {
+    pub(super) fn table(&self, out: &mut String) -> fmt::Result {
         let examination = &self.examination;
         let (mut ok, mut failed, mut skipped) = (0_usize, 0_usize, 0_usize);
         for (number, sample) in (1..).zip(&examination.samples) {
@@ -172,8 +180,15 @@ fn table_of_costs(out: &mut String, costs: &Costs) -> fmt::Result {
     )
 }
 
-fn read_samples(path: &Path) -> Result<Samples> {
-    Samples::from_json(&trusted_file::read_public(path)?).map_err(Error::msg)
+/// Reads the samples of a file; without one they are those of the test kit.
+pub(super) fn samples(file: Option<&Path>) -> Result<Samples> {
+    let Some(path) = file else {
+        return Ok(Samples::default());
+    };
+    let read = || Samples::from_json(&trusted_file::read_public(path)?).map_err(Error::msg);
+    read()
+        .with_context(|| format!("cannot use the samples {}", path.display()))
+        .map_err(usage)
 }
 
 fn kib(bytes: usize) -> String {
