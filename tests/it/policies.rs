@@ -65,7 +65,9 @@ async fn refusal(bytes: &[u8]) -> Result<String> {
         "{ended:?}"
     );
     ensure!(std::fs::read_dir(folder.path())?.count() == 1);
-    Ok(ended.stderr.trim_end().replace(path, "FILE"))
+    let prefix = format!("edge-cache-agent: cannot use the policy {path}: ");
+    let reason = ended.stderr.trim_end().strip_prefix(&prefix);
+    Ok(reason.with_context(|| ended.stderr.clone())?.to_string())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,13 +87,13 @@ async fn a_policy_that_admits_all_changes_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_file_that_is_no_policy_is_refused_with_the_reason() -> Result<()> {
-    assert_snapshot!(refusal(b"\0asm\x01\0\0\0").await?, @"");
-    assert_snapshot!(refusal(b"policy").await?, @"");
+    assert_snapshot!(refusal(b"\0asm\x01\0\0\0").await?, @"the policy is a WebAssembly core module, not a component; it must be a WebAssembly component");
+    assert_snapshot!(refusal(b"policy").await?, @"the policy is no WebAssembly; it must be a WebAssembly component");
     let whole = dummy_policy(str::to_string)?;
-    assert_snapshot!(refusal(whole.get(..whole.len() / 2).context("short")?).await?, @"");
-    assert_snapshot!(refusal(&dummy()?).await?, @"");
+    assert_snapshot!(refusal(whole.get(..whole.len() / 2).context("short")?).await?, @"the policy is not a valid component: unexpected end-of-file (at offset 0x91a)");
+    assert_snapshot!(refusal(&dummy()?).await?, @"the component does not export `zlayer:edge-cache-policy/policy@0.1.0`; it exports `zlayer:edge-cache/registry@0.1.0`, `zlayer:edge-cache/state@0.1.0`, `zlayer:edge-cache/placement@0.1.0`");
     let none = dummy_of("package tests:none; world none { export run: func(); }")?;
-    assert_snapshot!(refusal(&none).await?, @"");
+    assert_snapshot!(refusal(&none).await?, @"the component does not export `zlayer:edge-cache-policy/policy@0.1.0`; it exports `run`");
     Ok(())
 }
 
@@ -105,14 +107,14 @@ async fn a_policy_with_a_function_that_differs_is_refused_with_its_name() -> Res
         );
         refusal(&policy).await
     };
-    assert_snapshot!(edited("admit: func", "allow: func").await?, @"");
-    assert_snapshot!(edited("-> option<candidate>", "-> candidate").await?, @"");
-    assert_snapshot!(edited("weight: u32", "weight: u64").await?, @"");
-    assert_snapshot!(edited("result<node-capacity, string>", "result<node-capacity, u32>").await?, @"");
-    assert_snapshot!(edited("edge-cache-policy@0.1.0", "edge-cache-policy@0.2.0").await?, @"");
+    assert_snapshot!(edited("admit: func", "allow: func").await?, @"the policy does not export the function `admit` of `zlayer:edge-cache-policy/policy@0.1.0`; it exports `allow`, `assess`");
+    assert_snapshot!(edited("-> option<candidate>", "-> candidate").await?, @"the policy's function `assess` has another signature than `zlayer:edge-cache-policy/policy@0.1.0` asks: mismatched type for function result: expected option, found record");
+    assert_snapshot!(edited("weight: u32", "weight: u64").await?, @"the policy's function `assess` has another signature than `zlayer:edge-cache-policy/policy@0.1.0` asks: mismatched type for function parameter `default`: mismatched type for option: mismatched type for record field `weight`: expected u32, found u64");
+    assert_snapshot!(edited("result<node-capacity, string>", "result<node-capacity, u32>").await?, @"the policy's function `admit` has another signature than `zlayer:edge-cache-policy/policy@0.1.0` asks: mismatched type for function result: mismatched type for result `err`: expected string, found u32");
+    assert_snapshot!(edited("edge-cache-policy@0.1.0", "edge-cache-policy@0.2.0").await?, @"the component does not export `zlayer:edge-cache-policy/policy@0.1.0`; it exports `zlayer:edge-cache-policy/policy@0.2.0`");
     let missing = "  admit: func(node-id: node-id, capacity: node-capacity) -> result<node-capacity, string>;\n";
     let since = "  @since(version = 0.1.0)\n";
-    assert_snapshot!(edited(&format!("{since}{missing}"), "").await?, @"");
+    assert_snapshot!(edited(&format!("{since}{missing}"), "").await?, @"the policy does not export the function `admit` of `zlayer:edge-cache-policy/policy@0.1.0`; it exports `assess`");
     Ok(())
 }
 
@@ -135,7 +137,7 @@ async fn a_policy_decides_about_registrations_and_traffic_alone() -> Result<()> 
     let changed = registry.enable(8, capacity()).await?;
     assert_eq!(changed.capacity.cpu_cores, 1);
     let refused = registry.enable(13, capacity()).await.unwrap_err();
-    assert_snapshot!(refused, @"");
+    assert_snapshot!(refused, @"invalid capacity: geo must be 1 to 64 bytes, got 0");
     assert_eq!(registry.status().restarts, 0);
     // One that panics ends its instance, and nothing is lost.
     registry.swap(plugin("panic").await?).await?;
@@ -177,6 +179,6 @@ async fn entries_and_decisions_of_others_are_taken_as_they_are() -> Result<()> {
 async fn a_wrong_setting_is_named_where_it_has_an_effect() -> Result<()> {
     let node = ClusterOfOne::start(plugin("ajar").await?, labels([])).await?;
     let refused = node.registry.enable(7, capacity()).await.unwrap_err();
-    assert_snapshot!(refused, @"");
+    assert_snapshot!(refused, @r#"invalid capacity: setting "policy.mode" is not "ajar""#);
     Ok(())
 }

@@ -66,8 +66,12 @@ impl<P: Held> Guest for Exports<P> {
     }
 }
 
-/// Makes a policy, and logs why it cannot be made.
+/// Makes a policy, and logs why it cannot be made. From then on the log has the texts of panics, on every target.
 fn make<P: Policy>() -> Result<P, String> {
+    #[cfg(target_family = "wasm")]
+    std::panic::set_hook(Box::new(|panic| {
+        crate::log(Level::Error, &panic.to_string())
+    }));
     let pairs = store::get_all().map_err(|error| format!("cannot read the settings: {error:?}"));
     let made = pairs.and_then(|pairs| {
         let settings = Settings::of_plugin(pairs);
@@ -78,6 +82,8 @@ fn make<P: Policy>() -> Result<P, String> {
 }
 
 /// Makes the component of a type that implements [`Policy`](crate::Policy). A crate exports one policy.
+///
+/// Natively, where the policy is tested, nothing is exported.
 #[macro_export]
 macro_rules! export {
     ($policy:ty) => {
@@ -93,7 +99,9 @@ macro_rules! export {
                 }
             }
 
+            #[cfg(target_family = "wasm")]
             type Exports = $crate::component::Exports<$policy>;
+            #[cfg(target_family = "wasm")]
     $crate::component::bindings::export!(Exports with_types_in $crate::component::bindings);
         };
     };

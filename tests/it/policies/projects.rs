@@ -47,7 +47,7 @@ async fn a_project_never_replaces_a_folder_and_has_a_plain_name() -> Result<()> 
     std::fs::write(project.join("policy.js"), "my work")?;
     let again = new(folder.path(), &["--lang", "rust", "mine"]).await?;
     assert_eq!(again.code, Some(2));
-    assert_snapshot!(again.stderr.trim_end(), @"");
+    assert_snapshot!(again.stderr.trim_end(), @"edge-cache-agent: mine exists already: choose another name");
     assert_eq!(
         std::fs::read_to_string(project.join("policy.js"))?,
         "my work"
