@@ -99,6 +99,9 @@ macro_rules! export {
                 }
             }
 
+            #[cfg(not(target_family = "wasm"))]
+            const _: fn(&$crate::Settings) -> ::std::result::Result<$policy, ::std::string::String> =
+                <$policy as $crate::Policy>::new;
             #[cfg(target_family = "wasm")]
             type Exports = $crate::component::Exports<$policy>;
             #[cfg(target_family = "wasm")]
