@@ -204,6 +204,8 @@ fn commands_of_the_pages_are_accepted() -> Result<()> {
             // A loop of the shell numbers the agents, and a variable of it names a plugin.
             let line = line.replace("$n", "1");
             let line = line.replace("$PLUGIN", "oci://registry.example/registry:1");
+            // Quotes are for the shell.
+            let line = line.replace('\'', "");
             let given = std::iter::once("edge-cache-agent").chain(line.split_whitespace());
             let error = Cli::try_parse_from(with_command(given)).err();
             // What is required may come from the file.

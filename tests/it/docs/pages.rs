@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// All pages.
-pub(crate) const PAGES: [&str; 17] = [
+pub(crate) const PAGES: [&str; 18] = [
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "README.md",
@@ -21,6 +21,7 @@ pub(crate) const PAGES: [&str; 17] = [
     "host/docs/operating.md",
     "host/docs/performance.md",
     "host/docs/plugins.md",
+    "host/docs/policies.md",
     "host/docs/security.md",
     "host/docs/settings.md",
     "host/docs/traffic.md",
