@@ -246,6 +246,26 @@ fn the_example_of_the_readme_is_that_of_the_library() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_examples_of_moving_a_program_are_compiled() -> Result<()> {
+    let text = page("host/docs/migrating.md")?;
+    let compiled = [
+        "host/registry/src/zlayer.rs",
+        "tests/zlayer/src/own_pool.rs",
+    ];
+    let mut sources = String::new();
+    for name in compiled {
+        sources.push_str(&fs::read_to_string(path(name))?.replace("//! ", ""));
+    }
+    let mut count = 0;
+    for line in blocks(&text, "rust").flat_map(str::lines) {
+        ensure!(sources.contains(line), "none of {compiled:?} has: {line}");
+        count += 1;
+    }
+    ensure!(count > 10, "the page has no examples");
+    Ok(())
+}
+
 /// The parts between `<!-- generated: NAME -->` and `<!-- end -->`.
 #[test]
 fn generated_tables_are_up_to_date() -> Result<()> {

@@ -35,6 +35,8 @@ mod peer_labels;
 // The handle that an embedder holds.
 mod registry;
 mod routing;
+// The interface of ZLayer's native registry.
+mod zlayer;
 // The registry with a store.
 mod durable;
 // Components that fail.

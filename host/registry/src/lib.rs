@@ -13,6 +13,8 @@
 //! - [`routing`] computes the nodes that serve a key.
 //! - [`labels`] has the rules for labels of plugins.
 //!
+//! With the feature `zlayer`, the module `zlayer` has the interface of ZLayer's native registry.
+//!
 //! Inside, `writer` is the only thread that changes anything, `decisions` synchronises with other agents, and
 //! `placement` keeps the routing table. No part knows HTTP or the command line.
 //!
@@ -65,6 +67,8 @@ mod swap;
 mod traffic;
 mod view;
 mod writer;
+#[cfg(feature = "zlayer")]
+pub mod zlayer;
 
 pub use self::audit::AUDIT_TARGET;
 pub use edge_cache_core::cache_address::{

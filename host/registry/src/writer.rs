@@ -8,7 +8,7 @@ mod batch;
 mod change;
 mod durable;
 mod instance;
-mod loading;
+pub(crate) mod loading;
 pub(crate) mod operation;
 mod quarantine;
 pub(crate) mod queue;

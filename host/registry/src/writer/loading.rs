@@ -101,7 +101,10 @@ pub(crate) fn start_loaded(
 }
 
 /// Loads an instance, and checks that it lists what it has loaded.
-fn load(mut instance: Instance, entries: &[Entry]) -> Result<(Instance, PublishedLabels), Failure> {
+pub(crate) fn load(
+    mut instance: Instance,
+    entries: &[Entry],
+) -> Result<(Instance, PublishedLabels), Failure> {
     let labels = instance.load(entries)?;
     let listed = instance.list_eligible()?;
     if !listed.iter().eq(entries.iter().map(|entry| &entry.node)) {
