@@ -5,7 +5,7 @@ use edge_cache_sandbox::PluginConfig;
 use super::*;
 
 /// Largest data of a call: enough for a change without a geo, and too little for one with the longest.
-const CALL_DATA_BYTES: usize = 180;
+const CALL_DATA_BYTES: usize = 320;
 const NODES_MAX: usize = 2;
 
 fn plugin() -> Plugin {
