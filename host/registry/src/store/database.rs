@@ -105,16 +105,35 @@ pub(super) fn look(path: &Path, identity: &Identity) -> Result<(), StoreError> {
     opened.map(drop).map_err(io_error("open", path))
 }
 
-/// Reads the last generation and the lives of a file, which stays as it is.
-pub(super) fn used(path: &Path, identity: &Identity) -> Result<(u64, UsedLives), StoreError> {
-    guarded(path, || {
-        let inner = copy(path)?;
-        content(&inner, path, identity)?;
-        let broken = |fault: Fault| damaged(path, &fault);
-        let generation = read(&inner, META, GENERATION).map_err(broken)?;
-        let lives = read(&inner, META, LIVES).map_err(broken)?;
-        Ok((generation.unwrap_or_default(), lives.unwrap_or_default()))
-    })
+/// The generation and the lives of gossip that a file has used, as far as they can be read.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    pub(super) generation: Option<u64>,
+    pub(super) lives: Option<UsedLives>,
+}
+
+/// Reads what a file of any format has used, and leaves the file as it is. A damaged file says as much as can be read.
+pub(super) fn used(path: &Path, identity: &Identity) -> Result<Used, StoreError> {
+    let used = guarded(path, || {
+        let inner = copy(path, &builder())?;
+        check_owner(path, &meta(&inner, path)?, identity)?;
+        Ok(Used {
+            generation: intact(&inner, path, GENERATION),
+            lives: intact(&inner, path, LIVES),
+        })
+    });
+    match used {
+        Err(StoreError::Damaged { .. }) => Ok(Used::default()),
+        used => used,
+    }
+}
+
+/// Reads a value of [`META`], if it is there and undamaged.
+fn intact<T: DeserializeOwned>(database: &redb::Database, path: &Path, key: &str) -> Option<T> {
+    let value = guarded(path, || {
+        read(database, META, key).map_err(|fault| damaged(path, &fault))
+    });
+    value.ok().flatten()
 }
 
 impl Database {
@@ -234,11 +253,12 @@ impl Frozen {
 
 /// Reads the content of a file, and checks every value.
 fn inspect(path: &Path, identity: &Identity) -> Result<Remembered, StoreError> {
-    content(&copy(path)?, path, identity)
+    let copy = copy(path, builder().set_check_integrity_on_open(true))?;
+    content(&copy, path, identity)
 }
 
 /// Copies a file to memory, so that redb repairs nothing on the disk.
-fn copy(path: &Path) -> Result<redb::Database, StoreError> {
+fn copy(path: &Path, builder: &Builder) -> Result<redb::Database, StoreError> {
     let bytes = fs::read(path).map_err(io_error("read", path))?;
     let copy = InMemoryBackend::new();
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -248,8 +268,7 @@ fn copy(path: &Path) -> Result<redb::Database, StoreError> {
     if bytes.is_empty() {
         return Err(damaged(path, &"it is empty"));
     }
-    builder()
-        .set_check_integrity_on_open(true)
+    builder
         .create_with_backend(copy)
         .map_err(|error| damaged(path, &error))
 }
@@ -260,9 +279,7 @@ fn content(
     identity: &Identity,
 ) -> Result<Remembered, StoreError> {
     let broken = |fault: Fault| damaged(path, &fault);
-    let meta: Meta = read(database, META, FILE)
-        .map_err(broken)?
-        .ok_or_else(|| damaged(path, &"it does not say whose it is"))?;
+    let meta = meta(database, path)?;
     if meta.format > FORMAT {
         return Err(StoreError::Newer {
             path: path.to_path_buf(),
@@ -270,13 +287,7 @@ fn content(
             supported: FORMAT,
         });
     }
-    if meta.identity != *identity {
-        return Err(StoreError::Foreign {
-            path: path.to_path_buf(),
-            found: meta.identity.owner(),
-            expected: identity.owner(),
-        });
-    }
+    check_owner(path, &meta, identity)?;
     read::<u64>(database, META, GENERATION).map_err(broken)?;
     read::<RememberedMembers>(database, META, MEMBERS).map_err(broken)?;
     read::<UsedLives>(database, META, LIVES).map_err(broken)?;
@@ -302,6 +313,22 @@ fn content(
         own_labels: read(database, LABELS, OWN)
             .map_err(broken)?
             .unwrap_or_default(),
+    })
+}
+
+fn meta(database: &redb::Database, path: &Path) -> Result<Meta, StoreError> {
+    let meta = read(database, META, FILE).map_err(|fault| damaged(path, &fault))?;
+    meta.ok_or_else(|| damaged(path, &"it does not say whose it is"))
+}
+
+fn check_owner(path: &Path, meta: &Meta, identity: &Identity) -> Result<(), StoreError> {
+    if meta.identity == *identity {
+        return Ok(());
+    }
+    Err(StoreError::Foreign {
+        path: path.to_path_buf(),
+        found: meta.identity.owner(),
+        expected: identity.owner(),
     })
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::database::{self, Write};
+use super::database::{self, Used, Write};
 use super::directory::{self, Directory};
 use super::error::StoreError;
 use super::format::{FORMAT, Identity, Meta, Remembered};
@@ -220,7 +220,7 @@ impl StoreSnapshot {
     }
 
     /// Makes this the content of a data directory that no agent uses, for the agent `identity`. Returns the new name of
-    /// the file that was there, which is kept.
+    /// the file that was there, which is kept; it may be damaged, or of a newer format.
     ///
     /// Another node than the snapshot's gets the registry alone: neither labels, nor lives, nor peers. Generations and
     /// lives that the directory has used are never set back.
@@ -238,11 +238,10 @@ impl StoreSnapshot {
         let directory = Directory::lock(directory)?;
         let file = directory.file();
         let is_missing = directory::is_missing(&file)?;
-        let used = match database::used(&file, identity) {
-            Ok(used) => Some(used),
-            Err(StoreError::Damaged { .. }) => None,
-            Err(_) if is_missing => None,
-            Err(error) => return Err(error),
+        let used = if is_missing {
+            Used::default()
+        } else {
+            database::used(&file, identity)?
         };
         let is_own = self.identity() == identity;
         let lines = if is_own {
@@ -255,10 +254,10 @@ impl StoreSnapshot {
             identity: identity.clone(),
         };
         let mut writes = vec![Write::Lines(&lines), Write::Meta(&meta)];
-        if let Some((generation, lives)) = &used {
-            let own = if is_own { self.generation } else { 0 };
-            writes.extend([Write::Generation(own.max(*generation)), Write::Lives(lives)]);
-        }
+        let own = if is_own { self.generation } else { 0 };
+        let generation = used.generation.map(|used| Write::Generation(used.max(own)));
+        writes.extend(generation);
+        writes.extend(used.lives.as_ref().map(Write::Lives));
         let mut former = None;
         directory.create(|fresh| {
             database::create(fresh, &writes)?;

@@ -189,6 +189,73 @@ fn a_restore_keeps_the_former_store_and_never_sets_a_generation_back() {
     assert_eq!(files(directory), before);
 }
 
+/// Damages a value of a file in which it stands as text.
+fn damage(file: &Path, text: &str) {
+    let mut bytes = fs::read(file).unwrap();
+    let found: Vec<_> = (0..bytes.len())
+        .filter(|at| bytes[*at..].starts_with(text.as_bytes()))
+        .collect();
+    assert!(!found.is_empty(), "{text}");
+    for at in found {
+        bytes[at] ^= 1;
+    }
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn what_a_damaged_or_newer_store_has_used_is_never_set_back() {
+    let (_directory, _store, bytes) = filled();
+    let snapshot = StoreSnapshot::parse(&bytes).unwrap();
+    let newer = |file: &Path| {
+        let meta = Meta {
+            format: FORMAT + 1,
+            identity: identity(1),
+        };
+        let lives = lives(5_000);
+        let writes = [
+            Write::Meta(&meta),
+            Write::Generation(5_000),
+            Write::Lives(&lives),
+        ];
+        fs::remove_file(file).unwrap();
+        database::create(file, &writes).unwrap();
+    };
+    let entry = |file: &Path| damage(file, "cpu_cores");
+    let labels = |file: &Path| damage(file, "a label");
+    let generation = |file: &Path| damage(file, "5000");
+    let cases: [(&str, &dyn Fn(&Path), u64, u64); 4] = [
+        ("a newer format", &newer, 5_001, 5_000),
+        ("a damaged entry", &entry, 5_001, 5_000),
+        ("damaged labels", &labels, 5_001, 5_000),
+        // Of what is lost, the snapshot has the last state.
+        ("a damaged generation", &generation, 1_001, 1_000),
+    ];
+    for (case, harm, generation, used) in cases {
+        let target = tempfile::tempdir().unwrap();
+        let store = Store::open(target.path(), identity(1)).unwrap();
+        let labels = Labels::from([("edge_cache".to_string(), "a label".to_string())]);
+        let changes = Changes {
+            put: (0..200).map(self::entry).collect(),
+            own_labels: Some(labels),
+            ..Changes::default()
+        };
+        store.commit(&changes).unwrap();
+        store.next_generation(5_000).unwrap();
+        store.remember_lives(&lives(5_000)).unwrap();
+        drop(store);
+        harm(&target.path().join("registry.redb"));
+        Store::open(target.path(), identity(1)).unwrap_err();
+
+        let error = snapshot.restore(target.path(), &identity(2)).unwrap_err();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{case}: {error}");
+        snapshot.restore(target.path(), &identity(1)).unwrap().unwrap();
+        let store = Store::open(target.path(), identity(1)).unwrap();
+        assert_eq!(store.lives().unwrap(), lives(used), "{case}");
+        assert_eq!(store.next_generation(1).unwrap(), generation, "{case}");
+        assert_eq!(store.take_remembered().unwrap().entries.len(), 2, "{case}");
+    }
+}
+
 #[test]
 fn another_node_gets_the_registry_alone() {
     let (_directory, store, bytes) = filled();
