@@ -25,7 +25,7 @@ const UPDATE: &str = "EDGE_CACHE_UPDATE_DOCS";
 const END: &str = "<!-- end -->";
 
 /// Limits that no setting changes: the declaration in the source, and the row of the page.
-const CONSTANTS: [(&str, &str, &str); 27] = [
+const CONSTANTS: [(&str, &str, &str); 26] = [
     (
         "host/registry/src/zlayer/thread.rs",
         "QUEUE: usize = 1_024;",
@@ -35,11 +35,6 @@ const CONSTANTS: [(&str, &str, &str); 27] = [
         "host/registry/src/zlayer/thread.rs",
         "CALL_DEADLINE: Duration = Duration::from_secs(10);",
         "| a call into the plugin | 10 s,",
-    ),
-    (
-        "host/agent/src/reload.rs",
-        "RELOADS_MAX: usize = 4;",
-        "| reloads at once; further ones wait to begin | 4 |",
     ),
     (
         "host/agent/src/http/limits.rs",

@@ -146,8 +146,6 @@ problem_types! {
     PluginRefused: 422, "plugin-refused", "The plugin is refused";
     /// The capacity is out of bounds.
     InvalidCapacity: 422, "invalid-capacity", "The capacity is invalid";
-    /// The settings that were read again cannot be used.
-    SettingsRefused: 422, "settings-refused", "The settings are refused";
     /// The agent failed; its log says how.
     Internal: 500, "internal", "The agent failed";
     /// The plugin could not be had from its source.

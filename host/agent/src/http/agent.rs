@@ -14,10 +14,8 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::VERSION;
 use crate::metrics::MEDIA_TYPE;
-use crate::reload::ReloadError;
 use crate::shutdown::ShutdownMode;
 use edge_cache_api::{Agent, Health, PluginState, ProblemType, ReloadReport};
-use edge_cache_core::text;
 use edge_cache_host::gossip::{GossipPool, Trouble};
 use edge_cache_host::{AUDIT_TARGET, Store};
 
@@ -117,8 +115,8 @@ pub(super) async fn show_agent(
 }
 
 /// Reads the settings, the log level, the gossip keys, the tokens, the certificate, the trust rules and the plugin again.
-/// Settings that cannot be used are refused as a whole: no part is reloaded. A part that cannot be used is named in the
-/// response, and its former state goes on. A setting that cannot change while the agent runs is named with both values.
+/// A part that cannot be used is named in the response, and its former state goes on; settings are refused as a whole, and
+/// hold up no other part. A setting that cannot change while the agent runs is named with both values.
 #[utoipa::path(
     post,
     path = "/api/v1/agent/reload",
@@ -126,17 +124,11 @@ pub(super) async fn show_agent(
     responses((status = 200, description = "The parts, with their outcomes.", body = ReloadReport))
 )]
 pub(super) async fn reload(State(state): State<AppState>) -> Result<Json<ReloadReport>, Problem> {
-    Ok(Json(state.about.reloader.reload().await?))
-}
-
-impl From<ReloadError> for Problem {
-    fn from(error: ReloadError) -> Self {
-        let problem_type = match &error {
-            ReloadError::Settings(_) => ProblemType::SettingsRefused,
-            ReloadError::System(_) => ProblemType::Internal,
-        };
-        Self::new(problem_type, text::error_chain(&error))
-    }
+    let reloaded = state.about.reloader.reload().await;
+    let report = reloaded.map_err(|error| {
+        Problem::new(ProblemType::Internal, format!("the reload ended: {error}"))
+    })?;
+    Ok(Json(report))
 }
 
 /// Makes the agent tell its peers that it leaves, and stop. Requests in progress are answered, this one first.

@@ -61,8 +61,6 @@ pub(super) const SWAP: Cause = &[
     PluginFailed,
     ShuttingDown,
 ];
-/// Settings that were read again.
-pub(super) const SETTINGS: Cause = &[SettingsRefused];
 /// A plugin that is offered in a way that does not fit.
 pub(super) const OFFER: Cause = &[NotWasm, MalformedJson, InvalidBody];
 /// A declared plugin that cannot be read as another version.

@@ -24,7 +24,7 @@ use super::guard::{Guard, Hosts, check_origin};
 use super::operation::operation;
 use super::problem::{Problem, quoted};
 use super::problem_responses::{
-    BODY, CHANGE, COUNTERS, DECLARED, FORGET, JSON_BODY, NODE_ID, OFFER, REPLACEMENT, SETTINGS,
+    BODY, CHANGE, COUNTERS, DECLARED, FORGET, JSON_BODY, NODE_ID, OFFER, REPLACEMENT,
     SOURCE, STORE, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
 };
 use super::state::AppState;
@@ -123,7 +123,7 @@ fn api_operations() -> OpenApiRouter<AppState> {
         .routes(operation(admin, &[SWAP], routes!(plugin::revert_plugin)))
         .routes(operation(admin, &[], routes!(plugin::show_logs)))
         .routes(operation(read, &[], routes!(agent::show_agent)))
-        .routes(operation(admin, &[SETTINGS], routes!(agent::reload)))
+        .routes(operation(admin, &[], routes!(agent::reload)))
         .routes(operation(admin, &[], routes!(agent::leave)))
         .routes(operation(admin, &[STORE], routes!(snapshot::take_snapshot)))
         .routes(operation(read, &[], routes!(api_doc::describe)));

@@ -1,18 +1,18 @@
 //! The settings of a running agent, compared with those that the process declares now.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use super::error::ReloadError;
 use crate::log::LogFilter;
 use crate::settings::{AgentSettings, EffectiveSetting};
 use edge_cache_api::{ReloadOutcome, ReloadedPart, Setting};
 use edge_cache_core::text;
 
+/// The name of all settings together, as a part.
+const SETTINGS: &str = "settings";
 /// The setting that applies at once.
 const LOG_LEVEL: &str = "log.level";
 /// The longest value of a setting in a report, in bytes.
@@ -58,15 +58,18 @@ impl RunningSettings {
     }
 
     /// Reads the settings again, and applies the log level. Returns an outcome for all settings, for the log level, and
-    /// for each setting that needs a restart.
-    pub(super) async fn reload(&self) -> Result<Vec<ReloadedPart>, ReloadError> {
+    /// for each setting that needs a restart. Settings that cannot be used are refused as a whole.
+    pub(super) async fn reload(&self) -> Vec<ReloadedPart> {
         let _turn = self.turn.lock().await;
         let Some(read) = self.read.clone() else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         let declared = tokio::task::spawn_blocking(move || read()).await;
-        let declared = declared.map_err(|error| ReloadError::System(io::Error::other(error)))?;
-        let declared = declared.map_err(ReloadError::Settings)?;
+        let declared = declared.unwrap_or_else(|error| Err(text::error_chain(&error)));
+        let declared = match declared {
+            Ok(declared) => declared,
+            Err(reason) => return vec![part(SETTINGS, ReloadOutcome::Failed, reason)],
+        };
         let mut differing = self.differences(&declared);
         let log_level = match differing.remove(LOG_LEVEL) {
             None => part(
@@ -87,8 +90,8 @@ impl RunningSettings {
                 format!("{}; a restart takes {count} more", source(&declared)),
             ),
         };
-        let settings = part("settings", outcome, detail);
-        Ok([settings, log_level].into_iter().chain(restart).collect())
+        let settings = part(SETTINGS, outcome, detail);
+        [settings, log_level].into_iter().chain(restart).collect()
     }
 
     /// Returns the declared settings that differ from those in effect, by key.

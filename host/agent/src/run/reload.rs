@@ -100,8 +100,8 @@ pub(super) fn on_sighup(
                         break;
                     }
                     systemd.send(Notification::Reloading);
-                    let reload = reloader.begin().await;
-                    // Errors are logged. New keys and tokens do not wait for the plugin of the reload before.
+                    let reload = reloader.reload();
+                    // Failures are logged. New keys and tokens do not wait for the plugin of the reload before.
                     reloads.spawn(async move { drop(reload.await) });
                 }
                 Some(_) = reloads.join_next() => {
