@@ -15,7 +15,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use self::counted::Counted;
+use crate::reload::Reloaded;
 use crate::settings::LogFormat;
+use edge_cache_core::text;
 
 pub use self::audit::AUDIT_LINES_MAX;
 pub(crate) use self::audit::AuditFile;
@@ -31,6 +33,8 @@ mod tests;
 const QUIET: &str = "chitchat::state=error,chitchat::transport=error";
 /// The targets of this program. A filter by a level alone makes only these more verbose than `info`.
 const OWN: &str = "edge_cache";
+/// The longest filter in a report, in bytes.
+const LEVEL_BYTES_MAX: usize = 256;
 /// The variable that switches colours off wherever it is set, see <https://no-color.org>.
 const NO_COLOR: &str = "NO_COLOR";
 
@@ -52,7 +56,7 @@ pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
 #[must_use]
 pub fn init(format: LogFormat, level: &str) -> Log {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX);
-    let (writer, guard) = builder.lossy(true).finish(Counted(io::stderr()));
+    let (writer, guard) = builder.lossy(true).finish(Counted::new(io::stderr()));
     // A second log of the process is counted with the first.
     let _ = DROPPED.set(writer.error_counter());
     let log = fmt::layer()
@@ -86,8 +90,15 @@ impl LogFilter {
     /// # Errors
     ///
     /// The log has ended.
-    pub(crate) fn replace(&self, level: &str) -> Result<(), reload::Error> {
-        self.0.reload(filter(level))
+    pub(crate) fn replace(&self, level: &str) -> Result<Reloaded, reload::Error> {
+        let filter = filter(level);
+        let (former, new) = (self.0.with_current(ToString::to_string)?, filter.to_string());
+        let shown = format!("`{}`", text::clean(level, LEVEL_BYTES_MAX));
+        if former == new {
+            return Ok(Reloaded::Unchanged(shown));
+        }
+        self.0.reload(filter)?;
+        Ok(Reloaded::Changed(shown))
     }
 }
 

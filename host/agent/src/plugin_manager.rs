@@ -2,8 +2,9 @@
 //!
 //! A plugin comes through one of four doors: the binary, a file, a registry, an upload. The trust rules judge it at
 //! all of them but the first. A child process of this program compiles the plugins, one after the other. A swap lasts
-//! until the agent ends: the next start runs the plugin that the settings declare.
+//! until the agent ends, or until the settings declare another plugin: the next start runs the declared one.
 
+mod declaration;
 mod disk;
 mod origin;
 mod reload;
@@ -29,6 +30,7 @@ use edge_cache_distribution::{Proof, Reference, Refusal};
 use edge_cache_host::sandbox::{CompilerProcess, Plugin, PluginConfig, PluginError};
 use edge_cache_host::{AUDIT_TARGET, EdgeCacheRegistry, Store, SwapError};
 
+pub(crate) use self::declaration::{DECLARATION_KEYS, Declaration};
 pub(crate) use self::disk::Disk;
 pub use self::origin::{Loaded, Origin, Plugins};
 pub use self::reload::Reload;
@@ -55,8 +57,9 @@ pub struct PluginManager {
 
 #[derive(Debug)]
 struct Inner {
-    /// The declared settings, grants and limits.
+    /// The declared grants and limits.
     config: PluginConfig,
+    declaration: ArcSwap<Declaration>,
     sources: Sources,
     compiler: CompilerProcess,
     /// The places of replacements.
@@ -125,7 +128,7 @@ impl PluginManager {
         };
         let config = settings.plugin_config.config(&settings.limits, cache);
         let sources = Sources::of_settings(settings, disk, &config.limits)?;
-        Self::start(config, sources, compiler()).await
+        Self::start(config, Declaration::of(settings), sources, compiler()).await
     }
 
     /// Loads a file, or the reference plugin inside the binary. Has no registries and no trust rules.
@@ -138,16 +141,18 @@ impl PluginManager {
         file: Option<PathBuf>,
         compiler: CompilerProcess,
     ) -> Result<(Self, Plugin)> {
-        let sources = Sources::local(file.map(PluginSource::File), &config.limits)?;
-        Self::start(config, sources, compiler).await
+        let declaration = Declaration::of_config(file.map(PluginSource::File), &config);
+        let sources = Sources::local(&config.limits)?;
+        Self::start(config, declaration, sources, compiler).await
     }
 
     async fn start(
         config: PluginConfig,
+        declaration: Declaration,
         sources: Sources,
         compiler: CompilerProcess,
     ) -> Result<(Self, Plugin)> {
-        let loaded = start(&sources, &compiler, &config).await;
+        let loaded = start(&sources, &compiler, &config, &declaration).await;
         let (plugin, loaded) = loaded.context("cannot load the plugin")?;
         let plugins = Plugins {
             declared: loaded.clone(),
@@ -157,6 +162,7 @@ impl PluginManager {
         sources.keep(&plugins).await;
         let inner = Inner {
             config,
+            declaration: ArcSwap::from_pointee(declaration),
             sources,
             compiler,
             uploads: Semaphore::new(UPLOADS_MAX),
@@ -196,7 +202,7 @@ impl PluginManager {
             .uploads
             .try_acquire()
             .map_err(|_| ReplaceError::Busy)?;
-        let mut config = inner.config.clone();
+        let mut config = inner.declaration.load().config(&inner.config);
         config.sha256 = replacement.sha256.or(config.sha256);
         if let Some(settings) = replacement.settings {
             config.settings = settings;
@@ -222,20 +228,58 @@ impl PluginManager {
         registry: &EdgeCacheRegistry,
         pull: Pull,
     ) -> Result<Reload, ReplaceError> {
-        // Only settings, which are read at the start, declare another digest or tag.
-        if pull == Pull::Remembered && self.inner.sources.is_registry() {
+        let _reload = self.inner.reloads.lock().await;
+        self.read_again(registry, pull).await
+    }
+
+    /// Runs the plugin of a declaration, where the settings declare another than before. Else the declared source is read
+    /// again. After an error the former declaration stands.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ReplaceError`] but [`ReplaceError::Busy`].
+    pub(crate) async fn declare(
+        &self,
+        registry: &EdgeCacheRegistry,
+        declaration: Declaration,
+    ) -> Result<Reload, ReplaceError> {
+        let inner = &self.inner;
+        let _reload = inner.reloads.lock().await;
+        if declaration == **inner.declaration.load() {
+            return self.read_again(registry, Pull::Remembered).await;
+        }
+        inner.sources.keep_registries(&declaration).await?;
+        let found = inner
+            .sources
+            .declared(&declaration, Pull::Remembered)
+            .await?;
+        self.run_declared(registry, found, declaration).await?;
+        Ok(Reload::Replaced)
+    }
+
+    async fn read_again(
+        &self,
+        registry: &EdgeCacheRegistry,
+        pull: Pull,
+    ) -> Result<Reload, ReplaceError> {
+        let declaration = self.declaration();
+        // Only settings declare another digest or tag.
+        if pull == Pull::Remembered && declaration.is_registry() {
             return Ok(Reload::Unchanged);
         }
-        let _reload = self.inner.reloads.lock().await;
-        let found = self.inner.sources.declared(pull).await?;
+        let found = self.inner.sources.declared(&declaration, pull).await?;
         let now = self.plugins();
         let is_same = found.origin.sha256 == now.declared.origin.sha256;
         if is_same && (pull == Pull::Remembered || now.is_declared()) {
             self.prove_again(found).await?;
             return Ok(Reload::Unchanged);
         }
-        self.run_declared(registry, found).await?;
+        self.run_declared(registry, found, declaration).await?;
         Ok(Reload::Replaced)
+    }
+
+    fn declaration(&self) -> Declaration {
+        Declaration::clone(&self.inner.declaration.load())
     }
 
     /// Replaces the plugin by the one that the next start would run.
@@ -247,11 +291,13 @@ impl PluginManager {
         let _reload = self.inner.reloads.lock().await;
         let now = self.plugins();
         let digest = now.declared.origin.digest();
-        let found = self.inner.sources.declared_as(digest).await?;
+        let declaration = self.declaration();
+        let sources = &self.inner.sources;
+        let found = sources.declared_as(&declaration, digest).await?;
         if now.is_declared() && found.origin.sha256 == now.declared.origin.sha256 {
             return Ok(Reload::Unchanged);
         }
-        self.run_declared(registry, found).await?;
+        self.run_declared(registry, found, declaration).await?;
         Ok(Reload::Replaced)
     }
 
@@ -298,13 +344,15 @@ impl PluginManager {
         &self,
         registry: &EdgeCacheRegistry,
         found: Found,
+        declaration: Declaration,
     ) -> Result<(), ReplaceError> {
-        let inner = &self.inner;
+        let inner = self.inner.clone();
         let reference = found.reference.clone();
-        let config = inner.config.clone();
+        let config = declaration.config(&inner.config);
         let (plugin, loaded) = load(&inner.sources, &inner.compiler, found, config).await?;
         let origin = loaded.origin.clone();
-        let set = |plugins: &mut Plugins| {
+        let set = move |plugins: &mut Plugins| {
+            inner.declaration.store(Arc::new(declaration));
             plugins.declared = loaded.clone();
             plugins.running = loaded;
         };
@@ -353,10 +401,12 @@ async fn start(
     sources: &Sources,
     compiler: &CompilerProcess,
     config: &PluginConfig,
+    declaration: &Declaration,
 ) -> Result<(Plugin, Loaded), ReplaceError> {
-    let found = sources.declared(Pull::Remembered).await?;
-    let (reference, before) = (found.reference.clone(), sources.remembered().await);
-    let now = found.origin.digest().filter(|_| sources.is_registry());
+    let found = sources.declared(declaration, Pull::Remembered).await?;
+    let reference = found.reference.clone();
+    let before = sources.remembered(declaration).await;
+    let now = found.origin.digest().filter(|_| declaration.is_registry());
     let error = match load(sources, compiler, found, config.clone()).await {
         Ok(loaded) => {
             sources.remember(reference).await;
@@ -372,7 +422,7 @@ async fn start(
         error = reason,
         "plugin not replaced: the one that ran before goes on"
     );
-    let found = sources.declared_as(Some(before)).await?;
+    let found = sources.declared_as(declaration, Some(before)).await?;
     load(sources, compiler, found, config.clone()).await
 }
 

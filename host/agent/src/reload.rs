@@ -28,7 +28,8 @@ pub(crate) use self::settings::RunningSettings;
 pub struct Reloader(Arc<Inner>);
 
 struct Inner {
-    settings: RunningSettings,
+    /// None where a reload reads no settings.
+    settings: Option<RunningSettings>,
     parts: Vec<Part>,
     metrics: ReloadMetrics,
 }
@@ -37,6 +38,14 @@ impl Reloader {
     /// Creates a reloader of these parts, in this order, after the settings. The gauge is the end of the certificate.
     pub(crate) fn new(
         settings: RunningSettings,
+        parts: Vec<Part>,
+        certificate_expiry: Gauge,
+    ) -> Self {
+        Self::of(Some(settings), parts, certificate_expiry)
+    }
+
+    fn of(
+        settings: Option<RunningSettings>,
         parts: Vec<Part>,
         certificate_expiry: Gauge,
     ) -> Self {
@@ -57,7 +66,8 @@ impl Reloader {
 
     /// Returns the settings in effect, without secrets.
     pub(crate) fn settings(&self) -> Vec<Setting> {
-        self.0.settings.shown()
+        let settings = self.0.settings.as_ref();
+        settings.map(RunningSettings::shown).unwrap_or_default()
     }
 
     /// Returns the end of the certificate in seconds since the Unix epoch; 0 without TLS.
@@ -73,12 +83,16 @@ impl Reloader {
 
 impl Inner {
     async fn reload(&self) -> ReloadReport {
-        let mut parts = self.settings.reload().await;
-        parts.iter().for_each(log);
-        for part in &self.parts {
-            let reloaded = part.reload().await;
-            log(&reloaded);
-            parts.push(reloaded);
+        let mut parts = Vec::new();
+        if let Some(settings) = &self.settings {
+            let applied: Vec<_> = self.parts.iter().flat_map(|part| part.applies).copied().collect();
+            parts = settings.reload(&applied).await;
+            parts.iter().for_each(log);
+            for part in &self.parts {
+                let reloaded = part.reload(settings).await;
+                log(&reloaded);
+                parts.push(reloaded);
+            }
         }
         let report = ReloadReport { parts };
         match report.failed().next() {
@@ -91,7 +105,7 @@ impl Inner {
 
 impl Default for Reloader {
     fn default() -> Self {
-        Self::new(RunningSettings::default(), Vec::new(), Gauge::default())
+        Self::of(None, Vec::new(), Gauge::default())
     }
 }
 

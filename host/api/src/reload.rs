@@ -15,7 +15,8 @@ pub struct ReloadReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReloadedPart {
-    /// `settings`, `gossip-keys`, `api-tokens`, `certificate`, `trust-rules`, `plugin`, or the key of a setting.
+    /// `settings`, `log.level`, `audit-file`, `gossip-keys`, `api-tokens`, `certificate`, `trust-rules`, `plugin`, or the key
+    /// of a setting.
     pub part: String,
     /// The outcome.
     pub outcome: ReloadOutcome,

@@ -131,16 +131,32 @@ impl PluginRepository {
         policy: PullPolicy,
         component_bytes_max: u64,
     ) -> Self {
-        let shared = |store| {
-            let kept = Vec::new();
-            Arc::new(Mutex::new(Shared { store, kept }))
-        };
-        Self {
+        let repository = Self {
             client,
             policy,
             component_bytes_max,
-            shared: store.map(shared),
+            shared: None,
+        };
+        match store {
+            Some(store) => repository.with_store(store),
+            None => repository,
         }
+    }
+
+    /// Returns a repository that has this store.
+    #[must_use]
+    pub fn with_store(self, store: BlobStore) -> Self {
+        let kept = Vec::new();
+        Self {
+            shared: Some(Arc::new(Mutex::new(Shared { store, kept }))),
+            ..self
+        }
+    }
+
+    /// Returns whether there is a store.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.shared.is_some()
     }
 
     /// Returns the client of the registries.

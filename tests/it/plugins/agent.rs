@@ -249,6 +249,36 @@ async fn a_tag_is_resolved_once_and_again_when_an_operator_asks() -> Result<()> 
 }
 
 #[tokio::test]
+async fn a_registry_that_a_reload_declares_is_kept_as_at_a_start() -> Result<()> {
+    let Some(mut house) = House::new().await? else {
+        return Ok(());
+    };
+    let file = house.path("agent.toml");
+    let config = ["--config", file.to_str().context("no text")?];
+    fs::write(&file, "")?;
+    let agent = house.start(&config).await?;
+    let embedded = agent.get(PLUGIN).await?;
+    fs::write(&file, format!("plugin.source = \"{}\"\n", house.reference))?;
+    let reload = async || post(&agent, "/api/v1/agent/reload").await;
+    let reloaded = reload().await?;
+    assert_eq!(reloaded.status, 200, "{reloaded:?}");
+    let (first, now) = (version(1)?, agent.get(PLUGIN).await?);
+    assert_ne!(now["sha256"], embedded["sha256"]);
+    assert_eq!(now["origin"]["digest"], text(&first), "{reloaded:?}");
+    assert_eq!(now["declared"], now["origin"]);
+
+    // The tag moves, then its registry goes: the agent stays at what the tag meant, over a restart too.
+    house.push(&version(2)?).await?;
+    reload().await?;
+    assert_eq!(digest(&agent).await?, text(&first));
+    house.registry.stop().await?;
+    agent.terminate().await?;
+    let agent = house.start(&config).await?;
+    assert_eq!(digest(&agent).await?, text(&first));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_reload_goes_to_a_named_digest_and_no_further_than_the_settings() -> Result<()> {
     let Some(house) = House::new().await? else {
         return Ok(());

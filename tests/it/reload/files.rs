@@ -1,7 +1,7 @@
 //! An agent with every file that a reload reads.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
@@ -20,7 +20,7 @@ use crate::gossip_node::{Node, keygen};
 /// The name for which plugins are signed.
 const IDENTITY: &str = "registry.example/edge/cache";
 /// The variable that the tests' agents have for their log; the settings file says it here.
-const WITHOUT_LOG: [&str; 3] = ["env", "-u", "RUST_LOG"];
+pub(crate) const WITHOUT_LOG: [&str; 3] = ["env", "-u", "RUST_LOG"];
 
 /// The names by which the tests reach agents.
 const HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
@@ -136,13 +136,18 @@ impl Files {
 
     /// Writes the settings file, with more sections.
     pub(crate) fn settings(&self, level: &str, more: &str) -> Result<()> {
+        self.settings_of(&self.path("p.wasm"), level, more)
+    }
+
+    /// Writes the settings file for a plugin, with more sections.
+    pub(crate) fn settings_of(&self, plugin: &Path, level: &str, more: &str) -> Result<()> {
         let text = format!(
             "api_token_file = {:?}\nlog.level = {level:?}\nhttp.tls_cert_file = {:?}\nhttp.tls_key_file = {:?}\n\
              plugin.source = {:?}\nplugin.trust = {:?}\ngossip.key_file = {:?}\n",
             self.path("tokens"),
             self.path("cert.pem"),
             self.path("key.pem"),
-            self.path("p.wasm"),
+            plugin,
             self.path("trust.toml"),
             self.path("keys"),
         );

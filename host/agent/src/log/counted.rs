@@ -7,11 +7,19 @@ static FAILED: AtomicUsize = AtomicUsize::new(0);
 
 /// A writer of lines, whose thread goes on after an error.
 #[derive(Debug)]
-pub(super) struct Counted<W>(pub(super) W);
+pub(super) struct Counted<W> {
+    pub(super) inner: W,
+}
+
+impl<W> Counted<W> {
+    pub(super) fn new(inner: W) -> Self {
+        Self { inner }
+    }
+}
 
 impl<W: Write> Write for Counted<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.write(line).inspect_err(|error| {
+        self.inner.write(line).inspect_err(|error| {
             if error.kind() != io::ErrorKind::Interrupted {
                 FAILED.fetch_add(1, Ordering::Relaxed);
             }
@@ -19,7 +27,7 @@ impl<W: Write> Write for Counted<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.inner.flush()
     }
 }
 

@@ -36,6 +36,6 @@ fn a_level_below_info_is_for_this_program_alone() {
 fn a_line_for_a_full_disk_is_counted() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let before = counted::failed_writes();
-    Counted(full).write_all(b"a line\n").unwrap_err();
+    Counted::new(full).write_all(b"a line\n").unwrap_err();
     assert!(counted::failed_writes() > before);
 }

@@ -1,12 +1,14 @@
 //! The doors through which plugins come: the binary, files, registries and uploads. The trust rules judge what comes through them.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::declaration::Declaration;
 use super::disk::Disk;
 use super::origin::{Origin, Plugins, UPLOADED};
 use super::reload::Reload;
@@ -88,9 +90,9 @@ pub(super) struct Found {
 /// The sources of one agent.
 #[derive(Debug)]
 pub(super) struct Sources {
-    /// None for the plugin inside the binary.
-    declared: Option<PluginSource>,
-    repository: PluginRepository,
+    repository: ArcSwap<PluginRepository>,
+    /// The folder of the store of plugins, and its size; none where nothing is kept.
+    folder: Option<(PathBuf, u64)>,
     trust: Option<Arc<TrustRules>>,
     limits: Limits,
 }
@@ -149,46 +151,69 @@ impl Sources {
     ) -> anyhow::Result<Self> {
         let source = &settings.plugin_source;
         let client = source.registry.client()?;
-        let is_registry = matches!(source.plugin, Some(PluginSource::Registry(_)));
-        let folder = settings.data_dir.as_deref().filter(|_| is_registry);
-        let folder = folder.map(|folder| folder.join(FOLDER));
         let cache_bytes = u64::try_from(source.plugin_cache_bytes).unwrap_or(u64::MAX);
-        let store = folder.and_then(|folder| match disk {
-            Disk::Keep(Some(_)) => Some(open_store(&folder, cache_bytes)),
-            Disk::Keep(None) => None,
-            Disk::Look => Some(look_into_store(&folder, cache_bytes)),
-        });
+        let folder = settings.data_dir.as_deref();
+        let folder = folder.map(|folder| (folder.join(FOLDER), cache_bytes));
+        let is_registry = matches!(source.plugin, Some(PluginSource::Registry(_)));
+        let store = match (disk, &folder) {
+            (Disk::Keep(_), Some(folder)) if is_registry => open_store(folder)?,
+            (Disk::Look, Some(folder)) if is_registry => look_into_store(folder)?,
+            _ => None,
+        };
         let trust = source.plugin_trust.clone().map(TrustRules::read);
         let bytes_max = u64::try_from(limits.plugin_bytes).unwrap_or(u64::MAX);
+        let repository = PluginRepository::new(client, store, source.plugin_pull, bytes_max);
         Ok(Self {
-            declared: source.plugin.clone(),
-            repository: PluginRepository::new(
-                client,
-                store.transpose()?.flatten(),
-                source.plugin_pull,
-                bytes_max,
-            ),
+            repository: ArcSwap::from_pointee(repository),
+            folder,
             trust: trust.transpose().map_err(usage)?.map(Arc::new),
             limits: limits.clone(),
         })
     }
 
     /// Creates sources without registries that need credentials, without a store and without trust rules.
-    pub(super) fn local(declared: Option<PluginSource>, limits: &Limits) -> anyhow::Result<Self> {
+    pub(super) fn local(limits: &Limits) -> anyhow::Result<Self> {
         let client = RegistryClient::new(RegistryConfig::default())?;
         let policy = distribution::PullPolicy::default();
         let bytes_max = u64::try_from(limits.plugin_bytes).unwrap_or(u64::MAX);
+        let repository = PluginRepository::new(client, None, policy, bytes_max);
         Ok(Self {
-            declared,
-            repository: PluginRepository::new(client, None, policy, bytes_max),
+            repository: ArcSwap::from_pointee(repository),
+            folder: None,
             trust: None,
             limits: limits.clone(),
         })
     }
 
+    /// Opens the store of plugins for a declared registry, if there was none at the start.
+    pub(super) async fn keep_registries(
+        &self,
+        declaration: &Declaration,
+    ) -> Result<(), SourceError> {
+        let repository = self.repository();
+        let folder = self.folder.clone();
+        let folder = folder.filter(|_| declaration.is_registry() && !repository.has_store());
+        let Some(folder) = folder else {
+            return Ok(());
+        };
+        if let Some(store) = blocking(move || open_store(&folder)).await? {
+            let repository = PluginRepository::clone(&repository).with_store(store);
+            self.repository.store(Arc::new(repository));
+        }
+        Ok(())
+    }
+
+    fn repository(&self) -> Arc<PluginRepository> {
+        self.repository.load_full()
+    }
+
     /// Returns the declared plugin.
-    pub(super) async fn declared(&self, pull: Pull) -> Result<Found, SourceError> {
-        let declared = match (&self.declared, pull) {
+    pub(super) async fn declared(
+        &self,
+        declaration: &Declaration,
+        pull: Pull,
+    ) -> Result<Found, SourceError> {
+        let declared = match (&declaration.source, pull) {
             (Some(PluginSource::Registry(reference)), _) => reference,
             (declared, Pull::Again | Pull::Digest(_)) => {
                 let declared = match declared {
@@ -221,19 +246,18 @@ impl Sources {
     }
 
     /// Returns the declared plugin, with a tag that means this digest. The registry is asked only for what is not stored.
-    pub(super) async fn declared_as(&self, digest: Option<Digest>) -> Result<Found, SourceError> {
-        match (&self.declared, digest) {
+    pub(super) async fn declared_as(
+        &self,
+        declaration: &Declaration,
+        digest: Option<Digest>,
+    ) -> Result<Found, SourceError> {
+        match (&declaration.source, digest) {
             (Some(PluginSource::Registry(reference)), Some(digest)) => {
                 let reference = reference.clone().with_digest(digest);
                 self.pull(&reference, Resolve::Stored).await
             }
-            _ => self.declared(Pull::Remembered).await,
+            _ => self.declared(declaration, Pull::Remembered).await,
         }
-    }
-
-    /// Returns whether the declared plugin is in a registry.
-    pub(super) fn is_registry(&self) -> bool {
-        matches!(self.declared, Some(PluginSource::Registry(_)))
     }
 
     /// Returns the plugin of an administrator's reference. The content of a digest cannot change, so that it is taken from
@@ -247,10 +271,10 @@ impl Sources {
     }
 
     /// Returns the digest that the declared tag had at the last pull.
-    pub(super) async fn remembered(&self) -> Option<Digest> {
-        match &self.declared {
+    pub(super) async fn remembered(&self, declaration: &Declaration) -> Option<Digest> {
+        match &declaration.source {
             Some(PluginSource::Registry(reference)) if reference.digest().is_none() => {
-                let remembered = self.repository.remembered(reference).await;
+                let remembered = self.repository().remembered(reference).await;
                 remembered.map(|(digest, _)| digest)
             }
             _ => None,
@@ -263,7 +287,7 @@ impl Sources {
         reference: &Reference,
         resolve: Resolve,
     ) -> Result<Found, SourceError> {
-        let fetched = self.repository.fetch(reference, resolve).await?;
+        let fetched = self.repository().fetch(reference, resolve).await?;
         for warning in &fetched.warnings {
             let warning = text::error_chain(warning);
             tracing::warn!(source = %fetched.reference, "{warning}");
@@ -333,7 +357,7 @@ impl Sources {
         let Some((reference, pulled_at)) = reference else {
             return;
         };
-        if let Err(error) = self.repository.remember(&reference, pulled_at).await {
+        if let Err(error) = self.repository().remember(&reference, pulled_at).await {
             let error = text::error_chain(&error);
             tracing::error!(error, source = %reference, "the next start runs the former plugin");
         }
@@ -344,13 +368,13 @@ impl Sources {
         let loaded = [&plugins.declared, &plugins.running];
         let digests = loaded.map(|loaded| loaded.origin.digest());
         let digests: Vec<_> = digests.into_iter().flatten().collect();
-        self.repository.keep(&digests).await;
+        self.repository().keep(&digests).await;
     }
 }
 
 /// Opens the store of plugins. On a disk that fails, the agent goes on without one.
-fn open_store(folder: &Path, cache_bytes: u64) -> Result<Option<BlobStore>, SourceError> {
-    let (store, warning) = match BlobStore::open(folder, cache_bytes) {
+fn open_store((folder, cache_bytes): &(PathBuf, u64)) -> Result<Option<BlobStore>, SourceError> {
+    let (store, warning) = match BlobStore::open(folder, *cache_bytes) {
         Ok((store, warning)) => (
             Some(store),
             warning.map(|warning| text::error_chain(&warning)),
@@ -365,8 +389,10 @@ fn open_store(folder: &Path, cache_bytes: u64) -> Result<Option<BlobStore>, Sour
 }
 
 /// Opens the store of plugins for reading, where there is one.
-fn look_into_store(folder: &Path, cache_bytes: u64) -> Result<Option<BlobStore>, SourceError> {
-    match BlobStore::look(folder, cache_bytes) {
+fn look_into_store(
+    (folder, cache_bytes): &(PathBuf, u64),
+) -> Result<Option<BlobStore>, SourceError> {
+    match BlobStore::look(folder, *cache_bytes) {
         Err(StoreError::Disk { .. }) => Ok(None),
         looked => Ok(looked?),
     }

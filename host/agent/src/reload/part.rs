@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::sync::Mutex;
 
+use super::settings::RunningSettings;
+use crate::settings::AgentSettings;
 use edge_cache_api::{ReloadOutcome, ReloadedPart};
 use edge_cache_core::text;
 
@@ -23,7 +26,9 @@ pub(crate) enum Reloaded {
 /// A part of an agent that can be reloaded by itself.
 pub(crate) struct Part {
     name: &'static str,
-    read: Box<dyn Fn() -> Reading + Send + Sync>,
+    /// The keys of the settings that it applies.
+    pub(super) applies: &'static [&'static str],
+    read: Box<dyn Fn(Arc<AgentSettings>) -> Reading + Send + Sync>,
     /// Held by the reload that reads the part.
     turn: Mutex<()>,
 }
@@ -34,9 +39,23 @@ impl Part {
     where
         F: Future<Output = Result<Reloaded>> + Send + 'static,
     {
+        Self::of_settings(name, &[], move |_| read())
+    }
+
+    /// Creates a part that applies settings with these keys, as they were last read. After an error the part must be as
+    /// it was, and the former settings are in effect.
+    pub(crate) fn of_settings<F>(
+        name: &'static str,
+        applies: &'static [&'static str],
+        read: impl Fn(Arc<AgentSettings>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Reloaded>> + Send + 'static,
+    {
         Self {
             name,
-            read: Box::new(move || Box::pin(read())),
+            applies,
+            read: Box::new(move |settings| Box::pin(read(settings))),
             turn: Mutex::default(),
         }
     }
@@ -55,13 +74,17 @@ impl Part {
         })
     }
 
-    pub(super) async fn reload(&self) -> ReloadedPart {
+    pub(super) async fn reload(&self, settings: &RunningSettings) -> ReloadedPart {
         let _turn = self.turn.lock().await;
-        let (outcome, detail) = match (self.read)().await {
+        let declared = settings.declared();
+        let (outcome, detail) = match (self.read)(declared.clone()).await {
             Ok(Reloaded::Unchanged(detail)) => (ReloadOutcome::Unchanged, detail),
             Ok(Reloaded::Changed(detail)) => (ReloadOutcome::Changed, detail),
             Err(error) => (ReloadOutcome::Failed, text::error_chain(error.as_ref())),
         };
+        if outcome != ReloadOutcome::Failed {
+            settings.apply(self.applies, &declared);
+        }
         ReloadedPart {
             part: self.name.to_string(),
             outcome,

@@ -52,13 +52,17 @@ impl Agent {
         let trust = settings.plugin_source.plugin_trust.as_ref();
         let trust = trust.map(|_| reload::trust_rules(plugins.clone()));
         let plugin = reload::plugin(plugins.clone(), registry.clone());
-        let parts = keys
+        let running = sources.running(settings);
+        let log_level = sources.log_filter.map(reload::log_level);
+        let parts = log_level
             .into_iter()
+            .chain(audit.as_ref().map(reload::audit_file))
+            .chain(keys)
             .chain(api.parts())
             .chain(trust)
             .chain([plugin]);
         let reloader = Reloader::new(
-            sources.running(settings),
+            running,
             parts.collect(),
             api.certificate_expiry(),
         );

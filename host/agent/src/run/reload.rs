@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 
 use super::consistency;
 use super::gossip;
-use crate::log::LogFilter;
-use crate::plugin_manager::{PluginManager, Pull, Reload};
+use crate::log::{AuditFile, LogFilter};
+use crate::plugin_manager::{DECLARATION_KEYS, Declaration, PluginManager, Reload};
 use crate::reload::{Part, Reloaded, Reloader, RunningSettings};
 use crate::settings::AgentSettings;
 use crate::shutdown::Shutdown;
@@ -29,15 +29,30 @@ pub struct ReloadSources {
 
 impl ReloadSources {
     /// Returns the settings of an agent that has started with `started`.
-    pub(super) fn running(self, started: &AgentSettings) -> RunningSettings {
+    pub(super) fn running(&self, started: &AgentSettings) -> RunningSettings {
+        let settings = self.settings;
         let read = move || {
-            let settings = (self.settings)()?;
+            let settings = settings()?;
             let checked = consistency::check(&settings);
             checked.map_err(|error| text::error_chain(error.as_ref()))?;
             Ok(settings)
         };
-        RunningSettings::new(started.effective.clone(), read, self.log_filter)
+        RunningSettings::new(started.clone(), read)
     }
+}
+
+/// Returns the part of the log's level.
+pub(super) fn log_level(filter: LogFilter) -> Part {
+    Part::of_settings("log.level", &["log.level"], move |settings| {
+        let reloaded = filter.replace(&settings.log_level);
+        async { Ok(reloaded?) }
+    })
+}
+
+/// Returns the part of the audit file.
+pub(super) fn audit_file(audit: &AuditFile) -> Part {
+    let file = audit.file();
+    Part::of_files("audit-file", move || file.reopen())
 }
 
 /// Returns the part of the gossip keys.
@@ -62,12 +77,13 @@ pub(super) fn trust_rules(plugins: PluginManager) -> Part {
     })
 }
 
-/// Returns the part of the plugin: the declared file. The digest behind a tag stays as it is.
+/// Returns the part of the plugin: the declared source with its declared settings. The digest behind a tag stays as it is.
 pub(super) fn plugin(plugins: PluginManager, registry: EdgeCacheRegistry) -> Part {
-    Part::new("plugin", move || {
+    Part::of_settings("plugin", &DECLARATION_KEYS, move |settings| {
         let (plugins, registry) = (plugins.clone(), registry.clone());
         async move {
-            let reload = plugins.reload(&registry, Pull::Remembered).await?;
+            let declaration = Declaration::of(&settings);
+            let reload = plugins.declare(&registry, declaration).await?;
             let declared = &plugins.plugins().declared.origin;
             let sha256 = hex::encode(declared.sha256);
             let detail = format!("{}, sha256 {sha256}", declared.source);

@@ -170,7 +170,7 @@ pub struct AgentSettings {
     /// Filter of the log, for example info, or warn,edge_cache_gossip=debug. Applies at a reload
     #[arg(long, env = "EDGE_CACHE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = parse_log_level)]
     pub log_level: String,
-    /// File for the audit lines, beside the log: who changed what, as JSON, one object per line
+    /// File for the audit lines, beside the log: who changed what, as JSON, one object per line. Opened again at a reload
     #[arg(long, env = "EDGE_CACHE_LOG_AUDIT_FILE", value_name = "FILE")]
     pub log_audit_file: Option<PathBuf>,
     /// The node's cache, and the listener for proxies.

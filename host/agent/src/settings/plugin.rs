@@ -10,11 +10,11 @@ use edge_cache_host::sandbox::{CodeCache, ImportGrants, PluginConfig};
 /// Pin, settings and grants of the plugin, for an agent and for the plugin tools.
 #[derive(Debug, Clone, Args)]
 pub struct PluginSettings {
-    /// Required SHA-256 of the plugin file, in hexadecimal; any other plugin is refused
+    /// Required SHA-256 of the plugin file, in hexadecimal; any other plugin is refused. An agent applies it at a reload too
     #[arg(long, env = "EDGE_CACHE_PLUGIN_SHA256", value_name = "HEX", value_parser = parse_sha256)]
     pub plugin_sha256: Option<[u8; 32]>,
     // The delimiter is a line feed: a value may contain commas.
-    /// A setting of the plugin; repeatable, one a line in the environment
+    /// A setting of the plugin; repeatable, one a line in the environment. An agent applies it at a reload too
     #[arg(long, visible_alias = "setting", env = "EDGE_CACHE_PLUGIN_SETTINGS", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parse_pair, action = ArgAction::Append)]
     pub plugin_settings: Vec<(String, String)>,
     /// A label key that the plugin may set, with all keys that extend it by `_`; repeatable

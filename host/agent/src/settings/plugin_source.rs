@@ -20,7 +20,7 @@ const CACHE_BYTES_MAX: usize = 1 << 40;
 /// The source of the plugin, and which plugins may run.
 #[derive(Debug, Clone, Args)]
 pub struct PluginSourceSettings {
-    /// Plugin to run instead of the reference plugin: a file, or `oci://REGISTRY/REPOSITORY:TAG` or `…@sha256:DIGEST`
+    /// Plugin to run instead of the reference plugin: a file, or `oci://REGISTRY/REPOSITORY:TAG` or `…@sha256:DIGEST`. Applies at a reload too
     #[arg(
         long,
         alias = "plugin-source",
