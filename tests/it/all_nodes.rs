@@ -140,6 +140,11 @@ async fn a_set_that_makes_no_sense_changes_nothing() {
         ),
         (json!({}), "missing field `nodes`"),
         (json!({"nodes": [], "more": 1}), "unknown field `more`"),
+        (
+            json!({"nodes": [], "is_part": true}),
+            "this is a part of a list, and would remove all other nodes",
+        ),
+        (json!({"nodes": [], "next": 3}), "this is a part of a list"),
     ] {
         let answer = put(&agent, &body).await;
         assert_eq!(answer.status, 422, "{said}: {answer:?}");

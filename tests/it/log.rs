@@ -224,3 +224,29 @@ async fn members_that_come_leave_and_fail_are_logged() {
     log.expect("members have failed left_out=0 nodes=\"3\"", SOON)
         .await;
 }
+
+#[tokio::test]
+async fn the_log_has_colours_where_its_reader_shows_them() {
+    for (variables, has_colours) in [
+        (&[][..], false),
+        (&["CLICOLOR_FORCE=1"], true),
+        (&["CLICOLOR_FORCE=1", "NO_COLOR=1"], false),
+        (&["CLICOLOR_FORCE=1", "NO_COLOR="], true),
+    ] {
+        let unset = ["env", "-u", "NO_COLOR", "-u", "CLICOLOR_FORCE"];
+        let launcher = [&unset[..], variables].concat();
+        let gossip = ["--gossip-listen", "127.0.0.1:0"];
+        let node = Node::start_with(&launcher, 1, &gossip).await.unwrap();
+        let line = until("the first line", SOON, || async {
+            let log = node.log();
+            let line = log.lines().find(|line| line.contains("serving"));
+            line.map(str::to_string).ok_or(log)
+        })
+        .await;
+        assert_eq!(
+            line.contains('\u{1b}'),
+            has_colours,
+            "{variables:?}: {line:?}"
+        );
+    }
+}

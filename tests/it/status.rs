@@ -74,25 +74,41 @@ async fn an_agent_says_which_one_it_is_and_where_its_settings_come_from() {
     let at = one.http.to_string();
     let status = run_to_end(&["status", "--addr", &at]).await.unwrap();
     assert_eq!(status.code, Some(0), "{status:?}");
-    for said in [
-        "status-test",
-        &*seed,
-        "gossip.interval = 200ms  # file",
-        "limits.nodes_max = 8  # variable",
-    ] {
+    for said in ["status-test", &*seed, "weight"] {
         assert!(status.stdout.contains(said), "{said}: {}", status.stdout);
+    }
+    for (key, value, source) in [
+        ("gossip.interval", "200ms", "file"),
+        ("limits.nodes_max", "8", "variable"),
+    ] {
+        let line = status.stdout.lines().find(|line| line.contains(key));
+        let line = line.unwrap_or_else(|| panic!("no {key}: {}", status.stdout));
+        assert!(line.contains(value) && line.contains(source), "{line}");
     }
     let show = [&["config", "show", "--node-id", "1"], &flags[..]].concat();
     let shown = run_to_end(&show).await.unwrap();
     assert_eq!(shown.code, Some(0), "{shown:?}");
     for said in [
-        "gossip.interval = 200ms  # file\n",
-        "cluster_id = status-test  # flag\n",
-        "plugin.settings = weight=(hidden)  # file\n",
+        "gossip.interval = \"200ms\"  # file\n",
+        "cluster_id = \"status-test\"  # flag\n",
+        "# plugin.settings = [\"weight=(hidden)\"]  # file\n",
         "# traffic.listen is not set\n",
     ] {
         assert!(shown.stdout.contains(said), "{said}: {}", shown.stdout);
     }
+
+    // A file of these lines means the same.
+    std::fs::write(path("shown.toml"), &shown.stdout).unwrap();
+    let again = ["config", "show", "--config", &path("shown.toml")];
+    let again = run_to_end(&again).await.unwrap();
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let values = |text: &str| -> Vec<String> {
+        let set = text.lines().filter(|line| !line.starts_with('#'));
+        set.filter_map(|line| Some(line.rsplit_once("  # ")?.0.to_string()))
+            .collect()
+    };
+    assert_eq!(values(&again.stdout), values(&shown.stdout));
+    assert!(values(&shown.stdout).len() > 50, "{}", shown.stdout);
 
     let other = until("what a member tells of itself", SOON, || async {
         let members = one.ask(Method::GET, "/api/v1/cluster/members", None).await;

@@ -5,6 +5,7 @@ mod errors;
 use std::time::Duration;
 
 use edge_cache_tests::agent::{Agent, binary, command, run_to_end};
+use edge_cache_tests::component::reference_bytes;
 use edge_cache_tests::terminal::{run, without_colours};
 use edge_cache_tests::wait::until;
 use reqwest::Method;
@@ -92,6 +93,31 @@ async fn tables_fit_into_80_and_60_columns() {
     // The variable decides, as in other programs.
     let set = run(200, &[plain[0], ("COLUMNS", "60")], &nodes).await;
     assert_eq!(set.unwrap(), narrow);
+}
+
+#[tokio::test]
+async fn lines_break_where_the_terminal_ends() {
+    let agent = start().await;
+    let at = agent.http.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let capacity = json!({
+        "cpu_cores": 64, "ram_mib": 1_048_576, "disk_mib": 104_857_600, "geo": "eu-central-2",
+    });
+    let list = json!({"nodes": [{"node_id": 1, "capacity": capacity}]});
+    std::fs::write(file("list"), list.to_string()).unwrap();
+    std::fs::write(file("plugin.wasm"), reference_bytes().unwrap()).unwrap();
+    let (list, plugin) = (file("list"), file("plugin.wasm"));
+    for command in [
+        &["apply", "--dry-run", &list, "--addr", &at][..],
+        &["plugin", "check", &plugin],
+    ] {
+        let printed = run(60, &[("NO_COLOR", "1")], command).await.unwrap();
+        for line in printed.lines() {
+            assert!(line.chars().count() <= 60, "{command:?}: {line:?}");
+        }
+        assert!(printed.lines().count() > 4, "{printed}");
+    }
 }
 
 #[tokio::test]

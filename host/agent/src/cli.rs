@@ -16,8 +16,8 @@ use clap_complete::Shell;
 
 pub use self::client::{
     AgentArgs, ApplyArgs, ClientCommand, ConnectionArgs, DisableArgs, EnableArgs, NodeArgs,
-    NodesArgs, OutputFormat, PeersArgs, PeersCommand, ReloadArgs, RolloutArgs, RouteArgs,
-    RunningPlugin, SaveArgs, StatsArgs, SwapArgs, WaitArgs,
+    NodesArgs, OutputFormat, PeersArgs, ReloadArgs, RolloutArgs, RouteArgs, RunningPlugin,
+    SaveArgs, StatsArgs, SwapArgs, WaitArgs,
 };
 pub use self::feed::{FeedArgs, FeedCommand, LogArgs, VarnishArgs};
 pub use self::parse::{Parsed, parse, settings_of_run};
@@ -29,6 +29,7 @@ pub use self::plugin::{
 pub use self::snapshot::{RestoreArgs, SnapshotArgs, SnapshotCommand};
 
 use crate::config;
+use crate::data_dir::DataDirArgs;
 use crate::settings::AgentSettings;
 use crate::tokens::Role;
 
@@ -79,6 +80,8 @@ pub enum Command {
     /// Save the state of a running agent, inspect a snapshot, and restore one
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Make a data directory for the agent of another user; for containers, whose directories belong to root
+    DataDir(DataDirArgs),
     /// A request to a running agent.
     #[command(flatten)]
     Client(ClientCommand),

@@ -1,6 +1,6 @@
 //! Commands for a running agent: each sends requests with the typed client and prints the response.
 //!
-//! - `nodes` lists nodes page by page, `apply` makes those of a file the eligible ones.
+//! - `nodes` lists nodes, `apply` makes those of a file the eligible ones.
 //! - `snapshot` saves the state of an agent.
 //! - `rollout` changes the plugin of one agent after the other.
 //! - `status` describes an agent.
@@ -33,8 +33,7 @@ use serde_json::{Value, json};
 
 use self::change::Change;
 use crate::cli::{
-    ClientCommand, ConnectionArgs, EnableArgs, OutputFormat, PeersArgs, PeersCommand,
-    RunningPlugin, StatsArgs, SwapArgs,
+    ClientCommand, ConnectionArgs, EnableArgs, OutputFormat, RunningPlugin, StatsArgs, SwapArgs,
 };
 use crate::exit::{self, usage};
 use crate::plugin_files::proof_file;
@@ -86,10 +85,6 @@ async fn send(command: &ClientCommand) -> Result<u8> {
                 .await
         }
         ClientCommand::Stats(args) => session.stats(args).await,
-        ClientCommand::Peers(PeersArgs {
-            command: Some(PeersCommand::Forget(args)),
-            ..
-        }) => session.forget(args.node_id).await,
         ClientCommand::Peers(args) => {
             let call = client.members(MembersQuery {
                 status: args.status,

@@ -10,6 +10,7 @@
 mod effective;
 mod example;
 mod file;
+mod literal;
 mod setting;
 mod unknown;
 
@@ -26,7 +27,6 @@ use edge_cache_api::SettingSource;
 use self::setting::{quoted, settings, validate};
 
 pub(crate) use self::effective::effective;
-pub use self::effective::lines;
 pub use self::example::example;
 pub use self::setting::{FILE_FLAG, Lookup};
 pub(crate) use self::unknown::unknown_variables;

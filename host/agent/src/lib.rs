@@ -3,14 +3,14 @@
 //! Modules, each of which uses only those above it:
 //!
 //! - [`settings`]: the settings as values; [`config`] resolves them from flags, environment and file.
+//! - `screen`: the terminal of an output.
+//! - `reload`: the reload of an agent, part by part.
 //! - [`shutdown`], `trusted_file`, [`log`]: the shutdown request, reading of secret files, log output.
 //! - [`advice`]: what helps against the errors of commands.
 //! - [`exit`]: exit codes, and the errors that they depend on.
-//! - `screen`: the terminal on standard output.
 //! - `plugin_files`: proofs, trust rules and keys on disk.
 //! - [`plugin_manager`]: replacement of the plugin while the agent runs.
 //! - `cache_check`: the check of this node's cache.
-//! - `reload`: the reload of an agent, part by part.
 //! - [`tokens`]: the tokens of the HTTP API and their roles.
 //! - `metrics`: the agent's metrics as text.
 //! - [`http`]: the HTTP API. No other module uses axum.
@@ -18,6 +18,7 @@
 //! - [`feed`]: the feeders of counters.
 //! - `signals`, `systemd`: the process's surroundings.
 //! - [`run`]: start, serving and shutdown of an agent.
+//! - [`data_dir`]: the data directory of an agent of another user.
 //! - [`cli`]: the command line.
 //! - [`config_check`], [`plugin_tools`], [`snapshot_tools`]: commands that need no running agent.
 
@@ -34,6 +35,7 @@ pub mod commands;
 pub mod config;
 pub mod config_check;
 mod control_group;
+pub mod data_dir;
 pub mod exit;
 pub mod feed;
 pub mod http;

@@ -5,8 +5,9 @@
 
 mod audit;
 mod counted;
+mod rotated;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -16,6 +17,7 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use self::counted::Counted;
 use crate::reload::Reloaded;
+use crate::screen;
 use crate::settings::LogFormat;
 use edge_cache_core::text;
 
@@ -35,8 +37,6 @@ const QUIET: &str = "chitchat::state=error,chitchat::transport=error";
 const OWN: &str = "edge_cache";
 /// The longest filter in a report, in bytes.
 const LEVEL_BYTES_MAX: usize = 256;
-/// The variable that switches colours off wherever it is set, see <https://no-color.org>.
-const NO_COLOR: &str = "NO_COLOR";
 
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
@@ -64,7 +64,7 @@ pub fn init(format: LogFormat, level: &str) -> Log {
         // A closed standard error would cause a panic: the reader of the log could stop the agent.
         .log_internal_errors(false);
     let log = match format {
-        LogFormat::Text => log.with_ansi(has_colours()).boxed(),
+        LogFormat::Text => log.with_ansi(screen::has_colours(&io::stderr())).boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
     let (filter, handle) = reload::Layer::new(filter(level));
@@ -92,7 +92,10 @@ impl LogFilter {
     /// The log has ended.
     pub(crate) fn replace(&self, level: &str) -> Result<Reloaded, reload::Error> {
         let filter = filter(level);
-        let (former, new) = (self.0.with_current(ToString::to_string)?, filter.to_string());
+        let (former, new) = (
+            self.0.with_current(ToString::to_string)?,
+            filter.to_string(),
+        );
         let shown = format!("`{}`", text::clean(level, LEVEL_BYTES_MAX));
         if former == new {
             return Ok(Reloaded::Unchanged(shown));
@@ -123,11 +126,6 @@ pub(crate) fn dropped_lines() -> usize {
     waiting
         .saturating_add(audit::dropped_lines())
         .saturating_add(counted::failed_writes())
-}
-
-fn has_colours() -> bool {
-    let is_off = std::env::var_os(NO_COLOR).is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !is_off
 }
 
 /// Parses a filter. Without a level for all targets it is `info`: a misspelt target must not switch the log off. A level

@@ -19,7 +19,7 @@ use edge_cache_agent::plugin_tools::{self, ToolReport};
 use edge_cache_agent::run::{self, ReloadSources, runtime};
 use edge_cache_agent::settings::{AgentSettings, LogFormat, parse_log_level};
 use edge_cache_agent::tokens::NewToken;
-use edge_cache_agent::{advice, config, config_check, exit, feed, http, log, snapshot_tools};
+use edge_cache_agent::{advice, config_check, data_dir, exit, feed, http, log, snapshot_tools};
 use edge_cache_host::gossip::Keyring;
 use edge_cache_host::sandbox::run_compiler;
 
@@ -85,8 +85,8 @@ fn start(cli: Cli, log_filter: Option<LogFilter>) -> Result<u8> {
         }
         Command::Config(ConfigCommand::Example) => print(&cli::example()),
         Command::Config(ConfigCommand::Show(args)) => {
-            let settings = args.effective.iter().map(|setting| &setting.shown);
-            print(&config::lines(settings));
+            let lines = args.effective.iter().map(|setting| &*setting.line);
+            print(&lines.flat_map(|line| [line, "\n"]).collect::<String>());
         }
         Command::Config(ConfigCommand::Check(args)) => {
             return check(&with_unknown_variables(*args));
@@ -94,6 +94,7 @@ fn start(cli: Cli, log_filter: Option<LogFilter>) -> Result<u8> {
         Command::Man { directory } => cli::write_man_pages(&directory)
             .with_context(|| format!("cannot write man pages into {}", directory.display()))?,
         Command::Completions { shell } => print(&cli::completions(shell)),
+        Command::DataDir(args) => data_dir::make(&args)?,
         Command::Feed(command) => return runtime()?.block_on(feed::run(&command)),
         Command::Client(command) => return ask(&command),
         Command::Plugin(PluginCommand::Running(command)) => {

@@ -44,11 +44,7 @@ impl Reloader {
         Self::of(Some(settings), parts, certificate_expiry)
     }
 
-    fn of(
-        settings: Option<RunningSettings>,
-        parts: Vec<Part>,
-        certificate_expiry: Gauge,
-    ) -> Self {
+    fn of(settings: Option<RunningSettings>, parts: Vec<Part>, certificate_expiry: Gauge) -> Self {
         Self(Arc::new(Inner {
             settings,
             parts,
@@ -85,7 +81,12 @@ impl Inner {
     async fn reload(&self) -> ReloadReport {
         let mut parts = Vec::new();
         if let Some(settings) = &self.settings {
-            let applied: Vec<_> = self.parts.iter().flat_map(|part| part.applies).copied().collect();
+            let applied: Vec<_> = self
+                .parts
+                .iter()
+                .flat_map(|part| part.applies)
+                .copied()
+                .collect();
             parts = settings.reload(&applied).await;
             parts.iter().for_each(log);
             for part in &self.parts {

@@ -1,7 +1,8 @@
-//! The terminal on standard output: its width, and whether it shows colours.
+//! The terminal of an output: its width, and whether it shows colours.
 
 use std::io::{self, IsTerminal};
 
+use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 
 /// The variable that overrides the width of the terminal.
@@ -16,14 +17,35 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Looks at standard output. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` decide about colours as elsewhere.
+    /// Looks at standard output.
     pub(crate) fn of_stdout() -> Self {
         let stdout = io::stdout();
         Self {
             width: stdout.is_terminal().then(width).flatten(),
-            has_colours: AutoStream::choice(&stdout) != ColorChoice::Never,
+            has_colours: has_colours(&stdout),
         }
     }
+
+    /// Breaks the lines that are wider than the screen. What follows of a line is indented.
+    pub(crate) fn wrap(self, text: &str, indent: usize) -> String {
+        let Some(width) = self.width else {
+            return text.to_string();
+        };
+        let indent = " ".repeat(indent);
+        let options = textwrap::Options::new(width.into()).subsequent_indent(&indent);
+        let lines = text.split_inclusive('\n');
+        lines
+            .flat_map(|line| {
+                let end = if line.ends_with('\n') { "\n" } else { "" };
+                [textwrap::fill(line.trim_end(), &options), end.to_string()]
+            })
+            .collect()
+    }
+}
+
+/// Returns whether an output shows colours: `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` decide as elsewhere.
+pub(crate) fn has_colours(output: &impl RawStream) -> bool {
+    AutoStream::choice(output) != ColorChoice::Never
 }
 
 fn width() -> Option<u16> {

@@ -6,6 +6,7 @@
 mod agent;
 mod effective;
 mod limits;
+pub(crate) mod names;
 mod plugin;
 mod plugin_source;
 mod registry;

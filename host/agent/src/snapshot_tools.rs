@@ -93,6 +93,7 @@ pub fn inspect(args: &SnapshotArgs) -> Result<String> {
         });
         let list = Replacement {
             nodes: nodes.collect(),
+            ..Replacement::default()
         };
         return Ok(format!("{}\n", json!(list)));
     }

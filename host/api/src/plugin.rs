@@ -91,6 +91,9 @@ pub struct Plugin {
     pub refusal: Option<String>,
     /// The interfaces that it imports.
     pub imports: Vec<String>,
+    /// The names of the settings that it runs with. Their values may be secrets.
+    #[serde(default)]
+    pub settings: Vec<String>,
     /// The state of the plugin.
     pub state: PluginState,
     /// The number of times that a fresh instance replaced a failed one.

@@ -14,6 +14,28 @@ pub struct Replacement {
     #[serde(deserialize_with = "objects")]
     #[cfg_attr(feature = "openapi", schema(max_items = 20000))]
     pub nodes: Vec<WantedNode>,
+    /// The mark of a list that was read in part. Such a list replaces no other.
+    #[serde(default, skip_serializing_if = "crate::plugin::is_false")]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub is_part: bool,
+    /// The mark of a page that others follow. Such a list replaces no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub next: Option<NodeId>,
+}
+
+impl Replacement {
+    /// Checks that the list is no part of one.
+    ///
+    /// # Errors
+    ///
+    /// The list says that it leaves nodes out, which it would disable.
+    pub fn check_whole(&self) -> Result<(), &'static str> {
+        if self.is_part || self.next.is_some() {
+            return Err("this is a part of a list, and would remove all other nodes");
+        }
+        Ok(())
+    }
 }
 
 /// A node that is to be eligible. The other fields of a list's entry are accepted and ignored.

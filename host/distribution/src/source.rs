@@ -138,14 +138,14 @@ impl PluginRepository {
             shared: None,
         };
         match store {
-            Some(store) => repository.with_store(store),
+            Some(store) => repository.stored_in(store),
             None => repository,
         }
     }
 
     /// Returns a repository that has this store.
     #[must_use]
-    pub fn with_store(self, store: BlobStore) -> Self {
+    pub fn stored_in(self, store: BlobStore) -> Self {
         let kept = Vec::new();
         Self {
             shared: Some(Arc::new(Mutex::new(Shared { store, kept }))),

@@ -113,6 +113,7 @@ async fn all_nodes_are_replaced_unless_the_list_has_changed() {
             node_id: 6,
             capacity: capacity(4),
         }],
+        ..Replacement::default()
     };
     let call = client.replace_nodes(&replacement, Some("\"former\""));
     let error = call.send().await.unwrap_err();

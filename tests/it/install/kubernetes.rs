@@ -94,8 +94,17 @@ async fn a_pod_of_the_manifest_serves() -> Result<()> {
         mode,
         group,
     )?;
+    // As the kubelet makes it, for root; then the init container runs.
     fs::create_dir(&data)?;
-    chown(&data, Some(user), Some(group))?;
+    let init = &pod["initContainers"][0];
+    assert_eq!(init["image"], container["image"]);
+    let words = init["args"].as_array().context("no arguments")?;
+    let words = words.iter().filter_map(Value::as_str);
+    let words: Vec<_> = words
+        .map(|word| word.replace("/var/lib/edge-cache", &data.display().to_string()))
+        .collect();
+    let made = run_to_end(&words.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    assert_eq!(made.code, Some(0), "{made:?}");
     let mut variables = variables(container, "worker-1.example")?;
     for value in variables.values_mut() {
         *value = value.replace("/etc/edge-cache", secrets.to_str().context("a path")?);

@@ -345,6 +345,8 @@ async fn a_swap_carries_settings_and_a_revert_goes_back() -> Result<()> {
     assert_eq!(swapped.body["sha256"], declared["sha256"]);
     assert_ne!(swapped.body["policy"], declared["policy"]);
     assert_eq!(swapped.body["is_declared"], false);
+    assert_eq!(swapped.body["settings"], json!(["weight"]));
+    assert_eq!(declared["settings"], json!([]));
     assert_eq!(swapped.body["declared"], declared["declared"]);
     assert_eq!(metric(&agent, "edge_cache_plugin_undeclared").await?, "1");
 

@@ -238,6 +238,7 @@ async fn a_rollout_of_what_is_not_declared_needs_a_word() -> Result<()> {
     for said in ["node 1 declares", "--until-restart", "nothing was changed"] {
         assert!(ended.stderr.contains(said), "{said}: {ended:?}");
     }
+    assert!(!ended.stderr.contains("the way back"), "{ended:?}");
     assert_eq!(cluster.digests().await?, before);
     let ended = cluster.rollout(&other, &["--until-restart"]).await?;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -247,6 +248,10 @@ async fn a_rollout_of_what_is_not_declared_needs_a_word() -> Result<()> {
     );
     let shown = get(&cluster.nodes[0], "/api/v1/plugin").await;
     assert_eq!(shown["is_declared"], false);
+    // Where nothing changes there is no way back.
+    assert!(ended.stderr.contains("the way back"), "{ended:?}");
+    let again = cluster.rollout(&other, &["--until-restart"]).await?;
+    assert_eq!((again.code, &*again.stderr), (Some(0), ""), "{again:?}");
     Ok(())
 }
 

@@ -14,12 +14,19 @@ async fn after_a_rotation_a_reload_goes_on_in_a_new_file() -> Result<()> {
         let text = fs::read_to_string(files.path(name)).unwrap_or_default();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line));
         let lines: Vec<_> = lines.map(Result::unwrap_or_default).collect();
-        lines.iter().filter(|line| line["message"] == message).count()
+        lines
+            .iter()
+            .filter(|line| line["message"] == message)
+            .count()
     };
     let written = async |name: &str, expected: usize| {
         until("the lines", SOON, || async {
             let found = lines(name, "reloaded");
-            if found == expected { Ok(()) } else { Err(found) }
+            if found == expected {
+                Ok(())
+            } else {
+                Err(found)
+            }
         })
         .await;
     };

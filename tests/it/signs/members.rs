@@ -113,7 +113,7 @@ async fn a_failed_member_that_is_forgotten_does_not_come_back() {
     assert!(refused.stderr.contains("node 2 is alive"), "{refused:?}");
     let forgotten = run_to_end(&["forget", "3", "--addr", &at]).await.unwrap();
     assert_eq!(forgotten.code, Some(0), "{forgotten:?}");
-    let again = run_to_end(&["peers", "forget", "3", "--addr", &at]).await;
+    let again = run_to_end(&["forget", "3", "--addr", &at]).await;
     assert_eq!(again.unwrap().code, Some(3));
     let is_forgotten = async |by: &Node| {
         let all = by.ask(Method::GET, "/api/v1/cluster/members", None).await;

@@ -279,7 +279,7 @@ pub(super) fn cases(files: &Files) -> Vec<Case> {
         ),
         (
             "--gossip-listen 127.0.0.1:0 --gossip-advertise 192.0.2.1:7946",
-            "`--gossip-listen` is loopback",
+            "`gossip.listen` (`--gossip-listen`) is loopback",
         ),
         ("--node-id 2 --data-dir @own", ""),
     ];

@@ -288,24 +288,13 @@ pub struct StatsArgs {
 
 /// Arguments of `peers`.
 #[derive(Debug, Clone, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct PeersArgs {
-    /// Subcommand; without one the peers are listed.
-    #[command(subcommand)]
-    pub command: Option<PeersCommand>,
     /// Only members of this status
     #[arg(long, value_parser = PossibleValuesParser::new(MemberStatus::VARIANTS).try_map(|name| name.parse::<MemberStatus>()))]
     pub status: Option<MemberStatus>,
     /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
-}
-
-/// A command for the members of the cluster.
-#[derive(Debug, Clone, Subcommand)]
-pub enum PeersCommand {
-    /// Make the asked agent forget a failed member, which is remembered for 72 hours otherwise; ask every agent
-    Forget(NodeArgs),
 }
 
 /// Arguments of `route`.
@@ -340,10 +329,7 @@ impl ClientCommand {
             Self::Enable(args) => &args.node.agent,
             Self::Disable(args) => &args.node.agent,
             Self::Stats(args) => &args.node.agent,
-            Self::Peers(args) => match &args.command {
-                Some(PeersCommand::Forget(args)) => &args.agent,
-                None => &args.agent,
-            },
+            Self::Peers(args) => &args.agent,
             Self::Route(args) => &args.agent,
             Self::Plugin(
                 RunningPlugin::Show(agent)

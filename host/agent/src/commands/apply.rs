@@ -19,9 +19,8 @@ use super::{Session, output};
 use crate::cli::{ApplyArgs, OutputFormat};
 use crate::exit::{self, usage};
 
-/// Errors about the fields that only a part of a list has.
-const PART: [&str; 2] = ["unknown field `is_part`", "unknown field `next`"];
-
+/// The indent of the rest of a line that is wider than the screen.
+const INDENT: usize = 4;
 /// The name of standard input.
 const STDIN: &str = "-";
 
@@ -38,7 +37,10 @@ impl Session {
             Some(call.send().await.map_err(changed_meanwhile)?)
         };
         output::line(&match self.format {
-            OutputFormat::Table => difference.text(report.as_ref()),
+            OutputFormat::Table => {
+                let text = difference.text(report.as_ref());
+                self.screen.wrap(&text, INDENT)
+            }
             OutputFormat::Json => output::json(&difference.json(report.as_ref())),
         })?;
         let is_done = report.is_none_or(|report| report.failed == 0);
@@ -82,16 +84,10 @@ fn read(path: &Path) -> Result<Replacement> {
         "{shown} is too large: a list may have at most 16 MiB"
     );
     let Object(wanted): Object<Replacement> = serde_json::from_slice(&content)
-        .map_err(|error| {
-            let error = clean(&error.to_string());
-            let is_part = PART.iter().any(|field| error.contains(field));
-            let advice = if is_part {
-                "; this is a part of a list, and would remove all other nodes: write it without --geo, --limit and --after"
-            } else {
-                ""
-            };
-            anyhow!("{shown} is no list of nodes: {error}{advice}")
-        })?;
+        .map_err(|error| anyhow!("{shown} is no list of nodes: {}", clean(&error.to_string())))?;
+    wanted.check_whole().map_err(|reason| {
+        anyhow!("{shown}: {reason}: write it without --geo, --limit and --after")
+    })?;
     let mut seen = BTreeSet::new();
     for WantedNode { node_id, capacity } in &wanted.nodes {
         if !seen.insert(node_id) {

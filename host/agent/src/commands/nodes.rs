@@ -1,4 +1,4 @@
-//! `nodes`: reads the list of eligible nodes page by page.
+//! `nodes`: reads the list of eligible nodes, page by page where it asks for more than a page has.
 
 use anyhow::{Context, Result, bail};
 use edge_cache_client::{NodeList, NodesQuery};
@@ -16,12 +16,11 @@ impl Session {
             after: args.after,
             limit: None,
         };
-        let limit = args.limit.unwrap_or(usize::MAX);
         // As the agent wrote them, with fields that this version does not know.
         let mut nodes = Vec::new();
         let next = loop {
-            let left = limit.saturating_sub(nodes.len());
-            query.limit = Some(left.min(NodesQuery::LIMIT_MAX));
+            let left = args.limit.map(|limit| limit.saturating_sub(nodes.len()));
+            query.limit = left.map(|left| left.min(NodesQuery::LIMIT_MAX));
             let mut page = self.client.nodes_page(&query).send_json().await?;
             let next = page.get("next").and_then(Value::as_u64);
             let Some(Value::Array(listed)) = page.get_mut("nodes").map(Value::take) else {
@@ -29,7 +28,8 @@ impl Session {
             };
             nodes.extend(listed);
             // A page that does not go on would be asked for without end.
-            if next.is_none() || next <= query.after || nodes.len() >= limit {
+            let is_enough = args.limit.is_some_and(|limit| nodes.len() >= limit);
+            if next.is_none() || next <= query.after || is_enough {
                 break next;
             }
             query.after = next;

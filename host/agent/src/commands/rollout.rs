@@ -14,6 +14,7 @@ use edge_cache_client::{
 };
 use edge_cache_distribution::{Digest, Reference};
 use serde_json::json;
+use tokio::signal::ctrl_c;
 
 use super::{Session, connect};
 use crate::cli::{ConnectionArgs, RolloutArgs};
@@ -45,8 +46,7 @@ impl Session {
         for target in &mut targets {
             target.examine(args).await?;
         }
-        // Whatever interrupts this command, its terminal has the way back.
-        eprintln(&format!("the way back: {}", way_back(args, &targets)));
+        let mut is_way_back_told = false;
         let mut digest = args.reference.digest();
         for (at, target) in targets.iter().enumerate() {
             let begun = Instant::now();
@@ -56,15 +56,27 @@ impl Session {
             };
             let unchanged = |error| stopped(error, args, (&targets, at), Effect::None);
             let changed = |error| stopped(error, args, (&targets, at), Effect::Possible);
-            for other in &targets {
-                other.ready().await.map_err(unchanged)?;
-            }
-            let plugin = match target.update(args, digest).await {
-                Err(error) if is_refusal(&error) => return Err(unchanged(error)),
-                updated => updated.map_err(changed)?,
+            let step = async {
+                for other in &targets {
+                    other.ready().await.map_err(unchanged)?;
+                }
+                let plugin = match target.update(args, digest).await {
+                    Err(error) if is_refusal(&error) => return Err(unchanged(error)),
+                    updated => updated.map_err(changed)?,
+                };
+                // Whatever interrupts this command from now on, its terminal has the way back.
+                if target.former != running(&plugin) && !is_way_back_told {
+                    is_way_back_told = true;
+                    eprintln(&format!("the way back: {}", way_back(args, &targets)));
+                }
+                let waited = target.wait(&plugin, witness, args.patience).await;
+                waited.map_err(changed)?;
+                Ok(plugin)
             };
-            let waited = target.wait(&plugin, witness, args.patience).await;
-            waited.map_err(changed)?;
+            let plugin = tokio::select! {
+                stepped = step => stepped?,
+                _ = ctrl_c() => return Err(changed(anyhow!("interrupted"))),
+            };
             digest = digest.or_else(|| running(&plugin));
             let reported = self.report(target, &plugin, begun.elapsed());
             reported.map_err(changed)?;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::grid::pairs;
-use super::table::{clean, or_empty};
-use crate::config;
+use super::grid::{column, grid, pairs};
+use super::table::{clean, or_empty, plugin_settings};
 use crate::screen::Screen;
 use edge_cache_api::{Agent, AgentAddresses, SettingSource};
 
@@ -40,21 +39,27 @@ pub(super) fn status(agent: &Agent, screen: Screen) -> String {
         ("plugin state", plugin.state.to_string()),
         ("plugin sha256", clean(&plugin.sha256)),
         ("policy", clean(&plugin.policy)),
+        ("plugin settings", plugin_settings(plugin)),
         ("data directory", or_empty(agent.data_dir.as_deref())),
     ]);
     let bytes = agent
         .store_bytes
         .map(|bytes| ByteSize::b(bytes).to_string());
     rows.push(("store", or_empty(bytes.as_deref())));
-    let is_set = |source| source != SettingSource::Default;
     let set = agent
         .settings
         .iter()
-        .filter(|setting| is_set(setting.source));
-    let settings: Vec<String> = config::lines(set).lines().map(clean).collect();
-    format!("{}\n{}", pairs(rows, screen), settings.join("\n"))
-        .trim_end()
-        .to_string()
+        .filter(|setting| setting.source != SettingSource::Default);
+    let settings = set.map(|setting| {
+        [
+            clean(&setting.key),
+            or_empty(setting.value.as_deref()),
+            setting.source.to_string(),
+        ]
+    });
+    let columns = [column("setting", 0), column("value", 0), column("from", 1)];
+    let settings = grid(columns, settings, screen);
+    format!("{}\n{settings}", pairs(rows, screen))
 }
 
 fn addresses(addresses: &AgentAddresses) -> Vec<(&'static str, String)> {

@@ -165,6 +165,7 @@ pub(super) fn plugin(plugin: &Plugin, screen: Screen) -> String {
         ("source", clean(&plugin.origin.source)),
         ("sha256", clean(&plugin.sha256)),
         ("policy", clean(&plugin.policy)),
+        ("settings", plugin_settings(plugin)),
         ("state", plugin.state.to_string()),
         ("restarts", plugin.restarts.to_string()),
         ("imports", imports.join("\n")),
@@ -191,6 +192,16 @@ pub(super) fn plugin(plugin: &Plugin, screen: Screen) -> String {
         rows.push(("last failure", clean(failure)));
     }
     pairs(rows, screen)
+}
+
+/// Formats the names of a plugin's settings.
+pub(super) fn plugin_settings(plugin: &Plugin) -> String {
+    let names: Vec<_> = plugin.settings.iter().map(|name| clean(name)).collect();
+    or_empty(
+        Some(names.join(", "))
+            .filter(|names| !names.is_empty())
+            .as_deref(),
+    )
 }
 
 pub(super) fn reload(report: &ReloadReport, screen: Screen) -> String {

@@ -1,12 +1,12 @@
 //! The settings in effect, each with its source. Secrets are left out.
 
 use std::ffi::OsString;
-use std::fmt::Write;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
 use super::Layers;
+use super::literal::literal;
 use super::setting::settings;
 use crate::settings::EffectiveSetting;
 use edge_cache_api::{Setting, SettingSource};
@@ -31,33 +31,35 @@ pub(crate) fn effective(
         };
         let given = matches.get_raw(id).map(|values| values.map(OsString::from));
         let given: Option<Vec<_>> = given.map(Iterator::collect);
-        let value = given.as_ref().map(|values| {
-            let shown = values
-                .iter()
-                .map(|value| shown(&setting.key, &value.to_string_lossy()));
-            shown.collect::<Vec<_>>().join(", ")
+        let values = given.as_ref().map(|values| {
+            let values = values.iter().map(|value| value.to_string_lossy());
+            let shown = values.map(|value| shown(&setting.key, &value));
+            shown.collect::<Vec<_>>()
         });
         let shown = Setting {
             key: setting.key.clone(),
-            value,
+            value: values.as_ref().map(|values| values.join(", ")),
             source,
         };
-        EffectiveSetting::new(shown, given.unwrap_or_default())
+        let is_hidden = values.iter().flatten().any(|value| value.contains(HIDDEN));
+        let switch = matches.try_get_one::<bool>(id).ok().flatten();
+        let values = switch.map_or(values, |switch| Some(vec![switch.to_string()]));
+        let literal = values.map(|values| literal(setting.kind, &values));
+        let line = line(&shown, literal.as_deref(), is_hidden);
+        EffectiveSetting::new(shown, given.unwrap_or_default(), line)
     });
     of.collect()
 }
 
-/// Formats settings as lines. A setting without a value is a comment.
-#[must_use]
-pub fn lines<'a>(settings: impl IntoIterator<Item = &'a Setting>) -> String {
-    let mut text = String::new();
-    for Setting { key, value, source } in settings {
-        let _ = match value {
-            Some(value) => writeln!(text, "{key} = {value}  # {source}"),
-            None => writeln!(text, "# {key} is not set"),
-        };
+/// Returns a line of a settings file. A setting without a value is a comment, and so is one with a hidden value: a file
+/// with it would mean something else.
+fn line(setting: &Setting, literal: Option<&str>, is_hidden: bool) -> String {
+    let Setting { key, source, .. } = setting;
+    match literal {
+        None => format!("# {key} is not set"),
+        Some(literal) if is_hidden => format!("# {key} = {literal}  # {source}"),
+        Some(literal) => format!("{key} = {literal}  # {source}"),
     }
-    text
 }
 
 /// Returns a value without secrets: those of a plugin's settings, and the user and password of a URL.

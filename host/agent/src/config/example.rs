@@ -8,6 +8,7 @@ use std::fmt::Write;
 use clap::Command;
 use clap::builder::PossibleValue;
 
+use super::literal::literal;
 use super::setting::{Setting, ValueKind, settings};
 
 const HEAD: &str = "\
@@ -99,39 +100,21 @@ fn describe(text: &mut String, setting: &Setting<'_>) {
 
 /// Returns the default in TOML.
 fn default(setting: &Setting<'_>) -> Option<String> {
-    let mut values = setting
-        .arg
-        .get_default_values()
-        .iter()
-        .map(|value| value.to_string_lossy());
-    match setting.kind {
-        ValueKind::Table => Some("{}".to_string()),
-        ValueKind::List => {
-            let values: Vec<String> = values.map(|value| quoted(&value)).collect();
-            let line = values.join(", ");
-            Some(format!("[{line}]"))
-        }
+    let values = setting.arg.get_default_values().iter();
+    let values: Vec<_> = values
+        .map(|value| value.to_string_lossy().into_owned())
+        .collect();
+    match (setting.kind, &*values) {
+        (ValueKind::Table, _) => Some("{}".to_string()),
         // A flag without a value is off by default.
-        ValueKind::Boolean => Some(values.next().map_or("false".into(), Into::into)),
-        ValueKind::Number | ValueKind::Text => {
-            values.next().map(|value| literal(setting.kind, &value))
-        }
+        (ValueKind::Boolean, []) => Some("false".to_string()),
+        (ValueKind::Number | ValueKind::Text, []) => None,
+        (kind, values) => Some(literal(kind, values)),
     }
 }
 
 fn example_value(setting: &Setting<'_>) -> String {
     let example = EXAMPLES.iter().find(|(key, _)| *key == setting.key);
-    literal(setting.kind, example.map_or("", |(_, value)| value))
-}
-
-fn literal(kind: ValueKind, value: &str) -> String {
-    match (kind, value.parse::<i64>()) {
-        (ValueKind::Number, Ok(number)) => number.to_string(),
-        _ => quoted(value),
-    }
-}
-
-/// Quotes a text: a JSON string is a TOML string.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let value = example.map_or("", |(_, value)| value);
+    literal(setting.kind, &[value.to_string()])
 }

@@ -135,6 +135,9 @@ fn by_node(
     nodes_max: usize,
 ) -> Result<BTreeMap<NodeId, NodeCapacity>, Problem> {
     let refused = |detail| Err(Problem::new(ProblemType::InvalidBody, detail));
+    if let Err(reason) = wanted.check_whole() {
+        return refused(format!("{reason}: ask for all nodes"));
+    }
     if wanted.nodes.len() > nodes_max {
         return refused(format!(
             "`nodes`: {} nodes, the registry holds at most {nodes_max}",

@@ -44,6 +44,7 @@ pub(super) fn now(state: &AppState) -> Plugin {
         is_declared: plugins.is_declared(),
         refusal: plugins.refusal.clone(),
         imports: plugin.imports().to_vec(),
+        settings: plugin.config().settings.keys().cloned().collect(),
         state: status.state,
         restarts: status.restarts,
         policy: plugin.policy(),

@@ -24,8 +24,8 @@ use super::guard::{Guard, Hosts, check_origin};
 use super::operation::operation;
 use super::problem::{Problem, quoted};
 use super::problem_responses::{
-    BODY, CHANGE, COUNTERS, DECLARED, FORGET, JSON_BODY, NODE_ID, OFFER, REPLACEMENT,
-    SOURCE, STORE, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
+    BODY, CHANGE, COUNTERS, DECLARED, FORGET, JSON_BODY, NODE_ID, OFFER, REPLACEMENT, SOURCE,
+    STORE, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
 };
 use super::state::AppState;
 use super::trace::trace;

@@ -197,7 +197,7 @@ impl Sources {
             return Ok(());
         };
         if let Some(store) = blocking(move || open_store(&folder)).await? {
-            let repository = PluginRepository::clone(&repository).with_store(store);
+            let repository = PluginRepository::clone(&repository).stored_in(store);
             self.repository.store(Arc::new(repository));
         }
         Ok(())

@@ -11,12 +11,15 @@ use serde::Serialize;
 use super::{ToolReport, grouped, plugin_file};
 use crate::cli::CheckArgs;
 use crate::exit::usage;
+use crate::screen::Screen;
 use crate::trusted_file;
 use edge_cache_conformance::{CONTRACT, Costs, Examination, Report, Samples, Verdict, examine};
 use edge_cache_core::text;
 use edge_cache_host::sandbox::{CompilerProcess, Plugin, PluginError};
 use tokio::runtime::Runtime;
 
+/// The column in which a line begins to say what it is about.
+const ABOUT: usize = 26;
 const LOADS: &str = "loads";
 const LOADS_REQUIREMENT: &str = "it implements the world, and all of its imports are granted";
 
@@ -98,7 +101,15 @@ pub(super) struct Checked {
 }
 
 impl Checked {
+    /// Writes the result for people, in lines that fit the screen.
     pub(super) fn table(&self, out: &mut String) -> fmt::Result {
+        let mut lines = String::new();
+        self.lines(&mut lines)?;
+        out.push_str(&Screen::of_stdout().wrap(&lines, ABOUT));
+        Ok(())
+    }
+
+    fn lines(&self, out: &mut String) -> fmt::Result {
         let examination = &self.examination;
         let (mut ok, mut failed, mut skipped) = (0_usize, 0_usize, 0_usize);
         for (number, sample) in (1..).zip(&examination.samples) {
@@ -121,7 +132,7 @@ impl Checked {
             };
             match &self.refusal {
                 Some(refusal) => table_of_refusal(out, refusal)?,
-                None => writeln!(out, "{:26}but {}", "", self.finding(report.name, found))?,
+                None => writeln!(out, "{:ABOUT$}but {}", "", self.finding(report.name, found))?,
             }
         }
         if let Some(costs) = &examination.costs {
@@ -148,7 +159,7 @@ fn table_of_refusal(out: &mut String, refusal: &PluginError) -> fmt::Result {
         .iter()
         .zip(["but "].into_iter().chain(repeat("  ")))
     {
-        writeln!(out, "{:26}{before}{line}", "")?;
+        writeln!(out, "{:ABOUT$}{before}{line}", "")?;
     }
     Ok(())
 }

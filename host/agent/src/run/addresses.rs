@@ -6,51 +6,64 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use anyhow::{Result, bail};
 
 use crate::settings::AgentSettings;
+use crate::settings::names::named;
 
-/// Checks that the addresses can be reached.
-pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
+/// The only listener that is not for TCP.
+const GOSSIP: &str = "gossip.listen";
+
+/// Returns the addresses that nobody can reach, each with the reason.
+pub(super) fn contradictions(settings: &AgentSettings) -> Vec<String> {
     let told = [
-        ("--gossip-advertise", settings.gossip_advertise),
-        ("--wg-endpoint", Some(settings.wg_endpoint)),
+        ("gossip.advertise", settings.gossip_advertise),
+        ("wg_endpoint", Some(settings.wg_endpoint)),
     ];
     let told = told
         .into_iter()
-        .filter_map(|(flag, address)| Some((flag, address?.ip())));
+        .filter_map(|(key, address)| Some((key, address?.ip())));
     let listened = listeners(settings).into_iter();
-    let listened = listened.map(|(flag, address)| (flag, address.ip()));
+    let listened = listened.map(|(key, address)| (key, address.ip()));
     let overlay = settings.overlay_ip.parse().ok();
-    let overlay = overlay.map(|ip: IpAddr| ("--overlay-ip", ip));
-    for (flag, ip) in listened.chain(told).chain(overlay) {
-        if let Some(kind) = kind_of_many(ip) {
-            return Err(format!(
-                "`{flag}` cannot be {ip}: no single host has a {kind} address"
-            ));
-        }
-    }
+    let overlay = overlay.map(|ip: IpAddr| ("overlay_ip", ip));
+    let of_many = listened.chain(told).chain(overlay).filter_map(|(key, ip)| {
+        let (name, kind) = (named(key), kind_of_many(ip)?);
+        Some(format!(
+            "{name} cannot be {ip}: no single host has a {kind} address"
+        ))
+    });
+    let of_many: Vec<_> = of_many.collect();
+    of_many
+        .into_iter()
+        .chain(loopbacks(settings))
+        .chain(same_port(settings))
+        .collect()
+}
+
+/// Returns the loopback addresses that other hosts are told.
+fn loopbacks(settings: &AgentSettings) -> Vec<String> {
     let gossip = settings.gossip_listen.map(|address| address.ip());
     if gossip.is_none_or(|ip| ip.is_loopback()) {
-        return same_port(settings);
+        return Vec::new();
     }
     let http = settings.http.http_advertise.as_ref();
-    let loopbacks = [
+    let told = [
         (
-            "--gossip-advertise",
+            "gossip.advertise",
             settings
                 .gossip_advertise
                 .is_some_and(|address| address.ip().is_loopback()),
         ),
         (
-            "--http-advertise",
+            "http.advertise",
             http.is_some_and(|address| address.is_loopback()),
         ),
-        ("--wg-endpoint", settings.wg_endpoint.ip().is_loopback()),
+        ("wg_endpoint", settings.wg_endpoint.ip().is_loopback()),
     ];
-    if let Some((flag, _)) = loopbacks.into_iter().find(|(_, is_loopback)| *is_loopback) {
-        return Err(format!(
-            "`{flag}` cannot be a loopback address beside `--gossip-listen` beyond loopback: other hosts cannot reach it"
-        ));
-    }
-    same_port(settings)
+    let loopbacks = told.into_iter().filter(|(_, is_loopback)| *is_loopback);
+    let described = loopbacks.map(|(key, _)| {
+        let (name, listen) = (named(key), named("gossip.listen"));
+        format!("{name} cannot be a loopback address beside {listen} beyond loopback: other hosts cannot reach it")
+    });
+    described.collect()
 }
 
 /// Returns warnings about addresses that few can reach.
@@ -63,8 +76,10 @@ pub(super) fn warnings(settings: &AgentSettings) -> Vec<String> {
         .filter(|address| is_local && !address.ip().is_loopback());
     let warning = advertised.map(|address| {
         format!(
-            "`--gossip-advertise` is {address}, but `--gossip-listen` is loopback: other hosts reach this agent only \
-             if something on this machine forwards to it"
+            "{} is {address}, but {} is loopback: other hosts reach this agent only if something on this machine \
+             forwards to it",
+            named("gossip.advertise"),
+            named("gossip.listen")
         )
     });
     warning.into_iter().collect()
@@ -72,23 +87,25 @@ pub(super) fn warnings(settings: &AgentSettings) -> Vec<String> {
 
 /// Checks that this machine has the addresses of the listeners.
 pub(super) fn check_local(settings: &AgentSettings) -> Result<()> {
-    for (flag, address) in listeners(settings) {
+    for (key, address) in listeners(settings) {
         let ip = address.ip();
         let bound = UdpSocket::bind((ip, 0));
         if bound.is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable) {
-            bail!("`{flag}` cannot be {address}: no interface of this machine has {ip}");
+            let name = named(key);
+            bail!("{name} cannot be {address}: no interface of this machine has {ip}");
         }
     }
     Ok(())
 }
 
-/// Checks that no two listeners for TCP want the same port.
-fn same_port(settings: &AgentSettings) -> Result<(), String> {
+/// Returns the listeners for TCP that want the port of another one.
+fn same_port(settings: &AgentSettings) -> Vec<String> {
     let tcp: Vec<_> = listeners(settings)
         .into_iter()
-        .filter(|(flag, address)| *flag != "--gossip-listen" && address.port() != 0)
+        .filter(|(key, address)| *key != GOSSIP && address.port() != 0)
         .collect();
-    for (at, (flag, address)) in tcp.iter().enumerate() {
+    let mut found = Vec::new();
+    for (at, (key, address)) in tcp.iter().enumerate() {
         let meets = |other: &SocketAddr| {
             let is_any = other.ip().is_unspecified() || address.ip().is_unspecified();
             let is_same_family = other.is_ipv4() == address.is_ipv4();
@@ -96,24 +113,24 @@ fn same_port(settings: &AgentSettings) -> Result<(), String> {
                 && (other.ip() == address.ip() || (is_any && is_same_family))
         };
         if let Some((other, _)) = tcp.iter().take(at).find(|(_, other)| meets(other)) {
-            return Err(format!(
-                "`{flag}` and `{other}` cannot both be on port {} of one address",
-                address.port()
+            let (name, other, port) = (named(key), named(other), address.port());
+            found.push(format!(
+                "{name} and {other} cannot both be on port {port} of one address"
             ));
         }
     }
-    Ok(())
+    found
 }
 
-/// Returns the addresses that the agent listens on, with their flags.
+/// Returns the addresses that the agent listens on, with their keys.
 fn listeners(settings: &AgentSettings) -> Vec<(&'static str, SocketAddr)> {
     let all = [
-        ("--gossip-listen", settings.gossip_listen),
-        ("--http-listen", Some(settings.http_listen)),
-        ("--health-listen", settings.http.health_listen),
-        ("--traffic-listen", settings.traffic.traffic_listen),
+        (GOSSIP, settings.gossip_listen),
+        ("http.listen", Some(settings.http_listen)),
+        ("health_listen", settings.http.health_listen),
+        ("traffic.listen", settings.traffic.traffic_listen),
     ];
-    let given = |(flag, address): (_, Option<_>)| Some((flag, address?));
+    let given = |(key, address): (_, Option<_>)| Some((key, address?));
     all.into_iter().filter_map(given).collect()
 }
 

@@ -61,11 +61,7 @@ impl Agent {
             .chain(api.parts())
             .chain(trust)
             .chain([plugin]);
-        let reloader = Reloader::new(
-            running,
-            parts.collect(),
-            api.certificate_expiry(),
-        );
+        let reloader = Reloader::new(running, parts.collect(), api.certificate_expiry());
         Ok(Self {
             audit,
             api,

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::steps::Done;
 use crate::http::{self, Access, AppState, Guard, Hosts, Listening, Tls};
 use crate::reload::{Part, Reloaded};
+use crate::settings::names::{INSECURE_HTTP, named};
 use crate::settings::{AgentSettings, TrafficSettings};
 use crate::tokens::Role;
 
@@ -45,46 +46,50 @@ pub(super) struct Addresses {
     pub(super) traffic: Option<SocketAddr>,
 }
 
-/// Checks that the settings protect the API. The error names the setting that is missing.
-pub(super) fn check(settings: &AgentSettings) -> Result<(), String> {
-    let wrong = |text: &str| Err(text.to_string());
+/// Returns what the settings lack for the protection of the listeners, with the names of the settings.
+pub(super) fn contradictions(settings: &AgentSettings) -> Vec<String> {
+    let mut found = Vec::new();
     let http = &settings.http;
+    let (certificate, key) = (named("http.tls_cert_file"), named("http.tls_key_file"));
     match (&http.http_tls_cert_file, &http.http_tls_key_file) {
-        (Some(_), None) => return wrong("`--http-tls-cert-file` needs `--http-tls-key-file`"),
-        (None, Some(_)) => return wrong("`--http-tls-key-file` needs `--http-tls-cert-file`"),
+        (Some(_), None) => found.push(format!("{certificate} needs {key}")),
+        (None, Some(_)) => found.push(format!("{key} needs {certificate}")),
         _ => {}
     }
+    let tokens = named("api_token_file");
     if http.api_token_file.is_some() && http.allow_local_admin {
-        return wrong(
-            "`--allow-local-admin` is for agents without `--api-token-file`: with it, tokens have the role \
-             `admin`",
-        );
+        let local = named("allow_local_admin");
+        found.push(format!(
+            "{local} is for agents without {tokens}: with it, tokens have the role `admin`"
+        ));
     }
     let traffic = &settings.traffic;
     if let Some(listen) = traffic.traffic_listen
         && !listen.ip().is_loopback()
         && traffic.traffic_allow.is_empty()
     {
-        return wrong(
-            "`--traffic-listen` beyond loopback needs `--traffic-allow`, the networks of the proxies that may ask",
-        );
+        let (listen, allow) = (named("traffic.listen"), named("traffic.allow"));
+        found.push(format!(
+            "{listen} beyond loopback needs {allow}, the networks of the proxies that may ask"
+        ));
     }
     if settings.http_listen.ip().is_loopback() {
-        return Ok(());
+        return found;
     }
+    let listen = named("http.listen");
     if http.api_token_file.is_none() {
-        return wrong(
-            "`--http-listen` beyond loopback needs `--api-token-file`, whose tokens have roles",
-        );
+        found.push(format!(
+            "{listen} beyond loopback needs {tokens}, whose tokens have roles"
+        ));
     }
-    if http.http_tls_cert_file.is_none() && !http.insecure_http {
-        return wrong(
-            "`--http-listen` beyond loopback needs `--http-tls-cert-file` and `--http-tls-key-file`, so that \
-             tokens do not travel in the clear; `--insecure-http` does without, for networks that are encrypted \
-             below",
-        );
+    let has_tls = http.http_tls_cert_file.is_some() || http.http_tls_key_file.is_some();
+    if !has_tls && !http.insecure_http {
+        found.push(format!(
+            "{listen} beyond loopback needs {certificate} and {key}, so that tokens do not travel in the clear; \
+             {INSECURE_HTTP} does without, for networks that are encrypted below"
+        ));
     }
-    Ok(())
+    found
 }
 
 /// The files that the API needs.

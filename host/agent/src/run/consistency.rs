@@ -4,63 +4,82 @@ use anyhow::{Result, anyhow};
 
 use super::{addresses, api};
 use crate::exit::usage;
+use crate::settings::names::{INSECURE_GOSSIP, SEED, named};
 use crate::settings::{AgentSettings, CacheCheck};
-use edge_cache_core::labels;
+use edge_cache_core::{labels, text};
 use edge_cache_host::CACHE_ADDRESS_LABEL;
 
-/// Checks that settings do not contradict each other.
+/// Checks that settings do not contradict each other. The error has all contradictions.
 pub(crate) fn check(settings: &AgentSettings) -> Result<()> {
-    contradiction(settings).map_err(|text| usage(anyhow!(text)))?;
-    labels::check_foreign(&settings.label_map(), settings.limits.limits().labels)
-        .map_err(|error| usage(anyhow!(error).context("invalid label in `--label`")))
+    let found: Vec<_> = api::contradictions(settings)
+        .into_iter()
+        .chain(addresses::contradictions(settings))
+        .chain(settings.limits.check().err())
+        .chain(label(settings))
+        .chain(cache_address(settings))
+        .chain(gossip(settings))
+        .collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(usage(anyhow!(found.join("; "))))
 }
 
-/// Checks that peers accept the address of this node's cache, and that nothing else sets it.
-fn cache_address(settings: &AgentSettings) -> Result<(), String> {
-    if settings.label_map().contains_key(CACHE_ADDRESS_LABEL) {
-        return Err(format!(
-            "`--label {CACHE_ADDRESS_LABEL}=…` is reserved: `--cache-address` sets it"
+/// Checks the labels of other software.
+fn label(settings: &AgentSettings) -> Option<String> {
+    let (map, name) = (settings.label_map(), named("label"));
+    if map.contains_key(CACHE_ADDRESS_LABEL) {
+        let address = named("cache.address");
+        return Some(format!(
+            "{name} cannot be {CACHE_ADDRESS_LABEL}=…, which is reserved: {address} sets it"
         ));
     }
-    if settings.traffic.cache_check == Some(CacheCheck::Tcp)
-        && settings.traffic.cache_address.is_none()
-    {
-        return Err("`--cache-check tcp` needs `--cache-address`".to_string());
-    }
+    let checked = labels::check_foreign(&map, settings.limits.limits().labels);
+    let error = checked.err()?;
+    Some(format!("{name} is invalid: {}", text::error_chain(&error)))
+}
+
+/// Checks that peers accept the address of this node's cache.
+fn cache_address(settings: &AgentSettings) -> Option<String> {
+    let name = named("cache.address");
+    let Some(address) = settings.traffic.cache_address else {
+        let is_needed = settings.traffic.cache_check == Some(CacheCheck::Tcp);
+        return is_needed.then(|| format!("{} of `tcp` needs {name}", named("cache.check")));
+    };
     let gossip = settings.gossip_advertise.or(settings.gossip_listen);
     let rules = settings
         .traffic
         .address_rules(gossip.map(|address| address.ip()));
-    let address = settings.traffic.cache_address;
-    let checked = address.map_or(Ok(()), |address| rules.check(address));
-    checked.map_err(|error| format!("`--cache-address`: {error}"))
+    let error = rules.check(address).err()?;
+    Some(format!("{name}: {error}"))
 }
 
-fn contradiction(settings: &AgentSettings) -> Result<(), String> {
-    api::check(settings)?;
-    addresses::check(settings)?;
-    settings.limits.check()?;
-    cache_address(settings)?;
+fn gossip(settings: &AgentSettings) -> Vec<String> {
+    let (listen, keys) = (named("gossip.listen"), named("gossip.key_file"));
     let is_sealed = settings.gossip_key_file.is_some();
-    if let Some(listen) = settings.gossip_listen {
-        if listen.ip().is_loopback() || is_sealed || settings.insecure_gossip {
-            return Ok(());
+    if let Some(address) = settings.gossip_listen {
+        if address.ip().is_loopback() || is_sealed || settings.insecure_gossip {
+            return Vec::new();
         }
-        return Err(
-            "`--gossip-listen` beyond loopback needs `--gossip-key-file`, to encrypt gossip; \
-                    `--insecure-gossip` allows it on networks that are already encrypted"
-                .to_string(),
-        );
+        return vec![format!(
+            "{listen} beyond loopback needs {keys}, to encrypt gossip; {INSECURE_GOSSIP} allows it on networks that \
+             are already encrypted"
+        )];
     }
-    for (flag, is_set) in [
-        ("--seed", !settings.seeds.is_empty()),
-        ("--gossip-advertise", settings.gossip_advertise.is_some()),
-        ("--gossip-key-file", is_sealed),
-        ("--http-advertise", settings.http.http_advertise.is_some()),
-    ] {
-        if is_set {
-            return Err(format!("`{flag}` needs `--gossip-listen`"));
-        }
-    }
-    Ok(())
+    let needing = [
+        (SEED.to_string(), !settings.seeds.is_empty()),
+        (
+            named("gossip.advertise"),
+            settings.gossip_advertise.is_some(),
+        ),
+        (keys, is_sealed),
+        (
+            named("http.advertise"),
+            settings.http.http_advertise.is_some(),
+        ),
+    ];
+    let needing = needing.into_iter().filter(|(_, is_set)| *is_set);
+    needing
+        .map(|(name, _)| format!("{name} needs {listen}"))
+        .collect()
 }

@@ -58,6 +58,24 @@ fn contradicting_settings_are_usage_errors() {
 }
 
 #[test]
+fn all_contradictions_are_named_by_their_keys_and_flags() {
+    let line = "--node-id 1 --seed a:1 --http-listen 192.0.2.1:80 --allow-local-admin --cache-check tcp \
+                --limits-epoch-tick 1s --overlay-ip 224.0.0.1";
+    let error = check(&args(line)).unwrap_err().to_string();
+    let said = [
+        "`http.listen` (`--http-listen`) beyond loopback needs `api_token_file` (`--api-token-file`)",
+        "`http.insecure` (`--insecure-http`)",
+        "`overlay_ip` (`--overlay-ip`) cannot be 224.0.0.1",
+        "`limits.epoch_tick` (`--limits-epoch-tick`) must not",
+        "`cache.check` (`--cache-check`) of `tcp` needs `cache.address` (`--cache-address`)",
+        "`gossip.seed` (`--seed`) needs `gossip.listen` (`--gossip-listen`)",
+    ];
+    for said in said {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
+#[test]
 fn tokens_beyond_loopback_need_tls_or_the_insecure_flag() {
     let any = "--node-id 1 --http-listen [::]:0 --api-token-file t";
     for more in [

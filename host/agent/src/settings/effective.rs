@@ -12,12 +12,14 @@ pub struct EffectiveSetting {
     pub shown: Setting,
     /// The values, which may be secrets; empty where it is not set.
     given: Vec<OsString>,
+    /// The line of a settings file that sets it, without secrets.
+    pub line: String,
 }
 
 impl EffectiveSetting {
-    /// Creates a setting that was given by these values.
-    pub(crate) fn new(shown: Setting, given: Vec<OsString>) -> Self {
-        Self { shown, given }
+    /// Creates a setting that was given by these values, or by this line of a settings file.
+    pub(crate) fn new(shown: Setting, given: Vec<OsString>, line: String) -> Self {
+        Self { shown, given, line }
     }
 
     /// Returns whether both were given by the same values, from wherever.

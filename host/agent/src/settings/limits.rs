@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::names::named;
 use super::values::{count, size, time};
 use edge_cache_host::{GEO_BYTES_MAX, Limits};
 
@@ -140,25 +141,29 @@ impl LimitSettings {
     ///
     /// # Errors
     ///
-    /// Two limits contradict each other; the text names both.
+    /// Limits contradict each other; the text names both of each contradiction.
     pub(crate) fn check(&self) -> Result<(), String> {
+        let mut found = Vec::new();
+        let (tick, call) = (named("limits.epoch_tick"), named("limits.call_deadline"));
         if self.limits_epoch_tick > self.limits_call_deadline {
-            let text = "`--limits-epoch-tick` must not be longer than `--limits-call-deadline`";
-            return Err(text.to_string());
+            found.push(format!("{tick} must not be longer than {call}"));
         }
         if self.limits_call_deadline > self.limits_load_deadline {
-            let text = "`--limits-load-deadline` must not be shorter than `--limits-call-deadline`";
-            return Err(text.to_string());
+            let load = named("limits.load_deadline");
+            found.push(format!("{load} must not be shorter than {call}"));
         }
         let entry = ENTRY_BYTES.saturating_add(GEO_BYTES_MAX);
         let needed = self.limits_nodes_max.saturating_mul(entry);
         if needed > self.limits_list_data_bytes {
-            return Err(format!(
-                "`--limits-nodes-max {}` needs `--limits-list-data-bytes` of at least {needed}, or a \
-                 full registry could not be listed",
+            let (nodes, list) = (named("limits.nodes_max"), named("limits.list_data_bytes"));
+            found.push(format!(
+                "{nodes} of {} needs {list} of at least {needed}, or a full registry could not be listed",
                 self.limits_nodes_max
             ));
         }
-        Ok(())
+        if found.is_empty() {
+            return Ok(());
+        }
+        Err(found.join("; "))
     }
 }

@@ -247,8 +247,14 @@ fn what_a_damaged_or_newer_store_has_used_is_never_set_back() {
         Store::open(target.path(), identity(1)).unwrap_err();
 
         let error = snapshot.restore(target.path(), &identity(2)).unwrap_err();
-        assert!(matches!(error, StoreError::Foreign { .. }), "{case}: {error}");
-        snapshot.restore(target.path(), &identity(1)).unwrap().unwrap();
+        assert!(
+            matches!(error, StoreError::Foreign { .. }),
+            "{case}: {error}"
+        );
+        snapshot
+            .restore(target.path(), &identity(1))
+            .unwrap()
+            .unwrap();
         let store = Store::open(target.path(), identity(1)).unwrap();
         assert_eq!(store.lives().unwrap(), lives(used), "{case}");
         assert_eq!(store.next_generation(1).unwrap(), generation, "{case}");
