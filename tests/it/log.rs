@@ -239,7 +239,7 @@ async fn the_log_has_colours_where_its_reader_shows_them() {
         let node = Node::start_with(&launcher, 1, &gossip).await.unwrap();
         let line = until("the first line", SOON, || async {
             let log = node.log();
-            let line = log.lines().find(|line| line.contains("serving"));
+            let line = log.lines().find(|line| line.contains("gossip started"));
             line.map(str::to_string).ok_or(log)
         })
         .await;
