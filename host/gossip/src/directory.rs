@@ -18,7 +18,6 @@ use crate::claim::{Rival, WATCH_INTERVALS};
 use crate::cluster_member::ClusterMember;
 use crate::info::{InfoError, NodeRecord, check_size, node_id_of};
 use crate::memory::KnownPeer;
-use crate::peers::Peers;
 use crate::view::ClusterView;
 
 #[cfg(test)]
@@ -281,7 +280,7 @@ impl Directory {
             members.push(cluster_member(node_id, status, id, announcement));
         }
         let mut view = ClusterView {
-            peers: Arc::new(Peers::from_ascending(peers)),
+            peers: Arc::new(peers.into_iter().collect()),
             members,
             stats: Arc::new(self.stats()),
             rivals,

@@ -1,5 +1,6 @@
 //! The snapshot of the other live members. A snapshot is immutable: each change makes a new one.
 
+use std::mem;
 use std::sync::Arc;
 
 use edge_cache_core::PeerInfo;
@@ -44,14 +45,6 @@ impl Peers {
         self.ascending.is_empty()
     }
 
-    /// Makes a snapshot of infos that are in ascending order, one per node.
-    pub(crate) fn from_ascending(infos: impl IntoIterator<Item = Arc<PeerInfo>>) -> Self {
-        Self {
-            ascending: infos.into_iter().collect(),
-            left: Vec::new(),
-        }
-    }
-
     /// Returns `true` if a node said that it leaves.
     #[must_use]
     pub fn has_left(&self, node_id: u64) -> bool {
@@ -63,11 +56,28 @@ impl Peers {
         let missing = others
             .iter()
             .filter(|other| self.get(other.node_id).is_none() && !self.has_left(other.node_id));
-        let mut ascending: Vec<_> = self.iter().chain(missing).cloned().collect();
+        Self {
+            left: self.left.clone(),
+            ..self.iter().chain(missing).cloned().collect()
+        }
+    }
+}
+
+/// Takes the infos in any order. Of each node the last one counts.
+impl FromIterator<Arc<PeerInfo>> for Peers {
+    fn from_iter<I: IntoIterator<Item = Arc<PeerInfo>>>(infos: I) -> Self {
+        let mut ascending: Vec<_> = infos.into_iter().collect();
         ascending.sort_by_key(|info| info.node_id);
+        ascending.dedup_by(|later, kept| {
+            let is_same_node = later.node_id == kept.node_id;
+            if is_same_node {
+                mem::swap(later, kept);
+            }
+            is_same_node
+        });
         Self {
             ascending,
-            left: self.left.clone(),
+            left: Vec::new(),
         }
     }
 }

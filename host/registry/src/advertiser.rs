@@ -1,4 +1,4 @@
-//! The advertiser of a registry: publishes the labels of the own node, and sees those of live nodes.
+//! The advertiser of a registry: announces the labels of the own node, and sees those of live nodes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +13,12 @@ use edge_cache_core::labels::Labels;
 use edge_cache_core::{AgentInfo, NodeId, PublishedStats};
 use edge_cache_gossip::{GossipPool, JoinState, PeerInfo, Peers};
 
+#[cfg(test)]
+mod tests;
+
 /// The live nodes at one moment, with their labels. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LiveNodes {
+pub struct LiveNodes {
     /// The own node.
     pub(crate) own: Option<Arc<PeerInfo>>,
     pub(crate) peers: Arc<Peers>,
@@ -24,6 +27,17 @@ pub(crate) struct LiveNodes {
 }
 
 impl LiveNodes {
+    /// Takes the infos of all live nodes, the own one included, in any order. Of each node the last info counts.
+    pub fn new(own: NodeId, infos: impl IntoIterator<Item = Arc<PeerInfo>>) -> Self {
+        let infos = infos.into_iter();
+        let (mut own, peers): (Vec<_>, Vec<_>) = infos.partition(|info| info.node_id == own);
+        Self {
+            own: own.pop(),
+            peers: Arc::new(peers.into_iter().collect()),
+            published: Arc::default(),
+        }
+    }
+
     /// Returns the info of a node, if it is live and known.
     pub(crate) fn info(&self, node_id: NodeId) -> Option<&Arc<PeerInfo>> {
         let own = self.own.as_ref().filter(|own| own.node_id == node_id);
@@ -49,39 +63,104 @@ impl LiveNodes {
     }
 }
 
-/// Publishes the labels of the own node, and sees the live nodes. No function blocks.
+/// Gossip, as a registry needs it: announces the labels of the own node, and sees the live nodes. No function blocks.
+///
+/// [`GossipPool`] implements it. Gossip of an embedder's own needs the four functions without a default, and
+/// [`Builder::advertiser`](crate::Builder::advertiser): labels then travel by it. Decisions do not, so each node must be
+/// enabled at its own registry.
+///
+/// # Example
+///
+/// A cluster of registries in one process:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::Arc;
+///
+/// use edge_cache_host::gossip::{AgentInfo, PeerInfo};
+/// use edge_cache_host::labels::Labels;
+/// use edge_cache_host::{Advertiser, LiveNodes, NodeId, async_trait};
+/// use tokio::sync::watch;
+///
+/// type Cluster = watch::Sender<BTreeMap<NodeId, Arc<PeerInfo>>>;
+///
+/// #[derive(Debug)]
+/// struct Member {
+///     node_id: NodeId,
+///     cluster: Arc<Cluster>,
+/// }
+///
+/// #[async_trait]
+/// impl Advertiser for Member {
+///     fn node_id(&self) -> Option<NodeId> {
+///         Some(self.node_id)
+///     }
+///
+///     fn announce(&self, labels: Labels, agent: AgentInfo) {
+///         let mut info = PeerInfo::placeholder(self.node_id);
+///         (info.labels, info.agent) = (labels, Some(agent));
+///         let info = Arc::new(info);
+///         self.cluster.send_modify(|nodes| drop(nodes.insert(self.node_id, info)));
+///     }
+///
+///     fn live(&self) -> LiveNodes {
+///         LiveNodes::new(self.node_id, self.cluster.borrow().values().cloned())
+///     }
+///
+///     async fn follow(&self, changed: &(dyn Fn() + Send + Sync)) {
+///         let mut nodes = self.cluster.subscribe();
+///         changed();
+///         while nodes.changed().await.is_ok() {
+///             changed();
+///         }
+///     }
+/// }
+/// ```
 #[async_trait]
-pub(crate) trait Advertiser: fmt::Debug + Send + Sync {
-    /// Returns the own node, the only one whose labels may be published.
+pub trait Advertiser: fmt::Debug + Send + Sync {
+    /// Returns the own node, the only one whose labels may be announced. None: the registry has no node.
     fn node_id(&self) -> Option<NodeId>;
 
-    /// Returns the labels of other software on the own node.
-    fn foreign_labels(&self) -> Arc<Labels>;
-
-    /// Returns whether labels can still be announced. False once gossip was shut down.
-    fn accepts_labels(&self) -> bool;
-
-    /// Tells whether the time is over in which others may say what they have decided.
-    fn has_waited(&self) -> bool;
-
     /// Replaces all labels of the plugin on the own node, and the decision that they follow from.
+    ///
+    /// Gossip that cannot carry an [`AgentInfo`] leaves it out: other nodes then do not know what this one follows.
     fn announce(&self, labels: Labels, agent: AgentInfo);
 
-    /// Replaces the announced policy: the digest of the plugin and its settings.
-    fn set_policy(&self, policy: String);
-
-    /// Tells whether another agent keeps a replica of a decision.
-    fn is_replicated(&self, effective: &EffectiveDecision) -> bool;
-
-    /// Tells whether the first exchange with the cluster is over, so that [`live`](Self::live) is whole, and no decision
-    /// of another agent is on the way to the writer.
-    fn has_joined(&self) -> bool;
-
+    /// Returns the live nodes, the own one as it is announced. Called for each read.
     fn live(&self) -> LiveNodes;
 
     /// Calls `changed` at once, and whenever [`live`](Self::live) returns other infos. Ends when nothing can change any
     /// more.
     async fn follow(&self, changed: &(dyn Fn() + Send + Sync));
+
+    /// Returns the labels of other software on the own node, which the plugin may not set. Default: none.
+    fn foreign_labels(&self) -> Arc<Labels> {
+        Arc::default()
+    }
+
+    /// Returns whether labels can still be announced. False once gossip was shut down. Default: true.
+    fn accepts_labels(&self) -> bool {
+        true
+    }
+
+    /// Tells whether the first exchange with the cluster is over, so that [`live`](Self::live) is whole, and no decision
+    /// of another agent is on the way to the writer. Default: true.
+    fn has_joined(&self) -> bool {
+        true
+    }
+
+    /// Tells whether the time is over in which others may say what they have decided. Default: true.
+    fn has_waited(&self) -> bool {
+        true
+    }
+
+    /// Replaces the announced policy: the digest of the plugin and its settings. Default: announces none.
+    fn set_policy(&self, _policy: String) {}
+
+    /// Tells whether another agent keeps a replica of a decision. Default: false, since decisions do not travel.
+    fn is_replicated(&self, _effective: &EffectiveDecision) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -172,14 +251,6 @@ impl Advertiser for Standalone {
         self.foreign.clone()
     }
 
-    fn accepts_labels(&self) -> bool {
-        true
-    }
-
-    fn has_waited(&self) -> bool {
-        true
-    }
-
     fn announce(&self, mut labels: Labels, agent: AgentInfo) {
         let Some(own) = self.own.load_full() else {
             return;
@@ -192,16 +263,6 @@ impl Advertiser for Standalone {
         };
         self.own.store(Some(Arc::new(own)));
         self.changed.send_replace(());
-    }
-
-    fn set_policy(&self, _: String) {}
-
-    fn is_replicated(&self, _: &EffectiveDecision) -> bool {
-        false
-    }
-
-    fn has_joined(&self) -> bool {
-        true
     }
 
     fn live(&self) -> LiveNodes {

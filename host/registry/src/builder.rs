@@ -31,19 +31,13 @@ use edge_cache_sandbox::{GuestLog, InstanceConfig, LabelPolicy, Plugin, WallCloc
 #[derive(Debug)]
 pub struct Builder {
     plugin: Plugin,
-    cluster: Cluster,
+    advertiser: Arc<dyn Advertiser>,
+    /// The pool that decisions travel by.
+    pool: Option<GossipPool>,
     store: Option<Store>,
     clock: WallClock,
     traffic: TrafficConfig,
     cache_health: CacheHealth,
-}
-
-/// The cluster that the registry belongs to.
-#[derive(Debug)]
-enum Cluster {
-    None,
-    Standalone(Box<PeerInfo>),
-    Gossip(GossipPool),
 }
 
 impl EdgeCacheRegistry {
@@ -51,7 +45,8 @@ impl EdgeCacheRegistry {
     pub fn builder(plugin: Plugin) -> Builder {
         Builder {
             plugin,
-            cluster: Cluster::None,
+            advertiser: Arc::new(Standalone::new(None)),
+            pool: None,
             store: None,
             clock: WallClock::default(),
             traffic: TrafficConfig::default(),
@@ -70,15 +65,26 @@ impl Builder {
 
     /// Gives the registry a node without a cluster. The plugin's labels join those in `info` and are not sent.
     #[must_use]
-    pub fn standalone(mut self, info: PeerInfo) -> Self {
-        self.cluster = Cluster::Standalone(Box::new(info));
-        self
+    pub fn standalone(self, info: PeerInfo) -> Self {
+        self.advertiser(Standalone::new(Some(info)))
     }
 
-    /// Joins the registry to a cluster. The pool announces the plugin's labels as a part of its own info.
+    /// Joins the registry to a cluster. The pool announces the plugin's labels as a part of its own info, and carries
+    /// the decisions.
     #[must_use]
-    pub fn gossip(mut self, pool: GossipPool) -> Self {
-        self.cluster = Cluster::Gossip(pool);
+    pub fn gossip(self, pool: GossipPool) -> Self {
+        Self {
+            pool: Some(pool.clone()),
+            ..self.advertiser(pool)
+        }
+    }
+
+    /// Joins the registry to a cluster with gossip of another kind, which carries the labels and no decisions: see
+    /// [`Advertiser`].
+    #[must_use]
+    pub fn advertiser(mut self, advertiser: impl Advertiser + 'static) -> Self {
+        self.advertiser = Arc::new(advertiser);
+        self.pool = None;
         self
     }
 
@@ -114,11 +120,7 @@ impl Builder {
     /// Any [`StartError`]; nothing runs then.
     pub async fn start(self) -> Result<EdgeCacheRegistry, StartError> {
         let limits = self.plugin.config().limits.clone();
-        let (advertiser, pool): (Arc<dyn Advertiser>, _) = match self.cluster {
-            Cluster::None => (Arc::new(Standalone::new(None)), None),
-            Cluster::Standalone(info) => (Arc::new(Standalone::new(Some(*info))), None),
-            Cluster::Gossip(pool) => (Arc::new(pool.clone()), Some(pool)),
-        };
+        let advertiser = self.advertiser;
         labels::check_foreign(&advertiser.foreign_labels(), limits.labels)
             .map_err(StartError::Labels)?;
         let own = advertiser.node_id();
@@ -161,7 +163,7 @@ impl Builder {
         let (entries_changed, ended) =
             start_writer(state.clone(), self.store, own_labels, requests).await?;
         let (placement, follower) = start_placement(&state, self.traffic)?.unzip();
-        let sync = pool.map(|pool| {
+        let sync = self.pool.map(|pool| {
             let sync = DecisionSync {
                 pool,
                 state: state.clone(),

@@ -9,7 +9,8 @@
 //! - [`EdgeCacheRegistry`] is the handle that an embedder holds; [`Builder`] starts it.
 //! - [`Store`] keeps the state durable.
 //! - [`sandbox`] loads plugins and runs them in wasmtime, within [`Limits`].
-//! - [`gossip`] carries labels and decisions between nodes, over chitchat.
+//! - [`gossip`] carries labels and decisions between nodes, over chitchat; gossip of an embedder's own carries labels as
+//!   an [`Advertiser`].
 //! - [`routing`] computes the nodes that serve a key.
 //! - [`labels`] has the rules for labels of plugins.
 //!
@@ -86,6 +87,8 @@ pub use edge_cache_gossip as gossip;
 pub use edge_cache_routing as routing;
 pub use edge_cache_sandbox as sandbox;
 
+pub use advertiser::{Advertiser, LiveNodes};
+pub use async_trait::async_trait;
 pub use builder::Builder;
 pub use edge_cache_core::labels::{PEER_LABEL_BYTES_MAX, PEER_LABELS_MAX};
 pub use edge_cache_routing::Candidate;

@@ -8,7 +8,7 @@ fn info(node_id: u64, label: &str) -> PeerInfo {
 
 fn peers(infos: &[(u64, &str)], left: &[u64]) -> Peers {
     let infos = infos.iter();
-    let mut peers = Peers::from_ascending(infos.map(|(id, label)| Arc::new(info(*id, label))));
+    let mut peers = Peers::from_iter(infos.map(|(id, label)| Arc::new(info(*id, label))));
     peers.left = left.to_vec();
     peers
 }
