@@ -2,13 +2,10 @@
 //! anew.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
-use edge_cache_host::sandbox::{
-    GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PluginConfig, WallClock,
-};
+use edge_cache_host::sandbox::{Instance, InstanceConfig, Plugin, PluginConfig};
 use edge_cache_host::{EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, Entry, Identity, Store};
 use edge_cache_tests::bench::capacity;
 use edge_cache_tests::component::reference_bytes;
@@ -117,11 +114,7 @@ fn entry(node_id: u64) -> Entry {
 }
 
 fn instance(plugin: &Plugin, entries: &[Entry]) -> Result<()> {
-    let config = InstanceConfig {
-        policy: LabelPolicy::detached(plugin.config().labels.clone()),
-        log: Arc::new(GuestLog::new(&plugin.config().limits)),
-        clock: WallClock::default(),
-    };
+    let config = InstanceConfig::detached(plugin.config());
     let mut instance = Instance::start(plugin, config)?;
     instance.load(entries)?;
     anyhow::ensure!(instance.list_eligible()?.len() == entries.len());

@@ -34,6 +34,9 @@ mod labels;
 mod peer_labels;
 // The handle that an embedder holds.
 mod registry;
+// Gossip and hosts of an embedder's own.
+mod own_gossip;
+mod own_host;
 mod routing;
 // The interface of ZLayer's native registry.
 mod zlayer;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use edge_cache_host::NodeId;
 use edge_cache_host::labels::Labels;
-use edge_cache_host::sandbox::{
-    GuestLog, Instance, InstanceConfig, LabelPolicy, LogLevel, WallClock,
-};
+use edge_cache_host::sandbox::{GuestLog, Instance, InstanceConfig, LogLevel};
 use edge_cache_tests::cluster_of_one::labels;
 use edge_cache_tests::reference_plugin;
 use insta::assert_debug_snapshot;
@@ -57,12 +55,8 @@ fn a_node_that_is_no_edge_cache_is_not_logged() -> Result<()> {
 
 fn loaded_instance() -> Result<(Instance, Arc<GuestLog>)> {
     let plugin = reference_plugin()?;
-    let log = Arc::new(GuestLog::new(&plugin.config().limits));
-    let config = InstanceConfig {
-        policy: LabelPolicy::detached(plugin.config().labels.clone()),
-        log: log.clone(),
-        clock: WallClock::default(),
-    };
+    let config = InstanceConfig::detached(plugin.config());
+    let log = config.log.clone();
     let mut instance = Instance::start(&plugin, config)?;
     instance.load(&[])?;
     Ok((instance, log))

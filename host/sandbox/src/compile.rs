@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::bindings::{EdgeCachePluginPre, gossip_labels, logging, types};
+use crate::bindings::EdgeCachePluginPre;
 use crate::cache::{CodeCache, TrustedCode};
 use crate::compiler::CompilerProcess;
 use crate::config::PluginConfig;
@@ -14,14 +14,14 @@ use crate::engine::engine;
 use crate::error::PluginError;
 use crate::file::{self, PluginFile};
 use crate::footprint;
-use crate::gossip_labels::HasLabels;
-use crate::host_state::{HasLog, HostState};
-use crate::wasi::{self, http};
+use crate::imports;
+use crate::plugin_ctx::PluginCtx;
+use crate::wasi::http;
 
 /// A component with its links to the host.
 pub(crate) struct Linked {
     pub(crate) engine: Engine,
-    pub(crate) pre: EdgeCachePluginPre<HostState>,
+    pub(crate) pre: EdgeCachePluginPre<PluginCtx>,
 }
 
 /// A checked file before it is compiled. Its functions block, but for [`compile_in_child`](Self::compile_in_child).
@@ -131,16 +131,12 @@ impl Loading {
         (self.file, self.config)
     }
 }
-fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<HostState>> {
+
+fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<PluginCtx>> {
     let mut linker = Linker::new(engine);
-    wasi::add_to_linker(&mut linker, HostState::waiting)?;
-    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| {
-        (&state.settings).into()
-    })?;
-    types::add_to_linker::<_, HasLabels>(&mut linker, |state: &mut HostState| &mut state.labels)?;
-    gossip_labels::add_to_linker::<_, HasLabels>(&mut linker, |state| &mut state.labels)?;
-    http::add_to_linker(&mut linker, engine, component)?;
-    logging::add_to_linker::<_, HasLog>(&mut linker, |state| &state.log)?;
+    imports::add_wasi_to_linker(&mut linker)?;
+    imports::add_to_linker(&mut linker)?;
+    http::add_to_linker(&mut linker, component)?;
     Ok(linker)
 }
 

@@ -8,7 +8,8 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, GcHeapOutOfMemory, ThrownException, Trap};
 use wasmtime_wasi::I32Exit;
 
-use crate::host_state::{HostState, Resource};
+use crate::limits::Resource;
+use crate::plugin_ctx::PluginCtx;
 use crate::wasi::WouldWait;
 
 /// A failed call into a plugin.
@@ -189,9 +190,9 @@ pub(crate) fn explain(
     scope: Scope,
     limits: &Limits,
     error: &Error,
-    state: &HostState,
+    state: &PluginCtx,
 ) -> Failure {
-    let refused = state.limiter.refused;
+    let refused = state.limits.refused;
     let lines = state.take_lines();
     let exceeded = |kind, exceeded, setting| Failure::Limit {
         call,

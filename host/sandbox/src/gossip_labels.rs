@@ -1,4 +1,4 @@
-//! The import `gossip-labels`: checks and stages the labels that a plugin publishes.
+//! The labels that a plugin publishes: checked, and staged until its call has succeeded.
 //!
 //! The host announces nothing from here. The staged labels are returned with the result of the call, and the
 //! caller announces them if it keeps the result. A call with an error stages nothing.
@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use edge_cache_core::labels::{LabelError, LabelGrants, LabelRules, Labels};
 use edge_cache_core::{LabelLimits, Limits, LogLevel, NodeId};
-use wasmtime::component::HasData;
 
-use crate::bindings::gossip_labels::{Host, LabelError as WitError};
+use crate::bindings::gossip_labels::LabelError as WitError;
 use crate::bindings::types;
 use crate::log::GuestLog;
 
@@ -61,23 +60,21 @@ impl fmt::Debug for LabelPolicy {
 
 /// Labels that the current call of an instance has published.
 #[derive(Debug)]
-pub(crate) struct LabelStage {
+pub struct LabelStage {
     policy: LabelPolicy,
     limits: LabelLimits,
     /// Largest number of nodes in one call, since staged labels take the host's memory.
     nodes_max: usize,
-    log: Arc<GuestLog>,
     /// Absent outside of the exports that may publish.
     staged: Option<PublishedLabels>,
 }
 
 impl LabelStage {
-    pub(crate) fn new(policy: LabelPolicy, limits: &Limits, log: Arc<GuestLog>) -> Self {
+    pub(crate) fn new(policy: LabelPolicy, limits: &Limits) -> Self {
         Self {
             policy,
             limits: limits.labels,
             nodes_max: limits.nodes_max,
-            log,
             staged: None,
         }
     }
@@ -92,7 +89,12 @@ impl LabelStage {
         self.staged.take().unwrap_or_default()
     }
 
-    fn stage(&mut self, node: NodeId, labels: Vec<types::Label>) -> Result<(), WitError> {
+    pub(crate) fn stage(
+        &mut self,
+        node: NodeId,
+        labels: Vec<types::Label>,
+        log: &GuestLog,
+    ) -> Result<(), WitError> {
         let Some(staged) = &mut self.staged else {
             return Err(WitError::Denied(
                 "labels are published from enable, disable, load and apply only".into(),
@@ -124,7 +126,7 @@ impl LabelStage {
             .inspect_err(|error| {
                 // The plugin may not pass the reason on, so the host logs it.
                 let message = format!("labels of node {node} refused: {error}");
-                self.log.write(LogLevel::Warn, "gossip-labels", &message);
+                log.write(LogLevel::Warn, "gossip-labels", &message);
             })?;
         staged.insert(node, labels);
         Ok(())
@@ -140,19 +142,4 @@ impl From<LabelError> for WitError {
             }
         }
     }
-}
-
-impl Host for LabelStage {
-    fn publish(&mut self, node: NodeId, labels: Vec<types::Label>) -> Result<(), WitError> {
-        self.stage(node, labels)
-    }
-}
-
-impl types::Host for LabelStage {}
-
-/// Marker type that gives the generated traits access to the stage.
-pub(crate) struct HasLabels;
-
-impl HasData for HasLabels {
-    type Data<'a> = &'a mut LabelStage;
 }

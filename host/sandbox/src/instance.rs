@@ -1,7 +1,6 @@
 //! A running instance of a plugin.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Instant;
 
 use edge_cache_core::labels::Labels;
@@ -12,33 +11,22 @@ use edge_cache_routing::Candidate;
 use wasmtime::Store;
 
 use crate::bindings::EdgeCachePlugin;
+use crate::config::InstanceConfig;
 use crate::convert;
 use crate::engine::ticks;
 use crate::failure::{Failure, INSTANTIATION, Scope, explain};
-use crate::gossip_labels::{LabelPolicy, PublishedLabels};
-use crate::host_state::HostState;
-use crate::log::GuestLog;
+use crate::gossip_labels::{LabelStage, PublishedLabels};
+use crate::limits::InstanceLimits;
 use crate::metrics::CallMetrics;
 use crate::plugin::Plugin;
-use crate::wasi::WallClock;
-
-/// Surroundings of an instance: its imports other than the settings.
-#[derive(Debug, Clone)]
-pub struct InstanceConfig {
-    /// Rules for published labels.
-    pub policy: LabelPolicy,
-    /// Log that its lines go to.
-    pub log: Arc<GuestLog>,
-    /// Wall clock that it reads.
-    pub clock: WallClock,
-}
+use crate::plugin_ctx::PluginCtx;
 
 /// A running instance of a plugin, for use by one thread. Calls are synchronous.
 ///
 /// After a [`Failure`] other than [`Failure::Refused`], the instance must be dropped: wasmtime refuses most
 /// later calls, but not all of them.
 pub struct Instance {
-    store: Store<HostState>,
+    store: Store<PluginCtx>,
     exports: EdgeCachePlugin,
     plugin: Plugin,
     calls: CallMetrics,
@@ -75,11 +63,9 @@ impl Instance {
         calls: CallMetrics,
     ) -> Result<Self, Failure> {
         let limits = &plugin.config().limits;
-        let state = HostState::new(plugin.config(), config.policy, config.log, config.clock);
-        let mut store = Store::new(&plugin.inner.engine, state);
-        // The limiter is set first, because the initial memory of a component counts too.
-        store.limiter(|state| &mut state.limiter);
-        store.set_max_component_handles(limits.handles);
+        let data = PluginCtx::new(plugin.config(), config);
+        let mut store = Store::new(&plugin.inner.engine, data);
+        InstanceLimits::apply(&mut store);
         let scope = Scope::Registry;
         arm(&mut store, scope, limits);
         let begun = Instant::now();
@@ -102,10 +88,10 @@ impl Instance {
     /// After [`Failure::Refused`] the state is unchanged, and the instance may be used further.
     pub fn load(&mut self, entries: &[Entry]) -> Result<PublishedLabels, Failure> {
         let entries: Vec<_> = entries.iter().map(convert::wit_entry).collect();
-        let called = self.publishing("load", Scope::Registry, |exports, store| {
+        let answer = self.publishing("load", Scope::Registry, |exports, store| {
             exports.zlayer_edge_cache_state().call_load(store, &entries)
         })?;
-        self.accepted(called)
+        self.accepted(answer)
     }
 
     /// Calls `state.apply`.
@@ -115,12 +101,12 @@ impl Instance {
     /// After [`Failure::Refused`] the state is unchanged, and the instance may be used further.
     pub fn apply(&mut self, changes: &[Change]) -> Result<PublishedLabels, Failure> {
         let changes: Vec<_> = changes.iter().map(convert::wit_change).collect();
-        let called = self.publishing("apply", Scope::Entry, |exports, store| {
+        let answer = self.publishing("apply", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_state()
                 .call_apply(store, &changes)
         })?;
-        self.accepted(called)
+        self.accepted(answer)
     }
 
     /// Calls `registry.enable`. Returns the node and the published labels.
@@ -130,15 +116,16 @@ impl Instance {
         capacity: &NodeCapacity,
     ) -> Result<Result<(EdgeCacheNode, PublishedLabels), EdgeCacheError>, Failure> {
         let capacity = capacity.clone().into();
-        let (answer, labels) = self.publishing("enable", Scope::Entry, |exports, store| {
+        let answer = self.publishing("enable", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_enable(store, node_id, &capacity)
         })?;
-        let node = match answer {
-            Ok(node) => convert::node(node).map_err(|reason| self.contract("enable", reason))?,
+        let (node, labels) = match answer {
+            Ok(enabled) => enabled,
             Err(error) => return Ok(Err(convert::error(error))),
         };
+        let node = convert::node(node).map_err(|reason| self.contract("enable", reason))?;
         if node.node_id != node_id {
             let answered = node.node_id;
             let reason = format!("asked to enable node {node_id}, it answered node {answered}");
@@ -152,12 +139,12 @@ impl Instance {
         &mut self,
         node_id: NodeId,
     ) -> Result<Result<PublishedLabels, EdgeCacheError>, Failure> {
-        let (answer, labels) = self.publishing("disable", Scope::Entry, |exports, store| {
+        let answer = self.publishing("disable", Scope::Entry, |exports, store| {
             exports
                 .zlayer_edge_cache_registry()
                 .call_disable(store, node_id)
         })?;
-        Ok(answer.map(|()| labels).map_err(convert::error))
+        Ok(answer.map(|((), labels)| labels).map_err(convert::error))
     }
 
     /// Calls `registry.add-stats`.
@@ -231,10 +218,10 @@ impl Instance {
 
     fn accepted(
         &self,
-        (answer, labels): (Result<(), String>, PublishedLabels),
+        answer: Result<((), PublishedLabels), String>,
     ) -> Result<PublishedLabels, Failure> {
         let refused = |reason: String| self.with_lines(Failure::refused(convert::clean(&reason)));
-        answer.map(|()| labels).map_err(refused)
+        answer.map(|((), labels)| labels).map_err(refused)
     }
 
     fn contract(&self, call: &'static str, reason: String) -> Failure {
@@ -243,20 +230,19 @@ impl Instance {
 
     /// Returns the size of the linear memories and of the heap of objects, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.store.data().limiter.memory.used
+        self.store.data().memory_bytes()
     }
 
     /// Calls an export that may publish labels.
-    fn publishing<T>(
+    fn publishing<T, E>(
         &mut self,
         name: &'static str,
         scope: Scope,
-        call: impl FnOnce(&EdgeCachePlugin, &mut Store<HostState>) -> wasmtime::Result<T>,
-    ) -> Result<(T, PublishedLabels), Failure> {
-        self.store.data_mut().labels.open();
-        let result = self.call(name, scope, call);
-        let labels = self.store.data_mut().labels.close();
-        result.map(|value| (value, labels))
+        call: impl FnOnce(&EdgeCachePlugin, &mut Store<PluginCtx>) -> wasmtime::Result<Result<T, E>>,
+    ) -> Result<Result<(T, PublishedLabels), E>, Failure> {
+        self.call(name, scope, |exports, store| {
+            LabelStage::during(store, |store| call(exports, store))
+        })
     }
 
     /// Calls an export under its limits and counts the call.
@@ -264,7 +250,7 @@ impl Instance {
         &mut self,
         name: &'static str,
         scope: Scope,
-        call: impl FnOnce(&EdgeCachePlugin, &mut Store<HostState>) -> wasmtime::Result<T>,
+        call: impl FnOnce(&EdgeCachePlugin, &mut Store<PluginCtx>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let limits = &self.plugin.config().limits;
         arm(&mut self.store, scope, limits);
@@ -276,12 +262,12 @@ impl Instance {
 }
 
 /// Sets the deadline, which starts with the call, and the data limit, which applies to each transfer.
-fn arm(store: &mut Store<HostState>, scope: Scope, limits: &Limits) {
+fn arm(store: &mut Store<PluginCtx>, scope: Scope, limits: &Limits) {
     let (deadline, _) = scope.deadline(limits);
     store.set_epoch_deadline(ticks(deadline, limits.epoch_tick));
     store.set_hostcall_fuel(scope.data_bytes(limits).0);
-    let state = store.data_mut();
-    state.limiter.refused = None;
-    state.log.take_recent();
-    state.waits.deadline = Instant::now().checked_add(deadline);
+    let data = store.data_mut();
+    data.limits.refused = None;
+    data.log.take_recent();
+    data.waits.deadline = Instant::now().checked_add(deadline);
 }

@@ -18,8 +18,8 @@ use crate::config::PluginConfig;
 use crate::contract::Comparison;
 use crate::error::PluginError;
 use crate::file::{self, NAME_BYTES_MAX, PluginFile};
-use crate::host_state::HostState;
 use crate::metadata::{self, Metadata};
+use crate::plugin_ctx::PluginCtx;
 
 /// Number of hexadecimal digits of [`Plugin::policy`], enough to tell the plugins of a cluster apart.
 const POLICY_DIGITS: usize = 12;
@@ -37,7 +37,7 @@ pub struct Plugin {
 #[derive(Clone)]
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
-    pub(crate) pre: EdgeCachePluginPre<HostState>,
+    pub(crate) pre: EdgeCachePluginPre<PluginCtx>,
     sha256: [u8; 32],
     imports: Vec<String>,
     metadata: Metadata,

@@ -21,7 +21,7 @@ use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiView};
 
 use crate::log::InstanceLog;
 
-pub(crate) use self::wait::{Waiting, Waits, WouldWait};
+pub(crate) use self::wait::{Waits, WaitsView, WouldWait};
 
 /// Largest write that a stream accepts at once, as in WASI's own streams.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
@@ -46,11 +46,11 @@ pub(crate) fn context(
 /// Links WASI 0.2, with waits that end before the call's deadline.
 pub(crate) fn add_to_linker<T: WasiView>(
     linker: &mut Linker<T>,
-    waiting: fn(&mut T) -> Waiting<'_>,
+    waits: fn(&mut T) -> WaitsView<'_>,
 ) -> Result<()> {
     p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);
-    wait::add_to_linker(linker, waiting)?;
+    wait::add_to_linker(linker, waits)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use edge_cache_host::Limits;
 use edge_cache_host::sandbox::{
-    CodeCache, Digests, GuestLog, Instance, InstanceConfig, LabelPolicy, Plugin, PluginConfig,
-    WallClock,
+    CodeCache, Digests, GuestLog, Instance, InstanceConfig, Plugin, PluginConfig,
 };
 use edge_cache_tests::component::hostile;
 
@@ -70,14 +69,8 @@ pub(super) fn roomy() -> Limits {
 
 /// A fresh instance outside any registry, on node [`OWN`], with its log.
 pub(super) fn instance(plugin: &Plugin) -> Result<(Instance, Arc<GuestLog>)> {
-    let log = Arc::new(GuestLog::new(&plugin.config().limits));
-    let config = InstanceConfig {
-        policy: LabelPolicy {
-            node: Some(OWN),
-            ..LabelPolicy::detached(plugin.config().labels.clone())
-        },
-        log: log.clone(),
-        clock: WallClock::default(),
-    };
+    let mut config = InstanceConfig::detached(plugin.config());
+    config.policy.node = Some(OWN);
+    let log = config.log.clone();
     Ok((Instance::start(plugin, config)?, log))
 }

@@ -5,7 +5,7 @@
 
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type, Variant};
 use wasmtime::component::{Component, Linker, Resource, ResourceAny, ResourceType, Val};
-use wasmtime::{Engine, Result, StoreContextMut, bail};
+use wasmtime::{Result, StoreContextMut, bail};
 
 /// Start of the names of the interfaces.
 const PACKAGE: &str = "wasi:http/";
@@ -17,12 +17,15 @@ const REFUSALS: [&str; 2] = ["HTTP-request-denied", "forbidden"];
 /// A request, body or other resource, which does nothing.
 struct Nothing;
 
-/// Links the interfaces that a component imports, in the versions that it imports.
-pub(crate) fn add_to_linker<T: 'static>(
-    linker: &mut Linker<T>,
-    engine: &Engine,
-    component: &Component,
-) -> Result<()> {
+/// Links a `wasi:http` that refuses everything, in the versions that a component imports.
+///
+/// Toolchains such as componentize-js import it whether the plugin uses it or not.
+///
+/// # Errors
+///
+/// The linker has one of the interfaces already.
+pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, component: &Component) -> Result<()> {
+    let engine = &linker.engine().clone();
     for (interface, import) in component.component_type().imports(engine) {
         let ComponentItem::ComponentInstance(instance) = import.ty else {
             continue;

@@ -20,7 +20,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 pub(crate) struct Waits {
     /// Zero of the monotonic clock.
     started: Instant,
-    /// Deadline of the call; none: no wait is too long.
+    /// Deadline of the call; none: no wait is too long. Default: the present, so that each wait fails at once.
     pub(crate) deadline: Option<Instant>,
     /// End of each pollable of the clock. The limit `handles` bounds their number.
     timers: HashMap<u32, Option<Instant>>,
@@ -28,9 +28,10 @@ pub(crate) struct Waits {
 
 impl Default for Waits {
     fn default() -> Self {
+        let now = Instant::now();
         Self {
-            started: Instant::now(),
-            deadline: None,
+            started: now,
+            deadline: Some(now),
             timers: HashMap::new(),
         }
     }
@@ -42,7 +43,7 @@ impl Default for Waits {
 pub(crate) struct WouldWait;
 
 /// The timers of an instance with the table that holds their pollables.
-pub(crate) struct Waiting<'a> {
+pub(crate) struct WaitsView<'a> {
     pub(crate) waits: &'a mut Waits,
     pub(crate) table: &'a mut ResourceTable,
 }
@@ -50,16 +51,16 @@ pub(crate) struct Waiting<'a> {
 struct HasWaits;
 
 impl HasData for HasWaits {
-    type Data<'a> = Waiting<'a>;
+    type Data<'a> = WaitsView<'a>;
 }
 
 /// Links the clock and `poll` in place of those of WASI.
 pub(super) fn add_to_linker<T: 'static>(
     linker: &mut Linker<T>,
-    waiting: fn(&mut T) -> Waiting<'_>,
+    waits: fn(&mut T) -> WaitsView<'_>,
 ) -> Result<()> {
-    poll::add_to_linker::<T, HasWaits>(linker, waiting)?;
-    monotonic_clock::add_to_linker::<T, HasWaits>(linker, waiting)
+    poll::add_to_linker::<T, HasWaits>(linker, waits)?;
+    monotonic_clock::add_to_linker::<T, HasWaits>(linker, waits)
 }
 
 /// A point in time. None never comes.
@@ -75,7 +76,7 @@ impl Pollable for Timer {
     }
 }
 
-impl Waiting<'_> {
+impl WaitsView<'_> {
     fn subscribe(&mut self, end: Option<Instant>) -> Result<Resource<DynPollable>> {
         let timer = self.table.push(Timer(end))?;
         let pollable = subscribe(self.table, timer)?;
@@ -99,7 +100,7 @@ impl Waiting<'_> {
     }
 }
 
-impl monotonic_clock::Host for Waiting<'_> {
+impl monotonic_clock::Host for WaitsView<'_> {
     fn now(&mut self) -> Result<monotonic_clock::Instant> {
         let now = self.waits.started.elapsed().as_nanos();
         Ok(now.try_into().unwrap_or(u64::MAX))
@@ -125,7 +126,7 @@ impl monotonic_clock::Host for Waiting<'_> {
     }
 }
 
-impl poll::Host for Waiting<'_> {
+impl poll::Host for WaitsView<'_> {
     fn poll(&mut self, pollables: Vec<Resource<poll::Pollable>>) -> Result<Vec<u32>> {
         loop {
             let mut ready = Vec::new();
@@ -142,7 +143,7 @@ impl poll::Host for Waiting<'_> {
     }
 }
 
-impl poll::HostPollable for Waiting<'_> {
+impl poll::HostPollable for WaitsView<'_> {
     fn ready(&mut self, pollable: Resource<poll::Pollable>) -> Result<bool> {
         self.is_ready(pollable.rep())
     }
