@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// All pages.
-pub(crate) const PAGES: [&str; 18] = [
+pub(crate) const PAGES: [&str; 19] = [
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "README.md",
     "host/docs/architecture.md",
     "host/docs/changelog.md",
+    "host/docs/embedding.md",
     "host/docs/http-api.md",
     "host/docs/limits.md",
     "host/docs/metrics.md",
