@@ -105,9 +105,9 @@ macro_rules! export {
             ) -> ::std::result::Result<$policy, ::std::string::String> =
                 <$policy as $crate::Policy>::new;
             #[cfg(target_family = "wasm")]
-    type Exports = $crate::component::Exports<$policy>;
+            type Exports = $crate::component::Exports<$policy>;
             #[cfg(target_family = "wasm")]
-            $crate::component::bindings::export!(Exports with_types_in $crate::component::bindings);
+    $crate::component::bindings::export!(Exports with_types_in $crate::component::bindings);
         };
     };
 }
