@@ -30,13 +30,13 @@ mod bindings {
 
     #[cfg(not(feature = "composable"))]
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         world: "edge-cache-plugin",
         generate_all,
     });
     #[cfg(feature = "composable")]
     wit_bindgen::generate!({
-        path: ["../wit", "../wit/policy"],
+        path: ["wit", "wit/policy"],
         world: "zlayer:edge-cache-policy/composable-plugin",
         generate_all,
     });

@@ -3,6 +3,9 @@
 use crate::cli::Language;
 use edge_cache_reference::{POLICY_WIT, WIT};
 
+/// Ending of manifests among the templates. Cargo would take a folder with another manifest for another package.
+const ENDING: &str = ".in";
+
 /// Path and content of a file.
 type File = (&'static str, &'static str);
 
@@ -37,7 +40,7 @@ macro_rules! files {
 const POLICY_IN_RUST: Template = Template {
     kind: Kind::PolicyOfSdk,
     source: "src/lib.rs",
-    files: files!("rust/policy": "Cargo.toml", "README.md", "src/lib.rs", "src/tests.rs", "sdk/Cargo.toml",
+    files: files!("rust/policy": "Cargo.toml.in", "README.md", "src/lib.rs", "src/tests.rs", "sdk/Cargo.toml.in",
         "sdk/src/component.rs", "sdk/src/labels.rs", "sdk/src/lib.rs", "sdk/src/policy.rs", "sdk/src/settings.rs",
         "sdk/src/settings/tests.rs"),
 };
@@ -54,7 +57,7 @@ const POLICY_IN_JAVASCRIPT: Template = Template {
 const REGISTRY_IN_RUST: Template = Template {
     kind: Kind::Registry,
     source: "src/lib.rs",
-    files: files!("rust/registry": "Cargo.toml", "README.md", "src/lib.rs"),
+    files: files!("rust/registry": "Cargo.toml.in", "README.md", "src/lib.rs"),
 };
 const REGISTRY_IN_PYTHON: Template = Template {
     kind: Kind::Registry,
@@ -89,7 +92,7 @@ impl Template {
     /// Iterates over the files with their paths in the project.
     pub(super) fn files(self) -> impl Iterator<Item = (String, &'static str)> {
         let own = self.files.iter();
-        let own = own.map(|(path, content)| ((*path).to_string(), *content));
+        let own = own.map(|(path, content)| (path.trim_end_matches(ENDING).to_string(), *content));
         own.chain(wit(self.kind))
     }
 }
