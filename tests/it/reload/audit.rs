@@ -12,7 +12,7 @@ async fn after_a_rotation_a_reload_goes_on_in_a_new_file() -> Result<()> {
     let agent = files.start().await?;
     let lines = |name: &str, message: &str| {
         let text = fs::read_to_string(files.path(name)).unwrap_or_default();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line));
+        let lines = text.lines().map(serde_json::from_str::<Value>);
         let lines: Vec<_> = lines.map(Result::unwrap_or_default).collect();
         lines
             .iter()

@@ -76,11 +76,16 @@ async fn new_tokens_do_not_wait_for_plugins_that_take_their_time() -> Result<()>
     let flags = flags.each_ref().map(String::as_str);
     let flags = [&flags[..], &["--limits-load-deadline", "600s"]].concat();
     let agent = Arc::new(files.start_with(&files::WITHOUT_LOG, &flags).await?);
+    // The plugin that loads this node never ends.
+    let node = agent.request(Method::POST, "/api/v1/nodes/666/edge-cache");
+    let capacity = json!({"cpu_cores": 4, "ram_mib": 8192, "disk_mib": 102_400});
+    let enabled = answer(node.bearer_auth(&files.admin.secret).json(&capacity)).await?;
+    ensure!(enabled.status == 200, "{enabled:?}");
     files.plugin(&fs::read(hostile()?)?)?;
     files.sign().await?;
     files.settings("info", "[plugin.settings]\nbehaviour = 'loop@load'\n")?;
     let mut slow = JoinSet::new();
-    // One more than a queue of a few would hold; together they take less time than the plugin.
+    // One more than a queue of a few would hold.
     for round in 0..5 {
         let reader = token(&format!("reader-{round}"), "read").await;
         files.tokens(&[&files.admin, &reader]);

@@ -16,6 +16,9 @@ use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheStats, Entry, NodeCapacity, NodeId};
 use edge_cache_gossip::{GossipMemory, KnownPeer, UsedLives};
 
+/// Damage to the file of a store.
+type Harm<'a> = &'a dyn Fn(&Path);
+
 fn identity(node_id: NodeId) -> Identity {
     Identity {
         node_id: Some(node_id),
@@ -223,7 +226,7 @@ fn what_a_damaged_or_newer_store_has_used_is_never_set_back() {
     let entry = |file: &Path| damage(file, "cpu_cores");
     let labels = |file: &Path| damage(file, "a label");
     let generation = |file: &Path| damage(file, "5000");
-    let cases: [(&str, &dyn Fn(&Path), u64, u64); 4] = [
+    let cases: [(&str, Harm<'_>, u64, u64); 4] = [
         ("a newer format", &newer, 5_001, 5_000),
         ("a damaged entry", &entry, 5_001, 5_000),
         ("damaged labels", &labels, 5_001, 5_000),
