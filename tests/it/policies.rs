@@ -2,8 +2,7 @@
 
 mod projects;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use edge_cache_conformance::{
@@ -16,25 +15,10 @@ use edge_cache_tests::agent::run_within;
 use edge_cache_tests::cluster_of_one::{ClusterOfOne, OWN, capacity, capacity_in, entries, labels};
 use edge_cache_tests::component::{PATIENCE, policy, reference_plugin};
 use edge_cache_tests::dummy::{dummy, dummy_of, dummy_policy};
+use edge_cache_tests::policies::{COMPOSED_WITHIN, composed};
 use edge_cache_tests::reference_checks::REFERENCE;
 use insta::assert_snapshot;
 use tempfile::TempDir;
-
-/// Maximum time to compose a plugin and check it.
-const COMPOSED_WITHIN: Duration = Duration::from_secs(120);
-
-/// Composes a policy and returns the plugin's file.
-async fn composed(folder: &TempDir) -> Result<PathBuf> {
-    let file = folder.path().join("composed.wasm");
-    let (policy, output) = (text(policy()?)?, text(&file)?);
-    let args = ["plugin", "compose", policy, "--output", output];
-    let ended = run_within(&args, COMPOSED_WITHIN).await?;
-    ensure!(ended.code == Some(0), "{ended:?}");
-    let last = ended.stdout.lines().last().unwrap_or_default();
-    ensure!(last.starts_with(&format!("wrote {output}, ")), "{last}");
-    ensure!(ended.stdout.contains("\nenable "), "{}", ended.stdout);
-    Ok(file)
-}
 
 fn text(path: &Path) -> Result<&str> {
     path.to_str().context("the path is not text")
@@ -48,7 +32,7 @@ async fn plugin(mode: &str) -> Result<Plugin> {
         load_deadline: PATIENCE,
         ..config.limits
     };
-    let plugin = Plugin::from_file(&composed(&folder).await?, config)?;
+    let plugin = Plugin::from_file(&composed(policy()?, folder.path()).await?, config)?;
     let settings = [("policy.mode".to_string(), mode.to_string())];
     Ok(plugin.with_settings(settings.into()))
 }

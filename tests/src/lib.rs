@@ -15,6 +15,7 @@ pub mod load;
 pub mod native;
 pub mod openapi;
 pub mod plugin_tools;
+pub mod policies;
 pub mod prometheus;
 pub mod proxies;
 pub mod reference_checks;
