@@ -1,8 +1,8 @@
 //! The component: exports and imports of `wit/`, and in the composable form those of `wit/policy`.
 //!
-//! The settings affect only the weights of nodes. With invalid settings, `load` refuses, so that the operator
-//! sees the error, and `assess` finds no node eligible. The other calls work, but a host makes none of them
-//! after a refused `load`.
+//! The reference's own settings affect only the weights of nodes. With invalid settings, `load` refuses, so that the
+//! operator sees the error, and `assess` finds no node eligible. The other calls work, but a host makes none of them
+//! after a refused `load`. A policy that its settings keep from judging ends the first `load`.
 
 mod convert;
 mod policy;
@@ -96,6 +96,7 @@ impl registry::Guest for Component {
 impl state::Guest for Component {
     fn load(entries: Vec<types::Entry>) -> Result<(), String> {
         settings().map_err(text)?;
+        policy::probe();
         let entries: Result<_, Refusal> = entries.into_iter().map(Entry::try_from).collect();
         let entries = entries.map_err(text)?;
         REGISTRY.with_borrow_mut(|registry| registry.load(entries, &mut Gossip).map_err(text))
@@ -115,11 +116,15 @@ fn text(error: impl Display) -> String {
 impl placement::Guest for Component {
     fn assess(peer: placement::Peer) -> Option<placement::Candidate> {
         let labels: Vec<Label> = peer.labels.into_iter().map(Into::into).collect();
-        let candidate = crate::assess(&labels, settings().ok()?).unwrap_or_else(|fault| {
+        let (default, fault) = match crate::assess(&labels, settings().ok()?) {
+            Ok(default) => (default, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let candidate = policy::assess(peer.node_id, labels, default);
+        if let (None, Some(fault)) = (&candidate, fault) {
             complain(peer.node_id, fault);
-            None
-        });
-        policy::assess(peer.node_id, labels, candidate).map(Into::into)
+        }
+        candidate.map(Into::into)
     }
 }
 

@@ -10,6 +10,9 @@ use crate::text::excerpt;
 /// Key of the setting for the weight of candidates.
 pub const SETTING_WEIGHT: &str = "weight";
 
+/// Beginning of the keys of a policy's settings.
+const POLICY: &str = "policy.";
+
 /// Settings of the plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -20,7 +23,7 @@ pub struct Settings {
 impl Settings {
     /// Parses pairs of key and value. Missing settings have their defaults; the last value of a key counts.
     ///
-    /// Keys with a dot are for other components, for instance `policy.least_cores` for a policy.
+    /// Keys that begin with `policy.` are for a policy that the plugin is composed with.
     ///
     /// # Errors
     ///
@@ -30,7 +33,7 @@ impl Settings {
         let mut settings = Self::default();
         for (key, value) in pairs {
             match key.as_str() {
-                key if key.contains('.') => {}
+                key if key.starts_with(POLICY) => {}
                 SETTING_WEIGHT => settings.weight = WeightBy::from_value(value)?,
                 _ => return Err(SettingsError::UnknownKey(excerpt(key))),
             }

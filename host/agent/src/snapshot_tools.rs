@@ -129,8 +129,9 @@ pub fn restore(args: &RestoreArgs) -> Result<String> {
             "nothing is restored: the data directory {} is in use; stop its agent first",
             path.display()
         ),
-        error => anyhow!(error)
-            .context("nothing is restored, and the data directory has its former content"),
+        error => anyhow!(error).context(
+            "the restore is not complete: the data directory has its former content, or registry.redb.before-restore-* has it",
+        ),
     })?;
     let contents = Contents::of(&snapshot);
     let mut said = format!(

@@ -63,7 +63,10 @@ impl LiveNodes {
     }
 }
 
-/// Gossip, as a registry needs it: announces the labels of the own node, and sees the live nodes. No function blocks.
+/// Gossip, as a registry needs it: announces the labels of the own node, and sees the live nodes.
+///
+/// No function may block, panic or call the registry: [`announce`](Self::announce) runs on the thread that writes, between
+/// a change and its answer, and [`live`](Self::live) at each read. Hand slow work over to a task.
 ///
 /// [`GossipPool`] implements it. Gossip of an embedder's own needs the four functions without a default, and
 /// [`Builder::advertiser`](crate::Builder::advertiser): labels then travel by it. Decisions do not, so each node must be

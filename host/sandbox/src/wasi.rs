@@ -50,9 +50,9 @@ pub(crate) fn add_to_linker<T: WasiView>(
 ) -> Result<()> {
     p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);
-    wait::add_to_linker(linker, waits)?;
+    let linked = wait::add_to_linker(linker, waits);
     linker.allow_shadowing(false);
-    Ok(())
+    linked
 }
 
 /// Wall clock of a plugin: the system's by default, another one in tests. Cheap to clone.

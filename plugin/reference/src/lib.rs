@@ -44,7 +44,8 @@ pub const WIT: [(&str, &str); 9] = [
     ("deps/logging.wit", include_str!("../wit/deps/logging.wit")),
 ];
 
-/// The files of the WIT package `zlayer:edge-cache-policy`, which depends on [`WIT`].
+/// The files of the WIT package `zlayer:edge-cache-policy` that a policy needs, over [`WIT`]: all but the world of
+/// [`COMPOSABLE`].
 pub const POLICY_WIT: [(&str, &str); 2] = [
     ("policy.wit", include_str!("../wit/policy/policy.wit")),
     ("world.wit", include_str!("../wit/policy/world.wit")),

@@ -60,7 +60,7 @@ impl<P: Held> Guest for Exports<P> {
         let labels = Labels::new(labels);
         Self::with(|policy| match policy {
             Ok(policy) => policy.assess(node_id, &labels, default),
-            #[expect(clippy::panic, reason = "a failed assessment leaves routing as it was")]
+            #[expect(clippy::panic, reason = "the host refuses a plugin that fails to load")]
             Err(error) => panic!("{error}"),
         })
     }

@@ -14,8 +14,8 @@ pub trait Policy: Sized {
     ///
     /// # Errors
     ///
-    /// A setting is invalid; the text is for the operator. Then no node is admitted, with this text, and every
-    /// assessment fails, which leaves the routing of keys as it was and shows in the agent's metrics and log.
+    /// A setting is invalid; the text is for the operator. An agent then refuses the plugin, and goes on with the one
+    /// before.
     fn new(settings: &Settings) -> Result<Self, String>;
 
     /// Admits a node with the capacity that it returns, by default the given one.

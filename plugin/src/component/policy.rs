@@ -24,6 +24,15 @@ pub(super) const fn admit(
     Ok(capacity)
 }
 
+/// Has the policy judge a node without labels, so that one with invalid settings fails before it decides anything.
+#[cfg(feature = "composable")]
+pub(super) fn probe() {
+    let _ = policy::assess(0, &[], None);
+}
+
+#[cfg(not(feature = "composable"))]
+pub(super) const fn probe() {}
+
 /// Returns the judgement of a node by its labels, where `default` is that of the reference.
 #[cfg(feature = "composable")]
 pub(super) fn assess(

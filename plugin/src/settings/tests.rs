@@ -19,6 +19,8 @@ fn no_settings_are_the_default() {
 fn settings_of_other_components_are_left_alone() {
     let settings = parse(&[("policy.weight", "none"), ("weight", "cpu")]).unwrap();
     assert_eq!(settings.weight, WeightBy::Cpu);
+    let mistyped = parse(&[("polcy.weight", "none")]).unwrap_err();
+    assert_eq!(mistyped, SettingsError::UnknownKey("polcy.weight".into()));
 }
 
 #[test]

@@ -3,9 +3,10 @@
 mod composition;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tokio::runtime::Runtime;
 
 use super::check::{examined, samples};
@@ -31,7 +32,9 @@ pub fn compose(
     runtime: &Runtime,
     compiler: &CompilerProcess,
 ) -> Result<ToolReport> {
-    let config = args.host.config()?;
+    let mut config = args.host.config()?;
+    // The digest of a plugin that is made now cannot have been declared.
+    config.sha256 = None;
     let samples = samples(args.sample.as_deref())?;
     let composable = edge_cache_reference::COMPOSABLE.context(
         "this binary is built without the reference plugin: run `cargo plugin`, and build it again",
@@ -42,6 +45,11 @@ pub fn compose(
         .with_context(|| format!("cannot use the policy {}", path.display()))
         .map_err(usage)?;
     let output = args.output.clone().unwrap_or_else(|| beside(path));
+    let is_same = fs::canonicalize(&output).ok() == fs::canonicalize(path).ok();
+    if output.exists() && is_same {
+        let text = "`--output` is the policy itself: choose another file";
+        return Err(usage(anyhow!(text)));
+    }
     let file = PluginFile::new(&file_name(&output), plugin.clone());
     let loaded = runtime.block_on(Plugin::load_in_child(file, config, compiler));
     let checked = examined(file_name(&output), loaded, &samples)?;
@@ -56,6 +64,11 @@ pub fn compose(
             checked.table(out)?;
             match checked.passes {
                 true => writeln!(out, "wrote {}, {size} bytes", output.display()),
+                false if output.exists() => writeln!(
+                    out,
+                    "{} is not written: it is an older plugin",
+                    output.display()
+                ),
                 false => writeln!(out, "{} is not written", output.display()),
             }
         },

@@ -31,7 +31,12 @@ pub(crate) struct Part {
     read: Box<dyn Fn(Arc<AgentSettings>) -> Reading + Send + Sync>,
     /// Held by the reload that reads the part.
     turn: Mutex<()>,
+    /// Held by the only reload that waits for its turn.
+    waiting: Mutex<()>,
 }
+
+/// The detail of a part that a reload leaves to the one that waits before it.
+const LEFT: &str = "an earlier reload waits, and will read it as it is then";
 
 impl Part {
     /// Creates a part that `read` reads again. After an error the part must be as it was.
@@ -57,6 +62,7 @@ impl Part {
             applies,
             read: Box::new(move |settings| Box::pin(read(settings))),
             turn: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 
@@ -74,8 +80,17 @@ impl Part {
         })
     }
 
+    /// Reads the part again, after the reload that reads it now. Where another one waits already, that one does it.
     pub(super) async fn reload(&self, settings: &RunningSettings) -> ReloadedPart {
+        let Ok(waiting) = self.waiting.try_lock() else {
+            return ReloadedPart {
+                part: self.name.to_string(),
+                outcome: ReloadOutcome::Unchanged,
+                detail: LEFT.to_string(),
+            };
+        };
         let _turn = self.turn.lock().await;
+        drop(waiting);
         let declared = settings.declared();
         let (outcome, detail) = match (self.read)(declared.clone()).await {
             Ok(Reloaded::Unchanged(detail)) => (ReloadOutcome::Unchanged, detail),

@@ -49,9 +49,10 @@ impl Agent {
         let registry = start_registry(settings, plugin, store.clone(), gossip.as_ref()).await?;
         let keys = settings.gossip_key_file.clone().zip(gossip.clone());
         let keys = keys.map(|(file, pool)| reload::gossip_keys(file, pool));
-        let trust = settings.plugin_source.plugin_trust.as_ref();
-        let trust = trust.map(|_| reload::trust_rules(plugins.clone()));
-        let plugin = reload::plugin(plugins.clone(), registry.clone());
+        let trust_file = settings.plugin_source.plugin_trust.clone();
+        let trust = trust_file.is_some();
+        let trust = trust.then(|| reload::trust_rules(plugins.clone()));
+        let plugin = reload::plugin(plugins.clone(), registry.clone(), trust_file);
         let running = sources.running(settings);
         let log_level = sources.log_filter.map(reload::log_level);
         let parts = log_level

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
 
@@ -78,10 +79,21 @@ pub(super) fn trust_rules(plugins: PluginManager) -> Part {
 }
 
 /// Returns the part of the plugin: the declared source with its declared settings. The digest behind a tag stays as it is.
-pub(super) fn plugin(plugins: PluginManager, registry: EdgeCacheRegistry) -> Part {
+///
+/// The file of the trust rules is the one of the start: where another one is declared, a plugin waits for the restart.
+pub(super) fn plugin(
+    plugins: PluginManager,
+    registry: EdgeCacheRegistry,
+    trust: Option<PathBuf>,
+) -> Part {
     Part::of_settings("plugin", &DECLARATION_KEYS, move |settings| {
         let (plugins, registry) = (plugins.clone(), registry.clone());
+        let trust_is_same = settings.plugin_source.plugin_trust == trust;
         async move {
+            ensure!(
+                trust_is_same,
+                "`plugin.trust` is declared anew: restart the agent, so that its rules judge the plugin"
+            );
             let declaration = Declaration::of(&settings);
             let reload = plugins.declare(&registry, declaration).await?;
             let declared = &plugins.plugins().declared.origin;

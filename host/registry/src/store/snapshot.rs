@@ -223,11 +223,11 @@ impl StoreSnapshot {
     /// the file that was there, which is kept; it may be damaged, or of a newer format.
     ///
     /// Another node than the snapshot's gets the registry alone: neither labels, nor lives, nor peers. Generations and
-    /// lives that the directory has used are never set back.
+    /// lives that the directory has used are not set back, as far as its file can be read.
     ///
     /// # Errors
     ///
-    /// Any [`StoreError`] but `Closed`; the content of the directory is as it was then.
+    /// Any [`StoreError`] but `Closed`; the former content of the directory is in its file, or in the kept one.
     pub fn restore(
         &self,
         directory: &Path,

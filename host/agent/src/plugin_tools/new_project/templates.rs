@@ -3,8 +3,10 @@
 use crate::cli::Language;
 use edge_cache_reference::{POLICY_WIT, WIT};
 
-/// Ending of manifests among the templates. Cargo would take a folder with another manifest for another package.
+/// Ending of files that would mean something among the templates. Cargo takes a folder with a manifest for a package.
 const ENDING: &str = ".in";
+/// Template of the file by which git leaves out what is built, and keys.
+const IGNORED: &str = "gitignore.in";
 
 /// Path and content of a file.
 type File = (&'static str, &'static str);
@@ -40,34 +42,34 @@ macro_rules! files {
 const POLICY_IN_RUST: Template = Template {
     kind: Kind::PolicyOfSdk,
     source: "src/lib.rs",
-    files: files!("rust/policy": "Cargo.toml.in", "README.md", "src/lib.rs", "src/tests.rs", "sdk/Cargo.toml.in",
+    files: files!("rust/policy": "gitignore.in", "Cargo.toml.in", "README.md", "src/lib.rs", "src/tests.rs", "sdk/Cargo.toml.in",
         "sdk/src/component.rs", "sdk/src/labels.rs", "sdk/src/lib.rs", "sdk/src/policy.rs", "sdk/src/settings.rs",
         "sdk/src/settings/tests.rs"),
 };
 const POLICY_IN_PYTHON: Template = Template {
     kind: Kind::Policy,
     source: "app.py",
-    files: files!("python/policy": "README.md", "app.py"),
+    files: files!("python/policy": "gitignore.in", "README.md", "app.py"),
 };
 const POLICY_IN_JAVASCRIPT: Template = Template {
     kind: Kind::Policy,
     source: "policy.js",
-    files: files!("js/policy": "README.md", "policy.js"),
+    files: files!("js/policy": "gitignore.in", "README.md", "package.json", "policy.js"),
 };
 const REGISTRY_IN_RUST: Template = Template {
     kind: Kind::Registry,
     source: "src/lib.rs",
-    files: files!("rust/registry": "Cargo.toml.in", "README.md", "src/lib.rs"),
+    files: files!("rust/registry": "gitignore.in", "Cargo.toml.in", "README.md", "src/lib.rs"),
 };
 const REGISTRY_IN_PYTHON: Template = Template {
     kind: Kind::Registry,
     source: "app.py",
-    files: files!("python/registry": "README.md", "app.py"),
+    files: files!("python/registry": "gitignore.in", "README.md", "app.py"),
 };
 const REGISTRY_IN_JAVASCRIPT: Template = Template {
     kind: Kind::Registry,
     source: "registry.js",
-    files: files!("js/registry": "README.md", "registry.js"),
+    files: files!("js/registry": "gitignore.in", "README.md", "package.json", "registry.js"),
 };
 
 impl Template {
@@ -92,7 +94,10 @@ impl Template {
     /// Iterates over the files with their paths in the project.
     pub(super) fn files(self) -> impl Iterator<Item = (String, &'static str)> {
         let own = self.files.iter();
-        let own = own.map(|(path, content)| (path.trim_end_matches(ENDING).to_string(), *content));
+        let own = own.map(|(path, content)| match *path {
+            IGNORED => (".gitignore".to_string(), *content),
+            path => (path.trim_end_matches(ENDING).to_string(), *content),
+        });
         own.chain(wit(self.kind))
     }
 }

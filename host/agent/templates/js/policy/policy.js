@@ -11,7 +11,10 @@ export const policy = {
     return capacity;
   },
 
-  assess: (nodeId, labels, candidate) => (candidate?.geo ? candidate : undefined),
+  assess(nodeId, labels, candidate) {
+    leastDiskMib(); // A plugin with a wrong setting is refused.
+    return candidate?.geo ? candidate : undefined;
+  },
 };
 
 function leastDiskMib() {

@@ -12,6 +12,7 @@ class Policy(exports.Policy):
         return capacity
 
     def assess(self, node_id, labels, default):
+        least_disk_mib()  # A plugin with a wrong setting is refused.
         return default if default and default.geo else None
 
 
