@@ -269,12 +269,12 @@ async fn wrong_flags_are_status_2_and_one_line() {
         ("--node-id 18446744073709551616", "a node id is a number"),
         (
             "--node-id 1 --http-listen 0.0.0.0:0",
-            "`--http-listen` beyond loopback needs `--api-token-file`",
+            "(`--http-listen`) beyond loopback needs `api_token_file` (`--api-token-file`)",
         ),
         ("--node-id 1 --gossip-listen 0.0.0.0:0", "--insecure-gossip"),
         (
             "--node-id 1 --seed 127.0.0.1:1",
-            "`--seed` needs `--gossip-listen`",
+            "`gossip.seed` (`--seed`) needs `gossip.listen` (`--gossip-listen`)",
         ),
         (
             "--node-id 1 --gossip-listen 127.0.0.1:0 --seed nobody",

@@ -79,8 +79,9 @@ async fn new_tokens_do_not_wait_for_plugins_that_take_their_time() -> Result<()>
     // The plugin that loads this node never ends.
     let node = agent.request(Method::POST, "/api/v1/nodes/666/edge-cache");
     let capacity = json!({"cpu_cores": 4, "ram_mib": 8192, "disk_mib": 102_400});
-    let enabled = answer(node.bearer_auth(&files.admin.secret).json(&capacity)).await?;
-    ensure!(enabled.status == 200, "{enabled:?}");
+    let body = json!({"capacity": capacity});
+    let enabled = answer(node.bearer_auth(&files.admin.secret).json(&body)).await?;
+    ensure!(enabled.status == 204, "{enabled:?}");
     files.plugin(&fs::read(hostile()?)?)?;
     files.sign().await?;
     files.settings("info", "[plugin.settings]\nbehaviour = 'loop@load'\n")?;
