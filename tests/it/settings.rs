@@ -144,7 +144,7 @@ async fn a_check_names_everything_that_is_wrong() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     for said in [
         "ok     settings:",
-        "error  combination: `--http-listen` beyond loopback needs `--http-tls-cert-file`",
+        "error  combination: `http.listen` (`--http-listen`) beyond loopback needs `http.tls_cert_file` ",
         "/no/such/tokens",
         "/no/such/keys",
         "is not a directory",
