@@ -217,7 +217,10 @@ async fn a_cache_that_flaps_moves_its_keys_at_most_twice_in_a_minute() {
 #[tokio::test]
 async fn a_check_without_an_address_is_refused() {
     for (args, said) in [
-        (&["--cache-check", "tcp"][..], "needs `cache.address` (`--cache-address`)"),
+        (
+            &["--cache-check", "tcp"][..],
+            "needs `cache.address` (`--cache-address`)",
+        ),
         (
             &["--cache-check", "https://127.0.0.1/"],
             "a check is `tcp`, or an http URL",
