@@ -372,7 +372,7 @@ async fn settings_that_would_misroute_are_refused() {
     for (args, said) in [
         (
             &["--traffic-listen", "0.0.0.0:0"][..],
-            "needs `--traffic-allow`",
+            "needs `traffic.allow` (`--traffic-allow`)",
         ),
         (
             &["--traffic-allow", "10.0.0.0/33"],
@@ -395,7 +395,7 @@ async fn settings_that_would_misroute_are_refused() {
         ),
         (
             &["--label", "cache_address=192.0.2.1:80"],
-            "`--cache-address` sets it",
+            "`cache.address` (`--cache-address`) sets it",
         ),
         (&["--traffic-fallback", "origin:80"], "it must be IP:PORT"),
         (&["--traffic-key", "url"], "possible values: path"),
