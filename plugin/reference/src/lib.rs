@@ -1,6 +1,6 @@
 //! The reference plugin, built: components of WebAssembly as bytes, for hosts and tools that carry them inside.
 //!
-//! It also has the WIT packages that plugins and policies implement. The crate compiles nothing and knows no wasm
+//! The crate also has the WIT packages that plugins and policies implement. The crate compiles nothing and knows no wasm
 //! runtime. In a checkout, `cargo plugin` builds the components; a
 //! crate that was compiled before has none. A published package always contains them.
 //!

@@ -38,7 +38,7 @@ pub(super) struct OwnLabels {
     pub(super) labels: Labels,
 }
 
-/// What a registry keeps. Any thread reads it, and one makes changes.
+/// The content of a registry. Any thread reads it, and one makes changes.
 #[derive(Debug)]
 pub(super) struct Kept {
     own: Option<NodeId>,
