@@ -19,7 +19,7 @@ use crate::agent::{binary, command};
 /// Maximum run time of a command.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Variables of this process by which a program chooses width and colours.
-const INHERITED: [&str; 4] = ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"];
+const INHERITED: [&str; 5] = ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"];
 
 /// Runs the agent's binary on a terminal with this many columns, and returns its whole output there.
 ///
