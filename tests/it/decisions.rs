@@ -51,6 +51,18 @@ impl Model {
         }
     }
 
+    /// Forgets the decisions that only a crashed agent had: without a store nothing else remembers them.
+    fn forget_lost(&mut self, cluster: &Cluster) {
+        for (node_id, reached) in &mut self.reached {
+            let held = cluster.running().into_iter().filter_map(|by| {
+                let effective = cluster.registry(by).unwrap().decision(*node_id)?;
+                Some((effective.decision.at, effective.decision.by))
+            });
+            let newest = held.max();
+            reached.retain(|rank| Some(rank) <= newest.as_ref());
+        }
+    }
+
     /// Checks a node's effective decision: the highest that a second agent received, or a higher
     /// one that was taken later.
     fn check(&self, node_id: NodeId, stands: Option<&Decision>) {
@@ -101,6 +113,7 @@ async fn walk(seed: u64) {
             70..75 if running.len() > 3 => {
                 model.look(&cluster);
                 play(&mut cluster, Step::Crash(at)).await;
+                model.forget_lost(&cluster);
             }
             75..80 => match AGENTS.iter().find(|agent| !running.contains(agent)) {
                 // With its data directory, or without.
