@@ -21,6 +21,14 @@ use wit_parser::{PackageId, Resolve, WorldId, WorldItem};
 
 const RELEASED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit");
 const FIRST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit/0.1.0");
+/// The folder of the package for policies within `wit/` and each release.
+const POLICY: &str = "policy";
+/// The worlds of a release, with the folder of their package.
+const WORLDS: [(&str, &str); 3] = [
+    ("", "edge-cache-plugin"),
+    (POLICY, "edge-cache-policy"),
+    (POLICY, "composable-plugin"),
+];
 /// Added to the major version of what is compared, so that no package has the name of another.
 const APART: u64 = 1_000;
 
@@ -132,6 +140,54 @@ const BREAKING: &[(&str, Edit)] = &[
             "    nanoseconds: u64,",
         ),
     ),
+    (
+        "a function taken out of a policy",
+        (
+            "policy/policy.wit",
+            "  admit: func(node-id: node-id, capacity: node-capacity) -> result<node-capacity, string>;",
+            "  type nothing = u8;",
+        ),
+    ),
+    (
+        "a function of a policy under another name",
+        ("policy/policy.wit", "  assess: func(", "  judge: func("),
+    ),
+    (
+        "a function of a policy with another result",
+        (
+            "policy/policy.wit",
+            "result<node-capacity, string>",
+            "option<node-capacity>",
+        ),
+    ),
+    (
+        "a field taken out of a record of a policy",
+        ("policy/policy.wit", "    geo: option<string>,\n", ""),
+    ),
+    (
+        "the export of a policy taken out",
+        (
+            "policy/world.wit",
+            "  @since(version = 0.1.0)\n  export policy;\n",
+            "",
+        ),
+    ),
+    (
+        "an import of a policy taken out",
+        (
+            "policy/world.wit",
+            "  @since(version = 0.1.0)\n  import wasi:logging/logging;\n",
+            "",
+        ),
+    ),
+    (
+        "the policy taken out of the composable plugin",
+        (
+            "policy/composable.wit",
+            "  @since(version = 0.1.0)\n  import policy;\n",
+            "",
+        ),
+    ),
 ];
 
 #[test]
@@ -139,7 +195,7 @@ fn the_contract_fits_every_released_version_of_its_track() -> Result<()> {
     let mut versions = Vec::new();
     for folder in fs::read_dir(RELEASED)? {
         let folder = folder?;
-        let version = Contract::read(&folder.path())?.version()?;
+        let version = Contract::read(&folder.path(), WORLDS[0])?.version()?;
         assert_eq!(folder.file_name().to_string_lossy(), version);
         check(&folder.path(), Path::new(OUR_WIT)).with_context(|| {
             format!(
@@ -257,33 +313,33 @@ fn contract(edits: &[Edit], version: &str) -> Result<tempfile::TempDir> {
     Ok(copy)
 }
 
+/// Raises our packages where they are declared and used.
 fn raised(text: &str, version: &str) -> String {
-    text.replace(
-        "package zlayer:edge-cache@0.1.0;",
-        &format!("package zlayer:edge-cache@{version};"),
-    )
+    text.replace("@0.1.0", &format!("@{version}"))
 }
 
-/// A WIT package of ours with those that it depends on.
+/// A world of ours, with the packages that it depends on.
 struct Contract {
     resolve: Resolve,
     package: PackageId,
+    world: WorldId,
     folder: PathBuf,
 }
 
 impl Contract {
-    fn read(folder: &Path) -> Result<Self> {
+    fn read(release: &Path, (folder, world): (&str, &str)) -> Result<Self> {
         let mut resolve = Resolve::default();
-        let (package, _) = resolve.push_dir(folder)?;
+        let (mut package, _) = resolve.push_dir(release)?;
+        if folder == POLICY {
+            (package, _) = resolve.push_dir(release.join(folder))?;
+        }
+        let world = resolve.select_world(&[package], Some(world))?;
         Ok(Self {
             resolve,
             package,
-            folder: folder.to_path_buf(),
+            world,
+            folder: release.join(folder),
         })
-    }
-
-    fn world(&self) -> Result<WorldId> {
-        self.resolve.select_world(&[self.package], None)
     }
 
     fn version(&self) -> Result<String> {
@@ -301,7 +357,7 @@ impl Contract {
 
     /// The functions that a component exports, with their interfaces.
     fn exports(&self) -> Result<BTreeSet<String>> {
-        let world = &self.resolve.worlds[self.world()?];
+        let world = &self.resolve.worlds[self.world];
         let mut names = BTreeSet::new();
         for item in world.exports.values() {
             let WorldItem::Interface { id, .. } = item else {
@@ -322,8 +378,15 @@ impl Contract {
 
 /// Checks that a later contract keeps the promises of a released one.
 fn check(released: &Path, later: &Path) -> Result<()> {
-    let old = Contract::read(released)?;
-    let new = Contract::read(later)?;
+    for world in WORLDS {
+        check_world(released, later, world)?;
+    }
+    Ok(())
+}
+
+fn check_world(released: &Path, later: &Path, world: (&str, &str)) -> Result<()> {
+    let old = Contract::read(released, world)?;
+    let new = Contract::read(later, world)?;
     if old.track()? != new.track()? {
         return Ok(());
     }
@@ -338,15 +401,18 @@ fn check(released: &Path, later: &Path) -> Result<()> {
     runs_on(old, new)?;
     if same {
         // Nothing was added either.
-        runs_on(Contract::read(later)?, Contract::read(released)?)?;
+        runs_on(
+            Contract::read(later, world)?,
+            Contract::read(released, world)?,
+        )?;
     }
     Ok(())
 }
 
 /// Checks that plugins of one contract run on hosts of another.
 fn runs_on(component: Contract, mut host: Contract) -> Result<()> {
-    let world = component.world()?;
-    let name = host.resolve.worlds[host.world()?].name.clone();
+    let world = component.world;
+    let name = host.resolve.worlds[host.world].name.clone();
     // Packages of one name would be merged.
     let version = host.resolve.packages[host.package].name.version.clone();
     let mut version = version.context("a package has a version")?;

@@ -150,7 +150,8 @@ fn copy_edited(from: &Path, to: &Path, edit: &dyn Fn(&str) -> String) -> Result<
         let target = to.join(path.file_name().context("a file has a name")?);
         if path.is_dir() {
             fs::create_dir(&target)?;
-            copy_edited(&path, &target, &str::to_string)?;
+            let is_ours = !path.ends_with("deps");
+            copy_edited(&path, &target, if is_ours { edit } else { &str::to_string })?;
         } else {
             fs::write(&target, edit(&fs::read_to_string(&path)?))?;
         }
