@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+/// The variable with which what is generated of the pages is written instead of compared.
+const UPDATE: &str = "EDGE_CACHE_UPDATE_DOCS";
+
 /// All pages.
 pub(crate) const PAGES: [&str; 19] = [
     ".github/CONTRIBUTING.md",
@@ -38,6 +41,18 @@ pub(crate) fn path(name: &str) -> PathBuf {
 
 pub(crate) fn page(name: &str) -> Result<String> {
     fs::read_to_string(path(name)).context(name.to_string())
+}
+
+/// Compares a page with what was generated, or writes it where that is asked for.
+pub(crate) fn keep(name: &str, generated: &str) -> Result<()> {
+    if std::env::var_os(UPDATE).is_some() {
+        return Ok(fs::write(path(name), generated)?);
+    }
+    ensure!(
+        page(name)? == generated,
+        "{name} is out of date: run this test with {UPDATE}=1"
+    );
+    Ok(())
 }
 
 /// Returns the text below a heading of the second level.
