@@ -7,6 +7,18 @@
 //! - [`Event`] is what the event stream carries.
 //! - The other types are bodies and queries, by what they are about.
 //!
+//! ```
+//! use edge_cache_api::{NodeCapacity, Registration};
+//!
+//! # fn main() -> Result<(), serde_json::Error> {
+//! let capacity = NodeCapacity { cpu_cores: 8, ram_mib: 16_384, disk_mib: 512_000, geo: None };
+//! let body = serde_json::to_string(&Registration { capacity })?;
+//! let sent: Registration = serde_json::from_str(&body)?;
+//! assert_eq!(sent.capacity.cpu_cores, 8);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The feature `openapi` adds the schemas from which the server makes its OpenAPI document.
 
 mod agent;

@@ -2,6 +2,19 @@
 //!
 //! A [`Reference`] names an artifact in a registry; its [`Manifest`] lists the component, and signatures prove the
 //! digest of the manifest. Nothing here loads a plugin, and no credential helper is run.
+//!
+//! ```
+//! use edge_cache_distribution::{Digest, InvalidReference, Reference};
+//!
+//! # fn main() -> Result<(), InvalidReference> {
+//! let offered: Reference = "oci://registry.example/team/plugin:1.2.0".parse()?;
+//! assert_eq!((offered.registry(), offered.tag()), ("registry.example", Some("1.2.0")));
+//!
+//! let pinned = offered.clone().with_digest(Digest::of(b"the manifest"));
+//! assert!(pinned.is_version_of(&offered));
+//! # Ok(())
+//! # }
+//! ```
 
 mod artifact;
 mod digest;
