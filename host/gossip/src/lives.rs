@@ -18,15 +18,13 @@ use crate::clock::now_ns;
 use crate::error::GossipError;
 use crate::info::NodeRecord;
 use crate::membership::Membership;
-use crate::memory::{GossipMemory, LIVES_IN_A_ROW, UsedLives, run_blocking};
+use crate::memory::{GossipMemory, LIVES_IN_A_ROW, USED_MAX, UsedLives, run_blocking};
 
 #[cfg(test)]
 mod tests;
 
 /// Time in which a node earns another life. It runs on the monotonic clock, and only while the agent runs.
 const EARNED_IN: Duration = Duration::from_secs(60 * 60 / LIVES_IN_A_ROW as u64);
-/// Number of generations that are remembered as used by this node.
-const USED_MAX: usize = 64;
 /// Silence after which a former life is buried, in intervals.
 const SILENT_INTERVALS: u32 = 15;
 

@@ -1,6 +1,6 @@
 //! Storage of used generations and of known members, which must survive a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +14,8 @@ use tokio::task;
 const LIVES_PER_HOUR: u32 = 20;
 /// Maximum number of lives in a row.
 pub(crate) const LIVES_IN_A_ROW: u32 = LIVES_PER_HOUR / 2;
+/// Number of generations that are remembered as used by this node.
+pub(crate) const USED_MAX: usize = 64;
 
 /// An error of the storage.
 pub type MemoryError = Box<dyn Error + Send + Sync>;
@@ -53,6 +55,21 @@ impl Default for UsedLives {
             generations: Vec::new(),
             left: LIVES_IN_A_ROW,
             is_limited: false,
+        }
+    }
+}
+
+impl UsedLives {
+    /// Returns the lives of both, of which a node may begin as many as the lower number says.
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Self {
+        let both = self.generations.iter().chain(&other.generations);
+        let generations: BTreeSet<_> = both.copied().collect();
+        let over = generations.len().saturating_sub(USED_MAX);
+        Self {
+            generations: generations.into_iter().skip(over).collect(),
+            left: self.left.min(other.left),
+            is_limited: self.is_limited || other.is_limited,
         }
     }
 }

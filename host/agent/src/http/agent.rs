@@ -114,7 +114,8 @@ pub(super) async fn show_agent(
     })
 }
 
-/// Reads the settings, the log level, the gossip keys, the tokens, the certificate, the trust rules and the plugin again.
+/// Reads the settings, the log level, the gossip keys, the tokens, the certificate, the trust rules and the plugin again,
+/// and opens the audit file again.
 /// A part that cannot be used is named in the response, and its former state goes on; settings are refused as a whole, and
 /// hold up no other part. A setting that cannot change while the agent runs is named with both values.
 #[utoipa::path(

@@ -64,16 +64,9 @@ impl RotatedFile {
     pub(super) fn lines(self) -> Lines {
         let now = self.now.load_full();
         Lines {
-            lines: self.behind_end(&now),
+            lines: behind_end(&now),
             now,
             file: self,
-        }
-    }
-
-    fn behind_end(&self, file: &Arc<File>) -> Counted<Arc<File>> {
-        match last_byte(&self.path) {
-            Some(last) => Counted::behind(file.clone(), last),
-            None => Counted::new(file.clone()),
         }
     }
 }
@@ -82,7 +75,7 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let now = self.file.now.load_full();
         if !Arc::ptr_eq(&now, &self.now) {
-            self.lines = self.file.behind_end(&now);
+            self.lines = behind_end(&now);
             self.now = now;
         }
         self.lines.write(line)
@@ -101,7 +94,7 @@ impl Write for Lines {
 pub(super) fn look(path: &Path) -> Result<()> {
     check_kind(path)?;
     if path.exists() {
-        let opened = File::options().append(true).open(path);
+        let opened = File::options().read(true).append(true).open(path);
         return opened.map(drop).with_context(|| unusable(path));
     }
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -112,13 +105,20 @@ pub(super) fn look(path: &Path) -> Result<()> {
 fn open(path: &Path) -> Result<File> {
     check_kind(path)?;
     let mut options = OpenOptions::new();
-    let opened = options.append(true).create(true).mode(MODE).open(path);
+    let opened = options.read(true).append(true).create(true).mode(MODE).open(path);
     opened.with_context(|| unusable(path))
 }
 
+/// Returns a writer of lines behind the end of a file.
+fn behind_end(file: &Arc<File>) -> Counted<Arc<File>> {
+    match last_byte(file) {
+        Some(last) => Counted::behind(file.clone(), last),
+        None => Counted::new(file.clone()),
+    }
+}
+
 /// Returns the last byte of a file, if it has one and can be read.
-fn last_byte(path: &Path) -> Option<u8> {
-    let file = File::open(path).ok()?;
+fn last_byte(file: &File) -> Option<u8> {
     let at = file.metadata().ok()?.len().checked_sub(1)?;
     let mut last = [0];
     file.read_exact_at(&mut last, at).ok()?;

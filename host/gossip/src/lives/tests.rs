@@ -153,3 +153,29 @@ async fn where_no_node_of_zlayer_was_met_lives_are_free_and_few_are_remembered()
     lives.note_others().await;
     assert!(!lives.may_begin() && lives.memory.lives().unwrap().is_limited);
 }
+
+#[test]
+fn merged_lives_know_the_generations_of_both_and_begin_no_more_than_either() {
+    let one = UsedLives {
+        generations: vec![1, 5],
+        left: 3,
+        is_limited: false,
+    };
+    let other = UsedLives {
+        generations: vec![2, 5],
+        left: 7,
+        is_limited: true,
+    };
+    let both = UsedLives {
+        generations: vec![1, 2, 5],
+        left: 3,
+        is_limited: true,
+    };
+    assert_eq!(one.merge(&other), both);
+    assert_eq!(other.merge(&one), both);
+    let many = UsedLives {
+        generations: (10..10 + USED_MAX as u64).collect(),
+        ..UsedLives::default()
+    };
+    assert_eq!(many.merge(&one).generations, many.generations);
+}

@@ -17,7 +17,7 @@ use super::error::StoreError;
 use super::format::{FORMAT, Identity, Meta, Remembered};
 use super::tables::of_any_node;
 use edge_cache_core::EdgeCacheNode;
-use edge_cache_gossip::RememberedMembers;
+use edge_cache_gossip::{RememberedMembers, UsedLives};
 
 #[cfg(test)]
 mod tests;
@@ -65,6 +65,7 @@ pub struct StoreSnapshot {
     lines: String,
     remembered: Remembered,
     generation: u64,
+    lives: UsedLives,
     members: RememberedMembers,
 }
 
@@ -169,6 +170,7 @@ impl StoreSnapshot {
             lines: lines.to_string(),
             remembered,
             generation: database.generation()?,
+            lives: database.lives()?,
             members: database.members()?,
             about,
         })
@@ -254,10 +256,15 @@ impl StoreSnapshot {
             identity: identity.clone(),
         };
         let mut writes = vec![Write::Lines(&lines), Write::Meta(&meta)];
-        let own = if is_own { self.generation } else { 0 };
-        let generation = used.generation.map(|used| Write::Generation(used.max(own)));
-        writes.extend(generation);
-        writes.extend(used.lives.as_ref().map(Write::Lives));
+        let (generation, lives) = if is_own {
+            (self.generation, self.lives.clone())
+        } else {
+            Default::default()
+        };
+        let generation = used.generation.map(|used| used.max(generation));
+        let lives = used.lives.map(|used| used.merge(&lives));
+        writes.extend(generation.map(Write::Generation));
+        writes.extend(lives.as_ref().map(Write::Lives));
         let mut former = None;
         directory.create(|fresh| {
             database::create(fresh, &writes)?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +17,8 @@ const QUEUE: usize = 1_024;
 /// The longest call into the plugin. It is the reference, which takes some microseconds: only a machine that stands
 /// still comes near, and a native registry would not fail on it.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// Interval between two attempts to load the plugin: an attempt takes as long as compiling, and changes wait for it.
+const LOADED_EVERY: Duration = Duration::from_secs(10);
 
 /// A change of one registry, on its way to the thread.
 struct Job {
@@ -63,10 +65,12 @@ fn jobs() -> io::Result<mpsc::Sender<Job>> {
 
 fn serve(mut jobs: mpsc::Receiver<Job>) {
     let mut plugin = load();
+    let mut tried = Instant::now();
     while let Some(job) = jobs.blocking_recv() {
-        if plugin.is_err() {
+        if plugin.is_err() && tried.elapsed() >= LOADED_EVERY {
             // The machine may have what it lacked.
             plugin = load();
+            tried = Instant::now();
         }
         let result = match &plugin {
             Ok(plugin) => job.kept.change(plugin, &job.request),

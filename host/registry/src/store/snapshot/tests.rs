@@ -79,9 +79,9 @@ fn members() -> RememberedMembers {
     }
 }
 
-fn lives(generation: u64) -> UsedLives {
+fn lives(generations: &[u64]) -> UsedLives {
     UsedLives {
-        generations: vec![generation],
+        generations: generations.to_vec(),
         left: 3,
         is_limited: true,
     }
@@ -104,7 +104,7 @@ fn filled() -> (TempDir, Store, Vec<u8>) {
         .unwrap();
     store.next_generation(1_000).unwrap();
     store.remember(&members()).unwrap();
-    store.remember_lives(&lives(1_000)).unwrap();
+    store.remember_lives(&lives(&[1_000])).unwrap();
     let bytes = store.snapshot(&origin()).unwrap();
     (directory, store, bytes)
 }
@@ -147,7 +147,7 @@ fn a_snapshot_restores_everything_of_its_node() {
     let restored = Store::open(&directory, identity(1)).unwrap();
     assert_eq!(restored.take_remembered().unwrap(), expected);
     assert_eq!(GossipMemory::members(&restored).unwrap(), members());
-    assert_eq!(restored.lives().unwrap(), lives(1_000));
+    assert_eq!(restored.lives().unwrap(), lives(&[1_000]));
     assert_eq!(restored.next_generation(1).unwrap(), 1_001);
 }
 
@@ -159,7 +159,7 @@ fn a_restore_keeps_the_former_store_and_never_sets_a_generation_back() {
     let directory = target.path();
     let store = Store::open(directory, identity(1)).unwrap();
     store.next_generation(5_000).unwrap();
-    store.remember_lives(&lives(5_000)).unwrap();
+    store.remember_lives(&lives(&[5_000])).unwrap();
     let error = snapshot.restore(directory, &identity(1)).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
     drop(store);
@@ -173,7 +173,7 @@ fn a_restore_keeps_the_former_store_and_never_sets_a_generation_back() {
         assert_eq!(fs::read(former).unwrap(), before);
     }
     let store = Store::open(directory, identity(1)).unwrap();
-    assert_eq!(store.lives().unwrap(), lives(5_000));
+    assert_eq!(store.lives().unwrap(), lives(&[1_000, 5_000]));
     assert_eq!(store.next_generation(1).unwrap(), 5_001);
     assert_eq!(store.take_remembered().unwrap().entries.len(), 2);
     drop(store);
@@ -214,7 +214,7 @@ fn what_a_damaged_or_newer_store_has_used_is_never_set_back() {
             format: FORMAT + 1,
             identity: identity(1),
         };
-        let lives = lives(5_000);
+        let lives = lives(&[5_000]);
         let writes = [
             Write::Meta(&meta),
             Write::Generation(5_000),
@@ -226,12 +226,12 @@ fn what_a_damaged_or_newer_store_has_used_is_never_set_back() {
     let entry = |file: &Path| damage(file, "cpu_cores");
     let labels = |file: &Path| damage(file, "a label");
     let generation = |file: &Path| damage(file, "5000");
-    let cases: [(&str, Harm<'_>, u64, u64); 4] = [
-        ("a newer format", &newer, 5_001, 5_000),
-        ("a damaged entry", &entry, 5_001, 5_000),
-        ("damaged labels", &labels, 5_001, 5_000),
+    let cases: [(&str, Harm<'_>, u64, &[u64]); 4] = [
+        ("a newer format", &newer, 5_001, &[1_000, 5_000]),
+        ("a damaged entry", &entry, 5_001, &[1_000, 5_000]),
+        ("damaged labels", &labels, 5_001, &[1_000, 5_000]),
         // Of what is lost, the snapshot has the last state.
-        ("a damaged generation", &generation, 1_001, 1_000),
+        ("a damaged generation", &generation, 1_001, &[1_000]),
     ];
     for (case, harm, generation, used) in cases {
         let target = tempfile::tempdir().unwrap();
@@ -244,7 +244,7 @@ fn what_a_damaged_or_newer_store_has_used_is_never_set_back() {
         };
         store.commit(&changes).unwrap();
         store.next_generation(5_000).unwrap();
-        store.remember_lives(&lives(5_000)).unwrap();
+        store.remember_lives(&lives(&[5_000])).unwrap();
         drop(store);
         harm(&target.path().join("registry.redb"));
         Store::open(target.path(), identity(1)).unwrap_err();
