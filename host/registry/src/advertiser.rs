@@ -129,7 +129,8 @@ pub trait Advertiser: fmt::Debug + Send + Sync {
     /// Gossip that cannot carry an [`AgentInfo`] leaves it out: other nodes then do not know what this one follows.
     fn announce(&self, labels: Labels, agent: AgentInfo);
 
-    /// Returns the live nodes, the own one as it is announced. Called for each read.
+    /// Returns the live nodes, the own one as it is announced. Called for each read: with many nodes, keep the value until a
+    /// node changes and return a clone of it, since [`LiveNodes::new`] sorts them.
     fn live(&self) -> LiveNodes;
 
     /// Calls `changed` at once, and whenever [`live`](Self::live) returns other infos. Ends when nothing can change any
