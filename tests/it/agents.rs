@@ -440,6 +440,33 @@ async fn a_change_can_wait_for_the_labels_and_says_where_they_do_not_come() {
             .status,
         StatusCode::NOT_FOUND
     );
+
+    // Others may see the labels of an agent that is silent here without having left.
+    let path = "/api/v1/nodes/2/edge-cache";
+    let done = ask(Method::POST, &format!("{path}?wait=10s"), Some(&body)).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT, "{done:?}");
+    two.kill().await.unwrap();
+    until("the other has failed", MET_WITHIN, || async {
+        let members = one
+            .get("/api/v1/cluster/members?status=failed")
+            .await
+            .unwrap();
+        match members["members"][0]["node_id"].as_u64() {
+            Some(2) => Ok(()),
+            _ => Err(members),
+        }
+    })
+    .await;
+    let unheard = ask(Method::DELETE, &format!("{path}?wait=50ms"), None).await;
+    assert_eq!(unheard.status, StatusCode::ACCEPTED, "{unheard:?}");
+    assert_eq!(unheard.body["alive"], false);
+    // Once it is forgotten, there is nobody who could have labels.
+    let forgotten = ask(Method::DELETE, "/api/v1/cluster/gossip/peers/2", None).await;
+    assert_eq!(forgotten.status, StatusCode::NO_CONTENT, "{forgotten:?}");
+    let done = ask(Method::POST, path, Some(&body)).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT, "{done:?}");
+    let gone = ask(Method::DELETE, &format!("{path}?wait=50ms"), None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{gone:?}");
 }
 
 #[tokio::test]

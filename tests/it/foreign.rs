@@ -19,6 +19,10 @@ use edge_cache_tests::reference_checks::REFERENCE;
 
 #[test]
 fn a_registry_in_python_keeps_the_contract_and_decides_as_the_reference() -> Result<()> {
+    if !long_tests() {
+        println!("skipped: EDGE_CACHE_LONG_TESTS=1 runs it");
+        return Ok(());
+    }
     python()?.map_or(Ok(()), is_a_registry)
 }
 

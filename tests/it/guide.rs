@@ -14,26 +14,22 @@ fn the_guide_leads_to_a_component_in_rust_and_to_a_policy_of_its_own() -> Result
 
 #[test]
 fn the_guide_leads_to_a_component_in_python() -> Result<()> {
-    follow("In Python")
+    follow_if_long("In Python")
 }
 
 #[test]
 fn the_guide_leads_to_a_component_in_javascript() -> Result<()> {
-    // Compiling the engine in it takes a test machine a minute.
-    if !long_tests() {
-        return Ok(());
-    }
-    follow("In JavaScript")
+    follow_if_long("In JavaScript")
 }
 
 #[test]
 fn the_guide_leads_to_a_component_in_c() -> Result<()> {
-    follow("In C")
+    follow_if_long("In C")
 }
 
 #[test]
 fn the_guide_leads_to_a_component_in_go() -> Result<()> {
-    follow("In Go")
+    follow_if_long("In Go")
 }
 
 /// The first command is the agent, and the others are for another shell.
@@ -69,7 +65,12 @@ async fn the_guide_runs_a_component_in_an_agent() -> Result<()> {
     Ok(())
 }
 
-fn follow(chapter: &str) -> Result<()> {
+/// Follows a chapter whose compiler or engine takes a test machine a minute.
+fn follow_if_long(chapter: &str) -> Result<()> {
+    if !long_tests() {
+        println!("skipped: EDGE_CACHE_LONG_TESTS=1 runs it");
+        return Ok(());
+    }
     Chapter::of_guide(chapter)?.follow().map(drop)
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use edge_cache_tests::agent::{answer, binary, client};
 use edge_cache_tests::debian::UMOCI;
+use edge_cache_tests::long_tests;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
 
@@ -23,6 +24,10 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Builds the package and the image of the tested agent, once. None, said on standard output, where tools are missing.
 fn built() -> Result<Option<PathBuf>> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    if !long_tests() {
+        println!("skipped: EDGE_CACHE_LONG_TESTS=1 compiles cargo-deb and makes the package");
+        return Ok(None);
+    }
     if !is_root() || UMOCI.program().is_none() {
         return Ok(None);
     }

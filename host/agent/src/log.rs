@@ -10,6 +10,7 @@ mod rotated;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
+use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -101,6 +102,7 @@ impl LogFilter {
             return Ok(Reloaded::Unchanged(shown));
         }
         self.0.reload(filter)?;
+        follow_level();
         Ok(Reloaded::Changed(shown))
     }
 }
@@ -116,6 +118,14 @@ impl Log {
     pub fn print(&mut self, line: &str) {
         // A line too many is counted.
         let _ = self.writer.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+/// Lets the libraries that log by `log` make the lines that the filters may want, and no others.
+fn follow_level() {
+    let level = LevelFilter::current().to_string();
+    if let Ok(level) = level.parse() {
+        ::log::set_max_level(level);
     }
 }
 

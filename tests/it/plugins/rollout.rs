@@ -225,6 +225,48 @@ async fn a_refusal_ends_the_rollout_and_one_command_goes_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_way_back_is_of_the_agents_that_change_and_leads_to_what_they_ran() -> Result<()> {
+    let Some(cluster) = Cluster::start(0, &[]).await? else {
+        return Ok(());
+    };
+    let (first, second, third) = (version(b"1")?, version(b"2")?, version(b"3")?);
+    let other: Reference =
+        format!("oci://{}/acme/other:1", cluster.reference.registry()).parse()?;
+    push(&other, &third).await?;
+    push(&cluster.reference, &second).await?;
+    // One agent has the new version already, and one runs another plugin.
+    let at = |node: usize| format!("http://{}", cluster.nodes[node].http);
+    let (declared, other) = (cluster.reference.to_string(), other.to_string());
+    for words in [
+        ["plugin", "rollout", &declared, "--agents", &at(0)],
+        ["plugin", "swap", &other, "--addr", &at(1)],
+    ] {
+        let ended = run_rollout(&words).await?;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let before = cluster.digests().await?;
+    let (old, new, swapped) = (of(&first), of(&second), of(&third));
+    assert_eq!(before, [&new, &swapped, &old, &old, &old].map(Value::clone));
+
+    let ended = cluster.rollout(&cluster.reference, &[]).await?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cluster.digests().await?, vec![new; cluster.nodes.len()]);
+    let back = ended
+        .stderr
+        .split('`')
+        .filter(|part| part.contains("plugin rollout"));
+    let back: Vec<&str> = back.collect();
+    assert_eq!(back.len(), 2, "{ended:?}");
+    for command in back {
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        let ended = run_rollout(&words).await?;
+        assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
+    }
+    assert_eq!(cluster.digests().await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_of_what_is_not_declared_needs_a_word() -> Result<()> {
     let Some(cluster) = Cluster::start(0, &[]).await? else {
         return Ok(());
@@ -248,8 +290,14 @@ async fn a_rollout_of_what_is_not_declared_needs_a_word() -> Result<()> {
     );
     let shown = get(&cluster.nodes[0], "/api/v1/plugin").await;
     assert_eq!(shown["is_declared"], false);
+    // The former plugin is of another repository, and the declared one.
+    assert!(
+        ended
+            .stderr
+            .contains("the way back: `for agent in http://127.0.0.1:"),
+        "{ended:?}"
+    );
     // Where nothing changes there is no way back.
-    assert!(ended.stderr.contains("the way back"), "{ended:?}");
     let again = cluster.rollout(&other, &["--until-restart"]).await?;
     assert_eq!((again.code, &*again.stderr), (Some(0), ""), "{again:?}");
     Ok(())

@@ -146,6 +146,12 @@ async fn a_check_that_fails_everywhere_withdraws_nothing() {
             0.0
         );
         expect_reason(node, 2, "the check of its cache failed").await;
+        let health = node.ask(Method::GET, "/health/readyz", None).await;
+        let warnings = health.body["warnings"].to_string();
+        assert!(
+            warnings.contains("this node advertises its labels although its cache fails"),
+            "{health:?}"
+        );
         node.log_handle()
             .expect("the checks of most caches fail at once", SOON)
             .await;

@@ -12,6 +12,9 @@ mod tests;
 /// Why labels of a node are not seen where none of its members is alive.
 pub(super) const NOBODY: &str = "no member with its id is alive";
 
+/// Why labels of a node may be seen elsewhere while none of its members is alive here.
+const UNHEARD: &str = "its member is silent without having left, or this agent is cut off";
+
 /// A change of one node that was made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
@@ -47,7 +50,8 @@ impl Change {
         let state = match self.registered {
             true if is_alive => "enabled; its labels are not seen yet".to_string(),
             true => format!("enabled; its labels are not seen yet: {NOBODY}"),
-            false => "disabled; its labels are still seen".to_string(),
+            false if is_alive => "disabled; its labels are still seen".to_string(),
+            false => format!("disabled; others may still see its labels: {UNHEARD}"),
         };
         format!("node {} is {state}", self.node_id)
     }

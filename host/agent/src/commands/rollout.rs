@@ -3,6 +3,8 @@
 //! Nothing changes before every agent has been asked. Then each agent must be ready, and another one must see its
 //! labels, before the next one is asked to reload. The first refusal ends the rollout, with the command that goes back.
 
+mod way_back;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use edge_cache_distribution::{Digest, Reference};
 use serde_json::json;
 use tokio::signal::ctrl_c;
 
+use self::way_back::{Back, running};
 use super::{Session, connect};
 use crate::cli::{ConnectionArgs, RolloutArgs};
 use crate::exit::{self, usage};
@@ -30,6 +33,7 @@ struct Target {
     client: Client,
     /// The digest of the manifest of its plugin before the rollout, if it had one.
     former: Option<Digest>,
+    back: Back,
 }
 
 /// The effect of a failed step on its agent.
@@ -54,8 +58,10 @@ impl Session {
                 Some(before) => targets.get(before),
                 None => targets.get(1),
             };
-            let unchanged = |error| stopped(error, args, (&targets, at), Effect::None);
-            let changed = |error| stopped(error, args, (&targets, at), Effect::Possible);
+            let known = digest;
+            let stopped = |error, effect| stopped(error, args, (&targets, at, known), effect);
+            let unchanged = |error| stopped(error, Effect::None);
+            let changed = |error| stopped(error, Effect::Possible);
             let step = async {
                 for other in &targets {
                     other.ready().await.map_err(unchanged)?;
@@ -65,9 +71,13 @@ impl Session {
                     updated => updated.map_err(changed)?,
                 };
                 // Whatever interrupts this command from now on, its terminal has the way back.
-                if target.former != running(&plugin) && !is_way_back_told {
+                let new = running(&plugin);
+                if target.former != new && !is_way_back_told {
                     is_way_back_told = true;
-                    eprintln(&format!("the way back: {}", way_back(args, &targets)));
+                    let back =
+                        way_back::of_all(args, changed_by(&targets, new).map(Target::way_back));
+                    let back = back.unwrap_or_default();
+                    eprintln(&format!("the way back: {back}"));
                 }
                 let waited = target.wait(&plugin, witness, args.patience).await;
                 waited.map_err(changed)?;
@@ -170,12 +180,21 @@ fn announced(
 impl Target {
     async fn connect(connection: &ConnectionArgs) -> Result<Self> {
         let client = connect(connection)?;
+        let agent = client.agent().send().await;
+        let agent = agent
+            .with_context(|| format!("nothing was changed: {} is not reached", connection.addr))?;
         Ok(Self {
             address: connection.addr.to_string(),
-            node_id: client.agent().send().await?.node_id,
+            node_id: agent.node_id,
             client,
             former: None,
+            back: Back::Revert,
         })
+    }
+
+    /// Returns the address with the way back.
+    fn way_back(&self) -> (&str, &Back) {
+        (&self.address, &self.back)
     }
 
     async fn ready(&self) -> Result<()> {
@@ -190,6 +209,7 @@ impl Target {
         self.ready().await.context("nothing was changed")?;
         let plugin = self.client.plugin().send().await?;
         self.former = running(&plugin);
+        self.back = Back::to(&plugin, args);
         if args.until_restart {
             return Ok(());
         }
@@ -300,84 +320,22 @@ impl fmt::Display for Target {
     }
 }
 
-/// Returns the digest of the manifest of the running plugin.
-fn running(plugin: &Plugin) -> Option<Digest> {
-    plugin.origin.digest.as_ref()?.parse().ok()
-}
-
 /// Returns whether an agent has refused, so that nothing changed there.
 fn is_refusal(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<ClientError>();
     error.is_some_and(|error| matches!(error, ClientError::Refused { .. }))
 }
 
-/// Returns the command that takes these agents back.
-fn way_back(args: &RolloutArgs, targets: &[Target]) -> String {
-    let agents: Vec<&str> = targets
-        .iter()
-        .map(|target| target.address.as_str())
-        .collect();
-    let agents = agents.join(",");
-    match targets.first().and_then(|first| first.former) {
-        Some(former) => {
-            let reference = args.reference.clone().with_digest(former);
-            let until = match args.until_restart {
-                true => " --until-restart",
-                false => "",
-            };
-            let files = files(args);
-            format!("`edge-cache-agent plugin rollout {reference} --agents {agents}{until}{files}`")
-        }
-        None => format!(
-            "`edge-cache-agent plugin revert{}` at each of {agents}",
-            files(args)
-        ),
-    }
-}
-
-/// Returns the command that takes back an agent that may not be ready.
-fn way_back_of_one(args: &RolloutArgs, target: &Target) -> String {
-    let address = format!("{}{}", target.address, files(args));
-    match target.former {
-        Some(former) if args.until_restart => {
-            let reference = args.reference.clone().with_digest(former);
-            format!("`edge-cache-agent plugin swap {reference} --addr {address}`")
-        }
-        Some(former) => {
-            format!("`edge-cache-agent plugin reload --digest {former} --addr {address}`")
-        }
-        None => format!("`edge-cache-agent plugin revert --addr {address}`"),
-    }
-}
-
-/// Returns the arguments with the files that the agents are reached by.
-fn files(args: &RolloutArgs) -> String {
-    let connection = &args.agent.connection;
-    let files = [
-        (" --token-file ", &connection.token_file),
-        (" --ca-file ", &connection.ca_file),
-    ];
-    let given = files.into_iter().filter_map(|(flag, file)| {
-        let file = file.as_ref()?.display().to_string();
-        Some(format!("{flag}{}", word(&file)))
-    });
-    given.collect()
-}
-
-/// Returns a text as a word of a shell.
-fn word(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_plain) {
-        return text.to_string();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
+/// Iterates over the agents that did not run this plugin before.
+fn changed_by(targets: &[Target], new: Option<Digest>) -> impl Iterator<Item = &Target> {
+    targets.iter().filter(move |target| target.former != new)
 }
 
 /// Says where the rollout has stopped, and how to go back. The agent at `at` may have changed.
 fn stopped(
     error: anyhow::Error,
     args: &RolloutArgs,
-    (targets, at): (&[Target], usize),
+    (targets, at, new): (&[Target], usize, Option<Digest>),
     effect: Effect,
 ) -> anyhow::Error {
     let done = targets.get(..at).unwrap_or_default();
@@ -386,16 +344,18 @@ fn stopped(
     };
     let mut text = format!("the rollout has stopped at {target}");
     if let Effect::Possible = effect {
-        let back = way_back_of_one(args, target);
+        let back = way_back::of_one(args, &target.address, &target.back);
         text += &format!(", which may run the new plugin: {back} takes it back");
     }
-    if done.is_empty() {
-        text += "; no other agent runs the new plugin";
-    } else {
-        let names: Vec<String> = done.iter().map(ToString::to_string).collect();
-        let (names, back) = (names.join(", "), way_back(args, done));
-        text += &format!("; the new plugin runs at {names}: {back} goes back");
-    }
+    let changed = || changed_by(done, new);
+    text += &match way_back::of_all(args, changed().map(Target::way_back)) {
+        Some(back) => {
+            let names: Vec<String> = changed().map(ToString::to_string).collect();
+            let names = names.join(", ");
+            format!("; the new plugin runs at {names}: {back} goes back")
+        }
+        None => "; no other agent was changed".to_string(),
+    };
     error.context(text)
 }
 

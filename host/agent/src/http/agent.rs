@@ -15,9 +15,9 @@ use super::state::AppState;
 use crate::VERSION;
 use crate::metrics::MEDIA_TYPE;
 use crate::shutdown::ShutdownMode;
-use edge_cache_api::{Agent, Health, PluginState, ProblemType, ReloadReport};
-use edge_cache_host::gossip::{GossipPool, Trouble};
-use edge_cache_host::{AUDIT_TARGET, Store};
+use edge_cache_api::{Agent, Health, MemberStatus, NodeId, PluginState, ProblemType, ReloadReport};
+use edge_cache_host::gossip::{ClusterMember, GossipPool, JoinState, Trouble};
+use edge_cache_host::{AUDIT_TARGET, CacheHealth, Store};
 
 /// The fill of the registry from which readiness warns, in percent of `limits.nodes_max`.
 const FULL_WARN_PERCENT: usize = 80;
@@ -164,6 +164,29 @@ impl AppState {
         gossip.into_iter().chain(registry).chain(tasks).collect()
     }
 
+    /// Refuses a request for what no agent knows before its first exchange with the cluster.
+    pub(super) fn check_met(&self) -> Result<(), Problem> {
+        let is_joining = |pool: &GossipPool| pool.join_state() == JoinState::Joining;
+        if !self.gossip.as_ref().is_some_and(is_joining) {
+            return Ok(());
+        }
+        let reason = Trouble::Joining.to_string();
+        Err(Problem::new(ProblemType::NotMet, reason))
+    }
+
+    /// Tells whether a node whose member is not live here may run all the same, and others may see it: it is silent
+    /// without having left, or this agent is cut off.
+    pub(crate) fn may_run_unheard(&self, node_id: NodeId) -> bool {
+        let Some(pool) = &self.gossip else {
+            return false;
+        };
+        let is_silent = |member: &ClusterMember| {
+            member.node_id == node_id
+                && !matches!(member.status, MemberStatus::Left | MemberStatus::Leaving)
+        };
+        pool.members().iter().any(is_silent) || pool.troubles().iter().any(Trouble::is_blocking)
+    }
+
     /// Returns why the agent does not accept changes, and what it lacks besides.
     pub(crate) fn readiness(&self) -> Health {
         let troubles = self.gossip.as_ref().map(GossipPool::troubles);
@@ -253,10 +276,14 @@ impl AppState {
             let subject = some(count, "decision");
             format!("{subject} set aside, and this agent may differ from others: {cause}")
         });
-        let cache = self.registry.cache_health();
-        let cache = cache
-            .reason()
-            .map(|reason| format!("this node advertises nothing: {reason}"));
+        let cache = match self.registry.cache_health() {
+            CacheHealth::Healthy => None,
+            CacheHealth::Doubtful(reason) => Some(format!(
+                "this node advertises its labels although its cache fails, until it is known whether most other caches \
+                 work: {reason}"
+            )),
+            CacheHealth::Failed(reason) => Some(format!("this node advertises nothing: {reason}")),
+        };
         let unjudged = self.registry.routing().unjudged;
         let unjudged = (unjudged > 0).then(|| {
             let subject = some(unjudged, "member");

@@ -89,7 +89,7 @@ pub(super) async fn forget_peer(
         Some(member) => Problem::new(
             ProblemType::MemberNotFailed,
             format!(
-                "node {node_id} is {}: only a failed member can be forgotten",
+                "the status of node {node_id} is `{}`: only a failed member can be forgotten",
                 member.status
             ),
         ),

@@ -49,8 +49,8 @@ pub(super) async fn enable_node(
     tag = "nodes",
     params(Node, ChangeQuery),
     responses(
-        (status = 204, description = "The node is disabled, and its labels are gone where the request waited."),
-        (status = 202, description = "The node is disabled; its labels were not gone in time, or its own agent refuses it.", body = NodeChange)
+        (status = 204, description = "The node is disabled, and its labels are gone where the request waited: its own agent follows, or it has none."),
+        (status = 202, description = "The node is disabled; its labels were not gone in time, its own agent refuses it, or it is not heard and others may see its labels.", body = NodeChange)
     )
 )]
 pub(super) async fn disable_node(
@@ -60,7 +60,9 @@ pub(super) async fn disable_node(
 ) -> Result<Response, Problem> {
     let waiter = Waiter::new(&state, &query)?;
     state.registry.disable(node_id).await?;
-    Ok(waiter.answer(node_id, NodeState::is_gone).await)
+    let is_gone =
+        |node: &NodeState| node.is_gone() && (node.is_alive() || !state.may_run_unheard(node_id));
+    Ok(waiter.answer(node_id, is_gone).await)
 }
 
 /// Shows the state of a node, and why the plugin refused its decision where it did.

@@ -24,8 +24,8 @@ use super::guard::{Guard, Hosts, check_origin};
 use super::operation::operation;
 use super::problem::{Problem, quoted};
 use super::problem_responses::{
-    BODY, CHANGE, COUNTERS, DECLARED, FORGET, JSON_BODY, NODE_ID, OFFER, REPLACEMENT, SOURCE,
-    STORE, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
+    BODY, CHANGE, COUNTERS, DECLARED, FORGET, JSON_BODY, MEETING, NODE_ID, OFFER, REPLACEMENT,
+    SOURCE, STORE, SUBSCRIBER, SWAP, UNKNOWN_NODE, WAIT,
 };
 use super::state::AppState;
 use super::trace::trace;
@@ -112,7 +112,7 @@ fn api_operations() -> OpenApiRouter<AppState> {
         .routes(operation(read, &[], routes!(all_nodes::list_nodes)))
         .routes(operation(write, replace, routes!(all_nodes::replace_nodes)))
         .routes(operation(read, &[], routes!(decisions::list_decisions)))
-        .routes(operation(read, &[], routes!(route::route_key)))
+        .routes(operation(read, &[MEETING], routes!(route::route_key)))
         .routes(operation(read, &[], routes!(cluster::list_peers)))
         .routes(operation(write, forget, routes!(cluster::forget_peer)))
         .routes(operation(read, &[], routes!(cluster::list_members)))

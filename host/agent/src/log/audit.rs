@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use anyhow::Result;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -71,7 +71,8 @@ where
         .with_span_list(false)
         .with_writer(writer)
         .log_internal_errors(false)
-        .with_filter(filter_fn(is_audited))
+        // Without a hint the lines that a compiler traces would come to all filters.
+        .with_filter(filter_fn(is_audited).with_max_level_hint(LevelFilter::INFO))
 }
 
 pub(super) fn dropped_lines() -> usize {

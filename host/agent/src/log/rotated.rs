@@ -105,7 +105,12 @@ pub(super) fn look(path: &Path) -> Result<()> {
 fn open(path: &Path) -> Result<File> {
     check_kind(path)?;
     let mut options = OpenOptions::new();
-    let opened = options.read(true).append(true).create(true).mode(MODE).open(path);
+    let opened = options
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(MODE)
+        .open(path);
     opened.with_context(|| unusable(path))
 }
 

@@ -24,6 +24,9 @@ use super::tables::{
 use edge_cache_core::text;
 use edge_cache_gossip::{RememberedMembers, UsedLives};
 
+#[cfg(test)]
+mod power_cuts;
+
 /// The size of redb's page cache. The content is read once, at the start.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 

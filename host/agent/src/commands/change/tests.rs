@@ -11,6 +11,24 @@ fn change(registered: bool, wait: Option<Duration>) -> Change {
 }
 
 #[test]
+fn a_pending_change_says_whether_the_node_is_heard() {
+    let of = |registered, is_alive| change(registered, None).pending(None, is_alive);
+    assert_eq!(
+        of(false, true),
+        "node 7 is disabled; its labels are still seen"
+    );
+    assert_eq!(
+        of(false, false),
+        "node 7 is disabled; others may still see its labels: its member is silent without having left, or this agent is \
+         cut off"
+    );
+    assert_eq!(
+        of(true, true),
+        "node 7 is enabled; its labels are not seen yet"
+    );
+}
+
+#[test]
 fn the_json_of_a_change_has_the_fields_of_a_pending_one() {
     let (enable, disable) = (true, false);
     let on = json!({"node_id": 7, "registered": true});
