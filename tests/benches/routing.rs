@@ -1,4 +1,5 @@
-//! Routing: lookups beside a plain map and a ring hash, changes, builds, memory, and lookups under a writer.
+//! Routing: lookups beside a plain map and a ring hash, changes, builds beside scans, memory, and lookups under a
+//! writer.
 //!
 //! The contestants take turns. In each, one is asked for all keys once unmeasured, so that it finds its data in
 //! the caches again, and then some times more. Compared are the times below which a tenth of its passes stayed:
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use edge_cache_routing::{Candidate, NodeId, Router, RouterWriter};
+use edge_cache_routing::{Candidate, NodeId, Router, RouterWriter, SLOTS};
 use fastrand::Rng;
 use pingora_ketama::{Bucket, Continuum};
 
@@ -23,6 +24,10 @@ const KEYS: usize = 1 << 16;
 /// Times that a contestant is asked for all keys in one turn.
 const PASSES: usize = 8;
 const TURNS: usize = 21;
+
+/// Tables that are built of each size, and slots that are scanned after each.
+const BUILDS: usize = 5;
+const SCANS: usize = 4_096;
 
 /// Passes of a turn with a writer or without: it changes the table some ten times meanwhile.
 const WRITER_PASSES: usize = 96;
@@ -40,6 +45,7 @@ type Lookup<'a> = (&'static str, Box<dyn FnMut(usize) -> u64 + 'a>);
 fn main() -> Result<()> {
     for size in SIZES {
         let mut field = Field::new(size)?;
+        field.builds()?;
         field.lookups();
         field.scans();
         field.changes()?;
@@ -78,12 +84,6 @@ impl Field {
             .collect();
         let keys: Vec<[u8; 8]> = (0..KEYS).map(|_| rng.u64(..).to_le_bytes()).collect();
         let (router, mut writer) = Router::new();
-        let start = Instant::now();
-        writer.update(&candidates, None)?;
-        println!(
-            "build of a table of {size} for one asker: {:?}",
-            start.elapsed()
-        );
         writer.update(&candidates, HOME)?;
         println!("memory of {size}: {} KiB", router.table().bytes() / 1_024);
         Ok(Self {
@@ -103,6 +103,29 @@ impl Field {
             ring: Continuum::new(&buckets),
             candidates,
         })
+    }
+
+    /// Tables for one asker, beside scans of all nodes for each slot.
+    fn builds(&self) -> Result<()> {
+        let [mut builds, mut scans] = [Vec::new(), Vec::new()];
+        for _ in 0..BUILDS {
+            let (router, mut writer) = Router::new();
+            let start = Instant::now();
+            writer.update(&self.candidates, None)?;
+            builds.push(start.elapsed().as_nanos() as f64 / SLOTS as f64);
+            let table = router.table();
+            let start = Instant::now();
+            for key in self.keys.iter().take(SCANS) {
+                black_box(table.route_among(black_box(key), 3, None, |_| true));
+            }
+            scans.push(start.elapsed().as_nanos() as f64 / SCANS as f64);
+        }
+        let (build, scan) = (least(builds, 10), least(scans, 10));
+        let whole = Duration::from_nanos((build * SLOTS as f64) as u64);
+        println!("whole table of {} for one asker: {whole:?}", self.size);
+        let name = format!("whole table {}, a slot", self.size);
+        print_ratio(&name, ("build", build), ("scan", scan));
+        Ok(())
     }
 
     fn lookups(&self) {

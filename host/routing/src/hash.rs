@@ -24,6 +24,10 @@ pub const SLOTS: usize = 1 << SLOT_BITS;
 const SLOT_SEED: u64 = 0x243f_6a88_85a3_08d3;
 const NODE_SEED: u64 = 0x1319_8a2e_0370_7344;
 
+/// Shifts and factors of the finaliser, in the order of its steps.
+pub(super) const SHIFTS: [u32; 3] = [30, 27, 31];
+pub(super) const FACTORS: [u64; 2] = [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb];
+
 /// Returns the hash of a key: XXH3 with 64 bits, seed 0 and the default secret.
 #[inline]
 pub fn key_hash(key: &[u8]) -> u64 {
@@ -55,9 +59,9 @@ pub(super) fn pair_hash(slot_hash: u64, node_hash: u64) -> u64 {
 
 #[inline]
 fn mix(mut x: u64) -> u64 {
-    x ^= x >> 30;
-    x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x ^= x >> 27;
-    x = x.wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    x ^= x >> SHIFTS[0];
+    x = x.wrapping_mul(FACTORS[0]);
+    x ^= x >> SHIFTS[1];
+    x = x.wrapping_mul(FACTORS[1]);
+    x ^ (x >> SHIFTS[2])
 }

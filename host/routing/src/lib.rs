@@ -51,7 +51,7 @@
 //!
 //! - [`Router`] looks up keys. [`RouterWriter`] replaces the candidates.
 //! - `table` is an immutable routing table; `memo` caches the three best nodes of each slot.
-//! - `roster` holds the candidates in the order in which `scan` reads them.
+//! - `roster` holds the candidates in the order in which `scan` reads them; `sieve` leaves it few of them.
 //! - `hash`, `score` and `geo` implement the function above; `vectors.py` implements it in Python.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -63,6 +63,7 @@ mod roster;
 mod router;
 mod scan;
 mod score;
+mod sieve;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! A roster is immutable. A node keeps its index from one roster to the next, so that memos stay valid.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::geo::{self, Asker, SortKey};
-use super::hash::{node_hash, pair_hash};
+use super::hash::node_hash;
 use super::score::{Score, distance};
 use crate::types::{Candidate, NodeId};
 
-/// Largest number of candidates, which bounds the time of a build to some seconds.
+/// Largest number of candidates, which bounds the time of a build to about a second.
 pub const CANDIDATES_MAX: usize = 4_096;
 
 /// Largest weight; the smallest is 1.
@@ -96,7 +96,7 @@ pub(super) struct Node {
     pub(super) weight: u32,
     pub(super) index: Index,
     /// Index of its geo in `geos`.
-    geo: u16,
+    pub(super) geo: u16,
 }
 
 /// Nodes of each tier, nearest first. A tier has up to two slices.
@@ -106,7 +106,7 @@ impl Roster {
     /// Lays out candidates that were checked.
     pub(super) fn new(members: &BTreeMap<NodeId, Member>) -> Self {
         let mut sorted: Vec<(NodeId, &Member)> = members.iter().map(|(&id, m)| (id, m)).collect();
-        sorted.sort_by_key(|(_, m)| (m.sort_key(), Reverse(m.candidate.weight)));
+        sorted.sort_by_cached_key(|(_, m)| (m.sort_key(), Reverse(m.candidate.weight)));
         let ends = members
             .values()
             .map(|m| usize::from(m.index).saturating_add(1));
@@ -180,21 +180,10 @@ impl Roster {
         node.copied().unwrap_or_default()
     }
 
-    /// Returns whether one node precedes the other at a slot, or the other does not exist.
+    /// Returns the node with this index, if there is one.
     #[inline]
-    pub(super) fn beats(&self, asker: &Asker, slot_hash: u64, one: Index, other: Index) -> bool {
-        let node = |index: Index| self.nodes.get(usize::from(index));
-        let Some(one) = node(one) else {
-            return false;
-        };
-        let Some(other) = node(other) else {
-            return true;
-        };
-        match asker.tier(one.geo).cmp(&asker.tier(other.geo)) {
-            Ordering::Less => true,
-            Ordering::Greater => false,
-            Ordering::Equal => one.score(slot_hash).beats(&other.score(slot_hash)),
-        }
+    pub(super) fn node(&self, index: Index) -> Option<&Node> {
+        self.nodes.get(usize::from(index))
     }
 
     /// Returns the candidate of a node. Searches all candidates.
@@ -237,10 +226,11 @@ impl Roster {
 }
 
 impl Node {
+    /// Returns the score at a slot with which it has this hash.
     #[inline]
-    fn score(&self, slot_hash: u64) -> Score {
+    pub(super) fn score(&self, pair_hash: u64) -> Score {
         Score {
-            distance: distance(pair_hash(slot_hash, self.hash)),
+            distance: distance(pair_hash),
             weight: self.weight,
             node_id: self.id,
         }

@@ -25,7 +25,7 @@ pub struct Router {
 
 /// Replaces the candidates of a [`Router`].
 ///
-/// An update takes milliseconds, and up to seconds for thousands of new nodes, so it needs a thread of its own.
+/// An update takes milliseconds, and up to a second for thousands of new nodes, so it needs a thread of its own.
 #[derive(Debug)]
 pub struct RouterWriter {
     table: Arc<ArcSwap<RoutingTable>>,

@@ -1,10 +1,14 @@
 //! The scan: finds the best nodes of a slot among all candidates.
 //!
-//! Scans fill the memos, and answer lookups that no memo covers. A scan allocates no memory.
+//! Scans answer lookups that no memo covers. Those that fill a memo begin with what a sieve lets through. A scan
+//! allocates no memory.
+
+use std::mem::swap;
 
 use super::hash::{pair_hash, slot_hash};
 use super::roster::{Index, Node, Tiers};
-use super::score::{Rate, Score, distance};
+use super::score::{Rate, Score};
+use super::sieve::Sieve;
 use crate::types::{NodeId, REPLICAS_MAX, Replicas};
 
 /// The best nodes that a scan has found so far, best first.
@@ -48,7 +52,7 @@ impl Best {
         is_eligible: impl Fn(NodeId) -> bool,
     ) {
         let slot_hash = slot_hash(slot);
-        self.len = 0;
+        self.clear();
         for tier in tiers {
             self.settled = self.len;
             if self.len == self.want {
@@ -57,6 +61,33 @@ impl Best {
             for nodes in tier {
                 self.scan(nodes, slot_hash, &is_eligible);
             }
+        }
+    }
+
+    /// Starts over.
+    pub(super) fn clear(&mut self) {
+        (self.len, self.settled) = (0, 0);
+    }
+
+    /// Adds the best nodes of the next tier, of which its sieve let those at these places through.
+    pub(super) fn add_passed(&mut self, sieve: &Sieve, passed: &[usize], slot_hash: u64) {
+        self.settled = self.len;
+        for node in passed.iter().filter_map(|place| sieve.nodes.get(*place)) {
+            self.offer(Place::of(node, pair_hash(slot_hash, node.hash)));
+        }
+        if self.rate() >= sieve.rate {
+            // Nodes that were held back may be among the best.
+            self.len = self.settled;
+            self.scan(&sieve.nodes, slot_hash, |_| true);
+        }
+    }
+
+    /// Returns the bound that excludes nodes behind the last found one.
+    pub(super) fn rate(&self) -> Rate {
+        let contested = self.places.get(self.settled..self.len).unwrap_or_default();
+        match contested.last() {
+            Some(last) if self.len == self.want => Rate::of(&last.score),
+            _ => Rate::ANY,
         }
     }
 
@@ -79,44 +110,45 @@ impl Best {
             if rate.excludes(hash, node.weight) || !is_eligible(node.id) {
                 continue;
             }
-            let score = Score {
-                distance: distance(hash),
-                weight: node.weight,
-                node_id: node.id,
-            };
-            let index = node.index;
-            if self.offer(Place { score, index }) {
+            if self.offer(Place::of(node, hash)) {
                 rate = self.rate();
             }
         }
     }
 
-    /// Returns the bound that excludes nodes behind the last found one.
-    fn rate(&self) -> Rate {
-        let contested = self.places.get(self.settled..self.len).unwrap_or_default();
-        match contested.last() {
-            Some(last) if self.len == self.want => Rate::of(&last.score),
-            _ => Rate::ANY,
+    /// Inserts a node, if it is among the best.
+    #[inline]
+    fn offer(&mut self, mut new: Place) -> bool {
+        let is_full = self.len == self.want;
+        let contested = self.places.get_mut(self.settled..self.len);
+        let contested = contested.unwrap_or_default();
+        if is_full && contested.last().is_none_or(|last| !new.beats(last)) {
+            return false;
+        }
+        for place in contested {
+            if new.beats(place) {
+                swap(&mut new, place);
+            }
+        }
+        if !is_full && let Some(free) = self.places.get_mut(self.len) {
+            *free = new;
+            self.len = self.len.saturating_add(1);
+        }
+        true
+    }
+}
+
+impl Place {
+    #[inline]
+    fn of(node: &Node, hash: u64) -> Self {
+        Self {
+            score: node.score(hash),
+            index: node.index,
         }
     }
 
-    /// Inserts a node, if it is among the best.
     #[inline]
-    fn offer(&mut self, new: Place) -> bool {
-        let beaten = |old: &Place| new.score.beats(&old.score);
-        let contested = self.places.get(self.settled..self.len).unwrap_or_default();
-        let better = contested.iter().take_while(|old| !beaten(old)).count();
-        let place = self.settled.saturating_add(better);
-        if place >= self.want {
-            return false;
-        }
-        self.len = self.len.saturating_add(1).min(self.want);
-        if let Some(moved) = self.places.get_mut(place..self.len) {
-            moved.rotate_right(1);
-            if let Some(first) = moved.first_mut() {
-                *first = new;
-            }
-        }
-        true
+    fn beats(&self, other: &Self) -> bool {
+        self.score.beats(&other.score)
     }
 }

@@ -84,7 +84,7 @@ impl Score {
 /// With u = 1 - (hash + 1) / 2^64, -log2(1 - u) >= u / ln 2, and a distance is never below it: chords are below
 /// the curve of the logarithm, and the table is rounded down. So a node beats a score only if
 /// u * 2^64 <= ln 2 * 2^24 * distance / weight_of_the_score * weight_of_the_node.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rate(u64);
 
 impl Rate {
@@ -102,10 +102,44 @@ impl Rate {
         })
     }
 
+    /// Returns the bound that `count` nodes of this total weight come within on average.
+    pub(super) fn passing(count: u64, total_weight: u64) -> Self {
+        let rate = (u128::from(count) << u64::BITS).checked_div(u128::from(total_weight));
+        let rate = rate.and_then(|rate| u64::try_from(rate).ok());
+        rate.map_or(Self::ANY, Self)
+    }
+
+    /// Returns the largest complement of the hash of a node with this weight that the bound does not exclude.
+    #[inline]
+    pub(super) fn farthest(self, weight: u32) -> u64 {
+        self.0.saturating_mul(u64::from(weight))
+    }
+
     /// Returns whether the bound excludes a node with this hash and weight.
     #[inline]
     pub(super) fn excludes(self, hash: u64, weight: u32) -> bool {
-        !hash > self.0.saturating_mul(u64::from(weight))
+        !hash > self.farthest(weight)
+    }
+}
+
+/// The upper half of a [`Rate`], rounded up, to be kept for each slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CoarseRate(u32);
+
+impl CoarseRate {
+    /// Bound that excludes no node.
+    pub(super) const ANY: Self = Self(u32::MAX);
+
+    /// Returns whether the bound excludes a node with this hash and weight.
+    #[inline]
+    pub(super) fn excludes(self, hash: u64, weight: u32) -> bool {
+        !hash >> 32 > u64::from(self.0).saturating_mul(u64::from(weight))
+    }
+}
+
+impl From<Rate> for CoarseRate {
+    fn from(rate: Rate) -> Self {
+        Self(((rate.0 >> 32) as u32).saturating_add(1))
     }
 }
 

@@ -2,6 +2,7 @@
 //! change may move.
 
 mod changes;
+mod clusters;
 mod oracle;
 mod router;
 mod shares;

@@ -100,3 +100,37 @@ fn a_rate_excludes_only_what_is_beaten() {
     }
     assert!(excluded > 1_000, "{excluded}");
 }
+
+#[test]
+fn a_coarse_rate_excludes_only_what_the_rate_excludes_and_hardly_less() {
+    let (mut fine, mut coarse) = (0, 0);
+    for (bits, weight) in (0..64_u32).zip([1, 2, 3, 77, 1_000, 65_535].into_iter().cycle()) {
+        for rate in [Rate(u64::MAX >> bits), Rate(0x9abc_def0_1234_5678 >> bits)] {
+            for hash in (0..64).map(|bits| !(0xfedc_ba98_7654_3210 >> bits)) {
+                let excludes = CoarseRate::from(rate).excludes(hash, weight);
+                assert!(
+                    !excludes || rate.excludes(hash, weight),
+                    "{rate:?} {hash:#x}"
+                );
+                fine += u32::from(rate.excludes(hash, weight));
+                coarse += u32::from(excludes);
+                assert!(!CoarseRate::ANY.excludes(hash, weight));
+            }
+        }
+    }
+    assert!(coarse > fine / 2, "{coarse} of {fine}");
+}
+
+#[test]
+fn as_many_come_within_a_rate_as_it_is_made_for() {
+    // Of 1,000 nodes with weights from 1 to 10, at 100 slots.
+    let total = (1..=10).sum::<u64>() * 100;
+    let rate = Rate::passing(10, total);
+    let nodes = (0..100_000_u64).zip((1..=10).cycle());
+    let passing = nodes.filter(|(n, weight)| {
+        let hash = crate::hash::node_hash(*n);
+        !rate.excludes(hash, *weight)
+    });
+    let mean = passing.count() / 100;
+    assert!((9..=11).contains(&mean), "{mean}");
+}

@@ -21,10 +21,10 @@ enum Step {
     Home(Option<&'static str>),
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
-    // Few ids, so that nodes come back, change and take each other's index.
-    let put = (0..20_u64, any_candidate()).prop_map(|(id, candidate)| Step::Put(id, candidate));
-    let single = prop_oneof![5 => put, 3 => (0..20_u64).prop_map(Step::Remove)];
+/// Few ids, so that nodes come back, change and take each other's index.
+fn any_step(ids: NodeId) -> impl Strategy<Value = Step> {
+    let put = (0..ids, any_candidate()).prop_map(|(id, candidate)| Step::Put(id, candidate));
+    let single = prop_oneof![5 => put, 3 => (0..ids).prop_map(Step::Remove)];
     prop_oneof![
         6 => single.clone(),
         2 => proptest::collection::vec(single, 2..12).prop_map(Step::Batch),
@@ -38,7 +38,15 @@ proptest! {
     #[test]
     fn after_any_changes_the_table_answers_every_slot_as_the_scan_does(
         first in proptest::collection::btree_map(0..20_u64, any_candidate(), 6..12),
-        steps in proptest::collection::vec(any_step(), 2..8),
+        steps in proptest::collection::vec(any_step(20), 2..8),
+    ) {
+        follow(first, steps)?;
+    }
+
+    #[test]
+    fn after_any_changes_of_a_large_cluster_the_table_answers_as_the_scan_does(
+        first in proptest::collection::btree_map(0..400_u64, any_candidate(), 100..300),
+        steps in proptest::collection::vec(any_step(400), 2..8),
     ) {
         follow(first, steps)?;
     }
@@ -103,6 +111,21 @@ fn apply(candidates: &mut Candidates, home: &mut Option<&'static str>, step: Ste
             }
         }
         Step::Home(geo) => *home = geo,
+    }
+}
+
+#[test]
+fn a_node_that_joins_a_nearer_tier_is_among_the_best_of_every_key() {
+    let heavy = (0..100).map(|id| (id, candidate(65_535, Some("us-east-1"))));
+    let mut candidates: Candidates = heavy.collect();
+    let (router, mut writer) = router(&candidates, HOME);
+    for (id, geo) in [(200, "eu-central-2"), (201, "eu-central-1")] {
+        candidates.insert(id, candidate(1, Some(geo)));
+        writer.update(&candidates, HOME).unwrap();
+        for slot in 0..SLOTS as u32 {
+            let best = router.table().route_slot(slot, 1, HOME);
+            assert_eq!(*best, [id], "slot {slot}");
+        }
     }
 }
 

@@ -14,23 +14,40 @@ use super::{Candidates, GEOS, candidate, long_tests};
 use crate::types::{Candidate, NodeId};
 
 /// All nodes, best first.
-pub(super) fn ranking(candidates: &Candidates, slot: u32, from_geo: Option<&str>) -> Vec<NodeId> {
-    let mut nodes: Vec<_> = candidates.iter().collect();
-    nodes.sort_by(|a, b| compare(*a, *b, slot, from_geo));
-    nodes.into_iter().map(|(node_id, _)| *node_id).collect()
+fn ranking(candidates: &Candidates, slot: u32, from_geo: Option<&str>) -> Vec<NodeId> {
+    ranking_by(exact_distance, candidates, slot, from_geo)
 }
 
-fn compare(
-    (a_id, a): (&NodeId, &Candidate),
-    (b_id, b): (&NodeId, &Candidate),
+/// All nodes, best first, by these distances of hashes.
+pub(super) fn ranking_by(
+    distance: impl Fn(u64) -> u128,
+    candidates: &Candidates,
     slot: u32,
     from_geo: Option<&str>,
-) -> Ordering {
-    let l = |id: &NodeId| exact_distance(mix(mix_slot(slot) ^ mix(*id ^ 0x1319_8a2e_0370_7344)));
-    tier(a, from_geo)
-        .cmp(&tier(b, from_geo))
-        .then_with(|| (l(a_id) * u128::from(b.weight)).cmp(&(l(b_id) * u128::from(a.weight))))
-        .then(a_id.cmp(b_id))
+) -> Vec<NodeId> {
+    let standing = |(id, candidate): (&NodeId, &Candidate)| Standing {
+        tier: tier(candidate, from_geo),
+        distance: distance(mix(mix_slot(slot) ^ mix(*id ^ 0x1319_8a2e_0370_7344))),
+        weight: u128::from(candidate.weight),
+        id: *id,
+    };
+    let mut nodes: Vec<Standing> = candidates.iter().map(standing).collect();
+    nodes.sort_by(compare);
+    nodes.into_iter().map(|node| node.id).collect()
+}
+
+struct Standing {
+    tier: u8,
+    distance: u128,
+    weight: u128,
+    id: NodeId,
+}
+
+fn compare(a: &Standing, b: &Standing) -> Ordering {
+    a.tier
+        .cmp(&b.tier)
+        .then((a.distance * b.weight).cmp(&(b.distance * a.weight)))
+        .then(a.id.cmp(&b.id))
 }
 
 fn tier(candidate: &Candidate, from_geo: Option<&str>) -> u8 {
