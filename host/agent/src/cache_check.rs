@@ -5,7 +5,7 @@
 
 mod phase;
 
-pub(crate) use self::phase::unchecked;
+pub(crate) use self::phase::{Start, unchecked};
 
 use std::error::Error;
 use std::fmt;
@@ -46,6 +46,7 @@ metrics! {
 /// The check of one cache, ready to run.
 #[derive(Debug)]
 pub(crate) struct Checker {
+    start: Start,
     probe: Probe,
     registry: EdgeCacheRegistry,
     metrics: CheckMetrics,
@@ -63,6 +64,7 @@ impl Checker {
     pub(crate) fn new(
         check: &CacheCheck,
         address: Option<SocketAddr>,
+        start: Start,
         registry: EdgeCacheRegistry,
         metrics: CheckMetrics,
     ) -> Result<Self> {
@@ -82,6 +84,7 @@ impl Checker {
             }
         };
         Ok(Self {
+            start,
             probe,
             registry,
             metrics,
@@ -90,7 +93,7 @@ impl Checker {
 
     /// Checks until the task is aborted.
     pub(crate) async fn run(self) {
-        let mut phases = Phases::new(fastrand::f64);
+        let mut phases = Phases::new(self.start, fastrand::f64);
         let mut ticks = interval(CHECK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -161,6 +161,12 @@ impl KnownPeers {
         self.peers.values().any(|known| !known.peer.left)
     }
 
+    /// Returns `true` if a node is a known peer that has not left, whether it is heard or silent.
+    pub(crate) fn may_run(&self, node_id: u64) -> bool {
+        let known = self.peers.get(&node_id);
+        known.is_some_and(|known| !known.peer.left)
+    }
+
     /// Returns the addresses of all peers.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (u64, SocketAddr)> {
         let peers = self.peers.iter();

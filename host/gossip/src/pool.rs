@@ -278,6 +278,13 @@ impl GossipPool {
         self.shared.membership.troubles(self.shared.peers_min)
     }
 
+    /// Returns `true` if a node was met in the last 72 hours, in this life or in one before, and has not said that it
+    /// leaves: it may run although it is not heard.
+    #[must_use]
+    pub fn may_run(&self, node_id: u64) -> bool {
+        self.shared.membership.known().may_run(node_id)
+    }
+
     /// Forgets a failed member. Returns `false` if no failed member has this node id.
     pub fn forget(&self, node_id: u64) -> bool {
         let membership = &self.shared.membership;

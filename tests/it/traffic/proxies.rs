@@ -41,8 +41,8 @@ impl Kind {
                     &format!("port_value: {}", address.port()),
                 )
                 .replace("http://:8000", &format!("http://:{}", address.port()))
-                .replace("127.0.0.1:7948", &agent.to_string())
-                .replace("port_value: 7948", &format!("port_value: {}", agent.port()));
+                .replace("127.0.0.1:7949", &agent.to_string())
+                .replace("port_value: 7949", &format!("port_value: {}", agent.port()));
             for (index, cache) in caches.iter().enumerate() {
                 text = text.replace(&format!("127.0.0.1:808{}", index + 1), &cache.to_string());
             }

@@ -1,7 +1,8 @@
 //! The phases of a cache between works and failed, as pure steps over the results of checks.
 //!
 //! A cache that fails three times is doubtful: the node says so, and waits. What other nodes say meanwhile tells a cache
-//! that fails from a check that fails: if fewer than half of the decided nodes are advertised then, the labels stay.
+//! that fails from a check that fails: if fewer than half of the decided nodes are advertised then, the labels stay. The
+//! same holds for a node that had labels before its agent was restarted: restarts do not empty the routing.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -47,6 +48,15 @@ impl Advertised {
     }
 }
 
+/// The life of a node before its agent was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The node had no labels.
+    New,
+    /// The node had labels, which its store remembers.
+    Again,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     /// No check has succeeded since the start.
@@ -65,6 +75,7 @@ enum Phase {
 /// The phases of one cache.
 #[derive(Debug)]
 pub(super) struct Phases {
+    start: Start,
     phase: Phase,
     /// The reason of the last failure.
     reason: Arc<str>,
@@ -77,8 +88,9 @@ pub(super) struct Phases {
 
 impl Phases {
     /// Begins before the first check. `random` returns a number from 0 to 1.
-    pub(super) fn new(random: fn() -> f64) -> Self {
+    pub(super) fn new(start: Start, random: fn() -> f64) -> Self {
         Self {
+            start,
             phase: Phase::Unchecked,
             reason: unchecked().reason().unwrap_or_default().into(),
             failures: 0,
@@ -127,9 +139,18 @@ impl Phases {
                 let successes = self.successes_needed(now);
                 self.phase = Phase::Withdrawn { successes };
             }
+            Phase::Unchecked if self.is_kept_at_start(advertised) => {
+                self.has_kept = true;
+                self.phase = Phase::Kept;
+            }
             Phase::Kept => self.decide(advertised, now),
             Phase::Unchecked | Phase::Works | Phase::Doubtful(_) => {}
         }
+    }
+
+    /// Tells whether the labels come back after a restart although no check succeeds.
+    fn is_kept_at_start(&self, advertised: Advertised) -> bool {
+        self.start == Start::Again && self.failures >= FAILURES && advertised.is_fewer_than_half()
     }
 
     /// Decides whether the labels of a failing cache are withdrawn.

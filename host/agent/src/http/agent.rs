@@ -15,9 +15,9 @@ use super::state::AppState;
 use crate::VERSION;
 use crate::metrics::MEDIA_TYPE;
 use crate::shutdown::ShutdownMode;
-use edge_cache_api::{Agent, Health, MemberStatus, NodeId, PluginState, ProblemType, ReloadReport};
-use edge_cache_host::gossip::{ClusterMember, GossipPool, JoinState, Trouble};
-use edge_cache_host::{AUDIT_TARGET, CacheHealth, Store};
+use edge_cache_api::{Agent, Health, NodeId, PluginState, ProblemType, ReloadReport};
+use edge_cache_host::gossip::{GossipPool, Trouble};
+use edge_cache_host::{AUDIT_TARGET, CacheHealth, NodeState, Store, Traffic};
 
 /// The fill of the registry from which readiness warns, in percent of `limits.nodes_max`.
 const FULL_WARN_PERCENT: usize = 80;
@@ -25,6 +25,9 @@ const FULL_WARN_PERCENT: usize = 80;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The time before the end of a certificate at which readiness begins to warn, as the alert rule does.
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The reason of an agent that cannot route yet.
+const UNROUTED: &str = "the routing table of all members is being built";
 
 type Answer = (StatusCode, Json<Health>);
 
@@ -164,27 +167,22 @@ impl AppState {
         gossip.into_iter().chain(registry).chain(tasks).collect()
     }
 
-    /// Refuses a request for what no agent knows before its first exchange with the cluster.
-    pub(super) fn check_met(&self) -> Result<(), Problem> {
-        let is_joining = |pool: &GossipPool| pool.join_state() == JoinState::Joining;
-        if !self.gossip.as_ref().is_some_and(is_joining) {
+    /// Refuses a request that needs the routing table of all members before there is one.
+    pub(super) fn check_routing(&self) -> Result<(), Problem> {
+        if self.registry.routing().is_whole {
             return Ok(());
         }
-        let reason = Trouble::Joining.to_string();
-        Err(Problem::new(ProblemType::NotMet, reason))
+        Err(Problem::new(ProblemType::NotMet, UNROUTED.to_string()))
     }
 
-    /// Tells whether a node whose member is not live here may run all the same, and others may see it: it is silent
-    /// without having left, or this agent is cut off.
-    pub(crate) fn may_run_unheard(&self, node_id: NodeId) -> bool {
+    /// Tells whether others may see labels of a node that this agent does not see: the node is silent without having
+    /// left, or this agent is cut off.
+    pub(crate) fn may_be_seen(&self, node_id: NodeId, node: &NodeState) -> bool {
         let Some(pool) = &self.gossip else {
             return false;
         };
-        let is_silent = |member: &ClusterMember| {
-            member.node_id == node_id
-                && !matches!(member.status, MemberStatus::Left | MemberStatus::Leaving)
-        };
-        pool.members().iter().any(is_silent) || pool.troubles().iter().any(Trouble::is_blocking)
+        let is_cut_off = |trouble: &Trouble| trouble.is_blocking() || *trouble == Trouble::Alone;
+        (!node.is_alive() && pool.may_run(node_id)) || pool.troubles().iter().any(is_cut_off)
     }
 
     /// Returns why the agent does not accept changes, and what it lacks besides.
@@ -210,7 +208,7 @@ impl AppState {
         }
         let has_joined = !blocking.contains(&Trouble::Joining);
         if has_joined && !self.registry.routing().is_whole {
-            reasons.push("the routing table of all members is being built".to_string());
+            reasons.push(UNROUTED.to_string());
         }
         if let Some(failure) = status.store_failure {
             reasons.push(format!("the store failed: {failure}"));
@@ -279,11 +277,17 @@ impl AppState {
         let cache = match self.registry.cache_health() {
             CacheHealth::Healthy => None,
             CacheHealth::Doubtful(reason) => Some(format!(
-                "this node advertises its labels although its cache fails, until it is known whether most other caches \
-                 work: {reason}"
+                "this node advertises its labels although its cache fails, because most caches fail or are still \
+                 being asked: {reason}"
             )),
             CacheHealth::Failed(reason) => Some(format!("this node advertises nothing: {reason}")),
         };
+        let is_held = self.registry.traffic().and_then(Traffic::table);
+        let held = is_held.is_some_and(|table| table.is_held()).then(|| {
+            "more than half of the members failed at once: traffic goes on by the last table, and other agents may \
+             hold theirs"
+                .to_string()
+        });
         let unjudged = self.registry.routing().unjudged;
         let unjudged = (unjudged > 0).then(|| {
             let subject = some(unjudged, "member");
@@ -294,6 +298,7 @@ impl AppState {
         });
         room.into_iter()
             .chain(cache)
+            .chain(held)
             .chain(set_aside)
             .chain(unjudged)
     }

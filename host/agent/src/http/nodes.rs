@@ -50,7 +50,7 @@ pub(super) async fn enable_node(
     params(Node, ChangeQuery),
     responses(
         (status = 204, description = "The node is disabled, and its labels are gone where the request waited: its own agent follows, or it has none."),
-        (status = 202, description = "The node is disabled; its labels were not gone in time, its own agent refuses it, or it is not heard and others may see its labels.", body = NodeChange)
+        (status = 202, description = "The node is disabled; its labels were not gone in time, its own agent refuses it, or others may still see its labels.", body = NodeChange)
     )
 )]
 pub(super) async fn disable_node(
@@ -60,8 +60,7 @@ pub(super) async fn disable_node(
 ) -> Result<Response, Problem> {
     let waiter = Waiter::new(&state, &query)?;
     state.registry.disable(node_id).await?;
-    let is_gone =
-        |node: &NodeState| node.is_gone() && (node.is_alive() || !state.may_run_unheard(node_id));
+    let is_gone = |node: &NodeState| node.is_gone() && !state.may_be_seen(node_id, node);
     Ok(waiter.answer(node_id, is_gone).await)
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn route_key(
     let replicas = replicas.unwrap_or(RouteQuery::REPLICAS_DEFAULT);
     let geo = query.text("geo")?;
     check(key, replicas, geo).map_err(invalid)?;
-    state.check_met()?;
+    state.check_routing()?;
     let router = state.registry.router();
     let addresses = state.registry.cache_addresses();
     let route = router.map(|router| find(router, &addresses, key, replicas, geo));

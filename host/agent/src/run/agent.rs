@@ -7,6 +7,7 @@ use super::gossip;
 use super::prepare::Prepared;
 use super::reload::{self, ReloadSources};
 use crate::cache_check;
+use crate::cache_check::Start;
 use crate::log::AuditFile;
 use crate::plugin_manager::PluginManager;
 use crate::reload::Reloader;
@@ -25,6 +26,8 @@ pub(super) struct Agent {
     pub(super) registry: EdgeCacheRegistry,
     pub(super) gossip: Option<GossipPool>,
     pub(super) store: Option<Store>,
+    /// The life of the node before.
+    pub(super) start: Start,
     pub(super) plugins: PluginManager,
     pub(super) reloader: Reloader,
 }
@@ -46,6 +49,11 @@ impl Agent {
         } = prepared;
         let api = Api::bind(settings, api)?;
         let gossip = gossip::join(gossip, plugin.policy(), store.as_ref()).await?;
+        let had_labels = |store: &Store| !store.own_labels().is_empty();
+        let start = match store.as_ref().is_some_and(had_labels) {
+            true => Start::Again,
+            false => Start::New,
+        };
         let registry = start_registry(settings, plugin, store.clone(), gossip.as_ref()).await?;
         let keys = settings.gossip_key_file.clone().zip(gossip.clone());
         let keys = keys.map(|(file, pool)| reload::gossip_keys(file, pool));
@@ -69,6 +77,7 @@ impl Agent {
             registry,
             gossip,
             store,
+            start,
             plugins,
             reloader,
         })

@@ -39,6 +39,7 @@ pub(super) async fn serve(
         registry,
         gossip,
         store,
+        start,
         plugins,
         reloader,
     } = agent;
@@ -56,7 +57,7 @@ pub(super) async fn serve(
     if let Some(check) = &settings.traffic.cache_check {
         let address = settings.traffic.cache_address.map(CacheAddress::socket);
         let metrics = state.check_metrics();
-        let checker = Checker::new(check, address, registry.clone(), metrics)?;
+        let checker = Checker::new(check, address, start, registry.clone(), metrics)?;
         shutdown.spawn("the check of the cache", checker.run());
     }
     let drain = Arc::new(Notify::new());

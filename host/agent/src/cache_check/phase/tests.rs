@@ -20,8 +20,12 @@ struct Cache {
 
 impl Cache {
     fn new() -> Self {
+        Self::started(Start::New)
+    }
+
+    fn started(start: Start) -> Self {
         Self {
-            phases: Phases::new(|| 1.0),
+            phases: Phases::new(start, || 1.0),
             now: Instant::now(),
             advertised: ALL,
             moves: 0,
@@ -63,6 +67,30 @@ fn labels_wait_for_the_first_success() {
     cache.check(1, true);
     assert_eq!(cache.phases.health(), CacheHealth::Healthy);
     assert!(!cache.phases.take_withdrawal());
+}
+
+#[test]
+fn labels_from_before_a_restart_come_back_where_the_check_fails_at_most_nodes() {
+    for (start, advertised, is_kept) in [
+        (Start::New, FEW, false),
+        (Start::Again, ALL, false),
+        (Start::Again, FEW, true),
+    ] {
+        let mut cache = Cache::started(start);
+        cache.advertised = advertised;
+        cache.check(2, false);
+        assert!(!cache.has_labels());
+        cache.check(1, false);
+        assert_eq!(cache.has_labels(), is_kept, "{start:?} {advertised:?}");
+        assert_eq!(cache.phases.take_kept(), is_kept);
+    }
+    // The others are back, and this one still fails.
+    let mut cache = Cache::started(Start::Again);
+    cache.advertised = FEW;
+    cache.check(3, false);
+    cache.advertised = ALL;
+    cache.check(1, false);
+    assert!(!cache.has_labels() && cache.phases.take_withdrawal());
 }
 
 #[test]
