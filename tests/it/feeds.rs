@@ -410,11 +410,15 @@ async fn a_feeder_of_a_log_counts_while_the_agent_is_down_and_ends_with_its_inpu
         if is_whole { Ok(()) } else { Err(seen) }
     })
     .await;
-    assert!(
-        feeder.said().contains("takes the counters again"),
-        "{}",
-        feeder.said()
-    );
+    until("the end of the trouble", SOON, || async {
+        let said = feeder.said();
+        if said.contains("takes the counters again") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    })
+    .await;
     drop(input);
     assert_eq!(feeder.ended().await, Some(0));
     let seen = stats().await;

@@ -99,7 +99,10 @@ async fn a_failed_member_that_is_forgotten_does_not_come_back() {
     assert_eq!(alive.status, 409, "{alive:?}");
     assert_eq!(alive.body["type"], "/problems/member-not-failed");
     let detail = alive.body["detail"].as_str().unwrap();
-    assert!(detail.starts_with("node 3 is alive"), "{detail}");
+    assert!(
+        detail.starts_with("the status of node 3 is `alive`"),
+        "{detail}"
+    );
     let own = "/api/v1/cluster/gossip/peers/1";
     assert_eq!(one.ask(Method::DELETE, own, None).await.status, 409);
     three.signal(Signal::KILL);
@@ -110,7 +113,10 @@ async fn a_failed_member_that_is_forgotten_does_not_come_back() {
     let at = one.http.to_string();
     let refused = run_to_end(&["forget", "2", "--addr", &at]).await.unwrap();
     assert_eq!(refused.code, Some(4), "{refused:?}");
-    assert!(refused.stderr.contains("node 2 is alive"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("the status of node 2 is `alive`"),
+        "{refused:?}"
+    );
     let forgotten = run_to_end(&["forget", "3", "--addr", &at]).await.unwrap();
     assert_eq!(forgotten.code, Some(0), "{forgotten:?}");
     let again = run_to_end(&["forget", "3", "--addr", &at]).await;
