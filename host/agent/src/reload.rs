@@ -1,4 +1,5 @@
-//! The reload of an agent: it reads settings, keys, tokens, certificate, trust rules and plugin again, and opens the audit file again.
+//! The reload of an agent: it reads settings, keys, tokens, certificate, trust rules and plugin again, and reopens the
+//! audit file.
 //!
 //! SIGHUP and the HTTP API ask the same [`Reloader`]. A part that cannot be used goes on in its former state, and holds up
 //! no other: settings with a mistake do not keep a token that was revoked. Reloads take turns at each part by itself: new

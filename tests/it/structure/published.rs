@@ -1,4 +1,4 @@
-//! What each crate that others take says of itself, for registries of crates and their documentation.
+//! The metadata and the documentation of each crate that others take: complete, with an example.
 
 use std::fs;
 use std::process::Command;

@@ -118,7 +118,7 @@ pub(super) async fn show_agent(
 }
 
 /// Reads the settings, the log level, the gossip keys, the tokens, the certificate, the trust rules and the plugin again,
-/// and opens the audit file again.
+/// and reopens the audit file.
 /// A part that cannot be used is named in the response, and its former state goes on; settings are refused as a whole, and
 /// hold up no other part. A setting that cannot change while the agent runs is named with both values.
 #[utoipa::path(
@@ -175,7 +175,7 @@ impl AppState {
         Err(Problem::new(ProblemType::NotMet, UNROUTED.to_string()))
     }
 
-    /// Tells whether others may see labels of a node that this agent does not see: the node is silent without having
+    /// Tells whether other agents may see labels of a node that this one does not see: the node is silent without having
     /// left, or this agent is cut off.
     pub(crate) fn may_be_seen(&self, node_id: NodeId, node: &NodeState) -> bool {
         let Some(pool) = &self.gossip else {
@@ -282,8 +282,8 @@ impl AppState {
             )),
             CacheHealth::Failed(reason) => Some(format!("this node advertises nothing: {reason}")),
         };
-        let is_held = self.registry.traffic().and_then(Traffic::table);
-        let held = is_held.is_some_and(|table| table.is_held()).then(|| {
+        let table = self.registry.traffic().and_then(Traffic::table);
+        let held = table.is_some_and(|table| table.is_held()).then(|| {
             "more than half of the members failed at once: traffic goes on by the last table, and other agents may \
              hold theirs"
                 .to_string()

@@ -19,7 +19,7 @@ const REQUEST: Cause = &[InvalidQuery, Unauthorized, Forbidden, NotLocal, Intern
 pub(super) const NODE_ID: Cause = &[InvalidNodeId];
 /// A node that is not registered, as far as the agent has heard.
 pub(super) const UNKNOWN_NODE: Cause = &[NodeNotFound, NotMet];
-/// What no agent knows before it has met the others.
+/// The problem of an agent that has not met the others yet.
 pub(super) const MEETING: Cause = &[NotMet];
 /// A snapshot that cannot be taken.
 pub(super) const STORE: Cause = &[NoStore, Busy, StoreFailed];

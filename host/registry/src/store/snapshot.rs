@@ -259,7 +259,7 @@ impl StoreSnapshot {
         let (generation, lives) = if is_own {
             (self.generation, self.lives.clone())
         } else {
-            Default::default()
+            (0, UsedLives::default())
         };
         let generation = used.generation.map(|used| used.max(generation));
         let lives = used.lives.map(|used| used.merge(&lives));

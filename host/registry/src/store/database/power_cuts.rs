@@ -33,7 +33,7 @@ enum Operation {
 #[derive(Debug, Clone, Default)]
 struct Disk(Arc<Mutex<(Vec<u8>, Vec<Operation>)>>);
 
-/// What a power cut leaves of the operations that were not synced.
+/// The part of the operations that were not synced which a power cut leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
     All,
