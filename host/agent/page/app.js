@@ -9,9 +9,9 @@ import { Tables } from "./tables.js";
 import { time } from "./words.js";
 
 // A frame is drawn at most this often, however many events come.
-const FRAME_MS = 100;
+const FRAME_MS = 250;
 // The panels sum up all nodes, so they are drawn more seldom than the rows that have changed.
-const PANELS_MS = 500;
+const PANELS_MS = 1_000;
 // The most decisions that are asked for.
 const DECISIONS = 5_000;
 

@@ -4,8 +4,9 @@ const AFTER_EVENT_MS = 120;
 // What an event announces may take a moment: labels travel, tables are built.
 const LATER_MS = 1_000;
 const EVERY_MS = 10_000;
-// A list that takes long is asked for the more seldom.
-const REST_SHARE = 8;
+// The pause after a list, which doubles while events go on.
+const REST_MIN_MS = 250;
+const REST_MAX_MS = 4_000;
 
 export class Refresh {
   #asks;
@@ -13,6 +14,7 @@ export class Refresh {
   #timer = 0;
   #due = Infinity;
   #notBefore = 0;
+  #rest = REST_MIN_MS;
   #isBusy = false;
   #every = 0;
 
@@ -55,11 +57,11 @@ export class Refresh {
     const kinds = [...this.#wanted];
     this.#wanted.clear();
     this.#isBusy = true;
-    const start = performance.now();
     // One that fails is asked for again later; the stream tells whether the agent is there.
     await Promise.allSettled(kinds.map((kind) => this.#asks[kind]()));
-    const took = performance.now() - start;
-    this.#notBefore = performance.now() + Math.min(took * REST_SHARE, EVERY_MS);
+    const goesOn = this.#wanted.size > 0;
+    this.#rest = goesOn ? Math.min(this.#rest * 2, REST_MAX_MS) : REST_MIN_MS;
+    this.#notBefore = performance.now() + this.#rest;
     this.#isBusy = false;
     this.#due = Infinity;
     if (this.#wanted.size > 0) this.#want([], 0);

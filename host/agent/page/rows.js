@@ -4,11 +4,15 @@
 
 import { compareIds } from "./json.js";
 
+// The rows of a group are drawn together, and not at all while the group is out of sight.
+const GROUP_ROWS = 25;
+
 export class Rows {
   #columns;
   #compare;
   #rows = new Map();
-  #body = element("div", { role: "rowgroup" });
+  #place;
+  #groups = [];
   #keep = () => true;
 
   constructor(place, caption, columns, compare = compareIds) {
@@ -19,7 +23,8 @@ export class Rows {
     const group = element("div", { role: "rowgroup", class: "headings" });
     group.append(head);
     set(place, { role: "table", "aria-label": caption, tabindex: "0" });
-    place.replaceChildren(group, this.#body);
+    place.replaceChildren(group);
+    this.#place = place;
   }
 
   // The number of rows, and of those that are shown.
@@ -66,12 +71,21 @@ export class Rows {
     return row;
   }
 
+  // Moves only the rows that are not where they belong.
   #order() {
-    let next = null;
-    for (const key of [...this.#rows.keys()].sort(this.#compare).reverse()) {
-      const { element } = this.#rows.get(key);
-      if (element.parentNode !== this.#body || element.nextSibling !== next) this.#body.insertBefore(element, next);
-      next = element;
+    const keys = [...this.#rows.keys()].sort(this.#compare);
+    while (this.#groups.length * GROUP_ROWS < keys.length) {
+      const group = element("div", { role: "rowgroup", class: "rows" });
+      this.#groups.push(group);
+      this.#place.append(group);
+    }
+    for (const [at, group] of [...this.#groups.entries()].reverse()) {
+      let next = null;
+      for (const key of keys.slice(at * GROUP_ROWS, (at + 1) * GROUP_ROWS).reverse()) {
+        const { element } = this.#rows.get(key);
+        if (element.parentNode !== group || element.nextSibling !== next) group.insertBefore(element, next);
+        next = element;
+      }
     }
   }
 }

@@ -12,7 +12,7 @@ use super::tab::Tab;
 
 const NODES: u64 = 1_000;
 const CHANGES_PER_SECOND: u32 = 50;
-const CHANGED_FOR: Duration = Duration::from_secs(6);
+const CHANGED_FOR: Duration = Duration::from_secs(12);
 /// Ten times what is wanted: machines differ.
 const RENDERED_WITHIN_MS: f64 = 10_000.0;
 const LOAD_MAX: f64 = 2.0;
@@ -36,18 +36,23 @@ async fn a_thousand_nodes_are_shown_at_once_and_follow_many_events() {
     let Some(tab) = Tab::open(&format!("http://{}/", agent.http)).await else {
         return;
     };
-    let look = "return [document.querySelectorAll('#nodes [data-key]').length, performance.now()]";
-    let shown = until("all rows", SOON, || async {
+    let look = "
+        const list = performance.getEntriesByType('resource').find((entry) => entry.name.includes('/decisions'));
+        const rows = document.querySelectorAll('#nodes [data-key]').length;
+        return [rows, performance.now(), performance.now() - list?.responseEnd]";
+    let [shown, rendered] = until("all rows", SOON, || async {
         let seen = tab.run(look).await;
         if seen[0] == NODES {
-            Ok(seen[1].as_f64().unwrap())
+            Ok([1, 2].map(|at: usize| seen[at].as_f64().unwrap()))
         } else {
             Err(seen)
         }
     })
     .await;
-    println!("{NODES} nodes were shown {shown:.0} ms after the page was asked for");
-    assert!(shown < RENDERED_WITHIN_MS);
+    println!(
+        "{NODES} nodes were shown {shown:.0} ms after the page was asked for, {rendered:.0} ms after their list came"
+    );
+    assert!(rendered < RENDERED_WITHIN_MS);
     tab.shows("#nodes-count", &["1,000 nodes"]).await;
 
     let (start, before) = (Instant::now(), tab.0.computed().unwrap());
