@@ -470,6 +470,38 @@ async fn a_change_can_wait_for_the_labels_and_says_where_they_do_not_come() {
 }
 
 #[tokio::test]
+async fn no_agent_that_is_cut_off_calls_labels_gone() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path().to_str().unwrap();
+    let options = ["--data-dir", place, "--gossip-interval", "200ms"];
+    let one = member("1", None, &options).await;
+    let two = member("2", Some(&one), &["--gossip-interval", "200ms"]).await;
+    expect_labels(&one, 2, MET_WITHIN, &json!({})).await;
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let path = |node: u64| format!("/api/v1/nodes/{node}/edge-cache");
+    for node in [2, 9] {
+        let done = one
+            .ask(Method::POST, &path(node), Some(&body))
+            .await
+            .unwrap();
+        assert_eq!(done.status, StatusCode::NO_CONTENT, "{done:?}");
+    }
+    let seed = two.gossip.unwrap().to_string();
+    two.kill().await.unwrap();
+    one.kill().await.unwrap();
+
+    // Nobody answers the agent after its restart: others may hear node 2, and node 9, which it has never met.
+    let one = member("1", None, &[&options[..], &["--seed", &seed]].concat()).await;
+    for node in [2, 9] {
+        let waiting = format!("{}?wait=50ms", path(node));
+        let unheard = one.ask(Method::DELETE, &waiting, None).await.unwrap();
+        assert_eq!(unheard.status, StatusCode::ACCEPTED, "{node}: {unheard:?}");
+        assert_eq!(unheard.body["registered"], false);
+        assert_eq!(unheard.body["alive"], false);
+    }
+}
+
+#[tokio::test]
 async fn a_terminated_agent_is_dropped_by_its_peers_at_once() {
     let one = member("1", None, &[]).await;
     let two = member("2", Some(&one), &[]).await;

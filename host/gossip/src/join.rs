@@ -50,7 +50,11 @@ pub enum Trouble {
     },
     /// A sealed datagram was dropped because of its time of sending, less than a minute ago. Anybody can
     /// replay an old datagram, so this is only a warning.
-    #[error("the clock of {address} is {ahead_s} s ahead of this node's: set both clocks")]
+    #[error(
+        "the clock of {address} is {} s {} this node's: set both clocks",
+        ahead_s.unsigned_abs(),
+        if *ahead_s < 0 { "behind" } else { "ahead of" }
+    )]
     ClockOff {
         /// Sender of the datagram.
         address: SocketAddr,
@@ -97,3 +101,6 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

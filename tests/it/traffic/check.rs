@@ -9,6 +9,7 @@ use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::proxies::{Server, free_address};
 use edge_cache_tests::wait::until;
 use reqwest::Method;
+use rustix::process::Signal;
 
 use super::proxies::{Kind, Site, firsts, paths};
 use super::{Node, SOON, decide, expect_caches, meet, metric, pick, start};
@@ -166,6 +167,60 @@ async fn a_check_that_fails_everywhere_withdraws_nothing() {
                 reason.map_or(Ok(()), Err)
             },
         )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_check_does_not_empty_the_routing_when_all_agents_restart() {
+    let place = tempfile::tempdir().unwrap();
+    let places = [1, 2, 3].map(|id| place.path().join(format!("node-{id}")));
+    let stored = |id: u64| {
+        let place = places[id as usize - 1].to_str().unwrap();
+        ["--data-dir", place, "--leave-on-terminate", "false"]
+    };
+    let one = start(1, super::cache_of(1), None, &stored(1)).await;
+    let two = start(2, super::cache_of(2), Some(&one), &stored(2)).await;
+    let three = start(3, super::cache_of(3), Some(&one), &stored(3)).await;
+    meet(&[&one, &two, &three], SOON).await;
+    let mut nodes = std::collections::VecDeque::from([one, two, three]);
+    for id in 1..=3 {
+        decide(&nodes[0], Method::POST, id).await;
+    }
+    for node in &nodes {
+        expect_caches(node, 3).await;
+    }
+
+    // Bound, so that no agent gets the port, and not listening.
+    let refuses = tokio::net::TcpSocket::new_v4().unwrap();
+    refuses.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead = format!("http://{}/", refuses.local_addr().unwrap());
+    for id in 1..=3 {
+        let old = nodes.pop_front().unwrap();
+        old.signal(Signal::TERM);
+        assert_eq!(old.ended().await, Some(0));
+        let args = [&stored(id)[..], &["--cache-check", &dead]].concat();
+        let new = start(id, super::cache_of(id), Some(&nodes[0]), &args).await;
+        nodes.push_back(new);
+        let mut all: Vec<_> = nodes.iter().collect();
+        all.sort_by_key(|node| node.id);
+        meet(&all, SOON).await;
+    }
+    // One of three may wait for a success: the others show that not all checks are wrong.
+    let kept = "edge_cache_cache_withdrawals_refused_total";
+    until("most labels are kept", SOON, || async {
+        let mut all = 0.0;
+        for node in &nodes {
+            all += metric(node, kept).await;
+        }
+        if all >= 2.0 { Ok(()) } else { Err(all) }
+    })
+    .await;
+    for node in &nodes {
+        until("most caches are routed", SOON, || async {
+            let caches = metric(node, "edge_cache_traffic_caches").await;
+            if caches >= 2.0 { Ok(()) } else { Err(caches) }
+        })
         .await;
     }
 }

@@ -50,7 +50,7 @@ impl Change {
         let state = match self.registered {
             true if is_alive => "enabled; its labels are not seen yet".to_string(),
             true => format!("enabled; its labels are not seen yet: {NOBODY}"),
-            false if is_alive => "disabled; its labels are still seen".to_string(),
+            false if is_alive => "disabled; its labels may still be seen".to_string(),
             false => format!("disabled; others may still see its labels: {UNHEARD}"),
         };
         format!("node {} is {state}", self.node_id)

@@ -15,7 +15,7 @@ fn a_pending_change_says_whether_the_node_is_heard() {
     let of = |registered, is_alive| change(registered, None).pending(None, is_alive);
     assert_eq!(
         of(false, true),
-        "node 7 is disabled; its labels are still seen"
+        "node 7 is disabled; its labels may still be seen"
     );
     assert_eq!(
         of(false, false),
