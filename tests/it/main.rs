@@ -67,7 +67,8 @@ mod convergence;
 mod simulation;
 // Snapshots of running agents, restored.
 mod snapshots;
-// Agents killed under load.
+// Agents killed under load, and power lost at each write of a file.
+mod crash_points;
 mod power_cut;
 // Another component in the place of the one that runs.
 mod swap;

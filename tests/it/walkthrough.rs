@@ -173,6 +173,7 @@ pub(crate) async fn prints_what_it_shows(
         let logs: Vec<_> = folders
             .iter()
             .flat_map(|folder| (1..=3).map(|n| folder.join(format!("agent-{n}.log"))))
+            .chain([directory.join("way-back.txt")])
             .filter_map(|log| std::fs::read_to_string(log).ok())
             .collect();
         format!("{stdout}\n{stderr}\n{}", logs.join("\n---\n"))

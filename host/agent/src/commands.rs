@@ -251,10 +251,8 @@ impl Session {
                 Ok(exit::SUCCESS)
             }
             ChangeOutcome::Pending(state) => {
-                let decision = state.decision.as_ref();
-                let refusal = decision.and_then(|decision| decision.refused_by_node.as_deref());
-                self.say(&change.pending(refusal, state.alive), &json!(state))?;
-                Ok(refusal.map_or(exit::PENDING, |_| exit::NODE_REFUSES))
+                self.say(&change.pending(&state), &json!(state))?;
+                Ok(change::refusal(&state).map_or(exit::PENDING, |_| exit::NODE_REFUSES))
             }
         }
     }

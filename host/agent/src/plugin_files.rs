@@ -116,7 +116,8 @@ pub(crate) fn replace(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> 
         .inspect_err(|_| {
             // Part of a file is of no use.
             let _ = fs::remove_file(&partial);
-        })
+        })?;
+    sync_name(path)
 }
 
 fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
@@ -126,7 +127,14 @@ fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
         .mode(mode)
         .open(path)?;
     file.write_all(content)?;
-    file.sync_all()
+    file.sync_all()?;
+    sync_name(path)
+}
+
+/// Makes the name of a file durable.
+fn sync_name(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| *parent != Path::new(""));
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

@@ -311,8 +311,21 @@ impl PluginManager {
         let reload = sources.reload_trust().await?;
         let _turn = self.inner.turn.lock().await;
         let mut plugins = Plugins::clone(&self.plugins());
-        let refusal = sources.check(&plugins.running.origin).err();
-        plugins.refusal = refusal.map(|refusal| refusal.to_string());
+        let Plugins {
+            running,
+            declared,
+            refusal,
+        } = &mut plugins;
+        *refusal = match sources.check(&running.origin) {
+            Ok(admission) => {
+                running.origin.admission = admission;
+                None
+            }
+            Err(refused) => Some(refused.to_string()),
+        };
+        if let Ok(admission) = sources.check(&declared.origin) {
+            declared.origin.admission = admission;
+        }
         self.inner.plugins.store(Arc::new(plugins));
         Ok(reload)
     }

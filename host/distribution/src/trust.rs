@@ -89,6 +89,8 @@ pub struct Admission {
     pub keys: Vec<String>,
     /// The identity in the signature of the first of these keys.
     pub identity: String,
+    /// The time after which the rule lets nothing in.
+    pub not_after: Option<SystemTime>,
 }
 
 /// The identity in a signature of the manifest, or what else the signature is.
@@ -255,6 +257,7 @@ impl<'a> Claims<'a> {
                 .cloned()
                 .collect(),
             identity: (*identity).to_string(),
+            not_after: rule.not_after.and_then(|end| end.try_into().ok()),
         })
     }
 

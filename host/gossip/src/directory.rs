@@ -384,9 +384,10 @@ impl Directory {
         self.members.iter().filter(is_rival).map(rival).collect()
     }
 
-    /// Returns the counters of the other nodes, each from its latest generation that has published some.
+    /// Returns the counters of the other nodes, each from its latest generation that has published some; from one that
+    /// stays, if another member has its id and leaves.
     fn stats(&self) -> BTreeMap<u64, PublishedStats> {
-        let mut newest = BTreeMap::new();
+        let mut counting = BTreeMap::new();
         for (id, member) in &self.members {
             let (Some(node_id), Some(stats)) = (node_id_of(&id.node_id), member.stats.1) else {
                 continue;
@@ -394,14 +395,15 @@ impl Directory {
             if member.record.is_none() {
                 continue;
             }
-            let best = newest.entry(node_id).or_insert((id, stats));
-            if best.0 < id {
-                *best = (id, stats);
+            let rank = (member.is_live && !member.is_leaving(), id);
+            let best = counting.entry(node_id).or_insert((rank, stats));
+            if best.0 < rank {
+                *best = (rank, stats);
             }
         }
-        newest.remove(&self.own_node_id);
-        let newest = newest.into_iter();
-        newest
+        counting.remove(&self.own_node_id);
+        let counting = counting.into_iter();
+        counting
             .map(|(node_id, (_, stats))| (node_id, stats))
             .collect()
     }

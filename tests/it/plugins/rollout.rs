@@ -234,35 +234,51 @@ async fn the_way_back_is_of_the_agents_that_change_and_leads_to_what_they_ran() 
         format!("oci://{}/acme/other:1", cluster.reference.registry()).parse()?;
     push(&other, &third).await?;
     push(&cluster.reference, &second).await?;
-    // One agent has the new version already, and one runs another plugin.
+    // One agent has the new version already, one runs another plugin, and one a file.
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(&file, with_section(reference_bytes()?, "note", b"4"))?;
+    let file = file.path().display().to_string();
     let at = |node: usize| format!("http://{}", cluster.nodes[node].http);
     let (declared, other) = (cluster.reference.to_string(), other.to_string());
     for words in [
         ["plugin", "rollout", &declared, "--agents", &at(0)],
         ["plugin", "swap", &other, "--addr", &at(1)],
+        ["plugin", "swap", &file, "--addr", &at(2)],
     ] {
         let ended = run_rollout(&words).await?;
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
-    let before = cluster.digests().await?;
     let (old, new, swapped) = (of(&first), of(&second), of(&third));
-    assert_eq!(before, [&new, &swapped, &old, &old, &old].map(Value::clone));
+    let file = Value::Null;
+    assert_eq!(
+        cluster.digests().await?,
+        [&new, &swapped, &file, &old, &old].map(Value::clone)
+    );
 
     let ended = cluster.rollout(&cluster.reference, &[]).await?;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(cluster.digests().await?, vec![new; cluster.nodes.len()]);
+    let all_new = vec![new.clone(); cluster.nodes.len()];
+    assert_eq!(cluster.digests().await?, all_new);
     let back = ended
         .stderr
         .split('`')
         .filter(|part| part.contains("plugin rollout"));
     let back: Vec<&str> = back.collect();
-    assert_eq!(back.len(), 2, "{ended:?}");
+    assert_eq!(back.len(), 3, "{ended:?}");
     for command in back {
         let words: Vec<&str> = command.split(' ').skip(1).collect();
         let ended = run_rollout(&words).await?;
         assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
     }
-    assert_eq!(cluster.digests().await?, before);
+    // The file is not there any more: its agent runs what it declared beside it.
+    assert_eq!(
+        cluster.digests().await?,
+        [&new, &swapped, &old, &old, &old].map(Value::clone)
+    );
+    for (node, digest) in cluster.nodes.iter().zip([&new, &old, &old, &old, &old]) {
+        let shown = get(node, "/api/v1/plugin").await;
+        assert_eq!(shown["declared"]["digest"], *digest, "{shown}");
+    }
     Ok(())
 }
 

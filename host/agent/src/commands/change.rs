@@ -1,6 +1,6 @@
 //! The texts of changes of one node.
 
-use edge_cache_client::NodeId;
+use edge_cache_client::{NodeChange, NodeId};
 use edge_cache_core::text;
 use serde_json::{Value, json};
 
@@ -12,8 +12,14 @@ mod tests;
 /// Why labels of a node are not seen where none of its members is alive.
 pub(super) const NOBODY: &str = "no member with its id is alive";
 
-/// Why labels of a node may be seen elsewhere while none of its members is alive here.
-const UNHEARD: &str = "its member is silent without having left, or this agent is cut off";
+/// Why labels of a node may be seen elsewhere that are not seen here.
+const UNHEARD: &str =
+    "its member is silent without having left, or this agent is cut off or not ready";
+
+/// Returns the reason for which the node's own agent refuses a change.
+pub(super) fn refusal(state: &NodeChange) -> Option<&str> {
+    state.decision.as_ref()?.refused_by_node.as_deref()
+}
 
 /// A change of one node that was made.
 #[derive(Debug, Clone, Copy)]
@@ -39,21 +45,22 @@ impl Change {
     }
 
     /// Returns the text of a change whose labels have not followed in time, or that the node's own agent refuses.
-    pub(super) fn pending(&self, refusal: Option<&str>, is_alive: bool) -> String {
-        if let Some(reason) = refusal {
+    pub(super) fn pending(&self, state: &NodeChange) -> String {
+        if let Some(reason) = refusal(state) {
             let reason = text::clean(reason, text::ERROR_BYTES_MAX);
             return format!(
                 "the agent of node {} refuses the change: {reason}",
                 self.node_id
             );
         }
-        let state = match self.registered {
-            true if is_alive => "enabled; its labels are not seen yet".to_string(),
+        let is_seen = state.alive && state.advertised == Some(true);
+        let text = match self.registered {
+            true if state.alive => "enabled; its labels are not seen yet".to_string(),
             true => format!("enabled; its labels are not seen yet: {NOBODY}"),
-            false if is_alive => "disabled; its labels may still be seen".to_string(),
+            false if is_seen => "disabled; its labels are still seen".to_string(),
             false => format!("disabled; others may still see its labels: {UNHEARD}"),
         };
-        format!("node {} is {state}", self.node_id)
+        format!("node {} is {text}", self.node_id)
     }
 
     /// Returns the JSON of a change that is complete, with the fields of the agent's response to a pending one.

@@ -188,7 +188,7 @@ impl Target {
             node_id: agent.node_id,
             client,
             former: None,
-            back: Back::Revert,
+            back: Back::default(),
         })
     }
 

@@ -23,8 +23,8 @@ use edge_cache_host::{AUDIT_TARGET, CacheHealth, NodeState, Store, Traffic};
 const FULL_WARN_PERCENT: usize = 80;
 /// The unit in which the warning counts.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The time before the end of a certificate at which readiness begins to warn, as the alert rule does.
-const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// The time before the end of a certificate or a trust rule at which readiness begins to warn, as the alert rule does.
+const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The reason of an agent that cannot route yet.
 const UNROUTED: &str = "the routing table of all members is being built";
@@ -223,27 +223,38 @@ impl AppState {
             warnings: others
                 .chain(self.registry_warnings())
                 .chain(self.certificate_warning())
+                .chain(self.trust_warning())
                 .collect(),
         }
     }
 
-    /// Warns before the certificate of the API expires. The text changes once a day.
+    /// Warns before the certificate of the API expires.
     fn certificate_warning(&self) -> Option<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
         let until = u64::try_from(self.about.reloader.certificate_expiry()).ok()?;
-        let left = Duration::from_secs(until.saturating_sub(now));
-        if until == 0 || left > CERTIFICATE_WARNING {
-            return None;
-        }
-        let days = left.as_secs().checked_div(DAY.as_secs()).unwrap_or(0);
-        let said = match days {
-            _ if left.is_zero() => "is not valid any more, and clients refuse it".to_string(),
-            0 => "expires within a day".to_string(),
-            1 => "expires tomorrow".to_string(),
-            days => format!("expires in {days} days"),
+        let until = UNIX_EPOCH.checked_add(Duration::from_secs(until))?;
+        let said = end(until).filter(|_| until != UNIX_EPOCH)?;
+        let effect = match said {
+            End::Passed => "is not valid any more, and clients refuse it".to_string(),
+            End::Soon(when) => format!("expires {when}"),
         };
         Some(format!(
-            "the certificate of the API {said}: renew it, then reload"
+            "the certificate of the API {effect}: renew it, then reload"
+        ))
+    }
+
+    /// Warns before the rule ends that lets the declared plugin in.
+    fn trust_warning(&self) -> Option<String> {
+        let plugins = self.plugins.plugins();
+        let admission = plugins.declared.origin.admission.as_ref()?;
+        let effect = match end(admission.not_after?)? {
+            End::Passed => {
+                "lets nothing in any more, and a start would refuse the declared plugin".to_string()
+            }
+            End::Soon(when) => format!("that lets the declared plugin in ends {when}"),
+        };
+        Some(format!(
+            "{} of `plugin.trust` {effect}: renew its `not_after`, then reload",
+            admission.rule
         ))
     }
 
@@ -316,6 +327,27 @@ impl AppState {
     fn is_stopping(&self) -> bool {
         self.stop.requested().is_some()
     }
+}
+
+/// The end of a validity that has come or comes soon.
+enum End {
+    Passed,
+    /// In so many days, in words. They change once a day.
+    Soon(String),
+}
+
+/// Returns the end of a validity, if a warning is due.
+fn end(until: SystemTime) -> Option<End> {
+    let Ok(left) = until.duration_since(SystemTime::now()) else {
+        return Some(End::Passed);
+    };
+    let days = left.as_secs().checked_div(DAY.as_secs()).unwrap_or(0);
+    let when = match days {
+        0 => "within a day".to_string(),
+        1 => "tomorrow".to_string(),
+        days => format!("in {days} days"),
+    };
+    (left <= EXPIRY_WARNING).then_some(End::Soon(when))
 }
 
 /// Returns a number of things as the subject of a sentence.

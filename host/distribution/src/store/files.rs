@@ -19,6 +19,8 @@ const BLOBS: &str = "blobs";
 const SHA256: &str = "sha256";
 /// A file that is being written, in the folder of its final name.
 const TEMPORARY: &str = ".tmp";
+/// The directories whose names are made durable when a store is opened: `blobs`, the store's own, and the one that it is in.
+const NAMES_SYNCED: usize = 3;
 /// The largest index: ten times what the largest number of plugins and tags takes.
 const INDEX_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The size of what every store has, beside index and contents.
@@ -64,6 +66,10 @@ impl Folder {
             Err(source) => return Err(disk(&layout, source)),
         }
         make(&folder.blobs)?;
+        let parents = folder.blobs.ancestors().skip(1).take(NAMES_SYNCED);
+        parents
+            .filter(|it| *it != Path::new(""))
+            .try_for_each(sync)?;
         refuse_others(&directory.join(BLOBS), |name| name == SHA256)?;
         refuse_others(&folder.blobs, |name| {
             name == TEMPORARY || digest(name).is_some()

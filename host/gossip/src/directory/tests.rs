@@ -248,6 +248,42 @@ fn a_member_elsewhere_gives_the_id_back_when_it_leaves() {
     assert_eq!(fixture.listed(left), one(7, "here"));
 }
 
+/// One that waited for the id and leaves has counted nothing, and its generation is the latest.
+#[test]
+fn a_member_that_leaves_does_not_replace_the_counters_of_the_one_that_stays() {
+    let mut fixture = Fixture::new();
+    let counting = |mut reading: MemberReading, hits| {
+        let stats = PublishedStats {
+            enabled_at_ms: 1,
+            hits,
+            misses: 0,
+        };
+        reading.stats = Some((1, stats.encode()));
+        reading
+    };
+    let leaving = || {
+        let mut record = NodeRecord::from(PeerInfo::placeholder(7));
+        record.leaving = true;
+        let mut reading = counting(raw(7, 6, 1, record.encode()), 0);
+        reading.id.gossip_advertise_addr = ([127, 0, 0, 2], 7946).into();
+        reading
+    };
+    let here = || counting(fresh(7, 5, "here"), 142);
+    let hits = |view: ClusterView| view.stats.get(&7).map(|stats| stats.hits);
+    assert_eq!(hits(fixture.update(vec![here(), leaving()])), Some(142));
+    assert_eq!(
+        hits(fixture.update(vec![here(), silent(leaving())])),
+        Some(142)
+    );
+    // A life that leaves after one that was killed has counted on.
+    let mut fixture = Fixture::new();
+    let restarted = counting(leaving(), 150);
+    assert_eq!(
+        hits(fixture.update(vec![silent(here()), restarted])),
+        Some(150)
+    );
+}
+
 fn silent(mut reading: MemberReading) -> MemberReading {
     reading.is_live = false;
     reading

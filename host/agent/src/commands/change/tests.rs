@@ -12,18 +12,26 @@ fn change(registered: bool, wait: Option<Duration>) -> Change {
 
 #[test]
 fn a_pending_change_says_whether_the_node_is_heard() {
-    let of = |registered, is_alive| change(registered, None).pending(None, is_alive);
+    let text = |registered, advertised, alive| {
+        change(registered, None).pending(&NodeChange {
+            node_id: 7,
+            registered,
+            advertised: Some(advertised),
+            alive,
+            decision: None,
+        })
+    };
     assert_eq!(
-        of(false, true),
-        "node 7 is disabled; its labels may still be seen"
+        text(false, true, true),
+        "node 7 is disabled; its labels are still seen"
     );
+    let unheard = "node 7 is disabled; others may still see its labels: its member is silent without having left, or this \
+                   agent is cut off or not ready";
+    assert_eq!(text(false, true, false), unheard);
+    // An agent that waits for its own id sees labels go, and may not be the one that others hear.
+    assert_eq!(text(false, false, true), unheard);
     assert_eq!(
-        of(false, false),
-        "node 7 is disabled; others may still see its labels: its member is silent without having left, or this agent is \
-         cut off"
-    );
-    assert_eq!(
-        of(true, true),
+        text(true, false, true),
         "node 7 is enabled; its labels are not seen yet"
     );
 }

@@ -5,29 +5,27 @@ use edge_cache_distribution::{Digest, Reference};
 
 use crate::cli::RolloutArgs;
 
-/// The way in which an agent runs the plugin again that it ran before the rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Back {
-    /// A rollout of the declared plugin's former version.
-    Declared(Reference),
-    /// A swap to the plugin of a registry that was swapped in before.
-    Swapped(Reference),
-    /// The declared plugin: the former one, or all that there is where the former one was sent as a file.
-    Revert,
+/// The way in which an agent gets back what it declared and ran before the rollout. Without any step, `plugin revert` does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Back {
+    /// The declared plugin's former version, where the rollout changes it.
+    declared: Option<Reference>,
+    /// The plugin of a registry that had been swapped in. One that was sent as a file cannot come back from here.
+    swapped: Option<Reference>,
 }
 
 impl Back {
-    /// Returns the way back to what an agent runs now.
+    /// Returns the way back to what an agent declares and runs now.
     pub(super) fn to(plugin: &Plugin, args: &RolloutArgs) -> Self {
-        let source: Option<Reference> = plugin.origin.source.parse().ok();
-        match (running(plugin), source) {
-            (Some(digest), Some(source)) if !plugin.is_declared => {
-                Self::Swapped(source.with_digest(digest))
-            }
-            (Some(digest), _) if plugin.is_declared && !args.until_restart => {
-                Self::Declared(args.reference.clone().with_digest(digest))
-            }
-            _ => Self::Revert,
+        let digest = |text: &Option<String>| text.as_ref()?.parse::<Digest>().ok();
+        let declared = digest(&plugin.declared.digest).filter(|_| !args.until_restart);
+        let swapped = || {
+            let source: Reference = plugin.origin.source.parse().ok()?;
+            Some(source.with_digest(running(plugin)?))
+        };
+        Self {
+            declared: declared.map(|digest| args.reference.clone().with_digest(digest)),
+            swapped: (!plugin.is_declared).then(swapped).flatten(),
         }
     }
 }
@@ -50,37 +48,46 @@ pub(super) fn of_all<'a>(
         }
     }
     let files = files(args);
-    let commands = groups.into_iter().map(|(back, addresses)| {
+    let mut commands = Vec::new();
+    for (back, addresses) in groups {
         let agents = addresses.join(",");
-        match back {
-            Back::Declared(reference) => {
-                format!("`edge-cache-agent plugin rollout {reference} --agents {agents}{files}`")
-            }
-            Back::Swapped(reference) => format!(
+        if let Some(reference) = &back.declared {
+            commands.push(format!(
+                "`edge-cache-agent plugin rollout {reference} --agents {agents}{files}`"
+            ));
+        }
+        if let Some(reference) = &back.swapped {
+            commands.push(format!(
                 "`edge-cache-agent plugin rollout {reference} --agents {agents} --until-restart{files}`"
-            ),
-            Back::Revert => format!(
+            ));
+        }
+        if *back == Back::default() {
+            commands.push(format!(
                 "`for agent in {}; do edge-cache-agent plugin revert --addr $agent{files}; done`",
                 addresses.join(" ")
-            ),
+            ));
         }
-    });
-    let commands: Vec<String> = commands.collect();
+    }
     (!commands.is_empty()).then(|| commands.join(", and "))
 }
 
-/// Returns the command that takes back an agent that may not be ready.
+/// Returns the commands that take back an agent that may not be ready.
 pub(super) fn of_one(args: &RolloutArgs, address: &str, back: &Back) -> String {
     let files = files(args);
-    let command = match back {
-        Back::Declared(reference) => match reference.digest() {
-            Some(digest) => format!("reload --digest {digest}"),
-            None => "reload".to_string(),
-        },
-        Back::Swapped(reference) => format!("swap {reference}"),
-        Back::Revert => "revert".to_string(),
-    };
-    format!("`edge-cache-agent plugin {command} --addr {address}{files}`")
+    let declared = back.declared.as_ref().and_then(Reference::digest);
+    let declared = declared.map(|digest| format!("reload --digest {digest}"));
+    let swapped = back
+        .swapped
+        .as_ref()
+        .map(|reference| format!("swap {reference}"));
+    let mut steps: Vec<String> = declared.into_iter().chain(swapped).collect();
+    if steps.is_empty() {
+        steps.push("revert".to_string());
+    }
+    let commands = steps
+        .iter()
+        .map(|step| format!("`edge-cache-agent plugin {step} --addr {address}{files}`"));
+    commands.collect::<Vec<_>>().join(", and ")
 }
 
 /// Returns the arguments with the files that the agents are reached by.

@@ -11,6 +11,7 @@ fn a_signature_by_a_key_of_the_rule_lets_in() {
         rule: "rule 1 (`registry.example/edge/*`)".into(),
         keys: vec!["release".into()],
         identity: EDGE.into(),
+        not_after: None,
     };
     assert_eq!(admission, expected);
     // Of a file, the identity stands for the repository.

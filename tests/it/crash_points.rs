@@ -1,0 +1,169 @@
+//! Every moment at which power may be lost while files are written: what was acknowledged is there afterwards, and whole.
+//!
+//! The store of decisions has such a test of its own, in `store::database::power_cuts`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use edge_cache_distribution::{BlobStore, Lookup};
+use edge_cache_tests::agent::{Agent, binary};
+use edge_cache_tests::disk_model::{Crash, Disk, Operation, trace};
+use reqwest::Method;
+use serde_json::json;
+use tempfile::tempdir;
+
+/// More than the script's store ever takes.
+const LARGE: u64 = 1 << 30;
+
+/// Applies the operations one by one, and looks at the disk after each, as every kind of crash leaves it. A state that was
+/// looked at is skipped, unless more is acknowledged.
+fn each_crash(
+    mut disk: Disk,
+    operations: &[Operation],
+    mut look: impl FnMut(&Disk, &[Operation], Crash),
+) {
+    let mut seen = BTreeSet::new();
+    for at in 0..=operations.len() {
+        if let Some(operation) = at.checked_sub(1).map(|at| &operations[at]) {
+            disk.apply(operation)
+                .unwrap_or_else(|error| panic!("{operation:?}: {error:#}"));
+        }
+        let is_last = at == operations.len();
+        for crash in Crash::ALL {
+            let done = &operations[..at];
+            if seen.insert((disk.after(crash), last_said(done), is_last)) {
+                look(&disk, done, crash);
+            }
+        }
+    }
+}
+
+/// Returns what the program said last.
+fn last_said(done: &[Operation]) -> &str {
+    let said = done.iter().rev().find_map(|operation| match operation {
+        Operation::Said(line) => Some(line.as_str()),
+        _ => None,
+    });
+    said.unwrap_or_default()
+}
+
+#[test]
+fn a_store_of_plugins_keeps_what_it_has_acknowledged() {
+    let place = tempdir().unwrap();
+    let disk = Disk::of(place.path()).unwrap();
+    let script = Path::new(env!("CARGO_BIN_EXE_blob-store"));
+    let folder = place.path().join("plugins");
+    let Some(operations) = trace(place.path(), script, &[folder.to_str().unwrap()]).unwrap() else {
+        return;
+    };
+    let said = |operation: &Operation| matches!(operation, Operation::Said(_));
+    let acknowledged = operations
+        .iter()
+        .filter(|operation| said(operation))
+        .count();
+    println!(
+        "{} operations, {acknowledged} acknowledgements",
+        operations.len()
+    );
+    assert!(acknowledged > 20, "{acknowledged}");
+    each_crash(disk, &operations, |disk, done, crash| {
+        let after = tempdir().unwrap();
+        disk.write_after(crash, after.path()).unwrap();
+        let (mut store, warning) = BlobStore::open(&after.path().join("plugins"), LARGE)
+            .unwrap_or_else(|error| panic!("{crash:?} after {}: {error}", done.len()));
+        assert_eq!(warning, None, "{crash:?} after {}", done.len());
+        for digest in last_said(done).split_whitespace() {
+            let found = store.get(&digest.parse().unwrap(), 0);
+            assert!(
+                matches!(found, Lookup::Found(..)),
+                "{crash:?} after {} of {}: {digest} is {found:?}",
+                done.len(),
+                operations.len()
+            );
+        }
+    });
+}
+
+/// Expects that a file has one of two contents after any crash, and the second one once the program has ended.
+fn expect_whole(
+    before: Disk,
+    operations: &[Operation],
+    file: &Path,
+    contents: [&Option<Vec<u8>>; 2],
+) {
+    each_crash(before, operations, |disk, done, crash| {
+        let found = disk.after(crash).get(file).cloned().flatten();
+        let place = format!("{crash:?} after {} of {}", done.len(), operations.len());
+        if done.len() == operations.len() {
+            assert!(found == *contents[1], "acknowledged and lost: {place}");
+        }
+        let size = found.as_ref().map(Vec::len);
+        assert!(
+            contents.contains(&&found),
+            "a part of {size:?} bytes: {place}"
+        );
+    });
+}
+
+fn agent() -> PathBuf {
+    binary().unwrap().to_path_buf()
+}
+
+#[test]
+fn a_new_key_is_durable_before_its_command_ends() {
+    let place = tempdir().unwrap();
+    let mut disk = Disk::of(place.path()).unwrap();
+    let key = place.path().join("plugin.key");
+    let args = ["plugin", "keygen", key.to_str().unwrap()];
+    let Some(operations) = trace(place.path(), &agent(), &args).unwrap() else {
+        return;
+    };
+    for operation in &operations {
+        disk.apply(operation).unwrap();
+    }
+    for crash in Crash::ALL {
+        let found = disk.after(crash);
+        assert_eq!(found.len(), 2, "{crash:?}: {found:?}");
+        for (name, content) in found {
+            let written = fs::read(place.path().join(&name)).unwrap();
+            assert_eq!(content, Some(written), "{crash:?}: {}", name.display());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_replaces_the_one_before_as_a_whole() {
+    let data = tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let args = ["--node-id", "1", "--allow-local-admin", "--data-dir", data];
+    let agent_of_one = Agent::start(&args).await.unwrap();
+    let address = format!("http://{}", agent_of_one.http);
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let path = "/api/v1/nodes/1/edge-cache";
+    agent_of_one
+        .ask(Method::POST, path, Some(&body))
+        .await
+        .unwrap();
+
+    let place = tempdir().unwrap();
+    let file = place.path().join("state.snapshot");
+    let args = [
+        "snapshot",
+        "save",
+        file.to_str().unwrap(),
+        "--addr",
+        &address,
+    ];
+    let name = Path::new("state.snapshot");
+    let mut before = None;
+    for _ in 0..2 {
+        let disk = Disk::of(place.path()).unwrap();
+        let Some(operations) = trace(place.path(), &agent(), &args).unwrap() else {
+            return;
+        };
+        let after = Some(fs::read(&file).unwrap());
+        expect_whole(disk, &operations, name, [&before, &after]);
+        before = after;
+    }
+}
