@@ -2,16 +2,21 @@
 //!
 //! The store of decisions has such a test of its own, in `store::database::power_cuts`.
 
+mod disk;
+mod trace;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use edge_cache_distribution::{BlobStore, Lookup};
 use edge_cache_tests::agent::{Agent, binary};
-use edge_cache_tests::disk_model::{Crash, Disk, Operation, trace};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::tempdir;
+
+use self::disk::{Disk, Kept};
+use self::trace::{Operation, trace};
 
 /// More than the script's store ever takes.
 const LARGE: u64 = 1 << 30;
@@ -21,7 +26,7 @@ const LARGE: u64 = 1 << 30;
 fn each_crash(
     mut disk: Disk,
     operations: &[Operation],
-    mut look: impl FnMut(&Disk, &[Operation], Crash),
+    mut look: impl FnMut(&Disk, &[Operation], Kept),
 ) {
     let mut seen = BTreeSet::new();
     for at in 0..=operations.len() {
@@ -30,10 +35,10 @@ fn each_crash(
                 .unwrap_or_else(|error| panic!("{operation:?}: {error:#}"));
         }
         let is_last = at == operations.len();
-        for crash in Crash::ALL {
+        for kept in Kept::ALL {
             let done = &operations[..at];
-            if seen.insert((disk.after(crash), last_said(done), is_last)) {
-                look(&disk, done, crash);
+            if seen.insert((disk.after(kept), last_said(done), is_last)) {
+                look(&disk, done, kept);
             }
         }
     }
@@ -67,17 +72,17 @@ fn a_store_of_plugins_keeps_what_it_has_acknowledged() {
         operations.len()
     );
     assert!(acknowledged > 20, "{acknowledged}");
-    each_crash(disk, &operations, |disk, done, crash| {
+    each_crash(disk, &operations, |disk, done, kept| {
         let after = tempdir().unwrap();
-        disk.write_after(crash, after.path()).unwrap();
+        disk.write_after(kept, after.path()).unwrap();
         let (mut store, warning) = BlobStore::open(&after.path().join("plugins"), LARGE)
-            .unwrap_or_else(|error| panic!("{crash:?} after {}: {error}", done.len()));
-        assert_eq!(warning, None, "{crash:?} after {}", done.len());
+            .unwrap_or_else(|error| panic!("{kept:?} after {}: {error}", done.len()));
+        assert_eq!(warning, None, "{kept:?} after {}", done.len());
         for digest in last_said(done).split_whitespace() {
             let found = store.get(&digest.parse().unwrap(), 0);
             assert!(
                 matches!(found, Lookup::Found(..)),
-                "{crash:?} after {} of {}: {digest} is {found:?}",
+                "{kept:?} after {} of {}: {digest} is {found:?}",
                 done.len(),
                 operations.len()
             );
@@ -92,9 +97,9 @@ fn expect_whole(
     file: &Path,
     contents: [&Option<Vec<u8>>; 2],
 ) {
-    each_crash(before, operations, |disk, done, crash| {
-        let found = disk.after(crash).get(file).cloned().flatten();
-        let place = format!("{crash:?} after {} of {}", done.len(), operations.len());
+    each_crash(before, operations, |disk, done, kept| {
+        let found = disk.after(kept).get(file).cloned().flatten();
+        let place = format!("{kept:?} after {} of {}", done.len(), operations.len());
         if done.len() == operations.len() {
             assert!(found == *contents[1], "acknowledged and lost: {place}");
         }
@@ -122,12 +127,12 @@ fn a_new_key_is_durable_before_its_command_ends() {
     for operation in &operations {
         disk.apply(operation).unwrap();
     }
-    for crash in Crash::ALL {
-        let found = disk.after(crash);
-        assert_eq!(found.len(), 2, "{crash:?}: {found:?}");
+    for kept in Kept::ALL {
+        let found = disk.after(kept);
+        assert_eq!(found.len(), 2, "{kept:?}: {found:?}");
         for (name, content) in found {
             let written = fs::read(place.path().join(&name)).unwrap();
-            assert_eq!(content, Some(written), "{crash:?}: {}", name.display());
+            assert_eq!(content, Some(written), "{kept:?}: {}", name.display());
         }
     }
 }

@@ -8,7 +8,6 @@ pub mod cluster_of_one;
 pub mod component;
 pub mod composed;
 pub mod debian;
-pub mod disk_model;
 pub mod dummy;
 pub mod foreign;
 pub mod guide;

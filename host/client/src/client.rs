@@ -23,8 +23,8 @@ use crate::connection::{Connection, RESPONSE_BYTES_MAX, Response, describe};
 use crate::error::ClientError;
 use crate::events::{EventFollower, EventStream};
 
-/// The time that an agent may need on top of the timeout to compile a plugin.
-const COMPILE_TIME: Duration = Duration::from_secs(60);
+/// The time that an agent may need on top of the timeout to compile a plugin: the largest `limits.compile_deadline`.
+const COMPILE_TIME: Duration = Duration::from_secs(600);
 /// The time that an agent may need on top of the timeout to take and send a snapshot.
 const SNAPSHOT_TIME: Duration = Duration::from_secs(600);
 /// The time that an agent may need on top of the timeout to replace all nodes.
