@@ -229,16 +229,12 @@ impl EffectiveDecisions {
         if let Some(effective) = self.get(node_id) {
             return decision.beats(&effective.decision);
         }
+        // The node is unknown, so that neither of these holds the node itself.
+        let higher = || self.enabled.range(node_id..).next();
+        let earlier = || self.disabled.range(..(decision.at, node_id)).next();
         match decision.op {
-            Op::Enable { .. } => {
-                self.enabled.len() < limits.enabled_max()
-                    || self.enabled.get_max().is_some_and(|max| node_id < *max)
-            }
-            Op::Disable {} => {
-                let lowest = self.disabled.get_min();
-                self.disabled.len() < limits.tombstones
-                    || lowest.is_some_and(|min| (decision.at, node_id) > *min)
-            }
+            Op::Enable { .. } => self.enabled.len() < limits.enabled_max() || higher().is_some(),
+            Op::Disable {} => self.disabled.len() < limits.tombstones || earlier().is_some(),
         }
     }
 

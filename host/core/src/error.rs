@@ -5,6 +5,9 @@ use thiserror::Error;
 
 use crate::NodeId;
 
+#[cfg(test)]
+mod tests;
+
 /// The error of a change. No entry and no label has changed after it.
 ///
 /// The first three are those of the native registry: the change itself was refused. With the others, the

@@ -11,6 +11,9 @@ use crate::LabelLimits;
 use crate::cache_address::CACHE_ADDRESS_LABEL;
 use crate::text::is_unprintable;
 
+#[cfg(test)]
+mod tests;
+
 /// Largest number of labels of a member that is assessed (`placement.wit`).
 pub const PEER_LABELS_MAX: usize = 64;
 /// Largest total size of their keys and values, in bytes (`placement.wit`).

@@ -10,6 +10,9 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+#[cfg(test)]
+mod tests;
+
 /// Labels of a metric whose names and values are words of the program.
 pub type FixedLabels<const N: usize> = [(&'static str, &'static str); N];
 

@@ -10,6 +10,9 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::text::is_unprintable;
 
+#[cfg(test)]
+mod tests;
+
 /// Number of a node in its cluster.
 pub type NodeId = u64;
 

@@ -49,7 +49,9 @@ fn the_largest_decision_fits() {
     };
     let text = largest.encode();
     assert!(text.len() <= Decision::BYTES_MAX, "{}", text.len());
-    assert_eq!(Decision::decode(u64::MAX, &text), Ok(largest));
+    assert_eq!(Decision::decode(u64::MAX, &text), Ok(largest.clone()));
+    let padded = format!("{text:width$}", width = Decision::BYTES_MAX);
+    assert_eq!(Decision::decode(u64::MAX, &padded), Ok(largest));
 }
 
 #[test]
@@ -118,4 +120,15 @@ fn a_timestamp_from_the_year_10000_on_is_refused() {
     assert_eq!(last.check(), Ok(()));
     assert!(Timestamp::after(Some(last), 0).check().is_err());
     assert!(Timestamp(u64::MAX).check().is_err());
+}
+
+#[test]
+fn a_decision_enables_its_node_or_disables_it() {
+    assert!(enable(7, 1, 1).enables());
+    assert!(!Decision::disable(7, Timestamp(1), 1).enables());
+}
+
+#[test]
+fn a_timestamp_is_a_number_for_others() {
+    assert_eq!(u64::from(Timestamp(5 << 16 | 2)), 5 << 16 | 2);
 }

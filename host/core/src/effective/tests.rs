@@ -110,3 +110,40 @@ fn the_disabled_nodes_with_the_highest_stamps_are_remembered() {
     put(&mut decisions, enable(1, 30), None);
     assert_eq!(decisions.counts().disabled, 1);
 }
+
+#[test]
+fn decisions_are_listed_and_compared_by_node_and_the_disabled_ones_from_the_last() {
+    let failed = Some(SetAside::Failed("trapped".to_string()));
+    let all = [
+        (disable(3, 1), None),
+        (enable(2, 1), failed),
+        (disable(1, 2), None),
+    ];
+    let all = all.map(|(decision, set_aside)| EffectiveDecision {
+        decision,
+        set_aside,
+    });
+    let decisions: EffectiveDecisions = all.into_iter().collect();
+    let ids = decisions.iter().map(|e| e.decision.node_id);
+    assert_eq!(ids.collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(decisions.disabled().collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(
+        [1, 2, 3].map(|id| decisions.enables(id)),
+        [false, true, false]
+    );
+    assert_eq!(
+        [1, 2, 9].map(|id| decisions.has_failed(id)),
+        [false, true, false]
+    );
+    let mut newer = decisions.clone();
+    assert_eq!(decisions.diff(&newer).count(), 0);
+    put(&mut newer, enable(3, 9), None);
+    let changed: Vec<_> = decisions.diff(&newer).collect();
+    assert!(matches!(&*changed, [DiffItem::Update { old: (3, _), .. }]));
+}
+
+#[test]
+fn a_kind_is_the_stable_name_of_the_variant() {
+    assert_eq!(SetAside::Failed(String::new()).kind(), "failed");
+    assert_eq!(SetAside::Full.kind(), "full");
+}

@@ -1,4 +1,4 @@
-use super::without_passwords;
+use super::{clean, error_chain, without_passwords};
 
 #[test]
 fn passwords_before_a_host_are_hidden_and_nothing_else() {
@@ -31,4 +31,29 @@ fn passwords_before_a_host_are_hidden_and_nothing_else() {
     ] {
         assert_eq!(without_passwords(text), text);
     }
+}
+
+#[test]
+fn a_text_is_cut_behind_its_last_whole_character_within_the_limit() {
+    for (text, cleaned) in [
+        ("", ""),
+        ("12345", "12345"),
+        ("123é", "123é"),
+        ("123456", "12345…"),
+        ("1234é", "1234…"),
+        ("1\n2", "1\u{fffd}2"),
+    ] {
+        assert_eq!(clean(text, 5), cleaned);
+    }
+}
+
+#[test]
+fn an_error_stands_in_one_line_with_its_causes() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("it fails")]
+    struct Outer(#[source] std::fmt::Error);
+
+    assert_eq!(error_chain(&std::fmt::Error), std::fmt::Error.to_string());
+    let expected = format!("it fails: {}", std::fmt::Error);
+    assert_eq!(error_chain(&Outer(std::fmt::Error)), expected);
 }
