@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edge_cache_tests::agent::{Agent, run_to_end};
+use edge_cache_tests::small_disk::SmallDisk;
 use edge_cache_tests::wait::until;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -499,6 +500,45 @@ async fn no_agent_that_is_cut_off_calls_labels_gone() {
         assert_eq!(unheard.body["registered"], false);
         assert_eq!(unheard.body["alive"], false);
     }
+}
+
+#[tokio::test]
+async fn an_agent_whose_store_fails_says_why_it_does_not_follow() {
+    let Some(disk) = SmallDisk::mount(4_096).unwrap() else {
+        return;
+    };
+    let data = disk.path().to_str().unwrap();
+    let fast = ["--gossip-interval", "200ms"];
+    let one = member("1", None, &fast).await;
+    let two = member(
+        "2",
+        Some(&one),
+        &[&fast[..], &["--data-dir", data]].concat(),
+    )
+    .await;
+    expect_labels(&one, 2, MET_WITHIN, &json!({})).await;
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    let path = "/api/v1/nodes/2/edge-cache";
+    let ask = async |method: Method, path: &str, body| one.ask(method, path, body).await.unwrap();
+    let done = ask(Method::POST, &format!("{path}?wait=10s"), Some(&body)).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT, "{done:?}");
+
+    disk.fill().unwrap();
+    until("the store has failed", MET_WITHIN, || async {
+        let other = "/api/v1/nodes/9/edge-cache";
+        two.ask(Method::POST, other, Some(&body)).await.unwrap();
+        two.ask(Method::DELETE, other, None).await.unwrap();
+        let ready = two.ask(Method::GET, "/health/readyz", None).await.unwrap();
+        match ready.body["reasons"].to_string() {
+            failed if failed.contains("the store failed") => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    let disabled = ask(Method::DELETE, &format!("{path}?wait=15s"), None).await;
+    assert_eq!(disabled.status, StatusCode::ACCEPTED, "{disabled:?}");
+    let reason = disabled.body["decision"]["refused_by_node"].to_string();
+    assert!(reason.contains("No space left"), "{disabled:?}");
 }
 
 #[tokio::test]

@@ -323,9 +323,7 @@ impl PluginManager {
             }
             Err(refused) => Some(refused.to_string()),
         };
-        if let Ok(admission) = sources.check(&declared.origin) {
-            declared.origin.admission = admission;
-        }
+        declared.origin.admission = sources.check(&declared.origin).ok().flatten();
         self.inner.plugins.store(Arc::new(plugins));
         Ok(reload)
     }

@@ -269,7 +269,10 @@ impl Directory {
                     MemberStatus::Failed
                 }
             };
-            let shown = counts.or_else(|| lives.last());
+            // One that waits for the id does not hide that the one with a record has failed.
+            let shown = counts
+                .or_else(|| lives.iter().rfind(has_record))
+                .or_else(|| lives.last());
             let Some((id, member)) = shown else { continue };
             let status = match status {
                 MemberStatus::Failed if member.is_leaving() => MemberStatus::Left,

@@ -51,7 +51,7 @@ metrics! {
         pub store_values_ignored: Counter = "store_values_ignored";
         /// Decisions that were forgotten, or never remembered, because there are too many.
         pub decisions_forgotten: Counter = "decisions_forgotten";
-        /// Decisions of this agent that one of another agent, heard late, overruled within ten minutes.
+        /// Decisions of this agent that another one's overruled within ten minutes, heard late or stamped by a clock ahead.
         pub decisions_overruled: Counter = "decisions_overruled";
         /// Calls into the plugin.
         pub calls: CallMetrics;

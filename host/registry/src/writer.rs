@@ -35,8 +35,10 @@ use crate::state::RegistryState;
 use crate::store::Store;
 use crate::supervisor::{Next, Supervisor};
 use crate::view::View;
+use edge_cache_core::decision::Decision;
 use edge_cache_core::effective::DecisionLimits;
 use edge_cache_core::labels::Labels;
+use edge_cache_core::{DecisionId, EdgeCacheError, Refusal};
 use edge_cache_gossip::LogLimit;
 use edge_cache_sandbox::Instance;
 
@@ -255,6 +257,17 @@ impl Writer {
         let agent = self.state.view.load().agent_info(self.state.node_id());
         let labels = self.own_labels.clone();
         self.state.gate.announce(labels, agent);
+    }
+
+    /// Announces why the own node does not follow a decision that another agent made, until it is tried again.
+    fn announce_failure(&self, decision: &Decision, error: &EdgeCacheError) {
+        let own = self.state.node_id();
+        if own != Some(decision.node_id) {
+            return;
+        }
+        let mut agent = self.state.view.load().agent_info(own);
+        agent.refuses = Some(Refusal::new(DecisionId::of(decision), &error.to_string()));
+        self.state.gate.announce(self.own_labels.clone(), agent);
     }
 
     fn publish(&self, batch: &Batch) {

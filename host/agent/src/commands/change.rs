@@ -12,9 +12,11 @@ mod tests;
 /// Why labels of a node are not seen where none of its members is alive.
 pub(super) const NOBODY: &str = "no member with its id is alive";
 
-/// Why labels of a node may be seen elsewhere that are not seen here.
+/// Why labels of a node that is not alive here may be seen elsewhere.
 const UNHEARD: &str =
     "its member is silent without having left, or this agent is cut off or not ready";
+/// Why labels of a live node may be seen.
+const BEHIND: &str = "its agent has not followed yet, or this agent is cut off or not ready";
 
 /// Returns the reason for which the node's own agent refuses a change.
 pub(super) fn refusal(state: &NodeChange) -> Option<&str> {
@@ -53,12 +55,11 @@ impl Change {
                 self.node_id
             );
         }
-        let is_seen = state.alive && state.advertised == Some(true);
         let text = match self.registered {
             true if state.alive => "enabled; its labels are not seen yet".to_string(),
             true => format!("enabled; its labels are not seen yet: {NOBODY}"),
-            false if is_seen => "disabled; its labels are still seen".to_string(),
-            false => format!("disabled; others may still see its labels: {UNHEARD}"),
+            false if state.alive => format!("disabled; its labels may still be seen: {BEHIND}"),
+            false => format!("disabled; its labels may still be seen: {UNHEARD}"),
         };
         format!("node {} is {text}", self.node_id)
     }

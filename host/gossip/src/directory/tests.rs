@@ -248,6 +248,21 @@ fn a_member_elsewhere_gives_the_id_back_when_it_leaves() {
     assert_eq!(fixture.listed(left), one(7, "here"));
 }
 
+#[test]
+fn a_member_that_waits_for_an_id_does_not_hide_that_its_holder_has_failed() {
+    let mut fixture = Fixture::new();
+    let waiting = || {
+        let mut reading = with(fresh(7, 6, ""), RecordReading::Absent);
+        reading.id.gossip_advertise_addr = ([127, 0, 0, 2], 7946).into();
+        reading
+    };
+    let view = fixture.update(vec![fresh(7, 5, "here"), waiting()]);
+    assert_eq!(statuses(&view), [(7, 5, MemberStatus::Alive)]);
+    let dead = silent(with(fresh(7, 5, "here"), RecordReading::Known));
+    let view = fixture.update(vec![dead, waiting()]);
+    assert_eq!(statuses(&view), [(7, 5, MemberStatus::Failed)]);
+}
+
 /// One that waited for the id and leaves has counted nothing, and its generation is the latest.
 #[test]
 fn a_member_that_leaves_does_not_replace_the_counters_of_the_one_that_stays() {

@@ -88,7 +88,10 @@ impl Writer {
 
     /// Makes a decision of another agent effective. Beyond the limit `nodes_max` the highest node is set aside.
     fn merge(&mut self, batch: &mut Batch, decision: &Decision) -> Result<(), EdgeCacheError> {
-        self.instance()?;
+        if let Err(error) = self.instance() {
+            self.announce_failure(decision, &error);
+            return Err(error);
+        }
         if decision.enables() {
             let (node_id, nodes_max) = (decision.node_id, batch.limits.nodes_max);
             let displaced = batch.decisions.displaced_by(node_id, nodes_max);
