@@ -61,13 +61,10 @@ impl Memo {
         memo
     }
 
-    /// Returns the memo after a change, for the same geo.
+    /// Returns the memo after a change of few of its candidates, for the same geo.
     ///
     /// Slots with a stale node are scanned; fresh nodes are inserted into the others.
     pub(super) fn after(&self, difference: &Difference, roster: &Roster, asker: &Asker) -> Self {
-        if self.slots.is_empty() || roster.len() == 0 {
-            return Self::build(roster, asker);
-        }
         let tiers = roster.tiers(asker);
         let mut memo = Self {
             slots: self.slots.clone(),

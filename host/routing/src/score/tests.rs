@@ -119,6 +119,7 @@ fn a_coarse_rate_excludes_only_what_the_rate_excludes_and_hardly_less() {
         }
     }
     assert!(coarse > fine / 2, "{coarse} of {fine}");
+    assert!(!CoarseRate::ANY.excludes(0, 1));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::super::roster::check;
 use super::super::{
     CANDIDATES_MAX, CandidateError, REPLICAS_MAX, Router, SLOTS, Update, WEIGHT_MAX,
 };
@@ -76,8 +77,10 @@ fn an_update_without_a_change_leaves_the_very_table() {
 fn a_clone_follows_every_update() {
     let (router, mut writer) = router(&nodes(2), None);
     let clone = router.clone();
-    assert_eq!(clone.route(b"key", 8, None).len(), 2);
+    let before = clone.route(b"key", 8, None);
+    assert_eq!(before.len(), 2);
     writer.update(&nodes(3), None).unwrap();
+    assert_ne!(clone.route(b"key", 8, None), before);
     assert_eq!(clone.route(b"key", 8, None), router.route(b"key", 8, None));
     assert_eq!(clone.route(b"key", 8, None).len(), 3);
 }
@@ -115,4 +118,85 @@ fn readers_see_the_old_table_or_the_new_one() {
         done.store(true, Ordering::Release);
         assert!(reader.join().unwrap().iter().sum::<u32>() > 0);
     });
+}
+
+#[test]
+fn among_some_nodes_the_best_are_those_of_a_cluster_of_them_alone() {
+    let all = nodes(40);
+    let mut odd = all.clone();
+    odd.retain(|id, _| id % 2 == 1);
+    let (all, odd) = (router(&all, None).0, router(&odd, None).0);
+    for key in 0..200_u32 {
+        let key = key.to_le_bytes();
+        for from in [None, Some("eu-central-1"), Some("mars")] {
+            let among = |replicas| {
+                all.table()
+                    .route_among(&key, replicas, from, |id| id % 2 == 1)
+            };
+            assert_eq!(among(8), odd.route(&key, 8, from));
+            assert_eq!(among(2), odd.route(&key, 2, from));
+        }
+    }
+}
+
+#[test]
+fn a_table_tells_its_candidates_its_home_and_its_size() {
+    let candidates = nodes(9);
+    let (router, mut writer) = router(&candidates, Some("eu"));
+    let table = router.table();
+    let told: Candidates = table
+        .candidates()
+        .map(|(id, weight, geo)| (id, candidate(weight, geo)))
+        .collect();
+    assert_eq!(told, candidates);
+    assert_eq!(table.candidate(3).as_ref(), candidates.get(&3));
+    assert_eq!(table.candidate(9), None);
+    assert_eq!((table.len(), table.is_empty()), (9, false));
+    assert_eq!(table.home(), Some("eu"));
+    // Six bytes of indexes and four of a bound for each slot, once for all and once for the home.
+    let memos = 2 * SLOTS * 10;
+    assert!(
+        (memos + 1..memos + 4_096).contains(&table.bytes()),
+        "{}",
+        table.bytes()
+    );
+    // From a region without nodes, all are equally near.
+    writer.update(&candidates, Some("mars")).unwrap();
+    assert!(router.table().bytes() < memos);
+    writer.update(&Candidates::new(), None).unwrap();
+    assert_eq!(router.table().bytes(), 0);
+    assert_eq!(router.table().home(), None);
+}
+
+#[test]
+fn an_update_concerned_a_node_if_any_number_is_above_0() {
+    assert!(!Update::default().is_any());
+    let left = 1;
+    assert!(
+        Update {
+            left,
+            ..Update::default()
+        }
+        .is_any()
+    );
+}
+
+#[test]
+fn candidates_up_to_the_limits_are_taken() {
+    let mut most = nodes(CANDIDATES_MAX as u64);
+    most.insert(7, candidate(WEIGHT_MAX, None));
+    assert_eq!(check(&most), Ok(()));
+}
+
+#[test]
+fn a_home_that_moves_leaves_no_results_of_the_former_one() {
+    let candidates = nodes(40);
+    let home = Some("us-east-1");
+    let (moved, mut writer) = router(&candidates, Some("eu-central-1"));
+    writer.update(&candidates, home).unwrap();
+    let (expected, _writer) = router(&candidates, home);
+    for slot in (0..SLOTS as u32).step_by(997) {
+        let [ours, theirs] = [&moved, &expected].map(|it| it.table().route_slot(slot, 3, home));
+        assert_eq!(ours, theirs, "slot {slot}");
+    }
 }
