@@ -70,6 +70,8 @@ mod snapshots;
 // Agents killed under load, and power lost at each write of a file.
 mod crash_points;
 mod power_cut;
+// Threads that pause anywhere.
+mod pauses;
 // Another component in the place of the one that runs.
 mod swap;
 // Bad requests.

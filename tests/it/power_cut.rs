@@ -10,21 +10,21 @@ use edge_cache_tests::long_tests;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-const CLIENTS: u64 = 4;
+pub(crate) const CLIENTS: u64 = 4;
 const NODES_EACH: u64 = 6;
 /// The latest moment of a cut after the load began.
 const CUT_WITHIN_MS: u64 = 250;
 
 /// State of a node as a client knows it.
 #[derive(Debug, Clone, Default)]
-struct Known {
+pub(crate) struct Known {
     /// The entry that was acknowledged last: cores and, where it could still be read, enabled-at.
     acknowledged: Option<(u64, Option<Value>)>,
     /// A change whose answer did not come: the cores it would have set, or none for a disable.
     unanswered: Option<Option<u64>>,
 }
 
-type Ledger = BTreeMap<u64, Known>;
+pub(crate) type Ledger = BTreeMap<u64, Known>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_a_power_cut() {
@@ -42,12 +42,8 @@ async fn nothing_acknowledged_is_lost_by_a_power_cut() {
         check(&agent, &mut ledger, round).await;
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
-                let own: Ledger = (0..NODES_EACH)
-                    .map(|k| client * NODES_EACH + k)
-                    .map(|id| (id, ledger.get(&id).cloned().unwrap_or_default()))
-                    .collect();
-                let random = random.fork();
-                tokio::spawn(load(agent.clone(), own, random))
+                let own = own_of(client, &ledger);
+                tokio::spawn(load(agent.clone(), own, random.fork()))
             })
             .collect();
         // Nothing is waited for: the moment of the cut is what the test is about.
@@ -68,6 +64,14 @@ async fn nothing_acknowledged_is_lost_by_a_power_cut() {
     );
 }
 
+/// Returns what is known of a client's own nodes.
+pub(crate) fn own_of(client: u64, ledger: &Ledger) -> Ledger {
+    (0..NODES_EACH)
+        .map(|k| client * NODES_EACH + k)
+        .map(|id| (id, ledger.get(&id).cloned().unwrap_or_default()))
+        .collect()
+}
+
 async fn start(data: &str) -> Agent {
     Agent::start(&["--node-id", "1", "--data-dir", data])
         .await
@@ -75,7 +79,7 @@ async fn start(data: &str) -> Agent {
 }
 
 /// Compares what the agent has with what the clients know, and settles what they did not.
-async fn check(agent: &Agent, ledger: &mut Ledger, round: usize) {
+pub(crate) async fn check(agent: &Agent, ledger: &mut Ledger, round: usize) {
     let list = agent.get("/api/v1/edge-cache/nodes").await.unwrap();
     let mut found: BTreeMap<u64, Value> = list["nodes"]
         .as_array()
@@ -106,8 +110,12 @@ async fn check(agent: &Agent, ledger: &mut Ledger, round: usize) {
     assert!(found.is_empty(), "round {round}: nobody enabled {found:?}");
 }
 
-/// Changes nodes until the agent is gone.
-async fn load(agent: Arc<Agent>, mut own: Ledger, mut random: fastrand::Rng) -> (Ledger, usize) {
+/// Changes nodes until the agent is gone, or ends.
+pub(crate) async fn load(
+    agent: Arc<Agent>,
+    mut own: Ledger,
+    mut random: fastrand::Rng,
+) -> (Ledger, usize) {
     let mut made = 0;
     for cores in random.u64(1..1_000_000).. {
         let Some(id) = random.choice(own.keys().copied()) else {
@@ -130,6 +138,7 @@ async fn load(agent: Arc<Agent>, mut own: Ledger, mut random: fastrand::Rng) -> 
                 made += 1;
                 known.acknowledged = (!disable).then_some((cores, None));
             }
+            Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => break,
             Ok(answer) => {
                 assert_eq!(
                     answer.status,

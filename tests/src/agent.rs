@@ -180,7 +180,19 @@ impl Agent {
     ///
     /// With what it said, where it does not become ready.
     pub async fn start(args: &[&str]) -> Result<Self> {
-        let mut child = command(binary()?)
+        Self::start_by(&[], args).await
+    }
+
+    /// Starts it through another program, which must become the agent.
+    ///
+    /// # Errors
+    ///
+    /// With what it said, where it does not become ready.
+    pub async fn start_by(launcher: &[&str], args: &[&str]) -> Result<Self> {
+        let binary = binary()?.to_str().context("the path is not text")?;
+        let mut words = launcher.iter().copied().chain([binary]);
+        let mut child = command(words.next().unwrap_or(binary))
+            .args(words)
             .args(["run", "--http-listen", "127.0.0.1:0"])
             .args(args)
             .env("RUST_LOG", "warn")
@@ -294,6 +306,15 @@ impl Agent {
     /// Where the system refuses.
     pub fn cut_power(&self) -> Result<()> {
         self.signal(rustix::process::Signal::KILL)
+    }
+
+    /// Asks it to end, while others still talk to it.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses.
+    pub fn ask_to_end(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::TERM)
     }
 
     /// Ends it without any warning, as a power cut would.

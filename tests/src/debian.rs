@@ -46,6 +46,8 @@ pub static PROMTOOL: Package = Package::new("prometheus", "/usr/bin/promtool");
 pub static UMOCI: Package = Package::new("umoci", "/usr/bin/umoci");
 /// A tool that makes a fresh root of Debian.
 pub static MMDEBSTRAP: Package = Package::new("mmdebstrap", "/usr/bin/mmdebstrap");
+/// A tool that shows, and delays, the system calls of a program.
+pub static STRACE: Package = Package::new("strace", "/usr/bin/strace");
 /// A tool that copies OCI artifacts.
 pub static SKOPEO: Package = Package::new("skopeo", "/usr/bin/skopeo");
 /// Debian 12's compiler for C with a libc for WASI.

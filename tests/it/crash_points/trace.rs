@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use edge_cache_tests::debian::STRACE;
 use tempfile::NamedTempFile;
 
 /// The system calls that change a disk.
@@ -40,28 +40,20 @@ pub(super) enum Operation {
     Said(String),
 }
 
-/// Runs a program, and returns its changes below a directory; `None` where there is no strace, or it may not trace.
+/// Runs a program, and returns its changes below a directory; `None` where there is no strace.
 pub(super) fn trace(below: &Path, program: &Path, args: &[&str]) -> Result<Option<Vec<Operation>>> {
     let file = NamedTempFile::new()?;
-    let strace = Command::new("strace")
+    let Some(strace) = STRACE.program() else {
+        return Ok(None);
+    };
+    let ended = Command::new(strace)
         .args(["-f", "-y", "-xx", "-s", BYTES_MAX, "-e"])
         .arg(format!("trace={CALLS}"))
         .arg("-o")
         .arg(file.path())
         .arg(program)
         .args(args)
-        .output();
-    let ended = match strace {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            println!("skipped: strace is not here");
-            return Ok(None);
-        }
-        ended => ended?,
-    };
-    if String::from_utf8_lossy(&ended.stderr).contains("Operation not permitted") {
-        println!("skipped: strace may not trace here");
-        return Ok(None);
-    }
+        .output()?;
     ensure!(ended.status.success(), "{ended:?}");
     let lines = fs::read_to_string(file.path())?;
     operations(&lines, below).map(Some)

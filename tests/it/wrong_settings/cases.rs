@@ -174,6 +174,7 @@ pub(super) fn cases(files: &Files) -> Vec<Case> {
             "is not HOST:PORT",
         ),
         ("--label cache_address=127.0.0.1:1", "reserved"),
+        ("--label edge_cache_cpu=8", "plugin.labels"),
         ("--cache-check tcp", "--cache-address"),
         ("--traffic-listen 0.0.0.0:0", "--traffic-allow"),
         ("--limits-epoch-tick 1s", "--limits-call-deadline"),

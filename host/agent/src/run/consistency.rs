@@ -6,7 +6,8 @@ use super::{addresses, api};
 use crate::exit::usage;
 use crate::settings::names::{INSECURE_GOSSIP, SEED, named};
 use crate::settings::{AgentSettings, CacheCheck};
-use edge_cache_core::{labels, text};
+use edge_cache_core::labels::{self, LabelGrants};
+use edge_cache_core::text;
 use edge_cache_host::CACHE_ADDRESS_LABEL;
 
 /// Checks that settings do not contradict each other. The error has all contradictions.
@@ -32,6 +33,18 @@ fn label(settings: &AgentSettings) -> Option<String> {
         let address = named("cache.address");
         return Some(format!(
             "{name} cannot be {CACHE_ADDRESS_LABEL}=…, which is reserved: {address} sets it"
+        ));
+    }
+    let granted: LabelGrants = settings
+        .plugin_config
+        .plugin_labels
+        .iter()
+        .cloned()
+        .collect();
+    if let Some(key) = map.keys().find(|key| granted.allow(key)) {
+        let grants = named("plugin.labels");
+        return Some(format!(
+            "{name} cannot be {key}=…, which belongs to the plugin by {grants}: `enable` sets it"
         ));
     }
     let checked = labels::check_foreign(&map, settings.limits.limits().labels);
