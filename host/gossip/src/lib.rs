@@ -65,7 +65,7 @@
 //! - `view`: the published view of the cluster. `join`: the first exchange with the cluster, and troubles.
 //! - `lives`: the lives of this node, which others must forget.
 //! - `memory`: generations and known peers, which must survive a restart.
-//! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory.
+//! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory. `datagrams`: the one below it.
 //! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams.
 //! - `metrics`: Prometheus metrics. `clock`: time and deadlines.
 //!
@@ -83,6 +83,7 @@ mod clock;
 mod clock_offsets;
 mod cluster_member;
 mod config;
+mod datagrams;
 mod directory;
 mod drop_reason;
 mod error;

@@ -1,14 +1,17 @@
 //! A network in memory for tests, with loss, delay and cut links. Time is virtual if the runtime's
 //! clock is paused.
 //!
-//! Members run the same code as over UDP except for the socket: messages are encoded and decoded, but
-//! neither encrypted nor checked.
+//! Members run the same code as over UDP except for the socket. On a network of messages, these are encoded and
+//! decoded, but neither encrypted nor checked. One of datagrams leaves nothing out, and takes more time.
+//!
+//! - `conditions`: loss, delay and connectivity. `in_flight`: what has not arrived. `datagrams`: the sockets of a
+//!   network of datagrams.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,10 +19,17 @@ use chitchat::transport::{ChannelTransport, RecvOutcome, SendOutcome, Socket, Tr
 use chitchat::{ChitchatEnvelope, ChitchatMessage};
 use tokio::time::Instant;
 
-use crate::clock::until;
 use crate::metrics::GossipMetrics;
 use crate::transport::{BoundSocket, GossipTransport, MemberContext};
+use conditions::{Conditions, ordered};
+use datagrams::Addresses;
+use in_flight::InFlight;
 
+pub(crate) use datagrams::SimulatedDatagrams;
+
+mod conditions;
+mod datagrams;
+mod in_flight;
 #[cfg(test)]
 mod tests;
 
@@ -35,51 +45,55 @@ const NOWHERE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
 /// A network in memory. Clones share it.
 #[derive(Clone)]
 pub struct SimulatedNetwork {
-    channels: ChannelTransport,
-    conditions: Arc<Mutex<LinkConditions>>,
+    carrier: Carrier,
+    conditions: Conditions,
 }
 
-/// The present loss, delay and connectivity.
-struct LinkConditions {
-    rng: fastrand::Rng,
-    /// Probability, from 0 to 1.
-    loss: f64,
-    delay: RangeInclusive<Duration>,
-    /// Group of each address in a partition. Group 0 for addresses not listed.
-    groups: BTreeMap<SocketAddr, u32>,
-    cut: BTreeSet<(SocketAddr, SocketAddr)>,
+/// The bound addresses of a network, by what it carries.
+#[derive(Clone)]
+enum Carrier {
+    Messages(ChannelTransport),
+    Datagrams(Addresses),
 }
 
 impl SimulatedNetwork {
-    /// Creates a network without loss or delay. The seed determines later loss and delay.
+    /// Creates a network of messages without loss or delay. The seed determines later loss and delay.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let channels = ChannelTransport::with_mtu(DATAGRAM_BYTES_MAX);
+        Self::of(Carrier::Messages(channels), seed)
+    }
+
+    /// Creates a network of datagrams without loss or delay. The seed determines later loss and delay.
+    ///
+    /// Members use sockets on loopback between chitchat and the network, as always. Virtual time may go on to the next
+    /// timer meanwhile, so a datagram takes somewhat longer than its delay.
+    #[must_use]
+    pub fn of_datagrams(seed: u64) -> Self {
+        Self::of(Carrier::Datagrams(Addresses::default()), seed)
+    }
+
+    fn of(carrier: Carrier, seed: u64) -> Self {
         Self {
-            channels: ChannelTransport::with_mtu(DATAGRAM_BYTES_MAX),
-            conditions: Arc::new(Mutex::new(LinkConditions {
-                rng: fastrand::Rng::with_seed(seed),
-                loss: 0.0,
-                delay: Duration::ZERO..=Duration::ZERO,
-                groups: BTreeMap::new(),
-                cut: BTreeSet::new(),
-            })),
+            carrier,
+            conditions: Conditions::new(seed),
         }
     }
 
     /// Sets the probability, from 0 to 1, that a datagram is lost.
     pub fn lose(&self, probability: f64) {
-        self.conditions().loss = probability;
+        self.conditions.lock().loss = probability;
     }
 
     /// Sets the range of the random delay of each datagram.
     pub fn delay(&self, range: RangeInclusive<Duration>) {
-        self.conditions().delay = range;
+        self.conditions.lock().delay = range;
     }
 
     /// Partitions the network: addresses reach only their own group. All addresses in no group form
     /// another group.
     pub fn partition(&self, groups: &[Vec<SocketAddr>]) {
-        let mut conditions = self.conditions();
+        let mut conditions = self.conditions.lock();
         conditions.groups = groups
             .iter()
             .zip(1..)
@@ -89,20 +103,45 @@ impl SimulatedNetwork {
 
     /// Cuts the link between two addresses, both ways.
     pub fn cut(&self, one: SocketAddr, other: SocketAddr) {
-        self.conditions().cut.insert(ordered(one, other));
+        self.conditions.lock().cut.insert(ordered(one, other));
     }
 
     /// Removes all partitions and cuts.
     pub fn heal(&self) {
-        let mut conditions = self.conditions();
+        let mut conditions = self.conditions.lock();
         conditions.groups.clear();
         conditions.cut.clear();
     }
 
-    fn conditions(&self) -> MutexGuard<'_, LinkConditions> {
-        self.conditions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Returns the number of datagrams sent by all members, lost ones included, and the bytes in them.
+    #[must_use]
+    pub fn sent(&self) -> (u64, u64) {
+        match &self.carrier {
+            Carrier::Messages(channels) => {
+                let sent = channels.statistics();
+                (sent.num_messages_total, sent.num_bytes_total)
+            }
+            Carrier::Datagrams(addresses) => addresses.sent(),
+        }
+    }
+
+    /// Returns the transport of messages, if the network carries messages.
+    pub(crate) fn messages(&self) -> Option<SimulatedMessages> {
+        let Carrier::Messages(channels) = &self.carrier else {
+            return None;
+        };
+        Some(SimulatedMessages {
+            channels: channels.clone(),
+            network: self.clone(),
+        })
+    }
+
+    /// Binds an address of a network of datagrams.
+    pub(crate) fn open(&self, address: SocketAddr) -> io::Result<SimulatedDatagrams> {
+        match &self.carrier {
+            Carrier::Messages(_) => Err(io::ErrorKind::Unsupported.into()),
+            Carrier::Datagrams(addresses) => addresses.bind(address, self.conditions.clone()),
+        }
     }
 }
 
@@ -112,31 +151,22 @@ impl fmt::Debug for SimulatedNetwork {
     }
 }
 
-impl LinkConditions {
-    fn loses(&mut self, from: SocketAddr, to: SocketAddr) -> bool {
-        let side = |address| self.groups.get(&address).copied().unwrap_or_default();
-        side(from) != side(to)
-            || self.cut.contains(&ordered(from, to))
-            || self.rng.f64() < self.loss
-    }
-
-    fn random_delay(&mut self) -> Duration {
-        let (from, to) = (self.delay.start(), self.delay.end());
-        from.saturating_add(to.saturating_sub(*from).mul_f64(self.rng.f64()))
-    }
+/// The messages of a network.
+pub(crate) struct SimulatedMessages {
+    channels: ChannelTransport,
+    network: SimulatedNetwork,
 }
 
 #[async_trait]
-impl GossipTransport for SimulatedNetwork {
+impl GossipTransport for SimulatedMessages {
     async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>> {
         let inner = self.channels.open(listen).await?;
         let address = inner.local_addr()?;
         Ok(Box::new(SimulatedSocket {
             inner,
             address,
-            network: self.clone(),
-            in_flight: BTreeMap::new(),
-            sent: 0,
+            network: self.network.clone(),
+            in_flight: InFlight::default(),
             metrics: Arc::default(),
         }))
     }
@@ -146,9 +176,7 @@ struct SimulatedSocket {
     inner: Box<dyn Socket>,
     address: SocketAddr,
     network: SimulatedNetwork,
-    /// Datagrams sent to this socket, by time of arrival and order of sending.
-    in_flight: BTreeMap<(Instant, u64), RecvOutcome>,
-    sent: u64,
+    in_flight: InFlight<RecvOutcome>,
     metrics: Arc<GossipMetrics>,
 }
 
@@ -174,7 +202,7 @@ impl Socket for SimulatedSocket {
         to: SocketAddr,
         envelope: ChitchatEnvelope,
     ) -> anyhow::Result<SendOutcome> {
-        let lost = self.network.conditions().loses(self.address, to);
+        let lost = self.network.conditions.lock().loses(self.address, to);
         let begins_round = matches!(envelope.message, ChitchatMessage::Syn { .. });
         let outcome = self
             .inner
@@ -191,31 +219,16 @@ impl Socket for SimulatedSocket {
     // Datagrams that are due are returned without a timer, which would round their time up.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
         loop {
-            if let Some(outcome) = self.next_due(Instant::now()) {
+            if let Some(outcome) = self.in_flight.next_due(Instant::now()) {
                 self.metrics.count_received(outcome.num_bytes_received);
                 return Ok(outcome);
             }
-            let next = self.in_flight.first_key_value().map(|(key, _)| key.0);
             tokio::select! {
                 outcome = self.inner.recv() => {
-                    let now = Instant::now();
-                    let due = now.checked_add(self.network.conditions().random_delay()).unwrap_or(now);
-                    self.sent = self.sent.wrapping_add(1);
-                    self.in_flight.insert((due, self.sent), outcome?);
+                    self.in_flight.add(outcome?, self.network.conditions.lock().random_delay());
                 }
-                () = until(next) => {}
+                () = self.in_flight.until_due() => {}
             }
         }
     }
-}
-
-impl SimulatedSocket {
-    fn next_due(&mut self, now: Instant) -> Option<RecvOutcome> {
-        let next = self.in_flight.first_entry()?;
-        (next.key().0 <= now).then(|| next.remove())
-    }
-}
-
-fn ordered(one: SocketAddr, other: SocketAddr) -> (SocketAddr, SocketAddr) {
-    (one.min(other), one.max(other))
 }

@@ -23,6 +23,8 @@ use tokio::time::{self, Instant};
 use tracing::{debug, warn};
 
 use crate::clock::now_ms;
+use crate::config::Network;
+use crate::datagrams::Datagrams;
 use crate::drop_reason::DropReason;
 use crate::heard::Heard;
 use crate::keyring::SharedKeyring;
@@ -43,6 +45,7 @@ pub(crate) struct UdpTransport {
     pub(crate) cluster_id: String,
     pub(crate) keyring: Option<SharedKeyring>,
     pub(crate) protocol: ProtocolVersion,
+    pub(crate) network: Network,
 }
 
 /// Encryption and decryption of datagrams.
@@ -54,7 +57,7 @@ struct Encryption {
 /// Bound sockets without a member.
 struct UdpSockets {
     address: SocketAddr,
-    network: UdpSocket,
+    network: Datagrams,
     /// The socket of chitchat, on loopback.
     inner: ChitchatSocket,
     /// The socket that exchanges messages with `inner`.
@@ -89,7 +92,7 @@ struct ValidatingSocket {
 #[async_trait]
 impl GossipTransport for UdpTransport {
     async fn bind(&self, listen: SocketAddr) -> anyhow::Result<Box<dyn BoundSocket>> {
-        let network = UdpSocket::bind(listen).await?;
+        let network = Datagrams::bind(&self.network, listen).await?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let inner = ChitchatSocket::open(loopback).await?;
         let relay = UdpSocket::bind(loopback).await?;

@@ -15,7 +15,7 @@ use crate::announce::{OwnRecord, RecordContent};
 use crate::bad_records::BadRecords;
 use crate::claim::Claim;
 use crate::clock::now_ms;
-use crate::config::{GossipConfig, Network};
+use crate::config::GossipConfig;
 use crate::directory::{AWAITED_INTERVALS, Directory};
 use crate::error::GossipError;
 use crate::keyring::SharedKeyring;
@@ -49,14 +49,14 @@ impl GossipPool {
             .keyring
             .clone()
             .map(|keyring| Arc::new(ArcSwap::from_pointee(keyring)));
-        let transport: Box<dyn GossipTransport> = match &config.network {
-            Network::Udp => Box::new(UdpTransport {
+        let transport: Box<dyn GossipTransport> = match config.network.messages() {
+            Some(messages) => messages,
+            None => Box::new(UdpTransport {
                 cluster_id: config.cluster_id.clone(),
                 keyring: keyring.clone(),
                 protocol: config.protocol.into(),
+                network: config.network.clone(),
             }),
-            #[cfg(any(test, feature = "simulation"))]
-            Network::Simulated(network) => Box::new(network.clone()),
         };
         Self::start_on(config, transport, keyring).await
     }

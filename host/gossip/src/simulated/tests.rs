@@ -12,7 +12,12 @@ fn address(node: u8) -> SocketAddr {
 }
 
 async fn socket(network: &SimulatedNetwork, node: u8) -> Box<dyn Socket> {
-    let bound = network.bind(address(node)).await.unwrap();
+    let bound = network
+        .messages()
+        .unwrap()
+        .bind(address(node))
+        .await
+        .unwrap();
     assert_eq!(bound.local_addr(), address(node));
     bound.into_socket(MemberContext {
         id: ChitchatId::new(format!("worker:{node}"), 1, address(node)),
@@ -54,6 +59,8 @@ async fn reaches(
     send(from, to_node, format!("from {from_node}")).await;
     let marker = address(250);
     let mut other = network
+        .messages()
+        .unwrap()
         .bind(marker)
         .await
         .unwrap()
@@ -66,9 +73,9 @@ async fn reaches(
             refusals: Arc::default(),
             heard: Arc::default(),
         });
-    let groups = std::mem::take(&mut network.conditions().groups);
+    let groups = std::mem::take(&mut network.conditions.lock().groups);
     send(&mut other, to_node, "marker").await;
-    network.conditions().groups = groups;
+    network.conditions.lock().groups = groups;
     match receive(to).await.as_str() {
         "marker" => false,
         _ => {
@@ -99,7 +106,7 @@ async fn a_network_without_loss_delivers_in_order() {
 async fn an_address_is_free_again_when_its_socket_is_dropped() {
     let network = SimulatedNetwork::new(1);
     let one = socket(&network, 1).await;
-    assert!(network.bind(address(1)).await.is_err());
+    assert!(network.messages().unwrap().bind(address(1)).await.is_err());
     drop(one);
     let mut one = socket(&network, 1).await;
     let mut two = socket(&network, 2).await;
@@ -152,7 +159,7 @@ async fn datagrams_are_delayed_and_may_overtake_each_other() {
     numbers.sort_unstable();
     assert_eq!(numbers, Vec::from_iter(0..50));
 
-    let mut conditions = network.conditions();
+    let mut conditions = network.conditions.lock();
     let taken: Vec<_> = (0..MANY).map(|_| conditions.random_delay()).collect();
     assert!(taken.iter().all(|taken| (least..=most).contains(taken)));
     let (shortest, longest) = (taken.iter().min().unwrap(), taken.iter().max().unwrap());

@@ -365,6 +365,7 @@ fn plain_udp() -> UdpTransport {
         cluster_id: CLUSTER.into(),
         keyring: None,
         protocol: ProtocolVersion::V0,
+        network: Network::Udp,
     }
 }
 
