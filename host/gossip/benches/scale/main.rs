@@ -1,7 +1,7 @@
 //! Large clusters in virtual time: what they cost, and how soon all members know a change.
 //!
 //! `cargo bench -p edge-cache-gossip --features simulation --bench scale -- PART… SIZE…` runs single parts, and single
-//! sizes of them; without arguments, all. `cargo test` runs each part with few members, for its outcome.
+//! sizes of them; without arguments, all. `cargo test` with the same arguments takes few members, for the outcome.
 //!
 //! A part ends with an error if members do not meet, or a change does not arrive. Nothing here fails on a time.
 
@@ -14,7 +14,7 @@ mod spread;
 use anyhow::Result;
 use edge_cache_gossip::Protocol;
 
-/// Number of members in `cargo test`.
+/// Number of members where no figures are wanted.
 const FEW: u64 = 30;
 
 /// A cluster to measure.
