@@ -12,7 +12,7 @@ fn a_refusal_is_short_and_printable_at_both_ends() {
     let refuses = info.refuses.as_ref().unwrap();
     assert_eq!((refuses.decision.by, info.follows), (3, None));
     assert!(refuses.reason.starts_with("no\u{fffd}é") && refuses.reason.ends_with('…'));
-    assert!(refuses.reason.len() <= Refusal::REASON_BYTES_MAX);
+    assert_eq!(refuses.reason.len(), Refusal::REASON_BYTES_MAX);
 
     let json = serde_json::to_string(&info).unwrap();
     assert_eq!(serde_json::from_str::<AgentInfo>(&json).unwrap(), info);

@@ -130,6 +130,16 @@ fn a_node_that_joins_a_nearer_tier_is_among_the_best_of_every_key() {
 }
 
 #[test]
+fn a_slot_whose_three_cached_nodes_leave_at_once_has_the_next_ones() {
+    let mut candidates = nodes(40);
+    let (router, mut writer) = router(&candidates, None);
+    let all = router.table().route_slot(0, 6, None);
+    candidates.retain(|id, _| !all[..3].contains(id));
+    writer.update(&candidates, None).unwrap();
+    assert_eq!(*router.table().route_slot(0, 3, None), all[3..]);
+}
+
+#[test]
 fn one_node_leaving_moves_only_its_own_keys_and_promotes_their_runners_up() {
     let all = nodes(40);
     let (router, mut writer) = router(&all, HOME);
