@@ -36,9 +36,6 @@ pub const JOIN_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::f
 const INITIAL_INTERVALS: u32 = 5;
 /// Minimum of that time: a busy machine does not keep short intervals.
 const INITIAL_INTERVAL_MIN: Duration = Duration::from_secs(1);
-/// Number of times between heartbeats that the failure detector keeps of each member. chitchat's default of 1,000 takes
-/// 8 KB a member, nearly half of its memory, and finds a failed one an interval sooner.
-const HEARTBEATS_KEPT: usize = 100;
 /// Time for which chitchat remembers deleted keys. Agents delete none, other software may.
 const TOMBSTONE_GRACE: Duration = Duration::from_secs(60 * 60);
 
@@ -213,7 +210,6 @@ impl GossipConfig {
                     .saturating_mul(INITIAL_INTERVALS)
                     .max(INITIAL_INTERVAL_MIN),
                 dead_node_grace_period: self.dead_node_grace_period,
-                sampling_window_size: HEARTBEATS_KEPT,
                 ..FailureDetectorConfig::default()
             },
             marked_for_deletion_grace_period: TOMBSTONE_GRACE,
