@@ -37,6 +37,18 @@ fn own_syn(members: &[Entry]) -> Vec<u8> {
     wire::syn(0, &entries, CLUSTER)
 }
 
+/// Returns members that fill a V0 digest with this one to the last byte.
+fn members_of_exactly(bytes: usize) -> Vec<Entry> {
+    let named = |name_bytes| Entry {
+        id: ChitchatId::new("n".repeat(name_bytes), 1, ([10, 0, 0, 1], 7946).into()),
+        ..wire::entry(1)
+    };
+    let mut members = members_of(bytes - 150, 1_000);
+    let all = [&[own_entry(), named(0)], members.as_slice()].concat();
+    members.push(named(bytes - digest_bytes(0, &all)));
+    members
+}
+
 #[test]
 fn the_size_is_that_of_the_last_digest_sent() {
     let mut validator = validator();
@@ -86,6 +98,31 @@ fn a_full_digest_answers_no_syn() {
         Ok(MessageKind::Syn),
         "members were forgotten"
     );
+}
+
+#[test]
+fn a_syn_is_answered_up_to_the_last_byte_of_the_digest() {
+    for (bytes, checked) in [
+        (SYN_DIGEST_BYTES_MAX, Ok(MessageKind::Syn)),
+        (SYN_DIGEST_BYTES_MAX + 1, Err(DropReason::DigestFull)),
+    ] {
+        let mut validator = validator();
+        let own = own_syn(&members_of_exactly(bytes));
+        validator.sent(PEER, &own).unwrap();
+        assert_eq!(validator.digest_bytes(), bytes);
+        assert_eq!(validator.check(PEER, &wire::syn(0, &[], CLUSTER)), checked);
+    }
+}
+
+#[test]
+fn a_digest_that_is_too_large_takes_answers_of_known_members() {
+    let mut validator = validator();
+    let members = members_of_exactly(DIGEST_BYTES_MAX + 1);
+    validator.sent(PEER, &own_syn(&members)).unwrap();
+    let known = wire::syn_ack(0, &members[..5], &[]);
+    assert_eq!(validator.check(PEER, &known), Ok(MessageKind::SynAck));
+    let more = wire::syn_ack(0, &[wire::entry(9)], &[]);
+    assert_eq!(validator.check(PEER, &more), Err(DropReason::DigestFull));
 }
 
 #[test]

@@ -262,6 +262,20 @@ fn the_own_values_are_not_held_up_either() {
 }
 
 #[test]
+fn a_small_delta_ends_the_round() {
+    for (bytes, waits) in [(16 * 1024 - 1, false), (16 * 1024, true)] {
+        let (mut validator, behind, other) = waiting(ProtocolVersion::V0);
+        let head = [Op::Member(&other.id, 0, 0), Op::Set("key", "", 4, 0)];
+        let value = "v".repeat(bytes - wire::ops_bytes(&head).len());
+        let delta = [Op::Member(&other.id, 0, 0), Op::Set("key", &value, 4, 0)];
+        validator.sent(PEER, &wire::ack(&delta)).unwrap();
+        let question = wire::syn(0, &[behind, other.clone()], super::CLUSTER);
+        validator.check(PEER, &question).unwrap();
+        assert_eq!(validator.take_rewritten().is_some(), waits, "{bytes} bytes");
+    }
+}
+
+#[test]
 fn a_changed_message_still_fits_a_datagram() {
     let (mut validator, behind, other) = waiting(ProtocolVersion::V1);
     let head = wire::syn_ack(
