@@ -294,7 +294,7 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// Where the system refuses.
+    /// The system refuses.
     pub fn hang_up(&self) -> Result<()> {
         self.signal(rustix::process::Signal::HUP)
     }
@@ -303,7 +303,7 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// Where the system refuses.
+    /// The system refuses.
     pub fn cut_power(&self) -> Result<()> {
         self.signal(rustix::process::Signal::KILL)
     }
@@ -312,7 +312,7 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// Where the system refuses.
+    /// The system refuses.
     pub fn ask_to_end(&self) -> Result<()> {
         self.signal(rustix::process::Signal::TERM)
     }
@@ -321,7 +321,7 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// Where the system refuses.
+    /// The system refuses.
     pub async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
     }

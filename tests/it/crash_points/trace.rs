@@ -1,4 +1,4 @@
-//! What a program did to a directory, from a trace by strace.
+//! The changes of a directory by a program, from a trace by strace.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

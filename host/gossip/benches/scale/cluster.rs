@@ -57,12 +57,12 @@ pub(crate) enum Kind {
     Decision,
 }
 
-/// Whether members were part of the cluster before.
+/// The history of the members that start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Past {
-    /// They publish their records at once.
+    /// Members of the cluster from before, which publish their records at once.
     Known,
-    /// They look first for another member with their node id, ten intervals long.
+    /// Members that first look for another one with their node id, ten intervals long.
     New,
 }
 

@@ -83,7 +83,7 @@ const PARTS: &[Part] = &[
     ("bridges", bridges, &[BRIDGES]),
 ];
 
-/// What joins several clusters, with one datagram of ten lost and with crashes too.
+/// The members that join several clusters, with one datagram of ten lost and with crashes too.
 fn bridges(scale: Scale) -> Result<()> {
     growth::run(scale)?;
     faults::loss(scale)?;

@@ -1,4 +1,4 @@
-//! What a cluster costs a member: traffic, processor time and memory.
+//! The costs of a cluster for a member: traffic, processor time and memory.
 
 use std::fmt;
 use std::time::Duration;

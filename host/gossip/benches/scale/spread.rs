@@ -1,4 +1,4 @@
-//! How soon all members see a change.
+//! The time until all members see a change.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What was sent to a socket of a simulated network, and has not arrived.
+//! The datagrams sent to a socket of a simulated network that have not arrived.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
