@@ -1,7 +1,7 @@
 //! Large clusters in virtual time: what they cost, and how soon all members know a change.
 //!
 //! `cargo bench -p edge-cache-gossip --features simulation --bench scale -- PART… SIZE…` runs single parts, and single
-//! sizes of them; without arguments, all. `cargo test` with the same arguments takes few members, for the outcome.
+//! sizes of them; without arguments, all. The program without `--bench` takes few members, for the outcome.
 //!
 //! A part ends with an error if members do not meet, or a change does not arrive. Nothing here fails on a time.
 
@@ -11,7 +11,7 @@ mod growth;
 mod meter;
 mod spread;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use edge_cache_gossip::Protocol;
 
 /// Number of members where no figures are wanted.
@@ -107,6 +107,7 @@ fn main() -> Result<()> {
     let parts: Vec<_> = words()
         .filter(|word| word.parse::<u64>().is_err())
         .collect();
+    let mut taken = 0;
     for (name, run, scales) in PARTS {
         if !parts.is_empty() && !parts.iter().any(|part| part == name) {
             continue;
@@ -118,8 +119,15 @@ fn main() -> Result<()> {
             let begin = std::time::Instant::now();
             println!("{name}: {} members, {:?}", scale.members, scale.protocol);
             run(*scale)?;
+            taken += 1;
             println!("  the part took {:.0} s", begin.elapsed().as_secs_f64());
         }
     }
+    let names: Vec<_> = PARTS.iter().map(|(name, ..)| *name).collect();
+    ensure!(
+        taken > 0,
+        "no part has this name and size; there are {}",
+        names.join(", ")
+    );
     Ok(())
 }
