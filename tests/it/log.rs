@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use edge_cache_tests::agent::{answer, binary, client, command};
 use edge_cache_tests::prometheus::Scrape;
+use edge_cache_tests::small_disk::SmallDisk;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
 use rustix::process::Signal;
@@ -139,6 +140,45 @@ async fn a_full_disk_under_the_log_costs_lines_that_are_counted() {
     assert!(node.livez().await);
     node.signal(Signal::TERM);
     assert_eq!(node.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn readiness_warns_while_audit_lines_are_lost() {
+    let Some(disk) = SmallDisk::mount(64).unwrap() else {
+        return;
+    };
+    let file = disk.path().join("audit");
+    let args = [
+        "--gossip-listen",
+        "127.0.0.1:0",
+        "--log-audit-file",
+        file.to_str().unwrap(),
+    ];
+    let node = Node::start_with(&[], 1, &args).await.unwrap();
+    let warned = async |node_id, expected: bool| {
+        node.enable(node_id).await;
+        until("the warning", SOON, || async {
+            let health = node.ask(Method::GET, "/health/readyz", None).await.body;
+            let warnings = health["warnings"].to_string();
+            let text = format!(
+                "the last audit line was not written to {}: No space left on device (os error 28)",
+                file.display()
+            );
+            (warnings.contains(&text) == expected)
+                .then_some(())
+                .ok_or(warnings)
+        })
+        .await;
+    };
+    warned(1, false).await;
+    disk.fill().unwrap();
+    // What is left of the last page takes some lines.
+    for node_id in 2..40 {
+        node.enable(node_id).await;
+    }
+    warned(40, true).await;
+    disk.free().unwrap();
+    warned(41, false).await;
 }
 
 #[tokio::test]

@@ -213,6 +213,13 @@ async fn an_agent_shows_that_its_decision_was_overruled_by_one_that_it_hears_lat
     two.registry.enable(7, disk(6)).await.unwrap();
     follow(&one, 2).await;
     assert_eq!((overruled(&one, 7), count(&one)), (None, 1));
+    // While the stamps of both are a minute ahead, those of a decision that knows the other are, too.
+    one.registry.enable(7, disk(7)).await.unwrap();
+    follow(&two, 1).await;
+    ahead.store(11 * 60, Ordering::Relaxed);
+    two.registry.enable(7, disk(8)).await.unwrap();
+    follow(&one, 2).await;
+    assert_eq!((overruled(&one, 7), count(&one)), (None, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

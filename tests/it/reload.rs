@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
+use edge_cache_api::Timestamp;
 use edge_cache_tests::agent::{answer, run_to_end, write_secret};
 use edge_cache_tests::component::with_section;
 use edge_cache_tests::wait::until;
@@ -23,6 +24,7 @@ use crate::gossip_node::keygen;
 
 const RELOAD: &str = "/api/v1/agent/reload";
 const AGENT: &str = "/api/v1/agent";
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Beyond any of what is waited for here, compiling a plugin included.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -265,7 +267,6 @@ async fn an_agent_without_files_has_little_to_reload_and_asks_for_an_admin() -> 
 
 #[tokio::test]
 async fn a_certificate_is_told_before_it_expires() -> Result<()> {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let files = Files::new().await?;
     let mut agent = files.start().await?;
     for (days, said) in [
@@ -283,6 +284,33 @@ async fn a_certificate_is_told_before_it_expires() -> Result<()> {
             warnings.contains("the certificate of the API") == said.is_some(),
             "{ready}"
         );
+        ensure!(said.is_none_or(|said| warnings.contains(said)), "{ready}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trust_rule_is_told_before_it_ends() -> Result<()> {
+    let files = Files::new().await?;
+    let agent = files.start().await?;
+    let now = SystemTime::now();
+    for (end, said) in [
+        (
+            Some(now + DAY * 13 - DAY / 2),
+            Some("ends in 12 days: renew"),
+        ),
+        (Some(now + DAY * 2 - DAY / 2), Some("ends tomorrow: renew")),
+        (Some(now + DAY / 2), Some("ends within a day: renew")),
+        (Some(now + DAY * 16), None),
+        (None, None),
+    ] {
+        let end = end.map(|end| format!("not_after = {}", Timestamp::from(end)));
+        files.trust(&end.unwrap_or_default())?;
+        let report = agent.reload().await?;
+        let ready = agent.get("/health/readyz").await?;
+        let warnings = ready["warnings"].to_string();
+        let is_told = warnings.contains("of `plugin.trust` that lets the declared plugin in");
+        ensure!(is_told == said.is_some(), "{ready} {report}");
         ensure!(said.is_none_or(|said| warnings.contains(said)), "{ready}");
     }
     Ok(())

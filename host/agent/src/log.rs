@@ -24,6 +24,7 @@ use edge_cache_core::text;
 
 pub use self::audit::AUDIT_LINES_MAX;
 pub(crate) use self::audit::AuditFile;
+pub(crate) use self::rotated::RotatedFile;
 
 /// The most lines that wait for the reader of the log; further lines are dropped and counted.
 pub const LINES_MAX: usize = 4_096;

@@ -385,14 +385,16 @@ impl PluginManager {
             inner.sources.check(&origin)?;
             registry.swap(plugin).await?;
             let mut plugins = Plugins::clone(&inner.plugins.load());
-            let before = hex::encode(plugins.running.origin.sha256);
+            let former = plugins.running.clone();
             set(&mut plugins);
-            let running = &plugins.running.origin;
+            let running = &plugins.running;
             tracing::info!(
                 target: AUDIT_TARGET,
-                before,
-                after = hex::encode(running.sha256),
-                source = running.source,
+                before = hex::encode(former.origin.sha256),
+                after = hex::encode(running.origin.sha256),
+                policy_before = former.policy,
+                policy_after = running.policy,
+                source = running.origin.source,
                 "replace plugin"
             );
             plugins.refusal = None;

@@ -54,5 +54,24 @@ async fn after_a_rotation_a_reload_goes_on_in_a_new_file() -> Result<()> {
     write_secret(&files.path("keys"), keygen().await)?;
     agent.reload().await?;
     written("audit.1", 3).await;
+
+    // Another setting is another policy of the same plugin.
+    let more = format!("log.audit_file = {path:?}\n[plugin.settings]\nweight = 'ram'\n");
+    files.settings("info", &more)?;
+    agent.reload().await?;
+    let replaced = until("the line", SOON, || async {
+        let text = fs::read_to_string(&rotated).unwrap_or_default();
+        let lines = text.lines().map(serde_json::from_str::<Value>);
+        let mut lines = lines.map(Result::unwrap_or_default);
+        let line = lines.find(|line| line["message"] == "replace plugin");
+        line.ok_or(text)
+    })
+    .await;
+    ensure!(replaced["before"] == replaced["after"], "{replaced}");
+    ensure!(replaced["policy_before"].is_string(), "{replaced}");
+    ensure!(
+        replaced["policy_before"] != replaced["policy_after"],
+        "{replaced}"
+    );
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::log::RotatedFile;
 use crate::reload::Reloader;
 use edge_cache_api::AgentAddresses;
 use edge_cache_host::Store;
@@ -17,6 +18,8 @@ pub struct About {
     pub data_dir: Option<PathBuf>,
     /// The settings in effect, and their reload.
     pub reloader: Reloader,
+    /// The audit file.
+    pub(crate) audit: Option<RotatedFile>,
     /// The store in it.
     pub store: Option<Store>,
 }

@@ -224,6 +224,7 @@ impl AppState {
                 .chain(self.registry_warnings())
                 .chain(self.certificate_warning())
                 .chain(self.trust_warning())
+                .chain(self.audit_warning())
                 .collect(),
         }
     }
@@ -255,6 +256,15 @@ impl AppState {
         Some(format!(
             "{} of `plugin.trust` {effect}: renew its `not_after`, then reload",
             admission.rule
+        ))
+    }
+
+    /// Warns while lines of the audit file are lost.
+    fn audit_warning(&self) -> Option<String> {
+        let (path, error) = self.about.audit.as_ref()?.failure()?;
+        Some(format!(
+            "the last audit line was not written to {}: {error}",
+            path.display()
         ))
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustix::fs::Access;
 
 use super::counted::Counted;
@@ -21,6 +21,7 @@ const MODE: u32 = 0o640;
 pub(crate) struct RotatedFile {
     path: PathBuf,
     now: Arc<ArcSwap<File>>,
+    failure: Arc<ArcSwapOption<String>>,
 }
 
 /// The writer of lines into the file that is open now.
@@ -41,6 +42,7 @@ impl RotatedFile {
         Ok(Self {
             path: path.to_path_buf(),
             now: Arc::new(ArcSwap::from_pointee(open(path)?)),
+            failure: Arc::default(),
         })
     }
 
@@ -57,7 +59,13 @@ impl RotatedFile {
             return Ok(Reloaded::Unchanged(detail));
         }
         self.now.store(Arc::new(file));
+        self.failure.store(None);
         Ok(Reloaded::Changed(detail))
+    }
+
+    /// Returns the path, and the error of the last line where it was not written.
+    pub(crate) fn failure(&self) -> Option<(&Path, Arc<String>)> {
+        Some((&self.path, self.failure.load_full()?))
     }
 
     /// Returns the writer of lines behind the end of the file.
@@ -78,7 +86,10 @@ impl Write for Lines {
             self.lines = behind_end(&now);
             self.now = now;
         }
-        self.lines.write(line)
+        let written = self.lines.write(line);
+        let failure = written.as_ref().err().map(ToString::to_string);
+        self.file.failure.store(failure.map(Arc::new));
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -17,6 +17,7 @@ use super::agent::Agent;
 use super::api::Api;
 use crate::cache_check::Checker;
 use crate::http::{About, AppState};
+use crate::log::AuditFile;
 use crate::reload::Reloader;
 use crate::settings::AgentSettings;
 use crate::shutdown::{Shutdown, ShutdownMode};
@@ -34,7 +35,7 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let Agent {
         // Open until the last request is answered.
-        audit: _audit,
+        audit,
         api,
         registry,
         gossip,
@@ -44,6 +45,7 @@ pub(super) async fn serve(
         reloader,
     } = agent;
     let about = About {
+        audit: audit.as_ref().map(AuditFile::file),
         store,
         ..about(settings, &api, gossip.as_ref(), reloader)?
     };
@@ -127,6 +129,7 @@ fn about(
         },
         data_dir: settings.data_dir.clone(),
         reloader,
+        audit: None,
         store: None,
     })
 }

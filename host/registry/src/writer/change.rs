@@ -65,10 +65,13 @@ impl Writer {
         let former = &batch.decisions.get(decision.node_id)?.decision;
         let now_ms = ms_of(self.state.config.clock.time());
         let differs_by = |at: Timestamp| Duration::from_millis(now_ms.abs_diff(at.ms()));
+        // Stamps follow the highest one that was seen. Where this agent's own are ahead, those of all that know them are.
+        let is_ahead = |at: Timestamp| at.ms() > now_ms && differs_by(at) > HEARD_WITHIN;
         let is_overruled = former.by == own
             && decision.by != own
             && differs_by(former.at) <= OVERRULED_WITHIN
-            && differs_by(decision.at) > HEARD_WITHIN;
+            && differs_by(decision.at) > HEARD_WITHIN
+            && !is_ahead(former.at);
         is_overruled.then_some(former.at)
     }
 
