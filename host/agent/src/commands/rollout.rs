@@ -354,7 +354,10 @@ fn stopped(
             let names = names.join(", ");
             format!("; the new plugin runs at {names}: {back} goes back")
         }
-        None => "; no other agent was changed".to_string(),
+        None => match effect {
+            Effect::None => "; no agent was changed".to_string(),
+            Effect::Possible => "; no other agent was changed".to_string(),
+        },
     };
     error.context(text)
 }
