@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use edge_cache_distribution::{BlobStore, Lookup};
-use edge_cache_tests::agent::{Agent, binary};
+use edge_cache_host::{Identity, SnapshotOrigin, SnapshotPlugin, Store, StoreSnapshot};
+use edge_cache_tests::agent::{Agent, binary, run_to_end};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::tempdir;
@@ -20,6 +21,8 @@ use self::trace::{Operation, trace};
 
 /// More than the script's store ever takes.
 const LARGE: u64 = 1 << 30;
+/// The store's file in a data directory.
+const STORE: &str = "registry.redb";
 
 /// Applies the operations one by one, and looks at the disk after each, as every kind of crash leaves it. A state that was
 /// looked at is skipped, unless more is acknowledged.
@@ -171,4 +174,79 @@ async fn a_snapshot_replaces_the_one_before_as_a_whole() {
         expect_whole(disk, &operations, name, [&before, &after]);
         before = after;
     }
+}
+
+/// Returns the eligible nodes of a store, as an agent would find them.
+fn eligible(store: &[u8]) -> Vec<u64> {
+    let directory = tempdir().unwrap();
+    fs::write(directory.path().join(STORE), store).unwrap();
+    let identity = Identity {
+        node_id: Some(1),
+        cluster_id: "default-cluster".to_string(),
+    };
+    let store = Store::open(directory.path(), identity).unwrap();
+    let origin = SnapshotOrigin {
+        taken_at_ms: 0,
+        version: String::new(),
+        plugin: SnapshotPlugin {
+            source: String::new(),
+            sha256: String::new(),
+            policy: String::new(),
+        },
+    };
+    let snapshot = store.snapshot(&origin).unwrap();
+    let snapshot = StoreSnapshot::parse(&snapshot).unwrap();
+    snapshot.nodes().map(|node| node.node_id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_replaces_the_store_and_keeps_the_one_before() {
+    let place = tempdir().unwrap();
+    let data = place.path().join("data");
+    let data = data.to_str().unwrap();
+    let own = ["--node-id", "1", "--data-dir", data];
+    let file = place.path().join("state.snapshot");
+    let file = file.to_str().unwrap();
+    let agent_of_one = Agent::start(&[&own[..], &["--allow-local-admin"]].concat())
+        .await
+        .unwrap();
+    let address = format!("http://{}", agent_of_one.http);
+    let body = json!({"capacity": {"cpu_cores": 1, "ram_mib": 2, "disk_mib": 3}});
+    for node_id in [1, 2] {
+        let path = format!("/api/v1/nodes/{node_id}/edge-cache");
+        let enabled = agent_of_one.ask(Method::POST, &path, Some(&body)).await;
+        assert_eq!(enabled.unwrap().status, 204);
+        if node_id == 1 {
+            let args = ["snapshot", "save", file, "--addr", &address];
+            assert_eq!(run_to_end(&args).await.unwrap().code, Some(0));
+        }
+    }
+    assert_eq!(agent_of_one.terminate().await.unwrap(), Some(0));
+
+    let disk = Disk::of(Path::new(data)).unwrap();
+    let args = [&["snapshot", "restore", file][..], &own].concat();
+    let Some(operations) = trace(Path::new(data), &agent(), &args).unwrap() else {
+        return;
+    };
+    assert!(operations.len() > 10, "{operations:?}");
+    each_crash(disk, &operations, |disk, done, kept| {
+        let place = format!("{kept:?} after {} of {}", done.len(), operations.len());
+        let files = disk.after(kept);
+        let nodes = |name: &str| {
+            files
+                .get(Path::new(name))
+                .cloned()
+                .flatten()
+                .map(|store| eligible(&store))
+        };
+        let (now, former) = (nodes(STORE), nodes("registry.redb.before-restore-1"));
+        let (before, after) = (Some(vec![1, 2]), Some(vec![1]));
+        if done.len() == operations.len() {
+            assert_eq!(now, after, "acknowledged and lost: {place}");
+        }
+        assert!(
+            now == before || (now == after && former == before),
+            "{now:?}, {former:?}: {place}"
+        );
+    });
 }

@@ -98,6 +98,8 @@ impl Disk {
                     self.name(path, Some(file))?;
                 }
             },
+            Operation::CreateMissing(path) if self.entry(path).is_some() => {}
+            Operation::CreateMissing(path) => self.apply(&Operation::Create(path.clone()))?,
             Operation::Write(path, offset, bytes) => {
                 let content = self.file(path)?;
                 let offset = offset.unwrap_or(content.len());

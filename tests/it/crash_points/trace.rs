@@ -22,6 +22,8 @@ const BYTES_MAX: &str = "100000000";
 pub(super) enum Operation {
     /// An empty file takes the place of what had this name.
     Create(PathBuf),
+    /// An empty file gets this name where nothing has it.
+    CreateMissing(PathBuf),
     /// Bytes are written at an offset, or behind all others.
     Write(PathBuf, Option<usize>, Vec<u8>),
     /// A file gets this length.
@@ -136,11 +138,11 @@ fn operation(name: &str, args: &[&str], result: &str, below: &Path) -> Result<Op
             ensure!(!inside(&file) || !flags.contains("O_APPEND"), "it appends");
             let is_new = flags.contains("O_TRUNC") || flags.contains("O_EXCL");
             let creates = flags.contains("O_CREAT");
-            ensure!(
-                !inside(&file) || !creates || is_new,
-                "the file may have a content"
-            );
-            creates.then(|| one(file, Operation::Create)).flatten()
+            let make = match is_new {
+                true => Operation::Create,
+                false => Operation::CreateMissing,
+            };
+            creates.then(|| one(file, make)).flatten()
         }
         "rename" => two(of_name(0)?, of_name(1)?, Operation::Rename)?,
         "renameat" | "renameat2" => two(of_relative(0)?, of_relative(2)?, Operation::Rename)?,
