@@ -71,6 +71,8 @@ pub struct TrafficTable {
     routes: Arc<RoutingTable>,
     /// The caches of candidates, by node.
     caches: HashMap<NodeId, Cache, foldhash::fast::RandomState>,
+    /// The number of candidates without an address.
+    without_address: usize,
     is_held: bool,
 }
 
@@ -81,8 +83,10 @@ impl TrafficTable {
             let text = address.to_string().into();
             Some((node_id, Cache { address, text }))
         });
+        let caches: HashMap<_, _, _> = caches.collect();
         Self {
-            caches: caches.collect(),
+            without_address: routes.len().saturating_sub(caches.len()),
+            caches,
             routes,
             is_held: false,
         }
@@ -99,6 +103,7 @@ impl TrafficTable {
             caches: caches
                 .map(|(node_id, cache)| (*node_id, cache.clone()))
                 .collect(),
+            without_address: self.without_address,
             is_held: true,
         }
     }
@@ -164,7 +169,7 @@ impl TrafficTable {
     /// Returns the number of nodes that keys are routed to and that have no address.
     #[must_use]
     pub fn without_address(&self) -> usize {
-        self.routes.len().saturating_sub(self.caches.len())
+        self.without_address
     }
 
     /// Tells whether this table is held although members seem to have failed since.

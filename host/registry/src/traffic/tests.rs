@@ -150,6 +150,8 @@ fn failures_of_most_members_hold_the_table_from_before_the_first() {
     assert_eq!(cluster.at(21), (vec![1, 3, 5], true));
     cluster.disabled.insert(5);
     assert_eq!(cluster.at(22), (vec![1, 3], true));
+    // All of them have an address.
+    assert_eq!(cluster.traffic.table().unwrap().without_address(), 0);
     cluster.disabled.clear();
     // The hold counts from the failure that completed it.
     assert_eq!(cluster.at(14 + 299), (vec![1, 3, 4, 5], true));
