@@ -66,12 +66,13 @@
 //! - `lives`: the lives of this node, which others must forget.
 //! - `memory`: generations and known peers, which must survive a restart.
 //! - `transport`, `udp`, `simulated`: the socket under chitchat, over UDP or in memory. `datagrams`: the one below it.
-//! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams.
+//! - `validator`, `seal`, `keyring`, `drop_reason`: checks and encryption of datagrams. `doors`: the same without a
+//!   socket.
 //! - `metrics`: Prometheus metrics. `clock`: time and deadlines.
 //!
 //! # Features
 //!
-//! - `simulation`: `SimulatedNetwork`, a network in memory for tests.
+//! - `simulation`: `SimulatedNetwork`, a network in memory, and `DatagramDoor`, the checks of datagrams; both for tests.
 
 // Guest data reaches most of this crate: every arithmetic operation must define its overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -85,6 +86,8 @@ mod cluster_member;
 mod config;
 mod datagrams;
 mod directory;
+#[cfg(any(test, feature = "simulation"))]
+mod doors;
 mod drop_reason;
 mod error;
 mod events;
@@ -120,6 +123,8 @@ mod tests;
 pub use clock::LogLimit;
 pub use cluster_member::ClusterMember;
 pub use config::{GRACE_PERIODS, GossipConfig, INTERVALS, JOIN_TIMEOUTS, Network, Protocol};
+#[cfg(any(test, feature = "simulation"))]
+pub use doors::{DatagramDoor, reencode_info};
 pub use edge_cache_core::{AgentInfo, DecisionId, MemberStatus, PeerInfo, Refusal};
 pub use error::GossipError;
 pub use events::{TopologyEvent, TopologyEvents};
