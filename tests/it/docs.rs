@@ -16,8 +16,8 @@ use edge_cache_api::ProblemType;
 use edge_cache_tests::agent::Agent;
 use edge_cache_tests::openapi::Description;
 
-use self::pages::{PAGES, blocks, headings, keep, links, page, path};
-pub(crate) use self::pages::{Rows, section, tables};
+use self::pages::{PAGES, blocks, headings, links, page, path};
+pub(crate) use self::pages::{Rows, keep, section, tables};
 pub(crate) use self::settings::settings;
 
 /// The end of a generated part.

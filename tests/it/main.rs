@@ -74,6 +74,8 @@ mod power_cut;
 mod pauses;
 // Another component in the place of the one that runs.
 mod swap;
+// Bytes that others choose, at every door.
+mod fuzz;
 // Bad requests.
 mod http;
 // Who may use the API, and how.

@@ -10,6 +10,7 @@ pub mod composed;
 pub mod debian;
 pub mod dummy;
 pub mod foreign;
+pub mod fuzz;
 pub mod guide;
 pub mod load;
 pub mod native;

@@ -43,13 +43,13 @@ pub(crate) fn page(name: &str) -> Result<String> {
     fs::read_to_string(path(name)).context(name.to_string())
 }
 
-/// Compares a page with what was generated, or writes it where that is asked for.
-pub(crate) fn keep(name: &str, generated: &str) -> Result<()> {
+/// Compares a file with what was generated, or writes it where that is asked for.
+pub(crate) fn keep(name: &str, generated: impl AsRef<[u8]>) -> Result<()> {
     if std::env::var_os(UPDATE).is_some() {
         return Ok(fs::write(path(name), generated)?);
     }
     ensure!(
-        page(name)? == generated,
+        fs::read(path(name)).context(name.to_string())? == generated.as_ref(),
         "{name} is out of date: run this test with {UPDATE}=1"
     );
     Ok(())

@@ -1,0 +1,10 @@
+//! The doors of `edge_cache_tests::fuzz` under libFuzzer, which the coverage of the code guides: `.ci/fuzz DOOR`.
+
+#![no_main]
+
+use edge_cache_tests::fuzz::asked;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    asked().enter(input);
+});
