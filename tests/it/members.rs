@@ -7,8 +7,7 @@ use edge_cache_tests::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Maximum time for a change of a member to be seen. A member that died after a short life is detected after
-/// 40 intervals.
+/// Maximum time for a change of a member to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(40);
 const GOSSIP: [&str; 5] = [
     "--allow-local-admin",

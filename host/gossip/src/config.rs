@@ -31,11 +31,14 @@ pub const GRACE_PERIODS: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60);
 /// Join timeouts.
 pub const JOIN_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10 * 60);
-/// Time between heartbeats that the failure detector assumes for a new member, in intervals.
-/// chitchat's default of 5 s is for an interval of 1 s.
-const INITIAL_INTERVALS: u32 = 5;
-/// Minimum of that time: a busy machine does not keep short intervals.
-const INITIAL_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Number of times between heartbeats that the failure detector keeps of each member. chitchat's default of 1,000 lets it
+/// expect the next heartbeat as soon as pushed changes brought the last ones, and takes 8 KB a member.
+const HEARTBEATS_KEPT: usize = 1;
+/// The silence after which a member counts as failed, in means of the times kept, into which chitchat mixes the initial
+/// interval five times. With one time kept, that is five initial intervals more than the last heartbeat took to come.
+const PHI_MAX: f64 = 6.0;
+/// Minimum of the initial interval, which is the interval of gossip otherwise: a busy machine does not keep short ones.
+const INITIAL_INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// Time for which chitchat remembers deleted keys. Agents delete none, other software may.
 const TOMBSTONE_GRACE: Duration = Duration::from_secs(60 * 60);
 
@@ -205,10 +208,9 @@ impl GossipConfig {
             listen_addr: self.listen,
             seed_nodes: self.seeds.clone(),
             failure_detector_config: FailureDetectorConfig {
-                initial_interval: self
-                    .interval
-                    .saturating_mul(INITIAL_INTERVALS)
-                    .max(INITIAL_INTERVAL_MIN),
+                initial_interval: self.interval.max(INITIAL_INTERVAL_MIN),
+                sampling_window_size: HEARTBEATS_KEPT,
+                phi_threshold: PHI_MAX,
                 dead_node_grace_period: self.dead_node_grace_period,
                 ..FailureDetectorConfig::default()
             },
