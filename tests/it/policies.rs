@@ -82,6 +82,20 @@ async fn a_file_that_is_no_policy_is_refused_with_the_reason() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_composable_form_alone_is_refused_with_what_to_do() -> Result<()> {
+    let composable = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../plugin/reference/out/edge-cache-composable.wasm"
+    );
+    let ended = run_within(&["plugin", "inspect", composable], COMPOSED_WITHIN).await?;
+    ensure!(ended.code == Some(1), "{ended:?}");
+    let said =
+        "a policy has, and no host: `plugin compose` makes a plugin of this one and a policy";
+    ensure!(format!("{ended:?}").contains(said), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_policy_with_a_function_that_differs_is_refused_with_its_name() -> Result<()> {
     let edited = async |from: &str, to: &str| -> Result<String> {
         let policy = dummy_policy(|text| text.replace(from, to))?;

@@ -160,9 +160,14 @@ async fn a_signal_reloads_the_same_parts_and_logs_them() -> Result<()> {
     for said in ["gossip-keys", "failed", "gossip.interval", "needs-restart"] {
         ensure!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
     }
+    let warning = "parts of the last reload failed";
+    let ready = agent.get("/health/readyz").await?;
+    ensure!(ready["warnings"].to_string().contains(warning), "{ready}");
     write_secret(&files.path("keys"), keygen().await)?;
     let ended = agent.command(&["reload", "--format", "json"]).await?;
     ensure!(ended.code == Some(0), "{ended:?}");
+    let ready = agent.get("/health/readyz").await?;
+    ensure!(!ready["warnings"].to_string().contains(warning), "{ready}");
     let report: Value = serde_json::from_str(&ended.stdout)?;
     ensure!(outcomes(&report)?["gossip-keys"] == "changed", "{report}");
     Ok(())

@@ -6,6 +6,7 @@ use edge_cache_tests::agent::{Agent, Answer, run_to_end};
 use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::gossip_node::{Node, meet};
@@ -214,4 +215,22 @@ async fn only_a_nodes_own_agent_takes_its_sources_and_every_agent_shows_the_hit_
         table.contains("hit ratio") && table.contains("75.0 %"),
         "{table}"
     );
+    // While it is silent, it may be back with its counters at any moment.
+    two.signal(Signal::KILL);
+    let members = async || {
+        let path = "/api/v1/cluster/members?status=failed";
+        let answer = one.ask(Method::GET, path, None).await;
+        answer.body["members"].as_array().map_or(0, Vec::len)
+    };
+    until("the failure", SOON, async || match members().await {
+        1 => Ok(()),
+        failed => Err(failed),
+    })
+    .await;
+    let silent = put(&one, 2).await;
+    assert_eq!(silent.body["type"], "/problems/counted-elsewhere");
+    let forget = "/api/v1/cluster/gossip/peers/2";
+    assert_eq!(one.ask(Method::DELETE, forget, None).await.status, 204);
+    let agentless = put(&one, 2).await;
+    assert_eq!(agentless.status, 200, "{agentless:?}");
 }

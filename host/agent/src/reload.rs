@@ -72,6 +72,11 @@ impl Reloader {
         self.0.metrics.certificate_expiry()
     }
 
+    /// Tells whether the last reload failed in a part.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.metrics.has_failed()
+    }
+
     /// Registers the metrics of reloads.
     pub(crate) fn register_metrics(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);

@@ -58,8 +58,10 @@ pub enum EdgeCacheError {
         "no later decision about node {0} can be made: the one that stands has the last timestamp before the year 10000; use another node id"
     )]
     NoLaterTime(NodeId),
-    /// The node's own agent lives, and counts for it.
-    #[error("the agent of node {0} counts for it: send its counters there")]
+    /// The node's own agent counts for it, or may be back soon and count for it.
+    #[error(
+        "the agent of node {0} counts for it, also while it is silent: send its counters there"
+    )]
     CountedElsewhere(NodeId),
     /// The agent remembers the last counters of as many sources as its limit allows.
     #[error(

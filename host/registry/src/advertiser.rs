@@ -142,6 +142,11 @@ pub trait Advertiser: fmt::Debug + Send + Sync {
         Arc::default()
     }
 
+    /// Tells whether an agent of a node may run although it is not live: nobody else counts for the node then. Default: false.
+    fn may_run(&self, _node_id: NodeId) -> bool {
+        false
+    }
+
     /// Returns whether labels can still be announced. False once gossip was shut down. Default: true.
     fn accepts_labels(&self) -> bool {
         true
@@ -175,6 +180,10 @@ impl Advertiser for GossipPool {
 
     fn foreign_labels(&self) -> Arc<Labels> {
         self.foreign_labels()
+    }
+
+    fn may_run(&self, node_id: NodeId) -> bool {
+        GossipPool::may_run(self, node_id)
     }
 
     fn accepts_labels(&self) -> bool {

@@ -102,7 +102,8 @@ impl EdgeCacheRegistry {
 
     /// Adds to the counters of a node and returns the totals. A counter stays at its largest value.
     ///
-    /// The counters of a node belong to its own agent. Any agent counts for a node without one.
+    /// The counters of a node belong to its own agent, also while it is silent without having left. Any agent counts for a
+    /// node without one.
     ///
     /// # Errors
     ///
@@ -157,8 +158,10 @@ impl EdgeCacheRegistry {
         match operation {
             Operation::AddStats { .. } | Operation::PutSource { .. } => {
                 let node_id = operation.node_id();
-                let live = self.shared.state.advertiser.live();
-                if live.is_counted_elsewhere(node_id) {
+                let advertiser = &self.shared.state.advertiser;
+                let live = advertiser.live();
+                let is_silent = live.info(node_id).is_none() && advertiser.may_run(node_id);
+                if is_silent || live.is_counted_elsewhere(node_id) {
                     return Err(EdgeCacheError::CountedElsewhere(node_id));
                 }
                 return Ok(());

@@ -282,6 +282,52 @@ async fn the_way_back_is_of_the_agents_that_change_and_leads_to_what_they_ran() 
     Ok(())
 }
 
+#[tokio::test]
+async fn a_rollout_sees_that_somebody_else_has_replaced_the_plugin() -> Result<()> {
+    let Some(cluster) = Cluster::start(0, &[]).await? else {
+        return Ok(());
+    };
+    let [one, ..] = &*cluster.nodes else {
+        return Err(anyhow!("no agent"));
+    };
+    let before = get(one, "/api/v1/plugin").await["origin"]["digest"].clone();
+    let before = before.as_str().context("no digest")?;
+    let second = version(b"2")?;
+    push(&cluster.reference, &second).await?;
+    let rollout = cluster.rollout(&cluster.reference, &[]);
+    let meanwhile = async {
+        until("the first agent", ROLLED_WITHIN, async || {
+            let digest = get(one, "/api/v1/plugin").await["origin"]["digest"].clone();
+            if digest == of(&second) {
+                Ok(())
+            } else {
+                Err(digest)
+            }
+        })
+        .await;
+        let path = format!("/api/v1/plugin/reload?digest={before}");
+        one.ask(Method::POST, &path, None).await
+    };
+    let (ended, reloaded) = tokio::join!(rollout, meanwhile);
+    ensure!(reloaded.status == 200, "{reloaded:?}");
+    let ended = ended?;
+    ensure!(ended.code == Some(1), "{ended:?}");
+    let address = one.http.to_string();
+    let said = format!(
+        "the rollout is over, but not everywhere: somebody else has replaced the plugin meanwhile: node 1 (http://{address}) runs"
+    );
+    ensure!(ended.stderr.contains(&said), "{ended:?}");
+
+    let twice = format!("{address},localhost:{}", one.http.port());
+    let reference = cluster.reference.to_string();
+    let args = ["plugin", "rollout", &reference, "--agents", &twice];
+    let ended = run_rollout(&args).await?;
+    ensure!(ended.code == Some(2), "{ended:?}");
+    let said = format!("--agents names node 1 (http://{address}) twice, as http://localhost:");
+    ensure!(ended.stderr.contains(&said), "{ended:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_of_what_is_not_declared_needs_a_word() -> Result<()> {
     let Some(cluster) = Cluster::start(0, &[]).await? else {

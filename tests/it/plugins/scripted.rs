@@ -195,7 +195,7 @@ async fn a_content_with_another_digest_or_size_is_refused() {
     refused(
         to_component(|| "b component".into_response()),
         &format!(
-            "the registry `HOST` sends the plugin with the digest {found}, not {expected}: its copy is damaged, push it again"
+            "the registry `HOST` sends the plugin with the digest {found}, not {expected}: its copy is damaged: delete it there, then push it again"
         ),
     )
     .await;
@@ -223,7 +223,7 @@ async fn a_content_with_another_digest_or_size_is_refused() {
     refused(
         to_manifest(answer),
         &format!(
-            "the registry `HOST` sends a manifest with the digest {digest}, not {named}: its copy is damaged, push it again"
+            "the registry `HOST` sends a manifest with the digest {digest}, not {named}: its copy is damaged: delete it there, then push it again"
         ),
     )
     .await;
@@ -239,7 +239,7 @@ async fn a_content_with_another_digest_or_size_is_refused() {
     assert_eq!(
         error_chain(&client.pull(&reference, LIMIT).await.unwrap_err()),
         format!(
-            "the registry `{}` sends a manifest with the digest {digest}, not {named}: its copy is damaged, push it again",
+            "the registry `{}` sends a manifest with the digest {digest}, not {named}: its copy is damaged: delete it there, then push it again",
             registry.address
         )
     );

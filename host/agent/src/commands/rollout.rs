@@ -91,6 +91,12 @@ impl Session {
             let reported = self.report(target, &plugin, begun.elapsed());
             reported.map_err(changed)?;
         }
+        for target in &targets {
+            target
+                .look_again(digest)
+                .await
+                .context("the rollout is over, but not everywhere")?;
+        }
         Ok(exit::SUCCESS)
     }
 
@@ -121,7 +127,15 @@ impl Session {
                     addr: address.clone(),
                     ..connection.clone()
                 };
-                targets.push(Target::connect(&connection).await?);
+                let target = Target::connect(&connection).await?;
+                let known = targets
+                    .iter()
+                    .find(|known: &&Target| known.node_id == target.node_id);
+                if let Some(known) = known {
+                    let error = anyhow!("--agents names {known} twice, as {}", target.address);
+                    return Err(usage(error));
+                }
+                targets.push(target);
             }
             return Ok(targets);
         }
@@ -250,6 +264,18 @@ impl Target {
             .swap_plugin(offer, SwapQuery::default())
             .send()
             .await?)
+    }
+
+    /// Checks that nobody else has replaced the plugin meanwhile.
+    async fn look_again(&self, digest: Option<Digest>) -> Result<()> {
+        let plugin = self.client.plugin().send().await;
+        let plugin = plugin.with_context(|| format!("{self} is not reached"))?;
+        ensure!(
+            running(&plugin) == digest,
+            "somebody else has replaced the plugin meanwhile: {self} runs {}",
+            plugin.origin.source
+        );
+        Ok(())
     }
 
     /// Waits until the agent is ready with the plugin, and another agent sees it so.

@@ -225,6 +225,7 @@ impl AppState {
                 .chain(self.certificate_warning())
                 .chain(self.trust_warning())
                 .chain(self.audit_warning())
+                .chain(self.reload_warning())
                 .collect(),
         }
     }
@@ -266,6 +267,16 @@ impl AppState {
             "the last audit line was not written to {}: {error}",
             path.display()
         ))
+    }
+
+    /// Warns after a reload that could not use a file.
+    fn reload_warning(&self) -> Option<String> {
+        let warning = "parts of the last reload failed, and a start may fail for the same reasons: see the log, mend them, \
+                       then reload";
+        self.about
+            .reloader
+            .has_failed()
+            .then(|| warning.to_string())
     }
 
     fn registry_warnings(&self) -> impl Iterator<Item = String> {

@@ -179,7 +179,7 @@ pub enum RegistryError {
     },
     /// A content has another digest than it was asked for by.
     #[error(
-        "the registry `{registry}` sends {what} with the digest {found}, not {expected}: its copy is damaged, push it again"
+        "the registry `{registry}` sends {what} with the digest {found}, not {expected}: its copy is damaged: delete it there, then push it again"
     )]
     WrongDigest {
         /// The registry.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::difference::{Difference, differences};
-use super::names::{PACKAGE, VERSION, without_version};
+use super::names::{PACKAGE, POLICY_PACKAGE, VERSION, without_version};
 
 /// Largest number of differences of one function in a text.
 const DIFFERENCES_SHOWN: usize = 8;
@@ -108,7 +108,10 @@ fn for_version(name: &str) -> &'static str {
 fn unknown(name: &str) -> String {
     let bare = without_version(name);
     let version = name.strip_prefix(bare).unwrap_or_default();
-    if bare.starts_with(PACKAGE) {
+    if bare.starts_with(POLICY_PACKAGE) {
+        "a policy has, and no host: `plugin compose` makes a plugin of this one and a policy"
+            .to_string()
+    } else if bare.starts_with(PACKAGE) {
         format!("a host of {VERSION} does not have; it may need a later one")
     } else if bare.starts_with("wasi:") && version.starts_with("@0.3") {
         format!("is of WASI 0.3, and this host has WASI 0.2: {WITHOUT_ASYNC}")

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 pub(super) const PACKAGE: &str = "zlayer:edge-cache";
+/// The package of policies, which the composable form of a plugin imports.
+pub(super) const POLICY_PACKAGE: &str = "zlayer:edge-cache-policy";
 pub(super) const VERSION: &str = "0.1.0";
 pub(crate) const WORLD: &str = "zlayer:edge-cache/edge-cache-plugin@0.1.0";
 /// Major and minor version that an interface must have: within 0.1.x, any patch version fits.

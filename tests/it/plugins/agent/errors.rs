@@ -146,8 +146,8 @@ async fn a_registry_that_fails_is_named_and_the_agent_goes_on() -> Result<()> {
             &blob,
             || "b component".into_response(),
             &format!(
-                "the registry `HOST` sends the plugin with the digest {other}, not {component}: its copy is damaged, push it \
-                 again"
+                "the registry `HOST` sends the plugin with the digest {other}, not {component}: its copy is damaged: delete it \
+                 there, then push it again"
             ),
         )
         .await?,

@@ -124,7 +124,7 @@ impl Table {
         let (listed, found) = (Digest::of(&signed), Digest::of(&given));
         case.given = given;
         case.from_registry = Err(format!(
-            "the registry `{}` sends the plugin with the digest {found}, not {listed}: its copy is damaged, push it again",
+            "the registry `{}` sends the plugin with the digest {found}, not {listed}: its copy is damaged: delete it there, then push it again",
             self.house.registry.address
         ));
         case.from_file = Err(format!(
