@@ -258,11 +258,27 @@ async fn members_that_come_leave_and_fail_are_logged() {
     log.expect("members have joined", SOON).await;
     two.signal(Signal::TERM);
     assert_eq!(two.ended().await, Some(0));
-    log.expect("members have left left_out=0 nodes=\"2\"", SOON)
+    log.expect("members have left count=1 nodes=\"2\"", SOON)
         .await;
     three.signal(Signal::KILL);
-    log.expect("members have failed left_out=0 nodes=\"3\"", SOON)
+    log.expect("members have failed count=1 nodes=\"3\"", SOON)
         .await;
+    // Those that follow soon after are named together, later.
+    let [four, five] = [4, 5].map(|id| Node::start(id, &with_seed));
+    let (four, five) = (four.await.unwrap(), five.await.unwrap());
+    meet(&[&one, &four, &five], SOON).await;
+    four.signal(Signal::KILL);
+    five.signal(Signal::KILL);
+    until("both names", SOON, async || {
+        let text = log.read();
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("members have failed"));
+        let has = |node: &str| lines.clone().any(|line| line.contains(node));
+        let are_named = (has("\"4") || has(",4")) && (has("5\"") || has("5,"));
+        are_named.then_some(()).ok_or(text.clone())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub struct LogLimit {
 
 impl LogLimit {
     /// Time between two lines.
-    const PAUSE: Duration = Duration::from_secs(10);
+    pub(crate) const PAUSE: Duration = Duration::from_secs(10);
 
     /// Returns the number of lines left out since the last one, or `None` if this one is to be left out.
     pub fn pass(&mut self) -> Option<u64> {

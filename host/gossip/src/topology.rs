@@ -54,10 +54,17 @@ pub(crate) struct Topology {
 pub(crate) struct ChangeLog {
     conflict: LogLimit,
     rivals: LogLimit,
-    joined: LogLimit,
-    left: LogLimit,
-    failed: LogLimit,
+    joined: MemberLog,
+    left: MemberLog,
+    failed: MemberLog,
     policies: LogLimit,
+}
+
+/// The log of members with one fate. Those of a line that is left out are in the next one.
+#[derive(Debug, Default)]
+struct MemberLog {
+    limit: LogLimit,
+    waiting: BTreeSet<u64>,
 }
 
 /// A server's exchange with the cluster.
@@ -108,7 +115,9 @@ impl Topology {
             let release = self.add_held(&mut view, exchange.is_complete);
             let join = self.join_state(&view, &exchange, now);
             self.publish(view, join);
-            let longest = if is_settled && join != JoinState::Joining {
+            let longest = if self.log.is_waiting() {
+                LogLimit::PAUSE
+            } else if is_settled && join != JoinState::Joining {
                 NOTED_AGAIN_AFTER
             } else {
                 self.interval
@@ -246,7 +255,7 @@ impl Topology {
             if view.stats == before.stats {
                 view.stats = Arc::clone(&before.stats);
             }
-            self.log.write(&before, &view);
+            self.log.note(&before, &view);
             let peers = Arc::clone(&view.peers);
             self.membership.view.store(Arc::new(view));
             if peers != before.peers {
@@ -254,6 +263,7 @@ impl Topology {
                 self.snapshots.send_replace(peers);
             }
         }
+        self.log.write_members();
         let has_changed = self.membership.join.send_if_modified(|state| {
             let changed = *state != join;
             *state = join;
@@ -266,7 +276,8 @@ impl Topology {
 }
 
 impl ChangeLog {
-    fn write(&mut self, before: &ClusterView, view: &ClusterView) {
+    /// Notes the members that are new to a view, and writes what else has changed.
+    fn note(&mut self, before: &ClusterView, view: &ClusterView) {
         if view.conflict != before.conflict
             && let Some(left_out) = self.conflict.pass()
         {
@@ -291,24 +302,12 @@ impl ChangeLog {
                 "two members have the same node id: stop one of them"
             );
         }
-        let arrived = |status| names(arrivals(before, view, status));
-        let nodes = arrived(MemberStatus::Alive);
-        if !nodes.is_empty()
-            && let Some(left_out) = self.joined.pass()
-        {
-            info!(left_out, nodes, "members have joined");
-        }
-        let nodes = arrived(MemberStatus::Left);
-        if !nodes.is_empty()
-            && let Some(left_out) = self.left.pass()
-        {
-            info!(left_out, nodes, "members have left");
-        }
-        let nodes = arrived(MemberStatus::Failed);
-        if !nodes.is_empty()
-            && let Some(left_out) = self.failed.pass()
-        {
-            warn!(left_out, nodes, "members have failed");
+        for (log, status) in [
+            (&mut self.joined, MemberStatus::Alive),
+            (&mut self.left, MemberStatus::Left),
+            (&mut self.failed, MemberStatus::Failed),
+        ] {
+            log.waiting.extend(arrivals(before, view, status));
         }
         if view.policy_mismatches != before.policy_mismatches
             && let Some(left_out) = self.policies.pass()
@@ -324,6 +323,36 @@ impl ChangeLog {
                 );
             }
         }
+    }
+
+    /// Writes which members have come and gone since the last time.
+    fn write_members(&mut self) {
+        if let Some((count, nodes)) = self.joined.take() {
+            info!(count, nodes, "members have joined");
+        }
+        if let Some((count, nodes)) = self.left.take() {
+            info!(count, nodes, "members have left");
+        }
+        if let Some((count, nodes)) = self.failed.take() {
+            warn!(count, nodes, "members have failed");
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        let logs = [&self.joined, &self.left, &self.failed];
+        logs.iter().any(|log| !log.waiting.is_empty())
+    }
+}
+
+impl MemberLog {
+    /// Returns the members that wait for a line, unless the last one was written a short while ago.
+    fn take(&mut self) -> Option<(usize, String)> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.limit.pass()?;
+        let nodes = std::mem::take(&mut self.waiting);
+        Some((nodes.len(), names(nodes.into_iter())))
     }
 }
 
