@@ -295,6 +295,7 @@ impl PluginManager {
         let sources = &self.inner.sources;
         let found = sources.declared_as(&declaration, digest).await?;
         if now.is_declared() && found.origin.sha256 == now.declared.origin.sha256 {
+            self.prove_again(found).await?;
             return Ok(Reload::Unchanged);
         }
         self.run_declared(registry, found, declaration).await?;

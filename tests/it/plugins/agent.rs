@@ -231,6 +231,18 @@ async fn a_tag_is_resolved_once_and_again_when_an_operator_asks() -> Result<()> 
         house.push(&third).await?;
         agent.terminate().await?;
     }
+    // A digest that is declared for a while says nothing of the tag.
+    let pinned = house.reference.clone().with_digest(first.manifest.digest);
+    let agent = house.start(&["--plugin", &pinned.to_string()]).await?;
+    assert_eq!(digest(&agent).await?, text(&first));
+    // The bytes of the declared plugin are the declared plugin again after a return to it.
+    let upload = Part::bytes(first.component.to_vec());
+    let swapped = swap(&agent, Form::new().part("plugin", upload)).await?;
+    assert_eq!(swapped.status, 200, "{swapped:?}");
+    assert_ne!(swapped.body["origin"], swapped.body["declared"]);
+    let back = post(&agent, REVERT).await?;
+    assert_eq!(back.body["origin"], back.body["declared"], "{back:?}");
+    agent.terminate().await?;
     house.registry.stop().await?;
     for policy in ["never", "if-not-present", "always"] {
         let agent = house

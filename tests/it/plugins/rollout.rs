@@ -328,6 +328,50 @@ async fn a_rollout_sees_that_somebody_else_has_replaced_the_plugin() -> Result<(
     Ok(())
 }
 
+#[tokio::test]
+async fn a_rollout_changes_nothing_where_an_agent_pins_another_plugin() -> Result<()> {
+    let Some(cluster) = Cluster::start(0, &[]).await? else {
+        return Ok(());
+    };
+    let [one, ..] = &*cluster.nodes else {
+        return Err(anyhow!("no agent"));
+    };
+    let shown = get(one, "/api/v1/plugin").await;
+    let text = |value: &Value| value.as_str().map(str::to_string).context("no text");
+    let (digest, sha256) = (text(&shown["origin"]["digest"])?, text(&shown["sha256"])?);
+    let reference = cluster.reference.to_string();
+    let pinned = format!("{reference}@{digest}");
+    let pins = [
+        (vec![&*pinned], "the digest of `plugin.source`"),
+        (
+            vec![&*reference, "--plugin-sha256", &sha256],
+            "`plugin.sha256`",
+        ),
+    ];
+    let mut others = Vec::new();
+    for (args, said) in &pins {
+        let usual = [
+            "--allow-local-admin",
+            "--plugin-registry-plain-http",
+            "--plugin",
+        ];
+        others.push((Node::start(6, &[&usual, &**args].concat()).await?, said));
+    }
+    push(&cluster.reference, &version(b"2")?).await?;
+    let before = cluster.digests().await?;
+    for (other, said) in &others {
+        let agents = format!("{},{}", one.http, other.http);
+        let args = ["plugin", "rollout", &reference, "--agents", &agents];
+        let ended = run_rollout(&args).await?;
+        ensure!(ended.code == Some(1), "{ended:?}");
+        let said = format!("node 6 runs one plugin only by {said} in its settings");
+        ensure!(ended.stderr.contains(&said), "{ended:?}");
+        ensure!(ended.stderr.contains("nothing was changed"), "{ended:?}");
+        ensure!(cluster.digests().await? == before);
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_of_what_is_not_declared_needs_a_word() -> Result<()> {
     let Some(cluster) = Cluster::start(0, &[]).await? else {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use edge_cache_client::{
     Client, ClientError, Member, MemberStatus, MembersQuery, Plugin, PluginOffer, ReloadQuery,
-    SwapQuery, SwapSource,
+    Setting, SwapQuery, SwapSource,
 };
 use edge_cache_distribution::{Digest, Reference};
 use serde_json::json;
@@ -31,6 +31,7 @@ struct Target {
     address: String,
     node_id: u64,
     client: Client,
+    settings: Vec<Setting>,
     /// The digest of the manifest of its plugin before the rollout, if it had one.
     former: Option<Digest>,
     back: Back,
@@ -200,6 +201,7 @@ impl Target {
         Ok(Self {
             address: connection.addr.to_string(),
             node_id: agent.node_id,
+            settings: agent.settings,
             client,
             former: None,
             back: Back::default(),
@@ -224,6 +226,7 @@ impl Target {
         let plugin = self.client.plugin().send().await?;
         self.former = running(&plugin);
         self.back = Back::to(&plugin, args);
+        self.check_pins(args)?;
         if args.until_restart {
             return Ok(());
         }
@@ -238,6 +241,31 @@ impl Target {
             args.reference
         );
         Ok(())
+    }
+
+    /// Checks that the settings of the agent pin no other plugin.
+    fn check_pins(&self, args: &RolloutArgs) -> Result<()> {
+        let new = args.reference.digest();
+        if new.is_some() && new == self.former {
+            return Ok(());
+        }
+        let value = |key| {
+            let setting = self.settings.iter().find(|setting| setting.key == key)?;
+            setting.value.as_deref()
+        };
+        let source: Option<Reference> = value("plugin.source").and_then(|it| it.parse().ok());
+        let pinned = source.and_then(|source| source.digest());
+        let pin = if value("plugin.sha256").is_some() {
+            "`plugin.sha256`"
+        } else if pinned.is_some() && pinned != new && !args.until_restart {
+            "the digest of `plugin.source`"
+        } else {
+            return Ok(());
+        };
+        bail!(
+            "node {} runs one plugin only by {pin} in its settings: remove it, then reload; nothing was changed",
+            self.node_id
+        );
     }
 
     /// Lets the agent run the plugin.

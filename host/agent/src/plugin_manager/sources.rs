@@ -136,6 +136,14 @@ impl Found {
         })
     }
 
+    /// Leaves the reference out where the declared one has a digest, which says nothing of its tag.
+    fn declared_by(self, declared: &Reference) -> Self {
+        Self {
+            reference: self.reference.filter(|_| declared.digest().is_none()),
+            ..self
+        }
+    }
+
     fn admitted(mut self, admission: Option<Admission>) -> Self {
         self.origin.admission = admission;
         self
@@ -243,6 +251,7 @@ impl Sources {
                 }
             },
         }
+        .map(|found| found.declared_by(declared))
     }
 
     /// Returns the declared plugin, with a tag that means this digest. The registry is asked only for what is not stored.
@@ -252,9 +261,10 @@ impl Sources {
         digest: Option<Digest>,
     ) -> Result<Found, SourceError> {
         match (&declaration.source, digest) {
-            (Some(PluginSource::Registry(reference)), Some(digest)) => {
-                let reference = reference.clone().with_digest(digest);
-                self.pull(&reference, Resolve::Stored).await
+            (Some(PluginSource::Registry(declared)), Some(digest)) => {
+                let reference = declared.clone().with_digest(digest);
+                let found = self.pull(&reference, Resolve::Stored).await?;
+                Ok(found.declared_by(declared))
             }
             _ => self.declared(declaration, Pull::Remembered).await,
         }
