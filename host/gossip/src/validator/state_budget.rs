@@ -31,6 +31,8 @@ const COPIES: usize = 2;
 const MEASURE_PAUSE: Duration = Duration::from_secs(1);
 /// Maximum time between two measurements.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(30);
+/// Part of half the limit that is counted before the next measurement: values that came again are not to fill it.
+const UNMEASURED_PART: usize = 8;
 
 /// The memory of the members' states.
 #[derive(Debug)]
@@ -40,8 +42,8 @@ pub(crate) struct StateBudget {
     inner: Mutex<Inner>,
     /// Versions of the members in the first digest that named each. At most [`MEMBERS_MAX`].
     first: Mutex<HashMap<u64, u64, foldhash::fast::RandomState>>,
-    /// Notified when a message did not fit, or named a member that was not measured.
-    outdated: Notify,
+    /// Notified when much was counted, a message did not fit, or it named a member that was not measured.
+    pub(super) outdated: Notify,
     /// Keyed with a secret of this process, so peers cannot provoke collisions.
     pub(super) hashes: RandomState,
 }
@@ -150,7 +152,8 @@ impl StateBudget {
                 state.bytes = state.bytes.saturating_add(update.cost);
                 total.bytes = total.bytes.saturating_add(update.cost);
             }
-            if !fits || !is_measured {
+            let unmeasured = total.bytes.saturating_sub(total.measured);
+            if !fits || !is_measured || unmeasured > self.half / UNMEASURED_PART {
                 self.outdated.notify_one();
             }
             let may_fit = !is_measured

@@ -154,6 +154,28 @@ async fn replaced_values_fill_nothing() {
     assert!((5..50).contains(&refused), "{refused}");
 }
 
+/// A peer that was restarted gets the same values from many: all are counted, and few are stored.
+#[tokio::test]
+async fn a_measurement_comes_long_before_what_was_counted_fills_the_limit() {
+    let mut member = Member::new(LIMIT, ProtocolVersion::V0).await;
+    member.introduce(2).await;
+    let states = Arc::clone(&member.states);
+    let is_asked = async || {
+        let asked = states.outdated.notified();
+        tokio::time::timeout(std::time::Duration::ZERO, asked)
+            .await
+            .is_ok()
+    };
+    member.send(&large(2, "key", 1)).await.unwrap();
+    assert!(is_asked().await, "member 2 is not measured yet");
+    member.measure().await;
+    for expected in [false, false, true] {
+        member.send(&large(2, "key", 2)).await.unwrap();
+        assert_eq!(is_asked().await, expected);
+    }
+    assert!(member.states.total() < LIMIT / 4);
+}
+
 /// Deltas about unknown members are counted, but neither they nor the members are stored.
 #[tokio::test]
 async fn unknown_members_are_forgotten_by_the_next_measurement() {
