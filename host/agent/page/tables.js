@@ -125,11 +125,17 @@ function member(mesh, id) {
   return {
     id,
     status: { state: STATES[status] ?? "wait", word: status },
-    kind: member.is_agent === undefined ? "" : member.is_agent ? "agent" : "other",
+    kind: kindOf(member),
     policy: policy(mesh, member),
     gossip: member.gossip_address,
     api: member.api,
   };
+}
+
+// Returns the kind of a member, which is unknown of one that is silent.
+function kindOf(member) {
+  if (member.is_agent) return "agent";
+  return ["alive", "leaving"].includes(member.status) ? "other" : "–";
 }
 
 // Returns the state of a member; that of this agent is `conflict` while another one has its id.

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use anstyle::{AnsiColor, Style};
 use edge_cache_client::{
-    Decision, Event, LogLine, MemberList, NodeCapacity, NodeDetails, NodeList, NodeStats, Plugin,
-    PluginLog, ReceivedEvent, ReloadReport, Route, Timestamp,
+    Decision, Event, LogLine, MemberList, MemberStatus, NodeCapacity, NodeDetails, NodeList,
+    NodeStats, Plugin, PluginLog, ReceivedEvent, ReloadReport, Route, Timestamp,
 };
 use edge_cache_core::text;
 
@@ -119,7 +119,13 @@ pub(super) fn stats(stats: &NodeStats, screen: Screen) -> String {
 
 pub(super) fn members(list: &MemberList, screen: Screen) -> String {
     let rows = list.members.iter().map(|member| {
-        let kind = if member.is_agent { "agent" } else { "other" };
+        // A silent member has no record any more.
+        let is_known = matches!(member.status, MemberStatus::Alive | MemberStatus::Leaving);
+        let kind = match member.is_agent {
+            true => "agent",
+            false if is_known => "other",
+            false => "-",
+        };
         [
             member.node_id.to_string(),
             member.status.to_string(),
