@@ -10,12 +10,13 @@ use anyhow::{Context, Result, ensure};
 const UPDATE: &str = "EDGE_CACHE_UPDATE_DOCS";
 
 /// All pages.
-pub(crate) const PAGES: [&str; 19] = [
+pub(crate) const PAGES: [&str; 20] = [
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "README.md",
     "host/docs/architecture.md",
     "host/docs/changelog.md",
+    "host/docs/clusters.md",
     "host/docs/embedding.md",
     "host/docs/http-api.md",
     "host/docs/limits.md",
