@@ -84,7 +84,7 @@ impl Edit {
 
 /// Enters a door with its corpus, and with inputs that are each a few changes away from it.
 ///
-/// What stands in the corpus is accepted, apart from files whose names begin with [`REFUSED`]: else all changed inputs
+/// The corpus is accepted, apart from files whose names begin with [`REFUSED`]: else all changed inputs
 /// could end at a first check.
 fn enter(name: &str) {
     let door = named(name);

@@ -208,7 +208,7 @@ async fn a_node_that_comes_back_at_once_is_never_missed_and_gets_its_decisions_b
     cluster.check_history().unwrap();
 }
 
-/// It cannot know that the id was its own, and waits until the former life fails.
+/// A node without its memory does not know that the id was its own, and waits until the former life fails.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_comes_back_without_its_memory_is_missed_once_and_gets_its_decisions_back() {
     let mut cluster = met(Settings::default(), 1..=8).await;

@@ -45,7 +45,7 @@ pub enum Entered {
     Ignored,
     /// This error says what is wrong with them.
     Refused(String),
-    /// They were accepted.
+    /// The input was accepted.
     Passed,
 }
 

@@ -19,7 +19,7 @@ use super::{expect_line, refused};
 const ERROR_BYTES_MAX: usize = 1_100;
 /// The longest refusal, in bytes: it names what is wrong with each signature.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
-/// What stands before the 32 bytes of a public key of Ed25519, in DER.
+/// The DER header before the 32 bytes of a public key of Ed25519.
 const ED25519: [u8; 12] = [48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0];
 const REPOSITORY: &str = "registry.example/edge";
 const COMPONENT: &[u8] = b"component";

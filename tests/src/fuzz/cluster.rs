@@ -61,7 +61,7 @@ pub(super) fn datagram(input: &[u8]) -> Entered {
 
 /// Sealed datagrams of those who have no key, and fragments of those who have it.
 ///
-/// What was sealed is opened once, and with any bit changed not at all.
+/// A sealed datagram is opened once, and with any bit changed not at all.
 pub(super) fn sealed(input: &[u8]) -> Entered {
     let mut door = door();
     assert!(door.open(input).is_err());

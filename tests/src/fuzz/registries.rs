@@ -21,7 +21,7 @@ const PULLED_WITHIN: Duration = Duration::from_secs(5);
 const COMPONENT_BYTES_MAX: u64 = 1024;
 /// Between two answers of an input.
 const BETWEEN: &str = "\n--\n";
-/// What stands for the registry's address in an input.
+/// The placeholder of the registry's address in an input.
 const ADDRESS: &str = "REGISTRY";
 /// The tag that is pulled.
 const NAME: &str = "edge/cache:1";

@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, Runtime};
 
-/// What a door needs for all of its inputs, on a runtime of its own.
+/// The things that a door needs for all of its inputs, on a runtime of its own.
 pub(super) struct Stage<T>(OnceLock<Mutex<(Runtime, T)>>);
 
 impl<T: 'static> Stage<T> {
