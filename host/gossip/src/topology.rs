@@ -115,13 +115,14 @@ impl Topology {
             let release = self.add_held(&mut view, exchange.is_complete);
             let join = self.join_state(&view, &exchange, now);
             self.publish(view, join);
-            let longest = if self.log.is_waiting() {
-                LogLimit::PAUSE
-            } else if is_settled && join != JoinState::Joining {
+            let mut longest = if is_settled && join != JoinState::Joining {
                 NOTED_AGAIN_AFTER
             } else {
                 self.interval
             };
+            if self.log.is_waiting() {
+                longest = longest.min(LogLimit::PAUSE);
+            }
             let again = now.checked_add(again_in.map_or(longest, |wait| wait.min(longest)));
             tokio::select! {
                 () = changed.notified() => {}
