@@ -12,11 +12,11 @@ use edge_cache_core::metrics;
 use edge_cache_core::metrics::{FixedLabels, counters};
 
 use crate::drop_reason::DropReason;
+use crate::validator::protocol::{MEMBERS_MAX, MESSAGE_BYTES_MAX};
 
-/// Largest UDP datagram, in bytes. The digest of all members must fit into one.
-const DATAGRAM_BYTES_MAX: u64 = 65_507;
-/// Digest size from which a warning is logged: three quarters of a datagram.
+/// Size and members of a digest from which a warning is logged: three quarters of what fits.
 const DIGEST_WARN_BYTES: u64 = 49_130;
+const DIGEST_WARN_MEMBERS: u64 = 3_072;
 
 const SENT: FixedLabels<1> = [("direction", "sent")];
 const RECEIVED: FixedLabels<1> = [("direction", "received")];
@@ -36,6 +36,8 @@ metrics! {
             counters(DropReason::VARIANTS.iter().map(|reason| [("reason", reason.into())]));
         /// Size of the digest of all members as last sent; a datagram holds 65,507 bytes.
         pub digest_bytes: Gauge<u64, AtomicU64> = "gossip_digest" in Bytes;
+        /// Members in the digest as last sent; a digest names at most 4,096.
+        digest_members: Gauge<u64, AtomicU64> = "gossip_digest_members";
         /// Memory of the states of all members, as last measured; the limit is `limits.gossip_bytes`.
         pub(crate) state_bytes: Gauge<u64, AtomicU64> = "gossip_state" in Bytes;
         /// Largest offset of a peer's clock to this node's in the last minute or two, negative if the peer is behind;
@@ -81,14 +83,20 @@ impl GossipMetrics {
         dropped.get()
     }
 
-    pub(crate) fn set_digest_bytes(&self, bytes: usize) {
-        let bytes = whole(bytes);
-        let before = self.digest_bytes.set(bytes);
-        if before < DIGEST_WARN_BYTES && bytes >= DIGEST_WARN_BYTES {
+    /// Sets the size of the own digest as sent last, and the number of its members.
+    pub(crate) fn set_digest(&self, bytes: usize, members: usize) {
+        let is_large =
+            |bytes, members| bytes >= DIGEST_WARN_BYTES || members >= DIGEST_WARN_MEMBERS;
+        let (bytes, members) = (whole(bytes), whole(members));
+        let bytes_before = self.digest_bytes.set(bytes);
+        let members_before = self.digest_members.set(members);
+        if is_large(bytes, members) && !is_large(bytes_before, members_before) {
             warn!(
-                digest_bytes = bytes,
-                limit = DATAGRAM_BYTES_MAX,
-                "the digest of all members hardly fits a datagram: split the cluster"
+                bytes,
+                bytes_max = MESSAGE_BYTES_MAX,
+                members,
+                members_max = MEMBERS_MAX,
+                "the digest of all members takes three quarters of what fits: split the cluster"
             );
         }
     }

@@ -267,8 +267,11 @@ impl Socket for ValidatingSocket {
             let reason: &str = reason.into();
             debug!(reason, %to, "peers will reject this message of chitchat");
         }
-        let digest_bytes = self.validator.digest_bytes();
-        self.member.metrics.set_digest_bytes(digest_bytes);
+        let (bytes, members) = (
+            self.validator.digest_bytes(),
+            self.validator.digest_members(),
+        );
+        self.member.metrics.set_digest(bytes, members);
         let datagrams = match &self.sockets.encryption {
             None => vec![plain.to_vec()],
             Some(encryption) => match encryption.sealer.seal(plain, now_ms()) {

@@ -33,7 +33,7 @@ pub(crate) use state_budget::StateBudget;
 mod delta;
 mod digest;
 mod digest_budget;
-mod protocol;
+pub(crate) mod protocol;
 mod reader;
 mod state_budget;
 #[cfg(test)]
@@ -227,6 +227,11 @@ impl MessageValidator {
     /// of a digest with this member only.
     pub(crate) fn digest_bytes(&self) -> usize {
         self.budget.sent_bytes
+    }
+
+    /// Returns the number of members of that digest.
+    pub(crate) fn digest_members(&self) -> usize {
+        self.budget.sent.len()
     }
 
     fn read(&mut self, plain: &[u8]) -> Result<ParsedMessage, DropReason> {

@@ -4,12 +4,12 @@
 /// cluster of agents. chitchat needs about ten times as much memory to decode it.
 pub(super) const INFLATED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Maximum size of a message, which is that of a UDP datagram.
-pub(super) const MESSAGE_BYTES_MAX: usize = 65_507;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 65_507;
 /// Maximum number of operations in a delta. chitchat's memory per operation is larger than the
 /// smallest operation in the datagram.
 pub(super) const OPS_MAX: usize = 100_000;
-/// Maximum number of members in a digest or a delta. No datagram of a real cluster fits as many.
-pub(super) const MEMBERS_MAX: usize = 4_096;
+/// Maximum number of members in a digest or a delta.
+pub(crate) const MEMBERS_MAX: usize = 4_096;
 /// Maximum length of the name of a member or cluster, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 /// Maximum size of a key with its value, in bytes. chitchat can send no larger pair. One of almost this

@@ -57,6 +57,7 @@ fn the_size_is_that_of_the_last_digest_sent() {
     let all = [&[own_entry()], members.as_slice()].concat();
     validator.sent(PEER, &own_syn(&members)).unwrap();
     assert_eq!(validator.digest_bytes(), digest_bytes(0, &all));
+    assert_eq!(validator.digest_members(), all.len());
     validator
         .sent(PEER, &wire::syn_ack(0, &all[..9], &[]))
         .unwrap();
