@@ -1,17 +1,19 @@
 //! Starting: a component compiled, taken from the cache, instantiated; a registry with many entries begun
-//! anew.
+//! anew; many registries of ZLayer's API.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use edge_cache_host::sandbox::{Instance, InstanceConfig, Plugin, PluginConfig};
+use edge_cache_host::zlayer::edge_cache::EdgeCacheRegistry as ZLayerRegistry;
 use edge_cache_host::{EdgeCacheNode, EdgeCacheRegistry, EdgeCacheStats, Entry, Identity, Store};
 use edge_cache_tests::bench::capacity;
 use edge_cache_tests::component::reference_bytes;
 
 const ENTRIES: u64 = 10_000;
 const ROUNDS: usize = 10;
+const REGISTRIES: usize = 300;
 
 fn main() -> Result<()> {
     let bytes = reference_bytes()?;
@@ -61,6 +63,24 @@ fn main() -> Result<()> {
     println!(
         "open a store of {ENTRIES} entries, take the code from the cache, load, and stop again: p50 {}",
         millis(begun)
+    );
+    runtime.block_on(many())
+}
+
+/// Makes registries of ZLayer's API after a first one, and enables a node in each.
+async fn many() -> Result<()> {
+    let first = ZLayerRegistry::new();
+    first.enable(0, capacity(0)).await?;
+    let start = Instant::now();
+    let registries: Vec<_> = (0..REGISTRIES).map(|_| ZLayerRegistry::new()).collect();
+    let made = start.elapsed();
+    for registry in &registries {
+        registry.enable(1, capacity(1)).await?;
+    }
+    println!(
+        "{REGISTRIES} registries of ZLayer's API: made in {}, with a node each in {}",
+        millis(made),
+        millis(start.elapsed())
     );
     Ok(())
 }
