@@ -106,10 +106,11 @@ impl Node {
 
     /// Returns the number of gossip datagrams that the agent received.
     pub(crate) async fn datagrams_received(&self) -> u64 {
-        let url = format!("http://{}/metrics", self.http);
-        let answer = self.client.get(url).send().await.unwrap();
-        let scrape = Scrape::parse(&answer.text().await.unwrap()).unwrap();
-        scrape.value(r#"edge_cache_gossip_datagrams_total{direction="received"}"#) as u64
+        metric(
+            self,
+            r#"edge_cache_gossip_datagrams_total{direction="received"}"#,
+        )
+        .await as u64
     }
 
     /// Returns `true` if the agent's liveness check succeeds.
@@ -225,6 +226,13 @@ pub(crate) fn enabled(cores: u64) -> Value {
         "edge_cache_ram_mib": "1",
         "edge_cache_disk_mib": "2",
     })
+}
+
+/// Returns a series of the agent's metrics.
+pub(crate) async fn metric(node: &Node, series: &str) -> f64 {
+    let answer = node.ask(Method::GET, "/metrics", None).await;
+    let scrape = Scrape::parse(answer.body.as_str().unwrap()).unwrap();
+    scrape.value(series)
 }
 
 /// Waits until each of these lists exactly all the others.

@@ -6,7 +6,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use edge_cache_tests::agent::{answer, binary, client, command};
-use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::small_disk::SmallDisk;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
@@ -16,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
 
 use super::access::{token, write};
-use super::gossip_node::{Node, meet};
+use super::gossip_node::{Node, meet, metric};
 
 /// The time limit of every condition here.
 const SOON: Duration = Duration::from_secs(30);
@@ -131,9 +130,7 @@ async fn a_full_disk_under_the_log_costs_lines_that_are_counted() {
     let node = Node::start_with(&onto_full, 1, &args).await.unwrap();
     node.enable(1).await;
     until("counted lines", SOON, || async {
-        let answer = node.ask(Method::GET, "/metrics", None).await;
-        let scrape = Scrape::parse(answer.body.as_str().unwrap()).unwrap();
-        let dropped = scrape.value("edge_cache_log_dropped_lines_total");
+        let dropped = metric(&node, "edge_cache_log_dropped_lines_total").await;
         (dropped > 0.0).then_some(()).ok_or(dropped)
     })
     .await;

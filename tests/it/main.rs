@@ -96,7 +96,8 @@ mod metrics;
 mod monitoring;
 // The packages for machines and clusters.
 mod install;
-// Agents under load for a long time.
+// Agents under load for a long time, and the memory of many.
+mod footprint;
 mod soak;
 // The description of the API, and whether it is true.
 mod openapi;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_cache_tests::agent::{Agent, Ended, command, run_to_end};
+use edge_cache_build::cargo;
+use edge_cache_tests::agent::{Agent, Ended, run_to_end, without_settings};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -114,7 +115,7 @@ async fn a_check_says_what_holds_and_starts_nothing() {
 /// A warning at each `cargo agent` would teach people to overlook warnings.
 #[tokio::test]
 async fn cargo_gives_an_agent_no_variable_that_looks_like_a_setting() {
-    let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = without_settings(cargo().into());
     command
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .args(["run", "--quiet", "--bin", "edge-cache-agent", "--"])

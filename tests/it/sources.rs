@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use edge_cache_tests::agent::{Agent, Answer, run_to_end};
-use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::wait::until;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::gossip_node::{Node, meet};
+use crate::gossip_node::{Node, meet, metric};
 
 /// Beyond any of what is waited for here.
 const SOON: Duration = Duration::from_secs(60);
@@ -138,12 +137,6 @@ async fn a_wrong_name_a_wrong_body_and_a_source_too_many_are_refused() {
     assert_eq!(answer.body["type"], "/problems/too-many-sources");
     let again = put(&agent, "cache-7", 2, 0).await;
     assert_eq!(again.body["hits"], SOURCES_MAX + 1, "{again:?}");
-}
-
-async fn metric(node: &Node, name: &str) -> f64 {
-    let answer = node.ask(Method::GET, "/metrics", None).await;
-    let scrape = Scrape::parse(answer.body.as_str().unwrap()).unwrap();
-    scrape.value(name)
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::gossip_node::{Node, meet};
-use crate::signs::cluster::{decide, metric};
+use crate::gossip_node::{Node, meet, metric};
+use crate::signs::cluster::decide;
 
 /// Beyond any of what is waited for here.
 const SOON: Duration = Duration::from_secs(60);

@@ -18,8 +18,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::gossip_node::{Node, enabled, expect_labels, expect_peers};
-use crate::signs::cluster::metric;
+use crate::gossip_node::{Node, enabled, expect_labels, expect_peers, metric};
 use crate::traffic::{expect_caches, pick};
 
 pub(crate) const CLUSTER: &str = "zlayer-and-agents";

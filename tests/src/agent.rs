@@ -5,13 +5,14 @@ use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Cargo, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use edge_cache_agent::http::HEADERS_TIMEOUT;
 use edge_cache_agent::plugin_manager::COMPILE_COMMAND;
+use edge_cache_build::cargo;
 use edge_cache_host::sandbox::CompilerProcess;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
@@ -42,12 +43,12 @@ pub fn binary() -> Result<&'static Path> {
         .map_err(|error| anyhow!("the agent is not there: {error}"))
 }
 
-/// Builds from the root of the workspace, as the aliases do: elsewhere cargo would choose other features
-/// and compile everything again.
+/// Builds from the root of the workspace and as from a shell, as the aliases do: else cargo would choose other
+/// features, or run build scripts again, and compile everything that depends on them.
 fn build() -> Result<PathBuf> {
     // Built here once and for all: a build while an agent waits would hold the test's client up.
     reference_bytes()?;
-    let built = Cargo::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let built = cargo()
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .args(["build", "--quiet", "--bin", "edge-cache-agent"])
         .args(["--message-format", "json-render-diagnostics"])
@@ -136,7 +137,11 @@ pub fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<(
 
 /// Returns a command that inherits no variable of the agent's settings, nor those that only tests read.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
+    without_settings(Command::new(program))
+}
+
+/// Returns the command without these variables.
+pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"EDGE_CACHE_") {
             command.env_remove(name);

@@ -28,8 +28,8 @@ fn reaches_guests(name: &str) -> bool {
 
 /// Returns whether the outer cargo sets a variable to describe its child process.
 ///
-/// A cargo that replaces this process starts without them, as from a shell. Otherwise build scripts that
-/// watch one of them would run again.
+/// A cargo that builds for users starts without them, as from a shell. Otherwise build scripts that watch one of
+/// them would run again.
 fn describes_outer_build(name: &str) -> bool {
     const WHOLE: [&str; 6] = [
         "CARGO",
@@ -51,9 +51,14 @@ pub(crate) fn cargo_for_guests() -> Command {
 ///
 /// So signals, the terminal and the exit status are those of cargo.
 pub fn hand_over_to_cargo(arguments: &[OsString]) -> anyhow::Error {
-    let error = cargo_without(describes_outer_build).args(arguments).exec();
+    let error = cargo().args(arguments).exec();
     let program = cargo_program();
     anyhow::Error::new(error).context(format!("could not run {}", program.display()))
+}
+
+/// Returns a cargo with the environment of a shell, whose builds are those that users make.
+pub fn cargo() -> Command {
+    cargo_without(describes_outer_build)
 }
 
 /// Returns the cargo that runs this process, or the one on the PATH.

@@ -15,7 +15,7 @@ mod environment;
 mod output;
 
 pub use build::{Built, build, build_guest, build_reference_plugin};
-pub use environment::hand_over_to_cargo;
+pub use environment::{cargo, hand_over_to_cargo};
 
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,9 @@ use edge_cache_tests::agent::write_secret;
 use rustix::process::Signal;
 
 use super::prometheus::{Prometheus, target};
-use crate::gossip_node::{Node, expect_peers, keygen, meet};
+use crate::gossip_node::{Node, expect_peers, keygen, meet, metric};
 use crate::hostile_gossip::wire::{Member, syn};
-use crate::signs::cluster::{SOON, metric, with_clock};
+use crate::signs::cluster::{SOON, with_clock};
 use crate::zlayer_peers::{CLUSTER, ZLayerNode};
 
 /// Alerts that the agents of these tests are brought to.

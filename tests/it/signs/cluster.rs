@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use edge_cache_tests::agent::{run_to_end, write_secret};
 use edge_cache_tests::debian::FAKETIME;
 use edge_cache_tests::long_tests;
-use edge_cache_tests::prometheus::Scrape;
 use edge_cache_tests::sse::{Event, Events};
 use edge_cache_tests::wait::until;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::gossip_node::{Node, keygen, meet};
+use crate::gossip_node::{Node, keygen, meet, metric};
 
 /// Beyond any of what is waited for here.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -35,13 +34,6 @@ pub(super) async fn expect_health(node: &Node, status: u16, said: &str) -> Value
         }
     })
     .await
-}
-
-pub(crate) async fn metric(node: &Node, name: &str) -> f64 {
-    let answer = node.ask(Method::GET, "/metrics", None).await;
-    Scrape::parse(answer.body.as_str().unwrap())
-        .unwrap()
-        .value(name)
 }
 
 /// Tells whether an event is about the readiness, with a reason or a warning of this text.

@@ -5,8 +5,8 @@ use edge_cache_tests::sse::Events;
 use reqwest::Method;
 use serde_json::json;
 
-use super::cluster::{FAST, SOON, decide, expect_health, is_health, metric};
-use crate::gossip_node::{Node, meet};
+use super::cluster::{FAST, SOON, decide, expect_health, is_health};
+use crate::gossip_node::{Node, meet, metric};
 
 #[tokio::test]
 async fn a_registry_says_once_that_it_is_nearly_full_and_that_it_is_full() {

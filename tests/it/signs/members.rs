@@ -9,8 +9,8 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::cluster::{FAST, SOON, expect_health, is_health, metric, text};
-use crate::gossip_node::{Node, meet};
+use super::cluster::{FAST, SOON, expect_health, is_health, text};
+use crate::gossip_node::{Node, meet, metric};
 
 /// Returns the ids of the members with a status, as an agent lists them.
 async fn members(at: &Node, status: &str) -> Vec<u64> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use edge_cache_build::cargo;
 
 use super::ROOT;
 
@@ -185,8 +185,7 @@ fn development_dependencies_add_no_features() -> Result<()> {
 
 /// Every crate of the workspace's graph with its features, a line each.
 fn features(edges: &str) -> Result<BTreeSet<String>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo()
         .current_dir(ROOT)
         .args(["tree", "--offline", "--workspace", "--prefix", "none"])
         .args(["--edges", edges, "--format", "{p} {f}"])
@@ -208,8 +207,7 @@ fn present() -> impl Iterator<Item = &'static Rule> {
 
 /// The names of the crates that a crate uses, by cargo itself.
 fn tree(rule: &Rule, arguments: &[&str]) -> Result<BTreeSet<String>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo()
         .current_dir(ROOT)
         .args(["tree", "--offline", "--prefix", "none", "-p", rule.name])
         .args(arguments)

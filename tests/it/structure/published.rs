@@ -1,9 +1,9 @@
 //! The metadata and the documentation of each crate that others take: complete, with an example.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use edge_cache_build::cargo;
 use serde_json::Value;
 
 use super::ROOT;
@@ -46,8 +46,7 @@ fn a_published_crate_says_what_it_is_and_begins_with_an_example() -> Result<()> 
 }
 
 fn packages() -> Result<Vec<Value>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo()
         .current_dir(ROOT)
         .args(["metadata", "--offline", "--no-deps", "--format-version=1"])
         .output()?;

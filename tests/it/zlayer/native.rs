@@ -4,9 +4,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Result, ensure};
+use edge_cache_build::cargo;
 use edge_cache_tests::long_tests;
 
 #[test]
@@ -20,7 +20,7 @@ fn the_native_registrys_own_tests_pass_and_its_answers_are_ours() -> Result<()> 
     // The versions of this workspace, and the newest of all others.
     fs::copy(tests.join("../Cargo.lock"), folder.join("Cargo.lock"))?;
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zlayer");
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let status = cargo()
         .args(["test", "--target-dir"])
         .arg(target)
         .current_dir(folder)
