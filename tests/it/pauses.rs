@@ -14,13 +14,13 @@ use reqwest::StatusCode;
 
 use crate::power_cut::{CLIENTS, Ledger, check, load, own_of};
 
-/// The calls at which threads pause: locks and wake-ups; wake-ups of tasks; commits; requests; gossip and timers.
-const CALLS: [&str; 5] = [
-    "futex",
-    "write",
-    "fdatasync,fsync",
-    "recvfrom,sendto",
-    "epoll_wait",
+/// The calls at which threads pause, and what they do.
+const CALLS: [(&str, &str); 5] = [
+    ("futex", "locks and wake-ups of threads"),
+    ("write", "wake-ups of tasks"),
+    ("fdatasync,fsync", "commits"),
+    ("recvfrom,sendto", "requests and answers"),
+    ("epoll_wait", "gossip and timers"),
 ];
 /// The longest pause, in microseconds.
 const PAUSE_MAX_US: u64 = 20_000;
@@ -28,6 +28,14 @@ const PAUSE_MAX_US: u64 = 20_000;
 const STEP_MAX: u64 = 40;
 /// The latest moment of the end after the load began.
 const END_WITHIN_MS: u64 = 2_000;
+
+/// What happened while threads paused at one kind of calls.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    rounds: usize,
+    changes: usize,
+    swaps: usize,
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_and_nothing_hangs_wherever_threads_pause() {
@@ -43,9 +51,10 @@ async fn nothing_is_lost_and_nothing_hangs_wherever_threads_pause() {
     let reference = reference_bytes().unwrap();
     let plugins = [b"1", b"2"].map(|note| with_section(reference, "note", note));
     let mut ledger = Ledger::new();
-    let (mut changes, mut swaps) = (0, 0);
+    let mut tallies = [Tally::default(); CALLS.len()];
     for round in 0..rounds {
-        let calls = CALLS[round % CALLS.len()];
+        let (calls, _) = CALLS[round % CALLS.len()];
+        let tally = &mut tallies[round % CALLS.len()];
         let (pause, step) = (random.u64(1..=PAUSE_MAX_US), random.u64(1..=STEP_MAX));
         let pauses = format!(
             "inject={calls}:delay_exit={pause}:when={}+{step}",
@@ -78,9 +87,10 @@ async fn nothing_is_lost_and_nothing_hangs_wherever_threads_pause() {
         for client in clients {
             let (own, made) = client.await.unwrap();
             ledger.extend(own);
-            changes += made;
+            tally.changes += made;
         }
-        swaps += swapper.await.unwrap();
+        tally.swaps += swapper.await.unwrap();
+        tally.rounds += 1;
         let agent = Arc::into_inner(agent).unwrap();
         assert_eq!(agent.ended().await.unwrap(), Some(0), "round {round}");
     }
@@ -88,7 +98,10 @@ async fn nothing_is_lost_and_nothing_hangs_wherever_threads_pause() {
         .await
         .unwrap();
     check(&agent, &mut ledger, rounds).await;
-    println!("{changes} changes and {swaps} swaps in {rounds} rounds");
+    for ((calls, what), tally) in CALLS.iter().zip(&tallies) {
+        println!("pauses at {calls} ({what}): {tally:?}");
+    }
+    let changes: usize = tallies.iter().map(|tally| tally.changes).sum();
     assert!(changes > rounds, "next to no changes: {changes}");
 }
 

@@ -135,7 +135,8 @@ impl Directory {
     ) -> MemberReading {
         let id = state.chitchat_id();
         let name = &*id.node_id;
-        let is_node = node_id_of(name).is_some();
+        let node_id = node_id_of(name);
+        let is_node = node_id.is_some();
         let known = self.members.get(id);
         let known_version = known.and_then(|member| member.record.as_ref().map(|(at, _)| *at));
         let record = match state.get_versioned(name) {
@@ -151,7 +152,7 @@ impl Directory {
             _ => RecordReading::Absent,
         };
         let stats_version = known.map_or(0, |member| member.stats.0);
-        let stats = node_id_of(name)
+        let stats = node_id
             .and_then(|node_id| state.get_versioned(&PublishedStats::key(node_id)))
             .filter(|value| value.version > stats_version)
             .map(|value| (value.version, head(&value.value)));

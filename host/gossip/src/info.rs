@@ -148,6 +148,10 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), InfoError> {
 /// Returns the node id in a key or member name. Other spellings of the number, such as `worker:07`,
 /// give `None`, so that each node has one name.
 pub(crate) fn node_id_of(key: &str) -> Option<u64> {
-    let node_id = key.strip_prefix(PeerInfo::KEY_PREFIX)?.parse().ok()?;
-    (PeerInfo::key(node_id) == key).then_some(node_id)
+    let digits = key.strip_prefix(PeerInfo::KEY_PREFIX)?;
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_short = digits == "0" || !digits.starts_with('0');
+    (is_plain && is_short)
+        .then(|| digits.parse().ok())
+        .flatten()
 }

@@ -86,6 +86,9 @@ impl Loading {
         if self.component.is_some() {
             return Ok(None);
         }
+        // A large plugin takes seconds, in which nothing else is said.
+        let (sha256, bytes) = (hex::encode(self.file.sha256()), self.file.bytes.len());
+        tracing::info!(sha256, bytes, "compiling the plugin");
         let code = compiler.compile(&self.file.bytes, &self.config.limits);
         code.await.map(Some)
     }

@@ -17,6 +17,7 @@ use edge_cache_tests::registry::{
     PASSWORD, REPOSITORY, Scripted, Seen, USER, client, credentials, endless, error, publication,
     quick,
 };
+use tokio::net::TcpListener;
 
 mod access;
 
@@ -266,6 +267,25 @@ async fn a_manifest_of_something_else_is_refused() {
             format!("{reference} is no plugin: {reason}")
         );
     }
+}
+
+/// The time that an operator waited is that of all tries.
+#[tokio::test]
+async fn a_registry_that_accepts_connections_and_says_nothing_is_asked_so_often() {
+    let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = deaf.local_addr().unwrap();
+    let mut config = quick();
+    config.plain_http = false;
+    config.connect_timeout = Duration::from_millis(50);
+    let reference = format!("oci://{address}/{REPOSITORY}:1").parse().unwrap();
+    let pulled = client(config).unwrap().pull(&reference, LIMIT).await;
+    assert_eq!(
+        error_chain(&pulled.unwrap_err()),
+        format!(
+            "cannot reach the registry `{address}`: no connection within 50ms in any of 4 tries: check its address and \
+             the network"
+        )
+    );
 }
 
 #[tokio::test]

@@ -474,7 +474,8 @@ impl Transport {
             return RegistryError::NoTls { registry };
         }
         let reason = if is_timeout {
-            format!("no connection within {:?}", self.connect_timeout)
+            let within = self.connect_timeout;
+            format!("no connection within {within:?} in any of {TRIES_MAX} tries")
         } else {
             text::clean(chain, REASON_BYTES_MAX)
         };

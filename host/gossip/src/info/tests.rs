@@ -182,6 +182,7 @@ fn an_address_of_an_api_that_is_unprintable_or_too_long_counts_as_none() {
 fn a_node_id_has_one_spelling() {
     assert_eq!(PeerInfo::key(7), "worker:7");
     assert_eq!(node_id_of("worker:7"), Some(7));
+    assert_eq!(node_id_of("worker:0"), Some(0));
     assert_eq!(
         node_id_of("worker:18446744073709551615"),
         Some(u64::MAX),
@@ -190,6 +191,7 @@ fn a_node_id_has_one_spelling() {
     for other in [
         "worker:",
         "worker:07",
+        "worker:00",
         "worker:+7",
         "worker: 7",
         "worker:7 ",
