@@ -146,7 +146,12 @@ impl DecisionSync {
             return true;
         }
         match decisions.get(decision.node_id) {
-            None => self.state.forgot(decision),
+            None => {
+                self.state.forgot(decision);
+                // Room that has come meanwhile was for those that were forgotten before.
+                let decisions = &self.state.view.load().decisions;
+                return decisions.is_news(decision, self.limits());
+            }
             Some(effective) if !effective.decision.enables() && effective.decision != *decision => {
                 self.beaten().insert(decision.node_id);
                 self.state.decisions_changed.notify_one();
@@ -168,7 +173,7 @@ impl DecisionSync {
     fn use_room(&self, decisions: &EffectiveDecisions) {
         let enabled = decisions.counts().enabled;
         let has_room = enabled < self.limits().enabled_max();
-        if has_room && self.state.lacks_room.swap(false, Ordering::Relaxed) {
+        if has_room && self.state.lacks_room.swap(false, Ordering::SeqCst) {
             self.pool.redeliver_decisions();
         }
     }
@@ -212,11 +217,7 @@ impl DecisionSync {
                         }
                         changed.insert(*node_id);
                     }
-                    DiffItem::Remove(node_id, effective) => {
-                        let was_enabled = effective.decision.enables();
-                        self.state
-                            .lacks_room
-                            .fetch_or(was_enabled, Ordering::Relaxed);
+                    DiffItem::Remove(node_id, _) => {
                         if replicas.forget(*node_id) {
                             forgotten.push((*node_id, None));
                         }

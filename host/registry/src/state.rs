@@ -65,7 +65,7 @@ impl RegistryState {
     pub(crate) fn forgot(&self, decision: &Decision) {
         self.metrics.decisions_forgotten.inc();
         self.lacks_room
-            .fetch_or(decision.enables(), Ordering::Relaxed);
+            .fetch_or(decision.enables(), Ordering::SeqCst);
     }
 
     /// Stores a copy of the view with a changed status.

@@ -230,11 +230,10 @@ impl Writer {
             batch.reply(Some(&error), &self.state.metrics);
             return;
         }
+        for forgotten in &batch.forgotten {
+            self.state.forgot(&forgotten.decision);
+        }
         self.publish(&batch);
-        self.state
-            .metrics
-            .decisions_forgotten
-            .inc_by(batch.forgotten);
         if let Some(labels) = &batch.own_labels {
             self.own_labels.clone_from(labels);
         }

@@ -56,6 +56,8 @@ const BRIDGES: Scale = Scale {
     ..agents(30)
 };
 
+const AGENTS: &[Scale] = &[agents(100), agents(300), agents(1_000)];
+
 /// The parts with the clusters that they measure, small ones first: memory is that of the process. The time that a part
 /// takes grows with the square of their size.
 const PARTS: &[Part] = &[
@@ -70,15 +72,11 @@ const PARTS: &[Part] = &[
             agents(1_000),
         ],
     ),
-    ("join", growth::one_by_one, &[agents(100), agents(300)]),
-    ("storm", spread::storm, &[agents(100), agents(300)]),
-    ("loss", faults::loss, &[agents(100), agents(300)]),
-    ("crash", faults::crash, &[agents(100), agents(300)]),
-    (
-        "restart",
-        faults::rolling_restart,
-        &[agents(100), agents(300)],
-    ),
+    ("join", growth::one_by_one, AGENTS),
+    ("storm", spread::storm, AGENTS),
+    ("loss", faults::loss, AGENTS),
+    ("crash", faults::crash, AGENTS),
+    ("restart", faults::rolling_restart, AGENTS),
     ("partition", faults::partition, &[agents(60)]),
     ("bridges", bridges, &[BRIDGES]),
 ];

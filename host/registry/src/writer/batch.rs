@@ -4,6 +4,7 @@
 //! of the plugin fit the entries.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use imbl::OrdMap;
 use tokio::sync::oneshot;
@@ -46,8 +47,8 @@ pub(crate) struct Batch {
     counted: BTreeSet<SourceId>,
     /// Nodes whose effective decision changed.
     pub(crate) decided: BTreeSet<NodeId>,
-    /// The number of decisions that were forgotten because there are too many.
-    pub(crate) forgotten: u64,
+    /// The decisions that are forgotten because there are too many.
+    pub(crate) forgotten: Vec<Arc<EffectiveDecision>>,
     pub(crate) replies: Vec<PendingReply>,
 }
 
@@ -75,7 +76,7 @@ impl Batch {
             touched: BTreeSet::new(),
             counted: BTreeSet::new(),
             decided: BTreeSet::new(),
-            forgotten: 0,
+            forgotten: Vec::new(),
             replies: Vec::new(),
         }
     }
@@ -102,10 +103,10 @@ impl Batch {
             set_aside,
         });
         while let Some(node_id) = self.decisions.surplus(self.limits) {
+            self.forgotten.extend(self.decisions.get(node_id).cloned());
             self.decisions.remove(node_id);
             self.overruled.remove(&node_id);
             self.decided.insert(node_id);
-            self.forgotten = self.forgotten.saturating_add(1);
         }
     }
 
