@@ -21,8 +21,9 @@ use crate::gossip_node::{Node, meet};
 
 /// Requested changes per second, of all agents together.
 const CHANGES_PER_SECOND: u32 = 200;
-/// The nodes that the changes are about.
+/// The nodes that the changes are about. The first have an agent.
 const NODES: u64 = 300;
+const AGENTS: u64 = 4;
 /// The writers at each agent. All of them hold the pace while an answer takes a sixth of a second; on two cores
 /// that the readers keep busy it takes less.
 const WRITERS: usize = 12;
@@ -154,7 +155,10 @@ async fn change(mut connection: Connection, seed: u64, load: Arc<Load>) {
             0..2 => (request("DELETE", &path, ""), [204, 404]),
             2..3 => {
                 let body = r#"{"hits":3,"misses":1}"#;
-                (request("POST", &format!("{path}/stats"), body), [200, 404])
+                // Of a node with an agent, only that agent takes counters.
+                let node = random.u64(AGENTS + 1..=NODES);
+                let path = format!("/api/v1/nodes/{node}/edge-cache/stats");
+                (request("POST", &path, body), [200, 404])
             }
             _ => {
                 let disk = random.u32(1..1_000_000);
@@ -213,11 +217,11 @@ async fn come_and_go(seed: SocketAddr, load: Arc<Load>) {
 }
 
 /// Looks at each agent every second, and answers what each of them has told, in order.
-async fn watch<const AGENTS: usize>(
-    agents: [SocketAddr; AGENTS],
+async fn watch<const COUNT: usize>(
+    agents: [SocketAddr; COUNT],
     load: Arc<Load>,
-) -> [Vec<Look>; AGENTS] {
-    let mut looks = [const { Vec::new() }; AGENTS];
+) -> [Vec<Look>; COUNT] {
+    let mut looks = [const { Vec::new() }; COUNT];
     let mut pace = interval(LOOK_EVERY);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
