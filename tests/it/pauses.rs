@@ -14,7 +14,7 @@ use reqwest::StatusCode;
 
 use crate::power_cut::{CLIENTS, Ledger, check, load, own_of};
 
-/// The calls at which threads pause, and what they do.
+/// The calls at which threads pause, with the work that they are part of.
 const CALLS: [(&str, &str); 5] = [
     ("futex", "locks and wake-ups of threads"),
     ("write", "wake-ups of tasks"),
@@ -29,7 +29,7 @@ const STEP_MAX: u64 = 40;
 /// The latest moment of the end after the load began.
 const END_WITHIN_MS: u64 = 2_000;
 
-/// What happened while threads paused at one kind of calls.
+/// Counters of the rounds in which threads paused at one kind of calls.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     rounds: usize,

@@ -140,7 +140,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     without_settings(Command::new(program))
 }
 
-/// Returns the command without these variables.
+/// Returns a command without the variables of the agent's settings, nor those that only tests read.
 pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"EDGE_CACHE_") {

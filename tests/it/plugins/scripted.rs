@@ -271,7 +271,7 @@ async fn a_manifest_of_something_else_is_refused() {
 
 /// The time that an operator waited is that of all tries.
 #[tokio::test]
-async fn a_registry_that_accepts_connections_and_says_nothing_is_asked_so_often() {
+async fn a_registry_that_says_nothing_to_new_connections_is_reported_with_its_tries() {
     let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = deaf.local_addr().unwrap();
     let mut config = quick();

@@ -56,6 +56,7 @@ const BRIDGES: Scale = Scale {
     ..agents(30)
 };
 
+/// Clusters of agents alone, in the sizes of the tables.
 const AGENTS: &[Scale] = &[agents(100), agents(300), agents(1_000)];
 
 /// The parts with the clusters that they measure, small ones first: memory is that of the process. The time that a part
