@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use edge_cache_tests::structure::circles;
 
 mod crates;
+mod files;
 mod published;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

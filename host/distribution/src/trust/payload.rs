@@ -106,3 +106,6 @@ impl Payload {
         serde_json::to_vec(&payload).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use super::Payload;
+use super::*;
 
 /// A payload as cosign's specification has it, in the form that cosign writes.
 const PLAIN: &str = include_str!("../vectors/payload.json");
@@ -28,4 +28,13 @@ fn a_payload_of_cosign_is_read() {
     for text in [PLAIN, optional, &without] {
         assert_eq!(Payload::parse(text.as_bytes()), Ok(expected.clone()), "{text}");
     }
+}
+
+#[test]
+fn a_payload_has_a_limit() {
+    let padded = |bytes: usize| format!("{PLAIN:<bytes$}");
+    let longest = Payload::parse(padded(PAYLOAD_BYTES_MAX).as_bytes());
+    assert!(longest.is_ok(), "{longest:?}");
+    let longer = Payload::parse(padded(PAYLOAD_BYTES_MAX + 1).as_bytes());
+    assert_eq!(longer, Err(InvalidPayload::TooLarge));
 }
