@@ -21,6 +21,9 @@ use edge_cache_core::labels::Labels;
 use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, NodeId, SourceId};
 use edge_cache_sandbox::{Failure, PublishedLabels};
 
+#[cfg(test)]
+mod tests;
+
 /// The caller of a change. It may have gone away; the change is made all the same.
 #[derive(Debug)]
 pub(crate) struct Caller {
