@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -11,7 +11,7 @@ use axum::routing::get;
 use futures_util::FutureExt;
 use tower::ServiceExt;
 
-use super::{Access, authenticate};
+use super::{Access, Caller, authenticate};
 use crate::http::operation::{Admission, admit};
 use crate::reload::Reloaded;
 use crate::tokens::{NewToken, Role};
@@ -172,15 +172,57 @@ async fn a_refusal_names_the_role_needed_and_the_role_had() {
 }
 
 #[tokio::test]
-async fn a_token_is_revoked_by_a_reload_without_it() {
-    use super::Caller;
-    let mut known = known();
+async fn only_what_admins_ask_for_with_a_token_is_logged() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let lines = tracing_subscriber::fmt().with_writer(Mutex::new(log.reopen().unwrap()));
+    let _logging = tracing::subscriber::set_default(lines.with_ansi(false).finish());
+    let known = known();
+    let admin = format!("Bearer {}", *known.tokens[3].1.secret);
+    for (path, _) in ROLES {
+        let answer = ask(&known.access, Method::GET, path, &[&admin]).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let answer = ask(&Access::local(Role::Admin), Method::GET, path, &[]).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let mut lines = log.lines().filter(|line| line.contains("asked over HTTP"));
+    let line = lines.next().unwrap_or_default();
+    assert!(
+        line.contains("path=\"/admin\"") && line.contains("method=GET"),
+        "{log}"
+    );
+    assert_eq!(lines.next(), None);
+}
+
+/// Returns a caller for each token.
+fn callers(known: &Known) -> Vec<Caller> {
     let callers = known.tokens.iter().map(|(_, token)| {
         let header = format!("Bearer {}", *token.secret).parse().unwrap();
         let headers = axum::http::HeaderMap::from_iter([(AUTHORIZATION, header)]);
         Caller::of(&known.access, &headers).unwrap()
     });
-    let callers: Vec<Caller> = callers.collect();
+    callers.collect()
+}
+
+#[test]
+fn a_caller_has_the_role_of_its_token() {
+    let known = known();
+    let roles = callers(&known)
+        .into_iter()
+        .map(|caller| caller.token_role());
+    let expected = known.tokens.iter().map(|(role, _)| Some(*role));
+    assert!(roles.eq(expected));
+    assert!(known.access.has_tokens());
+    let local = Access::local(Role::Admin);
+    let caller = Caller::of(&local, &axum::http::HeaderMap::new()).unwrap();
+    assert_eq!(caller.token_role(), None);
+    assert!(!local.has_tokens());
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_by_a_reload_without_it() {
+    let mut known = known();
+    let callers = callers(&known);
     let [_, reader, writer, _] = &callers[..] else {
         unreachable!()
     };

@@ -368,25 +368,10 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
-/// The lines of the log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        std::io::Write::write(&mut *self.0.lock().unwrap(), bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_panic_answers_500_with_its_request_id_in_the_log_and_the_connection_goes_on() {
-    let log = Log::default();
-    let writer = log.clone();
-    let lines = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let lines = tracing_subscriber::fmt().with_writer(Mutex::new(log.reopen().unwrap()));
     let _logging = tracing::subscriber::set_default(lines.with_ansi(false).finish());
     let server = start().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -405,7 +390,7 @@ async fn a_panic_answers_500_with_its_request_id_in_the_log_and_the_connection_g
     stream.write_all(fast).await.unwrap();
     let answer = read_until(&mut stream, "fast").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = std::fs::read_to_string(log.path()).unwrap();
     let lines = log.lines().filter(|line| line.contains("on purpose"));
     let lines: Vec<_> = lines.collect();
     assert_eq!(lines.len(), ids.len(), "{log}");
