@@ -447,6 +447,8 @@ async fn load(
     found: Found,
     config: PluginConfig,
 ) -> Result<(Plugin, Loaded), ReplaceError> {
+    // No rule lets another kind of file in, and its own error says what it is.
+    found.file.check(&config.limits)?;
     let Found { file, origin, .. } = sources.admit(found).await?;
     let plugin = if origin.is_embedded {
         // Trusted, so that no child is needed.

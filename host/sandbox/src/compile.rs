@@ -12,7 +12,7 @@ use crate::config::PluginConfig;
 use crate::contract::Comparison;
 use crate::engine::engine;
 use crate::error::PluginError;
-use crate::file::{self, PluginFile};
+use crate::file::PluginFile;
 use crate::footprint;
 use crate::imports;
 use crate::plugin_ctx::PluginCtx;
@@ -37,7 +37,7 @@ pub(crate) struct Loading {
 impl Loading {
     /// Checks the size, kind and footprint of a file, and looks for its code in the cache.
     pub(crate) fn start(file: PluginFile, mut config: PluginConfig) -> Result<Self, PluginError> {
-        file::check_header(&file.bytes, config.limits.plugin_bytes)?;
+        file.check(&config.limits)?;
         config.check_pin(*file.sha256())?;
         let footprint = footprint::of(&file.bytes)?;
         let limit = config.limits.instance_bytes;

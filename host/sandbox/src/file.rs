@@ -57,6 +57,16 @@ impl PluginFile {
         Self::new(EMBEDDED, Bytes::from_static(bytes))
     }
 
+    /// Checks the size, and that the content begins as a component does. Nothing is compiled.
+    ///
+    /// # Errors
+    ///
+    /// [`PluginError::TooLarge`], [`PluginError::CoreModule`], [`PluginError::UnknownVersion`] and
+    /// [`PluginError::NotWasm`].
+    pub fn check(&self, limits: &Limits) -> Result<(), PluginError> {
+        check_header(&self.bytes, limits.plugin_bytes)
+    }
+
     /// Returns the content.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -282,7 +282,7 @@ async fn a_registry_that_says_nothing_to_new_connections_is_reported_with_its_tr
     assert_eq!(
         error_chain(&pulled.unwrap_err()),
         format!(
-            "cannot reach the registry `{address}`: no connection within 50ms in any of 4 tries: check its address and \
+            "cannot reach the registry `{address}`: no connection within 50ms, after 4 tries: check its address and \
              the network"
         )
     );

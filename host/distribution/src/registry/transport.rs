@@ -475,7 +475,7 @@ impl Transport {
         }
         let reason = if is_timeout {
             let within = self.connect_timeout;
-            format!("no connection within {within:?} in any of {TRIES_MAX} tries")
+            format!("no connection within {within:?}, after {TRIES_MAX} tries")
         } else {
             text::clean(chain, REASON_BYTES_MAX)
         };

@@ -106,6 +106,14 @@ async fn trust_rules_stand_behind_every_door() -> Result<()> {
     let plugin = ["--plugin", file.to_str().context("text")?];
     let refused = house.fail(&[&plugin[..], &rules[..]].concat()).await?;
     assert!(refused.stderr.contains("not signed"), "{refused:?}");
+    // Another kind of file: a proof would not help.
+    fs::write(&file, "not a plugin")?;
+    let refused = house.fail(&[&plugin[..], &rules[..]].concat()).await?;
+    assert!(
+        refused.stderr.contains("is not a WebAssembly file"),
+        "{refused:?}"
+    );
+    fs::write(&file, &first.component)?;
     let proof = house.proof(&first, &house.key)?;
     fs::write(house.path("plugin.wasm.proof"), proof.to_json())?;
     let agent = house.start(&[&plugin[..], &rules[..]].concat()).await?;
