@@ -122,7 +122,7 @@ async fn each_part_is_named_with_its_outcome() -> Result<()> {
         ("api-tokens", "line 1"),
         ("certificate", "cannot be used together"),
         ("trust-rules", "trust.toml"),
-        ("plugin", "sign this one"),
+        ("plugin", "is not a WebAssembly file"),
     ] {
         let detail = detail(&report, part);
         ensure!(detail.contains(said), "{part}: {detail}");
@@ -160,7 +160,7 @@ async fn a_signal_reloads_the_same_parts_and_logs_them() -> Result<()> {
     for said in ["gossip-keys", "failed", "gossip.interval", "needs-restart"] {
         ensure!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
     }
-    let warning = "parts of the last reload failed";
+    let warning = "parts of the last reload failed: gossip-keys; a start";
     let ready = agent.get("/health/readyz").await?;
     ensure!(ready["warnings"].to_string().contains(warning), "{ready}");
     write_secret(&files.path("keys"), keygen().await)?;

@@ -12,6 +12,7 @@ mod settings;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
@@ -32,6 +33,8 @@ struct Inner {
     /// None where a reload reads no settings.
     settings: Option<RunningSettings>,
     parts: Vec<Part>,
+    /// Names of the parts that failed at the last reload.
+    failed: ArcSwap<Vec<String>>,
     metrics: ReloadMetrics,
 }
 
@@ -49,6 +52,7 @@ impl Reloader {
         Self(Arc::new(Inner {
             settings,
             parts,
+            failed: ArcSwap::default(),
             metrics: ReloadMetrics::started_now(certificate_expiry),
         }))
     }
@@ -72,9 +76,9 @@ impl Reloader {
         self.0.metrics.certificate_expiry()
     }
 
-    /// Tells whether the last reload failed in a part.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.0.metrics.has_failed()
+    /// Returns the names of the parts that failed at the last reload.
+    pub(crate) fn failed(&self) -> Arc<Vec<String>> {
+        self.0.failed.load_full()
     }
 
     /// Registers the metrics of reloads.
@@ -102,10 +106,12 @@ impl Inner {
             }
         }
         let report = ReloadReport { parts };
-        match report.failed().next() {
-            None => self.metrics.succeeded(),
-            Some(_) => self.metrics.failed(),
+        let failed = Vec::from_iter(report.failed().map(|reloaded| reloaded.part.clone()));
+        match failed.is_empty() {
+            true => self.metrics.succeeded(),
+            false => self.metrics.failed(),
         }
+        self.failed.store(Arc::new(failed));
         report
     }
 }

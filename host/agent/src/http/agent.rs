@@ -271,12 +271,14 @@ impl AppState {
 
     /// Warns after a reload that could not use a file.
     fn reload_warning(&self) -> Option<String> {
-        let warning = "parts of the last reload failed, and a start may fail for the same reasons: see the log, mend them, \
-                       then reload";
-        self.about
-            .reloader
-            .has_failed()
-            .then(|| warning.to_string())
+        let failed = self.about.reloader.failed();
+        let text = "a start may fail for the same reasons: see the log, mend them, then reload";
+        (!failed.is_empty()).then(|| {
+            format!(
+                "parts of the last reload failed: {}; {text}",
+                failed.join(", ")
+            )
+        })
     }
 
     fn registry_warnings(&self) -> impl Iterator<Item = String> {

@@ -34,11 +34,6 @@ impl ReloadMetrics {
         self.certificate_expiry.get()
     }
 
-    /// Tells whether the last reload failed in a part.
-    pub(super) fn has_failed(&self) -> bool {
-        self.successful.get() == 0
-    }
-
     /// Notes a reload that failed in no part.
     pub(super) fn succeeded(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);

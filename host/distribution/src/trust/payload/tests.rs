@@ -26,7 +26,11 @@ fn a_payload_of_cosign_is_read() {
     let optional = include_str!("../vectors/payload-optional.json");
     let without = PLAIN.replace(",\"optional\":null", "");
     for text in [PLAIN, optional, &without] {
-        assert_eq!(Payload::parse(text.as_bytes()), Ok(expected.clone()), "{text}");
+        assert_eq!(
+            Payload::parse(text.as_bytes()),
+            Ok(expected.clone()),
+            "{text}"
+        );
     }
 }
 
