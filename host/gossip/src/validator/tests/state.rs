@@ -65,10 +65,31 @@ impl Member {
     }
 
     pub(super) async fn introduce(&mut self, number: usize) {
-        let members = [wire::entry(number)];
-        self.send(&wire::syn(0, &members, CLUSTER)).await.unwrap();
+        self.hear(wire::entry(number)).await;
+    }
+
+    async fn hear(&mut self, entry: wire::Entry) {
+        let question = wire::syn(0, &[entry], CLUSTER);
+        self.send(&question).await.unwrap();
         let mut answer = vec![0; 65_507];
         self.socket.recv(&mut answer).await.unwrap();
+    }
+
+    /// Adds a value to a member. Returns whether it is stored.
+    async fn add(&mut self, number: usize, bytes: usize) -> bool {
+        let (keys, version) = self.stored(number).await;
+        let (key, value) = ((version + 1).to_string(), "v".repeat(bytes));
+        let id = wire::member(number);
+        let ops = [
+            Op::Member(&id, 0, version),
+            Op::Set(&key, &value, version + 1, 0),
+        ];
+        if self.send(&wire::ack(&ops)).await.is_err() {
+            self.measure().await;
+            self.send(&wire::ack(&ops)).await.unwrap();
+        }
+        assert_eq!(self.stored(number).await.1, version + 1);
+        self.stored(number).await.0 > keys
     }
 
     /// Returns the number of keys that a member has here, and its highest version.
@@ -270,37 +291,43 @@ async fn a_member_that_comes_back_counts_all_its_values() {
 #[tokio::test]
 async fn members_that_come_one_by_one_stay_within_the_limit() {
     let mut member = Member::new(LIMIT, ProtocolVersion::V0).await;
-    let value = "v".repeat(5_000);
     for number in 2..40 {
         member.introduce(number).await;
         member.measure().await;
-        let id = wire::member(number);
-        for version in 1.. {
-            let key = version.to_string();
-            let ops = [
-                Op::Member(&id, 0, version - 1),
-                Op::Set(&key, &value, version, 0),
-            ];
-            if member.send(&wire::ack(&ops)).await.is_err() {
-                member.measure().await;
-                member.send(&wire::ack(&ops)).await.unwrap();
-            }
-            if member.validator.was_cut {
-                break;
-            }
-        }
+        while member.add(number, 5_000).await {}
         member.measure().await;
         assert!(member.states.total() <= LIMIT, "{}", member.states.total());
+    }
+    // Nothing is left that all have in common.
+    for bytes in [500, 1] {
+        while member.add(2, bytes).await || member.add(3, bytes).await {}
     }
     // A small value of one more is heard nevertheless.
     member.introduce(100).await;
     member.measure().await;
-    let small = [
-        Op::Member(&wire::member(100), 0, 0),
-        Op::Set("worker:100", "labels", 1, 0),
-    ];
-    member.send(&wire::ack(&small)).await.unwrap();
-    assert_eq!(member.stored(100).await, (1, 1));
+    assert!(member.add(100, 6).await);
+    assert!(!member.add(100, 500).await);
+}
+
+#[tokio::test]
+async fn a_state_has_arrived_at_the_version_that_was_heard_of_first() {
+    let mut member = Member::new(LIMIT, ProtocolVersion::V0).await;
+    for max_version in [2, 9] {
+        let heard = wire::Entry {
+            max_version,
+            ..wire::entry(2)
+        };
+        member.hear(heard).await;
+    }
+    for has_arrived in [false, true, true] {
+        assert!(member.add(2, 6).await);
+        let states = Arc::clone(&member.states);
+        let arrived = member.handle.with_chitchat(move |chitchat| {
+            let state = chitchat.node_state(&wire::member(2)).unwrap();
+            states.has_arrived(state)
+        });
+        assert_eq!(arrived.await, has_arrived);
+    }
 }
 
 #[test]
@@ -311,6 +338,12 @@ fn compressed_streams_are_read_as_they_were_written() {
             .collect();
         for content in [vec![7; bytes], random] {
             let stream = deflate(&content).unwrap();
+            // No block takes more than its content and its header.
+            let blocks = bytes.div_ceil(16_384);
+            assert!(stream.len() <= bytes + 3 * blocks + 1, "{bytes}");
+            if content.iter().all(|byte| *byte == 7) {
+                assert!(stream.len() <= 50 * blocks + 2, "{bytes}");
+            }
             let mut inflater = Inflater::default();
             inflater.begin_message();
             let mut rest = Bytes(&stream);
