@@ -56,6 +56,8 @@ mod decisions;
 mod entries;
 mod error;
 mod events;
+#[cfg(test)]
+mod fixtures;
 mod gate;
 mod metrics;
 mod placement;

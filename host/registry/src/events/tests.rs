@@ -6,8 +6,9 @@ use tokio::sync::watch;
 
 use super::{RegistryEvent, RegistryEvents};
 use crate::entries::Entries;
-use crate::view::{Status, View, ViewCell};
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId, PluginState};
+use crate::fixtures;
+use crate::view::{View, ViewCell};
+use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, Entry, NodeCapacity, NodeId};
 
 fn node(node_id: NodeId, disk_mib: u64) -> EdgeCacheNode {
     EdgeCacheNode {
@@ -42,15 +43,7 @@ impl Writer {
                 .iter()
                 .map(|(id, disk)| entry(node(*id, *disk), 0))
                 .collect(),
-            decisions: Default::default(),
-            overruled: Default::default(),
-            sources: Default::default(),
-            status: Status {
-                state: PluginState::Running,
-                restarts: 0,
-                last_failure: None,
-                store_failure: None,
-            },
+            ..fixtures::view()
         };
         Self {
             view: Arc::new(ArcSwap::from_pointee(view)),

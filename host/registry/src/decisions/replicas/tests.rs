@@ -1,21 +1,9 @@
-use std::time::SystemTime;
-
 use super::*;
+use crate::fixtures::node;
 use edge_cache_core::decision::Timestamp;
-use edge_cache_core::{EdgeCacheNode, NodeCapacity};
 
 fn decision(node_id: NodeId, by: NodeId) -> Decision {
-    let node = EdgeCacheNode {
-        node_id,
-        capacity: NodeCapacity {
-            cpu_cores: 1,
-            ram_mib: 1,
-            disk_mib: 1,
-            geo: None,
-        },
-        enabled_at: SystemTime::UNIX_EPOCH,
-    };
-    Decision::enable(&node, Timestamp::at_ms(1), by)
+    Decision::enable(&node(node_id), Timestamp::at_ms(1), by)
 }
 
 fn disable(node_id: NodeId, by: NodeId) -> Decision {

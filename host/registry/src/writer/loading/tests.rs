@@ -1,21 +1,12 @@
 use std::cell::Cell;
-use std::time::SystemTime;
 
 use super::*;
-use edge_cache_core::{EdgeCacheNode, EdgeCacheStats, NodeCapacity};
+use crate::fixtures::node;
+use edge_cache_core::EdgeCacheStats;
 
 fn entries(count: NodeId) -> Vec<Entry> {
     let entry = |node_id| Entry {
-        node: EdgeCacheNode {
-            node_id,
-            capacity: NodeCapacity {
-                cpu_cores: 1,
-                ram_mib: 1,
-                disk_mib: 1,
-                geo: None,
-            },
-            enabled_at: SystemTime::UNIX_EPOCH,
-        },
+        node: node(node_id),
         stats: EdgeCacheStats::default(),
     };
     (0..count).map(entry).collect()

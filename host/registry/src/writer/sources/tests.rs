@@ -1,13 +1,11 @@
 use std::time::{Duration, Instant};
 
 use super::{HeardSources, SOURCE_KEPT};
-use crate::view::{Status, View};
+use crate::fixtures;
+use crate::view::View;
 use crate::writer::batch::Batch;
 use edge_cache_core::effective::DecisionLimits;
-use edge_cache_core::{
-    EdgeCacheError, EdgeCacheNode, EdgeCacheStats, Entry, Limits, NodeCapacity, PluginState,
-    SOURCES_MAX, SourceId, time_of,
-};
+use edge_cache_core::{EdgeCacheError, EdgeCacheStats, Entry, Limits, SOURCES_MAX, SourceId};
 
 fn source(number: usize) -> SourceId {
     SourceId {
@@ -18,29 +16,12 @@ fn source(number: usize) -> SourceId {
 
 /// Returns a batch in which node 7 is registered and these sources have counters.
 fn batch(sources: impl Iterator<Item = usize>) -> Batch {
-    let capacity = NodeCapacity {
-        cpu_cores: 1,
-        ram_mib: 1,
-        disk_mib: 1,
-        geo: None,
-    };
-    let node = EdgeCacheNode {
-        node_id: 7,
-        capacity,
-        enabled_at: time_of(1),
-    };
+    let node = fixtures::node(7);
     let stats = EdgeCacheStats::default();
     let view = View {
         entries: [Entry { node, stats }].into_iter().collect(),
-        decisions: Default::default(),
-        overruled: Default::default(),
         sources: sources.map(|number| (source(number), stats)).collect(),
-        status: Status {
-            state: PluginState::Running,
-            restarts: 0,
-            last_failure: None,
-            store_failure: None,
-        },
+        ..fixtures::view()
     };
     let limits: DecisionLimits = (&Limits::default()).into();
     Batch::new(&view, Some(7), limits)
