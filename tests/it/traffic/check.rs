@@ -11,7 +11,7 @@ use edge_cache_tests::wait::until;
 use reqwest::Method;
 use rustix::process::Signal;
 
-use super::proxies::{Kind, Site, firsts, paths};
+use super::proxies::site::{Kind, Site, firsts, paths};
 use super::{Node, SOON, decide, expect_caches, meet, metric, pick, start};
 
 static MOVES: AtomicUsize = AtomicUsize::new(0);

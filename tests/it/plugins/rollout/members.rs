@@ -1,12 +1,13 @@
 //! A rollout over all members that announce their address, by TLS, and back without the registry.
 
-use edge_cache_tests::agent;
+use edge_cache_tests::agent::{self, write_secret};
 use edge_cache_tests::proxies::free_address;
+use edge_cache_tests::registry::Certificate;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::access::Token;
+use crate::access::{Token, token};
 
 const MEMBERS: u64 = 3;
 
