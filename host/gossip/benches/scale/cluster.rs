@@ -1,5 +1,6 @@
 //! Members on one simulated network, each with the labels and decisions of an agent.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ const CHANGE: &str = "change";
 const DEADLINE: Duration = Duration::from_secs(1_200);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Real time between two lines about the progress of a part.
+const PROGRESS_EVERY: Duration = Duration::from_secs(60);
 /// Decides on the weather. chitchat throws dice of its own.
 const SEED: u64 = 20_260_101;
 
@@ -42,6 +45,8 @@ pub(crate) struct Cluster {
     seen: mpsc::UnboundedReceiver<Sighting>,
     sight: mpsc::UnboundedSender<Sighting>,
     turns: u64,
+    begin: Instant,
+    told: Cell<std::time::Instant>,
 }
 
 /// A change that one member has seen.
@@ -86,6 +91,8 @@ impl Cluster {
             seen,
             sight,
             turns: 0,
+            begin: Instant::now(),
+            told: Cell::new(std::time::Instant::now()),
         })
     }
 
@@ -113,6 +120,7 @@ impl Cluster {
                     .map_err(anyhow::Error::from_boxed)?;
             }
             self.start(node_id).await?;
+            self.progress(|| format!("{node_id} members started"));
             if !pause.is_zero() {
                 sleep(pause).await;
             }
@@ -162,6 +170,18 @@ impl Cluster {
         sleep(INTERVAL * 3).await;
     }
 
+    /// Prints on standard error how far a large cluster has come, once a minute of real time.
+    pub(crate) fn progress(&self, text: impl FnOnce() -> String) {
+        if self.told.get().elapsed() >= PROGRESS_EVERY {
+            self.told.set(std::time::Instant::now());
+            eprintln!(
+                "  at {:.1?} of virtual time: {}",
+                self.begin.elapsed(),
+                text()
+            );
+        }
+    }
+
     /// Waits until each member knows all others that run, and no more.
     pub(crate) async fn until_all_know_all(&self) -> Result<Duration> {
         let others = self.len() - 1;
@@ -187,6 +207,7 @@ impl Cluster {
                 begin.elapsed() < DEADLINE,
                 "{what}: not at {missing} members"
             );
+            self.progress(|| format!("{what}: not yet at {missing} members"));
             sleep(LOOK_EVERY).await;
         }
     }

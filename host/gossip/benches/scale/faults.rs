@@ -104,6 +104,7 @@ pub(crate) fn rolling_restart(scale: Scale) -> Result<()> {
             }
             sleep_until(begin + INTERVAL * round).await;
             digest = digest.max(digest_bytes(&cluster));
+            cluster.progress(|| format!("round {round} of {ROUNDS} restarted"));
         }
         let restarted = begin.elapsed();
         let took = cluster.until_all_know_all().await?;
