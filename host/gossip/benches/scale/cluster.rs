@@ -46,6 +46,7 @@ pub(crate) struct Cluster {
     sight: mpsc::UnboundedSender<Sighting>,
     turns: u64,
     begin: Instant,
+    /// Real time of the last line about the progress.
     told: Cell<std::time::Instant>,
 }
 
