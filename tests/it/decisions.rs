@@ -135,27 +135,61 @@ async fn walk(seed: u64) {
             play(&mut cluster, Step::Start(agent)).await;
         }
     }
-    // The same entries everywhere, and every node's labels as its entry says.
+    check_agreement(&cluster, &mut model).await;
+}
+
+/// Agents that disabled a node hold equal entries, namely none, before they hold the same decision.
+#[tokio::test(start_paused = true)]
+async fn agents_that_disable_a_node_at_once_keep_one_decision() {
+    let mut cluster = Cluster::new(Settings {
+        seeds: vec![1],
+        remembered: AGENTS.to_vec(),
+        ..Settings::default()
+    });
+    let mut model = Model::default();
+    cluster.start(AGENTS.into_iter()).await.unwrap();
+    decide(&mut cluster, &mut model, Step::EnableAt(1, 1)).await;
     cluster.agree(AGREED_WITHIN).await;
-    model.look(&cluster);
+    let halves = vec![vec![1, 2, 3], vec![4, 5]];
+    play(&mut cluster, Step::Partition(halves)).await;
+    for at in [5, 2] {
+        decide(&mut cluster, &mut model, Step::DisableAt(at, 1)).await;
+    }
+    assert_eq!(model.taken[&1].len(), 3, "both took a decision");
+    play(&mut cluster, Step::Heal).await;
+    check_agreement(&cluster, &mut model).await;
+}
+
+/// Waits for the same entries and decisions everywhere, and every node's labels as its entry says.
+async fn check_agreement(cluster: &Cluster, model: &mut Model) {
+    cluster.agree(AGREED_WITHIN).await;
+    cluster
+        .until("the same decisions", AGREED_WITHIN, || {
+            let all = AGENTS.map(|agent| decisions(cluster, agent));
+            if all.iter().all(|one| *one == all[0]) {
+                Ok(())
+            } else {
+                Err(all)
+            }
+        })
+        .await;
+    model.look(cluster);
+    let decisions = decisions(cluster, AGENTS[0]);
     for node_id in 1..=NODES {
-        let decisions: Vec<_> = AGENTS
-            .iter()
-            .map(|agent| cluster.registry(*agent).unwrap().decision(node_id))
-            .collect();
-        let first = decisions[0].as_ref().map(|effective| &effective.decision);
-        for effective in &decisions {
-            assert_eq!(
-                effective.as_ref().map(|s| &s.decision),
-                first,
-                "node {node_id}"
-            );
-        }
-        model.check(node_id, first);
-        let enabled = first.and_then(Decision::enabled);
+        let stands = decisions.get(&node_id);
+        model.check(node_id, stands);
+        let enabled = stands.and_then(Decision::enabled);
         let listed = cluster.registry(AGENTS[0]).unwrap().entry(node_id);
         assert_eq!(listed.map(|entry| entry.node), enabled);
     }
+}
+
+/// Returns the effective decision about each node at an agent.
+fn decisions(cluster: &Cluster, agent: NodeId) -> BTreeMap<NodeId, Decision> {
+    let registry = cluster.registry(agent).unwrap();
+    (1..=NODES)
+        .filter_map(|node_id| Some((node_id, registry.decision(node_id)?.decision.clone())))
+        .collect()
 }
 
 async fn play(cluster: &mut Cluster, step: Step) {

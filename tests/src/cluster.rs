@@ -10,7 +10,8 @@ use edge_cache_host::sandbox::{Plugin, WallClock};
 use edge_cache_host::{
     CacheAddressRules, EdgeCacheRegistry, LoopbackRule, NodeCapacity, NodeId, Store, TrafficConfig,
 };
-use tokio::time::timeout;
+
+use crate::wait::until;
 
 /// Maximum time that a member is given to hear of the others.
 const JOINED_WITHIN: Duration = Duration::from_secs(15);
@@ -80,8 +81,15 @@ impl Member {
             builder = builder.store(store);
         }
         let registry = builder.start().await?;
-        // Changes are refused before; without a seed that answers, this is over some time.
-        let _ = timeout(JOINED_WITHIN, pool.joined()).await;
+        // Changes are refused before. Without a seed that answers this ends with the join timeout.
+        until("the right to decide", JOINED_WITHIN, || async {
+            if registry.may_decide() {
+                Ok(())
+            } else {
+                Err((pool.join_state(), pool.pending_decisions()))
+            }
+        })
+        .await;
         Ok(Self { registry, pool })
     }
 

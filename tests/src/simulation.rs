@@ -238,9 +238,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until an agent may decide, or its seeds have not answered for long.
+    /// Waits until an agent has merged the decisions that it heard while it joined, or its seeds have not answered
+    /// for long.
     async fn joined(&self, at: NodeId) -> Result<()> {
-        let _ = tokio::time::timeout(JOINED_WITHIN, self.pool(at)?.joined()).await;
+        let (registry, pool) = (self.registry(at)?, self.pool(at)?);
+        self.until("the right to decide", JOINED_WITHIN, || {
+            if registry.may_decide() {
+                Ok(())
+            } else {
+                Err((pool.join_state(), pool.pending_decisions()))
+            }
+        })
+        .await;
         Ok(())
     }
 
