@@ -45,7 +45,10 @@ pub(crate) fn partition(scale: Scale) -> Result<()> {
             })
             .await?;
         println!("  each half sees itself alone after {apart:.1?}");
-        sleep(lasting.saturating_sub(begin.elapsed())).await;
+        while begin.elapsed() < lasting {
+            sleep(INTERVAL).await;
+            cluster.progress(|| "the network is divided".to_string());
+        }
         let reading = Reading::take(&cluster);
         cluster.network.heal();
         let took = cluster.until_all_know_all().await?;
