@@ -78,7 +78,7 @@ const PARTS: &[Part] = &[
     ("loss", faults::loss, AGENTS),
     ("crash", faults::crash, AGENTS),
     ("restart", faults::rolling_restart, AGENTS),
-    ("partition", faults::partition, &[agents(60), agents(300)]),
+    ("partition", faults::partition, AGENTS),
     ("bridges", bridges, &[BRIDGES]),
 ];
 
