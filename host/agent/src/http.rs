@@ -13,6 +13,7 @@ mod auth;
 mod bodies;
 mod cluster;
 mod decisions;
+mod entity_tags;
 mod events;
 mod extract;
 mod guard;

@@ -23,6 +23,8 @@ const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 const ED25519: [u8; 12] = [48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0];
 const REPOSITORY: &str = "registry.example/edge";
 const COMPONENT: &[u8] = b"component";
+/// The password in the files of the corpus.
+const PASSWORD: &str = "hunter2";
 
 /// A manifest of OCI: within its size, and its digest is that of the bytes.
 pub(super) fn manifest(input: &[u8]) -> Entered {
@@ -124,7 +126,12 @@ pub(super) fn credentials(input: &[u8]) -> Entered {
     match Credentials::from_json(input) {
         Err(error) => refused(&error, ERROR_BYTES_MAX),
         Ok(credentials) => {
-            assert!(!format!("{credentials:?}").contains("hunter2"));
+            let file: Value = serde_json::from_slice(input).unwrap();
+            // The name of a host is no secret, whatever it is.
+            let mut hosts = file["auths"].as_object().into_iter().flatten();
+            let is_host = |name: &str| name.rsplit('@').next().unwrap().contains(PASSWORD);
+            let shown = format!("{credentials:?}");
+            assert!(!shown.contains(PASSWORD) || hosts.any(|(name, _)| is_host(name)));
             Passed
         }
     }

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
-use headers::{ContentLength, HeaderMapExt};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -63,8 +62,8 @@ impl BodyBudget {
                 "the body must be sent as it is, without the header `content-encoding`",
             ));
         }
-        let announced = headers.typed_get::<ContentLength>();
-        if announced.is_some_and(|ContentLength(bytes)| bytes > bytes_max as u64) {
+        // At least as many as `content-length` announces.
+        if body.size_hint().lower() > bytes_max as u64 {
             return Err(too_large(bytes_max));
         }
         let budget = if bytes_max > BODY_BYTES_MAX {

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use axum::http::header::IF_MATCH;
+use axum::http::header::{ETAG, IF_MATCH};
 use axum::response::{IntoResponse, Response};
-use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use sha2::{Digest, Sha256};
 
-use super::views;
+use super::{entity_tags, views};
 use edge_cache_api::{NodeList, NodesQuery};
 use edge_cache_host::{EdgeCacheRegistry, ListedNode, Snapshot};
 
@@ -41,7 +40,7 @@ pub(super) struct List {
 pub(super) struct Tag {
     /// The digest of what is decided: ids, capacities and times.
     nodes: String,
-    whole: Option<ETag>,
+    whole: String,
 }
 
 impl ListCache {
@@ -98,11 +97,8 @@ impl List {
 
     /// Adds the tag to a response.
     pub(super) fn tagged(&self, response: impl IntoResponse) -> Response {
-        let mut response = response.into_response();
-        if let Some(tag) = &self.tag.whole {
-            response.headers_mut().typed_insert(tag.clone());
-        }
-        response
+        // Hexadecimal digits and a dash in quotes always are a header.
+        ([(ETAG, self.tag.whole.as_str())], response).into_response()
     }
 }
 
@@ -119,19 +115,12 @@ impl Tag {
 
     fn with(nodes: String, content: &[u8]) -> Self {
         let whole = format!("\"{nodes}-{}\"", digest(content));
-        Self {
-            nodes,
-            // Hexadecimal digits and a dash in quotes always are one.
-            whole: whole.parse().ok(),
-        }
+        Self { nodes, whole }
     }
 
     /// Returns whether `If-None-Match` names this tag (RFC 9110, 13.1.2).
     pub(super) fn is_named_by_if_none_match(&self, headers: &HeaderMap) -> bool {
-        let condition = headers.typed_get::<IfNoneMatch>();
-        let tag = self.whole.as_ref();
-        tag.zip(condition)
-            .is_some_and(|(tag, condition)| !condition.precondition_passes(tag))
+        entity_tags::if_none_match_names(headers, &self.whole)
     }
 
     /// Returns whether `If-Match` is absent or names what is decided (RFC 9110, 13.1.1), whatever was advertised.
@@ -143,12 +132,7 @@ impl Tag {
             let parts = tag.and_then(|tag| tag.split_once('-'));
             named == "*" || parts.is_some_and(|(nodes, _)| nodes == self.nodes)
         };
-        let mut lines = headers.get_all(IF_MATCH).iter().peekable();
-        lines.peek().is_none()
-            || lines
-                .filter_map(|line| line.to_str().ok())
-                .flat_map(|line| line.split(','))
-                .any(|named| names_nodes(named.trim()))
+        !headers.contains_key(IF_MATCH) || entity_tags::named(headers, IF_MATCH).any(names_nodes)
     }
 }
 

@@ -7,15 +7,16 @@ use axum::Router;
 use axum::extract::Path;
 use axum::handler::Handler;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use sha2::{Digest, Sha256};
 
+use super::entity_tags::if_none_match_names;
 use super::problem::{Problem, quoted};
 use super::query::refuse_unknown;
 use edge_cache_api::ProblemType;
@@ -119,22 +120,14 @@ impl File {
     fn answer(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
         refuse_unknown(uri, &[])?;
         let digest = hex::encode(Sha256::digest(self.content));
-        // Hexadecimal digits in quotes always are a tag.
-        let tag: Option<ETag> = format!("\"{digest}\"").parse().ok();
-        let condition = headers.typed_get::<IfNoneMatch>();
-        let is_known = tag
-            .as_ref()
-            .zip(condition)
-            .is_some_and(|(tag, condition)| !condition.precondition_passes(tag));
-        let mut response = if is_known {
+        let tag = format!("\"{digest}\"");
+        let response = if if_none_match_names(headers, &tag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             ([(CONTENT_TYPE, self.media_type)], self.content).into_response()
         };
-        if let Some(tag) = tag {
-            response.headers_mut().typed_insert(tag);
-        }
-        Ok(response)
+        // Hexadecimal digits in quotes always are a header.
+        Ok(([(ETAG, tag)], response).into_response())
     }
 }
 

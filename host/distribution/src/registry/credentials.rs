@@ -154,7 +154,7 @@ fn key(name: &str) -> &str {
     name.strip_suffix("/v2").unwrap_or(name)
 }
 
-/// Returns an entry's name for an error. A URL may hold a password.
+/// Returns an entry's name as errors and `Debug` show it. A URL may hold a password.
 fn shown(name: &str) -> String {
     let name = name.rsplit_once('@').map_or(name, |(_, host)| host);
     edge_cache_core::text::clean(name, 255)
@@ -162,6 +162,7 @@ fn shown(name: &str) -> String {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        let names = self.0.keys().map(|name| shown(name));
+        f.debug_set().entries(names).finish()
     }
 }

@@ -40,6 +40,14 @@ fn the_longest_entry_applies() {
 }
 
 #[test]
+fn a_password_in_the_name_of_an_entry_is_not_shown() {
+    let entry = r#"{"username":"me","password":"secret"}"#;
+    let text = format!(r#"{{"auths":{{"https://me:pa/ss@registry.example/v2/":{entry}}}}}"#);
+    let shown = format!("{:?}", read(&text).unwrap());
+    assert_eq!(shown, r#"{"registry.example"}"#);
+}
+
+#[test]
 fn what_cannot_be_used_is_refused_by_name() {
     let json = "it must be JSON like docker's `config.json`: {\"auths\":{\"REGISTRY\":{\"auth\":\"…\"}}} (line 1, column ";
     let no_password = "the entry `r` of `auths` has no user name and password: `auth` must be base64 of USER:PASSWORD \
