@@ -3,7 +3,6 @@
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey, VerificationAlgorithm};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::alg_id::{self, AlgorithmIdentifier};
-use rustls_pki_types::pem::PemObject;
 use strum::{Display, EnumString};
 use thiserror::Error;
 
@@ -184,9 +183,8 @@ impl PublicKey {
                 });
             }
         }
-        let der = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes());
-        let der = der.map_err(|error| broken(&error))?;
-        Self::from_der(&der)
+        let der = pem::read::<SubjectPublicKeyInfoDer<'_>>(PUBLIC_LABEL, &pem);
+        Self::from_der(&der.map_err(|reason| broken(&reason))?)
     }
 
     fn from_der(der: &[u8]) -> Result<Self, InvalidKey> {

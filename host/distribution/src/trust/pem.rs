@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::pem::{Error, PemObject};
 use zeroize::Zeroizing;
 
 const BEGIN: &str = "-----BEGIN ";
@@ -15,6 +16,17 @@ pub(crate) fn label(pem: &str) -> Option<&str> {
     let mut sections = pem.split(BEGIN).skip(1);
     let (label, _) = sections.next()?.split_once(DASHES)?;
     sections.next().is_none().then_some(label)
+}
+
+/// Reads the section of a label. The reason why it cannot be read shows nothing of the text, which may be a secret.
+pub(crate) fn read<T: PemObject>(label: &str, pem: &str) -> Result<T, String> {
+    T::from_pem_slice(pem.as_bytes()).map_err(|error| {
+        let marks = format!("`-----BEGIN {label}-----` and `-----END {label}-----`");
+        match error {
+            Error::Base64Decode(_) => format!("the text between {marks} is no base64"),
+            _ => format!("{marks} must be lines of their own"),
+        }
+    })
 }
 
 /// Writes a section. The text is cleared when it is dropped, since it may be a secret.

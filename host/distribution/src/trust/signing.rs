@@ -5,7 +5,6 @@ use std::fmt;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
-use rustls_pki_types::pem::PemObject;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -90,8 +89,8 @@ impl SigningKey {
                 });
             }
         }
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes());
-        let mut der = der.map_err(|error| key::broken(&error))?;
+        let der = pem::read::<PrivatePkcs8KeyDer<'_>>(PRIVATE_LABEL, pem);
+        let mut der = der.map_err(|reason| key::broken(&reason))?;
         let copy = Zeroizing::new(der.secret_pkcs8_der().to_vec());
         zeroize::Zeroize::zeroize(&mut der);
         Self::from_der(copy)

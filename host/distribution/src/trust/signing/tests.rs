@@ -80,6 +80,19 @@ fn another_kind_of_key_is_refused_by_name() {
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_string(),
             "it is not valid: InvalidEncoding",
         ),
+        // No part of a secret is shown, however the lines are broken.
+        (
+            key.to_pem().replace('\n', ""),
+            "it is not valid: `-----BEGIN PRIVATE KEY-----` and `-----END PRIVATE KEY-----` must be lines of their own",
+        ),
+        (
+            key.to_pem().replacen('\n', "", 1),
+            "it is not valid: `-----BEGIN PRIVATE KEY-----` and `-----END PRIVATE KEY-----` must be lines of their own",
+        ),
+        (
+            key.to_pem().replace("\nM", "\n*"),
+            "it is not valid: the text between `-----BEGIN PRIVATE KEY-----` and `-----END PRIVATE KEY-----` is no base64",
+        ),
     ] {
         assert_eq!(
             SigningKey::from_pem(&pem).unwrap_err().to_string(),
