@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use edge_cache_host::gossip::GossipPool;
 use edge_cache_host::sandbox::WallClock;
 use edge_cache_host::{EdgeCacheError, EdgeCacheRegistry, Identity, NodeId, Store};
-use edge_cache_tests::cluster::{Member, Settings, disk};
+use edge_cache_tests::cluster::{Member, Settings, disk, until_it_may_decide};
 use edge_cache_tests::reference_plugin;
 use edge_cache_tests::wait::until;
 
@@ -273,14 +273,7 @@ async fn an_agent_without_data_decides_after_it_has_merged_what_stands() {
     .await;
     let builder = EdgeCacheRegistry::builder(reference_plugin().unwrap()).gossip(pool.clone());
     let registry = builder.start().await.unwrap();
-    until("it may decide", AGREED_WITHIN, || async {
-        if registry.may_decide() {
-            Ok(())
-        } else {
-            Err((pool.join_state(), pool.pending_decisions()))
-        }
-    })
-    .await;
+    until_it_may_decide(&registry, &pool, AGREED_WITHIN).await;
     assert_eq!(registry.list_eligible().len(), NODES);
 }
 

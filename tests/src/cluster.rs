@@ -82,14 +82,7 @@ impl Member {
         }
         let registry = builder.start().await?;
         // Changes are refused before. Without a seed that answers this ends with the join timeout.
-        until("the right to decide", JOINED_WITHIN, || async {
-            if registry.may_decide() {
-                Ok(())
-            } else {
-                Err((pool.join_state(), pool.pending_decisions()))
-            }
-        })
-        .await;
+        until_it_may_decide(&registry, &pool, JOINED_WITHIN).await;
         Ok(Self { registry, pool })
     }
 
@@ -128,4 +121,24 @@ pub fn disk(disk_mib: u64) -> NodeCapacity {
         disk_mib,
         geo: None,
     }
+}
+
+/// Waits until an agent has merged the decisions that it heard while it joined.
+///
+/// # Panics
+///
+/// If it takes longer than `within`.
+pub async fn until_it_may_decide(
+    registry: &EdgeCacheRegistry,
+    pool: &GossipPool,
+    within: Duration,
+) {
+    until("the right to decide", within, || async {
+        if registry.may_decide() {
+            Ok(())
+        } else {
+            Err((pool.join_state(), pool.pending_decisions()))
+        }
+    })
+    .await;
 }
