@@ -36,7 +36,8 @@ pub(crate) enum DropReason {
     /// The states of all members take their part of `limits.gossip_bytes`, as counted. The message is accepted when it
     /// comes again, or without the values that do not fit.
     StateFull,
-    /// The digest of all members would be too large for an answer, or to be sent.
+    /// The digest of all members is too large for an answer, or has no room for the members of this message, which
+    /// is accepted without them.
     DigestFull,
     /// The size or head is not that of an encrypted datagram: plain gossip, other software, or a later
     /// version.

@@ -168,8 +168,8 @@ impl ValidatingSocket {
             .sockets
             .relay
             .try_send(rewritten.as_deref().unwrap_or(plain));
-        if self.validator.was_cut {
-            self.drop_datagram(DropReason::StateFull, from);
+        if let Some(reason) = self.validator.cut {
+            self.drop_datagram(reason, from);
         }
         match sent {
             Ok(_) => {

@@ -8,7 +8,8 @@
 //! All messages of chitchat 0.13 (protocols V0 and V1) and 0.10 pass, with two exceptions: a key and
 //! value of more than 65,440 bytes, which chitchat itself cannot send, and a digest that
 //! inflates to more than 8 MiB. A delta that would is cut: the rest comes with the next round. Values
-//! of a member that has used up its part of the memory are cut out.
+//! of a member that has used up its part of the memory are cut out, and so are members beyond those
+//! that fit into a digest.
 //!
 //! The validator does no I/O and has no clock. Its memory is bounded by the inflated message and the
 //! hashes of the members.
@@ -22,7 +23,7 @@ use foldhash::quality::RandomState;
 
 use crate::drop_reason::DropReason;
 use delta::Delta;
-use digest::{Digest, DigestMember};
+use digest::{Digest, DigestMember, MemberSet};
 use digest_budget::DigestBudget;
 use protocol::{MESSAGE_BYTES_MAX, MessageKind};
 use reader::{Bytes, Inflater, deflate};
@@ -65,10 +66,10 @@ pub(crate) struct MessageValidator {
     /// Hash of the own member.
     own_hash: u64,
     hashes: RandomState,
-    /// The last checked message without refused values, or with another digest.
+    /// The last checked message without refused parts, or with another digest.
     rewritten: Option<Vec<u8>>,
-    /// `true` if values of the last checked message were refused.
-    pub(crate) was_cut: bool,
+    /// Reason for which parts of the last checked message were refused.
+    pub(crate) cut: Option<DropReason>,
 }
 
 struct ParsedMessage {
@@ -108,7 +109,7 @@ impl MessageValidator {
             own_hash: own.hash,
             hashes,
             rewritten: None,
-            was_cut: false,
+            cut: None,
         }
     }
 
@@ -120,8 +121,8 @@ impl MessageValidator {
         plain: &[u8],
     ) -> Result<MessageKind, DropReason> {
         self.rewritten = None;
-        self.was_cut = false;
-        let message = self.read(plain)?;
+        self.cut = None;
+        let mut message = self.read(plain)?;
         if let Some(claim) = message.delta.own {
             return Err(if claim.is_within(self.sent_version) {
                 DropReason::EchoesSelf
@@ -140,26 +141,32 @@ impl MessageValidator {
         if digest.is_some_and(|digest| digest.own_heartbeat > self.sent_heartbeat) {
             return Err(DropReason::AboutSelf);
         }
-        self.budget.admit(message.kind, digest)?;
-        if let Some(digest) = digest {
+        let left_out = self.budget.admit(message.kind, digest)?;
+        if let Some(digest) = &mut message.digest {
+            digest.leave_out(&left_out);
             self.states.note_first(&digest.members);
         }
         let refused = self.states.admit(&message.delta.updates)?;
-        self.was_cut = message.is_cut || refused.contains(&true);
+        let is_cut = message.is_cut || refused.contains(&true);
+        self.cut = match (left_out.is_empty(), is_cut) {
+            (false, _) => Some(DropReason::DigestFull),
+            (true, true) => Some(DropReason::StateFull),
+            (true, false) => None,
+        };
         let (head, rest) = plain
             .split_at_checked(message.head_bytes)
             .ok_or(DropReason::Malformed)?;
-        let rest = if self.was_cut {
+        let rest = if is_cut {
             let ops = delta::without(&message.ops, &message.delta.updates, &refused);
             Cow::from(deflate(&ops)?)
         } else {
             Cow::from(rest)
         };
-        let head = match digest {
+        let head = match &message.digest {
             Some(digest) => self.take_turns(from, head, digest, rest.len())?,
             None => Cow::from(head),
         };
-        if matches!(head, Cow::Owned(_)) || self.was_cut {
+        if matches!(head, Cow::Owned(_)) || is_cut {
             self.rewritten = Some([head, rest].concat());
         }
         Ok(message.kind)
@@ -197,8 +204,8 @@ impl MessageValidator {
         Ok(message.kind)
     }
 
-    /// Returns head and digest of a message of this peer, changed so that the members that wait are not in the answer.
-    /// `rest_bytes` is the size of what follows.
+    /// Returns head and digest of a message of this peer, without the members that were left out, and changed so that
+    /// the members that wait are not in the answer. `rest_bytes` is the size of what follows.
     fn take_turns<'a>(
         &mut self,
         from: SocketAddr,
@@ -212,13 +219,20 @@ impl MessageValidator {
             let sent = if member == own { sent_version } else { 0 };
             states.version(member).max(sent)
         };
-        if let Some(waiting) = self.turns.waiting(from, &digest.members, version) {
-            let before_bytes = head.len().saturating_sub(digest.wire_bytes);
-            let before = head.get(..before_bytes).unwrap_or_default();
-            let changed = [before, &digest.knowing(waiting)?].concat();
-            if changed.len().saturating_add(rest_bytes) <= MESSAGE_BYTES_MAX {
-                return Ok(Cow::from(changed));
-            }
+        let before_bytes = head.len().saturating_sub(digest.wire_bytes);
+        let before = head.get(..before_bytes).unwrap_or_default();
+        let knowing = |members: &MemberSet| {
+            let changed = [before, &digest.knowing(members)?].concat();
+            let fits = changed.len().saturating_add(rest_bytes) <= MESSAGE_BYTES_MAX;
+            Ok(fits.then_some(Cow::from(changed)))
+        };
+        if let Some(waiting) = self.turns.waiting(from, &digest.members, version)
+            && let Some(changed) = knowing(waiting)?
+        {
+            return Ok(changed);
+        }
+        if digest.is_cut {
+            return knowing(&MemberSet::default())?.ok_or(DropReason::DigestFull);
         }
         Ok(Cow::from(head))
     }

@@ -31,6 +31,8 @@ pub(super) struct Digest {
     pub(super) own_version: u64,
     /// Heartbeat of the own member in the digest, or 0.
     pub(super) own_heartbeat: u64,
+    /// `true` if members of the message are no longer in the digest.
+    pub(super) is_cut: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,7 @@ impl Digest {
             wire_bytes: 0,
             own_version: 0,
             own_heartbeat: 0,
+            is_cut: false,
         };
         let before = bytes.0.len();
         match version {
@@ -82,6 +85,27 @@ impl Digest {
         }
         digest.wire_bytes = before.saturating_sub(bytes.0.len());
         Ok(digest)
+    }
+
+    /// Removes these members from the digest.
+    pub(super) fn leave_out(&mut self, members: &MemberSet) {
+        if members.is_empty() {
+            return;
+        }
+        let mut content = Vec::with_capacity(self.content.len());
+        let mut rest = self.content.as_slice();
+        self.members.retain(|member| {
+            let (entry, others) = rest.split_at_checked(member.bytes).unwrap_or_default();
+            rest = others;
+            let stays = !members.contains(&member.hash);
+            if stays {
+                content.extend_from_slice(entry);
+            }
+            stays
+        });
+        self.members_bytes = content.len();
+        self.content = content;
+        self.is_cut = true;
     }
 
     /// Encodes the digest as if its sender knew all values of these members.

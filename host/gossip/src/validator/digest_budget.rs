@@ -2,14 +2,15 @@
 //!
 //! chitchat puts every known member into each SYN and SYN-ACK, and panics if its digest leaves too
 //! little of the datagram for an answer. It does not expose the size of its digest. The budget takes
-//! the size from sent digests, and adds the members received since.
+//! the size from sent digests, and adds the members received since. Members that do not fit are left
+//! out of a received digest, so chitchat goes on with those that it knows.
 
 use std::collections::HashMap;
 
 use chitchat::ProtocolVersion;
 
 use super::digest::{Digest, DigestMember, MemberSet};
-use super::protocol::{DIGEST_BYTES_MAX, MessageKind, SYN_DIGEST_BYTES_MAX};
+use super::protocol::{DIGEST_BYTES_MAX, MEMBERS_MAX, MessageKind, SYN_DIGEST_BYTES_MAX};
 use crate::drop_reason::DropReason;
 
 /// Size of a digest without members: their number, or the end of the stream.
@@ -51,39 +52,37 @@ impl DigestBudget {
         }
     }
 
-    /// Admits a received message, or rejects it because of the digest size.
+    /// Admits a received message, and returns the members of its digest that do not fit into the own one.
     ///
-    /// A SYN is answered with the own digest. A SYN-ACK is answered without one, so it may add members
-    /// as long as the own digest can still be sent. Other messages add no members.
+    /// # Errors
+    ///
+    /// [`DropReason::DigestFull`] for a SYN, which is answered with the own digest, if that is too large.
     pub(super) fn admit(
         &mut self,
         kind: MessageKind,
         digest: Option<&Digest>,
-    ) -> Result<(), DropReason> {
-        let message = self.message.saturating_add(1);
-        if let Some(digest) = digest {
-            let new = self.new_members(digest);
-            let new_bytes = sum(new.iter().map(|(_, bytes)| *bytes));
-            let bytes = sum([self.sent_bytes, self.received_bytes, new_bytes]);
-            let (bytes_max, is_answered) = match kind {
-                MessageKind::Syn => (SYN_DIGEST_BYTES_MAX, true),
-                _ => (DIGEST_BYTES_MAX, false),
-            };
-            if bytes > bytes_max && (is_answered || new_bytes > 0) {
-                return Err(DropReason::DigestFull);
-            }
-            for (hash, bytes) in new {
-                if self
-                    .received
-                    .insert(hash, Received { bytes, message })
-                    .is_none()
-                {
-                    self.received_bytes = self.received_bytes.saturating_add(bytes);
-                }
+    ) -> Result<MemberSet, DropReason> {
+        let mut left_out = MemberSet::default();
+        let known_bytes = self.sent_bytes.saturating_add(self.received_bytes);
+        if kind == MessageKind::Syn && known_bytes > SYN_DIGEST_BYTES_MAX {
+            return Err(DropReason::DigestFull);
+        }
+        self.message = self.message.saturating_add(1);
+        let message = self.message;
+        for (hash, bytes) in digest.map_or_else(Vec::new, |digest| self.new_members(digest)) {
+            let all_bytes = sum([self.sent_bytes, self.received_bytes, bytes]);
+            let members = self.sent.len().saturating_add(self.received.len());
+            if all_bytes > DIGEST_BYTES_MAX || members >= MEMBERS_MAX {
+                left_out.insert(hash);
+            } else if self
+                .received
+                .insert(hash, Received { bytes, message })
+                .is_none()
+            {
+                self.received_bytes = all_bytes.saturating_sub(self.sent_bytes);
             }
         }
-        self.message = message;
-        Ok(())
+        Ok(left_out)
     }
 
     /// Notes the digest of a sent message.
