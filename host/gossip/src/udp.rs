@@ -168,7 +168,7 @@ impl ValidatingSocket {
             .sockets
             .relay
             .try_send(rewritten.as_deref().unwrap_or(plain));
-        if let Some(reason) = self.validator.cut {
+        for reason in std::mem::take(&mut self.validator.cuts) {
             self.drop_datagram(reason, from);
         }
         match sent {
@@ -258,6 +258,7 @@ impl Socket for ValidatingSocket {
             Ok(length) => length,
             Err(error) => {
                 debug!(%error, "no message from chitchat's socket");
+                self.validator.unwritten();
                 self.drop_datagram(DropReason::Unwritten, to);
                 return Ok(SendOutcome { num_bytes_sent: 0 });
             }

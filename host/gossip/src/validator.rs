@@ -68,8 +68,8 @@ pub(crate) struct MessageValidator {
     hashes: RandomState,
     /// The last checked message without refused parts, or with another digest.
     rewritten: Option<Vec<u8>>,
-    /// Reason for which parts of the last checked message were refused.
-    pub(crate) cut: Option<DropReason>,
+    /// Reasons for which parts of the last checked message were refused.
+    pub(crate) cuts: Vec<DropReason>,
 }
 
 struct ParsedMessage {
@@ -109,7 +109,7 @@ impl MessageValidator {
             own_hash: own.hash,
             hashes,
             rewritten: None,
-            cut: None,
+            cuts: Vec::new(),
         }
     }
 
@@ -121,7 +121,7 @@ impl MessageValidator {
         plain: &[u8],
     ) -> Result<MessageKind, DropReason> {
         self.rewritten = None;
-        self.cut = None;
+        self.cuts.clear();
         let mut message = self.read(plain)?;
         if let Some(claim) = message.delta.own {
             return Err(if claim.is_within(self.sent_version) {
@@ -146,13 +146,20 @@ impl MessageValidator {
             digest.leave_out(&left_out);
             self.states.note_first(&digest.members);
         }
-        let refused = self.states.admit(&message.delta.updates)?;
-        let is_cut = message.is_cut || refused.contains(&true);
-        self.cut = match (left_out.is_empty(), is_cut) {
-            (false, _) => Some(DropReason::DigestFull),
-            (true, true) => Some(DropReason::StateFull),
-            (true, false) => None,
-        };
+        // chitchat ignores values of members that it does not know. Peers send them again.
+        let updates = &mut message.delta.updates;
+        let all_updates = updates.len();
+        let is_known = |member| self.budget.names(member) || self.states.has_measured(member);
+        updates.retain(|update| is_known(update.member));
+        let refused = self.states.admit(updates)?;
+        let is_full = message.is_cut || refused.contains(&true);
+        let is_cut = is_full || updates.len() < all_updates;
+        if !left_out.is_empty() {
+            self.cuts.push(DropReason::DigestFull);
+        }
+        if is_full {
+            self.cuts.push(DropReason::StateFull);
+        }
         let (head, rest) = plain
             .split_at_checked(message.head_bytes)
             .ok_or(DropReason::Malformed)?;
@@ -186,7 +193,7 @@ impl MessageValidator {
     pub(crate) fn sent(&mut self, to: SocketAddr, plain: &[u8]) -> Result<MessageKind, DropReason> {
         let message = self.read(plain).inspect_err(|_| {
             if matches!(plain, [_, _, _, MessageKind::SYN, ..]) {
-                self.budget.record_sent_unreadable(plain.len());
+                self.budget.record_unsent();
             }
         })?;
         if let Some(claim) = message.delta.own {
@@ -195,13 +202,18 @@ impl MessageValidator {
         if let Some(digest) = &message.digest {
             self.sent_version = self.sent_version.max(digest.own_version);
             self.sent_heartbeat = self.sent_heartbeat.max(digest.own_heartbeat);
-            self.budget.record_sent(digest);
+            self.budget.record_sent(digest, &self.states);
         }
         if message.kind != MessageKind::Syn {
             let updates = &message.delta.updates;
             self.turns.record_sent(to, updates, message.ops.len());
         }
         Ok(message.kind)
+    }
+
+    /// Notes that a message of chitchat could not be written: its digest may be too large.
+    pub(crate) fn unwritten(&mut self) {
+        self.budget.record_unsent();
     }
 
     /// Returns head and digest of a message of this peer, without the members that were left out, and changed so that

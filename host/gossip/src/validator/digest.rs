@@ -23,8 +23,6 @@ pub(super) struct Digest {
     pub(super) members: Vec<DigestMember>,
     /// The members in their wire format, uncompressed.
     content: Vec<u8>,
-    /// Uncompressed size of the members.
-    pub(super) members_bytes: usize,
     /// Size of the digest in the message.
     pub(super) wire_bytes: usize,
     /// Version of the own member in the digest, or 0.
@@ -55,7 +53,6 @@ impl Digest {
             version,
             members: Vec::new(),
             content: Vec::new(),
-            members_bytes: 0,
             wire_bytes: 0,
             own_version: 0,
             own_heartbeat: 0,
@@ -69,10 +66,8 @@ impl Digest {
                 for _ in 0..members {
                     digest.read_member(bytes, own_id, hashes)?;
                 }
-                digest.content = content
-                    .get(..digest.members_bytes)
-                    .unwrap_or_default()
-                    .to_vec();
+                let members_bytes = content.len().saturating_sub(bytes.0.len());
+                digest.content = Bytes(content).take(members_bytes)?.to_vec();
             }
             ProtocolVersion::V1 => {
                 let inflated = inflater.inflate(bytes)?;
@@ -92,20 +87,23 @@ impl Digest {
         if members.is_empty() {
             return;
         }
-        let mut content = Vec::with_capacity(self.content.len());
-        let mut rest = self.content.as_slice();
-        self.members.retain(|member| {
-            let (entry, others) = rest.split_at_checked(member.bytes).unwrap_or_default();
-            rest = others;
-            let stays = !members.contains(&member.hash);
-            if stays {
-                content.extend_from_slice(entry);
-            }
-            stays
-        });
-        self.members_bytes = content.len();
+        let stays = |member: u64| !members.contains(&member);
+        let entries = self.entries().filter(|(member, _)| stays(*member));
+        let content = entries.flat_map(|(_, entry)| entry).copied().collect();
         self.content = content;
+        self.members.retain(|member| stays(member.hash));
         self.is_cut = true;
+    }
+
+    /// Returns the members with their wire format, uncompressed.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.members
+            .iter()
+            .scan(self.content.as_slice(), |rest, member| {
+                let (entry, others) = rest.split_at_checked(member.bytes)?;
+                *rest = others;
+                Some((member.hash, entry))
+            })
     }
 
     /// Encodes the digest as if its sender knew all values of these members.
@@ -158,7 +156,6 @@ impl Digest {
         }
         let member = DigestMember::new(id, max_version, hashes);
         self.members.push(member);
-        self.members_bytes = self.members_bytes.saturating_add(member.bytes);
         Ok(())
     }
 }

@@ -20,11 +20,10 @@ pub(super) const KEY_VALUE_BYTES_MAX: usize = 65_440;
 pub(super) const COUNT_MAX: u64 = u64::MAX / 2;
 
 /// Maximum size of the own digest to which members are added, in bytes. It is below
-/// [`SYN_DIGEST_BYTES_MAX`], so that a member goes on with those that it knows. The difference covers
-/// estimates between two sent digests.
+/// [`SYN_DIGEST_BYTES_MAX`], so that a member goes on with those that it knows.
 pub(super) const DIGEST_BYTES_MAX: usize = 60_000;
 /// Maximum size of the own digest for which a SYN is answered, in bytes. chitchat panics at 65,403,
-/// with 100 bytes left for its answer. The difference covers heartbeats that compress worse than before.
+/// with 100 bytes left for its answer. The differences cover members that compress worse together.
 pub(super) const SYN_DIGEST_BYTES_MAX: usize = 64_000;
 
 /// The type of a message. A round is SYN, SYN-ACK, ACK.

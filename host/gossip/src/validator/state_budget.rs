@@ -192,6 +192,12 @@ impl StateBudget {
         }
     }
 
+    /// Returns `true` if chitchat knew the member at the last measurement.
+    pub(super) fn has_measured(&self, member: u64) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.members.contains_key(&member)
+    }
+
     /// Returns the newest version of a measured member that was named, or 0.
     pub(super) fn version(&self, member: u64) -> u64 {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -66,7 +66,7 @@ impl Pair {
         } = &mut self.member;
         validator.check(PEER, &question).unwrap();
         let rewritten = validator.take_rewritten();
-        assert_eq!(validator.cut, None);
+        assert_eq!(validator.cuts, []);
         socket
             .send(rewritten.as_deref().unwrap_or(&question))
             .await
