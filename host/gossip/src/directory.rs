@@ -69,6 +69,8 @@ struct KnownMember {
     heartbeat: Heartbeat,
     /// Time at which the heartbeat was seen to rise.
     risen_at: Option<Instant>,
+    /// Version of all values when they were read last.
+    max_version: Version,
     /// Version of the record, and its content if it is valid. `None` without a record.
     record: Option<(Version, Option<Announcement>)>,
     /// Counters of the member's node, with the version that was read last.
@@ -93,6 +95,7 @@ pub(crate) struct MemberReading {
     is_live: bool,
     has_arrived: bool,
     heartbeat: Heartbeat,
+    max_version: Version,
     record: RecordReading,
     /// Version and value of the counters, if they have changed.
     stats: Option<(Version, String)>,
@@ -105,7 +108,7 @@ pub(crate) struct MemberReading {
 enum RecordReading {
     /// The member has no record.
     Absent,
-    /// The record has the version that the directory knows.
+    /// The record is as the directory knows it.
     Known,
     /// The record has another version. A value over the size limit is not copied.
     New(Version, Result<String, InfoError>),
@@ -134,12 +137,25 @@ impl Directory {
         has_arrived: impl FnOnce() -> bool,
     ) -> MemberReading {
         let id = state.chitchat_id();
+        let known = self.members.get(id);
+        let mut reading = MemberReading {
+            id: id.clone(),
+            is_live,
+            has_arrived: known.is_some_and(|member| member.has_arrived) || has_arrived(),
+            heartbeat: state.heartbeat(),
+            max_version: state.max_version(),
+            record: RecordReading::Known,
+            stats: None,
+            foreign_keys: Vec::new(),
+        };
+        if known.is_some_and(|member| member.max_version == reading.max_version) {
+            return reading;
+        }
         let name = &*id.node_id;
         let node_id = node_id_of(name);
         let is_node = node_id.is_some();
-        let known = self.members.get(id);
         let known_version = known.and_then(|member| member.record.as_ref().map(|(at, _)| *at));
-        let record = match state.get_versioned(name) {
+        reading.record = match state.get_versioned(name) {
             // A member empties its record to withdraw it, and the record of its former lives.
             Some(value) if is_node && !value.is_deleted() && !value.value.is_empty() => {
                 if known_version == Some(value.version) {
@@ -152,26 +168,18 @@ impl Directory {
             _ => RecordReading::Absent,
         };
         let stats_version = known.map_or(0, |member| member.stats.0);
-        let stats = node_id
+        reading.stats = node_id
             .and_then(|node_id| state.get_versioned(&PublishedStats::key(node_id)))
             .filter(|value| value.version > stats_version)
             .map(|value| (value.version, head(&value.value)));
         let reported = known.map_or(0, |member| member.foreign_version);
-        let foreign_keys = state
+        reading.foreign_keys = state
             .iter_prefix(PeerInfo::KEY_PREFIX)
             .filter(|(key, value)| !(is_node && *key == name) && value.version > reported)
             .take(FOREIGN_KEYS_MAX)
             .map(|(key, value)| (excerpt(key), value.version))
             .collect();
-        MemberReading {
-            id: id.clone(),
-            is_live,
-            has_arrived: known.is_some_and(|member| member.has_arrived) || has_arrived(),
-            heartbeat: state.heartbeat(),
-            record,
-            stats,
-            foreign_keys,
-        }
+        reading
     }
 
     /// Takes the readings of all members and selects the peers. Members without a reading are
@@ -193,6 +201,7 @@ impl Directory {
             member.is_live = reading.is_live;
             member.was_live |= reading.is_live;
             member.has_arrived = reading.has_arrived;
+            member.max_version = reading.max_version;
             self.validate(&mut member, &reading);
             members.insert(reading.id, member);
         }
@@ -422,6 +431,7 @@ impl KnownMember {
             since,
             heartbeat,
             risen_at: None,
+            max_version: Version::default(),
             record: None,
             stats: (Version::default(), None),
             foreign_version: Version::default(),

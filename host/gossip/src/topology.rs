@@ -2,7 +2,8 @@
 //!
 //! The topology waits for chitchat to report a change: a key event as soon as a value arrives, or a
 //! new set of live members at the end of a round. Then it reads the whole state, because neither
-//! report is enough: key events do not report deaths, and the live set comes late.
+//! report is enough: key events do not report deaths, and the live set comes late. What changes right
+//! after a pass waits for the next one.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use chitchat::{Chitchat, ChitchatId};
 use edge_cache_core::MemberStatus;
 use tokio::sync::{Mutex, Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use crate::announce::Record;
@@ -28,6 +29,8 @@ use crate::view::ClusterView;
 
 /// Maximum number of nodes that a log line names.
 const NAMED_MAX: usize = 32;
+/// Maximum number of passes over all members in an interval: a large cluster reports changes all the time.
+const PASSES_MAX: u32 = 20;
 
 /// Publishes a [`ClusterView`] from chitchat's state.
 #[derive(Debug)]
@@ -132,6 +135,7 @@ impl Topology {
                 () = until(due) => {}
                 () = until(release) => {}
             }
+            sleep_until(now.checked_add(self.interval / PASSES_MAX).unwrap_or(now)).await;
         }
     }
 

@@ -66,6 +66,7 @@ fn raw(
         is_live: true,
         has_arrived: true,
         heartbeat: Heartbeat::default(),
+        max_version: version,
         record: RecordReading::New(version, value),
         stats: None,
         foreign_keys: Vec::new(),
