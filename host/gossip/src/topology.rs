@@ -100,6 +100,7 @@ impl Topology {
             (own, chitchat.live_nodes_watcher())
         };
         let membership = Arc::clone(&self.membership);
+        let pause = self.interval.checked_div(PASSES_MAX).unwrap_or_default();
         let mut exchange = Exchange::default();
         self.hold_peers();
         loop {
@@ -135,7 +136,7 @@ impl Topology {
                 () = until(due) => {}
                 () = until(release) => {}
             }
-            sleep_until(now.checked_add(self.interval / PASSES_MAX).unwrap_or(now)).await;
+            sleep_until(now.checked_add(pause).unwrap_or(now)).await;
         }
     }
 
