@@ -69,7 +69,7 @@ struct KnownMember {
     heartbeat: Heartbeat,
     /// Time at which the heartbeat was seen to rise.
     risen_at: Option<Instant>,
-    /// Version of all values when they were read last.
+    /// Version when the values were read last.
     max_version: Version,
     /// Version of the record, and its content if it is valid. `None` without a record.
     record: Option<(Version, Option<Announcement>)>,
@@ -153,11 +153,10 @@ impl Directory {
         }
         let name = &*id.node_id;
         let node_id = node_id_of(name);
-        let is_node = node_id.is_some();
         let known_version = known.and_then(|member| member.record.as_ref().map(|(at, _)| *at));
         reading.record = match state.get_versioned(name) {
             // A member empties its record to withdraw it, and the record of its former lives.
-            Some(value) if is_node && !value.is_deleted() && !value.value.is_empty() => {
+            Some(value) if node_id.is_some() && !value.is_deleted() && !value.value.is_empty() => {
                 if known_version == Some(value.version) {
                     RecordReading::Known
                 } else {
@@ -175,7 +174,7 @@ impl Directory {
         let reported = known.map_or(0, |member| member.foreign_version);
         reading.foreign_keys = state
             .iter_prefix(PeerInfo::KEY_PREFIX)
-            .filter(|(key, value)| !(is_node && *key == name) && value.version > reported)
+            .filter(|(key, value)| !(node_id.is_some() && *key == name) && value.version > reported)
             .take(FOREIGN_KEYS_MAX)
             .map(|(key, value)| (excerpt(key), value.version))
             .collect();

@@ -250,7 +250,8 @@ impl Socket for ValidatingSocket {
             self.sockets
                 .inner
                 .send(self.sockets.relay_address, envelope)
-                .await?;
+                .await
+                .inspect_err(|_| self.validator.unwritten())?;
             anyhow::Ok(self.receive_message().await?)
         }
         .await;
@@ -258,7 +259,6 @@ impl Socket for ValidatingSocket {
             Ok(length) => length,
             Err(error) => {
                 debug!(%error, "no message from chitchat's socket");
-                self.validator.unwritten();
                 self.drop_datagram(DropReason::Unwritten, to);
                 return Ok(SendOutcome { num_bytes_sent: 0 });
             }

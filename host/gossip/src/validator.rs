@@ -211,7 +211,7 @@ impl MessageValidator {
         Ok(message.kind)
     }
 
-    /// Notes that a message of chitchat could not be written: its digest may be too large.
+    /// Notes that chitchat could not write a message: its digest is too large.
     pub(crate) fn unwritten(&mut self) {
         self.budget.record_unsent();
     }
